@@ -1,0 +1,21 @@
+"""What a check is and what it says: specification, outcome, finding, measurement, and the list of causes.
+
+The checks in `suites/` and the reports in `reports/` both stand on these types and ignore each other.
+"""
+
+from clusters.checks.outcome import CheckResult, Finding, Measurement, Outcome, RunInfo, RunResult, Scope, Verdict
+from clusters.checks.spec import CheckSpec, Level, Need
+
+__all__ = [
+    "CheckResult",
+    "CheckSpec",
+    "Finding",
+    "Level",
+    "Measurement",
+    "Need",
+    "Outcome",
+    "RunInfo",
+    "RunResult",
+    "Scope",
+    "Verdict",
+]

@@ -1,0 +1,112 @@
+"""What a check found, as frozen data that serialises to and from the shape of results.json."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """How one check ended. A probe without output is inconclusive, never passed."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_SUPPORTED = "not_supported"
+    SKIPPED = "skipped"
+    INCONCLUSIVE = "inconclusive"
+    WAIVED = "waived"
+
+
+class Verdict(StrEnum):
+    """How a whole run ended."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    INCOMPLETE = "incomplete"
+    REFUSED = "refused"
+    CLEANUP_FAILED = "cleanup-failed"
+
+
+class Scope(StrEnum):
+    """How far the trouble that a run found reaches."""
+
+    NONE = "none"
+    SERVICE = "service"
+    POOL = "pool"
+    CLUSTER = "cluster"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One cause with its proof.
+
+    `cause` is an id of `clusters.checks.causes`; `subject` names the object ("service default/web",
+    "pool metallb-pool", "node w1", "cluster"); `evidence` holds texts or paths relative to the run's
+    directory; `commands` is what a person would type. `ruled_out` lists what was looked at and is not
+    the cause. `root` is the id of the check that carries the root finding where this one only repeats it.
+    """
+
+    cause: str
+    subject: str
+    summary: str
+    evidence: tuple[str, ...] = ()
+    remedy: str = ""
+    commands: tuple[str, ...] = ()
+    ruled_out: tuple[str, ...] = ()
+    root: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """One measured figure: the worst sample, with all `samples`, and the budget it was judged by (or None)."""
+
+    value: float
+    unit: str
+    budget: float | None = None
+    samples: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckResult:
+    """One check's outcome in one run. `reason` is empty only for passed. `started` is RFC 3339, UTC."""
+
+    id: str
+    title: str
+    runbook: tuple[str, ...]
+    level: str
+    outcome: Outcome
+    reason: str = ""
+    started: str = ""
+    duration_s: float = 0.0
+    findings: tuple[Finding, ...] = ()
+    measurements: dict[str, Measurement] = field(default_factory=dict)
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunInfo:
+    """Which run this was: of which suite, against which cluster, how far it was allowed to go."""
+
+    id: str
+    started: str
+    finished: str
+    cluster: str
+    provider: str
+    context: str
+    allow: str
+    kubernetes_version: str
+    metallb_version: str
+    suite_version: str
+    vantage: str
+    verdict: Verdict
+    scope: Scope
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """A whole run: what results.json holds. `not_tested` is (check id, reason) pairs."""
+
+    run: RunInfo
+    checks: tuple[CheckResult, ...]
+    not_tested: tuple[tuple[str, str], ...]
+    schema_version: int = 1

@@ -1,0 +1,53 @@
+"""A check's specification: what it promises, at which level, and what it needs to be decided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Level(StrEnum):
+    """How much a check may do to a cluster; each level includes the ones before it."""
+
+    OBSERVE = "observe"
+    CREATE = "create"
+    DISRUPT = "disrupt"
+
+    @property
+    def rank(self) -> int:
+        """0 for observe, 1 for create, 2 for disrupt."""
+        return list(Level).index(self)
+
+    def allows(self, other: Level) -> bool:
+        """Whether a run at this level may run a check of level `other`."""
+        return other.rank <= self.rank
+
+
+class Need(StrEnum):
+    """What must be at hand for a check to be decided at all."""
+
+    CLUSTER = "cluster"
+    WIRE = "wire"
+    REPOSITORY = "repository"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckSpec:
+    """One check as its author declares it. `id` never changes its meaning.
+
+    `promise` is the first line of the check's docstring. `runbook` holds section numbers ("2.1") or
+    the section's name where the runbook gives no number ("Trigger"). `causes` are the cause ids that the
+    check may name, `commands` what a person would type to see the same, `since` the MetalLB version
+    below which the check is not supported ("" where there is none).
+    """
+
+    id: str
+    title: str
+    promise: str
+    runbook: tuple[str, ...]
+    level: Level
+    needs: frozenset[Need] = frozenset({Need.CLUSTER})
+    causes: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+    since: str = ""
+    measured: bool = False

@@ -1,0 +1,63 @@
+"""Errors that a user can cause, each one clear sentence with what to do, each with its exit code."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the commands of this project return; the first five are pytest's own."""
+
+    PASSED = 0
+    FAILED = 1
+    INTERRUPTED = 2
+    INTERNAL_ERROR = 3
+    USAGE = 4
+    NOTHING_COLLECTED = 5
+    REFUSED = 6
+    CLEANUP_FAILED = 7
+    INCOMPLETE = 8
+
+
+class ConformanceError(Exception):
+    """Something a user can cause or mend. The text is one sentence that names the file, field or object.
+
+    `remedy` says what to do about it, as a sentence of its own, or is empty. Commands print
+    `error: <text> <remedy>` and leave with `exit_code`; they never print a traceback for it.
+    """
+
+    exit_code: ExitCode = ExitCode.REFUSED
+
+    def __init__(self, text: str, *, remedy: str = "") -> None:
+        super().__init__(text)
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.args[0]} {self.remedy}".rstrip()
+
+
+class UsageError(ConformanceError):
+    """A command line or a file of the user's that does not say what it must."""
+
+    exit_code = ExitCode.USAGE
+
+
+class Refused(ConformanceError):
+    """Preflight found a reason not to start; nothing was run."""
+
+    exit_code = ExitCode.REFUSED
+
+
+class CleanupFailed(ConformanceError):
+    """Something this project made may still be there; the journal says what."""
+
+    exit_code = ExitCode.CLEANUP_FAILED
+
+
+class Inconclusive(ConformanceError):
+    """A check could not be decided: a permission, a vantage or a probe's output was missing.
+
+    It says nothing about MetalLB, and it is never counted as passed.
+    """
+
+    exit_code = ExitCode.INCOMPLETE

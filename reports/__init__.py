@@ -1,0 +1,1 @@
+"""From outcomes to files that people and machines read."""
