@@ -1,0 +1,52 @@
+# The two commands of the README are `make conformance` and `make test`; both set up what they need first.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v $$p; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+LOCK := requirements/dev.txt
+STAMP := $(VENV)/.installed-from-lock
+
+export PYTHONDONTWRITEBYTECODE ?= 1
+
+.PHONY: help setup conformance test lint unit faults docs lock clean
+
+help: ## Show what each target does
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+setup: $(STAMP) ## Install the dependencies and build the lab's parts (cached outside the checkout)
+	@$(BIN)/python -m clusters.lab.parts.system
+	@$(BIN)/python -m clusters.lab.parts
+
+$(STAMP): $(LOCK)
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or newer was found. Install one, or run make PYTHON=/path/to/python3" >&2; exit 4; }
+	@echo "setup: dependencies from $(LOCK) into $(VENV) ($$($(PYTHON) --version))"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $(LOCK)
+	@cp $(LOCK) $@
+
+conformance: setup ## Boot the embedded lab, run every suite its level allows, write the report
+	@$(BIN)/pytest suites --cluster lab --allow disrupt $(ARGS)
+
+test: setup lint ## Pass the project's own tests
+	@$(BIN)/python tests/run.py
+
+lint: $(STAMP) ## Formatting, lint, types and layers
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache > /dev/null || $(BIN)/lint-imports --no-cache
+
+unit: $(STAMP) ## Only the tests that need neither root nor a cluster
+	@$(BIN)/pytest tests/unit
+
+lock: ## Pin the dependencies again, with hashes
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --group dev pyproject.toml -o requirements/dev.txt
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --extra kind --constraint requirements/dev.txt pyproject.toml -o requirements/kind.txt
+
+clean: ## Remove what the checkout built (the cache outside it stays)
+	rm -rf $(VENV) .tox .mypy_cache .ruff_cache .pytest_cache .hypothesis reports/out
