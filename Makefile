@@ -33,7 +33,7 @@ conformance: setup ## Boot the embedded lab, run every suite its level allows, w
 	@$(BIN)/pytest suites --cluster lab --allow disrupt $(ARGS)
 
 test: setup lint ## Pass the project's own tests
-	@$(BIN)/python tests/run.py
+	@$(BIN)/pytest tests --cov=clusters --cov=reports --cov-fail-under=90
 
 lint: $(STAMP) ## Formatting, lint, types and layers
 	@$(BIN)/ruff format --check --quiet .

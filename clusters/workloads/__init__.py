@@ -1,0 +1,21 @@
+"""What a run puts on a cluster to test with: an echo workload, services before it, pools of its own."""
+
+from clusters.workloads.builders import (
+    DEFAULT_IMAGE,
+    HTTP_PORT,
+    UDP_PORT,
+    address_pool,
+    echo_deployment,
+    l2_advertisement,
+    load_balancer,
+)
+
+__all__ = [
+    "DEFAULT_IMAGE",
+    "HTTP_PORT",
+    "UDP_PORT",
+    "address_pool",
+    "echo_deployment",
+    "l2_advertisement",
+    "load_balancer",
+]

@@ -1,0 +1,129 @@
+"""Small builders: required arguments in, one complete object out; a check then changes one visible thing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+JsonObject = dict[str, Any]
+
+# Kubernetes' own test server. Its HTTP side is narrowed to /hostname (--http-override): netexec also
+# knows /shell and /exit, which nobody should find on an address that a production network can reach.
+# Its UDP side answers "hostname", "clientip" and "echo TEXT" only.
+DEFAULT_IMAGE = "registry.k8s.io/e2e-test-images/agnhost:2.56"
+HTTP_PORT = 80
+UDP_PORT = 81
+_CONTAINER_HTTP, _CONTAINER_UDP = 8080, 8081
+
+SHARING_KEY = "metallb.io/allow-shared-ip"
+REQUESTED = "metallb.io/loadBalancerIPs"
+POOL = "metallb.io/address-pool"
+
+
+def echo_deployment(
+    name: str, *, namespace: str, replicas: int = 3, image: str = DEFAULT_IMAGE, node: str = ""
+) -> JsonObject:
+    """A Deployment of echo servers, spread over the nodes or pinned to `node`.
+
+    The pods satisfy the "restricted" Pod Security Standard, hold no service-account token, and leave
+    at once when told to (nothing of theirs is worth a grace period).
+    """
+    labels = {"app": name}
+    container: JsonObject = {
+        "name": "echo",
+        "image": image,
+        "args": [
+            "netexec",
+            f"--http-port={_CONTAINER_HTTP}",
+            f"--udp-port={_CONTAINER_UDP}",
+            "--http-override=/hostname",
+        ],
+        "ports": [{"containerPort": _CONTAINER_HTTP}, {"containerPort": _CONTAINER_UDP, "protocol": "UDP"}],
+        "readinessProbe": {
+            "httpGet": {"path": "/", "port": _CONTAINER_HTTP},
+            "periodSeconds": 1,
+            "failureThreshold": 2,
+        },
+        "resources": {"requests": {"cpu": "5m", "memory": "16Mi"}, "limits": {"memory": "64Mi"}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+        },
+    }
+    pod: JsonObject = {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": 1,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": 65532,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [container],
+        "topologySpreadConstraints": [
+            {
+                "maxSkew": 1,
+                "topologyKey": "kubernetes.io/hostname",
+                "whenUnsatisfiable": "ScheduleAnyway",
+                "labelSelector": {"matchLabels": labels},
+            }
+        ],
+    }
+    if node:
+        pod["nodeSelector"] = {"kubernetes.io/hostname": node}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": namespace, "labels": dict(labels)},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": labels},
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},
+            "template": {"metadata": {"labels": dict(labels)}, "spec": pod},
+        },
+    }
+
+
+def load_balancer(
+    name: str, *, namespace: str, app: str, annotations: Mapping[str, str] | None = None, **spec: Any
+) -> JsonObject:
+    """A LoadBalancer Service in front of the echo workload `app`; `spec` replaces fields of its spec."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "namespace": namespace, "annotations": dict(annotations or {})},
+        "spec": {
+            "type": "LoadBalancer",
+            # Not needed for a LoadBalancer served by kube-proxy, and node ports are a cluster-wide resource.
+            "allocateLoadBalancerNodePorts": False,
+            "selector": {"app": app},
+            "ports": [
+                {"name": "http", "port": HTTP_PORT, "targetPort": _CONTAINER_HTTP},
+                {"name": "udp", "port": UDP_PORT, "targetPort": _CONTAINER_UDP, "protocol": "UDP"},
+            ],
+            **spec,
+        },
+    }
+
+
+def address_pool(
+    name: str, *, namespace: str, addresses: Sequence[str], auto_assign: bool = False
+) -> JsonObject:
+    """An IPAddressPool that serves only the services that ask for it by name, unless `auto_assign`."""
+    return {
+        "apiVersion": "metallb.io/v1beta1",
+        "kind": "IPAddressPool",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"addresses": list(addresses), "autoAssign": auto_assign},
+    }
+
+
+def l2_advertisement(name: str, *, namespace: str, pools: Sequence[str]) -> JsonObject:
+    """An L2Advertisement of exactly the pools named, from every node and interface."""
+    return {
+        "apiVersion": "metallb.io/v1beta1",
+        "kind": "L2Advertisement",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"ipAddressPools": list(pools)},
+    }
