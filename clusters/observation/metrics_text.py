@@ -1,0 +1,33 @@
+"""Prometheus' text format, read as far as MetalLB's metrics need it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from clusters.observation.snapshot import Sample
+
+_LINE = re.compile(r"^(?P<name>[A-Za-z_:][\w:]*)(?:\{(?P<labels>.*)\})?\s+(?P<value>\S+)(?:\s+-?\d+)?$")
+_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+_ESCAPE = re.compile(r"\\(.)")
+
+
+def samples(text: str, *, prefix: str = "metallb_") -> tuple[Sample, ...]:
+    """The samples whose name begins with `prefix`, in the order of `text`; lines that are none are skipped."""
+    return tuple(_samples(text, prefix))
+
+
+def _samples(text: str, prefix: str) -> Iterator[Sample]:
+    for line in text.splitlines():
+        if not line.startswith(prefix) or not (match := _LINE.match(line)):
+            continue
+        try:
+            value = float(match["value"])
+        except ValueError:
+            continue
+        labels = {name: _ESCAPE.sub(_unescaped, raw) for name, raw in _LABEL.findall(match["labels"] or "")}
+        yield Sample(name=match["name"], labels=labels, value=value)
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    return "\n" if match[1] == "n" else match[1]

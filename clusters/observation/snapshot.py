@@ -1,0 +1,227 @@
+"""What one run saw of a cluster, as frozen data that can be kept in a file and judged again elsewhere.
+
+Kubernetes' own objects stay what they are, plain JSON objects that were trimmed and redacted; what this
+project measured itself (logs, metrics, the wire) has types of its own. Nothing here knows how it was
+collected, and judging a Snapshot uses nothing but the Snapshot: its `taken_at` is the only clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+#: The shape of the file; a file of a newer version is refused, never half understood.
+SNAPSHOT_VERSION = 1
+
+Json = dict[str, Any]
+
+
+class Status(StrEnum):
+    """How reading one part of the cluster ended."""
+
+    OK = "ok"
+    NOT_PERMITTED = "not_permitted"
+    FAILED = "failed"
+    #: The cluster has no such thing: a resource this MetalLB does not define, a metrics API not installed.
+    ABSENT = "absent"
+    NOT_ASKED = "not_asked"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One part of an observation: what became of reading it.
+
+    `verb` and `resource` name the permission that is missing where `status` is not_permitted;
+    `detail` is the error's sentence, or why the part was not asked.
+    """
+
+    status: Status = Status.NOT_ASKED
+    detail: str = ""
+    verb: str = ""
+    resource: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the part was read. An absent part was not."""
+        return self.status is Status.OK
+
+    @property
+    def known(self) -> bool:
+        """Whether the part's content is known: read, or known to be absent (then it is empty)."""
+        return self.status in {Status.OK, Status.ABSENT}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objects(Part):
+    """Objects of one kind, sorted by namespace and name."""
+
+    items: tuple[Json, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogTail(Part):
+    """The last lines of one container's log, oldest first; `previous` is the container before its restart."""
+
+    pod: str
+    container: str
+    previous: bool = False
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One sample of a metric, as Prometheus' text format gives it."""
+
+    name: str
+    labels: dict[str, str]
+    value: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class PodMetrics(Part):
+    """The metallb_* samples of one pod."""
+
+    pod: str
+    samples: tuple[Sample, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DryRun(Part):
+    """What the API server and MetalLB's webhook said to a pool that was only tried, never stored.
+
+    `status` is ok when there was an answer, also when it was no: `accepted` tells which, and `detail`
+    holds the text of a refusal.
+    """
+
+    accepted: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heard:
+    """Which hardware addresses answered for one address that was asked for on the wire.
+
+    `purpose` is "assigned" (a service holds it), "free" (a pool could give it away) or "node" (a node's own,
+    which teaches whose hardware address is whose). `macs` is empty where nobody answered. `pool` is set for
+    free addresses.
+    """
+
+    address: str
+    purpose: str
+    macs: tuple[str, ...] = ()
+    pool: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reached:
+    """One try to reach a service's port from outside the cluster.
+
+    `outcome` is "answered", "refused", "timeout", "unreachable" (no route) or "silent" (UDP without an answer,
+    which proves nothing).
+    """
+
+    service: str
+    address: str
+    port: int
+    protocol: str
+    outcome: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolShare:
+    """How many of one pool's free addresses were asked for on the wire, and how many there are."""
+
+    pool: str
+    asked: int
+    free: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class WireView(Part):
+    """What a vantage outside the cluster saw.
+
+    `networks` are the networks it stands on ("192.0.2.0/24"); `control` is the sentence that says why the
+    capture can be trusted, and `control_ok` whether it can: without it nobody's silence means anything.
+    """
+
+    place: str = ""
+    networks: tuple[str, ...] = ()
+    control_ok: bool = False
+    control: str = ""
+    heard: tuple[Heard, ...] = ()
+    reached: tuple[Reached, ...] = ()
+    shares: tuple[PoolShare, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Consumer:
+    """A service that the profile names, with the address it must hold ("" where the profile states none)."""
+
+    namespace: str
+    name: str
+    address: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expectations:
+    """What the cluster's profile says should be so; kept in the Snapshot, as a judgement needs it too.
+
+    `announcers` are node names, `announcer_selector` a label selector; `pools` maps a pool's name to the
+    addresses it is meant to hold. `budgets` are seconds by budget name.
+    """
+
+    consumers: tuple[Consumer, ...] = ()
+    announcers: tuple[str, ...] = ()
+    announcer_selector: str = ""
+    pools: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    single_address_pools: tuple[str, ...] = ()
+    budgets: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """One observation of one cluster. `taken_at` is RFC 3339 in UTC, with the seconds' fraction.
+
+    `pods` holds MetalLB's namespace, kube-proxy and what looks like a rival controller; `services` those of
+    type LoadBalancer; `endpoint_slices` theirs and MetalLB's webhook's; `events` those of services and of
+    MetalLB's namespace; `secrets` and `custom_resource_definitions` metadata only.
+    """
+
+    snapshot_version: int = SNAPSHOT_VERSION
+    taken_at: str
+    cluster: str = ""
+    provider: str = ""
+    context: str = ""
+    metallb_namespace: str = "metallb-system"
+    kubernetes_version: str = ""
+    expectations: Expectations = field(default_factory=Expectations)
+
+    namespaces: Objects = field(default_factory=Objects)
+    nodes: Objects = field(default_factory=Objects)
+    pods: Objects = field(default_factory=Objects)
+    daemon_sets: Objects = field(default_factory=Objects)
+    deployments: Objects = field(default_factory=Objects)
+    services: Objects = field(default_factory=Objects)
+    endpoint_slices: Objects = field(default_factory=Objects)
+    events: Objects = field(default_factory=Objects)
+    config_maps: Objects = field(default_factory=Objects)
+    secrets: Objects = field(default_factory=Objects)
+    webhooks: Objects = field(default_factory=Objects)
+    custom_resource_definitions: Objects = field(default_factory=Objects)
+
+    ip_address_pools: Objects = field(default_factory=Objects)
+    l2_advertisements: Objects = field(default_factory=Objects)
+    bgp_advertisements: Objects = field(default_factory=Objects)
+    bgp_peers: Objects = field(default_factory=Objects)
+    bfd_profiles: Objects = field(default_factory=Objects)
+    communities: Objects = field(default_factory=Objects)
+    service_l2_statuses: Objects = field(default_factory=Objects)
+    service_bgp_statuses: Objects = field(default_factory=Objects)
+    configuration_states: Objects = field(default_factory=Objects)
+
+    pod_usage: Objects = field(default_factory=Objects)
+    logs: tuple[LogTail, ...] = ()
+    metrics: tuple[PodMetrics, ...] = ()
+    dry_run: DryRun = field(default_factory=DryRun)
+    wire: WireView = field(default_factory=WireView)

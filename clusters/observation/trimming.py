@@ -1,0 +1,157 @@
+"""Objects cut down to what a judgement can use, so that thousands of them cost little memory and no secrets.
+
+Each function takes one object as the API server gave it and returns a new, smaller one. Fields that are
+absent stay absent: a judgement must not read meaning into a default that was put in here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any
+
+from clusters.observation import redaction
+from clusters.observation.snapshot import Json
+
+_POD_SPEC = ("nodeName", "nodeSelector", "tolerations", "affinity", "hostNetwork", "priorityClassName")
+_CONTAINER = ("name", "image", "args", "command", "env", "resources", "ports", "livenessProbe", "readinessProbe")
+_EVENT = ("involvedObject", "reason", "message", "type", "count", "firstTimestamp", "lastTimestamp", "eventTime")
+
+
+def _pick(found: Json, names: Iterable[str]) -> Json:
+    return {name: found[name] for name in names if name in found}
+
+
+def metadata(found: Json, *, keep_fields: bool = False) -> Json:
+    """Object metadata without what nobody judges: managedFields, kubectl's copy, self links."""
+    kept = _pick(
+        found,
+        ("name", "namespace", "uid", "labels", "creationTimestamp", "deletionTimestamp", "generation", "finalizers",
+         "ownerReferences"),
+    )  # fmt: skip
+    if noted := found.get("annotations"):
+        kept["annotations"] = redaction.annotations(noted)
+    if keep_fields and (managers := _status_managers(found.get("managedFields", ()))):
+        kept["managedFields"] = managers
+    return kept
+
+
+def _status_managers(found: Iterable[Json]) -> list[Json]:
+    """Who wrote a service's load balancer status: what tells a rival controller from MetalLB."""
+    return [
+        {
+            "manager": entry.get("manager", ""),
+            "operation": entry.get("operation", ""),
+            "subresource": entry.get("subresource", ""),
+            "time": entry.get("time", ""),
+        }
+        for entry in found
+        if "f:loadBalancer" in entry.get("fieldsV1", {}).get("f:status", {})
+    ]
+
+
+def service(found: Json) -> Json:
+    """A service whole, but for managedFields: of those only the writers of its load balancer status."""
+    return {
+        "metadata": metadata(found["metadata"], keep_fields=True),
+        "spec": found.get("spec", {}),
+        "status": found.get("status", {}),
+    }
+
+
+def endpoint_slice(found: Json) -> Json:
+    """A slice with its endpoints' addresses, conditions, nodes and pods, and its ports."""
+    return {
+        "metadata": _pick(found["metadata"], ("name", "namespace", "labels")),
+        "addressType": found.get("addressType", ""),
+        "endpoints": [_endpoint(endpoint) for endpoint in found.get("endpoints") or ()],
+        "ports": [_pick(port, ("name", "port", "protocol")) for port in found.get("ports") or ()],
+    }
+
+
+def _endpoint(found: Json) -> Json:
+    kept = _pick(found, ("addresses", "conditions", "nodeName"))
+    if target := found.get("targetRef"):
+        kept["targetRef"] = _pick(target, ("kind", "name"))
+    return kept
+
+
+def node(found: Json) -> Json:
+    """A node without its list of images."""
+    status = found.get("status", {})
+    return {
+        "metadata": metadata(found["metadata"]),
+        "spec": _pick(found.get("spec", {}), ("taints", "unschedulable", "podCIDRs")),
+        "status": _pick(status, ("addresses", "conditions", "allocatable", "nodeInfo")),
+    }
+
+
+def pod(found: Json) -> Json:
+    """A pod's placement, containers (secret-looking environment redacted), probes and status."""
+    spec = found.get("spec", {})
+    kept = _pick(spec, _POD_SPEC)
+    for group in ("containers", "initContainers"):
+        if group in spec:
+            kept[group] = [redaction.deep(_pick(container, _CONTAINER)) for container in spec[group]]
+    return {"metadata": metadata(found["metadata"]), "spec": kept, "status": redaction.deep(found.get("status", {}))}
+
+
+def pod_in_passing(found: Json) -> Json:
+    """A pod of somebody else's, of which only the name, labels, node and state matter."""
+    status = found.get("status", {})
+    return {
+        "metadata": _pick(found["metadata"], ("name", "namespace", "labels")),
+        "spec": _pick(found.get("spec", {}), ("nodeName",)),
+        "status": _pick(status, ("phase", "conditions")),
+    }
+
+
+def event(found: Json) -> Json:
+    """An event of either API: who, why, what, how often and when."""
+    kept = _pick(found, _EVENT)
+    kept["metadata"] = _pick(found["metadata"], ("name", "namespace", "creationTimestamp"))
+    if series := found.get("series"):
+        kept["series"] = series
+    if source := found.get("source", {}).get("component") or found.get("reportingComponent"):
+        kept["source"] = {"component": source}
+    kept["message"] = redaction.text(kept.get("message") or "")
+    return kept
+
+
+def small(found: Json) -> Json:
+    """Any other object, whole but for its managedFields and everything that looks secret."""
+    kept: Json = {key: redaction.deep(value) for key, value in found.items() if key not in {"metadata", "kind"}}
+    kept["metadata"] = metadata(found["metadata"])
+    return kept
+
+
+def name_only(found: Json) -> Json:
+    """Metadata alone: for secrets, of which only names, ages and labels may be known."""
+    return {"metadata": _pick(found["metadata"], ("name", "namespace", "labels", "creationTimestamp", "uid"))}
+
+
+def definition(found: Json) -> Json:
+    """A custom resource definition: its names and served versions, without the schemas."""
+    spec = found.get("spec", {})
+    return {
+        "metadata": metadata(found["metadata"]),
+        "spec": {
+            **_pick(spec, ("group", "names", "scope")),
+            "versions": [_pick(version, ("name", "served", "storage")) for version in spec.get("versions", ())],
+        },
+        "status": _pick(found.get("status", {}), ("storedVersions", "conditions")),
+    }
+
+
+def webhook(found: Json) -> Json:
+    """A webhook configuration; of each certificate bundle only a digest, to tell two apart."""
+    return {"metadata": metadata(found["metadata"]), "webhooks": [_hook(hook) for hook in found.get("webhooks", ())]}
+
+
+def _hook(found: Json) -> Json:
+    kept = _pick(found, ("name", "rules", "failurePolicy", "timeoutSeconds", "sideEffects"))
+    client: dict[str, Any] = found.get("clientConfig", {})
+    kept["clientConfig"] = _pick(client, ("service",))
+    if bundle := client.get("caBundle"):
+        kept["clientConfig"]["caBundleDigest"] = hashlib.sha256(bundle.encode()).hexdigest()[:16]
+    return kept

@@ -1,0 +1,30 @@
+"""Metrics are read from Prometheus' text format."""
+
+from __future__ import annotations
+
+from clusters.observation import metrics_text
+
+
+def test_samples_carry_their_labels_and_value() -> None:
+    text = (
+        "# HELP metallb_speaker_announced ...\n"
+        'metallb_speaker_announced{ip="192.0.2.1",node="w1",protocol="layer2",service="a/b"} 1\n'
+        "go_goroutines 7\n"
+        "metallb_k8s_client_config_loaded_bool 1\n"
+    )
+
+    announced, loaded = metrics_text.samples(text)
+
+    assert announced.labels == {"ip": "192.0.2.1", "node": "w1", "protocol": "layer2", "service": "a/b"}
+    assert (loaded.name, loaded.labels, loaded.value) == ("metallb_k8s_client_config_loaded_bool", {}, 1.0)
+
+
+def test_escaped_label_values_are_read() -> None:
+    (sample,) = metrics_text.samples('metallb_x{a="one\\"two\\\\three\\nfour",b=","} 2e3 1700000000000\n')
+
+    assert sample.labels == {"a": 'one"two\\three\nfour', "b": ","}
+    assert sample.value == 2000.0
+
+
+def test_broken_lines_are_skipped() -> None:
+    assert metrics_text.samples("metallb_x\nmetallb_y{a= 1\nmetallb_z nothing\n") == ()
