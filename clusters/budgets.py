@@ -1,0 +1,182 @@
+"""How long each claim may take to become true, in one table, each figure with its reason.
+
+Nothing else in the project takes seconds from a literal. `--patience` scales every budget for slow machines;
+a profile replaces single ones by name. `get` gives the budget as it is now, both applied.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from clusters.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """A claim's time limit: true `within` seconds, looked at `every` seconds; `reason` says why that long."""
+
+    name: str
+    within: float
+    every: float
+    reason: str
+
+    def scaled(self, factor: float) -> Budget:
+        """The same budget with `factor` times the time; how often it is looked at stays."""
+        return replace(self, within=self.within * factor)
+
+
+def _table(*budgets: Budget) -> dict[str, Budget]:
+    return {budget.name: budget for budget in budgets}
+
+
+def _budget(name: str, within: float, every: float, reason: str) -> Budget:
+    return Budget(name=name, within=within, every=every, reason=reason)
+
+
+#: Becoming true: how long a check waits for a claim.
+_CLAIMS = _table(
+    _budget("assigned", 10, 0.1,
+            "The controller assigns on the service's own event, well under a second when idle."),
+    _budget("not_assigned", 3, 0.1,
+            "A refusal is decided as fast as an assignment; three seconds show it stays."),
+    _budget("announced", 10, 0.1,
+            "The owner answers as soon as it sees the address and an endpoint; the event passes the "
+            "controller, the speaker and the endpoint slice."),
+    _budget("served", 15, 0.1,
+            "As announced, and kube-proxy writes its rules at most once a second after that."),
+    _budget("withdrawn", 10, 0.1,
+            "The speaker stops on the event that takes its reason away."),
+    _budget("released", 10, 0.1,
+            "The pool takes an address back when the controller sees the service gone."),
+    _budget("gratuitous_seen", 6, 0.1,
+            "A pair of gratuitous packets at once, then one every 1.1 s for 5 s."),
+    _budget("moved_on_exclusion", 5, 0.1,
+            "One API event to the speakers: 0.14 s measured; upstream allows a minute."),
+    _budget("failed_over_graceful", 10, 0.1,
+            "A leaving speaker says farewell to its peers: 0.1 to 0.3 s measured; MetalLB's documentation "
+            "calls more than 10 s a bug."),
+    _budget("failed_over_killed", 10, 0.1,
+            "Peers probe every second and suspect for 4 s: 5 to 7 s up to three members; MetalLB's "
+            "documentation calls more than 10 s a bug."),
+    _budget("failed_over_node_lost", 10, 0.1,
+            "The same suspicion as for a killed speaker: 5.1 s measured; MetalLB's documentation calls more "
+            "than 10 s a bug."),
+    _budget("failed_over_slow_mesh", 30, 0.25,
+            "With four and more members a suspicion may last 24 s where peers do not confirm it (six times "
+            "the minimum)."),
+    _budget("service_recovered_after_node_lost", 70, 0.25,
+            "A dead node's endpoints stay in use until the node controller's grace is over (40 s, 50 s from "
+            "Kubernetes 1.32), plus 10 s to withdraw them."),
+    _budget("failed_back", 60, 0.1,
+            "As soon as the old owner's pod is back among the members: 1.6 s measured, plus the time to "
+            "start a pod on a busy machine; a lost node is rejoined at least every 60 s."),
+    _budget("pods_ready", 90, 0.25,
+            "MetalLB's readiness probes wait 10 s before their first look, images are there."),
+    _budget("rollout", 120, 0.25,
+            "One pod after the other, each as long as its readiness takes."),
+    _budget("deleted", 30, 0.1,
+            "Objects without finalizers go at once; a service waits for MetalLB's finalizer."),
+    _budget("pod_gone", 45, 0.1,
+            "The default grace of 30 s, and what kubelet needs after it."),
+    _budget("namespace_gone", 90, 0.25,
+            "The namespace controller empties it in two or three rounds of 5 s."),
+    _budget("node_ready", 90, 0.5,
+            "Kubelet reports every 10 s, the network plugin comes first."),
+    _budget("node_not_ready", 70, 0.5,
+            "The node controller's grace: 40 s, 50 s from Kubernetes 1.32."),
+    _budget("pool_status", 15, 0.25,
+            "The controller writes the counters of a pool after each assignment."),
+    _budget("l2_status", 15, 0.25,
+            "The speaker writes ServiceL2Status when it takes or drops an address."),
+    _budget("config_loaded", 30, 0.25,
+            "Speakers reconcile on the event; one that failed tries again with a pause that doubles up to "
+            "half a minute."),
+    _budget("webhook_ready", 60, 0.25,
+            "The controller makes its certificate and writes it into the webhooks first."),
+    _budget("event_seen", 10, 0.2,
+            "Events are sent asynchronously, and repeated ones are gathered."),
+    _budget("metrics_answered", 45, 0.5,
+            "metrics-server scrapes every 15 s and wants two samples."),
+    _budget("reapplied", 120, 0.25,
+            "Pods, pools and every service's address after the configuration is applied."),
+    _budget("rolled_back", 60, 0.25,
+            "No pod restarts in a change of pools: the time of an assignment, per service."),
+    _budget("api_back", 60, 0.5,
+            "An API server that restarts is ready in 3 to 20 s."),
+    _budget("conflict_settled", 10, 0.1,
+            "Two writers on one object take turns within a few tries."),
+)  # fmt: skip
+
+#: Staying small: the longest that something may be out of order, judged by measurement, not waited for.
+_LIMITS = _table(
+    _budget("traffic_gap_graceful", 2, 0.02,
+            "No failed request was measured; one packet retransmitted by TCP is 1 s."),
+    _budget("traffic_gap_killed", 10, 0.02,
+            "The address is dead until the peers' suspicion is over, as above."),
+    _budget("traffic_gap_node_lost", 10, 0.02,
+            "5.13 s measured for the address itself; endpoints apart."),
+    _budget("traffic_gap_excluded", 0.5, 0.02,
+            "No failed request was measured; the old owner still forwards."),
+    _budget("traffic_gap_controller_restart", 0.2, 0.02,
+            "The controller is not in the path of any packet."),
+    _budget("traffic_gap_upgrade", 10, 0.02,
+            "Every speaker restarts in turn, each one a graceful failover."),
+    _budget("double_answers_overlap", 3, 0.05,
+            "0.2 to 1.6 s measured while a deleted speaker ends, and at a speaker's start, when it knows no "
+            "peer yet."),
+    _budget("nobody_answers_graceful", 2, 0.05,
+            "The new owner answers before the old one is gone, or just after."),
+)  # fmt: skip
+
+BUDGETS: Mapping[str, Budget] = {**_CLAIMS, **_LIMITS}
+
+
+class _Settings:
+    """What this process runs with; the plugin sets it once, before any check."""
+
+    patience: float = 1.0
+    overrides: Mapping[str, float] = {}
+
+
+def set_patience(factor: float) -> None:
+    """Multiply every budget by `factor` from now on, in this process.
+
+    Raises UsageError where it is not above zero.
+    """
+    if not factor > 0:
+        raise UsageError(
+            f"--patience {factor:g} is not above zero.", remedy="Give 1 for the budgets as they are."
+        )
+    _Settings.patience = factor
+
+
+def override(within: Mapping[str, float]) -> None:
+    """Replace the time of the named budgets (a profile's `budgets`), in this process; `{}` takes all back.
+
+    Raises UsageError for a name that the table does not have.
+    """
+    for name in within:
+        _known(name)
+    _Settings.overrides = dict(within)
+
+
+def get(name: str) -> Budget:
+    """The budget of that name, with the profile's override and the patience of this run applied.
+
+    Raises UsageError for a name that the table does not have.
+    """
+    budget = _known(name)
+    return replace(budget, within=_Settings.overrides.get(name, budget.within)).scaled(_Settings.patience)
+
+
+def _known(name: str) -> Budget:
+    if name in BUDGETS:
+        return BUDGETS[name]
+    close = difflib.get_close_matches(name, BUDGETS, n=1)
+    hint = f"Did you mean {close[0]!r}?" if close else f"The names are: {', '.join(sorted(BUDGETS))}."
+    raise UsageError(f"There is no budget named {name!r}.", remedy=hint)
