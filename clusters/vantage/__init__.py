@@ -1,0 +1,70 @@
+"""Measuring from outside: who answers for an address, does it serve, and what was on the wire.
+
+`open_vantage("netns:client")` gives a `Vantage`; docs/measuring.md says what its figures mean.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+
+from clusters.errors import UsageError
+from clusters.vantage.analysis import Outages, Overlap, OwnerChange, Span, Window
+from clusters.vantage.base import Vantage
+from clusters.vantage.errors import NotOnSegment, VantageError
+from clusters.vantage.local import AgentVantage, HostVantage, NetnsVantage
+from clusters.vantage.nodes import MacTable
+from clusters.vantage.records import (
+    Answers,
+    Attempt,
+    Control,
+    Gratuitous,
+    Interface,
+    Mac,
+    Mark,
+    Neighbour,
+    Reply,
+    mac,
+)
+from clusters.vantage.timeline import Timeline, require_control
+from clusters.vantage.watch import Measurement, Target
+
+
+def open_vantage(spec: str) -> AbstractContextManager[Vantage]:
+    """The vantage that a profile names: "host", or "netns:NAME". UsageError for any other text."""
+    kind, _, name = spec.partition(":")
+    if spec == "host":
+        return HostVantage()
+    if kind == "netns" and name:
+        return NetnsVantage(name)
+    raise UsageError(f"{spec!r} names no vantage.", remedy='Use "host" or "netns:NAME".')
+
+
+__all__ = [
+    "AgentVantage",
+    "Answers",
+    "Attempt",
+    "Control",
+    "Gratuitous",
+    "HostVantage",
+    "Interface",
+    "Mac",
+    "MacTable",
+    "Mark",
+    "Measurement",
+    "Neighbour",
+    "NetnsVantage",
+    "NotOnSegment",
+    "Outages",
+    "Overlap",
+    "OwnerChange",
+    "Reply",
+    "Span",
+    "Target",
+    "Timeline",
+    "Vantage",
+    "VantageError",
+    "Window",
+    "mac",
+    "open_vantage",
+    "require_control",
+]

@@ -1,0 +1,218 @@
+"""Attempts on a service: TCP connections, HTTP requests and UDP exchanges, each on its own, none waiting for another."""
+
+from __future__ import annotations
+
+import errno
+import http.client
+import io
+import os
+import selectors
+import socket
+import time
+from typing import Any, Callable  # noqa: UP035 - Callable of collections.abc is no alias before Python 3.9
+
+from .loop import Loop, Output, Ticker
+
+READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+MOST_BODY = 1 << 20
+ERRORS = {
+    errno.ECONNREFUSED: "refused",
+    errno.ECONNRESET: "reset",
+    errno.EHOSTUNREACH: "host unreachable",
+    errno.ENETUNREACH: "network unreachable",
+    errno.ENETDOWN: "network down",
+    errno.EPIPE: "reset",
+}
+
+
+def word(error: OSError) -> str:
+    """An error in a word or two, the same on every machine."""
+    number = error.errno or 0
+    return ERRORS.get(number) or errno.errorcode.get(number, str(error))
+
+
+class _Bytes:
+    """What http.client wants of a socket: a file to read the answer from."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    def makefile(self, *_: Any, **__: Any) -> io.BytesIO:
+        return io.BytesIO(self.data)
+
+
+def parse_http(data: bytes, *, closed: bool) -> tuple[int, str] | None:
+    """(status, body) of an HTTP answer, or None while it is not all there. `closed`: no more will come."""
+    if b"\r\n\r\n" not in data:
+        return None
+    answer = http.client.HTTPResponse(_Bytes(data))  # type: ignore[arg-type] # only makefile is used
+    try:
+        answer.begin()
+        if not closed and answer.length is None and not answer.chunked:
+            return None  # the body ends where the connection does
+        body = answer.read()
+    except (http.client.HTTPException, ValueError):
+        return None
+    return answer.status, body.decode("utf-8", "replace")
+
+
+class Attempt:
+    """One try, from its socket to one of: served, failed, timed out. `done(self)` is called once."""
+
+    def __init__(self, loop: Loop, task: dict[str, Any], done: Callable[[Attempt], None]) -> None:
+        self.loop, self.task, self.done = loop, task, done
+        self.ok, self.error, self.server, self.ms = False, "", "", 0.0
+        self.data = b""
+        self.stage = "connecting"
+        self.over = False
+        udp = task["protocol"] == "udp"
+        family = socket.AF_INET6 if ":" in task["host"] else socket.AF_INET
+        self.socket = socket.socket(family, socket.SOCK_DGRAM if udp else socket.SOCK_STREAM)
+        self.socket.setblocking(False)
+        self.began, self.began_mono = time.time_ns(), time.monotonic()
+        loop.at(self.began_mono + task["timeout"], self.expire)
+
+    def start(self) -> None:
+        """Begin."""
+        self.guard(self.open)
+
+    def guard(self, step: Callable[[], None]) -> None:
+        """Run one step; an error of the network ends the attempt with its name."""
+        try:
+            step()
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self.finish(error=word(error))
+
+    def open(self) -> None:
+        """Begin to connect (TCP), or send at once (UDP, where connecting sends nothing)."""
+        code = self.socket.connect_ex((self.task["host"], self.task["port"]))
+        if self.task["protocol"] == "udp":
+            if code:
+                raise OSError(code, os.strerror(code))
+            self.send(self.task["payload"].encode())
+        elif code in (0, errno.EINPROGRESS):
+            self.loop.on(self.socket, WRITE, lambda: self.guard(self.connected))
+        else:
+            raise OSError(code, os.strerror(code))
+
+    def connected(self) -> None:
+        """The connection stands or was refused."""
+        code = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            raise OSError(code, os.strerror(code))
+        if self.task["protocol"] == "tcp":
+            self.finish(ok=True)
+            return
+        host = "[%s]" % self.task["host"] if ":" in self.task["host"] else self.task["host"]
+        self.send(
+            f"GET {self.task['path']} HTTP/1.1\r\nHost: {self.task.get('hostname') or host}\r\n"
+            "User-Agent: metallb-conformance\r\nAccept: */*\r\nConnection: close\r\n\r\n".encode()
+        )
+
+    def send(self, data: bytes) -> None:
+        """Send the whole request; it is small enough for any send buffer."""
+        self.stage = "waiting for the answer"
+        self.loop.on(self.socket, READ, lambda: self.guard(self.receive))
+        self.socket.send(data)
+
+    def receive(self) -> None:
+        """Take what came; decide where it is whole."""
+        part = self.socket.recv(65536)
+        self.data += part
+        if self.task["protocol"] == "udp":
+            self.finish(ok=True, server=self.data.decode("utf-8", "replace"))
+            return
+        answer = parse_http(self.data, closed=not part)
+        if answer is not None:
+            good = 200 <= answer[0] < 400
+            self.finish(ok=good, error="" if good else "http %d" % answer[0], server=answer[1])
+        elif not part:
+            self.finish(error="closed" if self.data else "closed without an answer")
+        elif len(self.data) > MOST_BODY:
+            self.finish(error="answer too long")
+
+    def expire(self) -> None:
+        """The attempt's time is over."""
+        if not self.over:
+            self.finish(error="timeout " + self.stage)
+
+    def finish(self, *, ok: bool = False, error: str = "", server: str = "") -> None:
+        """Close, remember, and tell."""
+        self.over = True
+        self.ms = (time.monotonic() - self.began_mono) * 1000
+        self.ok, self.error, self.server = ok, error, server.strip()[: self.task["body"]]
+        self.loop.off(self.socket)
+        self.socket.close()
+        self.done(self)
+
+
+class Probe:
+    """A task: one attempt every `every` seconds; ends when the last attempt has ended."""
+
+    def __init__(self, loop: Loop, output: Output, task: dict[str, Any], ended: Callable[[], None]) -> None:
+        self.loop, self.output, self.task, self.ended = loop, output, task, ended
+        self.pending = 0
+        self.reason = ""
+        self.over = False
+        output.send(id=task["id"], event="started", t=time.time_ns())
+        self.ticker = Ticker(
+            loop,
+            every=task["every"],
+            limit=task["for"],
+            count=task.get("count", 0),
+            tick=self.tick,
+            slipped=self.slipped,
+            finished=self.finished,
+        )
+
+    def tick(self, number: int, late: float) -> None:
+        """Start one attempt."""
+        self.pending += 1
+
+        def done(attempt: Attempt) -> None:
+            self.pending -= 1
+            self.output.send(
+                id=self.task["id"],
+                event="attempt",
+                n=number,
+                t=attempt.began,
+                late=round(late * 1000, 3),
+                ok=attempt.ok,
+                ms=round(attempt.ms, 3),
+                error=attempt.error,
+                server=attempt.server,
+            )
+            self.conclude()
+
+        try:
+            Attempt(self.loop, self.task, done).start()
+        except (
+            OSError
+        ) as error:  # no socket to be had: trouble of this process, which says nothing of the service
+            self.pending -= 1
+            self.output.send(id=self.task["id"], event="trouble", t=time.time_ns(), error=word(error))
+
+    def slipped(self, due: float, late: float, skipped: int) -> None:
+        """Tell that this process, not the service, was late."""
+        t = time.time_ns() - int((time.monotonic() - due) * 1e9)
+        self.output.send(id=self.task["id"], event="slip", t=t, late=round(late * 1000, 3), skipped=skipped)
+
+    def finished(self, reason: str) -> None:
+        """No more ticks; attempts under way still count."""
+        self.reason = reason
+        self.conclude()
+
+    def conclude(self) -> None:
+        """End the task where nothing is under way."""
+        if self.reason and not self.pending and not self.over:
+            self.over = True
+            self.output.send(
+                id=self.task["id"], event="done", reason=self.reason, skipped=self.ticker.skipped
+            )
+            self.ended()
+
+    def stop(self) -> None:
+        """Stop ticking."""
+        self.ticker.stop()

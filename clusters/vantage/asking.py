@@ -1,0 +1,136 @@
+"""Asking a segment who has an address, once or for many addresses, and proving that its answers would be seen."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+
+from clusters.vantage import frames
+from clusters.vantage.client import Client, Message, Task
+from clusters.vantage.frames import Asker
+from clusters.vantage.records import Answers, Attempt, Control, Frame, Interface
+from clusters.vantage.wire import Wire, seconds
+
+LINGER = 0.25
+"""Seconds to wait for answers to the last question. A LAN answers in about one millisecond; a busy node takes longer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heard:
+    """What was captured while questions were asked."""
+
+    wire: Wire
+    frames: tuple[Frame, ...]
+    began_ns: int
+
+
+@contextmanager
+def capture(client: Client, interface: str, askers: Iterable[Asker], *, at_most: float) -> Iterator[Task]:
+    """Capture ARP and neighbour discovery on `interface` during the block; answers to phantoms come in too."""
+    task = client.start(
+        "capture",
+        interface=interface,
+        bpf=frames.ARP_AND_ND,
+        unicast=[asker.mac for asker in askers if asker.phantom],
+        **{"for": at_most},
+    ).until_started()
+    try:
+        yield task
+    finally:
+        if not task.done.is_set() and client.alive:
+            task.stop()
+            task.done.wait(5)
+
+
+def frames_of(messages: Iterable[Message]) -> list[Frame]:
+    """The frames among a capture's messages."""
+    return [
+        Frame(t_ns=one["t"], sent=one["out"], data=bytes.fromhex(one["hex"]))
+        for one in messages
+        if one["event"] == "frame"
+    ]
+
+
+def attempts_of(messages: Iterable[Message], *, began_ns: int) -> list[Attempt]:
+    """The attempts among a probe's messages."""
+    return [
+        Attempt(
+            t=seconds(one["t"], began_ns),
+            ok=one["ok"],
+            latency=round(one["ms"] / 1000, 6),
+            error=one["error"],
+            server=one["server"],
+            late=round(one["late"] / 1000, 6),
+        )
+        for one in messages
+        if one["event"] == "attempt"
+    ]
+
+
+def trouble_of(task: Task) -> str:
+    """What a task met last that is its own trouble, not that of what it probes."""
+    troubles = [one["error"] for one in task.of("trouble")]
+    return troubles[-1] if troubles else "it was not told why"
+
+
+def ask(
+    client: Client,
+    interface: Interface,
+    questions: Sequence[bytes],
+    *,
+    asker: Asker,
+    count: int,
+    every: float,
+) -> Heard:
+    """Send `count` questions, the given ones in turn, one every `every` s, and hear what comes back."""
+    began_ns = client.now_ns()
+    limit = count * every + 30
+    with capture(client, interface.name, [asker], at_most=limit + 30) as task:
+        sending = client.start(
+            "send",
+            interface=interface.name,
+            frames=[frame.hex() for frame in questions],
+            every=every,
+            count=count,
+            **{"for": limit},
+        )
+        sending.until_started().until_done(limit + 10)
+        threading.Event().wait(LINGER)
+    heard = frames_of(task.messages)
+    wire = Wire([asker])
+    for frame in heard:
+        wire.add(frame)
+    return Heard(wire=wire, frames=tuple(heard), began_ns=began_ns)
+
+
+def answers(heard: Heard, address: str) -> Answers:
+    """What was heard of one address."""
+    asked = heard.wire.requests(address, heard.began_ns)
+    return Answers(address=address, rounds=len(asked), replies=heard.wire.replies(address, heard.began_ns))
+
+
+def judge(wire: Wire, neighbours: Sequence[str], *, asked: int, began_ns: int, end: float) -> Control:
+    """Whether the capture is proved: it saw our questions leave, and a neighbour that lives answer."""
+    names = ", ".join(neighbours)
+    seen = sum(len(wire.requests(address, began_ns)) for address in neighbours)
+    times = sorted(reply.t for address in neighbours for reply in wire.replies(address, began_ns))
+    silence = max((later - earlier for earlier, later in pairwise([0.0, *times, end])), default=end)
+    if not neighbours:
+        reason = "no neighbour was named whose answers would prove that the capture sees any"
+    elif not seen:
+        reason = f"none of its own questions for {names} was seen leaving"
+    elif not times:
+        reason = f"its {seen} questions for {names} were seen leaving, but no answer came back"
+    else:
+        reason = f"{len(times)} answers of {names} were seen to {seen} questions"
+    return Control(
+        ok=bool(seen and times),
+        reason=reason,
+        asked=asked,
+        seen=seen,
+        answered=len(times),
+        longest_silence=round(silence, 6),
+    )

@@ -1,0 +1,225 @@
+"""The controller's side of an agent: starts it, gives it tasks, and keeps what it reports."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import subprocess
+import tempfile
+import threading
+import time
+from typing import Any, Self
+
+from clusters.vantage.errors import VantageError
+from clusters.vantage.launch import Launch
+
+Message = dict[str, Any]
+HELLO_WITHIN = 15.0
+ANSWER_WITHIN = 10.0
+END_WITHIN = 3.0
+
+
+class Task:
+    """Something the agent does until it is done. `messages` grows while it runs; take a copy by slicing."""
+
+    def __init__(self, client: Client, number: int, what: str) -> None:
+        self.client, self.number, self.what = client, number, what
+        self.messages: list[Message] = []
+        self.started = threading.Event()
+        self.done = threading.Event()
+        self.last: Message = {}
+
+    def take(self, message: Message) -> None:
+        """Called by the reader with each message of this task."""
+        if message["event"] in ("done", "reply", "failed", "lost"):
+            self.last = message
+            self.started.set()
+            self.done.set()
+        elif message["event"] == "started":
+            self.started.set()
+        else:
+            self.messages.append(message)
+
+    def of(self, event: str, *, skip: int = 0) -> list[Message]:
+        """The messages of one kind so far, without looking at the first `skip` messages."""
+        return [message for message in self.messages[skip:] if message["event"] == event]
+
+    def until_started(self) -> Self:
+        """Wait until the agent has it running; VantageError where the system refused it."""
+        if not self.started.wait(ANSWER_WITHIN):
+            raise VantageError(
+                f"Vantage {self.client.name} did not start {self.what} within {ANSWER_WITHIN:g} s."
+            )
+        self.client.check(self)
+        return self
+
+    def until_done(self, within: float) -> Self:
+        """Wait until it has ended by itself, at most `within` seconds more."""
+        if not self.done.wait(within):
+            raise VantageError(f"Vantage {self.client.name} did not finish {self.what} within {within:g} s.")
+        self.client.check(self)
+        return self
+
+    def stop(self) -> None:
+        """Ask it to end; attempts under way still count, so `until_done` comes after."""
+        if not self.done.is_set():
+            self.client.send({"id": self.client.next_number(), "do": "stop", "task": self.number})
+
+
+class Client:
+    """One running agent. Use it as a context manager; leaving ends the agent and all of its tasks."""
+
+    def __init__(self, name: str, launch: Launch) -> None:
+        self.name, self.launch = name, launch
+        self.tasks: dict[int, Task] = {}
+        self.numbers = itertools.count(1)
+        self.writing = threading.Lock()
+        self.hello = Task(self, 0, "its agent")
+        self.tasks[0] = self.hello
+        self.clock_offset_ns = 0
+
+    def __enter__(self) -> Self:
+        self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__, it lives as long as the agent
+        try:
+            # A session of its own: Ctrl-C at the terminal must not take the probe away from the clean-up.
+            self.process = subprocess.Popen(
+                self.launch.command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self.errors,
+                start_new_session=True,
+            )
+        except OSError as error:
+            self.errors.close()
+            raise VantageError(f"The agent of vantage {self.name} cannot be started: {error}.") from None
+        self.reader = threading.Thread(target=self._read, name=f"vantage {self.name}", daemon=True)
+        self.reader.start()
+        try:
+            self._write(self.launch.payload)
+            if not self._hello_came():
+                raise VantageError(f"Vantage {self.name} did not answer within {HELLO_WITHIN:g} s.")
+            self._compare_clocks()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the agent: its input ends, and it is killed where that is not enough."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        try:
+            self.process.stdin.close()
+        except OSError:
+            pass  # it is gone already
+        try:
+            self.process.wait(END_WITHIN)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.reader.join(END_WITHIN)
+        self.process.stdout.close()
+        self.errors.close()
+
+    @property
+    def about(self) -> Message:
+        """What the agent said at the start: pid, python, packets ("" or why raw sockets cannot be had)."""
+        return self.hello.messages[0]
+
+    @property
+    def alive(self) -> bool:
+        """Whether the agent still runs."""
+        return self.process.poll() is None
+
+    def start(self, do: str, **arguments: Any) -> Task:
+        """Begin a task; `for` (seconds) bounds it in any case."""
+        task = Task(self, self.next_number(), do)
+        self.tasks[task.number] = task
+        arguments.setdefault("for", 600.0)
+        self.send({"id": task.number, "do": do, **arguments})
+        return task
+
+    def ask(self, do: str, **arguments: Any) -> Any:
+        """Ask a question; OSError of the other side is raised here as OSError."""
+        task = self.start(do, **arguments)
+        if not task.done.wait(ANSWER_WITHIN):
+            raise VantageError(f"Vantage {self.name} did not answer {do} within {ANSWER_WITHIN:g} s.")
+        if task.last["event"] == "failed":
+            raise OSError(task.last["errno"] or 0, task.last["error"])
+        self.check(task)
+        return task.last["value"]
+
+    def check(self, task: Task) -> None:
+        """VantageError where a task could not be started or its agent is gone."""
+        if task.last.get("event") == "failed":
+            raise VantageError(f"Vantage {self.name} cannot {task.what}: {task.last['error']}.")
+        if task.last.get("event") == "lost":
+            raise VantageError(
+                f"The agent of vantage {self.name} ended unexpectedly: {task.last['error']}.",
+                remedy="Start the measurement again.",
+            )
+
+    def next_number(self) -> int:
+        """A number for a command."""
+        return next(self.numbers)
+
+    def send(self, command: Message) -> None:
+        """Send one command."""
+        self._write(json.dumps(command).encode() + b"\n")
+
+    def _write(self, data: bytes) -> None:
+        assert self.process.stdin is not None
+        try:
+            with self.writing:
+                self.process.stdin.write(data)
+                self.process.stdin.flush()
+        except (OSError, ValueError):
+            raise VantageError(f"The agent of vantage {self.name} is gone: {self._last_words()}.") from None
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            message = json.loads(line)
+            task = self.tasks.get(message["id"])
+            if task is not None:
+                task.take(message)
+        lost = {"event": "lost", "error": self._last_words()}
+        for task in list(self.tasks.values()):
+            if not task.done.is_set():
+                task.take(lost)
+
+    def _hello_came(self) -> bool:
+        deadline = time.monotonic() + HELLO_WITHIN
+        turn = threading.Event()
+        while not self.hello.messages and time.monotonic() < deadline:
+            if self.hello.done.is_set():
+                raise VantageError(f"Vantage {self.name} cannot be used: {self._last_words()}.")
+            turn.wait(0.005)
+        return bool(self.hello.messages)
+
+    def _compare_clocks(self) -> None:
+        """Learn how far the agent's clock is from ours; where zero is possible, it is taken as zero."""
+        best = None
+        for _ in range(3):
+            before = time.time_ns()
+            theirs = self.ask("clock")["real"]
+            after = time.time_ns()
+            if best is None or after - before < best[0]:
+                best = (after - before, theirs - (before + after) // 2)
+        assert best is not None
+        self.clock_offset_ns = best[1] if abs(best[1]) > best[0] // 2 else 0
+
+    def now_ns(self) -> int:
+        """The agent's CLOCK_REALTIME now, in ns, as well as it is known here."""
+        return time.time_ns() + self.clock_offset_ns
+
+    def _last_words(self) -> str:
+        try:
+            self.errors.seek(0)
+            lines = self.errors.read().decode("utf-8", "replace").strip().splitlines()
+        except (OSError, ValueError):
+            lines = []
+        return lines[-1].rstrip(".") if lines else "it said nothing"

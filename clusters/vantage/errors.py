@@ -1,0 +1,13 @@
+"""What can go wrong with a vantage, as one sentence."""
+
+from __future__ import annotations
+
+from clusters.errors import ConformanceError
+
+
+class VantageError(ConformanceError):
+    """The place that is measured from cannot do what was asked: no permission, no route, no such place."""
+
+
+class NotOnSegment(VantageError):
+    """The address is not on a network that the vantage is attached to, so nothing of it is seen on its wire."""

@@ -1,0 +1,304 @@
+"""The vantage that an agent makes: this machine, a network namespace of it, or wherever else a Python can be had."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Self
+
+from clusters.vantage import asking, frames
+from clusters.vantage.client import Client
+from clusters.vantage.errors import NotOnSegment, VantageError
+from clusters.vantage.frames import Asker
+from clusters.vantage.launch import Launch
+from clusters.vantage.records import AddressLike, Answers, Attempt, Control, Interface, Mac, Neighbour
+from clusters.vantage.watch import Measurement, Settings, Target
+
+ALWAYS = frozenset({"tcp", "udp", "http", "neighbours"})
+RAW = frozenset({"arp", "capture"})
+NETNS = Path("/run/netns")
+CONTROL_ROUNDS, CONTROL_EVERY = 3, 0.1
+
+
+class AgentVantage:
+    """A vantage whose work an agent does. Use it as a context manager. Another kind is another `Launch`."""
+
+    def __init__(self, name: str, kind: str, launch: Launch) -> None:
+        self._name, self._kind = name, kind
+        self._client = Client(name, launch)
+        self._askers: dict[str, Asker] = {}
+
+    def __enter__(self) -> Self:
+        self._client.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    @property
+    def name(self) -> str:
+        """As in the profile: "host", "netns:NAME"."""
+        return self._name
+
+    @property
+    def kind(self) -> str:
+        """The part of the name before the colon."""
+        return self._kind
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """What works here; without the right to raw sockets, questions and capture are missing."""
+        return ALWAYS if self._client.about["packets"] else ALWAYS | RAW
+
+    def interface_for(self, address: AddressLike) -> Interface:
+        """How packets to `address` leave; VantageError where there is no route or the address is its own."""
+        to = str(ip_address(str(address)))
+        try:
+            found = self._client.ask("route", address=to)
+        except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise VantageError(
+                    f"{to} is an address of vantage {self.name} itself, so it shows nothing."
+                ) from None
+            raise VantageError(
+                f"{to} is not on a network of vantage {self.name}: {error.strerror}.",
+                remedy="Choose a vantage that has a route to it.",
+            ) from None
+        return Interface(
+            name=found["interface"],
+            index=found["index"],
+            mac=Mac(found["mac"]),
+            source=found["source"],
+            gateway=found["gateway"],
+            up=found["up"],
+        )
+
+    def neighbours(self) -> tuple[Neighbour, ...]:
+        """The kernel's neighbour table."""
+        rows = self._client.ask("neighbours")
+        return tuple(
+            Neighbour(
+                address=row["address"], mac=Mac(row["mac"]), state=row["state"], interface=row["interface"]
+            )
+            for row in rows
+        )
+
+    def try_once(self, target: Target, *, timeout: float = 3.0) -> Attempt:
+        """One attempt, with the whole answer in `server`; its `t` is in seconds of the epoch."""
+        return self.try_often(target, count=1, timeout=timeout)[0]
+
+    def try_often(
+        self, target: Target, *, count: int, every: float = 0.02, timeout: float = 3.0
+    ) -> tuple[Attempt, ...]:
+        """`count` attempts, one every `every` s; their `t` are in seconds of the epoch."""
+        limit = count * every + 10
+        task = self._client.start(
+            "probe",
+            **target.arguments,
+            every=every,
+            timeout=timeout,
+            body=65536,
+            count=count,
+            **{"for": limit},
+        )
+        task.until_started().until_done(limit + timeout)
+        attempts = sorted(asking.attempts_of(task.messages, began_ns=0), key=lambda one: one.t)
+        if not attempts:
+            raise VantageError(f"Vantage {self.name} could not try {target.name}: {asking.trouble_of(task)}.")
+        return tuple(attempts)
+
+    def who_answers(
+        self, address: AddressLike, *, rounds: int = 5, every: float = 0.2, probe: bool = False
+    ) -> Answers:
+        """Everybody who answers for `address`, asked `rounds` times by broadcast. `probe`: as in who_answers_all."""
+        to = str(ip_address(str(address)))
+        route = self._on_wire(to)
+        asker = _probing(route, to) if probe else frames.own(route)
+        question = frames.question(to, asker)
+        heard = asking.ask(self._client, route, [question], asker=asker, count=rounds, every=every)
+        return asking.answers(heard, to)
+
+    def who_answers_all(
+        self, addresses: Iterable[AddressLike], *, rounds: int = 3, rate: float = 100.0, probe: bool = True
+    ) -> dict[str, Answers]:
+        """Everybody who answers for any of many addresses, asked at most `rate` frames a second.
+
+        `probe` asks with the sender address 0.0.0.0 (RFC 5227), which no host takes for a claim.
+        """
+        found: dict[str, Answers] = {}
+        for route, group in self._by_interface(addresses).items():
+            asker = _probing(route, group[0]) if probe else frames.own(route)
+            questions = [frames.question(address, asker) for address in group]
+            count, every = len(group) * rounds, 1 / rate
+            heard = asking.ask(self._client, route, questions, asker=asker, count=count, every=every)
+            found |= {address: asking.answers(heard, address) for address in group}
+        return found
+
+    def control(self, neighbours: AddressLike | Sequence[AddressLike]) -> Control:
+        """Whether answers on the segment are seen here at all, by neighbours that are known to live.
+
+        The first call on an interface also learns whether a phantom (see `frames.Asker`) gets answers there;
+        some networks (a wireless one, a switch port bound to a MAC) carry no MAC but the client's own.
+        """
+        given = (
+            [neighbours]
+            if isinstance(neighbours, str) or not isinstance(neighbours, Sequence)
+            else neighbours
+        )
+        addresses = [str(ip_address(str(address))) for address in given]
+        if not addresses:
+            return Control(
+                ok=False, reason="no neighbour was named whose answers would prove that it sees any"
+            )
+        if self._unable():
+            return Control(ok=False, reason=self._unable())
+        verdicts = []
+        for route, group in self._by_interface(addresses).items():
+            verdicts += [self._control(route, group)]
+        return next((verdict for verdict in verdicts if not verdict.ok), verdicts[0])
+
+    @contextmanager
+    def watch(
+        self,
+        address: AddressLike,
+        port: int,
+        *,
+        protocol: str = "http",
+        path: str = "/hostname",
+        every: float = 0.02,
+        arp_every: float = 0.05,
+        neighbours: Sequence[AddressLike] = (),
+        control: Target | None = None,
+    ) -> Iterator[Measurement]:
+        """Measure one address through a block: traffic, questions, capture."""
+        target = Target(address=str(ip_address(str(address))), port=port, protocol=protocol, path=path)
+        settings = {"every": every, "arp_every": arp_every}
+        with self.watch_all([target], neighbours=neighbours, control=control, **settings) as measurement:
+            yield measurement
+
+    @contextmanager
+    def watch_all(
+        self,
+        targets: Sequence[Target],
+        *,
+        every: float = 0.02,
+        arp_every: float = 0.05,
+        timeout: float = 0.9,
+        at_most: float = 900.0,
+        neighbours: Sequence[AddressLike] = (),
+        control: Target | None = None,
+    ) -> Iterator[Measurement]:
+        """Measure several at once, on one clock and in one capture. `at_most` (s) ends it in any case."""
+        live = tuple(str(ip_address(str(address))) for address in neighbours)
+        settings = Settings(
+            every=every,
+            arp_every=arp_every,
+            timeout=timeout,
+            at_most=at_most,
+            neighbours=live,
+            control=control,
+        )
+        measurement = Measurement(self._client, targets, settings, vantage=self.name)
+        routes = {
+            address: self.interface_for(address) for address in (*live, *(one.address for one in targets))
+        }
+        unseen, askers = self._unable(), {}
+        if not unseen:
+            self._learn_askers(routes, live)
+            wired = {routes[one.address] for one in targets if routes[one.address].on_link}
+            askers = {route.name: self._askers.get(route.name) or Asker.of_nobody() for route in wired}
+            unseen = (
+                ""
+                if wired
+                else f"{targets[0].address} is reached through a router, so its segment is not seen"
+            )
+        try:
+            measurement.begin(routes, askers, unseen=unseen)
+            yield measurement
+        except BaseException:
+            measurement.abandon()
+            raise
+        measurement.end()
+
+    def _unable(self) -> str:
+        why = self._client.about["packets"]
+        return f"raw sockets are not permitted ({why})" if why else ""
+
+    def _on_wire(self, address: str) -> Interface:
+        """The interface to an address on the segment; a VantageError where it cannot be asked there."""
+        if self._unable():
+            raise VantageError(
+                f"Vantage {self.name} cannot ask its segment for {address}: {self._unable()}.",
+                remedy="Run as root or with CAP_NET_RAW.",
+            )
+        route = self.interface_for(address)
+        if not route.on_link:
+            raise NotOnSegment(
+                f"{address} is not on a network of vantage {self.name}: it is reached through {route.gateway}.",
+                remedy="Ask from a host on the address's own segment.",
+            )
+        if not route.up:
+            raise VantageError(
+                f"Interface {route.name} of vantage {self.name} is down, so {address} cannot be asked."
+            )
+        return route
+
+    def _by_interface(self, addresses: Iterable[AddressLike]) -> dict[Interface, list[str]]:
+        """Addresses by the way to them; families are apart, for their own addresses differ."""
+        groups: dict[Interface, list[str]] = {}
+        for address in dict.fromkeys(str(ip_address(str(one))) for one in addresses):
+            groups.setdefault(self._on_wire(address), []).append(address)
+        return groups
+
+    def _learn_askers(self, routes: dict[str, Interface], neighbours: Sequence[str]) -> None:
+        """Find out once an interface whether a phantom gets answers."""
+        for address in neighbours:
+            route = routes[address]
+            if route.name not in self._askers and route.on_link and route.up:
+                self._control(route, [one for one in neighbours if routes[one] == route])
+
+    def _control(self, route: Interface, addresses: list[str]) -> Control:
+        """Ask as a phantom first, as the client itself next; remember which one was answered."""
+        known = self._askers.get(route.name)
+        verdict = Control(ok=False, reason="nothing was asked")
+        for asker in [known] if known else [Asker.of_nobody(), frames.own(route)]:
+            suited = frames.suited(asker, addresses[0], route)
+            questions = [frames.question(address, suited) for address in addresses]
+            count = len(addresses) * CONTROL_ROUNDS
+            every = CONTROL_EVERY / len(addresses)
+            heard = asking.ask(
+                self._client, route, questions, asker=suited, count=count, every=max(every, 0.005)
+            )
+            end = count * every
+            verdict = asking.judge(heard.wire, addresses, asked=count, began_ns=heard.began_ns, end=end)
+            if verdict.ok:
+                self._askers[route.name] = asker
+                break
+        return verdict
+
+
+class HostVantage(AgentVantage):
+    """This machine; raw sockets where they are permitted."""
+
+    def __init__(self) -> None:
+        super().__init__("host", "host", Launch())
+
+
+class NetnsVantage(AgentVantage):
+    """A network namespace of this machine, by its name in /run/netns. Only the network is another one."""
+
+    def __init__(self, name: str) -> None:
+        path = NETNS / name
+        if not path.exists():
+            raise VantageError(
+                f"There is no network namespace {name} in {NETNS}.", remedy="ip netns lists them."
+            )
+        super().__init__(f"netns:{name}", "netns", Launch(netns=str(path)))
+
+
+def _probing(route: Interface, address: str) -> Asker:
+    """The client's MAC without an address of its own (IPv4); IPv6 questions need one."""
+    return frames.suited(Asker(mac=route.mac), address, route)

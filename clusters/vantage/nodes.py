@@ -1,0 +1,53 @@
+"""Which node a MAC belongs to, learnt on the wire from the nodes' own addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+
+from clusters.vantage.base import Vantage
+from clusters.vantage.records import AddressLike, Mac, mac
+
+
+@dataclass(frozen=True, kw_only=True)
+class MacTable:
+    """MACs of nodes. `silent` are nodes of which no address answered, `shared` MACs that answered for two nodes."""
+
+    nodes: Mapping[Mac, str] = field(default_factory=dict)
+    silent: tuple[str, ...] = ()
+    shared: Mapping[Mac, tuple[str, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def learn(
+        cls,
+        vantage: Vantage,
+        addresses: Mapping[str, Sequence[AddressLike]],
+        *,
+        static: Mapping[str, str] | None = None,
+    ) -> MacTable:
+        """Ask for the own addresses of each node. `static` adds MAC -> node where all NICs are known.
+
+        Addresses that are not on a segment of the vantage raise its VantageError.
+        """
+        wanted = {str(ip_address(str(one))): node for node, own in addresses.items() for one in own}
+        heard = vantage.who_answers_all(wanted, rounds=3, probe=False) if wanted else {}
+        found: dict[Mac, set[str]] = {}
+        for address, answers in heard.items():
+            for one in answers.macs:
+                found.setdefault(one, set()).add(wanted[address])
+        answered = {node for names in found.values() for node in names}
+        known = {mac(text): node for text, node in (static or {}).items()}
+        return cls(
+            nodes={one: min(names) for one, names in found.items() if len(names) == 1} | known,
+            silent=tuple(node for node in addresses if node not in answered | set(known.values())),
+            shared={one: tuple(sorted(names)) for one, names in found.items() if len(names) > 1},
+        )
+
+    def node_of(self, owner: str | None) -> str | None:
+        """The node that has a MAC; None for a MAC of no known node."""
+        return self.nodes.get(mac(owner)) if owner else None
+
+    def named(self, owner: str) -> str:
+        """For people: "w1 (02:…)", or "unknown host (02:…)"."""
+        return f"{self.node_of(owner) or 'unknown host'} ({owner})"

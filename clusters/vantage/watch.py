@@ -1,0 +1,298 @@
+"""Traffic, questions and capture through a block of code: what a client sees while something happens."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from clusters.vantage import asking, frames, pcap
+from clusters.vantage.client import Client, Message, Task
+from clusters.vantage.errors import VantageError
+from clusters.vantage.frames import Asker
+from clusters.vantage.records import Attempt, Control, Frame, Interface, Learned, Mac, Mark, Slip
+from clusters.vantage.timeline import Timeline
+from clusters.vantage.wire import Wire, seconds
+
+NEIGHBOURS_EVERY = 0.25
+"""How often (s) every neighbour of the positive control is asked during a measurement."""
+END_WITHIN = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """What traffic goes to. `path` and `hostname` (the Host header) are for HTTP, `payload` for UDP.
+
+    The default payload makes agnhost's UDP server answer with its host name, as its /hostname does for HTTP.
+    """
+
+    address: str
+    port: int
+    protocol: str = "http"
+    path: str = "/hostname"
+    payload: str = "hostname"
+    hostname: str = ""
+
+    @property
+    def name(self) -> str:
+        """Like "http 192.0.2.9:80"."""
+        return f"{self.protocol} {self.address}:{self.port}"
+
+    @property
+    def arguments(self) -> dict[str, str | int]:
+        """What the agent needs to know of it."""
+        return {
+            "host": self.address,
+            "port": self.port,
+            "protocol": self.protocol,
+            "path": self.path,
+            "payload": self.payload,
+            "hostname": self.hostname,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How a measurement samples; seconds. An attempt gets less than the kernel's first retransmission of a SYN
+    (1 s, RFC 6298), so that what was begun during an outage is not served by a retry after it.
+    """
+
+    every: float = 0.02
+    arp_every: float = 0.05
+    timeout: float = 0.9
+    at_most: float = 900.0
+    neighbours: tuple[str, ...] = ()
+    control: Target | None = None
+
+
+@dataclass
+class _Stream:
+    """One target's tasks, and how far their messages were taken into records."""
+
+    target: Target
+    probe: Task
+    questions: Task | None = None
+    table: Task | None = None
+    attempts: list[Attempt] = field(default_factory=list)
+    taken: int = 0
+
+
+class Measurement:
+    """A measurement under way. `mark` names moments; `so_far` can be asked at any time; after the block, `timeline`
+    (of the first target) and `timelines` (by `Target.name`) stand, and `save` writes the evidence.
+    """
+
+    def __init__(
+        self, client: Client, targets: Sequence[Target], settings: Settings, *, vantage: str
+    ) -> None:
+        self.client, self.targets, self.settings, self.vantage = client, tuple(targets), settings, vantage
+        self.marks: list[Mark] = []
+        self.timelines: dict[str, Timeline] = {}
+        self.frames: list[Frame] = []
+        self._streams: list[_Stream] = []
+        self._control: _Stream | None = None
+        self._captures: list[tuple[Task, int]] = []
+        self._others: list[Task] = []
+        self._wire = Wire([])
+        self._unseen = ""
+        self._ended_ns = 0
+        self._clocks: list[int] = []
+        self._stack = ExitStack()
+        self._lock = threading.Lock()
+
+    @property
+    def timeline(self) -> Timeline:
+        """The first target's timeline, once the block was left; VantageError before."""
+        if not self.timelines:
+            raise VantageError("The measurement is still under way: ask so_far() for what there is.")
+        return self.timelines[self.targets[0].name]
+
+    def mark(self, name: str) -> float:
+        """Name this moment; returns its time."""
+        t = seconds(self.client.now_ns(), self.began_ns)
+        self.marks.append(Mark(t=t, name=name))
+        return t
+
+    def so_far(self, target: Target | None = None) -> Timeline:
+        """The timeline up to now, of the first target where none is named."""
+        self._take()
+        wanted = target or self.targets[0]
+        return self._timeline(next(one for one in self._streams if one.target == wanted))
+
+    def owner(self) -> Mac | None:
+        """Who answers for the first target now: the only MAC of the last question answered; None for two or none."""
+        asked = self.so_far().rounds
+        settled = [
+            one
+            for one in asked
+            if one.t < seconds(self.client.now_ns(), self.began_ns) - self.settings.arp_every
+        ]
+        return next(iter(settled[-1].macs)) if settled and len(settled[-1].macs) == 1 else None
+
+    def save(self, directory: Path) -> tuple[Path, ...]:
+        """Write timeline.json (one a target, numbered from the second) and capture.pcap; returns their paths."""
+        directory.mkdir(parents=True, exist_ok=True)
+        paths = []
+        for number, timeline in enumerate(self.timelines.values(), start=1):
+            paths.append(
+                timeline.write(directory / ("timeline.json" if number == 1 else f"timeline-{number}.json"))
+            )
+        return (*paths, pcap.write(directory / "capture.pcap", self.frames))
+
+    def begin(self, routes: dict[str, Interface], askers: dict[str, Asker], *, unseen: str) -> Self:
+        """Start everything. `routes`: interfaces by address; `askers` by interface; `unseen`: why none is on a wire."""
+        self._unseen = unseen
+        self._clocks.append(self._clock())
+        suited = [
+            frames.suited(askers[route.name], address, route)
+            for address, route in routes.items()
+            if route.name in askers
+        ]
+        self._wire = Wire(suited)
+        for name, asker in askers.items():
+            task = self._stack.enter_context(
+                asking.capture(self.client, name, [asker], at_most=self._limit + 30)
+            )
+            self._captures.append((task, 0))
+        self.began_ns = self.client.now_ns()
+        self._ask_neighbours(routes, askers)
+        self._streams = [self._stream(target, routes, askers) for target in self.targets]
+        if self.settings.control:
+            self._control = _Stream(target=self.settings.control, probe=self._probe(self.settings.control))
+        for task in self._tasks():
+            task.until_started()
+        return self
+
+    def end(self) -> None:
+        """Stop; attempts under way still count. The agent must be alive, or VantageError."""
+        self._ended_ns = self.client.now_ns()
+        for task in self._tasks():
+            task.stop()
+        for task in self._tasks():
+            task.until_done(END_WITHIN)
+        threading.Event().wait(asking.LINGER)
+        self._stack.close()
+        self._clocks.append(self._clock())
+        self._take()
+        self.timelines = {stream.target.name: self._timeline(stream) for stream in self._streams}
+
+    def abandon(self) -> None:
+        """Stop without results, where the block or the agent failed."""
+        for task in self._tasks():
+            if self.client.alive:
+                task.stop()
+        self._stack.close()
+
+    @property
+    def _limit(self) -> float:
+        return self.settings.at_most
+
+    def _probe(self, target: Target) -> Task:
+        every, timeout = self.settings.every, self.settings.timeout
+        bounds = {"every": every, "timeout": timeout, "for": self._limit}
+        return self.client.start("probe", **target.arguments, body=128, **bounds)
+
+    def _stream(self, target: Target, routes: dict[str, Interface], askers: dict[str, Asker]) -> _Stream:
+        stream = _Stream(target=target, probe=self._probe(target))
+        route = routes[target.address]
+        if route.on_link:
+            every = self.settings.arp_every
+            arguments = {"address": target.address, "index": route.index, "every": every, "for": self._limit}
+            stream.table = self.client.start("table", **arguments)
+        if route.name in askers and route.on_link:
+            stream.questions = self._send(
+                [target.address], route, askers[route.name], self.settings.arp_every
+            )
+        return stream
+
+    def _ask_neighbours(self, routes: dict[str, Interface], askers: dict[str, Asker]) -> None:
+        for name, asker in askers.items():
+            here = [address for address in self.settings.neighbours if routes[address].name == name]
+            if here:
+                every = max(NEIGHBOURS_EVERY / len(here), 0.01)
+                self._others.append(self._send(here, routes[here[0]], asker, every))
+
+    def _send(self, addresses: Sequence[str], route: Interface, asker: Asker, every: float) -> Task:
+        questions = [
+            frames.question(address, frames.suited(asker, address, route)).hex() for address in addresses
+        ]
+        return self.client.start(
+            "send", interface=route.name, frames=questions, every=every, **{"for": self._limit}
+        )
+
+    def _tasks(self) -> list[Task]:
+        streams = [*self._streams, *([self._control] if self._control else [])]
+        each = [task for one in streams for task in (one.probe, one.questions, one.table) if task]
+        return [*each, *self._others]
+
+    def _clock(self) -> int:
+        reading = self.client.ask("clock")
+        return int(reading["real"] - reading["mono"])
+
+    def _take(self) -> None:
+        """Make records of the messages that came since the last time."""
+        with self._lock:
+            for number, (task, taken) in enumerate(self._captures):
+                upto = len(task.messages)
+                fresh = asking.frames_of(task.messages[taken:upto])
+                self._captures[number] = (task, upto)
+                self.frames += fresh
+                for frame in fresh:
+                    self._wire.add(frame)
+            for stream in [*self._streams, *([self._control] if self._control else [])]:
+                upto = len(stream.probe.messages)
+                messages = stream.probe.messages[stream.taken : upto]
+                stream.attempts += asking.attempts_of(messages, began_ns=self.began_ns)
+                stream.taken = upto
+
+    def _slips(self, task: Task | None, of: str) -> list[Slip]:
+        return [
+            Slip(t=seconds(one["t"], self.began_ns), late=one["late"] / 1000, skipped=one["skipped"], of=of)
+            for one in (task.of("slip") if task else ())
+        ]
+
+    def _timeline(self, stream: _Stream) -> Timeline:
+        address, began = stream.target.address, self.began_ns
+        control = self._control
+        slips = self._slips(stream.probe, "probe") + self._slips(stream.questions, "questions")
+        slips += self._slips(control.probe, "control") if control else []
+        ended = seconds(self._ended_ns or self.client.now_ns(), began)
+        return Timeline(
+            vantage=self.vantage,
+            address=address,
+            port=stream.target.port,
+            protocol=stream.target.protocol,
+            began_ns=began,
+            ended=ended,
+            every=self.settings.every,
+            arp_every=self.settings.arp_every,
+            attempts=tuple(sorted(stream.attempts, key=lambda one: one.t)),
+            requests=self._wire.requests(address, began),
+            answers=self._wire.replies(address, began),
+            gratuitous=self._wire.gratuitous(address, began),
+            learned=self._learned(stream.table),
+            marks=tuple(self.marks),
+            slips=tuple(slips),
+            control=self._judge(ended),
+            control_attempts=tuple(sorted(control.attempts, key=lambda one: one.t)) if control else (),
+            frames_dropped=sum(task.last.get("dropped", 0) for task, _ in self._captures),
+            clock_step=round((self._clocks[-1] - self._clocks[0]) / 1e9, 6),
+            truncated=any(task.last.get("reason") == "limit" for task in self._tasks()),
+        )
+
+    def _learned(self, table: Task | None) -> tuple[Learned, ...]:
+        entries = table.of("entry") if table else []
+        return tuple(
+            Learned(t=seconds(one["t"], self.began_ns), mac=Mac(one["mac"]), state=one["state"])
+            for one in entries
+        )
+
+    def _judge(self, ended: float) -> Control:
+        if self._unseen:
+            return Control(ok=False, reason=self._unseen)
+        asked = sum(task.last.get("sent", 0) for task in self._others)
+        here = self.settings.neighbours
+        return asking.judge(self._wire, here, asked=asked, began_ns=self.began_ns, end=ended)

@@ -1,0 +1,49 @@
+"""A host's service in a namespace of a test: HTTP, bare TCP and UDP on one port, all saying the host's name."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import selectors
+import socket
+import sys
+
+CLONE_NEWNET = 0x40000000
+
+
+def main(netns: str, name: str, port: int) -> None:
+    """Serve until standard input ends."""
+    namespace = os.open(netns, os.O_RDONLY)
+    if ctypes.CDLL(None, use_errno=True).setns(namespace, CLONE_NEWNET):
+        sys.exit("setns failed")
+    waiting = selectors.DefaultSelector()
+    tcp = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=256)
+    udp = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    udp.bind(("::", port))
+    for file in (tcp, udp, sys.stdin):
+        waiting.register(file, selectors.EVENT_READ)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    answer = f"HTTP/1.1 200 OK\r\nContent-Length: {len(name)}\r\nConnection: close\r\n\r\n{name}".encode()
+    while True:
+        for key, _ in waiting.select():
+            if key.fileobj is sys.stdin:
+                return
+            if key.fileobj is udp:
+                _, sender = udp.recvfrom(2048)
+                udp.sendto(name.encode(), sender)
+            elif key.fileobj is tcp:
+                waiting.register(tcp.accept()[0], selectors.EVENT_READ)
+            else:
+                connection = key.fileobj
+                waiting.unregister(connection)
+                try:
+                    if connection.recv(4096):
+                        connection.send(answer)
+                except OSError:
+                    pass
+                connection.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
