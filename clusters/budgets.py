@@ -6,14 +6,14 @@ a profile replaces single ones by name. `get` gives the budget as it is now, bot
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import difflib
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+
 
 from clusters.errors import UsageError
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,17 +7,14 @@ faults that can be named. What is not named ends the wait at once, so a mistake 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from threading import Event
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import tenacity
 
+from clusters.budgets import Budget
 from clusters.errors import ConformanceError, ExitCode
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from clusters.budgets import Budget
 
 T = TypeVar("T")
 
@@ -35,7 +32,7 @@ class Fault:
         return f"{type(self.error).__name__}: {self.error}"
 
 
-class NotWithinBudget(ConformanceError, AssertionError):
+class NotWithinBudget(ConformanceError, AssertionError):  # noqa: N818 - named by what happened, like Refused
     """A claim did not become true in its budget: what was promised did not happen.
 
     `readings` are (seconds since the wait began, value) pairs, each run of equal values once, oldest first;
@@ -69,7 +66,7 @@ class GaveUp(NotWithinBudget):
         )
 
 
-class DidNotHold(ConformanceError, AssertionError):
+class DidNotHold(ConformanceError, AssertionError):  # noqa: N818 - named by what happened, like Refused
     """A claim that was to stay true became false. `readings` are as in NotWithinBudget."""
 
     exit_code = ExitCode.FAILED

@@ -1,0 +1,46 @@
+"""The one door to a cluster's API server. Nothing else in the project imports the kubernetes package."""
+
+from clusters.api.client import Api
+from clusters.api.errors import (
+    AlreadyExists,
+    ApiError,
+    CertificateInvalid,
+    Conflict,
+    Expired,
+    Forbidden,
+    Invalid,
+    KubeconfigInvalid,
+    NoSuchResource,
+    NotFound,
+    Overloaded,
+    ServerFault,
+    TimedOut,
+    Unauthorized,
+    Unreachable,
+    WebhookFailed,
+)
+from clusters.api.resources import Resource, for_object
+from clusters.api.watching import WatchEvent
+
+__all__ = [
+    "AlreadyExists",
+    "Api",
+    "ApiError",
+    "CertificateInvalid",
+    "Conflict",
+    "Expired",
+    "Forbidden",
+    "Invalid",
+    "KubeconfigInvalid",
+    "NoSuchResource",
+    "NotFound",
+    "Overloaded",
+    "Resource",
+    "ServerFault",
+    "TimedOut",
+    "Unauthorized",
+    "Unreachable",
+    "WatchEvent",
+    "WebhookFailed",
+    "for_object",
+]

@@ -1,0 +1,196 @@
+"""Reading the API server's refusals: a Status object in, the error that says it in one sentence out."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from clusters.api import errors
+from clusters.api.resources import Resource
+
+E = TypeVar("E", bound=errors.ApiError)
+
+# "pods is forbidden: User "jane" cannot list resource "pods" in API group "" in the namespace "shop"" is what
+# Kubernetes' authorizer says (k8s.io/apiserver/pkg/endpoints/handlers/responsewriters/errors.go).
+_CANNOT = re.compile(
+    r'User "(?P<user>[^"]*)" cannot (?P<verb>\S+) '
+    r'(?:resource "(?P<resource>[^"]*)" in API group "(?P<group>[^"]*)"|path "(?P<path>[^"]*)")'
+    r'(?: in the namespace "(?P<namespace>[^"]*)")?'
+)
+# Both texts are in k8s.io/apiserver/pkg/admission/plugin/webhook (errors/statuserror.go, generic/webhook.go).
+_DENIED = re.compile(
+    r'admission webhook "(?P<webhook>[^"]*)" denied the request(?: without explanation)?:?\s*'
+)
+_FAILED = re.compile(r'failed calling webhook "(?P<webhook>[^"]*)"')
+_LOGIN = "Log in again, or renew the certificate or token of this kubeconfig's user."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a request was for, in Kubernetes' words, to say so when it fails."""
+
+    verb: str
+    path: str
+    resource: Resource | None = None
+    namespace: str = ""
+    name: str = ""
+
+    @property
+    def what(self) -> str:
+        """The request as the middle of a sentence: "get service shop/web", "list nodes", "GET /healthz"."""
+        if self.resource is None:
+            return f"GET {self.path}"
+        if self.name:
+            return f"{self.verb} {self.resource.describe(self.name, self.namespace)}"
+        where = f" in namespace {self.namespace}" if self.namespace else ""
+        return f"{self.verb} {self.resource.qualified}{where}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """An answer with an HTTP status of 400 or above, as far as it could be read."""
+
+    code: int
+    reason: str
+    message: str
+    details: Mapping[str, Any]
+    retry_after: float
+
+    @classmethod
+    def read(cls, code: int, body: bytes, headers: Mapping[str, str]) -> Refusal:
+        """From an HTTP answer or a watch's ERROR event; not every answer has a Status in it."""
+        text = body.decode(errors="replace").strip()
+        try:
+            status = json.loads(text)
+        except ValueError:
+            status = {}
+        if not isinstance(status, dict) or status.get("kind") != "Status":
+            status = {"message": text}
+        after = headers.get("Retry-After", "")
+        return cls(
+            code=code,
+            reason=str(status.get("reason") or ""),
+            message=str(status.get("message") or ""),
+            details=status.get("details") or {},
+            retry_after=float(after) if after.isdigit() else 1.0,
+        )
+
+
+def error_for(asked: Asked, refusal: Refusal) -> errors.ApiError:
+    """The typed error for an answer that was not what `asked` wanted."""
+    if found := _FAILED.search(refusal.message):
+        return _webhook_failed(asked, refusal, found["webhook"])
+    if found := _DENIED.search(refusal.message):
+        return _denied(asked, refusal, found)
+    build = _BY_CODE.get(refusal.code, _server_fault if refusal.code >= 500 else _rejected)
+    return build(asked, refusal)
+
+
+def _make(kind: type[E], refusal: Refusal, text: str, remedy: str = "") -> E:
+    return kind(text, remedy=remedy, status=refusal.code, reason=refusal.reason, message=refusal.message)
+
+
+def _unauthorized(asked: Asked, refusal: Refusal) -> errors.ApiError:
+    text = f"The API server did not accept the login (401) for: {asked.what}."
+    return _make(errors.Unauthorized, refusal, text, _LOGIN)
+
+
+def _forbidden(asked: Asked, refusal: Refusal) -> errors.ApiError:
+    found = _CANNOT.search(refusal.message)
+    if found is None and refusal.message:
+        return _rejected(asked, refusal)
+    verb, resource, namespace, user = _permission(asked, found)
+    where = f" in namespace {namespace}" if namespace else ""
+    remedy = f"Give it a role that allows {verb} on {resource}{where}."
+    error = _make(errors.Forbidden, refusal, f"{user} may not {verb} {resource}{where} (403).", remedy)
+    error.verb, error.resource, error.namespace = verb, resource, namespace
+    return error
+
+
+def _permission(asked: Asked, found: re.Match[str] | None) -> tuple[str, str, str, str]:
+    if found is None:
+        resource = asked.resource.qualified if asked.resource else asked.path
+        return asked.verb, resource, asked.namespace, "This login"
+    plural = found["resource"] or found["path"]
+    resource = f"{plural}.{found['group']}" if found["group"] else plural
+    return found["verb"], resource, found["namespace"] or "", f"User {found['user']!r}"
+
+
+def _not_found(asked: Asked, refusal: Refusal) -> errors.ApiError:
+    if asked.resource is not None and not refusal.details.get("name"):
+        text = f"The cluster has no {asked.resource.qualified} in version {asked.resource.version}."
+        return _make(errors.NoSuchResource, refusal, text)
+    what = (
+        asked.resource.describe(asked.name, asked.namespace) if asked.resource and asked.name else asked.path
+    )
+    missing = f"{refusal.details.get('kind', '')} {refusal.details.get('name', '')}".strip()
+    text = f"There is no {what} in the cluster."
+    if asked.verb in {"create", "list"} and missing:
+        text = f"Cannot {asked.what}: there is no {missing}."
+    return _make(errors.NotFound, refusal, text)
+
+
+def _conflict(asked: Asked, refusal: Refusal) -> errors.ApiError:
+    if refusal.reason == "AlreadyExists":
+        text = f"Cannot {asked.what}: it exists already."
+        return _make(errors.AlreadyExists, refusal, text)
+    text = f"Cannot {asked.what}: {refusal.message or 'it was changed meanwhile'}"
+    return _make(errors.Conflict, refusal, text)
+
+
+def _expired(asked: Asked, refusal: Refusal) -> errors.ApiError:
+    text = f"Cannot go on to {asked.what}: {refusal.message or 'the position is too old'}"
+    return _make(errors.Expired, refusal, text)
+
+
+def _rejected(asked: Asked, refusal: Refusal) -> errors.ApiError:
+    text = f"The API server refused to {asked.what} ({refusal.code}): {refusal.message or 'no reason given'}"
+    return _make(errors.Invalid, refusal, text)
+
+
+def _denied(asked: Asked, refusal: Refusal, found: re.Match[str]) -> errors.ApiError:
+    said = refusal.message[found.end() :].strip() or "it gave no explanation"
+    text = f"Cannot {asked.what}: the admission webhook {found['webhook']} said no: {said}"
+    error = _make(errors.Invalid, refusal, text)
+    error.webhook = found["webhook"]
+    return error
+
+
+def _webhook_failed(asked: Asked, refusal: Refusal, webhook: str) -> errors.ApiError:
+    why = refusal.message.partition(f'"{webhook}": ')[2] or refusal.message
+    text = f"Cannot {asked.what}: the admission webhook {webhook} could not be asked: {why}"
+    remedy = "Look at the pods behind the webhook's service and at the certificate in its configuration."
+    error = _make(errors.WebhookFailed, refusal, text, remedy)
+    error.webhook = webhook
+    return error
+
+
+def _timed_out(asked: Asked, refusal: Refusal) -> errors.ApiError:
+    text = f"The API server gave up on {asked.what} ({refusal.code}): {refusal.message or 'timeout'}"
+    return _make(errors.TimedOut, refusal, text)
+
+
+def _overloaded(asked: Asked, refusal: Refusal) -> errors.ApiError:
+    error = _make(errors.Overloaded, refusal, f"The API server is too busy to {asked.what} (429).")
+    error.retry_after = refusal.retry_after
+    return error
+
+
+def _server_fault(asked: Asked, refusal: Refusal) -> errors.ApiError:
+    text = f"The API server failed to {asked.what} ({refusal.code}): {refusal.message or 'no reason given'}"
+    return _make(errors.ServerFault, refusal, text)
+
+
+_BY_CODE: dict[int, Callable[[Asked, Refusal], errors.ApiError]] = {
+    401: _unauthorized,
+    403: _forbidden,
+    404: _not_found,
+    408: _timed_out,
+    409: _conflict,
+    410: _expired,
+    429: _overloaded,
+    504: _timed_out,
+}

@@ -1,0 +1,153 @@
+"""Following a collection: a first list, then every change, across the ends and faults that watches have."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from threading import Event, Thread
+from typing import Any
+
+import urllib3
+
+from clusters import budgets
+from clusters.api import errors
+from clusters.api.answers import Asked, Refusal, error_for
+from clusters.api.transport import Request, Transport
+
+#: The server ends a watch after this many seconds and it is resumed; it also bounds how long a connection
+#: that died without a word goes unnoticed.
+_ROUND = 60
+_LOOKS_FOR_STOP = 0.1
+_PAUSE = 0.5
+
+
+@dataclass(frozen=True)
+class WatchEvent:
+    """One change: `type` is ADDED, MODIFIED or DELETED, `object` as it is then (or was last)."""
+
+    type: str
+    object: dict[str, Any]
+
+
+@dataclass
+class Watcher:
+    """Yields what is there as ADDED, then each change once, until `stop` is set.
+
+    When the position is lost (410 Gone) the collection is listed again and the difference to what was known
+    is yielded, so that a consumer sees neither a gap nor a repetition. An API server that is away is tried
+    again for the budget `api_back`.
+    """
+
+    transport: Transport
+    asked: Asked
+    query: dict[str, str]
+    list_all: Callable[[], tuple[list[dict[str, Any]], str]]
+    stop: Event
+    _known: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    _version: str = ""
+    _away_since: float | None = None
+
+    def events(self) -> Iterator[WatchEvent]:
+        """The changes; ends soon after `stop` is set. Errors other than those named above are raised."""
+        while not self.stop.is_set():
+            try:
+                if not self._version:
+                    yield from self._relist()
+                    continue
+                yield from self._round()
+                self._away_since = None
+            except errors.Expired:
+                self._version = ""
+            except (errors.Unreachable, errors.TimedOut, errors.ServerFault) as fault:
+                self._bear(fault)
+
+    def _bear(self, fault: errors.ApiError) -> None:
+        """Let an absence of the API server pass, unless it lasts."""
+        now = time.monotonic()
+        self._away_since = self._away_since or now
+        if now - self._away_since > budgets.get("api_back").within:
+            raise fault
+        self.stop.wait(_PAUSE)
+
+    def _relist(self) -> Iterator[WatchEvent]:
+        objects, self._version = self.list_all()
+        present = {_key(item): item for item in objects}
+        for key in [key for key in self._known if key not in present]:
+            yield WatchEvent("DELETED", self._known.pop(key))
+        for key, item in present.items():
+            yield from self._seen(key, item)
+
+    def _seen(self, key: tuple[str, str], item: dict[str, Any]) -> Iterator[WatchEvent]:
+        """The events that lead from what is known of one object to `item`."""
+        before = self._known.get(key)
+        self._known[key] = item
+        if before is None:
+            yield WatchEvent("ADDED", item)
+        elif before["metadata"]["uid"] != item["metadata"]["uid"]:
+            yield WatchEvent("DELETED", before)
+            yield WatchEvent("ADDED", item)
+        elif before["metadata"]["resourceVersion"] != item["metadata"]["resourceVersion"]:
+            yield WatchEvent("MODIFIED", item)
+
+    def _round(self) -> Iterator[WatchEvent]:
+        """One watch request, from the last version seen to its end."""
+        query = {
+            **self.query,
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(_ROUND),
+            "resourceVersion": self._version,
+        }
+        request = Request(asked=self.asked, query=query, read_timeout=_ROUND + 10)
+        response = self.transport.open(request)
+        done = Event()
+        guard = Thread(target=self._interrupt, args=(response, done), name="watch-stop", daemon=True)
+        guard.start()
+        try:
+            for line in _lines(response, self.transport):
+                yield from self._take(json.loads(line))
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            if not self.stop.is_set():
+                raise errors.Unreachable(
+                    f"The watch at {self.transport.endpoint} broke off: {error}."
+                ) from error
+        finally:
+            done.set()
+            guard.join()
+            response.close()
+
+    def _interrupt(self, response: urllib3.BaseHTTPResponse, done: Event) -> None:
+        """Wake the reader when `stop` is set; a blocked read notices nothing else."""
+        while not done.wait(_LOOKS_FOR_STOP):
+            if self.stop.is_set():
+                with suppress(OSError, ValueError, RuntimeError):  # the answer may end at the same moment
+                    response.shutdown()
+                return
+
+    def _take(self, event: dict[str, Any]) -> Iterator[WatchEvent]:
+        kind, item = event["type"], event["object"]
+        if kind == "ERROR":
+            code = int(item.get("code") or 500)
+            raise error_for(self.asked, Refusal.read(code, json.dumps(item).encode(), {}))
+        self._version = item["metadata"]["resourceVersion"]
+        if kind == "DELETED":
+            self._known.pop(_key(item), None)
+            yield WatchEvent("DELETED", item)
+        elif kind in {"ADDED", "MODIFIED"}:
+            yield from self._seen(_key(item), item)
+
+
+def _key(item: dict[str, Any]) -> tuple[str, str]:
+    return item["metadata"].get("namespace", ""), item["metadata"]["name"]
+
+
+def _lines(response: urllib3.BaseHTTPResponse, transport: Transport) -> Iterator[bytes]:
+    """Whole lines of a stream that arrives in pieces of any size."""
+    rest = b""
+    for piece in response.stream(amt=None):
+        transport.stats.add("watch", len(piece), calls=0)
+        *whole, rest = (rest + piece).split(b"\n")
+        yield from (line for line in whole if line.strip())
