@@ -1,0 +1,199 @@
+"""Causes that keep a service from getting its address: pools, requests, sharing."""
+
+from __future__ import annotations
+
+from clusters.checks.causes.cause import Cause
+from clusters.checks.outcome import Scope
+
+_POOL = "kubectl -n {metallb_namespace} get ipaddresspool {pool} -o yaml"
+_EDIT_POOL = "kubectl -n {metallb_namespace} edit ipaddresspool {pool}"
+_POOLS = "kubectl -n {metallb_namespace} get ipaddresspools"
+_SERVICE = "kubectl -n {namespace} describe svc {service}"
+_EDIT_SERVICE = "kubectl -n {namespace} edit svc {service}"
+_HOLDERS = "kubectl get svc -A -o wide | grep LoadBalancer"
+
+CAUSES = (
+    Cause(
+        id="pool-exhausted",
+        title="The pool is full",
+        meaning="Every address of the pools that may serve the service is taken, so it waits.",
+        remedy="Delete a LoadBalancer service that is no longer needed, or add a range to the pool.",
+        commands=(_POOL, _HOLDERS, _EDIT_POOL),
+        scope=Scope.POOL,
+    ),
+    Cause(
+        id="pool-missing",
+        title="There is no such pool",
+        meaning="No IPAddressPool exists in MetalLB's namespace, or not the one that the service names.",
+        remedy="Reapply the overlay that owns the pool, or correct the pool's name on the service.",
+        commands=(_POOLS, _SERVICE, "kubectl apply -k metallb/overlays/<overlay>"),
+        scope=Scope.CLUSTER,
+    ),
+    Cause(
+        id="pool-overlap",
+        title="Two ranges share addresses",
+        meaning=(
+            "An address lies in two ranges; MetalLB refuses such a configuration and keeps the previous one."
+        ),
+        remedy="Narrow one of the two ranges so that every address lies in one range only.",
+        commands=(
+            "kubectl -n {metallb_namespace} get ipaddresspools -o "
+            "custom-columns=NAME:.metadata.name,RANGES:.spec.addresses",
+            _EDIT_POOL,
+        ),
+        scope=Scope.CLUSTER,
+    ),
+    Cause(
+        id="pool-range-invalid",
+        title="A range is malformed or holds addresses no host may have",
+        meaning=(
+            "MetalLB cannot read the range, or it contains the network or broadcast address of a network."
+        ),
+        remedy=(
+            "Correct the entry of spec.addresses: a prefix (10.0.0.0/28) or first-last, inside the usable "
+            "hosts."
+        ),
+        commands=(_POOL, _EDIT_POOL),
+        scope=Scope.POOL,
+    ),
+    Cause(
+        id="pool-holds-node-address",
+        title="The pool contains a node's own address",
+        meaning="Given to a service, that address would cut the node off: two machines would answer for it.",
+        remedy="Take the node's address out of the pool before a service gets it.",
+        commands=("kubectl get nodes -o wide", _HOLDERS, _EDIT_POOL),
+        scope=Scope.CLUSTER,
+    ),
+    Cause(
+        id="pool-holds-gateway-address",
+        title="The pool contains the gateway's address",
+        meaning="Given to a service, that address would draw the network's outgoing traffic to a node.",
+        remedy="Take the gateway's address out of the pool before a service gets it.",
+        commands=("ip route show default", _HOLDERS, _EDIT_POOL),
+        scope=Scope.CLUSTER,
+    ),
+    Cause(
+        id="pool-autoassign-off",
+        title="The pool gives addresses only on request",
+        meaning="The pools with free addresses have autoAssign off, and the service asks for none of them.",
+        remedy="Name the pool on the service, or switch autoAssign on for the pool.",
+        commands=(
+            _POOL,
+            "kubectl -n {namespace} annotate svc {service} metallb.io/address-pool={pool}",
+            _EDIT_POOL,
+        ),
+    ),
+    Cause(
+        id="pool-restricted",
+        title="The pool is kept for others",
+        meaning="The pool's serviceAllocation names namespaces or labels that the service does not have.",
+        remedy="Label the service or its namespace as the pool asks, or widen the pool's serviceAllocation.",
+        commands=(
+            _POOL,
+            "kubectl get namespace {namespace} --show-labels",
+            "kubectl -n {namespace} get svc {service} --show-labels",
+            _EDIT_POOL,
+        ),
+    ),
+    Cause(
+        id="requested-outside-pools",
+        title="The address asked for is in no pool",
+        meaning="The service asks for, or holds, an address that no active pool gives out.",
+        remedy="Correct the service's requested address, or put the address back into its pool.",
+        commands=(_SERVICE, _POOLS, _EDIT_SERVICE),
+    ),
+    Cause(
+        id="requested-taken",
+        title="The address asked for is taken",
+        meaning="Another service holds the requested address, and the two do not share it.",
+        remedy=(
+            "Ask for another address, free this one, or give both services one sharing key and different "
+            "ports."
+        ),
+        commands=("kubectl get svc -A -o wide | grep -F '{address}'", _EDIT_SERVICE),
+    ),
+    Cause(
+        id="requested-twice",
+        title="The address is asked for in two places",
+        meaning=(
+            "Both spec.loadBalancerIP and the annotation metallb.io/loadBalancerIPs are set; MetalLB refuses."
+        ),
+        remedy="Keep the annotation and remove spec.loadBalancerIP, which Kubernetes has deprecated.",
+        commands=(
+            _SERVICE,
+            "kubectl -n {namespace} patch svc {service} --type=json "
+            """-p='[{{"op":"remove","path":"/spec/loadBalancerIP"}}]'""",
+        ),
+    ),
+    Cause(
+        id="requested-wrong-pool",
+        title="The address asked for is not in the pool asked for",
+        meaning="The service names a pool by annotation and an address that belongs to another pool.",
+        remedy="Remove the pool annotation, or ask for an address of that pool.",
+        commands=(_SERVICE, _POOLS, "kubectl -n {namespace} annotate svc {service} metallb.io/address-pool-"),
+    ),
+    Cause(
+        id="family-unavailable",
+        title="No pool has addresses of the service's family",
+        meaning=(
+            "The service's cluster IPs are of an address family that the pools or its request do not have."
+        ),
+        remedy=(
+            "Add a range of that family to a pool, or set the service's ipFamilies and ipFamilyPolicy to "
+            "match."
+        ),
+        commands=(
+            "kubectl -n {namespace} get svc {service} -o jsonpath='{{.spec.ipFamilyPolicy}} "
+            "{{.spec.clusterIPs}}'",
+            _POOLS,
+            _EDIT_SERVICE,
+        ),
+    ),
+    Cause(
+        id="sharing-refused",
+        title="The services may not share the address",
+        meaning=(
+            "Sharers need one sharing key, different ports and, with policy Local, one selector; these "
+            "differ."
+        ),
+        remedy=(
+            "Give both services the same metallb.io/allow-shared-ip value, different ports and the same "
+            "policy."
+        ),
+        commands=("kubectl get svc -A -o wide | grep -F '{address}'", _SERVICE, _EDIT_SERVICE),
+    ),
+    Cause(
+        id="class-mismatch",
+        title="The service is of another load-balancer class",
+        meaning=(
+            "MetalLB serves only services whose loadBalancerClass equals its --lb-class, and ignores others."
+        ),
+        remedy=(
+            "Create the service anew with the right spec.loadBalancerClass (it cannot be changed afterwards)."
+        ),
+        commands=(
+            "kubectl -n {namespace} get svc {service} -o jsonpath='{{.spec.loadBalancerClass}}'",
+            "kubectl -n {metallb_namespace} get {controller} -o "
+            "jsonpath='{{.spec.template.spec.containers[0].args}}'",
+        ),
+    ),
+    Cause(
+        id="deprecated-annotation",
+        title="The service uses an annotation that will go away",
+        meaning="Annotations with the prefix metallb.universe.tf are deprecated since MetalLB 0.14.9.",
+        remedy="Write the same annotation with the prefix metallb.io and remove the old one.",
+        commands=(
+            "kubectl -n {namespace} get svc {service} -o yaml | grep metallb.universe.tf",
+            _EDIT_SERVICE,
+        ),
+    ),
+    Cause(
+        id="address-not-intended",
+        title="The address is not the intended one",
+        meaning="The service or pool holds another address than the profile or the page says it should.",
+        remedy=(
+            "Put the intended address back into its pool and ask for it, or record the new one as intended."
+        ),
+        commands=(_SERVICE, _POOL, _EDIT_SERVICE),
+    ),
+)

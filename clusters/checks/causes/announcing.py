@@ -1,0 +1,208 @@
+"""Causes that keep an assigned address from being reached: advertisements, announcers, the wire, backends."""
+
+from __future__ import annotations
+
+from clusters.checks.causes.cause import Cause
+from clusters.checks.outcome import Scope
+
+_ADS = "kubectl -n {metallb_namespace} get l2advertisements -o yaml"
+_NODES = "kubectl get nodes -o wide"
+_LABELS = "kubectl get nodes --show-labels"
+_ARPING = "arping -b -c 5 -I <interface> {address}"
+_SPEAKER_LOG = "kubectl -n {metallb_namespace} logs {speaker} --tail=200"
+_SLICES = "kubectl -n {namespace} get endpointslices -l kubernetes.io/service-name={service} -o wide"
+_STATUS = "kubectl -n {metallb_namespace} get servicel2statuses -l metallb.io/service-name={service}"
+_EDIT_ADS = "kubectl -n {metallb_namespace} edit l2advertisements"
+
+CAUSES = (
+    Cause(
+        id="pool-not-advertised",
+        title="No advertisement covers the pool",
+        meaning="Addresses of the pool are given out but no L2Advertisement lets a node announce them.",
+        remedy="Create an L2Advertisement that names the pool, or one without a pool selection.",
+        commands=(_ADS, "kubectl apply -k metallb/overlays/<overlay>"),
+        scope=Scope.POOL,
+    ),
+    Cause(
+        id="advertisement-unknown-pool",
+        title="An advertisement names a pool that does not exist",
+        meaning="MetalLB accepts such an L2Advertisement silently, and it announces nothing for that name.",
+        remedy="Correct the name in spec.ipAddressPools.",
+        commands=(_ADS, "kubectl -n {metallb_namespace} get ipaddresspools", _EDIT_ADS),
+        scope=Scope.POOL,
+    ),
+    Cause(
+        id="advertisement-selects-nothing",
+        title="An advertisement's selectors match nothing",
+        meaning="No pool, node or service has the labels that the L2Advertisement selects.",
+        remedy="Correct the selector, or label what it is meant to select.",
+        commands=(_ADS, _LABELS, "kubectl -n {namespace} get svc {service} --show-labels", _EDIT_ADS),
+        scope=Scope.POOL,
+    ),
+    Cause(
+        id="advertisement-interface-missing",
+        title="The announcing node lacks the named interface",
+        meaning=(
+            "The election does not look at interfaces, so a node without the named one can win and stay "
+            "silent."
+        ),
+        remedy=(
+            "Name an interface that every selected node has, or narrow nodeSelectors to the nodes that have "
+            "it."
+        ),
+        commands=(_ADS, "kubectl -n {namespace} describe svc {service} | grep announceFailed", _EDIT_ADS),
+        scope=Scope.POOL,
+    ),
+    Cause(
+        id="node-excluded",
+        title="The node is labelled out of load balancing",
+        meaning="A speaker announces nothing from a node labelled exclude-from-external-load-balancers.",
+        remedy="Remove the label once the node may carry traffic again.",
+        commands=(
+            "kubectl get nodes -l node.kubernetes.io/exclude-from-external-load-balancers",
+            "kubectl label node {node} node.kubernetes.io/exclude-from-external-load-balancers-",
+        ),
+        scope=Scope.CLUSTER,
+    ),
+    Cause(
+        id="node-network-unavailable",
+        title="The node's network is marked unavailable",
+        meaning="A speaker announces nothing from a node with the condition NetworkUnavailable.",
+        remedy="Mend the node's CNI or routes, which set and clear that condition.",
+        commands=(
+            "kubectl describe node {node} | grep -A3 NetworkUnavailable",
+            "kubectl -n kube-system get pods -o wide --field-selector spec.nodeName={node}",
+        ),
+        scope=Scope.CLUSTER,
+    ),
+    Cause(
+        id="duplicate-announcer",
+        title="More than one machine answers for the address",
+        meaning="Two nodes answer ARP or NDP for one address, so clients land on either of them.",
+        remedy="Find which nodes answer, then restart the speaker on each that is not the elected one.",
+        commands=(
+            _ARPING,
+            _STATUS,
+            _SPEAKER_LOG,
+            "kubectl -n {metallb_namespace} delete pod -l component=speaker --field-selector "
+            "spec.nodeName={node}",
+        ),
+    ),
+    Cause(
+        id="strict-arp-off",
+        title="kube-proxy answers for service addresses on every node",
+        meaning="In IPVS mode without strict ARP, every node has each address and answers for it.",
+        remedy="Set ipvs.strictARP to true in kube-proxy's configuration and restart kube-proxy.",
+        commands=(
+            "kubectl -n kube-system get configmap kube-proxy -o yaml | grep -E 'mode:|strictARP'",
+            "kubectl -n kube-system edit configmap kube-proxy",
+            "kubectl -n kube-system rollout restart daemonset/kube-proxy",
+        ),
+        scope=Scope.CLUSTER,
+    ),
+    Cause(
+        id="foreign-responder",
+        title="A machine that is no node answers for the address",
+        meaning="Some other host, or a DHCP lease, uses an address of the pool.",
+        remedy=(
+            "Find the machine by its MAC address and give it another address, or take this one out of the "
+            "pool."
+        ),
+        commands=(
+            _ARPING,
+            "ip neigh show {address}",
+            "kubectl -n {metallb_namespace} edit ipaddresspool {pool}",
+        ),
+    ),
+    Cause(
+        id="nobody-answers",
+        title="Nobody answers for the address",
+        meaning="The address is assigned and has an elected node, but no machine answers ARP or NDP for it.",
+        remedy=(
+            "Read the elected node's speaker log, and capture ARP on that node to see whether requests "
+            "arrive."
+        ),
+        commands=(_ARPING, _STATUS, _SPEAKER_LOG, "tcpdump -n -i <interface> arp and host {address}"),
+    ),
+    Cause(
+        id="owner-disagreement",
+        title="The sources name different owners",
+        meaning="The election, the ServiceL2Status, the metric and the wire do not name the same node.",
+        remedy=(
+            "Believe the wire, and restart the speaker of the node that wrongly holds or claims the address."
+        ),
+        commands=(_STATUS, _ARPING, _SPEAKER_LOG),
+    ),
+    Cause(
+        id="wrong-segment",
+        title="The address does not belong to the announcing node's network",
+        meaning="The announcing node has no interface in the address's network, so nobody there hears it.",
+        remedy=(
+            "Limit the L2Advertisement's nodeSelectors to the nodes on that network, or use another range."
+        ),
+        commands=(_NODES, _ADS, _EDIT_ADS),
+        scope=Scope.POOL,
+    ),
+    Cause(
+        id="vantage-not-on-segment",
+        title="The vantage is not on the address's network",
+        meaning=(
+            "From where the run looks, ARP and NDP for this address cannot be seen, so nothing is proven."
+        ),
+        remedy="Name a vantage in the profile that has an interface in the address's network.",
+        commands=("ip -brief address", "ip route get {address}"),
+        scope=Scope.NONE,
+    ),
+    Cause(
+        id="no-endpoints",
+        title="The service has no endpoints",
+        meaning="No pod matches the service's selector, and MetalLB announces nothing for such a service.",
+        remedy="Start the workload, or correct the service's selector.",
+        commands=(
+            _SLICES,
+            "kubectl -n {namespace} get svc {service} -o jsonpath='{{.spec.selector}}'",
+            "kubectl -n {namespace} get pods --show-labels",
+        ),
+    ),
+    Cause(
+        id="endpoints-unready",
+        title="None of the service's endpoints is ready",
+        meaning="Pods exist but none is ready, and MetalLB announces nothing for such a service.",
+        remedy="Mend the workload: its readiness probe says why it is not ready.",
+        commands=(_SLICES, "kubectl -n {namespace} get pods -o wide", "kubectl -n {namespace} describe pods"),
+    ),
+    Cause(
+        id="local-policy-no-endpoint-on-announcer",
+        title="No ready endpoint where the address may be announced",
+        meaning="With externalTrafficPolicy Local only a node with a ready endpoint announces, and none may.",
+        remedy="Run a replica on a node with a speaker, or set externalTrafficPolicy to Cluster.",
+        commands=(
+            _SLICES,
+            "kubectl -n {metallb_namespace} get pods -o wide",
+            "kubectl -n {namespace} patch svc {service} "
+            """-p '{{"spec":{{"externalTrafficPolicy":"Cluster"}}}}'""",
+        ),
+    ),
+    Cause(
+        id="backend-refuses",
+        title="The workload itself does not answer",
+        meaning="The address is announced and reached, but the service's own port refuses or stays silent.",
+        remedy="Look at the workload, not at MetalLB: test it from inside the cluster first.",
+        commands=(
+            _SLICES,
+            "kubectl -n {namespace} port-forward svc/{service} 8080:<port>",
+            "kubectl -n {namespace} get pods -o wide",
+        ),
+    ),
+    Cause(
+        id="rival-controller",
+        title="Another load-balancer controller works on the same services",
+        meaning="ServiceLB, kube-vip or Cilium also writes service addresses or answers for them.",
+        remedy="Switch one of the two off, or give each its own loadBalancerClass.",
+        commands=(
+            "kubectl -n {namespace} get svc {service} -o yaml --show-managed-fields | grep manager:",
+            "kubectl get pods -A -o wide | grep -E 'svclb|kube-vip|cilium'",
+        ),
+        scope=Scope.CLUSTER,
+    ),
+)

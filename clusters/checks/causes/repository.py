@@ -1,0 +1,90 @@
+"""Causes in the repository and its records: overlays, change plans, pages, runbook."""
+
+from __future__ import annotations
+
+from clusters.checks.causes.cause import Cause
+from clusters.checks.outcome import Scope
+
+_DIFF = "kubectl diff -k metallb/overlays/<overlay>"
+_APPLY = "kubectl apply -k metallb/overlays/<overlay>"
+_LOG = "git log -p -3 -- metallb/"
+
+CAUSES = (
+    Cause(
+        id="overlay-drift",
+        title="What runs is not what the overlay says",
+        meaning="A live object differs from what the cluster's overlay renders.",
+        remedy="Reapply the overlay, or bring the live change into the repository.",
+        commands=(_DIFF, _APPLY),
+        scope=Scope.CLUSTER,
+    ),
+    Cause(
+        id="overlay-invalid",
+        title="The overlay does not render or is not valid",
+        meaning=("The overlay cannot be rendered, or the result is not valid for the installed resources."),
+        remedy="Mend the file that the rendering names, or revert the change that broke it.",
+        commands=("kubectl kustomize metallb/overlays/<overlay>", _LOG, "git revert <commit>"),
+        scope=Scope.CLUSTER,
+    ),
+    Cause(
+        id="legacy-diverged",
+        title="The legacy overlay has moved further away",
+        meaning="The legacy overlay differs from the shared base in more than was accepted.",
+        remedy=(
+            "Bring the new difference into the base or take it back; do not widen the accepted list in "
+            "passing."
+        ),
+        commands=("git diff --no-index metallb/base metallb/legacy/prod", "git log -p -3 -- metallb/legacy/"),
+        scope=Scope.NONE,
+    ),
+    Cause(
+        id="change-undocumented",
+        title="A change is not written down",
+        meaning="A pool or an address changed, and the change log has no entry for it.",
+        remedy="Add the entry to CHANGELOG.md: date, pool, old and new addresses, reason.",
+        commands=(_LOG, "git log -5 -- CHANGELOG.md"),
+        scope=Scope.NONE,
+    ),
+    Cause(
+        id="change-unplanned",
+        title="A pending change has no complete plan",
+        meaning="A pool change lacks its preconditions, impact window, rollback path or validation steps.",
+        remedy="Complete the change plan before rolling the change out.",
+        commands=("git diff HEAD~1 -- metallb/", "git status --short metallb/"),
+        scope=Scope.NONE,
+    ),
+    Cause(
+        id="follow-up-missing",
+        title="The follow-up work is not written down",
+        meaning=(
+            "The legacy overlay runs another version than the base, and no follow-up or waiver says until "
+            "when."
+        ),
+        remedy="Write the follow-up down with an owner and a date, or renew the waiver.",
+        commands=("git grep -n 'image:' -- metallb/base metallb/legacy", "git log -3 -- metallb/legacy/"),
+        scope=Scope.NONE,
+    ),
+    Cause(
+        id="validation-stale",
+        title="The runbook was validated too long ago",
+        meaning=(
+            "The runbook was last validated longer ago than its budget allows, or a step of it has no check."
+        ),
+        remedy="Run the whole suite against a cluster and stamp the runbook with the date of that run.",
+        commands=("grep -n 'Last validated' <runbook>", "python -m reports last-validated --help"),
+        scope=Scope.NONE,
+    ),
+    Cause(
+        id="page-outdated",
+        title="The service page is outdated",
+        meaning="The service page names other ranges, clusters or versions than run.",
+        remedy="Correct the page from what runs.",
+        commands=(
+            "kubectl -n {metallb_namespace} get ipaddresspools -o "
+            "custom-columns=NAME:.metadata.name,RANGES:.spec.addresses",
+            "kubectl -n {metallb_namespace} get pods -o "
+            "custom-columns=POD:.metadata.name,IMAGE:.spec.containers[0].image",
+        ),
+        scope=Scope.NONE,
+    ),
+)

@@ -1,0 +1,20 @@
+"""Why something is not so: a cause with one sentence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Reason:
+    """`cause` is an id of `clusters.checks.causes`, `text` one sentence that names the objects concerned.
+
+    `subject` is what the reason is about ("pool edge", "advertisement lan"), where the caller cannot know it.
+    """
+
+    cause: str
+    text: str
+    subject: str = ""
+
+    def __str__(self) -> str:
+        return self.text
