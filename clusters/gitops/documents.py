@@ -1,0 +1,99 @@
+"""YAML files of a repository, with the line of everything in them, and errors that name file and line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from clusters.errors import UsageError
+
+Json = dict[str, Any]
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class FileError(UsageError):
+    """A file of the repository that cannot be used; the sentence names it, and the line if there is one."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """One YAML document: its content as plain data, the file's name, and the nodes that know their lines."""
+
+    name: str
+    data: Any
+    node: yaml.Node | None
+
+    def line(self, path: Sequence[str | int] = ()) -> int:
+        """The line (from 1) of the deepest part of `path` that exists."""
+        node, line = self.node, 1 if self.node is None else self.node.start_mark.line + 1
+        for step in path:
+            found = _child(node, step)
+            if found is None:
+                break
+            node, line = found
+        return line
+
+
+def parse(text: str, name: str) -> tuple[Document, ...]:
+    """Every document in `text`. Raises FileError where it is not YAML; empty documents are left out."""
+    try:
+        nodes = [node for node in yaml.compose_all(text, Loader=yaml.SafeLoader) if node is not None]
+        data = [entry for entry in yaml.safe_load_all(text) if entry is not None]
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f" line {mark.line + 1}" if mark else ""
+        raise FileError(
+            f"{name}{place} is not valid YAML: {error.problem or error.context}.",
+            remedy="Correct the file; nothing in it was used.",
+        ) from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise FileError(f"{name} is not valid YAML: {str(error).splitlines()[0]}.") from None
+    filled = [node for node in nodes if not _is_null(node)]
+    return tuple(Document(name, entry, node) for entry, node in zip(data, filled, strict=True))
+
+
+def mappings(text: str, name: str) -> Iterator[Document]:
+    """The documents of `text`, which must be mappings, as Kubernetes objects and settings are."""
+    for document in parse(text, name):
+        if not isinstance(document.data, dict):
+            raise FileError(f"{name} line {document.line()} holds no mapping where one is expected.")
+        yield document
+
+
+def validated(model: type[Model], document: Document) -> Model:
+    """`document` as `model`. Raises FileError for the first field that is wrong, with its line."""
+    try:
+        return model.model_validate(document.data)
+    except ValidationError as error:
+        problems = error.errors(include_url=False)
+        first = problems[0]
+        path = tuple(step for step in first["loc"] if not str(step).startswith("function-"))
+        field = ".".join(str(step) for step in path) or "the file"
+        more = f" ({len(problems) - 1} more fields are wrong)" if len(problems) > 1 else ""
+        raise FileError(
+            f"{document.name} line {document.line(path)}: {field}: {_plain(first['msg'])}{more}.",
+            remedy="docs/gitops.md lists the fields.",
+        ) from None
+
+
+def _plain(message: str) -> str:
+    return message.removeprefix("Value error, ").rstrip(".")
+
+
+def _is_null(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:null"
+
+
+def _child(node: yaml.Node | None, step: str | int) -> tuple[yaml.Node, int] | None:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == str(step):
+                return value, key.start_mark.line + 1
+    if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+        found: yaml.Node = node.value[step]
+        return found, found.start_mark.line + 1
+    return None

@@ -1,0 +1,188 @@
+"""Comparing what was rendered with what is live, field by field, as a person means it.
+
+Only fields that were rendered count: what the API server, an admission webhook or a controller adds is no drift.
+A rendered field that is empty equals one that is absent, since Kubernetes leaves out empty values. Lists of named
+things are matched by name; those whose order means nothing (pool addresses, RBAC verbs) are compared as sets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from clusters.gitops.documents import Json
+from clusters.gitops.pools import canonical, is_metallb
+
+Path = tuple[str | int, ...]
+
+
+class _Absent:
+    """Stands for a field that one side does not have."""
+
+    def __repr__(self) -> str:
+        return "absent"
+
+
+ABSENT = _Absent()
+
+#: What names an element in Kubernetes' lists of mappings; the first set that all elements have is used. Source: the
+#: patchMergeKey and listMapKey tags of k8s.io/api.
+_NAMES: tuple[tuple[str, ...], ...] = (
+    ("containerPort", "protocol"),
+    ("port", "protocol"),
+    ("mountPath",),
+    ("devicePath",),
+    ("name",),
+    ("ip",),
+)
+_DEFAULTS = {"protocol": "TCP"}
+#: Lists whose order means nothing, by their field.
+_SETS = frozenset(
+    {"apiGroups", "resources", "verbs", "resourceNames", "nonResourceURLs", "shortNames", "categories", "operations"}
+    | {"apiVersions", "required", "enum", "finalizers"}
+)
+_QUANTITIES = frozenset({"limits", "requests", "hard", "capacity"})
+_SUFFIXES = {
+    "n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": Decimal("1e-3"), "": Decimal(1), "k": Decimal("1e3"),
+    "M": Decimal("1e6"), "G": Decimal("1e9"), "T": Decimal("1e12"), "P": Decimal("1e15"), "E": Decimal("1e18"),
+    "Ki": Decimal(2**10), "Mi": Decimal(2**20), "Gi": Decimal(2**30), "Ti": Decimal(2**40), "Pi": Decimal(2**50),
+    "Ei": Decimal(2**60),
+}  # fmt: skip
+# The API server and controllers own these, whatever a manifest says.
+_NOT_OURS: tuple[Path, ...] = (
+    ("status",),
+    ("metadata", "creationTimestamp"),
+    ("metadata", "generation"),
+    ("metadata", "resourceVersion"),
+    ("metadata", "uid"),
+    ("metadata", "managedFields"),
+    ("metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration"),
+)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One field that is not live as it was rendered; either side may be ABSENT."""
+
+    path: Path
+    rendered: Any
+    live: Any
+
+    @property
+    def field(self) -> str:
+        """The path as kubectl writes it: spec.template.spec.containers[speaker].image."""
+        text = ""
+        for step in self.path:
+            simple = isinstance(step, str) and step.replace("_", "").replace("-", "").isalnum()
+            text += f".{step}" if simple and not str(step).startswith("[") else f"[{step}]"
+        return text.removeprefix(".")
+
+    def __str__(self) -> str:
+        return f"{self.field}: intended {_shown(self.rendered)}, live {_shown(self.live)}"
+
+
+def differences(rendered: Json, live: Json) -> tuple[Difference, ...]:
+    """Every rendered field of an object that is not so in the live one, in the order rendered."""
+    custom = is_metallb(rendered)
+    return tuple(found for found in _compare(rendered, live, (), custom=custom) if not _written_by_others(found.path))
+
+
+def _compare(rendered: Any, live: Any, path: Path, *, custom: bool) -> Iterator[Difference]:
+    if path in _NOT_OURS or (_empty(rendered) and _empty(live)):
+        return
+    if isinstance(rendered, dict) and isinstance(live, dict):
+        for key, value in rendered.items():
+            yield from _compare(value, live.get(key, ABSENT), (*path, key), custom=custom)
+    elif isinstance(rendered, list) and isinstance(live, list):
+        yield from _lists(rendered, live, path, custom=custom)
+    elif not _same(rendered, live, path):
+        yield Difference(path, rendered, live)
+
+
+def _lists(rendered: list[Any], live: list[Any], path: Path, *, custom: bool) -> Iterator[Difference]:
+    if names := _naming([*rendered, *live]):
+        yield from _named(rendered, live, path, names=names, custom=custom)
+    elif custom or _field(path) in _SETS:
+        if sorted(map(canonical, rendered)) != sorted(map(canonical, live)):
+            yield Difference(path, rendered, live)
+    elif len(rendered) != len(live):
+        yield Difference(path, rendered, live)
+    else:
+        for number, (one, other) in enumerate(zip(rendered, live, strict=True)):
+            yield from _compare(one, other, (*path, number), custom=custom)
+
+
+def _named(
+    rendered: list[Json], live: list[Json], path: Path, *, names: tuple[str, ...], custom: bool
+) -> Iterator[Difference]:
+    found = {_name(element, names): element for element in live}
+    for element in rendered:
+        name = _name(element, names)
+        yield from _compare(element, found.pop(name, ABSENT), (*path, name), custom=custom)
+    for name, element in found.items():
+        yield Difference((*path, name), ABSENT, element)
+
+
+def _naming(elements: list[Any]) -> tuple[str, ...]:
+    """The fields that name every element, or nothing where they are no mappings or two share a name."""
+    if not all(isinstance(element, dict) for element in elements):
+        return ()
+    return next((names for names in _NAMES if all(names[0] in element for element in elements)), ())
+
+
+def _name(element: Json, names: tuple[str, ...]) -> str:
+    return "/".join(str(element.get(name, _DEFAULTS.get(name, ""))) for name in names)
+
+
+def _field(path: Path) -> str:
+    return next((step for step in reversed(path) if isinstance(step, str)), "")
+
+
+def _empty(value: Any) -> bool:
+    return value is ABSENT or value is None or (value in ("", 0, [], {}) and not isinstance(value, float))
+
+
+def _same(rendered: Any, live: Any, path: Path) -> bool:
+    if isinstance(rendered, bool) or isinstance(live, bool):
+        return rendered is live
+    if len(path) > 1 and path[-2] in _QUANTITIES:
+        one, other = quantity(rendered), quantity(live)
+        return one is not None and one == other
+    return bool(rendered == live)
+
+
+def quantity(value: object) -> Decimal | None:
+    """A Kubernetes quantity ("100m", "0.1", "64Mi") as a number, or None for what is none."""
+    text = str(value)
+    digits = text.rstrip("numkKMGTPEi")
+    try:
+        return Decimal(digits) * _SUFFIXES[text[len(digits) :]]
+    except (InvalidOperation, KeyError):
+        return None
+
+
+def _written_by_others(path: Path) -> bool:
+    """MetalLB's controller writes its certificate into its webhooks and its converted CRDs."""
+    return path[-1:] == ("caBundle",)
+
+
+def _shown(value: Any) -> str:
+    text = str(value) if value is ABSENT else canonical(value)
+    return text if len(text) <= 160 else f"{text[:157]}..."
+
+
+def pruned(live: Any, rendered: Any) -> Any:
+    """`live` cut down to the fields that were rendered, so that it can be kept; lists stay whole."""
+    if isinstance(live, dict) and isinstance(rendered, dict):
+        return {key: pruned(live[key], value) for key, value in rendered.items() if key in live}
+    return live
+
+
+def matches(text: str, patterns: Sequence[str]) -> bool:
+    """Whether a field or object name matches one of the patterns of an accepted baseline (* for anything)."""
+    from fnmatch import fnmatchcase  # noqa: PLC0415
+
+    # Brackets name list elements here; fnmatch would read them as a choice of characters.
+    return any(fnmatchcase(text, pattern.replace("[", "[[]")) for pattern in patterns)
