@@ -25,8 +25,9 @@ from clusters.vantage.records import (
     Reply,
     mac,
 )
+from clusters.vantage.targets import Target
 from clusters.vantage.timeline import Timeline, require_control
-from clusters.vantage.watch import Measurement, Target
+from clusters.vantage.watch import Measurement
 
 
 def open_vantage(spec: str) -> AbstractContextManager[Vantage]:

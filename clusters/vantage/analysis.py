@@ -5,17 +5,18 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import inf
 
-from clusters.vantage.records import Attempt, Mac, Reply, Slip
+from clusters.vantage.records import Attempt, Learned, Mac, Reply, Slip
 
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
     """A time in which nobody was served: from the start of the first attempt that failed to the first answer.
 
-    `recovered` is False where the measurement ended first. `failed` counts attempts. `blind` (s) is how much of
-    it the probe itself was late for. `uncertainty` (s): the true length is within this much of `length`.
+    `recovered` is False where the measurement ended first. `failed` counts attempts. `blind` (s) is how
+    much of it the probe itself was late for. `uncertainty` (s): how far `length` may be off, either way.
     """
 
     start: float
@@ -33,7 +34,7 @@ class Window:
 
 @dataclass(frozen=True, kw_only=True)
 class Outages:
-    """All windows, in order, none touching another. One long outage and many short ones differ: keep both figures.
+    """All windows, in order, none touching another. One long outage and many short ones differ: keep both.
 
     `resolution` is the probe's interval: what is shorter may not be seen at all.
     """
@@ -112,7 +113,7 @@ class Round:
 
 @dataclass(frozen=True, kw_only=True)
 class OwnerChange:
-    """From `t` on, `after` answers for the address alone, where `before` did. `t` is its first answer of that time."""
+    """`after` answers alone where `before` did. `t` is its first answer, also where both did at first."""
 
     t: float
     before: Mac
@@ -144,7 +145,7 @@ class Span:
 
 
 def rounds(requests: Sequence[float], answers: Iterable[Reply]) -> tuple[Round, ...]:
-    """Questions with their answers. `requests` are times in order; a reply's `round` is an index into them."""
+    """Questions with their answers. `requests` are times in order, which a reply's `round` indexes."""
     macs: list[dict[Mac, float]] = [{} for _ in requests]
     for answer in sorted(answers, key=lambda reply: reply.t):
         if 0 <= answer.round < len(macs):
@@ -158,7 +159,7 @@ def round_of(requests: Sequence[float], t: float) -> int:
 
 
 def owner_changes(asked: Sequence[Round]) -> tuple[OwnerChange, ...]:
-    """Who took over from whom. While two answer, the owner stays; it changes when the new one answers alone."""
+    """Who took over from whom. While two answer the owner stays, until the new one answers alone."""
     changes: list[OwnerChange] = []
     owner: Mac | None = None
     since: dict[Mac, float] = {}
@@ -173,6 +174,16 @@ def owner_changes(asked: Sequence[Round]) -> tuple[OwnerChange, ...]:
             changes.append(OwnerChange(t=since[alone], before=owner, after=alone))
         owner = alone
     return tuple(changes)
+
+
+def learned_changes(learned: Sequence[Learned]) -> tuple[OwnerChange, ...]:
+    """The owners that the client's kernel believed in: all that a vantage without raw sockets knows."""
+    known = [one for one in learned if one.mac]
+    return tuple(
+        OwnerChange(t=after.t, before=before.mac, after=after.mac)
+        for before, after in pairwise(known)
+        if before.mac != after.mac
+    )
 
 
 def overlaps(asked: Sequence[Round]) -> tuple[Overlap, ...]:

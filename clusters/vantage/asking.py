@@ -1,21 +1,27 @@
-"""Asking a segment who has an address, once or for many addresses, and proving that its answers would be seen."""
+"""Asking a segment who has an address, or many, and proving that its answers would be seen."""
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 
 from clusters.vantage import frames
 from clusters.vantage.client import Client, Message, Task
+from clusters.vantage.errors import VantageError
 from clusters.vantage.frames import Asker
 from clusters.vantage.records import Answers, Attempt, Control, Frame, Interface
 from clusters.vantage.wire import Wire, seconds
 
 LINGER = 0.25
-"""Seconds to wait for answers to the last question. A LAN answers in about one millisecond; a busy node takes longer."""
+"""Seconds to wait for answers to the last question: a LAN takes about a millisecond, a busy node longer."""
+
+END_WITHIN = 5.0
+CONTROL_ROUNDS, CONTROL_EVERY = 3, 0.1
+LONGEST_SILENCE = 3.0
+"""For how long (s) all living neighbours may be silent; a measurement asks them four times a second."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,9 +33,9 @@ class Heard:
     began_ns: int
 
 
-@contextmanager
+@contextlib.contextmanager
 def capture(client: Client, interface: str, askers: Iterable[Asker], *, at_most: float) -> Iterator[Task]:
-    """Capture ARP and neighbour discovery on `interface` during the block; answers to phantoms come in too."""
+    """Capture ARP and neighbour discovery on `interface` during the block, answers to phantoms too."""
     task = client.start(
         "capture",
         interface=interface,
@@ -40,9 +46,9 @@ def capture(client: Client, interface: str, askers: Iterable[Asker], *, at_most:
     try:
         yield task
     finally:
-        if not task.done.is_set() and client.alive:
+        with contextlib.suppress(VantageError):  # an agent that is gone captures nothing more
             task.stop()
-            task.done.wait(5)
+            task.done.wait(END_WITHIN)
 
 
 def frames_of(messages: Iterable[Message]) -> list[Frame]:
@@ -112,6 +118,23 @@ def answers(heard: Heard, address: str) -> Answers:
     return Answers(address=address, rounds=len(asked), replies=heard.wire.replies(address, heard.began_ns))
 
 
+def control(
+    client: Client, route: Interface, neighbours: list[str], candidates: Iterable[Asker]
+) -> tuple[Asker | None, Control]:
+    """Ask living neighbours as each candidate in turn: the first that they answer, and the last verdict."""
+    verdict = Control(ok=False, reason="nothing was asked")
+    count, every = len(neighbours) * CONTROL_ROUNDS, max(CONTROL_EVERY / len(neighbours), 0.005)
+    for asker in candidates:
+        suited = frames.suited(asker, neighbours[0], route)
+        questions = [frames.question(address, suited) for address in neighbours]
+        heard = ask(client, route, questions, asker=suited, count=count, every=every)
+        end = count * every
+        verdict = judge(heard.wire, neighbours, asked=count, began_ns=heard.began_ns, end=end)
+        if verdict.ok:
+            return asker, verdict
+    return None, verdict
+
+
 def judge(wire: Wire, neighbours: Sequence[str], *, asked: int, began_ns: int, end: float) -> Control:
     """Whether the capture is proved: it saw our questions leave, and a neighbour that lives answer."""
     names = ", ".join(neighbours)
@@ -124,10 +147,14 @@ def judge(wire: Wire, neighbours: Sequence[str], *, asked: int, began_ns: int, e
         reason = f"none of its own questions for {names} was seen leaving"
     elif not times:
         reason = f"its {seen} questions for {names} were seen leaving, but no answer came back"
+    elif silence > LONGEST_SILENCE:
+        reason = (
+            f"{names} did not answer for {silence:.1f} s, so what was seen then may be the vantage's trouble"
+        )
     else:
         reason = f"{len(times)} answers of {names} were seen to {seen} questions"
     return Control(
-        ok=bool(seen and times),
+        ok=bool(seen and times) and silence <= LONGEST_SILENCE,
         reason=reason,
         asked=asked,
         seen=seen,

@@ -1,4 +1,4 @@
-"""What a vantage is: a place outside the cluster from which its addresses are measured, as its users see them."""
+"""What a vantage is: a place outside the cluster from which its addresses are measured."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from clusters.vantage.records import AddressLike, Answers, Attempt, Control, Interface, Neighbour
-from clusters.vantage.watch import Measurement, Target
+from clusters.vantage.targets import Target
+from clusters.vantage.watch import Measurement
 
 
 class Vantage(Protocol):
@@ -18,13 +19,19 @@ class Vantage(Protocol):
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """As in the profile: "host", "netns:NAME"."""
+        ...
 
     @property
-    def kind(self) -> str: ...
+    def kind(self) -> str:
+        """The part of the name before the colon."""
+        ...
 
     @property
-    def capabilities(self) -> frozenset[str]: ...
+    def capabilities(self) -> frozenset[str]:
+        """What works here."""
+        ...
 
     def interface_for(self, address: AddressLike) -> Interface:
         """How packets to `address` leave; VantageError where there is no route or the address is its own."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import subprocess
@@ -35,10 +36,10 @@ class Task:
             self.last = message
             self.started.set()
             self.done.set()
-        elif message["event"] == "started":
+            return
+        self.messages.append(message)
+        if message["event"] in ("started", "hello"):
             self.started.set()
-        else:
-            self.messages.append(message)
 
     def of(self, event: str, *, skip: int = 0) -> list[Message]:
         """The messages of one kind so far, without looking at the first `skip` messages."""
@@ -79,7 +80,7 @@ class Client:
         self.clock_offset_ns = 0
 
     def __enter__(self) -> Self:
-        self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__, it lives as long as the agent
+        self.errors = tempfile.TemporaryFile()
         try:
             # A session of its own: Ctrl-C at the terminal must not take the probe away from the clean-up.
             self.process = subprocess.Popen(
@@ -96,8 +97,7 @@ class Client:
         self.reader.start()
         try:
             self._write(self.launch.payload)
-            if not self._hello_came():
-                raise VantageError(f"Vantage {self.name} did not answer within {HELLO_WITHIN:g} s.")
+            self._await_hello()
             self._compare_clocks()
         except BaseException:
             self.close()
@@ -111,10 +111,8 @@ class Client:
         """End the agent: its input ends, and it is killed where that is not enough."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        try:
+        with contextlib.suppress(OSError):  # it may be gone already
             self.process.stdin.close()
-        except OSError:
-            pass  # it is gone already
         try:
             self.process.wait(END_WITHIN)
         except subprocess.TimeoutExpired:
@@ -186,19 +184,18 @@ class Client:
             task = self.tasks.get(message["id"])
             if task is not None:
                 task.take(message)
+                if task.done.is_set():
+                    self.tasks.pop(task.number, None)
         lost = {"event": "lost", "error": self._last_words()}
         for task in list(self.tasks.values()):
             if not task.done.is_set():
                 task.take(lost)
 
-    def _hello_came(self) -> bool:
-        deadline = time.monotonic() + HELLO_WITHIN
-        turn = threading.Event()
-        while not self.hello.messages and time.monotonic() < deadline:
-            if self.hello.done.is_set():
-                raise VantageError(f"Vantage {self.name} cannot be used: {self._last_words()}.")
-            turn.wait(0.005)
-        return bool(self.hello.messages)
+    def _await_hello(self) -> None:
+        if not self.hello.started.wait(HELLO_WITHIN):
+            raise VantageError(f"Vantage {self.name} did not answer within {HELLO_WITHIN:g} s.")
+        if not self.hello.messages:
+            raise VantageError(f"Vantage {self.name} cannot be used: {self._last_words()}.")
 
     def _compare_clocks(self) -> None:
         """Learn how far the agent's clock is from ours; where zero is possible, it is taken as zero."""

@@ -9,5 +9,5 @@ class VantageError(ConformanceError):
     """The place that is measured from cannot do what was asked: no permission, no route, no such place."""
 
 
-class NotOnSegment(VantageError):
-    """The address is not on a network that the vantage is attached to, so nothing of it is seen on its wire."""
+class NotOnSegment(VantageError):  # noqa: N818 - it names a state of affairs, as its siblings in clusters.errors
+    """The address is not on a segment of the vantage, so nothing of it is seen on its wire."""

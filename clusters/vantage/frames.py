@@ -23,7 +23,7 @@ BROADCAST = mac("ff:ff:ff:ff:ff:ff")
 NO_MAC = mac("00:00:00:00:00:00")
 NOBODY = "0.0.0.0"  # noqa: S104 - a protocol address in a frame; nothing listens on it
 
-# Classic BPF, as (code, jump if true, jump if false, constant): ARP, or ICMPv6 of types 133 to 137 (RFC 4861).
+# Classic BPF, as (code, jump if true, jump if false, constant): ARP, or ICMPv6 types 133 to 137 (RFC 4861).
 ARP_AND_ND: tuple[tuple[int, int, int, int], ...] = (
     (0x28, 0, 0, 12),  # ldh [12]: EtherType
     (0x15, 6, 0, 0x0806),  # ARP: accept
@@ -43,8 +43,8 @@ class Asker:
     """Under which identity questions are asked.
 
     A phantom is a MAC of nobody's with the sender address 0.0.0.0 (RFC 5227's probe). Its answers go to the
-    phantom, so neither the client's kernel nor anybody else learns from the sampling, and the traffic beside it
-    fares like that of a client that does not sample. An own identity is the client's MAC and address.
+    phantom, so neither the client's kernel nor anybody else learns from the sampling, and the traffic beside
+    it fares like that of a client that does not sample. An own identity is the client's MAC and address.
     """
 
     mac: Mac
@@ -59,9 +59,10 @@ class Asker:
 
 @dataclass(frozen=True, kw_only=True)
 class Said:
-    """What one frame says of an address. kind: "question", "answer" or "gratuitous"; `form` is the message's name.
+    """What one frame says of an address.
 
-    `to` is the MAC that it is for, one or a group's.
+    `kind` is "question", "answer" or "gratuitous"; `form` is the message's name. `to` is the
+    MAC that it is for, one or a group's.
     """
 
     kind: str
@@ -72,7 +73,7 @@ class Said:
 
 
 def suited(asker: Asker, address: AddressLike, route: Interface) -> Asker:
-    """`asker`, or for an IPv6 address the client itself: a solicitation needs an asker that can be resolved."""
+    """`asker`, or for an IPv6 address the client itself: its asker must be one that can be resolved."""
     return own(route) if ip_address(str(address)).version == 6 else asker
 
 
@@ -131,7 +132,7 @@ def question(address: AddressLike, asker: Asker) -> bytes:
 
 
 def announcement(address: AddressLike, owner: Mac, *, reply: bool = False) -> bytes:
-    """A gratuitous ARP (request, or reply) or an unsolicited neighbour advertisement: `owner` has `address`."""
+    """Gratuitous ARP (request, or reply) or an unsolicited advertisement: `owner` has `address`."""
     scapy, target = _scapy(), str(address)
     if ip_address(target).version == 6:
         frame = scapy.Ether(src=owner, dst="33:33:00:00:00:01") / scapy.IPv6(
@@ -144,7 +145,7 @@ def announcement(address: AddressLike, owner: Mac, *, reply: bool = False) -> by
 
 
 def parse(data: bytes) -> Said | None:
-    """What a frame says of an address; None for a frame that is no ARP and no neighbour discovery, or broken."""
+    """What a frame says of an address; None for a frame of another kind, or a broken one."""
     scapy = _scapy()
     try:
         frame = scapy.Ether(data)
@@ -181,7 +182,7 @@ def _parse_solicitation(frame: Any) -> Said:
 
 
 def _parse_advertisement(frame: Any) -> Said:
-    """An advertisement names the MAC in an option; one without it (allowed when unicast) is the frame's own."""
+    """It names the MAC in an option; where that is missing (allowed when unicast) it is the frame's own."""
     scapy = _scapy()
     advertisement = frame[scapy.NA]
     owner = mac(frame[scapy.TargetMac].lladdr if scapy.TargetMac in frame else frame.src)

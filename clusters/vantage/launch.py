@@ -61,7 +61,7 @@ class Launch:
 
 @cache
 def _sources() -> list[tuple[str, str, str]]:
-    """(module, path, source) in the order in which they are loaded; the path is for tracebacks and coverage."""
+    """(module, path, source) in the order of loading; the path is for tracebacks and coverage."""
     folder = Path(__file__).parent / "agent"
     paths = [(name, folder / f"{name}.py") for name in _MODULES]
     return [(name, str(path), path.read_text(encoding="utf-8")) for name, path in paths]

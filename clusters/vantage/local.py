@@ -1,4 +1,4 @@
-"""The vantage that an agent makes: this machine, a network namespace of it, or wherever else a Python can be had."""
+"""The vantage that an agent makes: this machine, a namespace of it, or wherever a Python can be had."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from clusters.vantage.errors import NotOnSegment, VantageError
 from clusters.vantage.frames import Asker
 from clusters.vantage.launch import Launch
 from clusters.vantage.records import AddressLike, Answers, Attempt, Control, Interface, Mac, Neighbour
-from clusters.vantage.watch import Measurement, Settings, Target
+from clusters.vantage.targets import Settings, Target
+from clusters.vantage.watch import Measurement
 
 ALWAYS = frozenset({"tcp", "udp", "http", "neighbours"})
 RAW = frozenset({"arp", "capture"})
 NETNS = Path("/run/netns")
-CONTROL_ROUNDS, CONTROL_EVERY = 3, 0.1
 
 
 class AgentVantage:
@@ -113,7 +113,7 @@ class AgentVantage:
     def who_answers(
         self, address: AddressLike, *, rounds: int = 5, every: float = 0.2, probe: bool = False
     ) -> Answers:
-        """Everybody who answers for `address`, asked `rounds` times by broadcast. `probe`: as in who_answers_all."""
+        """Everybody who answers for `address`, asked `rounds` times. `probe`: as in who_answers_all."""
         to = str(ip_address(str(address)))
         route = self._on_wire(to)
         asker = _probing(route, to) if probe else frames.own(route)
@@ -155,9 +155,11 @@ class AgentVantage:
             )
         if self._unable():
             return Control(ok=False, reason=self._unable())
-        verdicts = []
-        for route, group in self._by_interface(addresses).items():
-            verdicts += [self._control(route, group)]
+        try:
+            groups = self._by_interface(addresses)
+        except VantageError as error:
+            return Control(ok=False, reason=str(error.args[0]).rstrip("."))
+        verdicts = [self._control(route, group) for route, group in groups.items()]
         return next((verdict for verdict in verdicts if not verdict.ok), verdicts[0])
 
     @contextmanager
@@ -215,13 +217,8 @@ class AgentVantage:
                 if wired
                 else f"{targets[0].address} is reached through a router, so its segment is not seen"
             )
-        try:
-            measurement.begin(routes, askers, unseen=unseen)
+        with measurement.begin(routes, askers, unseen=unseen):
             yield measurement
-        except BaseException:
-            measurement.abandon()
-            raise
-        measurement.end()
 
     def _unable(self) -> str:
         why = self._client.about["packets"]
@@ -237,7 +234,7 @@ class AgentVantage:
         route = self.interface_for(address)
         if not route.on_link:
             raise NotOnSegment(
-                f"{address} is not on a network of vantage {self.name}: it is reached through {route.gateway}.",
+                f"{address} is not on a network of vantage {self.name}: the way is through {route.gateway}.",
                 remedy="Ask from a host on the address's own segment.",
             )
         if not route.up:
@@ -263,25 +260,15 @@ class AgentVantage:
     def _control(self, route: Interface, addresses: list[str]) -> Control:
         """Ask as a phantom first, as the client itself next; remember which one was answered."""
         known = self._askers.get(route.name)
-        verdict = Control(ok=False, reason="nothing was asked")
-        for asker in [known] if known else [Asker.of_nobody(), frames.own(route)]:
-            suited = frames.suited(asker, addresses[0], route)
-            questions = [frames.question(address, suited) for address in addresses]
-            count = len(addresses) * CONTROL_ROUNDS
-            every = CONTROL_EVERY / len(addresses)
-            heard = asking.ask(
-                self._client, route, questions, asker=suited, count=count, every=max(every, 0.005)
-            )
-            end = count * every
-            verdict = asking.judge(heard.wire, addresses, asked=count, began_ns=heard.began_ns, end=end)
-            if verdict.ok:
-                self._askers[route.name] = asker
-                break
+        candidates = [known] if known else [Asker.of_nobody(), frames.own(route)]
+        answered, verdict = asking.control(self._client, route, addresses, candidates)
+        if answered:
+            self._askers[route.name] = answered
         return verdict
 
 
 class HostVantage(AgentVantage):
-    """This machine; raw sockets where they are permitted."""
+    """The machine itself; raw sockets where they are permitted."""
 
     def __init__(self) -> None:
         super().__init__("host", "host", Launch())

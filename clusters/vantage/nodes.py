@@ -12,7 +12,7 @@ from clusters.vantage.records import AddressLike, Mac, mac
 
 @dataclass(frozen=True, kw_only=True)
 class MacTable:
-    """MACs of nodes. `silent` are nodes of which no address answered, `shared` MACs that answered for two nodes."""
+    """MACs of nodes. `silent`: nodes of which no address answered; `shared`: MACs that answered for two."""
 
     nodes: Mapping[Mac, str] = field(default_factory=dict)
     silent: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""What is seen from a vantage, as frozen data. Times `t` are seconds since the measurement began, unless said."""
+"""What is seen from a vantage, as frozen data. Times `t` are seconds since the measurement began."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Interface:
 
 @dataclass(frozen=True, kw_only=True)
 class Neighbour:
-    """One entry of the kernel's neighbour table; `mac` is "" while unknown, `state` a word like "reachable"."""
+    """An entry of the kernel's neighbour table: `mac` ("" while unknown), `state` as "reachable"."""
 
     address: str
     mac: Mac
@@ -46,7 +46,7 @@ class Neighbour:
 
 @dataclass(frozen=True, kw_only=True)
 class Frame:
-    """One frame as it was captured: `t_ns` is the kernel's stamp (ns of the epoch), `sent` says it went out."""
+    """A captured frame: `t_ns` is the kernel's stamp (ns of the epoch), `sent` says that it went out."""
 
     t_ns: int
     sent: bool
@@ -110,7 +110,10 @@ class Mark:
 
 @dataclass(frozen=True, kw_only=True)
 class Slip:
-    """The probe, not what it probes, was late: due at `t`, done `late` s after; `skipped` ticks were left out."""
+    """The probe itself was late: due at `t`, done `late` s after; `skipped` ticks were left out.
+
+    `of` is "probe", "questions" or "control".
+    """
 
     t: float
     late: float
@@ -120,7 +123,7 @@ class Slip:
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """All answers to `rounds` broadcast questions for one address. `t` of a reply counts from the first question."""
+    """All answers to `rounds` broadcast questions for one address."""
 
     address: str
     rounds: int
@@ -143,7 +146,7 @@ class Answers:
 
 @dataclass(frozen=True, kw_only=True)
 class Control:
-    """Whether the capture was seen to work: own questions on the wire, and answers of neighbours known to live.
+    """Whether the capture was seen to work: own questions on the wire, and answers of living neighbours.
 
     `reason` says in a sentence why `ok` is what it is. `longest_silence` (s) is the longest time in which no
     neighbour answered at all: a fault seen only then may be the vantage's own.

@@ -1,4 +1,4 @@
-"""A measurement through an event, and what it says. It is evidence: it serialises to and from timeline.json."""
+"""A measurement through an event, and what it says: evidence, kept as timeline.json."""
 
 from __future__ import annotations
 
@@ -84,6 +84,11 @@ class Timeline:
         """Every change of owner, in order."""
         return analysis.owner_changes(self.rounds)
 
+    @property
+    def learned_changes(self) -> tuple[OwnerChange, ...]:
+        """When the client's own kernel took another owner for the true one."""
+        return analysis.learned_changes(self.learned)
+
     @cached_property
     def overlaps(self) -> tuple[Overlap, ...]:
         """Every time in which more than one MAC answered."""
@@ -91,7 +96,7 @@ class Timeline:
 
     @property
     def overlap(self) -> float:
-        """The longest time (s) in which more than one MAC answered, counted in whole questions; 0 for none."""
+        """The longest time (s) in which more than one MAC answered, in whole questions; 0 for none."""
         return max((one.length + self.arp_every for one in self.overlaps), default=0.0)
 
     @cached_property
@@ -116,7 +121,7 @@ class Timeline:
         return next((span.mac for span in reversed(self.spans) if span.start <= t), None)
 
     def time_of(self, when: float | str) -> float:
-        """The time of the last mark of that name; a number is returned as it is. VantageError for no such mark."""
+        """The time of the last mark of that name (VantageError for none); a number as it is."""
         if not isinstance(when, str):
             return when
         times = [mark.t for mark in self.marks if mark.name == when]
@@ -138,13 +143,13 @@ class Timeline:
         return next((one.end for one in self.outages.windows if one.recovered and one.end >= t), None)
 
     def moved_after(self, mark: float | str, *, to: Mac | None = None) -> float | None:
-        """Seconds from a mark to the first change of owner after it (to `to`, where given); None for no change."""
+        """Seconds from a mark to the next change of owner (to `to`, where given); None for no change."""
         t = self.time_of(mark)
         moves = (one.t for one in self.owner_changes if one.t >= t and to in (None, one.after))
         return next((moved - t for moved in moves), None)
 
     def failback_after(self, mark: float | str, *, fault: float | str = "fault") -> float | None:
-        """Seconds from a mark ("restored") until the owner of before `fault` answers alone again; None if never."""
+        """Seconds from a mark ("restored") until the owner of before `fault` is it again; None if never."""
         original = self.owner_at(fault)
         return None if original is None else self.moved_after(mark, to=original)
 
@@ -154,7 +159,7 @@ class Timeline:
         return tuple(one for one in self.gratuitous if one.t >= t and mac in (None, one.mac))
 
     def between(self, start: float | str, end: float | str | None = None) -> Timeline:
-        """This timeline from one time or mark to another (None: its end), with its times as they were."""
+        """The timeline from one time or mark to another (None: its end), with its times as they were."""
         low = self.time_of(start)
         high = self.ended if end is None else self.time_of(end)
         first = sum(t < low for t in self.requests)
@@ -177,12 +182,12 @@ class Timeline:
         return self.began_ns / 1e9 + self.time_of(when)
 
     def require_control(self) -> Timeline:
-        """This timeline, where its capture is proved to see ARP; Inconclusive where it is not."""
+        """Itself, where its capture is proved to see ARP; Inconclusive where it is not."""
         require_control(self.control, vantage=self.vantage)
         return self
 
     def to_json(self) -> dict[str, Any]:
-        """This timeline as plain data; docs/measuring.md describes the shape."""
+        """The timeline as plain data; docs/measuring.md describes the shape."""
         data: dict[str, Any] = _ADAPTER.dump_python(self, mode="json")
         return data
 

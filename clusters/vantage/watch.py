@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -10,62 +11,17 @@ from pathlib import Path
 from typing import Self
 
 from clusters.vantage import asking, frames, pcap
-from clusters.vantage.client import Client, Message, Task
+from clusters.vantage.client import Client, Task
 from clusters.vantage.errors import VantageError
 from clusters.vantage.frames import Asker
 from clusters.vantage.records import Attempt, Control, Frame, Interface, Learned, Mac, Mark, Slip
+from clusters.vantage.targets import Settings, Target
 from clusters.vantage.timeline import Timeline
 from clusters.vantage.wire import Wire, seconds
 
 NEIGHBOURS_EVERY = 0.25
 """How often (s) every neighbour of the positive control is asked during a measurement."""
 END_WITHIN = 10.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Target:
-    """What traffic goes to. `path` and `hostname` (the Host header) are for HTTP, `payload` for UDP.
-
-    The default payload makes agnhost's UDP server answer with its host name, as its /hostname does for HTTP.
-    """
-
-    address: str
-    port: int
-    protocol: str = "http"
-    path: str = "/hostname"
-    payload: str = "hostname"
-    hostname: str = ""
-
-    @property
-    def name(self) -> str:
-        """Like "http 192.0.2.9:80"."""
-        return f"{self.protocol} {self.address}:{self.port}"
-
-    @property
-    def arguments(self) -> dict[str, str | int]:
-        """What the agent needs to know of it."""
-        return {
-            "host": self.address,
-            "port": self.port,
-            "protocol": self.protocol,
-            "path": self.path,
-            "payload": self.payload,
-            "hostname": self.hostname,
-        }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """How a measurement samples; seconds. An attempt gets less than the kernel's first retransmission of a SYN
-    (1 s, RFC 6298), so that what was begun during an outage is not served by a retry after it.
-    """
-
-    every: float = 0.02
-    arp_every: float = 0.05
-    timeout: float = 0.9
-    at_most: float = 900.0
-    neighbours: tuple[str, ...] = ()
-    control: Target | None = None
 
 
 @dataclass
@@ -81,8 +37,10 @@ class _Stream:
 
 
 class Measurement:
-    """A measurement under way. `mark` names moments; `so_far` can be asked at any time; after the block, `timeline`
-    (of the first target) and `timelines` (by `Target.name`) stand, and `save` writes the evidence.
+    """A measurement under way.
+
+    `mark` names moments; `so_far` can be asked at any time; after the block, `timeline` (of the first target)
+    and `timelines` (by `Target.name`) stand, and `save` writes the evidence.
     """
 
     def __init__(
@@ -123,7 +81,7 @@ class Measurement:
         return self._timeline(next(one for one in self._streams if one.target == wanted))
 
     def owner(self) -> Mac | None:
-        """Who answers for the first target now: the only MAC of the last question answered; None for two or none."""
+        """The only MAC that answered the last question for the first target; None for two or none."""
         asked = self.so_far().rounds
         settled = [
             one
@@ -133,7 +91,7 @@ class Measurement:
         return next(iter(settled[-1].macs)) if settled and len(settled[-1].macs) == 1 else None
 
     def save(self, directory: Path) -> tuple[Path, ...]:
-        """Write timeline.json (one a target, numbered from the second) and capture.pcap; returns their paths."""
+        """Write timeline.json (timeline-2.json for a second target) and capture.pcap; returns their paths."""
         directory.mkdir(parents=True, exist_ok=True)
         paths = []
         for number, timeline in enumerate(self.timelines.values(), start=1):
@@ -142,16 +100,35 @@ class Measurement:
             )
         return (*paths, pcap.write(directory / "capture.pcap", self.frames))
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """End. A block that failed has its measurement all the same: it is the evidence of the failure."""
+        if kind is not None and issubclass(kind, KeyboardInterrupt | SystemExit | GeneratorExit):
+            self.abandon()
+            return
+        try:
+            self.end()
+        except VantageError:
+            self.abandon()
+            if kind is None:
+                raise
+
     def begin(self, routes: dict[str, Interface], askers: dict[str, Asker], *, unseen: str) -> Self:
-        """Start everything. `routes`: interfaces by address; `askers` by interface; `unseen`: why none is on a wire."""
+        """Start. `routes`: interfaces by address; `askers` by interface; `unseen`: why no wire is seen."""
+        try:
+            self._begin(routes, askers, unseen)
+        except BaseException:
+            self.abandon()
+            raise
+        return self
+
+    def _begin(self, routes: dict[str, Interface], askers: dict[str, Asker], unseen: str) -> None:
         self._unseen = unseen
         self._clocks.append(self._clock())
-        suited = [
-            frames.suited(askers[route.name], address, route)
-            for address, route in routes.items()
-            if route.name in askers
-        ]
-        self._wire = Wire(suited)
+        wired = [(address, route) for address, route in routes.items() if route.name in askers]
+        self._wire = Wire(frames.suited(askers[route.name], address, route) for address, route in wired)
         for name, asker in askers.items():
             task = self._stack.enter_context(
                 asking.capture(self.client, name, [asker], at_most=self._limit + 30)
@@ -164,7 +141,6 @@ class Measurement:
             self._control = _Stream(target=self.settings.control, probe=self._probe(self.settings.control))
         for task in self._tasks():
             task.until_started()
-        return self
 
     def end(self) -> None:
         """Stop; attempts under way still count. The agent must be alive, or VantageError."""
@@ -180,9 +156,9 @@ class Measurement:
         self.timelines = {stream.target.name: self._timeline(stream) for stream in self._streams}
 
     def abandon(self) -> None:
-        """Stop without results, where the block or the agent failed."""
-        for task in self._tasks():
-            if self.client.alive:
+        """Stop without results, where the agent failed or nobody waits for them."""
+        with contextlib.suppress(VantageError):
+            for task in self._tasks():
                 task.stop()
         self._stack.close()
 

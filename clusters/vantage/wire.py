@@ -23,7 +23,7 @@ class Sightings:
 
 
 class Wire:
-    """Sorts frames as they come. Only answers to `askers` count: others' conversations are not answers to us."""
+    """Sorts frames as they come. Only answers to `askers` count, not what others say to each other."""
 
     def __init__(self, askers: Iterable[Asker]) -> None:
         self.askers = frozenset((asker.mac, ip_address(asker.address).version) for asker in askers)
@@ -36,7 +36,7 @@ class Wire:
             return
         seen, version = self.seen[said.address], ip_address(said.address).version
         if said.kind == "question" and frame.sent:
-            # The kernel's own unicast requests (of an asker that is the client itself) are no questions to all.
+            # The kernel's own unicast requests (where the asker is the client itself) ask one host only.
             if (said.mac, version) in self.askers and frames.is_group(said.to):
                 seen.requests.append(frame.t_ns)
         elif said.kind == "answer" and not frame.sent and (said.to, version) in self.askers:

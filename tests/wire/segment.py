@@ -46,10 +46,10 @@ class Host:
     def take(self, address: str) -> None:
         """Hold one more address; the kernel then answers for it, silently from now on."""
         flags = {"flags": NODAD} if ":" in address else {}
-        self.link.addr("add", index=self.index, address=address, prefixlen=128 if ":" in address else 32, **flags)
+        self.link.addr("add", index=self.index, address=address, prefixlen=_whole(address), **flags)
 
     def release(self, address: str) -> None:
-        self.link.addr("del", index=self.index, address=address, prefixlen=128 if ":" in address else 32)
+        self.link.addr("del", index=self.index, address=address, prefixlen=_whole(address))
 
     def up(self) -> None:
         self.link.link("set", index=self.index, state="up")
@@ -61,8 +61,13 @@ class Host:
         """Send `count` pairs of gratuitous ARP (request and reply), or as many advertisements."""
         pair = [frames.announcement(address, self.mac, reply=reply).hex() for reply in (False, True)]
         with Client(self.name, Launch(netns=f"/run/netns/{self.netns}")) as client:
-            task = client.start("send", interface="eth0", frames=pair, every=0.002, count=2 * count, **{"for": 5})
+            limits = {"every": 0.002, "count": 2 * count, "for": 5}
+            task = client.start("send", interface="eth0", frames=pair, **limits)
             task.until_started().until_done(5)
+
+
+def _whole(address: str) -> int:
+    return 128 if ":" in address else 32
 
 
 @dataclass

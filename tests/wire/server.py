@@ -1,4 +1,4 @@
-"""A host's service in a namespace of a test: HTTP, bare TCP and UDP on one port, all saying the host's name."""
+"""A host's service in a namespace of a test: HTTP, bare TCP and UDP on one port, saying its name."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def _exchange(kind: int, flags: int, body: bytes) -> Iterator[bytes]:
 
 
 def route(address: str) -> dict[str, Any]:
-    """How a packet to `address` leaves: interface, its index and MAC, source address, gateway ("" on the segment)."""
+    """How a packet to `address` leaves: interface, its index and MAC, source address, gateway (or "")."""
     to = ipaddress.ip_address(address)
     family = socket.AF_INET6 if to.version == 6 else socket.AF_INET
     attribute = struct.pack("HH", 4 + len(to.packed), RTA_DST) + to.packed

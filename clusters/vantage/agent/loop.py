@@ -1,4 +1,4 @@
-"""One thread that waits for sockets and for the clock: timers on an absolute schedule, output that never blocks."""
+"""One thread that waits for sockets and the clock: an absolute schedule, and output that never blocks."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ MOST_PAUSE = 0.5
 
 
 class Loop:
-    """Runs callbacks when a file is ready or a monotonic time has come. Files go first: an answer that lies
-    ready is an answer, even where its deadline passed while this process was not running.
+    """Runs callbacks when a file is ready or a monotonic time has come.
+
+    Files go first: an answer that lies ready is an answer, even where its deadline passed while this process
+    was not running.
     """
 
     def __init__(self) -> None:
@@ -26,7 +28,7 @@ class Loop:
         self.running = True
 
     def at(self, when: float, callback: Callable[[], None]) -> None:
-        """Run `callback` once at `when` (time.monotonic). There is no cancelling: a callback looks for itself."""
+        """Run `callback` once at `when` (time.monotonic). It cannot be cancelled."""
         heapq.heappush(self.timers, (when, next(self.order), callback))
 
     def on(self, file: Any, events: int, callback: Callable[[], None]) -> None:

@@ -1,7 +1,8 @@
-"""The agent's life: enters its network namespace, says hello, does what it is told, and never outlives its controller."""
+"""The agent's life: it enters its namespace, does what it is told, and never outlives its controller."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -153,10 +154,8 @@ def main(settings: dict[str, Any]) -> int:
     except OSError as error:
         sys.stderr.write(f"{settings['netns']}: {error.strerror}\n")
         return 1
-    try:
+    with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, -10)  # it is nearly always asleep, and must wake in time
-    except OSError:
-        pass
     agent = Agent()
     agent.hello()
     agent.loop.run()

@@ -61,13 +61,13 @@ class Capture:
         except OSError:
             self.socket.close()
             raise
-        self.socket.setblocking(False)
+        self.socket.settimeout(0)
         loop.on(self.socket, selectors.EVENT_READ, self.receive)
         loop.at(time.monotonic() + task["for"], lambda: self.stop("limit"))
         output.send(id=task["id"], event="started", t=time.time_ns())
 
     def join(self, mac: str) -> None:
-        """Have the interface take frames for one more MAC. It is no promiscuous mode, and ends with the socket."""
+        """Have the interface take frames for one more MAC. Not promiscuous; it ends with the socket."""
         index = socket.if_nametoindex(self.task["interface"])
         raw = bytes.fromhex(mac.replace(":", ""))
         request = struct.pack("iHH8s", index, PACKET_MR_UNICAST, len(raw), raw)
@@ -127,7 +127,7 @@ class Sender:
         except OSError:
             self.socket.close()
             raise
-        self.socket.setblocking(False)
+        self.socket.settimeout(0)
         output.send(id=task["id"], event="started", t=time.time_ns())
         self.ticker = Ticker(
             loop,

@@ -1,4 +1,4 @@
-"""Attempts on a service: TCP connections, HTTP requests and UDP exchanges, each on its own, none waiting for another."""
+"""Attempts on a service: TCP connections, HTTP requests, UDP exchanges. None waits for another."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Attempt:
         udp = task["protocol"] == "udp"
         family = socket.AF_INET6 if ":" in task["host"] else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_DGRAM if udp else socket.SOCK_STREAM)
-        self.socket.setblocking(False)
+        self.socket.settimeout(0)
         self.began, self.began_mono = time.time_ns(), time.monotonic()
         loop.at(self.began_mono + task["timeout"], self.expire)
 
@@ -105,7 +105,7 @@ class Attempt:
         if self.task["protocol"] == "tcp":
             self.finish(ok=True)
             return
-        host = "[%s]" % self.task["host"] if ":" in self.task["host"] else self.task["host"]
+        host = f"[{self.task['host']}]" if ":" in self.task["host"] else self.task["host"]
         self.send(
             f"GET {self.task['path']} HTTP/1.1\r\nHost: {self.task.get('hostname') or host}\r\n"
             "User-Agent: metallb-conformance\r\nAccept: */*\r\nConnection: close\r\n\r\n".encode()
@@ -127,7 +127,7 @@ class Attempt:
         answer = parse_http(self.data, closed=not part)
         if answer is not None:
             good = 200 <= answer[0] < 400
-            self.finish(ok=good, error="" if good else "http %d" % answer[0], server=answer[1])
+            self.finish(ok=good, error="" if good else f"http {answer[0]}", server=answer[1])
         elif not part:
             self.finish(error="closed" if self.data else "closed without an answer")
         elif len(self.data) > MOST_BODY:
