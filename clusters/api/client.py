@@ -24,6 +24,8 @@ Operations = list[Any]
 
 PAGE = 500
 FIELD_MANAGER = "metallb-conformance"
+#: https://kubernetes.io/docs/reference/using-api/api-concepts/#metadata-only-fetches
+METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
 class Api:
@@ -77,18 +79,21 @@ class Api:
         labels: str = "",
         fields: str = "",
         page: int = PAGE,
+        metadata_only: bool = False,
     ) -> Iterator[Json]:
         """The pages of a list as the server sends them; `page` 0 asks for one page with everything.
 
+        With `metadata_only` the server sends of each object only its metadata: of a Secret no data leaves it.
         Raises Expired in the middle where paging took longer than the server keeps the position (5 minutes);
         `list` then begins again.
         """
         query = _selectors(labels, fields)
         asked = _asked("list", res, namespace)
+        accept = METADATA_ONLY if metadata_only else "application/json"
         token = ""
         while True:
             paging = ({"limit": str(page)} if page else {}) | ({"continue": token} if token else {})
-            found = self._json(Request(asked=asked, query=query | paging))
+            found = self._json(Request(asked=asked, query=query | paging, accept=accept))
             yield found
             token = found.get("metadata", {}).get("continue") or ""
             if not token:
