@@ -1,8 +1,8 @@
 """Comparing what was rendered with what is live, field by field, as a person means it.
 
-Only fields that were rendered count: what the API server, an admission webhook or a controller adds is no drift.
-A rendered field that is empty equals one that is absent, since Kubernetes leaves out empty values. Lists of named
-things are matched by name; those whose order means nothing (pool addresses, RBAC verbs) are compared as sets.
+Only fields that were rendered count: what the API server, a webhook or a controller adds is no drift.
+A rendered field that is empty equals one that is absent, since Kubernetes leaves out empty values. Lists of
+named things are matched by name; those whose order means nothing (pool addresses, RBAC verbs) as sets.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from fnmatch import fnmatchcase
 from typing import Any
 
 from clusters.gitops.documents import Json
@@ -27,8 +28,15 @@ class _Absent:
 
 ABSENT = _Absent()
 
-#: What names an element in Kubernetes' lists of mappings; the first set that all elements have is used. Source: the
-#: patchMergeKey and listMapKey tags of k8s.io/api.
+
+class Element(str):
+    """The name of one element of a list, as a step of a path; shown in brackets."""
+
+    __slots__ = ()
+
+
+#: What names an element in Kubernetes' lists of mappings; the first that all elements have is used. Source:
+#: the patchMergeKey and listMapKey tags of k8s.io/api.
 _NAMES: tuple[tuple[str, ...], ...] = (
     ("containerPort", "protocol"),
     ("port", "protocol"),
@@ -40,16 +48,14 @@ _NAMES: tuple[tuple[str, ...], ...] = (
 _DEFAULTS = {"protocol": "TCP"}
 #: Lists whose order means nothing, by their field.
 _SETS = frozenset(
-    {"apiGroups", "resources", "verbs", "resourceNames", "nonResourceURLs", "shortNames", "categories", "operations"}
-    | {"apiVersions", "required", "enum", "finalizers"}
+    {"apiGroups", "resources", "verbs", "resourceNames", "nonResourceURLs", "shortNames", "categories"}
+    | {"operations", "apiVersions", "required", "enum", "finalizers"}
 )
 _QUANTITIES = frozenset({"limits", "requests", "hard", "capacity"})
-_SUFFIXES = {
-    "n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": Decimal("1e-3"), "": Decimal(1), "k": Decimal("1e3"),
-    "M": Decimal("1e6"), "G": Decimal("1e9"), "T": Decimal("1e12"), "P": Decimal("1e15"), "E": Decimal("1e18"),
-    "Ki": Decimal(2**10), "Mi": Decimal(2**20), "Gi": Decimal(2**30), "Ti": Decimal(2**40), "Pi": Decimal(2**50),
-    "Ei": Decimal(2**60),
-}  # fmt: skip
+_DECIMAL = {suffix: Decimal(1000) ** power for power, suffix in enumerate(("", "k", "M", "G", "T", "P", "E"))}
+_BINARY = {f"{suffix}i": Decimal(1024) ** power for power, suffix in enumerate("KMGTPE", start=1)}
+_SMALL = {"m": Decimal("1e-3"), "u": Decimal("1e-6"), "n": Decimal("1e-9")}
+_SUFFIXES = {**_DECIMAL, **_BINARY, **_SMALL}
 # The API server and controllers own these, whatever a manifest says.
 _NOT_OURS: tuple[Path, ...] = (
     ("status",),
@@ -75,8 +81,8 @@ class Difference:
         """The path as kubectl writes it: spec.template.spec.containers[speaker].image."""
         text = ""
         for step in self.path:
-            simple = isinstance(step, str) and step.replace("_", "").replace("-", "").isalnum()
-            text += f".{step}" if simple and not str(step).startswith("[") else f"[{step}]"
+            inner = isinstance(step, Element | int) or not step.replace("_", "").replace("-", "").isalnum()
+            text += f"[{step}]" if inner else f".{step}"
         return text.removeprefix(".")
 
     def __str__(self) -> str:
@@ -86,7 +92,9 @@ class Difference:
 def differences(rendered: Json, live: Json) -> tuple[Difference, ...]:
     """Every rendered field of an object that is not so in the live one, in the order rendered."""
     custom = is_metallb(rendered)
-    return tuple(found for found in _compare(rendered, live, (), custom=custom) if not _written_by_others(found.path))
+    return tuple(
+        found for found in _compare(rendered, live, (), custom=custom) if not _written_by_others(found.path)
+    )
 
 
 def _compare(rendered: Any, live: Any, path: Path, *, custom: bool) -> Iterator[Difference]:
@@ -102,7 +110,7 @@ def _compare(rendered: Any, live: Any, path: Path, *, custom: bool) -> Iterator[
 
 
 def _lists(rendered: list[Any], live: list[Any], path: Path, *, custom: bool) -> Iterator[Difference]:
-    if names := _naming([*rendered, *live]):
+    if names := _naming(rendered, live):
         yield from _named(rendered, live, path, names=names, custom=custom)
     elif custom or _field(path) in _SETS:
         if sorted(map(canonical, rendered)) != sorted(map(canonical, live)):
@@ -125,15 +133,23 @@ def _named(
         yield Difference((*path, name), ABSENT, element)
 
 
-def _naming(elements: list[Any]) -> tuple[str, ...]:
+def _unique(elements: list[Json], names: tuple[str, ...]) -> bool:
+    found = [_name(element, names) for element in elements]
+    return len(set(found)) == len(found)
+
+
+def _naming(rendered: list[Any], live: list[Any]) -> tuple[str, ...]:
     """The fields that name every element, or nothing where they are no mappings or two share a name."""
+    elements = [*rendered, *live]
     if not all(isinstance(element, dict) for element in elements):
         return ()
-    return next((names for names in _NAMES if all(names[0] in element for element in elements)), ())
+    fitting = (names for names in _NAMES if all(names[0] in element for element in elements))
+    names = next(fitting, ())
+    return names if names and _unique(rendered, names) and _unique(live, names) else ()
 
 
-def _name(element: Json, names: tuple[str, ...]) -> str:
-    return "/".join(str(element.get(name, _DEFAULTS.get(name, ""))) for name in names)
+def _name(element: Json, names: tuple[str, ...]) -> Element:
+    return Element("/".join(str(element.get(name, _DEFAULTS.get(name, ""))) for name in names))
 
 
 def _field(path: Path) -> str:
@@ -182,7 +198,5 @@ def pruned(live: Any, rendered: Any) -> Any:
 
 def matches(text: str, patterns: Sequence[str]) -> bool:
     """Whether a field or object name matches one of the patterns of an accepted baseline (* for anything)."""
-    from fnmatch import fnmatchcase  # noqa: PLC0415
-
     # Brackets name list elements here; fnmatch would read them as a choice of characters.
     return any(fnmatchcase(text, pattern.replace("[", "[[]")) for pattern in patterns)

@@ -78,7 +78,7 @@ def rewrite(each: Kustomization, folder: Path, *, version: str, bare: bool) -> N
 
 
 def patch_labels(each: Kustomization) -> list[str]:
-    """What a kustomization file patches, in words: "patch quick-probes.yaml", "patch Deployment controller"."""
+    """What a kustomization file patches: "patch quick-probes.yaml", "patch Deployment controller"."""
     labels = []
     for patch in (patch for key in PATCHES for patch in each.data.get(key) or ()):
         entry = patch if isinstance(patch, dict) else {"path": patch}

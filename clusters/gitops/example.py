@@ -1,0 +1,123 @@
+"""The repository that is shipped as an example, made into a real one: with a history, and dates near today.
+
+An example's files are text of one day. For a run they are copied out of the checkout, their dates are moved
+so that the day they were written for is today, and the changes kept in `.history/` become its commits.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from clusters.errors import Inconclusive
+
+#: A repository with this file is an example; the file holds the day that its dates are meant for.
+MARKER = ".example"
+_HISTORY = ".history"
+_DAY = re.compile(r"\b20\d\d-\d\d-\d\d\b")
+_TEXTS = {".md", ".yaml", ".yml", ".patch"}
+_FIRST = "Bring MetalLB's overlays into one repository"
+_AGO = 30  # days between the first commit and today; the later ones follow a week apart
+
+
+def is_example(repository: Path) -> bool:
+    """Whether a folder is a shipped example, and not yet made into a repository of its own."""
+    return (repository / MARKER).is_file() and not (repository / ".git").exists()
+
+
+@contextmanager
+def opened(repository: Path) -> Iterator[Path]:
+    """The repository to read: itself, or for an example a real one made of it, gone afterwards."""
+    if not is_example(repository):
+        yield repository
+        return
+    with TemporaryDirectory(prefix="platform-") as scratch:
+        today = date.today()  # noqa: DTZ011 - a day on the reader's calendar
+        yield materialise(repository, Path(scratch) / repository.name, today=today)
+
+
+def materialise(example: Path, target: Path, *, today: date) -> Path:
+    """Make a real git repository of an example in `target`, which must not exist; returns it."""
+    shutil.copytree(example, target, ignore=shutil.ignore_patterns(".git"))
+    moved = today - date.fromisoformat((target / MARKER).read_text(encoding="utf-8").strip())
+    (target / MARKER).unlink()
+    for path in sorted(target.rglob("*")):
+        if path.is_file() and path.suffix in _TEXTS:
+            path.write_text(
+                _DAY.sub(lambda day: _later(day[0], moved), path.read_text("utf-8")), encoding="utf-8"
+            )
+    with TemporaryDirectory(prefix="history-") as scratch:
+        history = Path(scratch) / "history"
+        if (target / _HISTORY).is_dir():
+            shutil.move(target / _HISTORY, history)
+        _commit_all(target, sorted(history.glob("*.patch")), today=today)
+    return target
+
+
+def _later(day: str, moved: timedelta) -> str:
+    try:
+        return (date.fromisoformat(day) + moved).isoformat()
+    except ValueError:  # looks like a day, is none
+        return day
+
+
+def _commit_all(target: Path, patches: list[Path], *, today: date) -> None:
+    _git(target, "init", "--quiet", "--initial-branch=main")
+    for patch in reversed(patches):
+        _git(target, "apply", "--reverse", str(patch))
+    _commit(target, _FIRST, today - timedelta(days=_AGO))
+    for number, patch in enumerate(patches, start=1):
+        _git(target, "apply", str(patch))
+        _commit(target, _subject(patch), today - timedelta(days=max(0, _AGO - 7 * number)))
+
+
+def _subject(patch: Path) -> str:
+    """The first line of a patch file says what it does; git apply skips what is before the diff."""
+    return patch.read_text(encoding="utf-8").partition("\n")[0].strip()
+
+
+def _commit(target: Path, subject: str, day: date) -> None:
+    _git(target, "add", "--all")
+    _git(target, "commit", "--quiet", "--message", subject, day=day)
+
+
+def _git(target: Path, *arguments: str, day: date | None = None) -> None:
+    """Run git for a repository of our own making: no configuration, hooks or identity of the user's."""
+    stamp = f"{day.isoformat()}T12:00:00+00:00" if day else ""
+    person = {
+        f"GIT_{role}_{part}": value for role in ("AUTHOR", "COMMITTER") for part, value in _PERSON.items()
+    }
+    dates = {"GIT_AUTHOR_DATE": stamp, "GIT_COMMITTER_DATE": stamp} if stamp else {}
+    environment = {
+        "PATH": os.environ.get("PATH", ""),
+        "HOME": str(target),
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "LC_ALL": "C",
+        **person,
+        **dates,
+    }
+    try:
+        subprocess.run(
+            ("git", "-c", "core.autocrlf=false", "-c", "commit.gpgSign=false", *arguments),
+            cwd=target, env=environment, capture_output=True, text=True, timeout=30, check=True,
+        )  # fmt: skip
+    except FileNotFoundError:
+        raise Inconclusive(
+            "git is not installed, so the example has no history.", remedy="Install git."
+        ) from None
+    except subprocess.SubprocessError as error:
+        said = str(getattr(error, "stderr", "") or error).strip().splitlines()
+        raise Inconclusive(
+            f"The example repository cannot be made: git {arguments[0]}: {said[-1]}."
+        ) from None
+
+
+_PERSON = {"NAME": "Platform team", "EMAIL": "platform@example.org"}

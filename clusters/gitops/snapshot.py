@@ -1,0 +1,151 @@
+"""What a judgement needs of the repository, as frozen data that can be kept and judged elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Literal
+
+from pydantic import Field
+
+from clusters.errors import Inconclusive, UsageError
+from clusters.gitops.documents import Json
+from clusters.gitops.history import Frozen, History
+from clusters.gitops.kustomize import Render
+
+#: The shape of the saved form; a file of a newer version is refused.
+REPOSITORY_VERSION = 1
+
+
+class Layout(Frozen):
+    """Where things lie in the repository; paths from its root, empty where the profile names none."""
+
+    overlay: str
+    base: str = ""
+    legacy: str = ""
+    service_page: str = ""
+    changelog: str = ""
+    runbook: str = ""
+    #: The MetalLB version that the cluster was asked to run instead of the one that the overlay pins.
+    version: str = ""
+
+    @property
+    def tree(self) -> str:
+        """The top folder of the overlays ("metallb"), whose changes are MetalLB's changes."""
+        return PurePosixPath(self.overlay).parts[0]
+
+    @property
+    def overlays(self) -> str:
+        """The folder in which the overlay and its siblings lie."""
+        return str(PurePosixPath(self.overlay).parent)
+
+    @property
+    def cluster(self) -> str:
+        """What the repository calls the cluster: the overlay's folder name."""
+        return PurePosixPath(self.overlay).name
+
+    @property
+    def accepted(self) -> str:
+        """The file that says in what the legacy overlay may differ from the base."""
+        return f"{self.legacy}/accepted.yaml" if self.legacy else ""
+
+    @property
+    def waivers(self) -> str:
+        """The file with the waivers."""
+        return f"{self.tree}/waivers.yaml"
+
+    @property
+    def plans(self) -> str:
+        """The folder with the change plans."""
+        return f"{self.tree}/plans"
+
+    @property
+    def steps(self) -> str:
+        """The file that says which check encodes which sentence of the runbook."""
+        return str(PurePosixPath(self.runbook).with_suffix(".checks.yaml")) if self.runbook else ""
+
+    @property
+    def follow_ups(self) -> str:
+        """The list of work that was put off."""
+        return "follow-ups.md"
+
+
+class LiveObject(Frozen):
+    """The live counterpart of one rendered object, cut down to the fields that were rendered.
+
+    `found` is None where there is none. `unreadable` says why it could not be looked at.
+    """
+
+    key: str
+    found: Json | None = None
+    unreadable: str = ""
+    verb: str = ""
+    resource: str = ""
+
+
+class RepositorySnapshot(Frozen):
+    """What one run saw of the repository, and of the live objects that it renders.
+
+    `renders` holds the working tree's overlays by folder, the base and the legacy overlay among them;
+    `intended` what the last commit renders for this cluster, `previous` what the commit before the last
+    change of the folder renders for it (None where there is none). `files` are texts by path; what is not
+    there is not in it. `schemas` are the installed CRDs' by kind and version ("IPAddressPool v1beta1").
+    """
+
+    repository_version: Literal[1] = 1
+    taken_at: str
+    root: str
+    layout: Layout
+    files: dict[str, str] = Field(default_factory=dict)
+    renders: dict[str, Render] = Field(default_factory=dict)
+    intended: Render
+    previous: Render | None = None
+    history: History = History()
+    live: tuple[LiveObject, ...] | None = None
+    schemas: dict[str, Json] = Field(default_factory=dict)
+
+    @property
+    def today(self) -> str:
+        """The day of the observation, as YYYY-MM-DD."""
+        return self.taken_at[:10]
+
+    @property
+    def working(self) -> Render:
+        """What the working tree renders for this cluster."""
+        return self.renders.get(self.layout.overlay, self.intended)
+
+    def text(self, path: str, *, what: str) -> str:
+        """A page's text. Raises Inconclusive where the profile or the repository has none."""
+        if not path:
+            raise Inconclusive(
+                f"The profile names no {what}.",
+                remedy=f"Name it under gitops, or waive the check for {what}.",
+            )
+        if path not in self.files:
+            raise Inconclusive(
+                f"The {what} {path} does not exist in the repository.",
+                remedy="Correct gitops in the profile.",
+            )
+        return self.files[path]
+
+    def to_json(self) -> str:
+        """The saved form."""
+        return self.model_dump_json()
+
+    @classmethod
+    def from_json(cls, text: str, *, name: str = "the saved repository") -> RepositorySnapshot:
+        """The reverse of `to_json`. Raises UsageError for what is none, or is of a newer version."""
+        try:
+            return cls.model_validate_json(text)
+        except ValueError as error:
+            first = str(error).splitlines()[0]
+            raise UsageError(
+                f"{name} holds no repository observation of version {REPOSITORY_VERSION}: {first}.",
+                remedy="Save it again with this version of the suite.",
+            ) from None
+
+
+def usable(render: Render) -> Render:
+    """The render itself. Raises Inconclusive with its one sentence where there is none."""
+    if render.problem:
+        raise Inconclusive(render.problem, remedy=render.remedy)
+    return render
