@@ -1,0 +1,118 @@
+"""The lab's own way to its API server while it boots: plain HTTP over a kept connection per thread.
+
+The kubernetes client takes as long to load as the lab's API server takes to start, so booting does without it.
+Everything else in the project goes through `clusters.api`.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import ssl
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from clusters.lab.hosts import LabFailed
+
+FIELD_MANAGER = "metallb-lab"
+_ANSWER_WITHIN = 10.0
+# Plurals that are not the lower-case kind with an s.
+_PLURALS = {"NetworkPolicy": "networkpolicies", "IngressClass": "ingressclasses"}
+_CLUSTER_WIDE = {
+    "Namespace", "Node", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "APIService", "StorageClass",
+    "ValidatingWebhookConfiguration", "MutatingWebhookConfiguration", "PriorityClass", "IngressClass",
+}  # fmt: skip
+
+
+class Answer(NamedTuple):
+    """A status and a body. `message` is what the API server says about a refusal."""
+
+    status: int
+    body: bytes
+
+    def json(self) -> dict[str, Any]:
+        """The body as data."""
+        data: dict[str, Any] = json.loads(self.body)
+        return data
+
+    @property
+    def message(self) -> str:
+        """The refusal in the API server's words, or the body's start."""
+        try:
+            return str(json.loads(self.body)["message"])
+        except (ValueError, KeyError, TypeError):
+            return self.body[:300].decode("utf-8", "replace")
+
+
+class Door:
+    """Requests to one API server as the kubeconfig's user. Safe to use from several threads."""
+
+    def __init__(self, kubeconfig: Path) -> None:
+        config = json.loads(kubeconfig.read_text(encoding="utf-8"))
+        cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
+        self._address = cluster["server"].removeprefix("https://")
+        self._tls = ssl.create_default_context(cadata=_text(cluster["certificate-authority-data"]))
+        with tempfile.NamedTemporaryFile("w") as file:
+            file.write(_text(user["client-certificate-data"]) + _text(user["client-key-data"]))
+            file.flush()
+            self._tls.load_cert_chain(file.name)
+        self._kept = threading.local()
+
+    def ask(self, method: str, path: str, *, body: object = None, kind: str = "application/json") -> Answer:
+        """One request. Raises OSError or http.client.HTTPException when there is no answer."""
+        connection: http.client.HTTPSConnection | None = getattr(self._kept, "connection", None)
+        if connection is None:
+            connection = http.client.HTTPSConnection(self._address, context=self._tls, timeout=_ANSWER_WITHIN)
+            self._kept.connection = connection
+        data = None if body is None else json.dumps(body)
+        try:
+            connection.request(
+                method, path, body=data, headers={"Content-Type": kind, "Accept": "application/json"}
+            )
+            response = connection.getresponse()
+            return Answer(response.status, response.read())
+        except (OSError, http.client.HTTPException):
+            connection.close()
+            self._kept.connection = None
+            raise
+
+    def get(self, path: str) -> dict[str, Any]:
+        """The object or list at `path`. Raises `LabFailed` with the API server's words when it is refused."""
+        answer = self.ask("GET", path)
+        if answer.status != 200:
+            raise LabFailed(f"The lab's API server answered {answer.status} to {path}: {answer.message}")
+        return answer.json()
+
+    def try_apply(self, thing: dict[str, Any], *, dry_run: bool = False) -> Answer:
+        """Server-side apply, whatever comes of it."""
+        query = f"?fieldManager={FIELD_MANAGER}&force=true" + ("&dryRun=All" if dry_run else "")
+        return self.ask("PATCH", object_path(thing) + query, body=thing, kind="application/apply-patch+yaml")
+
+    def apply(self, thing: dict[str, Any]) -> None:
+        """Server-side apply. Raises `LabFailed` with the API server's words when it is refused."""
+        answer = self.try_apply(thing)
+        if answer.status not in (200, 201):
+            name = f"{thing['kind']} {thing['metadata']['name']}"
+            raise LabFailed(f"The lab's API server refused {name} ({answer.status}): {answer.message}")
+
+
+def collection_path(api_version: str, kind: str, namespace: str = "") -> str:
+    """Where objects of a kind are, for example `/apis/apps/v1/namespaces/x/deployments`."""
+    prefix = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
+    lower = kind.lower()
+    plural = _PLURALS.get(kind) or (lower + "es" if lower.endswith(("s", "x")) else lower + "s")
+    return f"{prefix}/namespaces/{namespace}/{plural}" if namespace else f"{prefix}/{plural}"
+
+
+def object_path(thing: dict[str, Any]) -> str:
+    """Where one object is."""
+    meta = thing["metadata"]
+    namespace = "" if thing["kind"] in _CLUSTER_WIDE else meta.get("namespace", "default")
+    return f"{collection_path(thing['apiVersion'], thing['kind'], namespace)}/{meta['name']}"
+
+
+def _text(data: str) -> str:
+    return base64.b64decode(data).decode()

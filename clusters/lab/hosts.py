@@ -1,0 +1,192 @@
+"""Starts, reaches and ends the first process of a host, and through it the host's components."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clusters.errors import ConformanceError, ExitCode
+from clusters.lab import cgroups, host_init, netns
+from clusters.lab.components import Component
+from clusters.lab.paths import HostPaths, LabPaths
+
+_BINDS = {
+    "kubelet": "/var/lib/kubelet",
+    "containerd": "/var/lib/containerd",
+    "etcd": "/var/lib/etcd",
+    "cni": "/var/lib/cni",
+}
+# An order takes under a millisecond; a host that does not answer for this long is stopped or gone.
+_ANSWER_WITHIN = 5.0
+
+
+class LabFailed(ConformanceError):
+    """The lab could not do what was asked, or something of it has died. The text names it, with its last words."""
+
+    exit_code = ExitCode.FAILED
+
+
+@dataclass(frozen=True)
+class Running:
+    """One component as its host's first process sees it. `exit` is None while it runs and before it ever ran."""
+
+    name: str
+    running: bool
+    exit: int | None
+    log: str
+
+
+class HostControl:
+    """One host's first process. Usable from any process of the machine's root."""
+
+    def __init__(self, lab: str, host: str) -> None:
+        self.lab, self.host = lab, host
+        self.paths: HostPaths = LabPaths(lab).host(host)
+
+    def boot(
+        self,
+        *,
+        netns_name: str,
+        visible: Iterable[Path],
+        pretended: Mapping[str, str],
+        fds: tuple[int, ...] = (),
+    ) -> None:
+        """Make the host's namespaces and start its first process, which then waits for orders."""
+        for folder in (
+            self.paths.log,
+            self.paths.etc,
+            self.paths.root / "root",
+            *(self.paths.lib / name for name in _BINDS),
+        ):
+            folder.mkdir(parents=True, exist_ok=True)
+        (self.paths.lib / "etcd").chmod(0o700)
+        spec = {
+            "host": self.host,
+            "netns": str(netns.path(netns_name)),
+            "cgroups": [str(folder) for folder in cgroups.create(self.lab, self.host)],
+            "hierarchies": cgroups.hierarchies(),
+            "root": str(self.paths.root / "root"),
+            "visible": sorted({str(path.resolve()) for path in (*visible, *_own_files(), self.paths.root)}),
+            "binds": [
+                *((str(self.paths.lib / name), target) for name, target in _BINDS.items()),
+                (str(self.paths.log), "/var/log"),
+            ],
+            "pretended": dict(pretended),
+            "socket": str(self.paths.socket),
+            "pid": str(self.paths.pid),
+        }
+        self.paths.spec.write_text(json.dumps(spec, indent=1), encoding="utf-8")
+        self.paths.socket.unlink(missing_ok=True)
+        self._launch(fds)
+
+    def _launch(self, fds: tuple[int, ...]) -> None:
+        log = self.paths.log / "init.log"
+        argv = [sys.executable, "-I", "-S", host_init.__file__, str(self.paths.spec)]
+        with log.open("ab") as out:
+            done = subprocess.run(
+                argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, pass_fds=fds, check=False
+            )
+        if done.returncode != 0:
+            raise LabFailed(f"Host {self.host} of lab {self.lab} did not start: {last_lines(log)}")
+
+    def order(self, request: dict[str, Any]) -> list[Running]:
+        """Send one request; return what runs on the host afterwards."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(_ANSWER_WITHIN)
+            try:
+                connection.connect(str(self.paths.socket))
+                connection.sendall(json.dumps(request).encode() + b"\n")
+                with connection.makefile("r") as stream:
+                    answer = json.loads(stream.readline() or "{}")
+            except OSError as error:
+                raise LabFailed(f"Host {self.host} of lab {self.lab} takes no orders ({error}).") from error
+        if "components" not in answer:
+            raise LabFailed(
+                f"Host {self.host} of lab {self.lab} refused {request['do']}: {answer.get('error')}"
+            )
+        return [
+            Running(
+                entry["name"],
+                bool(entry["pid"]),
+                entry["exit"],
+                str(self.paths.log / Path(entry["log"]).name),
+            )
+            for entry in answer["components"]
+        ]
+
+    def start(self, components: Iterable[Component]) -> None:
+        """Start components; one that runs already is left as it is."""
+        for component in components:
+            self.order(component.order())
+
+    def signal(self, component: str, number: signal.Signals) -> None:
+        """Send a signal to a component."""
+        self.order({"do": "signal", "name": component, "signal": int(number)})
+
+    def listing(self) -> list[Running]:
+        """Every component that was started on the host since it was booted."""
+        return self.order({"do": "list"})
+
+    def alive(self) -> bool:
+        """Whether the host's first process runs."""
+        return self.pid() is not None
+
+    def pid(self) -> int | None:
+        """The first process's pid on the machine; None when it is not the one that was recorded, or gone."""
+        try:
+            recorded = json.loads(self.paths.pid.read_text(encoding="ascii"))
+            pid = int(recorded["pid"])
+            return pid if host_init.start_time(pid) == recorded["start"] and not _is_zombie(pid) else None
+        except (OSError, ValueError, KeyError):
+            return None
+
+    def kill(self) -> None:
+        """End every process of the host at once, as a power cut would."""
+        pid = self.pid()
+        if pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def dead(self) -> list[str]:
+        """A sentence for each component that ran and does not any more, with the end of its log."""
+        if not self.alive():
+            return [f"host {self.host} itself is not running: {last_lines(self.paths.log / 'init.log')}"]
+        return [
+            f"{one.name} on {self.host} has ended with status {one.exit}; its log {one.log} ends: {last_lines(Path(one.log))}"
+            for one in self.listing()
+            if not one.running
+        ]
+
+
+def last_lines(log: Path, count: int = 5) -> str:
+    """The end of a log, for a message."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - 16384))
+            lines = file.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return "(no log)"
+    return " | ".join(line.strip()[:400] for line in lines[-count:]) or "(empty)"
+
+
+def _own_files() -> list[Path]:
+    """What the host's Python programs are made of."""
+    return [
+        Path(sys.base_prefix),
+        Path(sys.prefix),
+        Path(sys.executable).resolve().parent,
+        Path(host_init.__file__).parent,
+    ]
+
+
+def _is_zombie(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] == "Z"

@@ -1,0 +1,88 @@
+"""Network namespaces with a name, and running code or a command inside one.
+
+Only the network namespace is joined, never a mount namespace: what `ip netns exec` does beside (mounting another
+/sys) hides the cgroup tree from whatever it starts.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from clusters.lab import host_init
+
+FOLDER = Path("/run/netns")
+T = TypeVar("T")
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def path(name: str) -> Path:
+    """The file that stands for the namespace; `ip netns` uses the same folder."""
+    return FOLDER / name
+
+
+def create(name: str) -> None:
+    """Make an empty namespace; it lives until `remove`, with or without processes."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    path(name).touch(exist_ok=False)
+
+    def unshare_and_pin() -> None:
+        if _libc.unshare(host_init.CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), "unshare the network namespace")
+        host_init.bind(f"/proc/self/task/{threading.get_native_id()}/ns/net", str(path(name)))
+
+    _in_thread(unshare_and_pin)
+
+
+def remove(name: str) -> None:
+    """Remove the name; the kernel clears the namespace away when no process is left in it."""
+    file = path(name)
+    if not file.exists():
+        return
+    while _libc.umount2(str(file).encode(), host_init.MNT_DETACH) == 0:
+        pass
+    file.unlink(missing_ok=True)
+
+
+def inside(name: str, call: Callable[[], T]) -> T:
+    """Run `call` in a thread that has joined the namespace: its sockets, sysctls and child processes are there."""
+
+    def joined() -> T:
+        with path(name).open("rb") as file:
+            if _libc.setns(file.fileno(), host_init.CLONE_NEWNET) != 0:
+                raise OSError(ctypes.get_errno(), f"join the network namespace {name}")
+        return call()
+
+    return _in_thread(joined)
+
+
+def inode(name: str) -> int | None:
+    """What identifies the namespace in `/proc/PID/ns/net`; None where there is no such namespace."""
+    try:
+        return os.stat(path(name)).st_ino
+    except FileNotFoundError:
+        return None
+
+
+def _in_thread(call: Callable[[], T]) -> T:
+    """A thread of its own, because a joined namespace stays with the thread."""
+    results: list[T] = []
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(call())
+        except BaseException as error:  # noqa: BLE001 - carried over to the caller's thread
+            failures.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if failures:
+        raise failures[0]
+    return results[0]

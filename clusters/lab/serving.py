@@ -1,0 +1,210 @@
+"""Waits until a booting lab does what it is for, and says which component died when it never will."""
+
+from __future__ import annotations
+
+import functools
+import http.client
+import json
+import socket
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, TypeVar
+
+from clusters import wait
+from clusters.budgets import Budget
+from clusters.lab import netns
+from clusters.lab.door import Door, collection_path
+from clusters.lab.hosts import HostControl, LabFailed
+from clusters.lab.plan import Plan
+from clusters.lab.progress import Progress
+
+T = TypeVar("T")
+Thing = dict[str, Any]
+
+_STARTS = Budget(
+    name="lab.starts",
+    within=90,
+    every=0.05,
+    reason="programs start; on two busy cores ten times slower than alone",
+)
+_SERVES = Budget(
+    name="lab.serves",
+    within=120,
+    every=0.1,
+    reason="images are there, so pods need seconds; a loaded machine needs more",
+)
+_ANSWERS_WITHIN = 1.0
+
+Controls = Collection[HostControl]
+
+
+def dead_components(controls: Controls) -> list[str]:
+    """A sentence for every component that has ended, over all hosts."""
+    return [sentence for control in controls for sentence in control.dead()]
+
+
+def claim(
+    text: str,
+    *,
+    read: Callable[[], T],
+    accept: Callable[[T], bool],
+    controls: Controls,
+    budget: Budget = _SERVES,
+) -> T:
+    """Wait for a claim about the lab. Raises `LabFailed` at once when a component has died."""
+
+    def died(_: T) -> str | None:
+        return "; ".join(dead_components(controls)) or None
+
+    try:
+        return wait.until(
+            text,
+            read=read,
+            accept=accept,
+            budget=budget,
+            give_up=died,
+            tolerate=(OSError, http.client.HTTPException, LabFailed),
+        )
+    except wait.GaveUp as error:
+        raise LabFailed(f"The lab cannot come up: {error.why}") from error
+    except wait.NotWithinBudget as error:
+        raise LabFailed(f"The lab did not come up: {error}") from error
+
+
+def api_ready(door: Door, controls: Controls) -> None:
+    """Wait for the API server's own readiness, which includes its bootstrap of roles."""
+    claim(
+        "the API server is ready",
+        read=lambda: _status_of(door),
+        accept=lambda status: status == 200,
+        controls=controls,
+        budget=_STARTS,
+    )
+
+
+def _status_of(door: Door) -> int:
+    try:
+        return door.ask("GET", "/readyz").status
+    except (OSError, http.client.HTTPException):
+        return 0
+
+
+def wait_for_all(door: Door, plan: Plan, *, controls: Mapping[str, HostControl], progress: Progress) -> None:
+    """MetalLB rolled out, its webhook deciding, and every consumer answering from the client."""
+    everyone = list(controls.values())
+    check = functools.partial(claim, controls=everyone)
+    check("every LoadBalancer service has an address", read=lambda: services(door), accept=_all_assigned)
+    progress.mark("addresses assigned")
+    for service in services(door):
+        for probe in _probes(service):
+            check(
+                f"{probe[0]}://{probe[1]}:{probe[2]} answers the client",
+                read=lambda p=probe: ask(plan, *p),
+                accept=bool,
+            )  # type: ignore[misc] # mypy cannot infer a lambda with a default
+    progress.mark("services answer")
+    check("MetalLB is rolled out", read=lambda: unfinished(door), accept=lambda left: not left)
+    progress.mark("MetalLB rolled out")
+    check("MetalLB's webhook decides", read=lambda: webhook_decides(door), accept=bool)
+    progress.mark("webhook decides")
+
+
+def nodes_ready(door: Door, plan: Plan, *, controls: Controls) -> None:
+    """Wait until every node is Ready."""
+    names = {host.name for host in plan.nodes}
+    claim(
+        "every node is Ready",
+        read=lambda: ready_nodes(door),
+        accept=lambda ready: ready == names,
+        controls=controls,
+    )
+
+
+def ready_nodes(door: Door) -> set[str]:
+    """Names of the nodes that are Ready."""
+    return {
+        item["metadata"]["name"] for item in door.get("/api/v1/nodes")["items"] if _condition(item, "Ready")
+    }
+
+
+def services(door: Door) -> list[Thing]:
+    """Every LoadBalancer service."""
+    items: list[Thing] = door.get("/api/v1/services")["items"]
+    return [item for item in items if item["spec"]["type"] == "LoadBalancer"]
+
+
+def unfinished(door: Door, namespace: str = "metallb-system") -> list[str]:
+    """MetalLB's workloads that are not rolled out, each as a line of text."""
+    lines = []
+    for item in door.get(collection_path("apps/v1", "Deployment", namespace))["items"]:
+        status, wanted = item.get("status", {}), item["spec"].get("replicas", 1)
+        if status.get("availableReplicas", 0) < wanted or status.get("updatedReplicas", 0) < wanted:
+            lines.append(
+                f"deployment {item['metadata']['name']}: {status.get('availableReplicas', 0)} of {wanted}"
+            )
+    for item in door.get(collection_path("apps/v1", "DaemonSet", namespace))["items"]:
+        status = item.get("status", {})
+        wanted = status.get("desiredNumberScheduled", 0)
+        if not wanted or status.get("numberAvailable", 0) < wanted:
+            lines.append(
+                f"daemonset {item['metadata']['name']}: {status.get('numberAvailable', 0)} of {wanted}"
+            )
+    return lines
+
+
+def webhook_decides(door: Door) -> bool:
+    """Whether MetalLB's webhook refuses a pool that overlaps an existing one (asked as a dry run)."""
+    pools = door.get(collection_path("metallb.io/v1beta1", "IPAddressPool", "metallb-system"))["items"]
+    if not pools:
+        return True
+    twin = {
+        "apiVersion": "metallb.io/v1beta1",
+        "kind": "IPAddressPool",
+        "metadata": {"name": "overlap-probe", "namespace": "metallb-system"},
+        "spec": {"addresses": pools[0]["spec"]["addresses"]},
+    }
+    return "overlaps" in door.try_apply(twin, dry_run=True).message
+
+
+def ask(plan: Plan, protocol: str, address: str, port: int) -> str:
+    """One question to a consumer from the client host; the name of the pod that answered, or empty."""
+    return netns.inside(
+        plan.client.netns, lambda: _http(address, port) if protocol == "tcp" else _udp(address, port)
+    )
+
+
+def _http(address: str, port: int) -> str:
+    connection = http.client.HTTPConnection(address, port, timeout=_ANSWERS_WITHIN)
+    try:
+        connection.request("GET", "/hostname")
+        response = connection.getresponse()
+        return response.read().decode() if response.status == 200 else ""
+    finally:
+        connection.close()
+
+
+def _udp(address: str, port: int) -> str:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as end:
+        end.settimeout(_ANSWERS_WITHIN)
+        end.sendto(b"hostname", (address, port))
+        return end.recv(512).decode()
+
+
+def _probes(service: Thing) -> list[tuple[str, str, int]]:
+    addresses = [ingress["ip"] for ingress in service["status"]["loadBalancer"]["ingress"]]
+    ports = [(port.get("protocol", "TCP").lower(), port["port"]) for port in service["spec"]["ports"]]
+    return [(protocol, address, port) for address in addresses for protocol, port in ports]
+
+
+def _all_assigned(found: list[Thing]) -> bool:
+    return all(service.get("status", {}).get("loadBalancer", {}).get("ingress") for service in found)
+
+
+def _condition(item: Thing, kind: str) -> bool:
+    conditions = item.get("status", {}).get("conditions", [])
+    return any(one["type"] == kind and one["status"] == "True" for one in conditions)
+
+
+def cluster_version(door: Door) -> str:
+    """Kubernetes' version as the API server gives it, for example `v1.34.4`."""
+    return str(json.loads(door.ask("GET", "/version").body)["gitVersion"])

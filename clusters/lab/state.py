@@ -1,0 +1,82 @@
+"""What is written down about a lab: its options, its port on the machine's loopback, how far it has come."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+from clusters.errors import Refused
+from clusters.lab.options import LabOptions
+from clusters.lab.paths import LabPaths
+
+
+@dataclass(frozen=True)
+class LabState:
+    """The lab's record. `ready` is set once, when everything has answered; a half-done `up` never has it."""
+
+    options: LabOptions
+    port: int
+    kubectl: str
+    metallb_version: str
+    ready: bool = False
+    phases: dict[str, float] = field(default_factory=dict)
+
+    def save(self) -> None:
+        """Write the record so that a crash leaves either the old or the new one."""
+        path = LabPaths(self.options.name).state
+        data: dict[str, Any] = {**self.__dict__, "options": self.options.as_dict()}
+        new = path.with_suffix(".new")
+        with new.open("w", encoding="utf-8") as file:
+            json.dump(data, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        new.rename(path)
+
+    def finished(self, phases: dict[str, float]) -> Self:
+        """The same, with everything answering; `phases` are the seconds that it took to each."""
+        return replace(self, ready=True, phases={name: round(seconds, 3) for name, seconds in phases.items()})
+
+    @classmethod
+    def load(cls, name: str) -> Self | None:
+        """The record of a lab; None where there is none, or none that can be read."""
+        try:
+            data = json.loads(LabPaths(name).state.read_text(encoding="utf-8"))
+            return cls(**{**data, "options": LabOptions.from_dict(data["options"])})
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+
+@contextmanager
+def locked(name: str) -> Iterator[None]:
+    """Hold the lab against other commands. A command that is killed lets go of it; the last one removes the file."""
+    path = LabPaths(name).lock
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = _take(path, name)
+    try:
+        yield
+    finally:
+        if not LabPaths(name).root.exists():
+            path.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _take(path: Path, name: str) -> int:
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            raise Refused(
+                f"Another command is changing lab {name} right now.",
+                remedy="Wait for it, or end it, and try again.",
+            ) from None
+        if path.exists() and os.path.samestat(os.fstat(handle), path.stat()):
+            return handle
+        os.close(handle)
