@@ -1,0 +1,32 @@
+"""Profiles: clusters/profiles/NAME.yaml in, frozen and validated settings out."""
+
+from clusters.profile.level import resolve_level
+from clusters.profile.models import (
+    Announcers,
+    Consumer,
+    GitOps,
+    KindSettings,
+    LabSettings,
+    PoolExpectation,
+    Probe,
+    Profile,
+    Provider,
+    Waiver,
+)
+from clusters.profile.reading import load, shipped
+
+__all__ = [
+    "Announcers",
+    "Consumer",
+    "GitOps",
+    "KindSettings",
+    "LabSettings",
+    "PoolExpectation",
+    "Probe",
+    "Profile",
+    "Provider",
+    "Waiver",
+    "load",
+    "resolve_level",
+    "shipped",
+]

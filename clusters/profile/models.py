@@ -1,0 +1,215 @@
+"""The fields of a profile: what one cluster is, what a run may do to it, and what is expected of it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+import ipaddress
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from clusters.budgets import BUDGETS
+from clusters.checks import Level
+from clusters.metallb import ranges
+from clusters.workloads.builders import DEFAULT_IMAGE
+
+_NAME = r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$"
+_SERVICE = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?/[a-z0-9]([a-z0-9-]*[a-z0-9])?$"
+_CHECK = r"^[a-z]+(\.[a-z0-9]+(-[a-z0-9]+)*)+$"
+_VANTAGE = re.compile(r"host|pod|(netns|ssh):[A-Za-z0-9][A-Za-z0-9_.@:-]*")
+
+
+class Provider(StrEnum):
+    """How one gets at the cluster."""
+
+    EXISTING = "existing"
+    KIND = "kind"
+    LAB = "lab"
+
+
+def _range(text: str) -> str:
+    try:
+        ranges.parse(text)
+    except ranges.RangeError as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise ValueError(f"{text!r} is not an IP address") from None
+
+
+def _some(values: tuple[str, ...]) -> tuple[str, ...]:
+    if not values:
+        raise ValueError("give at least one")
+    return values
+
+
+def _vantage(text: str) -> str:
+    if text and not _VANTAGE.fullmatch(text):
+        raise ValueError(f"{text!r} is none of host, pod, netns:NAME, ssh:HOST")
+    return text
+
+
+def _known_budgets(values: dict[str, float]) -> dict[str, float]:
+    for name in values:
+        if name not in BUDGETS:
+            close = difflib.get_close_matches(name, BUDGETS, n=1)
+            hint = (
+                f"; did you mean {close[0]!r}?" if close else f"; the names are {', '.join(sorted(BUDGETS))}"
+            )
+            raise ValueError(f"there is no budget {name!r}{hint}")
+    return values
+
+
+Name = Annotated[str, Field(pattern=_NAME)]
+RangeText = Annotated[str, AfterValidator(_range)]
+AddressText = Annotated[str, AfterValidator(_address)]
+Seconds = Annotated[float, Field(gt=0)]
+Budgets = Annotated[dict[str, Seconds], AfterValidator(_known_budgets)]
+
+
+class Model(BaseModel):
+    """Frozen, and strict: no unknown field, no text where a number belongs."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class KindSettings(Model):
+    """For provider kind: its configuration file and node image, both kind's own defaults where not given."""
+
+    config: Path | None = None
+    image: str = ""
+
+
+class LabSettings(Model):
+    """For provider lab: what is booted where no lab of the profile's name runs, as `python -m clusters.lab up`."""
+
+    nodes: Annotated[int, Field(ge=1, le=7)] = 3
+    families: Literal["ipv4", "ipv6", "dual"] = "ipv4"
+    nics: Annotated[int, Field(ge=1, le=2)] = 1
+    proxy: Literal["iptables", "nftables"] = "iptables"
+    metallb: Annotated[str, Field(pattern=r"^(\d+\.\d+\.\d+)?$")] = ""
+    install: Literal["manifest", "helm"] = "manifest"
+    overlay: Path | None = None
+
+
+class GitOps(Model):
+    """The repository that the cluster is configured from; all other paths are relative to `repository`.
+
+    `overlay`, `base` and `legacy_overlay` are kustomize folders; the other three are Markdown files.
+    """
+
+    repository: Path
+    overlay: Annotated[str, Field(min_length=1)]
+    base: str = ""
+    legacy_overlay: str = ""
+    service_page: str = ""
+    changelog: str = ""
+    runbook: str = ""
+
+
+class PoolExpectation(Model):
+    """An IPAddressPool that is meant to be, with the addresses it is meant to hold."""
+
+    name: Name
+    addresses: Annotated[tuple[RangeText, ...], AfterValidator(_some)]
+    single_address: bool = False
+
+    @model_validator(mode="after")
+    def _one_address(self) -> PoolExpectation:
+        size = sum(ranges.parse(text).size for text in self.addresses)
+        if self.single_address and size != 1:
+            raise ValueError(f"single_address is set, and the addresses are {size}")
+        return self
+
+
+class Announcers(Model):
+    """The nodes that are expected to announce: by name, or by a label selector. Neither means all."""
+
+    nodes: tuple[Name, ...] = ()
+    selector: str = ""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Announcers:
+        if self.nodes and self.selector:
+            raise ValueError("give nodes or selector, not both")
+        return self
+
+
+class Probe(Model):
+    """How a consumer is asked for an answer; `port` 0 means the service's first one."""
+
+    protocol: Literal["tcp", "udp", "http", "https"] = "tcp"
+    port: Annotated[int, Field(ge=0, le=65535)] = 0
+    path: Annotated[str, Field(pattern="^/")] = "/"
+
+
+class Consumer(Model):
+    """A service that people use, with the address it is known by; `service` is namespace/name."""
+
+    service: Annotated[str, Field(pattern=_SERVICE)]
+    address: AddressText
+    probe: Probe = Probe()
+
+    @property
+    def namespace(self) -> str:
+        """The service's namespace."""
+        return self.service.partition("/")[0]
+
+    @property
+    def name(self) -> str:
+        """The service's name."""
+        return self.service.partition("/")[2]
+
+
+class Waiver(Model):
+    """A failure that is accepted until the end of the day `expires`."""
+
+    check: Annotated[str, Field(pattern=_CHECK)]
+    reason: Annotated[str, Field(min_length=1)]
+    expires: dt.date
+
+
+class Profile(Model):
+    """One cluster. `allow` is the most that any run may do to it; `source` is the file that says so.
+
+    `spare_addresses` are ranges on the nodes' network that nobody uses and no pool holds: a run may make pools
+    of its own from them. `image` is what the run's own workloads run (agnhost, or a mirror of it).
+    `vantage` is where addresses are probed from; empty means none, for a lab its own client host.
+    """
+
+    name: Name
+    provider: Provider
+    context: str = ""
+    kubeconfig: Path | None = None
+    kind: KindSettings = KindSettings()
+    lab: LabSettings = LabSettings()
+    disposable: bool = False
+    allow: Level = Level.OBSERVE
+    namespace: Name = "metallb-system"
+    gitops: GitOps | None = None
+    pools: tuple[PoolExpectation, ...] = ()
+    spare_addresses: tuple[RangeText, ...] = ()
+    announcers: Announcers = Announcers()
+    consumers: tuple[Consumer, ...] = ()
+    vantage: Annotated[str, AfterValidator(_vantage)] = ""
+    image: str = DEFAULT_IMAGE
+    budgets: Budgets = {}
+    waivers: tuple[Waiver, ...] = ()
+    source: Path = Field(default=Path(), exclude=True)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Profile:
+        if self.provider is Provider.EXISTING and not self.context:
+            raise ValueError("provider existing needs a context: a run never picks a cluster by accident")
+        if self.provider is Provider.EXISTING and self.disposable and self.allow is not Level.DISRUPT:
+            raise ValueError("disposable is set, and allow is not disrupt: say one or the other")
+        return self
