@@ -3,16 +3,28 @@
 The checks in `suites/` and the reports in `reports/` both stand on these types and ignore each other.
 """
 
-from clusters.checks.outcome import CheckResult, Finding, Measurement, Outcome, RunInfo, RunResult, Scope, Verdict
+from clusters.checks.failure import CheckFailed, NotSupported
+from clusters.checks.outcome import (
+    CheckResult,
+    Finding,
+    Measurement,
+    Outcome,
+    RunInfo,
+    RunResult,
+    Scope,
+    Verdict,
+)
 from clusters.checks.spec import CheckSpec, Level, Need
 
 __all__ = [
+    "CheckFailed",
     "CheckResult",
     "CheckSpec",
     "Finding",
     "Level",
     "Measurement",
     "Need",
+    "NotSupported",
     "Outcome",
     "RunInfo",
     "RunResult",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal
 
 
 class Outcome(StrEnum):
@@ -58,12 +59,24 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """One measured figure: the worst sample, with all `samples`, and the budget it was judged by (or None)."""
+    """One measured figure: the worst sample, with all `samples`, and the budget it was judged by (or None).
+
+    `worst` says which sample that is: the highest (times, losses; the budget is a most) or the lowest
+    (counts that must be reached; the budget is a least).
+    """
 
     value: float
     unit: str
     budget: float | None = None
     samples: tuple[float, ...] = ()
+    worst: Literal["highest", "lowest"] = "highest"
+
+    @property
+    def within_budget(self) -> bool:
+        """Whether the worst sample keeps the budget; without a budget it always does."""
+        if self.budget is None:
+            return True
+        return self.value <= self.budget if self.worst == "highest" else self.value >= self.budget
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,33 @@
+"""How a check says that it did not pass: exceptions that carry findings or a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from clusters.checks.outcome import Finding
+
+
+class CheckFailed(Exception):  # noqa: N818 - it is a verdict on the cluster, not an error of the program
+    """A promise does not hold, for the causes that `findings` name. The text is written for a person."""
+
+    def __init__(self, findings: Finding | Sequence[Finding]) -> None:
+        found = (findings,) if isinstance(findings, Finding) else tuple(findings)
+        if not found:
+            raise ValueError("A failed check names at least one finding.")
+        super().__init__("\n".join(describe(finding) for finding in found))
+        self.findings = found
+
+
+class NotSupported(Exception):  # noqa: N818 - as above
+    """What the check looks at does not exist in this version or variant; the text says what and since when."""
+
+
+def describe(finding: Finding) -> str:
+    """A finding as a few plain lines: cause and subject, what was seen, what to do, what to type."""
+    lines = [f"{finding.cause}: {finding.subject}: {finding.summary}"]
+    lines += [f"  seen: {line}" for text in finding.evidence for line in text.splitlines()]
+    lines += [f"  ruled out: {text}" for text in finding.ruled_out]
+    if finding.remedy:
+        lines.append(f"  remedy: {finding.remedy}")
+    lines += [f"  $ {command}" for command in finding.commands]
+    return "\n".join(lines)

@@ -1,0 +1,100 @@
+"""From the outcomes of items to a check's, from checks to a run's verdict, scope and exit code. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from clusters.checks.causes import CAUSES
+from clusters.checks.outcome import CheckResult, Finding, Measurement, Outcome, Scope, Verdict
+from clusters.errors import ExitCode
+
+#: Worst first: what one repetition or variant says holds for its check when the others say less.
+SEVERITY = (
+    Outcome.FAILED,
+    Outcome.INCONCLUSIVE,
+    Outcome.SKIPPED,
+    Outcome.WAIVED,
+    Outcome.NOT_SUPPORTED,
+    Outcome.PASSED,
+)
+_UNDECIDED = frozenset({Outcome.SKIPPED, Outcome.INCONCLUSIVE})
+_EXIT_CODES = {
+    Verdict.PASSED: ExitCode.PASSED,
+    Verdict.FAILED: ExitCode.FAILED,
+    Verdict.INCOMPLETE: ExitCode.INCOMPLETE,
+    Verdict.REFUSED: ExitCode.REFUSED,
+    Verdict.CLEANUP_FAILED: ExitCode.CLEANUP_FAILED,
+}
+_SCOPES = {"service": Scope.SERVICE, "pool": Scope.POOL}
+
+
+def merge(parts: Sequence[CheckResult]) -> CheckResult:
+    """One result from a check's repetitions and variants, in the order they were run.
+
+    The worst outcome holds, with its reason; findings and evidence are kept once each; measurements of
+    one name keep every sample and the worst value; durations add up.
+    """
+    worst = min(parts, key=lambda part: SEVERITY.index(part.outcome))
+    return replace(
+        worst,
+        started=min((part.started for part in parts if part.started), default=""),
+        duration_s=sum(part.duration_s for part in parts),
+        findings=tuple(dict.fromkeys(one for part in parts for one in part.findings)),
+        measurements=_merged_measurements(parts),
+        evidence=tuple(dict.fromkeys(one for part in parts for one in part.evidence)),
+    )
+
+
+def verdict(checks: Iterable[CheckResult], *, cleanup_failed: bool = False, refused: bool = False) -> Verdict:
+    """The run's verdict. A failed clean-up outranks everything, a failed check an undecided one."""
+    outcomes = {check.outcome for check in checks}
+    if cleanup_failed:
+        return Verdict.CLEANUP_FAILED
+    if refused:
+        return Verdict.REFUSED
+    if Outcome.FAILED in outcomes:
+        return Verdict.FAILED
+    return Verdict.INCOMPLETE if outcomes & _UNDECIDED or not outcomes else Verdict.PASSED
+
+
+def exit_code(reached: Verdict) -> ExitCode:
+    """What a command returns for a verdict."""
+    return _EXIT_CODES[reached]
+
+
+def scope(checks: Iterable[CheckResult]) -> Scope:
+    """How far what failed reaches: the widest of the causes found holds.
+
+    A cause that is not in the list reaches as far as its subject: "service …", "pool …", or all. Findings
+    that only repeat another check's root do not count.
+    """
+    order = list(Scope)
+    found = [
+        _reach(finding)
+        for check in checks
+        if check.outcome is Outcome.FAILED
+        for finding in check.findings
+        if not finding.root
+    ]
+    return max(found, key=order.index, default=Scope.NONE)
+
+
+def _reach(finding: Finding) -> Scope:
+    known = CAUSES.get(finding.cause)
+    return known.scope if known else _SCOPES.get(finding.subject.split(" ", 1)[0].lower(), Scope.CLUSTER)
+
+
+def _merged_measurements(parts: Sequence[CheckResult]) -> dict[str, Measurement]:
+    merged: dict[str, Measurement] = {}
+    for part in parts:
+        for name, one in part.measurements.items():
+            merged[name] = together(merged[name], one) if name in merged else one
+    return merged
+
+
+def together(first: Measurement, second: Measurement) -> Measurement:
+    """Two measurements of one name as one: all samples, the worse value."""
+    worse = max if first.worst == "highest" else min
+    samples = (first.samples or (first.value,)) + (second.samples or (second.value,))
+    return replace(first, value=worse(first.value, second.value), samples=samples)

@@ -1,0 +1,5 @@
+"""Wires the two plugins, which do not know each other, into pytest."""
+
+from __future__ import annotations
+
+pytest_plugins = ("suites.plugin.main", "reports.plugin")

@@ -1,0 +1,49 @@
+"""What a check kept beside its outcome: notes, and files of the run's directory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clusters.checks import CheckResult
+
+if TYPE_CHECKING:
+    from clusters.vantage import Timeline
+
+_FOLDER = "evidence/"
+
+
+def files(texts: Iterable[str]) -> list[str]:
+    """Those of a check's or finding's evidence texts that are paths relative to the run's directory."""
+    return [text for text in texts if _is_path(text)]
+
+
+def notes(texts: Iterable[str]) -> list[str]:
+    """Those that are plain texts."""
+    return [text for text in texts if not _is_path(text)]
+
+
+def timelines(check: CheckResult, directory: Path) -> list[tuple[str, Timeline]]:
+    """The check's measured timelines, with their files; one that is missing or broken is left out."""
+    names = [name for name in files(check.evidence) if Path(name).name.startswith("timeline")]
+    found = [(name, _timeline(directory, name)) for name in names if name.endswith(".json")]
+    return [(name, one) for name, one in found if one is not None]
+
+
+def _timeline(directory: Path, name: str) -> Timeline | None:
+    # Imported here: most pages have no timeline, and this brings the whole of the wire's libraries.
+    from clusters.vantage import Timeline  # noqa: PLC0415
+
+    path = (directory / name).resolve()
+    if not path.is_relative_to((directory / _FOLDER).resolve()):
+        return None
+    try:
+        return Timeline.from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _is_path(text: str) -> bool:
+    return text.startswith(_FOLDER) and "\n" not in text and " " not in text

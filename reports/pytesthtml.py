@@ -1,0 +1,92 @@
+"""pytest-html, the runner's familiar view: our columns, links to evidence, and no row greener than its check."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+
+import pytest
+from pytest_html import extras
+
+from clusters.checks import CheckResult, Outcome, RunResult
+from clusters.checks.serialise import REPORT_FIELD, check_from_dict
+from reports.evidence import files
+from reports.untested import headline
+
+_COLUMNS = ("id", "runbook", "level", "outcome")
+_FIRST_FREE = 2
+
+
+class FamiliarView:
+    """A pytest plugin beside pytest-html. It hears of every report before pytest-html does."""
+
+    def __init__(self) -> None:
+        self._results: dict[str, CheckResult] = {}
+        self._reports: dict[str, list[pytest.TestReport]] = {}
+        self._run: RunResult | None = None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep an item's result for its rows; where its clean-up failed, its body's row is no longer passed."""
+        text = getattr(report, REPORT_FIELD, None)
+        if text is None:
+            return
+        self._reports.setdefault(report.nodeid, []).append(report)
+        if report.when != "teardown":
+            return
+        mine = self._reports.pop(report.nodeid)
+        if text:
+            result = check_from_dict(_result(text))
+            self._results[report.nodeid] = result
+            for one in mine:
+                if result.outcome is Outcome.FAILED and one.when == "call" and one.passed:
+                    one.outcome = "failed"
+                    one.longrepr = result.reason
+            report.extras = [*getattr(report, "extras", []), *_links(result)]
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_conformance_finished(self, result: RunResult) -> None:
+        """Keep the run for the summary."""
+        self._run = result
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_report_title(self, report: object) -> None:
+        """Name the page; the verdict is not known yet when this is asked."""
+        report.title = "MetalLB conformance"  # type: ignore[attr-defined]  # pytest-html's report data
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_results_summary(self, prefix: list[str]) -> None:
+        """Put the verdict and the way to the full report above the table."""
+        if self._run is not None:
+            prefix.append(f"<p><strong>{escape(headline(self._run))}</strong></p>")
+            prefix.append('<p>The full report is <a href="report.html">report.html</a>.</p>')
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_results_table_header(self, cells: list[str]) -> None:
+        """Our columns, after the result and the name."""
+        cells[_FIRST_FREE:_FIRST_FREE] = [
+            f'<th class="sortable" data-column-type="{name}">{name}</th>' for name in _COLUMNS
+        ]
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_html_results_table_row(self, report: pytest.TestReport, cells: list[str]) -> None:
+        """The same columns of one row; empty for what is no check."""
+        result = self._results.get(report.nodeid)
+        values = (
+            (result.id, ", ".join(result.runbook), result.level, str(result.outcome))
+            if result
+            else ("", "", "", "")
+        )
+        cells[_FIRST_FREE:_FIRST_FREE] = [
+            f'<td class="col-{name}">{escape(value)}</td>'
+            for name, value in zip(_COLUMNS, values, strict=True)
+        ]
+
+
+def _result(text: str) -> dict[str, object]:
+    data: dict[str, object] = json.loads(text)["result"]
+    return data
+
+
+def _links(result: CheckResult) -> list[dict[str, str]]:
+    return [extras.url(path, name=path.rsplit("/", 1)[-1]) for path in files(result.evidence)]

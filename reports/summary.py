@@ -1,0 +1,54 @@
+"""summary.md: the run as Markdown, for a pull request, a job's summary page or a chat."""
+
+from __future__ import annotations
+
+from clusters.checks import CheckResult, Outcome, RunResult
+from reports.figures import figures, shown
+from reports.untested import grouped, headline, named
+
+
+def markdown(result: RunResult) -> str:
+    """The verdict, then failures with remedy and commands, figures, and what was not tested."""
+    run = result.run
+    lines = [f"# {headline(result)}", "", f"Run `{run.id}`, {run.started} to {run.finished}."]
+    for outcome in (Outcome.FAILED, Outcome.INCONCLUSIVE, Outcome.WAIVED):
+        chosen = [check for check in result.checks if check.outcome is outcome]
+        lines += ["", f"## {str(outcome).capitalize()}"] if chosen else []
+        for check in chosen:
+            lines += _check(check)
+    lines += _figures(result)
+    groups = grouped(result)
+    lines += ["", "## Not tested", ""] if groups else []
+    lines += [f"- {_line(reason)}: {named(ids)}" for reason, ids in groups.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _check(check: CheckResult) -> list[str]:
+    lines = ["", f"### `{check.id}`", "", _line(check.reason)]
+    for finding in check.findings:
+        lines += ["", f"- **{finding.cause}**, {_line(finding.subject)}: {_line(finding.summary)}"]
+        lines += [f"  {_line(finding.remedy)}"] if finding.remedy else []
+        lines += (
+            ["", "  ```sh", *(f"  {one}" for one in finding.commands), "  ```"] if finding.commands else []
+        )
+    return lines
+
+
+def _figures(result: RunResult) -> list[str]:
+    rows = figures(result)
+    if not rows:
+        return []
+    lines = ["", "## Measured", "", "| check | figure | worst | budget |", "| --- | --- | ---: | ---: |"]
+    return lines + [
+        f"| {row.check} | {_cell(row.name)} | {shown(row.value, row.unit)}{'' if row.kept else ' ✗'} "
+        f"| {shown(row.budget, row.unit)} |"
+        for row in rows
+    ]
+
+
+def _line(text: str) -> str:
+    return " ".join(text.replace("<", "&lt;").split())
+
+
+def _cell(text: str) -> str:
+    return _line(text).replace("|", "\\|")

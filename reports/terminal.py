@@ -1,0 +1,93 @@
+"""The last screen of a run: the verdict, what failed and what to type, what was not tested, what was measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from clusters.checks import CheckResult, Finding, Outcome, RunResult, Verdict
+from reports.figures import Figure, figures, shown
+from reports.untested import grouped, headline, named
+
+_FAILURES, _UNDECIDED, _FIGURES, _WIDTH = 5, 5, 8, 110
+
+
+class Summary:
+    """A pytest plugin that prints the summary of a finished run after pytest's own sections."""
+
+    def __init__(self, result: RunResult, directory: Path, faults: list[str]) -> None:
+        self._result = result
+        self._directory = directory
+        self._faults = faults
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Print it."""
+        passed = self._result.run.verdict is Verdict.PASSED
+        terminalreporter.write_sep(
+            "=", headline(self._result), bold=True, **{"green" if passed else "red": True}
+        )
+        for line in lines(self._result):
+            terminalreporter.write_line(_cut(line))
+        for fault in self._faults:
+            terminalreporter.write_line(f"error: {fault}", red=True)
+        terminalreporter.write_line(f"report: {self._directory / 'report.html'}")
+
+
+def lines(result: RunResult) -> list[str]:
+    """The summary between its headline and the report's place; about one screen at most."""
+    failed = [check for check in result.checks if check.outcome is Outcome.FAILED]
+    text: list[str] = []
+    for check in failed[:_FAILURES]:
+        text += _failure(check)
+    text += _more(len(failed) - _FAILURES, "failed checks")
+    undecided = [check for check in result.checks if check.outcome is Outcome.INCONCLUSIVE]
+    text += [f"INCONCLUSIVE  {check.id}: {check.reason}" for check in undecided[:_UNDECIDED]]
+    text += _more(len(undecided) - _UNDECIDED, "inconclusive checks")
+    text += _measured(result)
+    text += _not_tested(result)
+    return text
+
+
+def _failure(check: CheckResult) -> list[str]:
+    text = [f"FAILED  {check.id}: {check.reason}"]
+    for finding in check.findings[:2]:
+        text += _finding(finding)
+    text += _more(len(check.findings) - 2, "findings")
+    return text
+
+
+def _finding(finding: Finding) -> list[str]:
+    text = [f"  {finding.cause}: {finding.subject}: {finding.summary}"]
+    text += [f"    remedy: {finding.remedy}"] if finding.remedy else []
+    return text + [f"    $ {command}" for command in finding.commands[:1]]
+
+
+def _measured(result: RunResult) -> list[str]:
+    rows = sorted(figures(result), key=lambda figure: -figure.strain)
+    width = max((len(figure.check) for figure in rows[:_FIGURES]), default=0)
+    text = ["measured (worst sample, budget):"] if rows else []
+    text += [_row(figure, width) for figure in rows[:_FIGURES]]
+    return text + _more(len(rows) - _FIGURES, "figures")
+
+
+def _row(figure: Figure, width: int) -> str:
+    budget = f"  of {shown(figure.budget, figure.unit)}" if figure.budget is not None else ""
+    return f"  {figure.check:<{width}}  {figure.name}: {shown(figure.value, figure.unit)}{budget}"
+
+
+def _not_tested(result: RunResult) -> list[str]:
+    groups = grouped(result)
+    total = sum(len(ids) for ids in groups.values())
+    text = [f"not tested ({total}):"] if groups else []
+    return text + [f"  {reason}: {named(ids)}" for reason, ids in groups.items()]
+
+
+def _more(count: int, what: str) -> list[str]:
+    return [f"  and {count} more {what}, see the report"] if count > 0 else []
+
+
+def _cut(line: str) -> str:
+    # Commands stay whole: they are there to be copied.
+    return line if line.lstrip().startswith("$") or len(line) <= _WIDTH else f"{line[: _WIDTH - 1]}…"

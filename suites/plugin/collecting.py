@@ -1,0 +1,150 @@
+"""Collection: every test under suites/ is a check, the plan says which of them run, and in which order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Generator, Sequence
+from pathlib import Path
+
+import pytest
+
+from clusters.checks import CheckSpec, Level
+from suites.plugin.declare import DeclarationError, spec_of
+from suites.plugin.ledger import Plan
+from suites.plugin.settings import SETTINGS, Settings, is_worker
+
+PLAN = pytest.StashKey[Plan]()
+NEEDS_CLUSTER = (
+    "suites/ needs a cluster, and a run never picks one by accident: pass --cluster NAME ({names})."
+)
+
+_REPETITION = "repetition"
+#: Checks that change something take turns: xdist runs one group in one process.
+_TURNS = "changes"
+_MARKERS = (
+    "check(spec, id, level): a conformance check, see suites/plugin/declare.py",
+    "runbook(section): the runbook's section that a check belongs to",
+    "observe: only reads and probes",
+    "create: makes and removes objects in a namespace of its own",
+    "disrupt: breaks something and mends it",
+    "wire: needs a vantage on the addresses' network",
+    "repository: needs the GitOps repository",
+    "measured: its figures are measured --repeat times",
+)
+
+
+@pytest.fixture(name=_REPETITION)
+def _repetition(request: pytest.FixtureRequest) -> int:
+    """Which repetition of a measured check this is, from 1."""
+    return int(request.param)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marks that -m selects by."""
+    for line in _MARKERS:
+        config.addinivalue_line("markers", line)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pycollect_makeitem(
+    collector: pytest.Module | pytest.Class, name: str, obj: object
+) -> Generator[None, object, object]:
+    """Refuse a test function under suites/ that is no check."""
+    if (
+        _in_suites(collector.path, collector.config)
+        and isinstance(collector, pytest.Module | pytest.Class)
+        and collector.istestfunction(obj, name)
+        and not any(mark.name == "check" for mark in getattr(obj, "pytestmark", ()))
+    ):
+        place = collector.path.relative_to(collector.config.rootpath)
+        raise DeclarationError(f"{place}: {name} is not declared: give it @check from suites.plugin.")
+    return (yield)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Repeat every measured check as often as --repeat asks for."""
+    settings = metafunc.config.stash.get(SETTINGS, None)
+    measured = any(mark.name == "measured" for mark in metafunc.definition.iter_markers("measured"))
+    if settings is not None and settings.repeat > 1 and measured:
+        times = range(1, settings.repeat + 1)
+        names = [f"{number}of{settings.repeat}" for number in times]
+        metafunc.fixturenames.append(_REPETITION)
+        metafunc.parametrize(_REPETITION, times, indirect=True, ids=names)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Generator[None, object, object]:
+    """Make the plan: after -k, -m and --deselect have had their say, drop what this run may not do."""
+    checks = [(item, spec) for item in items if (spec := spec_of(item))]
+    for item, spec in checks:
+        item.extra_keyword_matches.add(spec.id)
+        if spec.level is not Level.OBSERVE:
+            item.add_marker(pytest.mark.xdist_group(_TURNS))
+    result = yield
+    settings = config.stash.get(SETTINGS, None)
+    if settings is not None:
+        items[:], plan = _planned(items, [spec for _, spec in checks], settings)
+        _announce_dropped(config, [item for item, _ in checks], items)
+        config.stash[PLAN] = plan
+        if is_worker(config):
+            plan.write(settings.directory)
+    elif checks and not config.option.collectonly:
+        raise pytest.UsageError(NEEDS_CLUSTER.format(names=profile_names(config)))
+    return result
+
+
+def _planned(
+    items: Sequence[pytest.Item], collected: Sequence[CheckSpec], settings: Settings
+) -> tuple[list[pytest.Item], Plan]:
+    """The items to run, least intrusive first, and the plan that says so."""
+    selected = [(item, spec) for item in items if (spec := spec_of(item))]
+    others = [item for item in items if spec_of(item) is None]
+    runnable = [(item, spec) for item, spec in selected if settings.level.allows(spec.level)]
+    runnable.sort(key=lambda pair: pair[1].level.rank)
+    reasons = {spec.id: "deselected on the command line" for spec in collected}
+    reasons |= {spec.id: _too_high(spec, settings) for _, spec in selected}
+    checks = {spec.id: spec for _, spec in runnable}
+    plan = Plan(
+        checks=checks,
+        items=Counter(spec.id for _, spec in runnable),
+        not_tested=tuple(sorted((name, why) for name, why in reasons.items() if name not in checks)),
+    )
+    return [*others, *(item for item, _ in runnable)], plan
+
+
+def _too_high(spec: CheckSpec, settings: Settings) -> str:
+    ceiling = Level(settings.profile.allow)
+    if ceiling.allows(spec.level):
+        return f"needs --allow {spec.level}"
+    return f"needs level {spec.level}, and the profile {settings.profile.name} allows {ceiling} at most"
+
+
+def _announce_dropped(
+    config: pytest.Config, before: Sequence[pytest.Item], after: Sequence[pytest.Item]
+) -> None:
+    kept = set(after)
+    settings = config.stash[SETTINGS]
+    dropped = [
+        item
+        for item in before
+        if item not in kept and (spec := spec_of(item)) and not settings.level.allows(spec.level)
+    ]
+    if dropped:
+        config.hook.pytest_deselected(items=dropped)
+
+
+def profile_names(config: pytest.Config) -> str:
+    """The shipped profiles' names, for a person to choose from."""
+    return ", ".join(sorted(path.stem for path in (config.rootpath / "clusters" / "profiles").glob("*.yaml")))
+
+
+def asks_for_suites(config: pytest.Config) -> bool:
+    """Whether an argument of the command line names something under suites/."""
+    paths = (Path(config.invocation_params.dir, text.split("::")[0]) for text in config.args)
+    return any(_in_suites(path, config) for path in paths)
+
+
+def _in_suites(path: Path, config: pytest.Config) -> bool:
+    return path.absolute().is_relative_to(config.rootpath / "suites")

@@ -1,0 +1,158 @@
+"""`@check`: one check's specification, validated when its module is imported, and the registry of all of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import FunctionType
+from typing import Any, TypeVar
+
+import pytest
+
+from clusters.checks import CheckSpec, Level, Need
+from clusters.checks.causes import CAUSES
+
+OBSERVE, CREATE, DISRUPT = Level.OBSERVE, Level.CREATE, Level.DISRUPT
+
+_ID = re.compile(r"[a-z][a-z0-9-]*\.[a-z0-9][a-z0-9-]*")
+Check = TypeVar("Check", bound=Callable[..., None])
+
+
+class DeclarationError(pytest.Collector.CollectError):
+    """A check that is declared wrongly; one sentence that starts with its file and line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Declared:
+    """A registered check: its specification, where it stands, and its whole docstring."""
+
+    spec: CheckSpec
+    path: Path
+    line: int
+    function: str
+    text: str
+
+
+_REGISTRY: dict[str, Declared] = {}
+
+
+def registry() -> Mapping[str, Declared]:
+    """Every check whose module has been imported so far, by id."""
+    return dict(sorted(_REGISTRY.items()))
+
+
+def check(  # noqa: PLR0913 - one argument a fact, all but the id by keyword
+    check_id: str,
+    /,
+    *,
+    runbook: str | Collection[str],
+    level: Level,
+    needs: Collection[str] = (),
+    causes: Collection[str] = (),
+    commands: Collection[str] = (),
+    measured: bool = False,
+    since: str = "",
+) -> Callable[[Check], Check]:
+    """Declare a test function as the check `check_id`.
+
+    `needs` are names of `Need`; the cluster is implied unless the repository alone is named. `causes`
+    are ids of `clusters.checks.causes`, `commands` what a person would type to see the same. `measured`
+    checks are repeated by --repeat. `since` is the first MetalLB version that the check is supported on.
+    The title comes from the function's name, the promise is the docstring's first line.
+    """
+
+    def declare(function: Check) -> Check:
+        if not isinstance(function, FunctionType):
+            raise DeclarationError(f"check {check_id}: only a plain function can be a check.")
+        fault = _fault(check_id, function=function, level=level, needs=needs, causes=causes)
+        if fault:
+            raise DeclarationError(f"{_place(function)}: check {check_id}: {fault}")
+        spec = CheckSpec(
+            id=check_id,
+            title=_title(function.__name__),
+            promise=_first_line(function),
+            runbook=(runbook,) if isinstance(runbook, str) else tuple(runbook),
+            level=level,
+            needs=_needs(needs),
+            causes=tuple(causes),
+            commands=tuple(commands),
+            since=since,
+            measured=measured,
+        )
+        _register(spec, function)
+        return _marked(function, spec)
+
+    return declare
+
+
+def spec_of(item: pytest.Item) -> CheckSpec | None:
+    """The specification that a collected item carries, or None for what is no check."""
+    mark = item.get_closest_marker("check")
+    return mark.args[0] if mark else None
+
+
+def _fault(
+    check_id: str,
+    *,
+    function: FunctionType,
+    level: object,
+    needs: Collection[str],
+    causes: Collection[str],
+) -> str:
+    """What is wrong with a declaration, or an empty text."""
+    other = _REGISTRY.get(check_id)
+    unknown_needs = sorted(set(needs) - set(Need))
+    unknown_causes = [cause for cause in causes if cause not in CAUSES]
+    faults = {
+        "the id must look like area.what-is-checked.": not _ID.fullmatch(check_id),
+        "the level must be OBSERVE, CREATE or DISRUPT.": not isinstance(level, Level),
+        f"it needs something unknown: {', '.join(map(str, unknown_needs))}.": unknown_needs,
+        f"it names unknown causes: {', '.join(unknown_causes)} (see clusters/checks/causes.py).": unknown_causes,
+        "its docstring is missing; the first line is the promise.": not _first_line(function),
+        "the id is already taken by " + (f"{other.path.name}:{other.line}." if other else ""): (
+            other and (other.path, other.line) != _position(function)
+        ),
+    }
+    return next((text for text, wrong in faults.items() if wrong), "")
+
+
+def _register(spec: CheckSpec, function: FunctionType) -> None:
+    path, line = _position(function)
+    text = (function.__doc__ or "").strip()
+    _REGISTRY[spec.id] = Declared(spec=spec, path=path, line=line, function=function.__name__, text=text)
+
+
+def _marked(function: Any, spec: CheckSpec) -> Any:  # noqa: ANN401 - a test function in, the same one out
+    """The function with the marks that -m selects by: its level, needs, and `runbook(section=...)`."""
+    marks = [pytest.mark.check(spec, id=spec.id, level=str(spec.level))]
+    marks += [getattr(pytest.mark, str(name)) for name in (spec.level, *sorted(spec.needs - {Need.CLUSTER}))]
+    marks += [pytest.mark.runbook(section=section) for section in spec.runbook]
+    marks += [pytest.mark.measured] if spec.measured else []
+    for mark in marks:
+        function = mark(function)
+    return function
+
+
+def _needs(names: Collection[str]) -> frozenset[Need]:
+    needs = frozenset(Need(name) for name in names)
+    return needs if needs == {Need.REPOSITORY} else needs | {Need.CLUSTER}
+
+
+def _first_line(function: FunctionType) -> str:
+    return (function.__doc__ or "").strip().partition("\n")[0].strip()
+
+
+def _title(name: str) -> str:
+    words = name.removeprefix("test_").replace("_", " ")
+    return words[:1].upper() + words[1:]
+
+
+def _position(function: FunctionType) -> tuple[Path, int]:
+    return Path(function.__code__.co_filename), function.__code__.co_firstlineno
+
+
+def _place(function: FunctionType) -> str:
+    path, line = _position(function)
+    return f"{path.parent.name}/{path.name}:{line}"

@@ -1,0 +1,67 @@
+"""Explaining a failure that names no cause: whoever knows how registers an explainer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import pytest
+
+from clusters.checks import CheckSpec, Finding
+from clusters.checks.causes import CAUSES
+
+#: Takes the failed item and what was raised, and returns the findings that explain it, or none.
+Explainer = Callable[[pytest.Item, BaseException], Sequence[Finding]]
+
+UNEXPLAINED = "unexplained"
+_LOOK = "Look at the evidence: what was seen, the events and the logs since the check began."
+_EXPLAINERS: list[Explainer] = []
+
+
+def explainer(function: Explainer) -> Explainer:
+    """Register a function that turns a plain failure into findings; the first that finds any is taken."""
+    if function not in _EXPLAINERS:
+        _EXPLAINERS.append(function)
+    return function
+
+
+def explain(item: pytest.Item, error: BaseException) -> tuple[tuple[Finding, ...], str]:
+    """The findings for a failure, and what went wrong in finding them (an explainer never masks a failure)."""
+    faults = []
+    for function in _EXPLAINERS:
+        try:
+            found = tuple(function(item, error))
+        except Exception as fault:  # noqa: BLE001 - the failure itself counts, not the attempt to explain it
+            faults.append(f"the diagnosis broke: {type(fault).__name__}: {fault}")
+            continue
+        if found:
+            return found, "; ".join(faults)
+    return (), "; ".join(faults)
+
+
+def unexplained(summary: str) -> Finding:
+    """The finding for a failure whose cause nobody could name."""
+    return Finding(cause=UNEXPLAINED, subject="cluster", summary=summary, remedy=_LOOK)
+
+
+def completed(finding: Finding, spec: CheckSpec, *, namespace: str) -> Finding:
+    """The finding with the remedy and the commands of its cause, or the check's, where it names none.
+
+    `namespace` is MetalLB's; the rest of what the commands name is taken from the finding's subject.
+    """
+    known = CAUSES.get(finding.cause)
+    commands = known.render(metallb_namespace=namespace, **_fields(finding.subject)) if known else ()
+    return replace(
+        finding,
+        remedy=finding.remedy or (known.remedy if known else ""),
+        commands=finding.commands or commands or spec.commands,
+    )
+
+
+def _fields(subject: str) -> dict[str, str]:
+    """What a subject says for the commands: "service default/web", "pool edge", "node w1"."""
+    kind, _, name = subject.partition(" ")
+    if kind == "service":
+        namespace, _, service = name.rpartition("/")
+        return {"namespace": namespace, "service": service}
+    return {kind: name} if kind in {"pool", "node", "address"} else {}

@@ -1,0 +1,246 @@
+"""One item from its start to its end: is it possible, what did it raise, what does that mean, what is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+from packaging.version import Version
+
+from clusters.checks import CheckResult, CheckSpec, Measurement, Need, NotSupported, Outcome
+from clusters.checks.failure import describe
+from clusters.checks.serialise import REPORT_FIELD
+from clusters.errors import ConformanceError, Inconclusive
+from clusters.observation import redaction
+from suites.plugin.declare import spec_of
+from suites.plugin.diagnose import completed, explain, unexplained
+from suites.plugin.evidence import Moment, collect
+from suites.plugin.ledger import Part
+from suites.plugin.outcomes import Judgement, judge
+from suites.plugin.record import Findings, Record
+from suites.plugin.running import RUN, Run
+
+
+@dataclass
+class ItemState:
+    """What is known of one item while it runs."""
+
+    spec: CheckSpec
+    run: Run
+    label: str
+    record: Record
+    started: datetime
+    findings: Findings = field(default_factory=Findings)
+    judgement: Judgement = field(default_factory=lambda: Judgement(outcome=Outcome.PASSED, reason=""))
+    duration: float = 0.0
+
+
+STATE = pytest.StashKey[ItemState]()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Begin an item's notes."""
+    spec, run = spec_of(item), item.config.stash.get(RUN, None)
+    if spec is not None and run is not None:
+        label = item.callspec.id if hasattr(item, "callspec") else ""
+        folder = "/".join(part for part in (spec.id, label) if part)
+        item.stash[STATE] = ItemState(
+            spec=spec,
+            run=run,
+            label=label,
+            record=Record(run.settings.directory, str(Path("evidence", folder))),
+            started=datetime.now(UTC),
+        )
+    return (yield)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Decide before any fixture whether the check can be decided at all."""
+    state = item.stash.get(STATE, None)
+    if state is None:
+        return
+    spec, run = state.spec, state.run
+    if Need.REPOSITORY in spec.needs and run.settings.profile.gitops is None:
+        pytest.skip(
+            f"needs the GitOps repository: the profile {run.settings.profile.name} names none under gitops"
+        )
+    if Need.CLUSTER not in spec.needs:
+        return
+    if Need.WIRE in spec.needs and run.cluster.vantage is None:
+        raise Inconclusive(
+            "It needs a vantage on the addresses' network, and there is none.",
+            remedy=f"Name one under vantage in the profile {run.settings.profile.name}.",
+        )
+    found = run.versions.metallb_version
+    if spec.since and found and Version(found) < Version(spec.since):
+        raise NotSupported(f"needs MetalLB {spec.since} or newer, and the cluster runs {found}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """After the body: what it found, then what it measured, is judged."""
+    result = yield
+    state = pyfuncitem.stash.get(STATE, None)
+    if state is not None:
+        state.findings.judge()
+        state.record.judge()
+    return result
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Judge a phase, keep evidence while the fixtures still stand, and send the item's part on its way."""
+    report = yield
+    state = item.stash.get(STATE, None)
+    if state is None:
+        return report
+    state.duration += call.duration
+    error = call.excinfo.value if call.excinfo is not None else None
+    if error is not None and not isinstance(error, KeyboardInterrupt | pytest.exit.Exception):
+        _judge_phase(item, error, report)
+    text = ""
+    if report.when == "teardown":
+        report.user_properties = [*report.user_properties, *_properties(state)]
+        text = _part(state).to_text()
+    setattr(report, REPORT_FIELD, text)
+    _redact(report)
+    return report
+
+
+def _judge_phase(item: pytest.Item, error: BaseException, report: pytest.TestReport) -> None:
+    state = item.stash[STATE]
+    judgement = judge(error, report.when or "call")
+    faulty = judgement.outcome is Outcome.FAILED or judgement.claim or judgement.broken
+    if faulty:
+        collect(
+            Moment(
+                item=item,
+                spec=state.spec,
+                run=state.run,
+                record=state.record,
+                since=state.started.timestamp(),
+            )
+        )
+        judgement = _explained(item, error, judgement)
+    judgement = _waived(judgement, state)
+    state.judgement = _together(state.judgement, judgement)
+    _shape(report, judgement, error, state)
+
+
+def _explained(item: pytest.Item, error: BaseException, judgement: Judgement) -> Judgement:
+    """The judgement with its causes; a failure nobody can explain says so."""
+    state = item.stash[STATE]
+    findings = judgement.findings
+    if not findings and judgement.claim:
+        findings, fault = explain(item, error)
+        if fault:
+            state.record.note(fault)
+    if not findings and judgement.outcome is Outcome.FAILED and not judgement.cleanup_failed:
+        findings = (replace(unexplained(judgement.reason), evidence=tuple(state.record.evidence)),)
+    namespace = state.run.settings.profile.namespace
+    whole = tuple(completed(finding, state.spec, namespace=namespace) for finding in findings)
+    return replace(judgement, findings=whole)
+
+
+def _waived(judgement: Judgement, state: ItemState) -> Judgement:
+    """A failure that the profile's owner has accepted until a date, or the word that the date is over."""
+    waivers = [one for one in state.run.settings.profile.waivers if one.check == state.spec.id]
+    if judgement.outcome is not Outcome.FAILED or not judgement.claim or not waivers:
+        return judgement
+    waiver = max(waivers, key=lambda one: one.expires)
+    if waiver.expires < date.today():  # noqa: DTZ011 - an expiry is a day on the operator's calendar
+        reason = f"{judgement.reason} (its waiver expired on {waiver.expires}: {waiver.reason})"
+        return replace(judgement, reason=reason)
+    reason = f"waived until {waiver.expires}: {waiver.reason} ({judgement.reason})"
+    return replace(judgement, outcome=Outcome.WAIVED, reason=reason, claim=False)
+
+
+def _together(earlier: Judgement, later: Judgement) -> Judgement:
+    """Body and clean-up as one: a clean-up that failed fails what passed or was waived."""
+    if earlier.outcome is Outcome.PASSED:
+        return later
+    return replace(
+        later,
+        reason=f"{earlier.reason}; {later.reason}",
+        findings=(*earlier.findings, *later.findings),
+        cleanup_failed=earlier.cleanup_failed or later.cleanup_failed,
+    )
+
+
+def _shape(report: pytest.TestReport, judgement: Judgement, error: BaseException, state: ItemState) -> None:
+    """Make pytest's own report say the same: what could not be decided is skipped, what failed has a plain text."""
+    path, line, _ = report.location
+    name = f"{state.spec.id} [{state.label}]" if state.label else state.spec.id
+    report.location = (path, line, name)
+    if judgement.broken:
+        return
+    if judgement.outcome is Outcome.FAILED:
+        report.outcome = "failed"
+        if isinstance(error, ConformanceError) or judgement.findings:
+            report.longrepr = _failure_text(judgement, error, report)
+        return
+    report.outcome = "skipped"
+    report.longrepr = (path, (line or 0) + 1, f"{judgement.outcome}: {judgement.reason}")
+
+
+def _failure_text(judgement: Judgement, error: BaseException, report: pytest.TestReport) -> str:
+    told = report.longreprtext if not isinstance(error, ConformanceError) else str(error)
+    causes = "\n".join(describe(finding) for finding in judgement.findings)
+    # What CheckFailed says is its findings; they are printed once, completed with remedy and commands.
+    return causes if getattr(error, "findings", ()) else "\n\n".join(part for part in (told, causes) if part)
+
+
+def _part(state: ItemState) -> Part:
+    spec, judgement = state.spec, state.judgement
+    return Part(
+        result=CheckResult(
+            id=spec.id,
+            title=spec.title,
+            runbook=spec.runbook,
+            level=str(spec.level),
+            outcome=judgement.outcome,
+            reason=redaction.text(judgement.reason),
+            started=f"{state.started:%Y-%m-%dT%H:%M:%S.%f}Z",
+            duration_s=state.duration,
+            findings=judgement.findings,
+            measurements=_named_measurements(state),
+            evidence=tuple(state.record.evidence),
+        ),
+        label=state.label,
+        cleanup_failed=judgement.cleanup_failed,
+    )
+
+
+def _named_measurements(state: ItemState) -> dict[str, Measurement]:
+    """The figures under names that keep the variants of a parametrised check apart; repetitions share theirs."""
+    repetition = f"{state.run.settings.repeat}"
+    variant = "-".join(word for word in state.label.split("-") if not word.endswith(f"of{repetition}"))
+    suffix = f" ({variant})" if variant else ""
+    return {f"{name}{suffix}": one for name, one in state.record.measurements.items()}
+
+
+def _properties(state: ItemState) -> list[tuple[str, object]]:
+    spec = state.spec
+    return [
+        ("id", spec.id),
+        ("runbook", ", ".join(spec.runbook)),
+        ("cluster", state.run.settings.profile.name),
+        ("level", str(spec.level)),
+        ("outcome", str(state.judgement.outcome)),
+    ]
+
+
+def _redact(report: pytest.TestReport) -> None:
+    """Take secrets out of what pytest itself would write into its reports."""
+    report.sections = [(name, redaction.text(text)) for name, text in report.sections]
+    if report.failed and report.longrepr is not None:
+        text = report.longreprtext
+        if redaction.text(text) != text:
+            report.longrepr = redaction.text(text)

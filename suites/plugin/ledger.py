@@ -1,0 +1,151 @@
+"""The ledger of a run: which checks are to run, what each of their items said, and the result so far."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from clusters import __version__
+from clusters.checks import CheckResult, CheckSpec, Level, Need, Outcome, RunInfo, RunResult
+from clusters.checks.judgement import merge, scope, verdict
+from clusters.checks.serialise import check_from_dict, check_to_dict
+from suites.plugin.settings import Settings
+
+PLAN_FILE = "plan.json"
+NOT_REACHED = "not reached: the run ended before it"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """What one item of a check said. `label` tells repetitions and variants apart ("2/3"), or is empty."""
+
+    result: CheckResult
+    label: str = ""
+    cleanup_failed: bool = False
+
+    def to_text(self) -> str:
+        """As JSON text, to travel on a pytest report."""
+        return json.dumps({**asdict(self), "result": check_to_dict(self.result)}, default=str)
+
+    @classmethod
+    def from_text(cls, text: str) -> Part:
+        """The part that `to_text` wrote."""
+        data = json.loads(text)
+        return cls(
+            result=check_from_dict(data["result"]), label=data["label"], cleanup_failed=data["cleanup_failed"]
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Which checks this run is to decide, with how many items each, and which it is not, with the reason."""
+
+    checks: Mapping[str, CheckSpec]
+    items: Mapping[str, int]
+    not_tested: tuple[tuple[str, str], ...] = ()
+
+    def write(self, directory: Path) -> None:
+        """Leave the plan for the controller; every worker process writes the same one."""
+        data = {
+            "checks": [_spec_to_dict(spec) for spec in self.checks.values()],
+            "items": dict(self.items),
+            "not_tested": self.not_tested,
+        }
+        directory.mkdir(parents=True, exist_ok=True)
+        unfinished = directory / f".{PLAN_FILE}.{id(self)}"
+        unfinished.write_text(json.dumps(data), encoding="utf-8")
+        unfinished.replace(directory / PLAN_FILE)
+
+    @classmethod
+    def read(cls, directory: Path) -> Plan:
+        """The plan that a worker process left; an empty one where none got that far."""
+        try:
+            data = json.loads((directory / PLAN_FILE).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return cls(checks={}, items={})
+        specs = [_spec_from_dict(one) for one in data["checks"]]
+        return cls(
+            checks={spec.id: spec for spec in specs},
+            items=data["items"],
+            not_tested=tuple((name, reason) for name, reason in data["not_tested"]),
+        )
+
+
+@dataclass
+class Ledger:
+    """What is known about a run while it runs."""
+
+    settings: Settings
+    plan: Plan = field(default_factory=lambda: Plan(checks={}, items={}))
+    parts: dict[str, list[Part]] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    context: str = ""
+    vantage: str = ""
+    refused: str = ""
+    cleanup_failures: list[str] = field(default_factory=list)
+
+    def add(self, part: Part) -> None:
+        """Enter what an item said."""
+        self.parts.setdefault(part.result.id, []).append(part)
+        if part.cleanup_failed:
+            self.cleanup_failures.append(f"{part.result.id}: {part.result.reason}")
+
+    def result(self) -> RunResult:
+        """The run's result as far as it is known now."""
+        checks = () if self.refused else tuple(self._checks())
+        not_tested = dict(self.plan.not_tested)
+        if self.refused:
+            not_tested |= {name: f"the run was refused: {self.refused}" for name in self.plan.checks}
+        return RunResult(run=self._info(checks), checks=checks, not_tested=tuple(sorted(not_tested.items())))
+
+    def _checks(self) -> Iterable[CheckResult]:
+        for name, spec in self.plan.checks.items():
+            parts = [part.result for part in self.parts.get(name, [])]
+            if len(parts) < self.plan.items.get(name, 1):
+                parts.append(unreached(spec))
+            yield merge(parts)
+
+    def _info(self, checks: tuple[CheckResult, ...]) -> RunInfo:
+        settings = self.settings
+        return RunInfo(
+            id=settings.run_id,
+            started=settings.started,
+            finished=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+            cluster=settings.profile.name,
+            provider=str(settings.profile.provider),
+            context=self.context,
+            allow=str(settings.level),
+            kubernetes_version=self.versions.get("kubernetes", ""),
+            metallb_version=self.versions.get("metallb", ""),
+            suite_version=__version__,
+            vantage=self.vantage,
+            verdict=verdict(checks, cleanup_failed=bool(self.cleanup_failures), refused=bool(self.refused)),
+            scope=scope(checks),
+        )
+
+
+def unreached(spec: CheckSpec) -> CheckResult:
+    """The result of a check, or of one of its items, that the run did not get to."""
+    return CheckResult(
+        id=spec.id,
+        title=spec.title,
+        runbook=spec.runbook,
+        level=str(spec.level),
+        outcome=Outcome.SKIPPED,
+        reason=NOT_REACHED,
+        started="",
+    )
+
+
+def _spec_to_dict(spec: CheckSpec) -> dict[str, Any]:
+    return {**asdict(spec), "needs": sorted(spec.needs)}
+
+
+def _spec_from_dict(data: Mapping[str, Any]) -> CheckSpec:
+    tuples = {name: tuple(data[name]) for name in ("runbook", "causes", "commands")}
+    needs = frozenset(Need(one) for one in data["needs"])
+    return CheckSpec(**{**data, **tuples, "level": Level(data["level"]), "needs": needs})

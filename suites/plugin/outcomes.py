@@ -1,0 +1,99 @@
+"""From what a check raised to its outcome and its reason. No pytest state, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import pytest
+
+from clusters.checks import CheckFailed, Finding, NotSupported, Outcome
+from clusters.errors import CleanupFailed, ConformanceError, Inconclusive
+
+Phase = Literal["setup", "call", "teardown"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """What one phase of an item says. `claim` is true where a promise, not the harness, did not hold."""
+
+    outcome: Outcome
+    reason: str
+    findings: tuple[Finding, ...] = ()
+    claim: bool = False
+    broken: bool = False
+    cleanup_failed: bool = False
+
+
+def judge(error: BaseException, phase: Phase) -> Judgement:
+    """The outcome that an exception in a phase means.
+
+    A clean-up that failed fails the check, wherever it was raised. CheckFailed fails it in any phase; a
+    claim that did not hold (an assertion, a budget) fails it in the body, and in the set-up only means
+    that the check could not be decided. Whatever else goes wrong says nothing about MetalLB.
+    """
+    chain = tuple(_chain(error))
+    cleanup = next((one for one in chain if isinstance(one, CleanupFailed)), None)
+    failed = next((one for one in chain if isinstance(one, CheckFailed)), None)
+    if cleanup or phase == "teardown":
+        return _cleanup(cleanup or error, failed)
+    if failed:
+        reason = failed.findings[0].summary
+        return Judgement(outcome=Outcome.FAILED, reason=reason, findings=failed.findings, claim=True)
+    return _undeclared(_leaf(error), phase)
+
+
+def _undeclared(error: BaseException, phase: Phase) -> Judgement:
+    if isinstance(error, pytest.skip.Exception):
+        return Judgement(outcome=Outcome.SKIPPED, reason=sentence(error))
+    if isinstance(error, NotSupported):
+        return Judgement(outcome=Outcome.NOT_SUPPORTED, reason=sentence(error))
+    if isinstance(error, AssertionError | pytest.fail.Exception):
+        if phase == "setup":
+            return Judgement(
+                outcome=Outcome.INCONCLUSIVE, reason=f"its set-up did not hold: {sentence(error)}", claim=True
+            )
+        return Judgement(outcome=Outcome.FAILED, reason=sentence(error), claim=True)
+    if isinstance(error, Inconclusive | ConformanceError):
+        return Judgement(outcome=Outcome.INCONCLUSIVE, reason=sentence(error))
+    reason = f"the check itself broke: {type(error).__name__}: {sentence(error)}"
+    return Judgement(outcome=Outcome.INCONCLUSIVE, reason=reason, broken=True)
+
+
+def _cleanup(error: BaseException, failed: CheckFailed | None) -> Judgement:
+    text = sentence(_leaf(error)) or type(error).__name__
+    return Judgement(
+        outcome=Outcome.FAILED,
+        reason=f"its clean-up failed: {text}",
+        findings=failed.findings if failed else (),
+        cleanup_failed=isinstance(error, CleanupFailed),
+        broken=not isinstance(error, ConformanceError | AssertionError),
+    )
+
+
+def sentence(error: BaseException) -> str:
+    """The first line of an exception's text."""
+    text = str(error.msg) if isinstance(error, pytest.skip.Exception) else str(error)
+    return text.strip().partition("\n")[0].strip()
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The exception, those inside a group, and what was being handled when each was raised."""
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        one = waiting.pop(0)
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        if isinstance(one, BaseExceptionGroup):
+            waiting.extend(one.exceptions)
+        waiting.extend(link for link in (one.__cause__, one.__context__) if link is not None)
+
+
+def _leaf(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

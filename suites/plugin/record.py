@@ -1,0 +1,135 @@
+"""What a check notes down while it runs: measured figures, notes and evidence files."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from clusters.checks import CheckFailed, Finding, Measurement
+from clusters.checks.judgement import together
+from clusters.observation import redaction
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+class OverBudget(AssertionError):
+    """A measured figure that does not keep its budget; raised after the check's body has ended."""
+
+
+class Record:
+    """One item's notes. `directory` is the item's own folder under the run's evidence, made when first used."""
+
+    def __init__(self, root: Path, folder: str) -> None:
+        self._root = root
+        self._folder = folder
+        self.measurements: dict[str, Measurement] = {}
+        self.evidence: list[str] = []
+
+    @property
+    def directory(self) -> Path:
+        """The folder for files that a check writes by itself; `attach` is the shorter way."""
+        path = self._root / self._folder
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def measure(
+        self,
+        name: str,
+        value: float,
+        *,
+        unit: str = "s",
+        budget: float | None = None,
+        worst: Literal["highest", "lowest"] = "highest",
+    ) -> float:
+        """Keep one sample of a figure and return it.
+
+        With a budget the figure is judged when the body has ended: the worst sample must keep it. So a
+        check measures everything it can before anything fails. Raises ValueError for NaN and infinity:
+        what never happened was not measured.
+        """
+        if not math.isfinite(value):
+            raise ValueError(f"{name!r} was not measured: {value}")
+        sample = Measurement(
+            value=float(value), unit=unit, budget=budget, samples=(float(value),), worst=worst
+        )
+        known = self.measurements.get(name)
+        self.measurements[name] = together(known, sample) if known else sample
+        return value
+
+    def note(self, text: str) -> None:
+        """Keep one plain sentence beside the outcome."""
+        self.evidence.append(redaction.text(text))
+
+    def attach(self, name: str, data: str | bytes | Path | dict[str, Any] | list[Any]) -> str:
+        """Keep `data` as a file and return its path relative to the run's directory.
+
+        Text, and anything that becomes JSON, is redacted; bytes (captures) and files are kept as they are.
+        """
+        target = self._free(_UNSAFE.sub("-", name))
+        if isinstance(data, Path):
+            shutil.copyfile(data, target)
+        elif isinstance(data, bytes):
+            target.write_bytes(data)
+        elif isinstance(data, str):
+            target.write_text(redaction.text(data), encoding="utf-8")
+        else:
+            text = json.dumps(redaction.deep(without_secrets(data)), indent=1, sort_keys=True, default=str)
+            target.write_text(text + "\n", encoding="utf-8")
+        path = str(target.relative_to(self._root))
+        self.evidence.append(path)
+        return path
+
+    def judge(self) -> None:
+        """Raise OverBudget when a measurement does not keep its budget."""
+        over = [_overrun(name, one) for name, one in self.measurements.items() if not one.within_budget]
+        if over:
+            raise OverBudget("\n".join(over))
+
+    def _free(self, name: str) -> Path:
+        stem, dot, suffix = name.partition(".")
+        target = self.directory / name
+        number = 2
+        while target.exists():
+            target = self.directory / f"{stem}-{number}{dot}{suffix}"
+            number += 1
+        return target
+
+
+class Findings:
+    """Findings gathered by a check's body; any of them fails the check when the body has ended."""
+
+    def __init__(self) -> None:
+        self.found: list[Finding] = []
+
+    def add(self, finding: Finding) -> None:
+        """Keep one finding."""
+        self.found.append(finding)
+
+    def extend(self, findings: Iterable[Finding]) -> None:
+        """Keep several."""
+        self.found.extend(findings)
+
+    def judge(self) -> None:
+        """Raise CheckFailed when anything was found."""
+        if self.found:
+            raise CheckFailed(self.found)
+
+
+def without_secrets(data: Any) -> Any:  # noqa: ANN401 - any JSON value in, the same shape out
+    """A JSON value in which no Secret object keeps its data."""
+    if isinstance(data, dict):
+        hidden = {"data", "stringData"} if data.get("kind") == "Secret" else set()
+        return {key: without_secrets(value) for key, value in data.items() if key not in hidden}
+    if isinstance(data, list):
+        return [without_secrets(one) for one in data]
+    return data
+
+
+def _overrun(name: str, one: Measurement) -> str:
+    bound = "at most" if one.worst == "highest" else "at least"
+    return f"{name}: {one.value:g} {one.unit}, where the budget is {bound} {one.budget:g} {one.unit}"

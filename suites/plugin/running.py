@@ -1,0 +1,93 @@
+"""One run's hold on its cluster: opened before the first check, undone and closed after the last."""
+
+from __future__ import annotations
+
+import traceback
+from contextlib import ExitStack
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import pytest
+
+from clusters.errors import ConformanceError
+from suites.plugin.ledger import Ledger
+from suites.plugin.settings import Settings
+
+# What talks to a cluster is imported when it is first used: pytest loads this plugin for the project's own
+# tests too, and the client of the API server alone takes longer to import than most of them to run.
+if TYPE_CHECKING:
+    from clusters.api import Api
+    from clusters.changes import Changes
+    from clusters.preflight import Preflight
+    from clusters.providers import Cluster
+
+
+class Run:
+    """The open cluster of one process, and how to change it. `ledger` is filled where the report is written."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.ledger = Ledger(settings)
+        self._stack = ExitStack()
+
+    @cached_property
+    def cluster(self) -> Cluster:
+        """The cluster; the first use opens it. A worker process finds it open and only joins it."""
+        from clusters import providers  # noqa: PLC0415 - see above
+
+        return self._stack.enter_context(providers.open_cluster(self.settings.profile))
+
+    @cached_property
+    def api(self) -> Api:
+        """The one door to the cluster's API server."""
+        from clusters.api import Api  # noqa: PLC0415 - see above
+
+        return Api.connect(self.cluster.kubeconfig, self.cluster.context)
+
+    @cached_property
+    def changes(self) -> Changes:
+        """The only way to change the cluster; what is still changed when the run ends is undone then."""
+        from clusters.changes import Changes  # noqa: PLC0415 - see above
+        from clusters.journal import Journal  # noqa: PLC0415 - see above
+
+        changes = Changes(self.api, Journal.for_run(self.settings.run_id), self.settings.run_id)
+        self._stack.callback(changes.undo_all)
+        return changes
+
+    @cached_property
+    def versions(self) -> Preflight:
+        """What preflight found: the versions of Kubernetes and MetalLB. Raises Refused where it found faults."""
+        from clusters import preflight  # noqa: PLC0415 - see above
+
+        return preflight.check(self.settings, self.cluster, self.api)
+
+    def open(self) -> None:
+        """Open the cluster and look whether the run may start. Raises ConformanceError where it may not."""
+        cluster = self.cluster
+        self.ledger.context = cluster.context
+        self.ledger.vantage = str(cluster.vantage or "")
+        self.ledger.versions = {
+            "kubernetes": self.versions.kubernetes_version,
+            "metallb": self.versions.metallb_version,
+        }
+
+    def close(self) -> None:
+        """Undo what is still changed and let the cluster go; what fails is kept in the ledger."""
+        stack, self._stack = self._stack, ExitStack()
+        try:
+            stack.close()
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - every failure to clean up is told
+            self.ledger.cleanup_failures.append(told(error))
+
+
+def told(error: BaseException) -> str:
+    """An error as a text for a person: a sentence where it is known, with its place where it is a mistake of ours."""
+    if isinstance(error, ConformanceError):
+        return str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted before everything was undone."
+    return "".join(traceback.format_exception(error)).strip()
+
+
+#: Where the run is kept on pytest's config; absent where no run was asked for.
+RUN = pytest.StashKey[Run]()

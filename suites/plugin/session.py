@@ -1,0 +1,179 @@
+"""A run's beginning and end inside pytest: settings, the cluster, worker processes, and the exit code."""
+
+from __future__ import annotations
+
+import json
+import signal
+from typing import Any
+
+import pytest
+
+from clusters import budgets
+from clusters.checks import Verdict
+from clusters.checks.judgement import exit_code
+from clusters.checks.serialise import REPORT_FIELD
+from clusters.errors import ConformanceError, ExitCode
+from suites.plugin.collecting import NEEDS_CLUSTER, PLAN, asks_for_suites, profile_names
+from suites.plugin.listening import OTHERS_FAILED, Listener, take_plan, tell_progress
+from suites.plugin.running import RUN, Run, told
+from suites.plugin.settings import (
+    SETTINGS,
+    for_worker,
+    is_worker,
+    settings_from,
+    wanted,
+)
+
+#: How long worker processes may take to undo what they have changed when a run is interrupted, in seconds.
+_WORKERS_UNDO_WITHIN = 90
+_KEPT = frozenset({ExitCode.INTERRUPTED, ExitCode.INTERNAL_ERROR, ExitCode.USAGE, ExitCode.NOTHING_COLLECTED})
+_REFUSED_CODE = pytest.StashKey[ExitCode]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Let xdist keep the checks that change something in one process."""
+    if wanted(config) and getattr(config.option, "numprocesses", None):
+        config.option.dist = "loadgroup"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Settle the run's settings before any other plugin reads where its files go."""
+    if not wanted(config):
+        nothing = config.option.collectonly or config.option.explain or is_worker(config)
+        if not nothing and asks_for_suites(config):
+            raise pytest.UsageError(NEEDS_CLUSTER.format(names=profile_names(config)))
+        return
+    try:
+        settings = settings_from(config)
+        budgets.set_patience(settings.patience)
+        budgets.override(settings.profile.budgets)
+    except ConformanceError as error:
+        raise pytest.UsageError(str(error)) from None
+    config.stash[SETTINGS] = settings
+    config.stash[RUN] = Run(settings)
+    if is_worker(config):
+        config.option.loadgroup = True
+    else:
+        # Only now that it is certain that there is a run are files of it made.
+        config.pluginmanager.register(Listener(config), "conformance-listener")
+        config.hook.pytest_conformance_configure(config=config, directory=settings.directory)
+    _end_on_sigterm(config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:  # noqa: ANN401 - xdist's controller has no public type
+    """Tell a worker process which run it belongs to."""
+    if SETTINGS in node.config.stash:
+        node.workerinput["conformance"] = for_worker(node.config.stash[SETTINGS])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:  # noqa: ANN401 - as above
+    """Take over what a worker process could not clean up."""
+    run = node.config.stash.get(RUN, None)
+    text = getattr(node, "workeroutput", {}).get("conformance") if run else None
+    if run is not None and text:
+        run.ledger.cleanup_failures += json.loads(text)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    """Open the cluster and preflight; where that is refused no check runs."""
+    run = session.config.stash.get(RUN, None)
+    if run is None or is_worker(session.config) or session.testsfailed:
+        return None
+    run.ledger.plan = session.config.stash.get(PLAN, run.ledger.plan)
+    if not run.ledger.plan.checks and not _distributed(session.config):
+        return None
+    tell_progress(session.config)
+    try:
+        run.open()
+    except ConformanceError as error:
+        run.ledger.refused = str(error)
+        session.config.stash[_REFUSED_CODE] = error.exit_code
+    except BaseException as error:
+        run.ledger.refused = told(error)
+        raise
+    return True if run.ledger.refused else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Undo, close, and say how it went, before pytest's own reports are written."""
+    run = session.config.stash.get(RUN, None)
+    if run is None:
+        return
+    _end_items(session, run)
+    run.close()
+    failures = run.ledger.cleanup_failures
+    if is_worker(session.config):
+        session.config.workeroutput["conformance"] = json.dumps(failures)  # type: ignore[attr-defined]  # xdist sets it
+        return
+    _finish(session, run)
+
+
+def _end_items(session: pytest.Session, run: Run) -> None:
+    """Let every fixture that an interrupted check left open end now, in this process and in the workers."""
+    plugins = session.config.pluginmanager
+    distributed = plugins.getplugin("dsession")
+    try:
+        if distributed is not None and hasattr(distributed, "nodemanager"):
+            distributed.nodemanager.EXIT_TIMEOUT = _WORKERS_UNDO_WITHIN
+            distributed.pytest_sessionfinish()
+        plugins.getplugin("runner").pytest_sessionfinish(session)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - every failure to clean up is told
+        run.ledger.cleanup_failures.append(told(error))
+
+
+def _finish(session: pytest.Session, run: Run) -> None:
+    config, ledger = session.config, run.ledger
+    take_plan(config)
+    if ledger.refused:
+        _fail(config, "set-up", ledger.refused)
+    elif ledger.cleanup_failures:
+        _fail(config, "clean-up", "\n".join(ledger.cleanup_failures))
+    result = ledger.result()
+    session.exitstatus = _exit_status(session, result.run.verdict)
+    config.hook.pytest_conformance_finished(config=config, result=result, directory=run.settings.directory)
+
+
+def _distributed(config: pytest.Config) -> bool:
+    """Whether worker processes run the checks."""
+    return bool(config.pluginmanager.hasplugin("dsession"))
+
+
+def _end_on_sigterm(config: pytest.Config) -> None:
+    """End a run that a scheduler stops as Ctrl-C does: everything is undone and reported."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    config.add_cleanup(lambda: signal.signal(signal.SIGTERM, before) and None)
+
+
+def _exit_status(session: pytest.Session, reached: Verdict) -> int:
+    """The worst holds: a failed clean-up, then what pytest itself ended with, then the verdict."""
+    given = int(session.exitstatus)
+    if reached is Verdict.CLEANUP_FAILED:
+        return ExitCode.CLEANUP_FAILED
+    if reached is Verdict.REFUSED and given != ExitCode.INTERNAL_ERROR:
+        return session.config.stash.get(_REFUSED_CODE, ExitCode.REFUSED)
+    if given in _KEPT:
+        return given
+    if reached is not Verdict.FAILED and session.config.stash.get(OTHERS_FAILED, False):
+        return ExitCode.FAILED
+    return exit_code(reached)
+
+
+def _fail(config: pytest.Config, name: str, text: str) -> None:
+    """A failed case that belongs to no check, so that JUnit and pytest-html do not stay silent about it."""
+    for when, outcome, longrepr in (("setup", "failed", text), ("teardown", "passed", None)):
+        report = pytest.TestReport(
+            nodeid=f"suites/run.py::{name}",
+            location=("suites/run.py", None, name),
+            keywords={},
+            outcome=outcome,  # type: ignore[arg-type]  # one of the two literals above
+            longrepr=longrepr,
+            when=when,  # type: ignore[arg-type]  # as above
+        )
+        setattr(report, REPORT_FIELD, "")
+        config.hook.pytest_runtest_logreport(report=report)

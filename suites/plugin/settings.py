@@ -1,0 +1,153 @@
+"""The command line options of a run, and the frozen settings that are made of them."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from clusters.checks import Level
+from clusters.errors import UsageError
+
+if TYPE_CHECKING:
+    from clusters.profile import Profile
+
+DEFAULT_PLACE = Path("reports") / "out"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What one run was asked to do. The same in every worker process.
+
+    `level` is what may be done: the lower one of --allow and the profile's ceiling. `directory` is
+    absolute. `started` is RFC 3339, UTC.
+    """
+
+    profile: Profile
+    level: Level
+    directory: Path
+    run_id: str
+    started: str
+    patience: float
+    repeat: int
+    confirm_cluster: str
+    target_version: str
+    save_snapshot: Path | None
+    snapshot: Path | None
+    baseline: Path | None
+
+    @property
+    def evidence(self) -> Path:
+        """The folder of the run's evidence."""
+        return self.directory / "evidence"
+
+
+#: Where the settings are kept on pytest's config; absent where no run was asked for.
+SETTINGS = pytest.StashKey[Settings]()
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Register the options. pytest-kind's names are left to pytest-kind."""
+    group = parser.getgroup("conformance", "MetalLB conformance")
+    add = group.addoption
+    add(
+        "--cluster", metavar="NAME", help="the profile to run against: a name in clusters/profiles, or a file"
+    )
+    add(
+        "--allow",
+        choices=[str(level) for level in Level],
+        default=str(Level.OBSERVE),
+        help="the most that this run may do (default: observe); the profile's own ceiling also holds",
+    )
+    add("--confirm-cluster", metavar="UID", default="", help="the kube-system namespace's UID, see --allow")
+    add("--report-dir", metavar="DIR", type=Path, help="where the run's files go (default: reports/out/RUN)")
+    add("--save-snapshot", metavar="FILE", type=Path, help="keep what was observed")
+    add("--snapshot", metavar="FILE", type=Path, help="judge a saved observation, with no cluster at all")
+    add("--baseline", metavar="FILE", type=Path, help="an earlier results.json to compare with")
+    add("--target-version", metavar="V", default="", help="the MetalLB version that an upgrade would go to")
+    add("--patience", metavar="X", type=positive, default=1.0, help="multiply every time budget")
+    add("--repeat", metavar="N", type=count, default=1, help="repetitions of every measured check")
+    add("--explain", metavar="ID", help="print what a check promises, sees and says, and run nothing")
+
+
+def wanted(config: pytest.Config) -> bool:
+    """Whether this pytest run is to run checks and to write a report."""
+    option = config.option
+    return bool(option.cluster or option.snapshot) and not (option.collectonly or option.explain)
+
+
+def settings_from(config: pytest.Config) -> Settings:
+    """The settings of this run; a worker process takes the run's name and place from the controller.
+
+    Raises UsageError for a profile that cannot be used.
+    """
+    from clusters import profile  # noqa: PLC0415 - only a run needs it, and pytest loads this plugin always
+
+    option = config.option
+    if not option.cluster:
+        raise UsageError(
+            "--snapshot judges a saved observation by a profile, and none is named.",
+            remedy="Add --cluster NAME.",
+        )
+    given = worker_input(config)
+    started = datetime.now(UTC)
+    run_id = str(given.get("run_id") or f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}")
+    chosen = profile.load(option.cluster)
+    place = option.report_dir or config.rootpath / DEFAULT_PLACE / run_id
+    return Settings(
+        profile=chosen,
+        level=min(Level(option.allow), Level(chosen.allow), key=lambda level: level.rank),
+        directory=Path(given.get("directory") or place).absolute(),
+        run_id=run_id,
+        started=str(given.get("started") or f"{started:%Y-%m-%dT%H:%M:%SZ}"),
+        patience=option.patience,
+        repeat=option.repeat,
+        confirm_cluster=option.confirm_cluster,
+        target_version=option.target_version,
+        save_snapshot=option.save_snapshot,
+        snapshot=option.snapshot,
+        baseline=option.baseline,
+    )
+
+
+def worker_input(config: pytest.Config) -> Mapping[str, Any]:
+    """What the controller told this worker process, or nothing where this is no worker."""
+    text = getattr(config, "workerinput", {}).get("conformance", "")
+    return json.loads(text) if text else {}
+
+
+def for_worker(settings: Settings) -> str:
+    """What the controller tells a worker process."""
+    told = {
+        "run_id": settings.run_id,
+        "directory": str(settings.directory),
+        "started": settings.started,
+    }
+    return json.dumps(told)
+
+
+def is_worker(config: pytest.Config) -> bool:
+    """Whether this process is one of several that run the checks, and writes no report."""
+    return hasattr(config, "workerinput")
+
+
+def positive(text: str) -> float:
+    """A number above zero, for argparse."""
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise ValueError(f"{text} is not above zero")
+    return value
+
+
+def count(text: str) -> int:
+    """A whole number of at least one, for argparse."""
+    value = int(text)
+    if value < 1:
+        raise ValueError(f"{text} is less than one")
+    return value
