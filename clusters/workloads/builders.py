@@ -13,7 +13,7 @@ JsonObject = dict[str, Any]
 DEFAULT_IMAGE = "registry.k8s.io/e2e-test-images/agnhost:2.56"
 HTTP_PORT = 80
 UDP_PORT = 81
-_CONTAINER_HTTP, _CONTAINER_UDP = 8080, 8081
+CONTAINER_HTTP, CONTAINER_UDP = 8080, 8081
 
 SHARING_KEY = "metallb.io/allow-shared-ip"
 REQUESTED = "metallb.io/loadBalancerIPs"
@@ -34,13 +34,13 @@ def echo_deployment(
         "image": image,
         "args": [
             "netexec",
-            f"--http-port={_CONTAINER_HTTP}",
-            f"--udp-port={_CONTAINER_UDP}",
+            f"--http-port={CONTAINER_HTTP}",
+            f"--udp-port={CONTAINER_UDP}",
             "--http-override=/hostname",
         ],
-        "ports": [{"containerPort": _CONTAINER_HTTP}, {"containerPort": _CONTAINER_UDP, "protocol": "UDP"}],
+        "ports": [{"containerPort": CONTAINER_HTTP}, {"containerPort": CONTAINER_UDP, "protocol": "UDP"}],
         "readinessProbe": {
-            "httpGet": {"path": "/", "port": _CONTAINER_HTTP},
+            "httpGet": {"path": "/", "port": CONTAINER_HTTP},
             "periodSeconds": 1,
             "failureThreshold": 2,
         },
@@ -99,8 +99,8 @@ def load_balancer(
             "allocateLoadBalancerNodePorts": False,
             "selector": {"app": app},
             "ports": [
-                {"name": "http", "port": HTTP_PORT, "targetPort": _CONTAINER_HTTP},
-                {"name": "udp", "port": UDP_PORT, "targetPort": _CONTAINER_UDP, "protocol": "UDP"},
+                {"name": "http", "port": HTTP_PORT, "targetPort": CONTAINER_HTTP},
+                {"name": "udp", "port": UDP_PORT, "targetPort": CONTAINER_UDP, "protocol": "UDP"},
             ],
             **spec,
         },

@@ -1,0 +1,127 @@
+"""Who announces a service's address, asked of three sources that know it differently; the wire is the fourth.
+
+None of them is proof alone. The prediction says who should; ServiceL2Status says who wanted to (0.15.2 was
+measured to lose it for over a minute after a speaker's pod is deleted); the metric says what each speaker
+intends ("desired state", by its own help text); only answers on the wire say who does.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from packaging.version import Version
+
+from clusters.api import Api
+from clusters.api.resources import (
+    ENDPOINT_SLICES,
+    IP_ADDRESS_POOLS,
+    L2_ADVERTISEMENTS,
+    NODES,
+    PODS,
+    SERVICE_L2_STATUSES,
+    SERVICES,
+)
+from clusters.errors import Inconclusive
+from clusters.metallb import advertisements, election, nodes, pools, services, versions
+from clusters.metallb.election import Prediction, Scene, Speakers
+from clusters.observation import pods as metallb_pods
+
+ANNOUNCED = "metallb_speaker_announced"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sources:
+    """Who announces, by three sources. `metric` is None where no speaker's metrics could be read."""
+
+    prediction: Prediction
+    status: tuple[str, ...]
+    metric: tuple[str, ...] | None
+
+    def disagreement(self, wire: str) -> str:
+        """Which sources name another node than the one that answers on the wire; "" where none does.
+
+        An absent status object says nothing: see above.
+        """
+        says = {
+            "the election rule": (self.prediction.owner or "nobody",),
+            "ServiceL2Status": self.status or (wire,),
+            "metallb_speaker_announced": (wire,) if self.metric is None else self.metric or ("nobody",),
+        }
+        others = [f"{source} names {', '.join(named)}" for source, named in says.items() if named != (wire,)]
+        return f"{wire} answers on the wire, but {' and '.join(others)}" if others else ""
+
+
+def read(api: Api, namespace: str, name: str, *, metallb_namespace: str) -> Sources:
+    """Ask all three about service `namespace`/`name`."""
+    running = speakers(api, metallb_namespace)
+    labels = f"metallb.io/service-name={name},metallb.io/service-namespace={namespace}"
+    # Until 0.14.5 the objects stood in the service's own namespace.
+    found = api.list(SERVICE_L2_STATUSES, labels=labels)
+    status = {one.get("status", {}).get("node", "") for one in found} - {""}
+    return Sources(
+        prediction=predict(api, namespace, name, metallb_namespace=metallb_namespace, running=running),
+        status=tuple(sorted(status)),
+        metric=_metric(api, metallb_namespace, running, f"{namespace}/{name}"),
+    )
+
+
+def speakers(api: Api, metallb_namespace: str) -> list[dict[str, Any]]:
+    """The speaker pods that run. Not the ready ones: the election asks memberlist, which knows no readiness."""
+    found = api.list(PODS, metallb_namespace)
+    return [
+        pod
+        for pod in found
+        if metallb_pods.component(pod) == "speaker"
+        and pod.get("status", {}).get("phase") == "Running"
+        and "deletionTimestamp" not in pod["metadata"]
+    ]
+
+
+def predict(
+    api: Api, namespace: str, name: str, *, metallb_namespace: str, running: list[dict[str, Any]]
+) -> Prediction:
+    """Who should announce the service, by MetalLB's own rule, if every running speaker sees every other."""
+    slices = api.list(ENDPOINT_SLICES, namespace, labels=f"kubernetes.io/service-name={name}")
+    scene = Scene(
+        pools=tuple(pools.parse(raw) for raw in api.list(IP_ADDRESS_POOLS, metallb_namespace)),
+        advertisements=tuple(
+            advertisements.parse(raw) for raw in api.list(L2_ADVERTISEMENTS, metallb_namespace)
+        ),
+        nodes=tuple(nodes.parse(raw) for raw in api.list(NODES)),
+        speakers=Speakers(members=frozenset(pod["spec"]["nodeName"] for pod in running)),
+        version=version(running),
+    )
+    service = services.parse(api.get(SERVICES, name, namespace))
+    return election.predict_announcer(service, nodes.parse_endpoints(slices), scene)
+
+
+def version(running: list[dict[str, Any]]) -> Version:
+    """The version of MetalLB that the speakers run; Inconclusive where their images do not say."""
+    for container in metallb_pods.containers(running):
+        found = versions.of_image(container.image)
+        if found:
+            return found
+    raise Inconclusive(
+        "No running speaker's image names a MetalLB version, so its election cannot be predicted.",
+        remedy="Use images with MetalLB's version in their tag.",
+    )
+
+
+def _metric(
+    api: Api, metallb_namespace: str, running: list[dict[str, Any]], key: str
+) -> tuple[str, ...] | None:
+    node_of = {pod["metadata"]["name"]: pod["spec"]["nodeName"] for pod in running}
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        scraped = metallb_pods.metrics(api, pool, metallb_namespace, metallb_pods.containers(running))
+    if not any(one.ok for one in scraped):
+        return None
+    return tuple(
+        sorted(
+            node_of[one.pod]
+            for one in scraped
+            for sample in one.samples
+            if sample.name == ANNOUNCED and sample.labels.get("service") == key and sample.value == 1
+        )
+    )

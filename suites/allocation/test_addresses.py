@@ -1,0 +1,98 @@
+"""A service gets an address: of the right pool, the one it asks for, or none with a reason."""
+
+from __future__ import annotations
+
+from clusters.metallb import ranges
+from suites.plugin import CREATE, Record, check
+from suites.scenes.addresses import Addresses
+from suites.scenes.expect import expect, timed
+from suites.scenes.services import Services
+from suites.scenes.trouble import Symptom
+
+_PENDING = (
+    "kubectl -n {namespace} describe svc {service}",
+    "kubectl -n metallb-system get ipaddresspools -o yaml",
+    "kubectl -n metallb-system logs deploy/controller --tail=200",
+)
+_WHY_PENDING = (
+    "pool-exhausted",
+    "pool-missing",
+    "pool-autoassign-off",
+    "pool-restricted",
+    "requested-outside-pools",
+    "requested-taken",
+    "family-unavailable",
+    "class-mismatch",
+    "controller-down",
+    "controller-crashing",
+    "rival-controller",
+)
+
+
+@check(
+    "allocation.automatic",
+    runbook="shape",
+    level=CREATE,
+    causes=_WHY_PENDING,
+    commands=_PENDING,
+    measured=True,
+)
+def test_a_new_service_gets_an_address_of_the_expected_pool(
+    services: Services, addresses: Addresses, record: Record
+) -> None:
+    """A new service gets an address of the expected pool within budget."""
+    expected = addresses.expected_pools(services.namespace)
+
+    with timed(record, "address assigned after", budget="assigned"):
+        service = services.create("automatic")
+        address = service.assigned()
+
+    holders = {pool.name for pool in addresses.pools() if ranges.parse_address(address) in pool}
+    text = f"{address} is of {sorted(holders) or 'no pool'}; expected was one of {sorted(expected)}"
+    expect(holders & expected, service.trouble(Symptom.WRONG_ADDRESS, text, address=address))
+
+
+@check(
+    "allocation.requested",
+    runbook="shape",
+    level=CREATE,
+    causes=_WHY_PENDING,
+    commands=_PENDING,
+    measured=True,
+)
+def test_a_service_gets_the_address_it_asks_for(
+    services: Services, addresses: Addresses, record: Record
+) -> None:
+    """A service that asks for a free address gets that one."""
+    wanted = addresses.free()
+
+    with timed(record, "address assigned after", budget="assigned"):
+        service = services.create("requested", address=wanted)
+        address = service.assigned()
+
+    text = f"it asked for {wanted} and got {address}"
+    expect(address == wanted, service.trouble(Symptom.WRONG_ADDRESS, text, address=address))
+
+
+@check(
+    "allocation.conflict",
+    runbook="shape",
+    level=CREATE,
+    causes=(*_WHY_PENDING, "duplicate-announcer"),
+    commands=_PENDING,
+)
+def test_a_service_that_asks_for_a_taken_or_foreign_address_waits_with_a_reason(
+    services: Services, addresses: Addresses, record: Record
+) -> None:
+    """A service that asks for a taken or foreign address stays pending with an event that says why."""
+    holder = services.create("holder")
+    held = holder.assigned()
+
+    greedy = services.create("greedy", address=held)
+    foreign = services.create("foreign", address=addresses.foreign())
+
+    record.note(f"asking for the taken {held}: {greedy.refusal()}")
+    record.note(f"asking for an address of no pool: {foreign.refusal()}")
+    greedy.stays_without_address()
+    foreign.stays_without_address()
+    holder.keeps(held)

@@ -1,0 +1,97 @@
+"""A pool fills up, and gets back what is freed; two services may hold one address if both say so."""
+
+from __future__ import annotations
+
+from clusters.workloads.builders import SHARING_KEY
+from suites.plugin import CREATE, Record, check
+from suites.scenes.addresses import Addresses
+from suites.scenes.announced import Announced, Wire
+from suites.scenes.expect import expect, timed
+from suites.scenes.pools import OwnPools
+from suites.scenes.services import Services
+from suites.scenes.trouble import Symptom
+
+_COMMANDS = (
+    "kubectl -n {namespace} describe svc {service}",
+    "kubectl -n metallb-system get ipaddresspool {pool} -o yaml",
+)
+
+
+@check(
+    "allocation.exhausted",
+    runbook="shape",
+    level=CREATE,
+    causes=("pool-exhausted", "controller-down", "controller-crashing", "class-mismatch", "config-rejected"),
+    commands=_COMMANDS,
+    measured=True,
+)
+def test_a_service_waits_for_a_full_pool_and_gets_the_freed_address(
+    services: Services, own_pools: OwnPools, record: Record
+) -> None:
+    """With the pool full, a new service waits with an event and gets an address as soon as one is freed."""
+    pool = own_pools.create(size=1)
+    holder = services.create("holder", pool=pool.name)
+    held = holder.assigned()
+
+    waiting = services.create("waiting", pool=pool.name)
+    record.note(f"the pool is full: {waiting.refusal()}")
+    waiting.stays_without_address()
+    with timed(record, "freed address assigned after", budget="assigned"):
+        services.delete(holder)
+        found = waiting.assigned()
+
+    text = f"{held} was freed, {found} was assigned"
+    expect(found == held, waiting.trouble(Symptom.WRONG_ADDRESS, text, address=found))
+
+
+@check(
+    "allocation.released",
+    runbook="shape",
+    level=CREATE,
+    needs={"wire"},
+    causes=("controller-down", "foreign-responder", "speaker-down", "duplicate-announcer"),
+    commands=_COMMANDS,
+    measured=True,
+)
+def test_a_deleted_services_address_is_free_and_silent(
+    services: Services, addresses: Addresses, wire: Wire, record: Record
+) -> None:
+    """A deleted service's address is free again and no longer answers."""
+    service = services.create("released", address=addresses.free())
+    announced = Announced(service, service.assigned(), wire)
+    announced.announcer()
+
+    with timed(record, "silent after", budget="withdrawn"):
+        services.delete(service)
+        announced.silent()
+
+    again = services.create("again", address=announced.address)
+    text = (
+        f"{announced.address} was freed by {service.name}, and {again.name} that asks for it did not get it"
+    )
+    expect(again.assigned() == announced.address, again.trouble(Symptom.WRONG_ADDRESS, text))
+
+
+@check(
+    "allocation.shared",
+    runbook="shape",
+    level=CREATE,
+    causes=("sharing-refused", "controller-down", "pool-exhausted", "requested-taken"),
+    commands=_COMMANDS,
+)
+def test_services_with_one_sharing_key_hold_one_address(
+    services: Services, addresses: Addresses, record: Record
+) -> None:
+    """Two services with one sharing key hold one address; unlike ones are refused."""
+    wanted, blue, green = addresses.free(), {SHARING_KEY: "blue"}, {SHARING_KEY: "green"}
+    first = services.create("first", address=wanted, annotations=blue, ports=services.port(80))
+    first.assigned()
+
+    second = services.create("second", address=wanted, annotations=blue, ports=services.port(8080))
+    unlike = services.create("unlike", address=wanted, annotations=green, ports=services.port(9090))
+
+    text = f"it shares {wanted} by its key, and did not get it"
+    expect(second.assigned() == wanted, second.trouble(Symptom.WRONG_ADDRESS, text))
+    record.note(f"another key for the same address: {unlike.refusal()}")
+    unlike.stays_without_address()
+    first.keeps(wanted)

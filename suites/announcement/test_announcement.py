@@ -1,0 +1,162 @@
+"""An address is announced by one node, made known to the segment, and silent when it has no reason left."""
+
+from __future__ import annotations
+
+from clusters import budgets
+from suites.plugin import CREATE, Record, check
+from suites.scenes import appearance
+from suites.scenes.addresses import Addresses
+from suites.scenes.announced import Announced, Wire
+from suites.scenes.echoes import Echoes
+from suites.scenes.expect import expect, timed
+from suites.scenes.pools import OwnPools
+from suites.scenes.services import Services
+from suites.scenes.trouble import Symptom
+
+_COMMANDS = (
+    "kubectl -n metallb-system get l2advertisements -o yaml",
+    "kubectl -n metallb-system logs daemonset/speaker --tail=200",
+    "kubectl -n {namespace} describe svc {service}",
+    "arping -b -c 5 -I <interface> {address}",
+)
+_WHY_SILENT = (
+    "pool-not-advertised",
+    "advertisement-selects-nothing",
+    "advertisement-interface-missing",
+    "node-excluded",
+    "node-network-unavailable",
+    "speaker-down",
+    "speaker-crashing",
+    "speaker-missing-on-node",
+    "no-endpoints",
+    "endpoints-unready",
+    "nobody-answers",
+    "wrong-segment",
+    "config-rejected",
+)
+_WHO_ELSE = (
+    "duplicate-announcer",
+    "foreign-responder",
+    "owner-disagreement",
+    "memberlist-partition",
+    "memberlist-key-mismatch",
+    "memberlist-disabled",
+    "strict-arp-off",
+)
+
+
+@check(
+    "announcement.answered",
+    runbook="shape",
+    level=CREATE,
+    needs={"wire"},
+    causes=(*_WHY_SILENT, *_WHO_ELSE, "backend-refuses", "kube-proxy-stale"),
+    commands=_COMMANDS,
+    measured=True,
+)
+def test_a_new_address_is_answered_by_one_node_and_serves(
+    services: Services, addresses: Addresses, wire: Wire, record: Record
+) -> None:
+    """A new address is answered by exactly one node and serves traffic within budget."""
+    address = addresses.free()
+
+    with wire.listening(address, record) as heard:
+        heard.mark("created")
+        service = services.create("answered", address=address)
+        announced = Announced(service, service.assigned(), wire)
+        owner = announced.announcer()
+        announced.served()
+
+    seen = heard.timeline
+    record.measure(
+        "answered after", appearance.answered(seen, "created"), budget=budgets.get("announced").within
+    )
+    record.measure("served after", appearance.served(seen, "created"), budget=budgets.get("served").within)
+    announced.agreed(owner)
+
+
+@check(
+    "announcement.gratuitous",
+    runbook="shape",
+    level=CREATE,
+    needs={"wire"},
+    causes=("gratuitous-arp-missing", *_WHY_SILENT),
+    commands=_COMMANDS,
+    measured=True,
+)
+def test_the_owner_makes_itself_known_by_gratuitous_arp(
+    services: Services, addresses: Addresses, wire: Wire, record: Record
+) -> None:
+    """The owner announces itself by gratuitous ARP (or unsolicited NA) when it takes an address."""
+    address = addresses.free()
+
+    with wire.listening(address, record) as heard:
+        heard.mark("created")
+        service = services.create("gratuitous", address=address)
+        announced = Announced(service, service.assigned(), wire)
+        owner = announced.announcer()
+        announced.makes_itself_known(owner, heard)
+
+    seen, limit = heard.timeline, budgets.get("announced").within
+    record.measure("gratuitous ARP after", appearance.announced(seen, "created"), budget=limit)
+    record.measure("gratuitous ARPs", len(seen.gratuitous), unit="frames", worst="lowest")
+
+
+@check(
+    "announcement.withdrawn",
+    runbook="shape",
+    level=CREATE,
+    needs={"wire"},
+    causes=("foreign-responder", "speaker-down", "duplicate-announcer", "rival-controller", *_WHO_ELSE),
+    commands=_COMMANDS,
+    measured=True,
+)
+def test_an_address_without_a_reason_is_silent(
+    services: Services, own_pools: OwnPools, echoes: Echoes, wire: Wire, record: Record
+) -> None:
+    """After the service, its advertisement or its last endpoint is gone nobody answers."""
+    pool, lone = own_pools.create(size=1), echoes.create("lone", replicas=1)
+    service = services.create("withdrawn", pool=pool.name, app=lone.app)
+    announced = Announced(service, service.assigned(), wire)
+    announced.announcer()
+
+    with lone.scaled(0), timed(record, "silent after its last endpoint", budget="withdrawn_with_pods"):
+        announced.silent()
+    announced.announcer()
+    with timed(record, "silent after its advertisement", budget="withdrawn"):
+        pool.stop_advertising()
+        announced.silent()
+    pool.advertise()
+    announced.announcer()
+    with timed(record, "silent after the service", budget="withdrawn"):
+        services.delete(service)
+        announced.silent()
+
+
+@check(
+    "announcement.local-policy",
+    runbook="shape",
+    level=CREATE,
+    needs={"wire"},
+    causes=("local-policy-no-endpoint-on-announcer", *_WHY_SILENT, *_WHO_ELSE),
+    commands=_COMMANDS,
+    measured=True,
+)
+def test_local_policy_announces_where_the_endpoint_is_and_keeps_the_client(
+    services: Services, addresses: Addresses, echoes: Echoes, wire: Wire, record: Record
+) -> None:
+    """With externalTrafficPolicy Local only a node with an endpoint announces, and the client's address is kept."""
+    lone = echoes.create("local", replicas=1)
+    service = services.create("local", address=addresses.free(), app=lone.app, externalTrafficPolicy="Local")
+    announced = Announced(service, service.assigned(), wire)
+
+    with timed(record, "answered after", budget="announced"):
+        owner = announced.announcer()
+    seen = announced.client_address()
+
+    text = f"{owner} answers, the endpoint is on {lone.nodes()}"
+    expect({owner} == lone.nodes(), announced.trouble(Symptom.WRONG_ANNOUNCER, text))
+    own = wire.vantage.interface_for(announced.address).source
+    expect(
+        seen == own, announced.trouble(Symptom.CLIENT_ADDRESS_LOST, f"{own} asked, the backend saw {seen}")
+    )

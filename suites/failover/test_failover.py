@@ -1,0 +1,155 @@
+"""The announcer goes away, in every way that it can: its address moves, and ends where the election says."""
+
+from __future__ import annotations
+
+from suites.plugin import DISRUPT, Record, check
+from suites.scenes.announced import Announced
+from suites.scenes.disruption import Disruption
+from suites.scenes.expect import expect
+from suites.scenes.trouble import Symptom
+from suites.scenes.verdict import EXCLUDED, GRACEFUL, KILLED, LOST, RESTARTED, judge
+
+_COMMANDS = (
+    "kubectl -n metallb-system get pods -o wide",
+    "kubectl -n metallb-system logs daemonset/speaker --tail=200",
+    "kubectl get nodes -o wide",
+    "arping -b -c 5 -I <interface> {address}",
+)
+_WHY_STUCK = (
+    "speaker-down",
+    "speaker-crashing",
+    "speaker-unschedulable",
+    "speaker-missing-on-node",
+    "memberlist-partition",
+    "memberlist-key-mismatch",
+    "memberlist-disabled",
+    "memberlist-secret-missing",
+    "node-excluded",
+    "duplicate-announcer",
+    "owner-disagreement",
+    "foreign-responder",
+    "strict-arp-off",
+    "gratuitous-arp-missing",
+    "nobody-answers",
+    "over-budget",
+)
+
+
+@check(
+    "failover.speaker-deleted",
+    runbook="shape",
+    level=DISRUPT,
+    needs={"wire"},
+    causes=_WHY_STUCK,
+    commands=_COMMANDS,
+    measured=True,
+)
+def test_the_address_moves_when_its_speaker_is_deleted(
+    announced: Announced, disruption: Disruption, record: Record
+) -> None:
+    """The announcing speaker's pod is deleted: another node takes over, traffic gap and ARP move within budget."""
+    owner = announced.announcer()
+
+    with announced.watched(record) as seen, disruption.speaker_deleted(owner, seen):
+        announced.answered_by(announced.predicted())
+
+    judge(announced, seen.timeline, GRACEFUL, record)
+
+
+@check(
+    "failover.speaker-killed",
+    runbook="shape",
+    level=DISRUPT,
+    needs={"wire"},
+    causes=_WHY_STUCK,
+    commands=_COMMANDS,
+    measured=True,
+)
+def test_the_address_moves_when_its_speaker_dies_without_a_farewell(
+    announced: Announced, disruption: Disruption, record: Record
+) -> None:
+    """The announcing speaker dies without a farewell: another node takes over within budget."""
+    owner = announced.announcer()
+
+    with announced.watched(record) as seen:
+        with disruption.speaker_killed(owner, seen):
+            announced.answered_by(announced.predicted())
+        announced.answered_by(announced.predicted())
+
+    judge(announced, seen.timeline, KILLED, record)
+
+
+@check(
+    "failover.node-lost",
+    runbook="shape",
+    level=DISRUPT,
+    needs={"wire"},
+    causes=(*_WHY_STUCK, "node-not-ready", "endpoints-unready"),
+    commands=_COMMANDS,
+    measured=True,
+)
+def test_the_address_moves_when_its_node_is_lost(
+    announced: Announced, disruption: Disruption, record: Record
+) -> None:
+    """The announcing node drops off the network: the address moves, and its service recovers."""
+    owner = announced.announcer()
+
+    with announced.watched(record) as seen:
+        with disruption.node_lost(owner, seen):
+            announced.answered_by_another(owner)
+            announced.serves_steadily(seen)
+        announced.answered_by(announced.predicted())
+
+    judge(announced, seen.timeline, LOST, record)
+
+
+@check(
+    "failover.node-excluded",
+    runbook="shape",
+    level=DISRUPT,
+    needs={"wire"},
+    causes=_WHY_STUCK,
+    commands=("kubectl get nodes --show-labels", *_COMMANDS),
+    measured=True,
+)
+def test_an_excluded_node_hands_its_address_over_without_loss(
+    announced: Announced, disruption: Disruption, record: Record
+) -> None:
+    """Labelling the owner out of load balancing moves the address with no failed request, and back."""
+    owner = announced.announcer()
+
+    with announced.watched(record) as seen:
+        with disruption.node_excluded(owner, seen):
+            announced.answered_by(announced.predicted())
+        announced.answered_by(announced.predicted())
+
+    judge(announced, seen.timeline, EXCLUDED, record)
+
+
+@check(
+    "failover.controller-restart",
+    runbook="shape",
+    level=DISRUPT,
+    needs={"wire"},
+    causes=(
+        "controller-down",
+        "controller-crashing",
+        "owner-disagreement",
+        "rival-controller",
+        "over-budget",
+    ),
+    commands=("kubectl -n metallb-system rollout status deployment/controller", *_COMMANDS),
+    measured=True,
+)
+def test_restarting_the_controller_changes_nothing(
+    announced: Announced, disruption: Disruption, record: Record
+) -> None:
+    """Restarting the controller changes no address and loses no traffic."""
+    before = disruption.addresses()
+
+    with announced.watched(record) as seen:
+        disruption.restart_controller(seen)
+
+    changed = disruption.changed_since(before)
+    expect(not changed, announced.trouble(Symptom.ADDRESS_CHANGED, changed))
+    judge(announced, seen.timeline, RESTARTED, record)

@@ -1,0 +1,1 @@
+"""What the create and disrupt checks act on: services of the run, free addresses, owners, failovers."""

@@ -1,0 +1,116 @@
+"""Which addresses a check may ask for: free ones of a pool, where wanted with a predicted announcer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from clusters.api import Api
+from clusters.api.resources import IP_ADDRESS_POOLS, NAMESPACES, SERVICES
+from clusters.errors import Inconclusive
+from clusters.metallb import election, pools, ranges, services
+from clusters.metallb.pools import Pool
+from clusters.metallb.ranges import Address
+from clusters.profile import Profile
+from clusters.vantage.base import Vantage
+
+_LOOKED_AT = 256
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """The addresses of the cluster's pools, as they are now."""
+
+    api: Api
+    profile: Profile
+    vantage: Vantage | None
+    metallb_namespace: str
+
+    def pool(self, name: str) -> Pool:
+        """One pool by name, as it is now."""
+        return pools.parse(self.api.get(IP_ADDRESS_POOLS, name, self.metallb_namespace))
+
+    def pools(self) -> list[Pool]:
+        """Every pool, as it is now."""
+        return [pools.parse(raw) for raw in self.api.list(IP_ADDRESS_POOLS, self.metallb_namespace)]
+
+    def taken(self) -> frozenset[Address]:
+        """Every address that a service holds, or asks for, now."""
+        found: set[Address] = set()
+        for raw in self.api.list(SERVICES):
+            service = services.parse(raw)
+            found.update(service.ingress)
+            found.update(services.request(service).addresses)
+        return frozenset(found)
+
+    def expected_pools(self, namespace: str) -> frozenset[str]:
+        """The pools of which MetalLB may give an address to a plain new service in `namespace`.
+
+        The best-ranked group with a free address; within a group MetalLB's order is not defined.
+        """
+        labels = {
+            raw["metadata"]["name"]: raw["metadata"].get("labels") or {} for raw in self.api.list(NAMESPACES)
+        }
+        plain = services.Service(namespace=namespace, name="new", families=("IPv4",))
+        taken = self.taken()
+        for group in pools.ranked(self.pools(), plain, labels):
+            usable = {pool.name for pool in group if next(_free(pool, taken), None)}
+            if usable:
+                return frozenset(usable)
+        return frozenset()
+
+    def free(self, *, announced_by: Iterable[str] = (), among: Iterable[str] = ()) -> str:
+        """A free address of a pool that gives to new services, which nobody answers for.
+
+        With `announced_by`, one whose election among the nodes `among` is won by one of these nodes.
+        Raises Inconclusive where there is none.
+        """
+        wanted, voters, taken = frozenset(announced_by), tuple(among), self.taken()
+        for pool in self.pools():
+            if not pool.auto_assign or pool.allocation is not None:
+                continue
+            for address in _free(pool, taken):
+                if wanted and election.order(voters, address)[0] not in wanted:
+                    continue
+                if not self._answered(address):
+                    return str(address)
+        why = f" that one of {', '.join(sorted(wanted))} would announce" if wanted else ""
+        raise Inconclusive(
+            f"No pool has a free IPv4 address{why} to test with.", remedy="Free an address, or widen a pool."
+        )
+
+    def foreign(self) -> str:
+        """An address that no pool holds: it is for documentation only (RFC 5737), so it is nobody's."""
+        everything = self.pools()
+        block = ranges.parse("192.0.2.1-192.0.2.254")
+        return str(next(each for each in block.addresses() if not any(each in pool for pool in everything)))
+
+    def spare(self, count: int) -> tuple[str, ...]:
+        """`count` addresses that the profile grants for pools of the run's own; Inconclusive where it grants fewer."""
+        granted = [
+            each for text in self.profile.spare_addresses for each in ranges.parse(str(text)).addresses()
+        ]
+        free = [str(each) for each in granted if each not in self.taken()][:count]
+        if len(free) < count:
+            raise Inconclusive(
+                f"Profile {self.profile.name} grants {len(free)} of the {count} addresses that this check makes a pool of.",
+                remedy="Name addresses that nobody uses under spare_addresses.",
+            )
+        return tuple(free)
+
+    def _answered(self, address: Address) -> bool:
+        if self.vantage is None or "arp" not in self.vantage.capabilities:
+            return False
+        return bool(self.vantage.who_answers(str(address), rounds=2, every=0.1).macs)
+
+
+def _free(pool: Pool, taken: frozenset[Address]) -> Iterator[Address]:
+    """The first free IPv4 addresses of a pool, in order."""
+    looked = 0
+    for each in pool.of_version(4):
+        for address in each.addresses(avoid_buggy=pool.avoid_buggy):
+            looked += 1
+            if looked > _LOOKED_AT:
+                return
+            if address not in taken:
+                yield address

@@ -1,0 +1,217 @@
+"""A service that is announced: who answers for its address, does it serve, and what happened through a fault."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from clusters import budgets, ownership
+from clusters.ownership import Sources
+from clusters.vantage.base import Vantage
+from clusters.vantage.nodes import MacTable
+from clusters.vantage.records import Attempt
+from clusters.vantage.timeline import Timeline, require_control
+from clusters.vantage.watch import Measurement, Target
+from clusters.workloads.builders import HTTP_PORT, UDP_PORT
+from suites.plugin.record import Record
+from suites.scenes import failover
+from suites.scenes.failover import Failover
+from suites.scenes.services import Service
+from suites.scenes.trouble import Symptom, Trouble
+
+ASKED_FOR_SILENCE = 5
+"""Questions that must all stay unanswered before nobody is said to answer."""
+
+
+STEADY = 5.0
+"""Seconds without a failed request after which a service counts as steady again: 250 requests."""
+
+
+@dataclass(frozen=True)
+class Wire:
+    """The segment as the vantage sees it: the vantage, whose MAC is whose, and neighbours that prove its sight."""
+
+    vantage: Vantage
+    macs: MacTable
+    neighbours: tuple[str, ...]
+    metallb_namespace: str
+
+    @contextmanager
+    def listening(self, address: str, record: Record) -> Iterator[Measurement]:
+        """Traffic, questions and capture for an address, through a block; what was seen is kept as evidence."""
+        with self.vantage.watch(address, HTTP_PORT, neighbours=self.neighbours) as seen:
+            yield seen
+        keep(seen, record)
+
+    def answering(self, address: str, *, rounds: int = 3) -> frozenset[str]:
+        """The names of all who answer for `address` now: nodes, or MACs of machines that are no nodes."""
+        heard = self.vantage.who_answers(address, rounds=rounds, every=0.05)
+        return frozenset(failover.name(mac, self.macs.nodes) for mac in heard.macs)
+
+    def proved(self) -> None:
+        """Nothing where answers would be seen here; Inconclusive where silence proves nothing."""
+        require_control(self.vantage.control(self.neighbours), vantage=self.vantage.name)
+
+
+@dataclass(frozen=True)
+class Announced:
+    """One service with its address, seen from the wire."""
+
+    service: Service
+    address: str
+    wire: Wire
+
+    def announcer(self) -> str:
+        """The one node that answers for the address, waited for. Trouble where nobody or several answer."""
+        found = self._until(
+            "exactly one machine answers for the address", lambda seen: len(seen) == 1, name="announced"
+        )
+        owner = next(iter(found))
+        if owner not in self.wire.macs.nodes.values():
+            text = f"{owner}, which is no node, answers for {self.address}"
+            raise self.trouble(Symptom.WRONG_ANNOUNCER, text)
+        return owner
+
+    def answered_by(self, node: str) -> None:
+        """Wait until `node` alone answers."""
+        self._until(f"{node} alone answers", lambda seen: seen == {node}, name="failed_back")
+
+    def answered_by_another(self, node: str) -> None:
+        """Wait until one other machine than `node` answers."""
+        self._until(
+            f"another node than {node} answers alone",
+            lambda seen: len(seen) == 1 and node not in seen,
+            name="failed_over_slow_mesh",
+        )
+
+    def makes_itself_known(self, node: str, seen: Measurement) -> None:
+        """Wait until a gratuitous ARP of `node` for the address is captured by a measurement under way."""
+        self.wire.proved()
+        self.service.until(
+            f"{node} announces {self.address} by gratuitous ARP",
+            lambda: tuple(failover.name(one.mac, self.wire.macs.nodes) for one in seen.so_far().gratuitous),
+            lambda senders: node in senders,
+            name="gratuitous_seen",
+            symptom=Symptom.NO_GRATUITOUS,
+        )
+
+    def predicted(self) -> str:
+        """The node that should announce the service as things are now, by MetalLB's election rule.
+
+        Trouble where no node may announce it.
+        """
+        found = ownership.predict(
+            self.service.api,
+            self.service.namespace,
+            self.service.name,
+            metallb_namespace=self.wire.metallb_namespace,
+            running=ownership.speakers(self.service.api, self.wire.metallb_namespace),
+        )
+        if found.owner is None:
+            raise self.trouble(
+                Symptom.SILENT, found.reason.text if found.reason else "no node may announce it"
+            )
+        return found.owner
+
+    def agreed(self, owner: str) -> None:
+        """Wait until the election rule, ServiceL2Status and the metric name the node that answers on the wire."""
+        self.service.until(
+            f"all sources name {owner}, which answers for {self.address}",
+            lambda: self._sources().disagreement(owner),
+            lambda text: not text,
+            name="l2_status",
+            symptom=Symptom.DISAGREEMENT,
+        )
+
+    def _sources(self) -> Sources:
+        return ownership.read(
+            self.service.api,
+            self.service.namespace,
+            self.service.name,
+            metallb_namespace=self.wire.metallb_namespace,
+        )
+
+    def serves_steadily(self, seen: Measurement) -> None:
+        """Wait until no request has failed for STEADY seconds of a measurement that is under way."""
+        self.service.until(
+            f"no request to {self.address} fails for {STEADY:g} s",
+            lambda: failover.steady_for(seen.so_far()),
+            lambda steady: steady >= STEADY,
+            name="service_recovered_after_node_lost",
+            symptom=Symptom.UNREACHABLE,
+        )
+
+    def silent(self) -> None:
+        """Wait until nobody answers for the address any more, and see that the vantage would have seen it."""
+        self.wire.proved()
+        self.service.until(
+            f"nobody answers for {self.address}",
+            lambda: self.wire.answering(self.address, rounds=ASKED_FOR_SILENCE),
+            lambda seen: not seen,
+            name="withdrawn",
+            symptom=Symptom.STILL_ANSWERING,
+        )
+
+    def served(self) -> Attempt:
+        """The first answer of the service over HTTP, waited for."""
+        return self.service.until(
+            f"{self.address} serves HTTP on port {HTTP_PORT}",
+            self._try,
+            lambda attempt: attempt.ok,
+            name="served",
+            symptom=Symptom.UNREACHABLE,
+        )
+
+    def client_address(self) -> str:
+        """The client's address as the backend sees it, asked for over UDP."""
+        target = Target(address=self.address, port=UDP_PORT, protocol="udp", payload="clientip")
+        answer = self.service.until(
+            f"{self.address} answers on UDP port {UDP_PORT}",
+            lambda: self.wire.vantage.try_once(target, timeout=1.0),
+            lambda attempt: attempt.ok,
+            name="served",
+            symptom=Symptom.UNREACHABLE,
+        )
+        return answer.server.strip().rpartition(":")[0].strip("[]")
+
+    def watched(self, record: Record) -> AbstractContextManager[Measurement]:
+        """Traffic, questions and capture through a block; what was seen is kept as evidence, failed or not."""
+        return self.wire.listening(self.address, record)
+
+    def failover(self, timeline: Timeline) -> Failover:
+        """What a fault in a timeline cost."""
+        return failover.read(timeline, self.wire.macs.nodes)
+
+    def trouble(self, symptom: Symptom, readings: str) -> Trouble:
+        """What is wrong with this service's announcement, to be raised."""
+        return self.service.trouble(symptom, readings, address=self.address)
+
+    def _try(self) -> Attempt:
+        target = Target(address=self.address, port=HTTP_PORT)
+        return self.wire.vantage.try_once(target, timeout=budgets.get("announced").every * 5)
+
+    def _until(self, claim: str, accept: Callable[[frozenset[str]], bool], *, name: str) -> frozenset[str]:
+        try:
+            return self.service.until(
+                claim, lambda: self.wire.answering(self.address), accept, name=name, symptom=Symptom.SILENT
+            )
+        except Trouble as trouble:
+            seen = self.wire.answering(self.address)
+            symptom = (
+                Symptom.TWO_ANNOUNCERS
+                if len(seen) > 1
+                else Symptom.WRONG_ANNOUNCER
+                if seen
+                else Symptom.SILENT
+            )
+            raise self.trouble(symptom, trouble.readings) from None
+
+
+def keep(seen: Measurement, record: Record) -> None:
+    """Keep what a measurement saw as evidence: its timeline, and a capture for Wireshark."""
+    with tempfile.TemporaryDirectory() as folder:
+        for path in seen.save(Path(folder)):
+            record.attach(path.name, path)

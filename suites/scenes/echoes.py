@@ -1,0 +1,56 @@
+"""Echo workloads of one check's own: pinned to one replica, scaled away and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from clusters.changes import Changes
+
+from clusters.api import Api
+from clusters.api.resources import DEPLOYMENTS, PODS
+from clusters.workloads import builders
+from suites.scenes import readiness
+
+
+@dataclass(frozen=True)
+class Echo:
+    """One echo workload; `app` is the label that services select it by."""
+
+    api: Api
+    changes: Changes
+    app: str
+
+    @property
+    def namespace(self) -> str:
+        """The run's own namespace."""
+        return self.changes.namespace()
+
+    @contextmanager
+    def scaled(self, replicas: int) -> Iterator[None]:
+        """Another number of replicas during the block; afterwards the old one, ready."""
+        with self.changes.scaled(DEPLOYMENTS, self.app, replicas, namespace=self.namespace):
+            yield
+        readiness.ready(self.api, self.namespace, self.app)
+
+    def nodes(self) -> frozenset[str]:
+        """The nodes that its pods run on."""
+        found = self.api.list(PODS, self.namespace, labels=f"app={self.app}")
+        return frozenset(pod["spec"]["nodeName"] for pod in found if pod["spec"].get("nodeName"))
+
+
+class Echoes:
+    """Makes echo workloads; each leaves with the check."""
+
+    def __init__(self, api: Api, changes: Changes, *, image: str, stack: ExitStack) -> None:
+        self._api, self._changes, self._image, self._stack = api, changes, image, stack
+
+    def create(self, name: str, *, replicas: int) -> Echo:
+        """A new echo workload, ready."""
+        unique = f"{name}-{self._changes.serial()}"
+        namespace = self._changes.namespace()
+        made = builders.echo_deployment(unique, namespace=namespace, replicas=replicas, image=self._image)
+        self._stack.enter_context(self._changes.created(made))
+        readiness.ready(self._api, namespace, unique)
+        return Echo(self._api, self._changes, unique)

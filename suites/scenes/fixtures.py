@@ -1,0 +1,92 @@
+"""Fixtures of the create and disrupt checks: each makes one thing of `suites.scenes` and takes it away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+from clusters.changes import Changes
+
+from clusters.api import Api
+from clusters.profile import Profile
+from clusters.providers import Cluster
+from clusters.vantage.base import Vantage
+from clusters.vantage.nodes import MacTable
+from clusters.workloads import builders
+from suites.plugin.running import RUN
+from suites.plugin.settings import Settings
+from suites.scenes import readiness
+from suites.scenes.addresses import Addresses
+from suites.scenes.announced import Announced, Wire
+from suites.scenes.echoes import Echoes
+from suites.scenes.pools import OwnPools
+from suites.scenes.services import Services
+
+ECHO = "echo"
+
+
+@pytest.fixture(scope="session")
+def profile(run: Settings) -> Profile:
+    """The profile of the run."""
+    return run.profile
+
+
+@pytest.fixture(scope="session")
+def echo(request: pytest.FixtureRequest, api: Api, profile: Profile) -> Iterator[str]:
+    """The echo workload of the run, ready on several nodes: the value of its `app` label."""
+    changes = request.config.stash[RUN].changes
+    namespace = changes.namespace()
+    made = builders.echo_deployment(ECHO, namespace=namespace, image=profile.image)
+    with changes.created(made):
+        readiness.ready(api, namespace, ECHO)
+        yield ECHO
+
+
+@pytest.fixture
+def echoes(api: Api, changes: Changes, profile: Profile) -> Iterator[Echoes]:
+    """Makes echo workloads for this check alone."""
+    with ExitStack() as stack:
+        yield Echoes(api, changes, image=profile.image, stack=stack)
+
+
+@pytest.fixture
+def services(api: Api, changes: Changes, echo: str) -> Iterator[Services]:
+    """Makes services in front of the echo workload; all are gone after the check."""
+    with ExitStack() as stack:
+        yield Services(api, changes, app=echo, stack=stack)
+
+
+@pytest.fixture
+def addresses(api: Api, profile: Profile, cluster: Cluster) -> Addresses:
+    """The addresses of the cluster's pools."""
+    return Addresses(api, profile, cluster.vantage, profile.namespace)
+
+
+@pytest.fixture
+def own_pools(changes: Changes, addresses: Addresses) -> Iterator[OwnPools]:
+    """Makes pools of the run's own; all are gone after the check."""
+    with ExitStack() as stack:
+        yield OwnPools(changes, addresses, stack)
+
+
+@pytest.fixture(scope="session")
+def wire(cluster: Cluster, vantage: Vantage, profile: Profile) -> Wire:
+    """The segment as the vantage sees it, with the nodes' MACs learnt."""
+    own = {node.name: node.addresses[:1] for node in cluster.nodes}
+    static = {mac: node.name for node in cluster.nodes for mac in node.macs}
+    macs = MacTable.learn(vantage, own, static=static)
+    return Wire(vantage, macs, tuple(str(one[0]) for one in own.values() if one), profile.namespace)
+
+
+@pytest.fixture
+def announced(services: Services, addresses: Addresses, wire: Wire, cluster: Cluster) -> Announced:
+    """A new service, answered by one node and serving; losing its announcer does not lose the API server."""
+    workers = [node.name for node in cluster.nodes if not node.control_plane]
+    names = [node.name for node in cluster.nodes]
+    address = addresses.free(announced_by=workers or names, among=names)
+    service = services.create("announced", address=address)
+    found = Announced(service, service.assigned(), wire)
+    found.announcer()
+    found.served()
+    return found

@@ -1,0 +1,144 @@
+"""LoadBalancer services of the run: made for one check, watched by it, and gone after it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from clusters.changes import Changes
+
+from clusters import budgets, wait
+from clusters.api import Api
+from clusters.api.resources import EVENTS, SERVICES
+from clusters.wait import DidNotHold, NotWithinBudget
+from clusters.workloads import builders
+from suites.scenes.trouble import Symptom, Trouble
+
+T = TypeVar("T")
+_REFUSED = frozenset({"AllocationFailed", "LoadBalancerFailed", "AdditionalAssignFailed"})
+
+
+@dataclass(frozen=True)
+class Service:
+    """One LoadBalancer service of the run."""
+
+    api: Api
+    namespace: str
+    name: str
+
+    def read(self) -> dict[str, Any]:
+        """The object as it is now."""
+        return self.api.get(SERVICES, self.name, self.namespace)
+
+    def addresses(self) -> tuple[str, ...]:
+        """The addresses that the service holds now."""
+        ingress = self.read().get("status", {}).get("loadBalancer", {}).get("ingress") or ()
+        return tuple(entry["ip"] for entry in ingress if entry.get("ip"))
+
+    def assigned(self) -> str:
+        """The service's first address, waited for."""
+        found = self.until(
+            "the service gets an address", self.addresses, bool, name="assigned", symptom=Symptom.PENDING
+        )
+        return found[0]
+
+    def stays_without_address(self) -> None:
+        """See that the service gets no address as long as an assignment might still come."""
+        limit = budgets.get("not_assigned")
+        try:
+            wait.holds(
+                "the service gets no address",
+                read=self.addresses,
+                accept=lambda found: not found,
+                throughout=limit.within,
+                every=limit.every,
+            )
+        except DidNotHold as seen:
+            raise self.trouble(Symptom.NOT_REFUSED, str(seen)) from None
+
+    def keeps(self, address: str) -> None:
+        """See that the service holds exactly `address`, now."""
+        found = self.addresses()
+        if found != (address,):
+            text = f"it held {address}, now it holds {', '.join(found) or 'nothing'}"
+            raise self.trouble(Symptom.ADDRESS_CHANGED, text, address=address)
+
+    def refusal(self) -> str:
+        """The text of MetalLB's event that says why the service gets no address, waited for."""
+        found = self.until(
+            "an event says why the service gets no address",
+            self.refusals,
+            bool,
+            name="event_seen",
+            symptom=Symptom.NO_EVENT,
+        )
+        return found[-1]
+
+    def refusals(self) -> tuple[str, ...]:
+        """The texts of the events that refuse the service an address."""
+        selector = f"involvedObject.kind=Service,involvedObject.name={self.name}"
+        events = self.api.list(EVENTS, self.namespace, fields=selector)
+        return tuple(event.get("message", "") for event in events if event.get("reason") in _REFUSED)
+
+    def until(
+        self, claim: str, read: Callable[[], T], accept: Callable[[T], bool], *, name: str, symptom: Symptom
+    ) -> T:
+        """Wait for a claim within the budget `name`; Trouble with the readings when it does not come true."""
+        try:
+            return wait.until(claim, read=read, accept=accept, budget=budgets.get(name))
+        except NotWithinBudget as seen:
+            raise self.trouble(symptom, str(seen)) from None
+
+    def trouble(self, symptom: Symptom, readings: str, *, address: str = "") -> Trouble:
+        """What is wrong with this service, to be raised."""
+        return Trouble(
+            symptom, namespace=self.namespace, service=self.name, readings=readings, address=address
+        )
+
+
+class Services:
+    """Makes services in front of the echo workload; each leaves with the block it was made in."""
+
+    def __init__(self, api: Api, changes: Changes, *, app: str, stack: ExitStack) -> None:
+        self._api, self._changes, self._app, self._stack = api, changes, app, stack
+        self._leave: dict[str, ExitStack] = {}
+
+    @property
+    def namespace(self) -> str:
+        """The run's own namespace."""
+        return self._changes.namespace()
+
+    def create(
+        self,
+        name: str,
+        *,
+        address: str = "",
+        pool: str = "",
+        annotations: Mapping[str, str] | None = None,
+        app: str = "",
+        **spec: Any,
+    ) -> Service:
+        """A new service, asking for `address` and `pool` where given; `spec` replaces fields of its spec."""
+        notes = dict(annotations or {})
+        notes |= {builders.REQUESTED: address} if address else {}
+        notes |= {builders.POOL: pool} if pool else {}
+        # A name is used once in a run: events of an earlier service of that name would be read as this one's.
+        unique = f"{name}-{self._changes.serial()}"
+        made = builders.load_balancer(
+            unique, namespace=self.namespace, app=app or self._app, annotations=notes, **spec
+        )
+        leave = self._stack.enter_context(ExitStack())
+        leave.enter_context(self._changes.created(made))
+        self._leave[unique] = leave
+        return Service(self._api, self.namespace, unique)
+
+    @staticmethod
+    def port(number: int) -> list[dict[str, Any]]:
+        """The `ports` of a service that has only this one: sharers of an address may have none in common."""
+        return [{"name": "http", "port": number, "targetPort": builders.CONTAINER_HTTP}]
+
+    def delete(self, service: Service) -> None:
+        """Delete a service now and wait until it is gone."""
+        self._leave.pop(service.name).close()
