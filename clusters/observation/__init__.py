@@ -1,4 +1,4 @@
-"""Looking at a cluster once: `collect` reads everything a judgement needs, `save` and `load` keep it in a file."""
+"""Looking at a cluster once: `collect` reads what a judgement needs, `save` and `load` keep it in a file."""
 
 from clusters.observation.limits import Limits
 from clusters.observation.snapshot import SNAPSHOT_VERSION, Objects, Part, Snapshot, Status

@@ -13,7 +13,7 @@ _ESCAPE = re.compile(r"\\(.)")
 
 
 def samples(text: str, *, prefix: str = "metallb_") -> tuple[Sample, ...]:
-    """The samples whose name begins with `prefix`, in the order of `text`; lines that are none are skipped."""
+    """The samples whose name begins with `prefix`, in order; lines that are none are skipped."""
     return tuple(_samples(text, prefix))
 
 

@@ -1,4 +1,4 @@
-"""What may not leave the cluster: secret values, tokens, keys and certificates are replaced before anything is kept."""
+"""What may not leave the cluster: secrets, tokens, keys and certificates are replaced before it is kept."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ REDACTED = "<redacted>"
 #: Names whose plain text values are taken for secret. References such as `secretName` or `passwordSecret` are
 #: objects or end in a word that says they only name something.
 _SECRET_NAME = re.compile(
-    r"(password|passwd|token|secret|api_?key|private_?key|credential|ca_?bundle|certificate)s?$", re.IGNORECASE
+    r"(password|passwd|token|secret|api_?key|private_?key|credential|ca_?bundle|certificate)s?$",
+    re.IGNORECASE,
 )
 _SECRET_TEXT = re.compile(
     r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"  # a JSON web token
@@ -32,7 +33,7 @@ def secret_name(name: str) -> bool:
     return _SECRET_NAME.search(name.replace("-", "_").rsplit("/", 1)[-1]) is not None
 
 
-def annotations(found: dict[str, str]) -> dict[str, str]:
+def annotated(found: dict[str, str]) -> dict[str, str]:
     """Annotations without kubectl's copy of the object, secret-looking values replaced."""
     return {
         name: REDACTED if secret_name(name) else text(value)
@@ -41,7 +42,7 @@ def annotations(found: dict[str, str]) -> dict[str, str]:
     }
 
 
-def deep(value: Any) -> Any:  # noqa: ANN401 - any JSON value in, the same shape out
+def deep(value: Any) -> Any:
     """A JSON value with every secret-looking text in it replaced, environment variables included."""
     if isinstance(value, dict):
         if set(value) == {"name", "value"} and isinstance(value["value"], str) and secret_name(value["name"]):

@@ -90,11 +90,22 @@ class PodMetrics(Part):
 class DryRun(Part):
     """What the API server and MetalLB's webhook said to a pool that was only tried, never stored.
 
-    `status` is ok when there was an answer, also when it was no: `accepted` tells which, and `detail`
-    holds the text of a refusal.
+    `status` is ok when the API server answered, also when it was no: `accepted` tells which, and `detail`
+    holds the text of a refusal. `webhook_failed` says that the webhook itself could not be asked.
     """
 
     accepted: bool = False
+    webhook_failed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """How the vantage reaches an address: `on_link` on its own segment; `problem` says why not at all."""
+
+    address: str
+    on_link: bool = False
+    gateway: str = ""
+    problem: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,8 +127,8 @@ class Heard:
 class Reached:
     """One try to reach a service's port from outside the cluster.
 
-    `outcome` is "answered", "refused", "timeout", "unreachable" (no route) or "silent" (UDP without an answer,
-    which proves nothing).
+    `outcome` is "answered", "refused", "timeout", "unreachable" (no route), "broken" (any other end, said in
+    `detail`) or "silent" (UDP without an answer, which proves nothing).
     """
 
     service: str
@@ -141,12 +152,13 @@ class PoolShare:
 class WireView(Part):
     """What a vantage outside the cluster saw.
 
-    `networks` are the networks it stands on ("192.0.2.0/24"); `control` is the sentence that says why the
-    capture can be trusted, and `control_ok` whether it can: without it nobody's silence means anything.
+    `control` is the sentence that says why the capture can be trusted, and `control_ok` whether it can:
+    without it nobody's silence means anything. `routes` are those to services' addresses, to pools' first
+    addresses and to the nodes; only what is on a segment of the vantage was asked for.
     """
 
     place: str = ""
-    networks: tuple[str, ...] = ()
+    routes: tuple[Route, ...] = ()
     control_ok: bool = False
     control: str = ""
     heard: tuple[Heard, ...] = ()
@@ -156,11 +168,17 @@ class WireView(Part):
 
 @dataclass(frozen=True, kw_only=True)
 class Consumer:
-    """A service that the profile names, with the address it must hold ("" where the profile states none)."""
+    """A service that the profile names, its address ("" for any), and how it is asked for an answer.
+
+    `port` 0 means the service's first one; `path` is for protocol http.
+    """
 
     namespace: str
     name: str
     address: str = ""
+    protocol: str = "tcp"
+    port: int = 0
+    path: str = "/"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,9 +201,10 @@ class Expectations:
 class Snapshot:
     """One observation of one cluster. `taken_at` is RFC 3339 in UTC, with the seconds' fraction.
 
-    `pods` holds MetalLB's namespace, kube-proxy and what looks like a rival controller; `services` those of
-    type LoadBalancer; `endpoint_slices` theirs and MetalLB's webhook's; `events` those of services and of
-    MetalLB's namespace; `secrets` and `custom_resource_definitions` metadata only.
+    `pods`, `daemon_sets`, `deployments`, `events`, `config_maps` and `secrets` are those of MetalLB's
+    namespace (of secrets metadata only), `services` those of type LoadBalancer, `endpoint_slices` theirs and
+    those of MetalLB's namespace. `service_lb_pods`, `kube_vip_pods` and `rival_pools` are other load
+    balancers' traces.
     """
 
     snapshot_version: int = SNAPSHOT_VERSION
@@ -200,11 +219,17 @@ class Snapshot:
     namespaces: Objects = field(default_factory=Objects)
     nodes: Objects = field(default_factory=Objects)
     pods: Objects = field(default_factory=Objects)
+    kube_proxy_pods: Objects = field(default_factory=Objects)
+    kube_proxy_config: Objects = field(default_factory=Objects)
+    service_lb_pods: Objects = field(default_factory=Objects)
+    kube_vip_pods: Objects = field(default_factory=Objects)
+    rival_pools: Objects = field(default_factory=Objects)
     daemon_sets: Objects = field(default_factory=Objects)
     deployments: Objects = field(default_factory=Objects)
     services: Objects = field(default_factory=Objects)
     endpoint_slices: Objects = field(default_factory=Objects)
     events: Objects = field(default_factory=Objects)
+    service_events: Objects = field(default_factory=Objects)
     config_maps: Objects = field(default_factory=Objects)
     secrets: Objects = field(default_factory=Objects)
     webhooks: Objects = field(default_factory=Objects)

@@ -1,4 +1,4 @@
-"""Keeping a Snapshot in a file and reading it back, with one clear sentence for every file that is not one."""
+"""Keeping a Snapshot in a file and reading it back, with one sentence for every file that is none."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def load(path: Path) -> Snapshot:
         ) from error
 
 
-def _parsed(path: Path) -> Any:  # noqa: ANN401 - whatever JSON the file holds; load() decides what it is
+def _parsed(path: Path) -> Any:
     try:
         data = path.read_bytes()
         if data.startswith(_GZIP_MAGIC):

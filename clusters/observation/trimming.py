@@ -14,8 +14,38 @@ from clusters.observation import redaction
 from clusters.observation.snapshot import Json
 
 _POD_SPEC = ("nodeName", "nodeSelector", "tolerations", "affinity", "hostNetwork", "priorityClassName")
-_CONTAINER = ("name", "image", "args", "command", "env", "resources", "ports", "livenessProbe", "readinessProbe")
-_EVENT = ("involvedObject", "reason", "message", "type", "count", "firstTimestamp", "lastTimestamp", "eventTime")
+_CONTAINER = (
+    "name",
+    "image",
+    "args",
+    "command",
+    "env",
+    "resources",
+    "ports",
+    "livenessProbe",
+    "readinessProbe",
+)
+_METADATA = (
+    "name",
+    "namespace",
+    "uid",
+    "labels",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "generation",
+    "finalizers",
+    "ownerReferences",
+)
+_EVENT = (
+    "involvedObject",
+    "reason",
+    "message",
+    "type",
+    "count",
+    "firstTimestamp",
+    "lastTimestamp",
+    "eventTime",
+)
 
 
 def _pick(found: Json, names: Iterable[str]) -> Json:
@@ -24,13 +54,9 @@ def _pick(found: Json, names: Iterable[str]) -> Json:
 
 def metadata(found: Json, *, keep_fields: bool = False) -> Json:
     """Object metadata without what nobody judges: managedFields, kubectl's copy, self links."""
-    kept = _pick(
-        found,
-        ("name", "namespace", "uid", "labels", "creationTimestamp", "deletionTimestamp", "generation", "finalizers",
-         "ownerReferences"),
-    )  # fmt: skip
+    kept = _pick(found, _METADATA)
     if noted := found.get("annotations"):
-        kept["annotations"] = redaction.annotations(noted)
+        kept["annotations"] = redaction.annotated(noted)
     if keep_fields and (managers := _status_managers(found.get("managedFields", ()))):
         kept["managedFields"] = managers
     return kept
@@ -93,7 +119,11 @@ def pod(found: Json) -> Json:
     for group in ("containers", "initContainers"):
         if group in spec:
             kept[group] = [redaction.deep(_pick(container, _CONTAINER)) for container in spec[group]]
-    return {"metadata": metadata(found["metadata"]), "spec": kept, "status": redaction.deep(found.get("status", {}))}
+    return {
+        "metadata": metadata(found["metadata"]),
+        "spec": kept,
+        "status": redaction.deep(found.get("status", {})),
+    }
 
 
 def pod_in_passing(found: Json) -> Json:
@@ -120,7 +150,9 @@ def event(found: Json) -> Json:
 
 def small(found: Json) -> Json:
     """Any other object, whole but for its managedFields and everything that looks secret."""
-    kept: Json = {key: redaction.deep(value) for key, value in found.items() if key not in {"metadata", "kind"}}
+    kept: Json = {
+        key: redaction.deep(value) for key, value in found.items() if key not in {"metadata", "kind"}
+    }
     kept["metadata"] = metadata(found["metadata"])
     return kept
 
@@ -137,7 +169,9 @@ def definition(found: Json) -> Json:
         "metadata": metadata(found["metadata"]),
         "spec": {
             **_pick(spec, ("group", "names", "scope")),
-            "versions": [_pick(version, ("name", "served", "storage")) for version in spec.get("versions", ())],
+            "versions": [
+                _pick(version, ("name", "served", "storage")) for version in spec.get("versions", ())
+            ],
         },
         "status": _pick(found.get("status", {}), ("storedVersions", "conditions")),
     }
@@ -145,7 +179,10 @@ def definition(found: Json) -> Json:
 
 def webhook(found: Json) -> Json:
     """A webhook configuration; of each certificate bundle only a digest, to tell two apart."""
-    return {"metadata": metadata(found["metadata"]), "webhooks": [_hook(hook) for hook in found.get("webhooks", ())]}
+    return {
+        "metadata": metadata(found["metadata"]),
+        "webhooks": [_hook(hook) for hook in found.get("webhooks", ())],
+    }
 
 
 def _hook(found: Json) -> Json:

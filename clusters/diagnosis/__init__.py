@@ -1,0 +1,1 @@
+"""From a Snapshot to the causes behind what is wrong in it."""

@@ -1,0 +1,216 @@
+"""A Snapshot turned once into what judgements ask for: typed objects, and indexes instead of loops in loops.
+
+Everything is derived from the Snapshot alone and only when it is asked for. Thousands of services cost one
+pass each: pools are found by bisection, candidates once per pool and set of advertisements.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping
+from functools import cached_property
+
+from clusters.diagnosis.components import Components
+from clusters.diagnosis.hearing import Hearing
+from clusters.diagnosis.saying import Saying
+from clusters.diagnosis.times import seconds
+from clusters.metallb import advertisements, nodes, pools, selectors, services, usage
+from clusters.metallb.advertisements import Advertisement
+from clusters.metallb.allocation import World
+from clusters.metallb.election import Scene, Speakers
+from clusters.metallb.nodes import Endpoint, Node
+from clusters.metallb.pools import Pool
+from clusters.metallb.ranges import Address
+from clusters.metallb.selectors import LabelSelector, SelectorError
+from clusters.metallb.services import Service
+from clusters.observation.snapshot import Json, Snapshot
+
+_SERVICE_NAME = "kubernetes.io/service-name"
+
+
+class Facts:
+    """What one Snapshot says, indexed. `now` is when it was taken, in seconds of the epoch."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self.now = seconds(snapshot.taken_at) or 0.0
+        self.components = Components(snapshot, self.now)
+        self.saying = Saying(snapshot, self.now)
+
+    @property
+    def namespace(self) -> str:
+        """MetalLB's namespace."""
+        return self.snapshot.metallb_namespace
+
+    @cached_property
+    def nodes(self) -> Mapping[str, Node]:
+        """The cluster's nodes by name."""
+        found = (nodes.parse(raw) for raw in self.snapshot.nodes.items)
+        return {node.name: node for node in found}
+
+    @cached_property
+    def raw_nodes(self) -> Mapping[str, Json]:
+        """The node objects by name, for taints and conditions."""
+        return {raw["metadata"]["name"]: raw for raw in self.snapshot.nodes.items}
+
+    @cached_property
+    def hearing(self) -> Hearing:
+        """What the wire said."""
+        return Hearing(self.snapshot.wire, self.nodes)
+
+    @cached_property
+    def services(self) -> Mapping[str, Service]:
+        """Every service of type LoadBalancer by namespace/name, MetalLB's or not."""
+        found = (services.parse(raw) for raw in self.snapshot.services.items)
+        return {service.key: service for service in found}
+
+    @cached_property
+    def raw_services(self) -> Mapping[str, Json]:
+        """The service objects by namespace/name."""
+        return {_key(raw): raw for raw in self.snapshot.services.items}
+
+    @cached_property
+    def owned(self) -> Mapping[str, Service]:
+        """The services that MetalLB is responsible for."""
+        lb_class = self.components.lb_class
+        return {key: each for key, each in self.services.items() if services.foreign(each, lb_class) is None}
+
+    @cached_property
+    def addressed(self) -> Mapping[str, Service]:
+        """MetalLB's services that hold an address."""
+        return {key: service for key, service in self.owned.items() if service.ingress}
+
+    @cached_property
+    def endpoints(self) -> Mapping[str, tuple[Endpoint, ...]]:
+        """The endpoints of each service."""
+        slices: dict[str, list[Json]] = {}
+        for raw in self.snapshot.endpoint_slices.items:
+            about = raw["metadata"]
+            name = (about.get("labels") or {}).get(_SERVICE_NAME, "")
+            slices.setdefault(f"{about['namespace']}/{name}", []).append(raw)
+        return {key: nodes.parse_endpoints(each) for key, each in slices.items()}
+
+    @cached_property
+    def pools(self) -> tuple[Pool, ...]:
+        """The IPAddressPools, those with a selector that nobody could read left out."""
+        return tuple(pool for raw in self.snapshot.ip_address_pools.items if (pool := _pool(raw)))
+
+    @cached_property
+    def pool_by_name(self) -> Mapping[str, Pool]:
+        """The pools by name."""
+        return {pool.name: pool for pool in self.pools}
+
+    @cached_property
+    def advertisements(self) -> tuple[Advertisement, ...]:
+        """The L2Advertisements."""
+        found = (_advertisement(raw) for raw in self.snapshot.l2_advertisements.items)
+        return tuple(each for each in found if each)
+
+    @cached_property
+    def covering(self) -> Mapping[str, tuple[Advertisement, ...]]:
+        """The L2Advertisements that cover each pool, by the pool's name."""
+        return {pool.name: advertisements.covering(pool, self.advertisements) for pool in self.pools}
+
+    @cached_property
+    def world(self) -> World:
+        """What the controller knows."""
+        names = {
+            raw["metadata"]["name"]: raw["metadata"].get("labels") or {}
+            for raw in self.snapshot.namespaces.items
+        }
+        return World(self.pools, tuple(self.services.values()), names, self.components.lb_class)
+
+    @cached_property
+    def members(self) -> frozenset[str]:
+        """The nodes whose speaker takes part: it is ready, or at least runs on a node that is not lost."""
+        return frozenset(
+            name
+            for name, pod in self.components.speakers.items()
+            if pod.ready
+            or (pod.running and not pod.crashing and name in self.nodes and self.nodes[name].ready)
+        )
+
+    @cached_property
+    def announcer_selector(self) -> LabelSelector | None:
+        """The profile's label selector for announcing nodes, None where it has none."""
+        text = self.snapshot.expectations.announcer_selector
+        if not text:
+            return None
+        pairs = (part.partition("=") for part in text.split(","))
+        return selectors.parse({"matchLabels": {key.strip(): value.strip() for key, _, value in pairs}})
+
+    @cached_property
+    def scene(self) -> Scene:
+        """What the speakers know."""
+        return Scene(
+            pools=self.pools,
+            advertisements=self.advertisements,
+            nodes=tuple(self.nodes.values()),
+            speakers=Speakers(
+                members=self.members,
+                memberlist=self.components.memberlist,
+                ignore_exclude_label=self.components.ignores_exclude_label,
+            ),
+            version=self.components.assumed_version,
+        )
+
+    @cached_property
+    def _bounds(self) -> tuple[list[tuple[int, int]], list[tuple[int, Pool]]]:
+        """Every range of every pool by its first address; with it, the last address and the pool."""
+        found = sorted(
+            ((one.version, int(one.first), int(one.last), number) for number, pool in enumerate(self.pools)
+             for one in pool.ranges),
+        )  # fmt: skip
+        return (
+            [(version, first) for version, first, _, _ in found],
+            [(last, self.pools[number]) for _, _, last, number in found],
+        )
+
+    def pool_of(self, address: Address) -> Pool | None:
+        """The pool that contains an address. Where two overlap, which MetalLB refuses, one of them."""
+        starts, ends = self._bounds
+        place = bisect_right(starts, (address.version, int(address))) - 1
+        if place < 0 or starts[place][0] != address.version or int(address) > ends[place][0]:
+            return None
+        return ends[place][1]
+
+    @cached_property
+    def held_by_pool(self) -> Mapping[str, usage.Holdings]:
+        """Who holds which address, apart for each pool; "" for addresses of no pool."""
+        found: dict[str, dict[Address, tuple[Service, ...]]] = {}
+        for address, holders in self.world.held.items():
+            pool = self.pool_of(address)
+            found.setdefault(pool.name if pool else "", {})[address] = holders
+        return found
+
+    @cached_property
+    def usage(self) -> Mapping[str, usage.PoolUsage]:
+        """How much of each pool is given away, by its name."""
+        return {pool.name: usage.of_pool(pool, self.held_by_pool.get(pool.name, {})) for pool in self.pools}
+
+    def budget(self, name: str, default: float) -> float:
+        """Seconds of a budget as it was when the observation was made."""
+        return self.snapshot.expectations.budgets.get(name, default)
+
+    def age(self, service: str) -> float:
+        """How old a service is, in seconds."""
+        made = seconds(self.raw_services[service]["metadata"].get("creationTimestamp"))
+        return self.now - made if made is not None else 0.0
+
+
+def _key(raw: Json) -> str:
+    return f"{raw['metadata']['namespace']}/{raw['metadata']['name']}"
+
+
+def _pool(raw: Json) -> Pool | None:
+    try:
+        return pools.parse(raw)
+    except SelectorError:
+        return None
+
+
+def _advertisement(raw: Json) -> Advertisement | None:
+    try:
+        return advertisements.parse(raw)
+    except SelectorError:
+        return None

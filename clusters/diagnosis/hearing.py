@@ -1,0 +1,75 @@
+"""What the wire said, by address and by service: who answers, whose address that is, what was reached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+
+from clusters.metallb.nodes import Node
+from clusters.observation.snapshot import Heard, Reached, Route, WireView
+
+
+class Hearing:
+    """The wire of one Snapshot, indexed. `nodes` are the cluster's, by name."""
+
+    def __init__(self, wire: WireView, nodes: Mapping[str, Node]) -> None:
+        self.wire, self.nodes = wire, nodes
+
+    @property
+    def asked(self) -> bool:
+        """Whether a segment was asked and its silence means something."""
+        return self.wire.ok and self.wire.control_ok
+
+    @cached_property
+    def node_of_mac(self) -> Mapping[str, str]:
+        """Whose a hardware address is, learnt from the answers for the nodes' own addresses.
+
+        One that answers for two nodes (a proxy, a router) is nobody's.
+        """
+        owners: dict[str, set[str]] = {}
+        by_address = {str(address): node.name for node in self.nodes.values() for address in node.addresses}
+        for heard in self.wire.heard:
+            if heard.purpose == "node" and heard.address in by_address:
+                for mac in heard.macs:
+                    owners.setdefault(mac, set()).add(by_address[heard.address])
+        return {mac: next(iter(names)) for mac, names in owners.items() if len(names) == 1}
+
+    @cached_property
+    def assigned(self) -> Mapping[str, Heard]:
+        """What was heard for assigned addresses. Empty of those that are not on a segment of the vantage."""
+        return {heard.address: heard for heard in self.wire.heard if heard.purpose == "assigned"}
+
+    @cached_property
+    def free(self) -> tuple[Heard, ...]:
+        """What was heard for free addresses."""
+        return tuple(heard for heard in self.wire.heard if heard.purpose == "free")
+
+    @cached_property
+    def routes(self) -> Mapping[str, Route]:
+        """How the vantage reaches the addresses that it was asked about."""
+        return {route.address: route for route in self.wire.routes}
+
+    @cached_property
+    def reached(self) -> Mapping[str, tuple[Reached, ...]]:
+        """The tries to reach each service's ports."""
+        found: dict[str, list[Reached]] = {}
+        for one in self.wire.reached:
+            found.setdefault(one.service, []).append(one)
+        return {service: tuple(tries) for service, tries in found.items()}
+
+    def owners(self, address: str) -> tuple[str, ...] | None:
+        """The nodes that answer for an assigned address, sorted; "?" + MAC for others. None if not asked."""
+        heard = self.assigned.get(address)
+        if heard is None or not self.asked:
+            return None
+        return self.named(heard.macs)
+
+    def named(self, macs: Iterable[str]) -> tuple[str, ...]:
+        """Node names for hardware addresses, "?" + MAC for one of no known node."""
+        return tuple(sorted({self.node_of_mac.get(mac, f"?{mac}") for mac in macs}))
+
+    def unreached(self, service: str) -> tuple[Reached, ...]:
+        """The tries that failed. Silence over UDP proves nothing and is not among them."""
+        return tuple(
+            one for one in self.reached.get(service, ()) if one.outcome not in {"answered", "silent"}
+        )

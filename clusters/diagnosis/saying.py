@@ -1,0 +1,111 @@
+"""What Kubernetes and MetalLB said: events, log lines and metrics, by the object that they are about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from clusters.diagnosis.times import seconds
+from clusters.observation.snapshot import Json, LogTail, PodMetrics, Sample, Snapshot
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One event, or several alike: `count` times, last `age` seconds before the observation."""
+
+    kind: str
+    name: str
+    uid: str
+    reason: str
+    message: str
+    warning: bool
+    count: int
+    age: float
+
+    def __str__(self) -> str:
+        times = f" ({self.count} times)" if self.count > 1 else ""
+        return f"event {self.reason}{times}: {self.message}"
+
+
+class Saying:
+    """Events, logs and metrics of one Snapshot, indexed."""
+
+    def __init__(self, snapshot: Snapshot, now: float) -> None:
+        self.snapshot, self.now = snapshot, now
+
+    @cached_property
+    def of_services(self) -> Mapping[str, tuple[Event, ...]]:
+        """The events of each service by namespace/name, newest first."""
+        found = self.snapshot.service_events.items
+        return self._by_object(raw for raw in found if raw["involvedObject"].get("kind") == "Service")
+
+    @cached_property
+    def of_metallb(self) -> Mapping[str, tuple[Event, ...]]:
+        """The events of MetalLB's namespace by kind/name ("Pod/speaker-x1"), newest first."""
+        found: dict[str, list[Event]] = {}
+        for raw in self.snapshot.events.items:
+            about = raw["involvedObject"]
+            found.setdefault(f"{about.get('kind')}/{about.get('name')}", []).append(self._event(raw))
+        return _newest_first(found)
+
+    def _by_object(self, raws: Iterable[Json]) -> Mapping[str, tuple[Event, ...]]:
+        found: dict[str, list[Event]] = {}
+        for raw in raws:
+            about = raw["involvedObject"]
+            found.setdefault(f"{about.get('namespace')}/{about.get('name')}", []).append(self._event(raw))
+        return _newest_first(found)
+
+    def _event(self, raw: Json) -> Event:
+        series = raw.get("series") or {}
+        stamps = (
+            series.get("lastObservedTime"), raw.get("lastTimestamp"), raw.get("eventTime"),
+            raw["metadata"].get("creationTimestamp"),
+        )  # fmt: skip
+        last = next((found for stamp in stamps if (found := seconds(stamp)) is not None), self.now)
+        return Event(
+            kind=raw["involvedObject"].get("kind", ""),
+            name=raw["involvedObject"].get("name", ""),
+            uid=raw["involvedObject"].get("uid", ""),
+            reason=raw.get("reason") or "",
+            message=raw.get("message") or "",
+            warning=raw.get("type") == "Warning",
+            count=series.get("count") or raw.get("count") or 1,
+            age=self.now - last,
+        )
+
+    @cached_property
+    def logs(self) -> Mapping[str, LogTail]:
+        """The log of each pod's running container."""
+        return {tail.pod: tail for tail in self.snapshot.logs if not tail.previous}
+
+    @cached_property
+    def earlier_logs(self) -> Mapping[str, LogTail]:
+        """The log of the container before the last restart, of pods that restarted."""
+        return {tail.pod: tail for tail in self.snapshot.logs if tail.previous}
+
+    @cached_property
+    def metrics(self) -> Mapping[str, PodMetrics]:
+        """The metrics of each pod."""
+        return {found.pod: found for found in self.snapshot.metrics}
+
+    @cached_property
+    def announced(self) -> Mapping[str, frozenset[str]]:
+        """The nodes whose speaker says that it announces an address in layer 2, by address."""
+        found: dict[str, set[str]] = {}
+        for sample in self._all("metallb_speaker_announced"):
+            if sample.value == 1 and sample.labels.get("protocol") == "layer2":
+                found.setdefault(sample.labels.get("ip", ""), set()).add(sample.labels.get("node", ""))
+        return {address: frozenset(nodes) for address, nodes in found.items()}
+
+    def value(self, pod: str, name: str) -> float | None:
+        """The first sample of that name of one pod, None where there is none."""
+        page = self.metrics.get(pod)
+        return next((one.value for one in page.samples if one.name == name), None) if page else None
+
+    def _all(self, name: str) -> Iterable[Sample]:
+        return (one for page in self.snapshot.metrics for one in page.samples if one.name == name)
+
+
+def _newest_first(found: dict[str, list[Event]]) -> Mapping[str, tuple[Event, ...]]:
+    return {key: tuple(sorted(events, key=lambda each: each.age)) for key, events in found.items()}

@@ -1,0 +1,104 @@
+"""What keeps a speaker from a node that is meant to have one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from clusters.diagnosis.facts import Facts
+from clusters.diagnosis.pods import STARTING, Pod
+from clusters.diagnosis.roots import Root
+from clusters.diagnosis.telling import events, fields, proof, state, warnings_on, workload
+from clusters.diagnosis.times import seconds
+
+
+def speakers(facts: Facts) -> Iterator[Root]:
+    """One root for each node that is meant to have a speaker and has no ready one, nodes in trouble apart."""
+    if not (facts.snapshot.pods.ok and facts.snapshot.daemon_sets.ok and facts.snapshot.nodes.ok):
+        return
+    if facts.components.daemon_set is None and not facts.components.speakers:
+        yield _everywhere(facts, "speaker-down", "There is no speaker DaemonSet in MetalLB's namespace.")
+        return
+    yield from _secret_missing(facts)
+    selected = [name for name, node in facts.nodes.items() if facts.components.placement.selects(node.labels)]
+    if facts.nodes and not selected:
+        summary = "The speakers' DaemonSet selects no node at all, so nothing is announced."
+        wanted = f"its nodeSelector is {dict(facts.components.placement.selector)}"
+        yield _everywhere(facts, "speaker-missing-on-node", summary, wanted)
+    for name in selected:
+        pod = facts.components.speakers.get(name)
+        if facts.nodes[name].ready and not (pod and pod.ready and not pod.crashing):
+            yield from _missing(facts, name, pod)
+
+
+def _missing(facts: Facts, node: str, pod: Pod | None) -> Iterator[Root]:
+    """What keeps the speaker of one ready node from being ready, if it is not just on its way."""
+    taint = facts.components.placement.repelled(facts.raw_nodes[node]["spec"].get("taints") or ())
+    if taint and (pod is None or pod.deleting):
+        text = f"{taint['key']}={taint.get('value', '')}:{taint.get('effect')}"
+        summary = f"The taint {text} keeps the speaker away from node {node}."
+        if node in expected(facts):
+            yield _on_node(facts, "speaker-unschedulable", node, summary, f"node {node} has the taint {text}")
+    elif pod is None:
+        if not _young(facts, node):
+            warnings = warnings_on(facts, "DaemonSet")
+            yield _on_node(facts, "speaker-down", node, f"Node {node} has no speaker pod.", *warnings)
+    elif pod.unscheduled:
+        summary = f"The speaker for node {node} cannot be scheduled: {pod.unscheduled}"
+        yield _on_node(facts, "speaker-unschedulable", node, summary, *proof(facts, pod))
+    elif not (pod.starting or pod.deleting or _waits_for_secret(facts, pod)):
+        cause = "speaker-crashing" if pod.crashing else "speaker-down"
+        summary = state(pod, f"The speaker on node {node}")
+        yield _on_node(facts, cause, node, summary, *proof(facts, pod))
+
+
+def expected(facts: Facts) -> frozenset[str]:
+    """The nodes that are expected to announce: by the profile where it says so, else all of the cluster's."""
+    wishes = facts.snapshot.expectations
+    if wishes.announcers:
+        return frozenset(wishes.announcers)
+    if facts.announcer_selector:
+        return frozenset(
+            name for name, node in facts.nodes.items() if facts.announcer_selector.matches(node.labels)
+        )
+    return frozenset(facts.nodes)
+
+
+def _secret_missing(facts: Facts) -> Iterator[Root]:
+    name = facts.components.memberlist_secret
+    known = {raw["metadata"]["name"] for raw in facts.snapshot.secrets.items}
+    stuck = [pod for pod in facts.components.speakers.values() if _waits_for_secret(facts, pod)]
+    if name and (stuck or (facts.snapshot.secrets.ok and name not in known)):
+        waiting = ", ".join(pod.name for pod in stuck) or "none yet"
+        words = [line for pod in stuck[:1] for line in proof(facts, pod)]
+        yield Root(
+            cause="memberlist-secret-missing",
+            subject=f"secret {facts.namespace}/{name}",
+            summary=f"The speakers mount secret {name}, which does not exist: one that starts anew cannot.",
+            evidence=(f"pods that wait for it: {waiting}", *words),
+            fields=fields(facts),
+        )
+
+
+def _waits_for_secret(facts: Facts, pod: Pod) -> bool:
+    """Whether the pod cannot start because the memberlist secret is not there."""
+    name = facts.components.memberlist_secret
+    if not name or pod.ready or pod.running:
+        return False
+    texts = [pod.message, *(each.message for each in events(facts, pod))]
+    return any(f'secret "{name}" not found' in text for text in texts)
+
+
+def _everywhere(facts: Facts, cause: str, summary: str, *evidence: str) -> Root:
+    subject = workload(facts, "speaker")
+    return Root(cause=cause, subject=subject, summary=summary, evidence=evidence, fields=fields(facts))
+
+
+def _on_node(facts: Facts, cause: str, node: str, /, *told: str) -> Root:
+    """A root on a node; `told` is the summary and then the evidence."""
+    place = fields(facts, node=node)
+    return Root(cause=cause, subject=f"node {node}", summary=told[0], evidence=told[1:], fields=place)
+
+
+def _young(facts: Facts, node: str) -> bool:
+    made = seconds(facts.raw_nodes[node]["metadata"].get("creationTimestamp"))
+    return made is not None and facts.now - made < STARTING

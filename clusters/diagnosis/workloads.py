@@ -1,0 +1,103 @@
+"""What is wrong with the nodes and with the controller: one root for each that fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from clusters.diagnosis.facts import Facts
+from clusters.diagnosis.pods import Pod
+from clusters.diagnosis.quantities import cpu
+from clusters.diagnosis.roots import Root
+from clusters.diagnosis.telling import fields, proof, state, warnings_on, workload
+from clusters.metallb.nodes import Node
+from clusters.observation.snapshot import Json
+
+#: Using this share of its limit means that the limit holds the controller back: the kernel throttles it in
+#: every period in which it wants more, so that a mean over a window stays just below the limit.
+BOUND = 0.9
+
+
+def nodes(facts: Facts) -> Iterator[Root]:
+    """Nodes that are not Ready, or whose network is said to be unavailable."""
+    for node in facts.nodes.values():
+        if not node.ready:
+            yield _condition(facts, node, "Ready", "node-not-ready")
+        if node.network_unavailable:
+            yield _condition(facts, node, "NetworkUnavailable", "node-network-unavailable")
+
+
+def _condition(facts: Facts, node: Node, name: str, cause: str) -> Root:
+    conditions = facts.raw_nodes[node.name]["status"].get("conditions", ())
+    said: Json = next((each for each in conditions if each["type"] == name), {})
+    text = said.get("message") or said.get("reason") or "nothing is reported"
+    value, since = said.get("status", "unset"), said.get("lastTransitionTime", "the beginning")
+    return Root(
+        cause=cause,
+        subject=f"node {node.name}",
+        summary=f"Node {node.name} has the condition {name}={value}: {text}",
+        evidence=(f"condition {name}={value} since {since}",),
+        fields=fields(facts, node=node.name),
+    )
+
+
+def controller(facts: Facts) -> Iterator[Root]:
+    """What keeps the controller from working."""
+    if not (facts.snapshot.pods.ok and facts.snapshot.deployments.ok):
+        return
+    pods = facts.components.controllers
+    working = any(pod.ready and not pod.crashing for pod in pods)
+    if bound := cpu_bound(facts):
+        yield bound
+    elif not working and not any(pod.starting for pod in pods):
+        yield _controller_root(facts, pods)
+
+
+def _controller_root(facts: Facts, pods: tuple[Pod, ...]) -> Root:
+    deployment = facts.components.deployment
+    if deployment is None and not pods:
+        return _down(facts, "There is no controller Deployment in MetalLB's namespace.")
+    if deployment is not None and deployment["spec"].get("replicas", 1) == 0:
+        return _down(facts, "The controller's Deployment is scaled to 0.")
+    if not pods:
+        return _down(facts, "The controller's Deployment has no pod.", *warnings_on(facts, "ReplicaSet"))
+    node = facts.nodes.get(pods[0].node)
+    if node and not node.ready:
+        return _condition(facts, node, "Ready", "node-not-ready")
+    cause = "controller-crashing" if pods[0].crashing else "controller-down"
+    return _down(facts, state(pods[0], "The controller"), *proof(facts, pods[0]), cause=cause)
+
+
+def _down(facts: Facts, summary: str, *evidence: str, cause: str = "controller-down") -> Root:
+    subject = workload(facts, "controller")
+    return Root(cause=cause, subject=subject, summary=summary, evidence=evidence, fields=fields(facts))
+
+
+def cpu_bound(facts: Facts) -> Root | None:
+    """The controller uses up its CPU limit, by the metrics API; None where it does not or nobody knows."""
+    for pod in facts.components.controllers:
+        used, limit = usage(facts, pod)
+        if used is not None and limit and used >= BOUND * limit:
+            has = f"{used * 1000:.1f}m of its CPU limit of {limit * 1000:.0f}m"
+            return Root(
+                cause="controller-cpu-bound",
+                subject=workload(facts, "controller"),
+                summary=f"The controller uses {has}.",
+                evidence=(f"metrics API: pod {pod.name} uses {has}", *proof(facts, pod)),
+                fields=fields(facts),
+            )
+    return None
+
+
+def usage(facts: Facts, pod: Pod) -> tuple[float | None, float | None]:
+    """CPU that the pod's main container uses, and its limit, in cores; None where unknown or unlimited."""
+    raw: Json = next((each for each in facts.snapshot.pods.items if each["metadata"]["name"] == pod.name), {})
+    own = [each for each in raw.get("spec", {}).get("containers", ()) if each["name"] == pod.component]
+    limits = [(each.get("resources") or {}).get("limits", {}).get("cpu") for each in own]
+    used = [
+        cpu(one["usage"]["cpu"])
+        for each in facts.snapshot.pod_usage.items
+        if each["metadata"]["name"] == pod.name
+        for one in each.get("containers", ())
+        if one["name"] == pod.component
+    ]
+    return (sum(used) if used else None), (cpu(limits[0]) if limits and limits[0] else None)

@@ -1,0 +1,105 @@
+"""What is listed from the API server: which objects, with which selector, and what is kept of each.
+
+One table, so that the permissions an observation needs can be read off it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from clusters.api import Resource
+from clusters.api import resources as known
+from clusters.observation import trimming
+from clusters.observation.reading import Trim
+from clusters.observation.snapshot import Json
+
+#: k3s labels the pods of its ServiceLB with the service they serve.
+SERVICE_LB_LABEL = "svccontroller.k3s.cattle.io/svcname"
+KUBE_VIP_LABELS = "app.kubernetes.io/name in (kube-vip,kube-vip-ds)"
+_OWN_CONFIG_MAPS = ("excludel2", "memberlist", "config")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """One list request: the Snapshot's field it fills and how much of each object is kept.
+
+    `everywhere` lists all namespaces of a namespaced resource; otherwise MetalLB's own, or `namespace`.
+    """
+
+    field: str
+    resource: Resource
+    trim: Trim
+    everywhere: bool = False
+    namespace: str = ""
+    labels: str = ""
+    fields: str = ""
+    keep: Callable[[Json], bool] | None = None
+
+
+def _own_config_map(found: Json) -> bool:
+    name: str = found["metadata"]["name"]
+    return any(part in name for part in _OWN_CONFIG_MAPS)
+
+
+def _kube_proxy_config(found: Json) -> bool:
+    return bool(found["metadata"]["name"] == "kube-proxy")
+
+
+def _group(*suffixes: str) -> Callable[[Json], bool]:
+    return lambda found: found["metadata"]["name"].endswith(suffixes)
+
+
+def _metallb_hook(found: Json) -> bool:
+    rules = (rule for hook in found.get("webhooks", ()) for rule in hook.get("rules", ()))
+    return any("metallb.io" in rule.get("apiGroups", ()) for rule in rules)
+
+
+def listings() -> Iterable[Listing]:
+    """Every list request but those that need more care: services, slices, secrets, definitions."""
+    yield Listing(field="namespaces", resource=known.NAMESPACES, trim=trimming.name_only)
+    yield Listing(field="nodes", resource=known.NODES, trim=trimming.node)
+    yield Listing(field="pods", resource=known.PODS, trim=trimming.pod)
+    yield Listing(
+        field="kube_proxy_pods", resource=known.PODS, trim=trimming.pod_in_passing, namespace="kube-system",
+        labels="k8s-app=kube-proxy",
+    )  # fmt: skip
+    yield Listing(
+        field="service_lb_pods", resource=known.PODS, trim=trimming.pod_in_passing, everywhere=True,
+        labels=SERVICE_LB_LABEL,
+    )  # fmt: skip
+    yield Listing(
+        field="kube_vip_pods", resource=known.PODS, trim=trimming.pod_in_passing, everywhere=True,
+        labels=KUBE_VIP_LABELS,
+    )  # fmt: skip
+    yield Listing(field="daemon_sets", resource=known.DAEMON_SETS, trim=trimming.small)
+    yield Listing(field="deployments", resource=known.DEPLOYMENTS, trim=trimming.small)
+    yield Listing(field="events", resource=known.EVENTS, trim=trimming.event)
+    yield Listing(
+        field="service_events", resource=known.EVENTS, trim=trimming.event, everywhere=True,
+        fields="involvedObject.kind=Service",
+    )  # fmt: skip
+    yield Listing(field="config_maps", resource=known.CONFIG_MAPS, trim=trimming.small, keep=_own_config_map)
+    yield Listing(
+        field="kube_proxy_config", resource=known.CONFIG_MAPS, trim=trimming.small, namespace="kube-system",
+        fields="metadata.name=kube-proxy", keep=_kube_proxy_config,
+    )  # fmt: skip
+    yield Listing(
+        field="webhooks", resource=known.VALIDATING_WEBHOOKS, trim=trimming.webhook, keep=_metallb_hook
+    )
+    for field, resource in METALLB:
+        yield Listing(field=field, resource=resource, trim=trimming.small)
+
+
+#: MetalLB's own kinds, by the field of the Snapshot.
+METALLB: tuple[tuple[str, Resource], ...] = (
+    ("ip_address_pools", known.IP_ADDRESS_POOLS),
+    ("l2_advertisements", known.L2_ADVERTISEMENTS),
+    ("bgp_advertisements", known.BGP_ADVERTISEMENTS),
+    ("bgp_peers", known.BGP_PEERS),
+    ("bfd_profiles", known.BFD_PROFILES),
+    ("communities", known.COMMUNITIES),
+    ("service_l2_statuses", known.SERVICE_L2_STATUSES),
+    ("service_bgp_statuses", known.SERVICE_BGP_STATUSES),
+    ("configuration_states", known.CONFIGURATION_STATES),
+)

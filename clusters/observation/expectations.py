@@ -1,0 +1,46 @@
+"""What the profile expects of its cluster, in the shape that a Snapshot keeps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clusters import budgets
+from clusters.observation.snapshot import Consumer, Expectations
+
+if TYPE_CHECKING:
+    from clusters.profile import Profile
+
+#: The budgets that a judgement uses; they are kept as they were, patience included.
+_BUDGETS = ("assigned", "announced", "pods_ready")
+
+
+def of(profile: Profile | None) -> Expectations:
+    """The profile's expectations; without a profile only the budgets."""
+    within = {name: budgets.get(name).within for name in _BUDGETS}
+    if profile is None:
+        return Expectations(budgets=within)
+    return Expectations(
+        consumers=tuple(
+            Consumer(
+                namespace=each.namespace,
+                name=each.name,
+                address=each.address,
+                protocol=each.probe.protocol,
+                port=each.probe.port,
+                path=each.probe.path,
+            )
+            for each in profile.consumers
+        ),
+        announcers=profile.announcers.nodes,
+        announcer_selector=profile.announcers.selector,
+        pools={pool.name: pool.addresses for pool in profile.pools},
+        single_address_pools=tuple(pool.name for pool in profile.pools if pool.single_address),
+        budgets=within,
+    )
+
+
+def place(profile: Profile | None) -> dict[str, str]:
+    """Which cluster it is by the profile, as fields of a Snapshot."""
+    if profile is None:
+        return {}
+    return {"cluster": profile.name, "provider": str(profile.provider), "context": profile.context}

@@ -1,0 +1,210 @@
+"""The wire as a vantage sees it: who answers for which address, and which service ports can be reached.
+
+Only addresses on a segment of the vantage are asked for. What looks wrong is asked a second time after a
+pause, because a speaker that just started or stopped makes two nodes answer for up to 1.6 s (measured).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from clusters.metallb import pools as metallb_pools
+from clusters.metallb import ranges
+from clusters.metallb.ranges import Address
+from clusters.metallb.selectors import SelectorError
+from clusters.observation.limits import Limits
+from clusters.observation.snapshot import Heard, Json, PoolShare, Reached, Route, Snapshot, Status, WireView
+from clusters.vantage import Target, VantageError
+
+if TYPE_CHECKING:
+    from clusters.vantage import Vantage
+
+_ROUNDS, _RATE = 3, 200.0
+_SETTLED = 2.0
+_TIMEOUT = 2.0
+_OUTCOMES = {
+    "refused": "refused",
+    "host unreachable": "unreachable",
+    "network unreachable": "unreachable",
+    "network down": "unreachable",
+}
+
+
+def seen(snapshot: Snapshot, vantage: Vantage | None, limits: Limits) -> Snapshot:
+    """`snapshot` with what the vantage sees of its services, pools and nodes."""
+    if vantage is None:
+        return replace(snapshot, wire=WireView(detail="the profile names no vantage"))
+    try:
+        view = _Look(snapshot, vantage, limits).view()
+    except VantageError as error:
+        view = WireView(status=Status.FAILED, detail=error.args[0], place=vantage.name)
+    return replace(snapshot, wire=view)
+
+
+@dataclass(frozen=True)
+class _Door:
+    """One port of one address of a service."""
+
+    service: str
+    address: str
+    port: int
+    protocol: str
+
+
+class _Look:
+    """One look from one vantage."""
+
+    def __init__(self, snapshot: Snapshot, vantage: Vantage, limits: Limits) -> None:
+        self.snapshot, self.vantage, self.limits = snapshot, vantage, limits
+
+    def view(self) -> WireView:
+        """Everything that the vantage can see. Raises VantageError where it cannot see at all."""
+        doors = tuple(_doors(self.snapshot.services.items))[: self.limits.reached]
+        assigned = sorted({door.address for door in doors})
+        nodes = sorted(_node_addresses(self.snapshot.nodes.items))
+        free, shares = self._free(set(assigned) | set(nodes))
+        firsts = [addresses[0] for addresses in free.values() if addresses]
+        routes = {address: self._route(address) for address in (*assigned, *nodes, *firsts)}
+        heard: tuple[Heard, ...] = ()
+        control_ok, control = False, f"vantage {self.vantage.name} cannot ask a segment"
+        if "arp" in self.vantage.capabilities:
+            control_ok, control = self._control([each for each in nodes if routes[each].on_link])
+            heard = (
+                *self._heard(nodes, "node", routes, probe=False),
+                *self._confirmed(assigned, routes),
+                *self._heard_free(free, routes),
+            )
+        return WireView(
+            status=Status.OK,
+            place=self.vantage.name,
+            routes=tuple(routes.values()),
+            control_ok=control_ok,
+            control=control,
+            heard=heard,
+            reached=self._reached(doors),
+            shares=shares,
+        )
+
+    def _route(self, address: str) -> Route:
+        try:
+            found = self.vantage.interface_for(address)
+        except VantageError as error:
+            return Route(address=address, problem=error.args[0])
+        return Route(address=address, on_link=found.on_link, gateway=found.gateway)
+
+    def _control(self, neighbours: Sequence[str]) -> tuple[bool, str]:
+        if not neighbours:
+            return False, "no node has an address on a segment of the vantage"
+        found = self.vantage.control(list(neighbours[:3]))
+        return found.ok, found.reason
+
+    def _heard(
+        self,
+        addresses: Iterable[str],
+        purpose: str,
+        routes: dict[str, Route],
+        *,
+        probe: bool = True,
+        pool: str = "",
+    ) -> tuple[Heard, ...]:
+        wanted = [address for address in addresses if routes[address].on_link]
+        if not wanted:
+            return ()
+        found = self.vantage.who_answers_all(wanted, rounds=_ROUNDS, rate=_RATE, probe=probe)
+        return tuple(
+            Heard(address=address, purpose=purpose, macs=tuple(sorted(found[address].macs)), pool=pool)
+            for address in wanted
+            if address in found
+        )
+
+    def _confirmed(self, assigned: Sequence[str], routes: dict[str, Route]) -> tuple[Heard, ...]:
+        """Who answers for assigned addresses; those without exactly one answerer are asked once more."""
+        first = {heard.address: heard for heard in self._heard(assigned, "assigned", routes)}
+        odd = [address for address, heard in first.items() if len(heard.macs) != 1]
+        if odd:
+            threading.Event().wait(_SETTLED)
+            first |= {heard.address: heard for heard in self._heard(odd, "assigned", routes)}
+        return tuple(first.values())
+
+    def _heard_free(self, free: dict[str, list[str]], routes: dict[str, Route]) -> Iterator[Heard]:
+        """Who answers for free addresses, of each pool whose first one is on a segment of the vantage."""
+        for pool, addresses in free.items():
+            if addresses and routes[addresses[0]].on_link:
+                same = dict.fromkeys(addresses, routes[addresses[0]])
+                yield from self._heard(addresses, "free", same, pool=pool)
+
+    def _free(self, taken: set[str]) -> tuple[dict[str, list[str]], tuple[PoolShare, ...]]:
+        """Some free addresses of each pool, and what share of all of them that is."""
+        held = {ranges.parse_address(address) for address in taken}
+        free: dict[str, list[str]] = {}
+        shares = []
+        for raw in self.snapshot.ip_address_pools.items:
+            try:
+                pool = metallb_pools.parse(raw)
+            except SelectorError:
+                continue
+            merged = ranges.merged(pool.ranges)
+            found = ranges.first_free(
+                merged, taken=held, count=self.limits.free_addresses, avoid_buggy=pool.avoid_buggy
+            )
+            total = sum(pool.usable(version) for version in (4, 6)) - _inside(held, merged)
+            free[pool.name] = [str(address) for address in found]
+            shares.append(PoolShare(pool=pool.name, asked=len(found), free=total))
+        return free, tuple(shares)
+
+    def _reached(self, doors: Sequence[_Door]) -> tuple[Reached, ...]:
+        with ThreadPoolExecutor(self.limits.probes_at_once, thread_name_prefix="reach") as pool:
+            first = list(pool.map(self._knock, doors))
+            again = [number for number, one in enumerate(first) if one.outcome not in {"answered", "silent"}]
+            second = pool.map(self._knock, [doors[number] for number in again])
+            for number, one in zip(again, second, strict=True):
+                first[number] = one
+        return tuple(first)
+
+    def _knock(self, door: _Door) -> Reached:
+        outcome, detail = self._tried(door)
+        return Reached(
+            service=door.service,
+            address=door.address,
+            port=door.port,
+            protocol=door.protocol,
+            outcome=outcome,
+            detail=detail,
+        )
+
+    def _tried(self, door: _Door) -> tuple[str, str]:
+        if door.protocol not in {"TCP", "UDP"}:
+            return "silent", f"{door.protocol} cannot be tried"
+        target = Target(address=door.address, port=door.port, protocol=door.protocol.lower())
+        try:
+            attempt = self.vantage.try_once(target, timeout=_TIMEOUT)
+        except VantageError as error:
+            return "unreachable", error.args[0]
+        if attempt.ok:
+            return "answered", ""
+        if attempt.error.startswith("timeout"):
+            return ("silent" if door.protocol == "UDP" else "timeout"), attempt.error
+        return _OUTCOMES.get(attempt.error, "broken"), attempt.error
+
+
+def _doors(services: Iterable[Json]) -> Iterator[_Door]:
+    for service in services:
+        key = f"{service['metadata']['namespace']}/{service['metadata']['name']}"
+        for entry in (service["status"].get("loadBalancer") or {}).get("ingress") or ():
+            for port in service["spec"].get("ports") or () if entry.get("ip") else ():
+                yield _Door(key, entry["ip"], port["port"], port.get("protocol", "TCP"))
+
+
+def _node_addresses(nodes: Iterable[Json]) -> Iterator[str]:
+    for node in nodes:
+        for entry in node["status"].get("addresses") or ():
+            if entry["type"] == "InternalIP":
+                yield entry["address"]
+
+
+def _inside(held: Iterable[Address], merged: Iterable[ranges.AddressRange]) -> int:
+    return sum(1 for address in held if any(address in each for each in merged))
