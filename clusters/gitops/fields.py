@@ -7,6 +7,7 @@ named things are matched by name; those whose order means nothing (pool addresse
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -14,7 +15,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from clusters.gitops.documents import Json
-from clusters.gitops.pools import canonical, is_metallb
+from clusters.gitops.pools import is_metallb
 
 Path = tuple[str | int, ...]
 
@@ -66,6 +67,11 @@ _NOT_OURS: tuple[Path, ...] = (
     ("metadata", "managedFields"),
     ("metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration"),
 )
+
+
+def canonical(value: object) -> str:
+    """A value in one spelling, for comparing lists whose order means nothing."""
+    return json.dumps(value, sort_keys=True, default=str)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from pydantic import BaseModel, ConfigDict
 
 from clusters.gitops.git import Git, NoHistory
-from clusters.gitops.pools import Pool, pools_in_text
+from clusters.gitops.pools import bounds, pool_from, pools_in_text
 
 #: How many commits are read back; older pool changes are not judged, and the history says that it was cut.
 DEPTH = 500
@@ -201,7 +201,5 @@ def pool_changes(files: Iterable[tuple[str, str, str]]) -> tuple[PoolChange, ...
 
 
 def _differs(change: PoolChange) -> bool:
-    old, new = Pool(change.pool, change.before), Pool(change.pool, change.after)
-    return old.bounds() != new.bounds() or sorted(map(str, old.malformed())) != sorted(
-        map(str, new.malformed())
-    )
+    old, new = pool_from(change.pool, change.before), pool_from(change.pool, change.after)
+    return bounds(old) != bounds(new) or sorted(map(str, old.invalid)) != sorted(map(str, new.invalid))

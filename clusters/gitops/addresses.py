@@ -1,0 +1,197 @@
+"""Judging ranges and held addresses, in the repository and live.
+
+overlay.ranges-valid, overlay.recent-change and maintenance.single-address-pools.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+
+from clusters.checks import Finding
+from clusters.errors import Inconclusive
+from clusters.gitops import pages, plans
+from clusters.gitops.findings import diff_command, evidence, known, live_pools
+from clusters.gitops.kustomize import Render
+from clusters.gitops.pools import bounds, listed, pool_from, pools_of, size
+from clusters.gitops.snapshot import RepositorySnapshot, usable
+from clusters.metallb import configuration, nodes, services
+from clusters.metallb.pools import Pool
+from clusters.metallb.ranges import Address
+from clusters.metallb.reasons import Reason
+from clusters.metallb.services import Service
+from clusters.observation.snapshot import Snapshot
+
+LIVE = "the cluster"
+
+
+def ranges_valid(repository: RepositorySnapshot, snapshot: Snapshot) -> list[Finding]:
+    """What is wrong with a range, in any overlay of the working tree or live; one finding for each fault.
+
+    Node addresses count for this cluster's overlay and live; gateways and the edges of networks where the
+    service page says which they are. Raises Inconclusive where an overlay does not render.
+    """
+    places: dict[tuple[str, str, str], list[str]] = {}
+    for place, found in _everywhere(repository, snapshot).items():
+        for reason in (*configuration.range_problems(found), *_reserved(place, found, repository, snapshot)):
+            places.setdefault((reason.cause, reason.subject, reason.text), []).append(place)
+    findings = [
+        Finding(
+            cause=cause,
+            subject=subject,
+            summary=text,
+            evidence=(f"so in {listed(where)}",),
+            commands=(diff_command(repository), "kubectl get ipaddresspools -A -o yaml"),
+        )
+        for (cause, subject, text), where in places.items()
+    ]
+    if not findings:
+        for render in repository.renders.values():
+            usable(render)
+    return findings
+
+
+def _everywhere(repository: RepositorySnapshot, snapshot: Snapshot) -> dict[str, tuple[Pool, ...]]:
+    rendered = {name: pools_of(render.objects) for name, render in repository.renders.items()}
+    return {LIVE: live_pools(snapshot), **rendered}
+
+
+def _reserved(
+    place: str, found: tuple[Pool, ...], repository: RepositorySnapshot, snapshot: Snapshot
+) -> Iterator[Reason]:
+    own = place in {LIVE, repository.layout.overlay}
+    cluster = repository.layout.cluster if own else place.rpartition("/")[2]
+    rows = [
+        row
+        for row in pages.clusters(repository.files.get(repository.layout.service_page, ""))
+        if row.cluster == cluster
+    ]
+    return configuration.reserved_addresses(
+        found,
+        nodes=map(nodes.parse, known(snapshot.nodes, "nodes")) if own else (),
+        gateways=dict.fromkeys(row.gateway for row in rows if row.gateway),
+        networks=dict.fromkeys(row.network for row in rows if row.network),
+    )
+
+
+def recent_change(repository: RepositorySnapshot, snapshot: Snapshot) -> list[Finding]:
+    """Services whose address the last change under the overlays' folder took out of every pool.
+
+    Edits that are not committed yet are the last change. A service that an unexpired change plan gives
+    another address to may lose its own. Raises Inconclusive where no revision is before the change.
+    """
+    before = pools_of(before_change(repository).objects)
+    after = pools_of(usable(repository.working).objects)
+    planned = _planned(repository)
+    held = (services.parse(raw) for raw in known(snapshot.services, "services"))
+    return [
+        _taken(repository, service, address, after=after)
+        for service in held
+        for address in service.ingress
+        if service.key not in planned
+        and any(address in pool for pool in before)
+        and not any(address in pool for pool in after)
+    ]
+
+
+def before_change(repository: RepositorySnapshot) -> Render:
+    """What the overlay rendered before the last change. Raises Inconclusive, with the one reason why not."""
+    past, tree = repository.history.needed(), repository.layout.tree
+    if repository.previous is not None:
+        return usable(repository.previous)
+    if past.shallow:
+        raise Inconclusive(
+            f"{repository.root} is a shallow clone that ends before the last change under {tree}/.",
+            remedy="Fetch the rest: git fetch --unshallow",
+        )
+    if past.last:
+        raise Inconclusive(
+            f"{past.last[:12]} is the first commit under {tree}/: there is no earlier revision.",
+            remedy="The check can be decided from the second commit on.",
+        )
+    raise Inconclusive(
+        f"No commit in {repository.root} has anything under {tree}/.", remedy="Commit the overlays."
+    )
+
+
+def _planned(repository: RepositorySnapshot) -> frozenset[str]:
+    today = date.fromisoformat(repository.today)
+    return frozenset(
+        moved.service
+        for _, plan in plans.read_plans(repository)
+        if plan.overlay == repository.layout.overlay and plan.expires >= today
+        for moved in plan.services
+    )
+
+
+def _taken(
+    repository: RepositorySnapshot, service: Service, address: Address, *, after: tuple[Pool, ...]
+) -> Finding:
+    past = repository.history
+    change = past.uncommitted or next((each for each in past.changes if each.commit == past.last), None)
+    what = f"{change.commit[:12]} ({change.subject})".strip() if change else past.last[:12]
+    lines = [f"{name} changed" for name in change.files] if change else []
+    lines += [f"pool {pool.name} is {listed(pool.ranges)} after it" for pool in after]
+    return Finding(
+        cause="change-unplanned",
+        subject=f"service {service.key}",
+        summary=f"The last change, {what}, takes {address} away, which service {service.key} holds.",
+        evidence=evidence(lines),
+        remedy="Put the address back into a pool, or plan the service's new address before the rollout.",
+        commands=(diff_command(repository), "git revert HEAD"),
+    )
+
+
+def single_address_pools(repository: RepositorySnapshot, snapshot: Snapshot) -> list[Finding]:
+    """Pools of one address that hold another one than intended, in the overlay or live.
+
+    What is intended says the profile, else the service page. Raises Inconclusive where neither does.
+    """
+    intended = _intended(repository, snapshot)
+    flagged = set(snapshot.expectations.single_address_pools)
+    findings = []
+    unknown = []
+    for place, found in (
+        (LIVE, live_pools(snapshot)),
+        (repository.layout.overlay, pools_of(usable(repository.working).objects)),
+    ):
+        for pool in found:
+            wanted = intended.get(pool.name)
+            if size(pool) != 1 and pool.name not in flagged:
+                continue
+            if wanted is None:
+                unknown.append(pool.name)
+            elif bounds(wanted) != bounds(pool):
+                findings.append(_unintended(repository, pool, wanted=wanted, place=place))
+    if unknown and not findings:
+        raise Inconclusive(
+            f"Pool {unknown[0]} has one address, and nothing says which one is intended.",
+            remedy="Name it under pools in the profile, or in the service page's table.",
+        )
+    return findings
+
+
+def _intended(repository: RepositorySnapshot, snapshot: Snapshot) -> Mapping[str, Pool]:
+    rows = pages.clusters(repository.files.get(repository.layout.service_page, ""))
+    paged = {
+        row.pool: pool_from(row.pool, (f"{each.first}-{each.last}" for each in row.ranges))
+        for row in rows
+        if row.cluster == repository.layout.cluster and row.pool and row.ranges
+    }
+    expected = snapshot.expectations.pools.items()
+    return paged | {name: pool_from(name, map(_as_range, addresses)) for name, addresses in expected}
+
+
+def _as_range(text: str) -> str:
+    return text if "-" in text or "/" in text else f"{text}-{text}"
+
+
+def _unintended(repository: RepositorySnapshot, pool: Pool, *, wanted: Pool, place: str) -> Finding:
+    return Finding(
+        cause="address-not-intended",
+        subject=f"pool {pool.name}",
+        summary=(
+            f"Pool {pool.name} holds {listed(pool.ranges)} in {place}; intended is {listed(wanted.ranges)}."
+        ),
+        commands=(f"kubectl get ipaddresspools {pool.name} -A -o yaml", diff_command(repository)),
+    )

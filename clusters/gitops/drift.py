@@ -1,0 +1,214 @@
+"""Judging whether what runs is what the cluster's overlay says, and only that overlay.
+
+overlay.intended-config and recovery.pool-owner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from clusters.checks import Finding
+from clusters.errors import Inconclusive
+from clusters.gitops import fields
+from clusters.gitops.documents import Json
+from clusters.gitops.fields import Difference
+from clusters.gitops.findings import apply_command, diff_command, evidence, known, live_pools, subject_of
+from clusters.gitops.pools import bounds, key, listed, pools_of
+from clusters.gitops.snapshot import LiveObject, RepositorySnapshot, usable
+from clusters.metallb.pools import Pool
+from clusters.observation.snapshot import Snapshot
+
+#: Objects that a run of this suite makes for a while carry this label.
+_OURS = ("app.kubernetes.io/managed-by", "metallb-conformance")
+INTENDED, SKEW, PRESENT = "overlay.intended-config", "overlay.version-skew", "health.config-present"
+
+#: The parts of an observation that hold MetalLB's configuration, by kind.
+_CONFIGURATION = {
+    "IPAddressPool": "ip_address_pools",
+    "L2Advertisement": "l2_advertisements",
+    "BGPAdvertisement": "bgp_advertisements",
+    "BGPPeer": "bgp_peers",
+    "BFDProfile": "bfd_profiles",
+    "Community": "communities",
+}
+
+
+def intended_config(repository: RepositorySnapshot, snapshot: Snapshot) -> list[Finding]:
+    """What runs but is not rendered so, and what is configured but not rendered at all.
+
+    Raises Inconclusive where the overlay needs the network, or nothing live could be read.
+    """
+    render = repository.intended
+    if render.problem and not render.needs_network:
+        return [_invalid(repository)]
+    usable(render)
+    if repository.live is None:
+        raise Inconclusive("The live objects were not read together with the repository.")
+    rendered = {key(found): found for found in render.objects}
+    found = [
+        finding
+        for each in repository.live
+        if not each.unreadable and each.key in rendered
+        for finding in _object(repository, rendered[each.key], each)
+    ]
+    found += _extras(repository, snapshot, rendered)
+    if not found:
+        _all_readable(repository.live)
+    return found
+
+
+def _invalid(repository: RepositorySnapshot) -> Finding:
+    render = repository.intended
+    return Finding(
+        cause="overlay-invalid",
+        subject=f"overlay {render.overlay}",
+        summary=render.problem,
+        evidence=_revision(repository),
+        remedy=render.remedy,
+        commands=(f"kubectl kustomize {render.overlay}", diff_command(repository)),
+    )
+
+
+def _object(repository: RepositorySnapshot, rendered: Json, live: LiveObject) -> Iterator[Finding]:
+    kind, _, name = live.key.partition(" ")
+    subject = subject_of(kind, name)
+    commands = (f"kubectl diff -k {repository.layout.overlay}", apply_command(repository))
+    if live.found is None:
+        yield Finding(
+            cause="overlay-drift",
+            subject=subject,
+            summary=f"{live.key} is rendered by {repository.layout.overlay} and does not exist.",
+            evidence=_revision(repository),
+            commands=commands,
+        )
+        return
+    found = fields.differences(rendered, live.found)
+    if found:
+        cause, root = _blame(kind, found)
+        yield Finding(
+            cause=cause,
+            subject=subject,
+            summary=f"{live.key} is not as {repository.layout.overlay} renders it: {_first(found)}",
+            evidence=(*evidence(map(str, found)), *_revision(repository)),
+            commands=commands,
+            root=root,
+        )
+
+
+def _blame(kind: str, found: tuple[Difference, ...]) -> tuple[str, str]:
+    """A wrong image or CRD is a matter of versions, which another check names as the root."""
+    if kind == "CustomResourceDefinition":
+        return "crd-outdated", SKEW
+    if all(each.path[-1:] == ("image",) for each in found):
+        return "version-skew", SKEW
+    return "overlay-drift", ""
+
+
+def _first(found: tuple[Difference, ...]) -> str:
+    more = f", and {len(found) - 1} fields more" if len(found) > 1 else ""
+    return f"{found[0]}{more}."
+
+
+def _extras(
+    repository: RepositorySnapshot, snapshot: Snapshot, rendered: Mapping[str, Json]
+) -> Iterator[Finding]:
+    for kind, attribute in _CONFIGURATION.items():
+        for found in known(getattr(snapshot, attribute), f"{kind} objects"):
+            metadata = found["metadata"]
+            name = f"{metadata.get('namespace', '')}/{metadata['name']}"
+            ours = (metadata.get("labels") or {}).get(_OURS[0]) == _OURS[1]
+            if f"{kind} {name}" not in rendered and not ours:
+                yield Finding(
+                    cause="overlay-drift",
+                    subject=subject_of(kind, name),
+                    summary=f"{kind} {name} is live, and {repository.layout.overlay} does not render it.",
+                    evidence=_revision(repository),
+                    remedy="Add it to the overlay, or delete it.",
+                    commands=(
+                        f"kubectl -n {metadata.get('namespace', '')} get {kind} {metadata['name']} -o yaml",
+                    ),
+                )
+
+
+def _all_readable(live: tuple[LiveObject, ...]) -> None:
+    unread = [each for each in live if each.unreadable]
+    if unread:
+        raise Inconclusive(
+            f"{len(unread)} of {len(live)} rendered objects could not be compared: {unread[0].unreadable}",
+            remedy=f"Allow this login to {unread[0].verb} {unread[0].resource}." if unread[0].verb else "",
+        )
+
+
+def _revision(repository: RepositorySnapshot) -> tuple[str, ...]:
+    """Which state of the files was compared, and what of the working tree is not in it."""
+    past = repository.history
+    if past.problem:
+        return (f"compared with the files in {repository.root}; {past.problem}",)
+    where = f" on {past.branch}" if past.branch else ", with no branch checked out"
+    lines = [f"compared with commit {past.head[:12]}{where}"]
+    if past.dirty:
+        lines.append(f"not committed, so not compared: {', '.join(past.dirty)}")
+    return tuple(lines)
+
+
+def pool_owner(repository: RepositorySnapshot, snapshot: Snapshot) -> list[Finding]:
+    """Live pools that are not owned by exactly one overlay, the cluster's own.
+
+    An overlay owns a pool if it renders one of that name with the same addresses. Raises Inconclusive where
+    an overlay cannot be rendered, for it might own the pool as well.
+    """
+    pools = live_pools(snapshot)
+    if not pools:
+        return [
+            Finding(
+                cause="pool-missing",
+                subject="cluster",
+                summary="The cluster has no address pool, so no overlay owns one.",
+                commands=(apply_command(repository),),
+                root=PRESENT,
+            )
+        ]
+    rendered = _rendered_pools(repository)
+    found = [finding for pool in pools for finding in _owners(repository, pool, rendered)]
+    if not found:
+        for render in repository.renders.values():
+            usable(render)
+    return found
+
+
+def _rendered_pools(repository: RepositorySnapshot) -> dict[str, tuple[Pool, ...]]:
+    """The pools of every overlay; the cluster's own as it was committed."""
+    renders = {**repository.renders, repository.layout.overlay: repository.intended}
+    return {
+        name: pools_of(render.objects) for name, render in renders.items() if name != repository.layout.base
+    }
+
+
+def _owners(
+    repository: RepositorySnapshot, pool: Pool, rendered: Mapping[str, tuple[Pool, ...]]
+) -> Iterator[Finding]:
+    own = repository.layout.overlay
+    named = {name: found for name, pools in rendered.items() for found in pools if found.name == pool.name}
+    owners = [name for name, found in named.items() if bounds(found) == bounds(pool)]
+    lines = tuple(
+        f"{name} renders {listed((*found.ranges, *found.invalid))}" for name, found in named.items()
+    )
+    live = f"Pool {pool.name} runs with {listed((*pool.ranges, *pool.invalid))}"
+    if owners == [own]:
+        return
+    if len(owners) > 1:
+        cause, root = "pool-overlap", ""
+        summary = f"{live}, and {len(owners)} overlays render it so: {listed(owners)}."
+    elif owners:
+        cause, summary, root = "overlay-drift", f"{live}, as {owners[0]} renders it and {own} does not.", ""
+    else:
+        cause, summary, root = "overlay-drift", f"{live}, and no overlay renders it so.", INTENDED
+    yield Finding(
+        cause=cause,
+        subject=f"pool {pool.name}",
+        summary=summary,
+        evidence=evidence(lines),
+        remedy=f"Settle which overlay this cluster has; the profile says {own}.",
+        commands=(diff_command(repository), apply_command(repository)),
+        root=root,
+    )

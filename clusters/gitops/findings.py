@@ -1,0 +1,55 @@
+"""What the judgements of this package share: reading a snapshot's parts, and wording findings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from clusters.errors import Inconclusive
+from clusters.gitops.documents import Json
+from clusters.gitops.pools import pool_of
+from clusters.gitops.snapshot import RepositorySnapshot
+from clusters.metallb.pools import Pool
+from clusters.observation.snapshot import Objects, Snapshot, Status
+
+#: The most lines of evidence in one finding; the rest is counted.
+_MOST = 15
+
+
+def known(part: Objects, what: str) -> tuple[Json, ...]:
+    """The objects of one part of the observation. Raises Inconclusive where it was not read, and why."""
+    if part.known:
+        return part.items
+    if part.status is Status.NOT_PERMITTED:
+        raise Inconclusive(
+            f"This login may not {part.verb} {part.resource}, so {what} are not known.",
+            remedy=f"Allow it to {part.verb} {part.resource}.",
+        )
+    raise Inconclusive(f"The cluster's {what} were not read: {part.detail or 'they were not asked for'}.")
+
+
+def live_pools(snapshot: Snapshot) -> tuple[Pool, ...]:
+    """The cluster's address pools."""
+    return tuple(map(pool_of, known(snapshot.ip_address_pools, "address pools")))
+
+
+def evidence(lines: Iterable[str]) -> tuple[str, ...]:
+    """Lines as evidence, cut to what a person reads."""
+    found = [str(line) for line in lines]
+    rest = len(found) - _MOST
+    return (*found[:_MOST], f"and {rest} more") if rest > 0 else tuple(found)
+
+
+def subject_of(kind: str, name: str) -> str:
+    """How a finding names an object: pools and services as people say, others by kind."""
+    plain = {"IPAddressPool": "pool", "Service": "service"}.get(kind)
+    return f"pool {name.rpartition('/')[2]}" if plain == "pool" else f"{plain or kind} {name}"
+
+
+def diff_command(repository: RepositorySnapshot) -> str:
+    """What the runbook types to see the last change."""
+    return f"git diff HEAD~1 -- {repository.layout.tree}/"
+
+
+def apply_command(repository: RepositorySnapshot) -> str:
+    """What puts the overlay back."""
+    return f"kubectl apply -k {repository.layout.overlay}"

@@ -1,0 +1,277 @@
+"""Judging versions and divergence: what runs, what the overlay pins, the shared base, and the legacy overlay.
+
+overlay.version-skew, overlay.legacy-divergence, maintenance.legacy-version and postincident.skew-follow-up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+
+from packaging.version import Version
+
+from clusters.checks import Finding, NotSupported
+from clusters.errors import Inconclusive
+from clusters.gitops import fields, pages, plans
+from clusters.gitops.documents import Json
+from clusters.gitops.findings import apply_command, evidence, known
+from clusters.gitops.kustomize import Render
+from clusters.gitops.pools import is_configuration, key, listed
+from clusters.gitops.snapshot import RepositorySnapshot, usable
+from clusters.metallb import versions
+from clusters.metallb.versions import Feature
+from clusters.observation.pods import containers
+from clusters.observation.snapshot import Snapshot
+
+LEGACY_VERSION = "maintenance.legacy-version"
+#: CRDs that came with a version: what it must find installed.
+_DEFINITIONS = {
+    "servicel2statuses.metallb.io": Feature.SERVICE_L2_STATUS,
+    "servicebgpstatuses.metallb.io": Feature.BGP_STATUS,
+    "configurationstates.metallb.io": Feature.CONFIGURATION_STATE,
+}
+_PODS = "kubectl -n {0} get pods -o custom-columns=POD:.metadata.name,IMAGE:.spec.containers[0].image"
+
+
+def version_skew(repository: RepositorySnapshot, snapshot: Snapshot) -> list[Finding]:
+    """Parts of MetalLB, live or in the overlay, that are not of one version."""
+    running = _running(snapshot)
+    pinned = usable(repository.intended).version
+    found = [
+        *_mixed(repository, snapshot, running, pinned=pinned),
+        *_definitions(repository, snapshot, running),
+    ]
+    return [*found, *_from_base(repository)]
+
+
+def _running(snapshot: Snapshot) -> dict[str, str]:
+    """Each pod of MetalLB's with the version that its image names, or the image where it names none."""
+    pods = known(snapshot.pods, "pods")
+    live = [pod for pod in pods if pod.get("status", {}).get("phase") not in {"Succeeded", "Failed"}]
+    found = {each.pod: str(versions.of_image(each.image) or each.image) for each in containers(live)}
+    if not found:
+        raise Inconclusive("No pod of MetalLB's was seen, so there is no version to compare.")
+    return found
+
+
+def _mixed(
+    repository: RepositorySnapshot, snapshot: Snapshot, running: dict[str, str], *, pinned: str
+) -> Iterator[Finding]:
+    seen = sorted(set(running.values()))
+    commands = (_PODS.format(snapshot.metallb_namespace), apply_command(repository))
+    lines = evidence([*(f"pod {pod} runs {version}" for pod, version in sorted(running.items()))])
+    if len(seen) > 1:
+        yield Finding(
+            cause="version-skew",
+            subject="cluster",
+            summary=f"MetalLB's pods are of {len(seen)} versions: {listed(seen)}.",
+            evidence=lines,
+            commands=commands,
+        )
+    elif pinned and seen != [pinned]:
+        yield Finding(
+            cause="version-skew",
+            subject="cluster",
+            summary=f"MetalLB runs {seen[0]}, where {repository.layout.overlay} has {pinned}.",
+            evidence=lines,
+            commands=commands,
+        )
+
+
+def _definitions(
+    repository: RepositorySnapshot, snapshot: Snapshot, running: dict[str, str]
+) -> Iterator[Finding]:
+    """CRDs that the newest running version lacks, or that are not as the overlay renders them."""
+    newest = max((found for text in running.values() if (found := versions.parse(text))), default=None)
+    crds = {
+        crd["metadata"]["name"] for crd in known(snapshot.custom_resource_definitions, "resource definitions")
+    }
+    lines = [
+        f"{name} is not installed"
+        for name, feature in _DEFINITIONS.items()
+        if versions.supports(newest, feature) and name not in crds
+    ]
+    lines += _outdated(repository, installed=crds)
+    if lines:
+        yield Finding(
+            cause="crd-outdated",
+            subject="cluster",
+            summary=f"MetalLB's resource definitions are not those of {newest or 'the overlay'}: {lines[0]}.",
+            evidence=evidence(lines),
+            commands=("kubectl get crds | grep metallb.io", apply_command(repository)),
+        )
+
+
+def _outdated(repository: RepositorySnapshot, *, installed: set[str]) -> list[str]:
+    rendered = {key(found): found for found in repository.intended.objects}
+    lines = []
+    for each in repository.live or ():
+        kind, _, name = each.key.partition(" ")
+        if kind == "CustomResourceDefinition" and name in installed and each.found is not None:
+            changed = [
+                found
+                for found in fields.differences(rendered[each.key], each.found)
+                if found.path[:2] != ("metadata", "annotations")
+            ]
+            lines += [f"{name}: {changed[0]}"] if changed else []
+    return lines
+
+
+def _from_base(repository: RepositorySnapshot) -> Iterator[Finding]:
+    """The overlay's distance to the shared base, where the cluster was not asked to run another version."""
+    layout = repository.layout
+    base = base_version(repository)
+    own = repository.intended.version
+    if layout.version or not base or not own or base == own:
+        return
+    accepted = plans.read_accepted(repository) if layout.overlay == layout.legacy else None
+    if accepted and _within(own, base, accepted):
+        return
+    allowed = f"; accepted is {accepted.version} beside {accepted.base}" if accepted else ""
+    yield Finding(
+        cause="version-skew",
+        subject=f"overlay {layout.overlay}",
+        summary=f"{layout.overlay} has MetalLB {own}, where the shared base has {base}{allowed}.",
+        commands=(f"git grep -n newTag -- {layout.tree}/", apply_command(repository)),
+    )
+
+
+def _within(own: str, base: str, accepted: plans.Accepted) -> bool:
+    least, most = versions.parse(accepted.version), versions.parse(accepted.base)
+    return bool(least and most and Version(own) >= least and Version(base) <= most)
+
+
+def base_version(repository: RepositorySnapshot) -> str:
+    """The version of the shared base.
+
+    A base whose manifest is not kept in the repository has none of its own: then it is the newest that an
+    overlay beside the cluster's pins. Empty where nothing says.
+    """
+    layout = repository.layout
+    base = repository.renders.get(layout.base)
+    if base and base.version:
+        return base.version
+    pinned = [
+        render.version
+        for name, render in repository.renders.items()
+        if name not in {layout.legacy, layout.base} and render.version and not layout.version
+    ]
+    return max(pinned, key=Version, default="")
+
+
+def _legacy(repository: RepositorySnapshot) -> Render:
+    """The legacy overlay's render. Raises NotSupported where the profile names none."""
+    if not repository.layout.legacy:
+        raise NotSupported("the profile names no gitops.legacy_overlay")
+    return usable(repository.renders[repository.layout.legacy])
+
+
+def _skew(repository: RepositorySnapshot) -> tuple[str, str] | None:
+    """The versions of legacy overlay and base, if they differ. Raises Inconclusive where one is not known."""
+    legacy, base = _legacy(repository).version, base_version(repository)
+    if not legacy or not base:
+        unknown = repository.layout.base if legacy else repository.layout.legacy
+        raise Inconclusive(
+            f"Nothing in {unknown} says which MetalLB version it is.", remedy="Pin it by an image tag."
+        )
+    return None if legacy == base else (legacy, base)
+
+
+def legacy_version(repository: RepositorySnapshot) -> list[Finding]:
+    """The legacy overlay on another version than the base, with no waiver that still holds."""
+    skew = _skew(repository)
+    layout = repository.layout
+    waivers = [
+        each
+        for each in plans.read_waivers(repository)
+        if each.check == LEGACY_VERSION and each.overlay in {"", layout.legacy}
+    ]
+    if skew is None or any(each.expires >= date.fromisoformat(repository.today) for each in waivers):
+        return []
+    expired = [f"the waiver of {each.owner} expired on {each.expires}: {each.reason}" for each in waivers]
+    return [
+        Finding(
+            cause="version-skew",
+            subject=f"overlay {layout.legacy}",
+            summary=f"{layout.legacy} has MetalLB {skew[0]}, where the shared base has {skew[1]}.",
+            evidence=evidence(expired or [f"{layout.waivers} has no waiver for it"]),
+            remedy="Bring it to the base's version, or renew the waiver with a reason and a day.",
+            commands=(f"git grep -n newTag -- {layout.tree}/", f"git log -3 -- {layout.legacy}/"),
+        )
+    ]
+
+
+def skew_follow_up(repository: RepositorySnapshot) -> list[Finding]:
+    """Legacy version skew for which no follow-up is written down."""
+    skew = _skew(repository)
+    layout = repository.layout
+    if skew is None:
+        return []
+    written = pages.follow_ups(repository.files.items(), whole=layout.follow_ups)
+    names = (layout.legacy, layout.legacy.rpartition("/")[2])
+    if any(entry.names(name) for entry in written for name in names):
+        return []
+    return [
+        Finding(
+            cause="follow-up-missing",
+            subject=f"overlay {layout.legacy}",
+            summary=(
+                f"{layout.legacy} has MetalLB {skew[0]}, the shared base {skew[1]}, "
+                f"and no follow-up in {layout.follow_ups} names it."
+            ),
+            commands=(f"grep -n {names[1]} {layout.follow_ups}",),
+        )
+    ]
+
+
+def legacy_divergence(repository: RepositorySnapshot) -> list[Finding]:
+    """Differences of the legacy overlay from the base that the accepted baseline does not have.
+
+    Where the release manifest of either was not at hand, only configuration and patches are compared.
+    """
+    legacy = _legacy(repository)
+    layout = repository.layout
+    if layout.base not in repository.renders:
+        raise NotSupported("the profile names no gitops.base")
+    base = usable(repository.renders[layout.base])
+    accepted = plans.read_accepted(repository) or plans.Accepted(base="none", version="none")
+    new = [
+        (name, field, line)
+        for name, field, line in _divergence(legacy, base)
+        if not accepted.allows(name, field)
+    ]
+    return [
+        Finding(
+            cause="legacy-diverged",
+            subject=f"overlay {layout.legacy}",
+            summary=f"{layout.legacy} differs from {layout.base} in {name}, which was not accepted.",
+            evidence=evidence(line for other, _, line in new if other == name),
+            remedy=f"Take it back, or accept it in {layout.accepted} with a reason.",
+            commands=(f"git log -p -3 -- {layout.legacy}/",),
+        )
+        for name in dict.fromkeys(name for name, _, _ in new)
+    ]
+
+
+def _divergence(legacy: Render, base: Render) -> Iterator[tuple[str, str, str]]:
+    """(object, field, line) of every difference; patches count as objects of their own."""
+    for patch in legacy.patches:
+        if patch not in base.patches:
+            yield patch, "*", f"{legacy.overlay}: {patch}"
+    mine, theirs = _compared(legacy, base), _compared(base, legacy)
+    for name, found in mine.items():
+        if name not in theirs:
+            yield name, "*", f"only {legacy.overlay} has {name}"
+        else:
+            changed = {each.field: each for each in fields.differences(found, theirs[name])}
+            dropped = {each.field: each for each in fields.differences(theirs[name], found)}
+            for field in {**changed, **dropped}:
+                yield name, field, f"{name} {field} differs from the base"
+    for name in theirs:
+        if name not in mine:
+            yield name, "*", f"{legacy.overlay} lacks {name}"
+
+
+def _compared(render: Render, other: Render) -> dict[str, Json]:
+    whole = render.complete and other.complete
+    return {key(found): found for found in render.objects if whole or is_configuration(found)}
