@@ -1,0 +1,288 @@
+"""The log lines that tell of a failure; the first row that fits counts (see `signature_table`)."""
+
+from __future__ import annotations
+
+from clusters.metallb.memberlist_table import MEMBERLIST
+from clusters.metallb.signature_table import (
+    ALLOCATION_ERRORS,
+    API_RETRY_S,
+    BOTH,
+    SPEAKER,
+    Signature,
+)
+
+_MAIN = "speaker/main.go"
+_L2 = "speaker/layer2_controller.go"
+_LIST = "internal/speakerlist/speakerlist.go"
+_CONFIG = "internal/config/config.go"
+_RECONCILERS = r"^(Pool|Config)Reconciler$"
+
+_REFUSALS = (
+    r"(?m)^(?:parsing |duplicate definition|invalid |missing |failed to parse|peer |pool |bfd |native BGP"
+    r"|asPathPrepend |serviceSelectors and )"
+)
+
+_ALLOCATION = tuple(
+    Signature(
+        id=f"allocation-{each.id}",
+        cause=each.cause,
+        where={"op": r"^allocateIPs$", "error": each.text},
+        certain=each.certain,
+        since=each.since,
+        source=each.source,
+    )
+    for each in ALLOCATION_ERRORS
+)
+
+_REQUEST = tuple(
+    Signature(
+        id=f"request-{each.id}",
+        cause=each.cause,
+        where={"event": r"^loadbalancerIP$", "error": each.text},
+        source=each.source,
+    )
+    for each in ALLOCATION_ERRORS
+    if each.id in ("asked-twice", "no-address-asked", "odd-families")
+)
+
+_CONFIGURATION = (
+    Signature(
+        id="config-overlap",
+        reconciled=True,
+        cause="pool-overlap",
+        components=BOTH,
+        where={
+            "controller": _RECONCILERS,
+            "error": r'CIDR "[^"]+" in pool "(?P<pool>[^"]+)" overlaps with already defined CIDR',
+        },
+        source=_CONFIG,
+    ),
+    Signature(
+        id="config-range",
+        reconciled=True,
+        cause="pool-range-invalid",
+        components=BOTH,
+        where={
+            "controller": _RECONCILERS,
+            "error": r"parsing address pool (?P<pool>\S+): (?:invalid (?:CIDR|IP range)|pool has no)",
+        },
+        source=_CONFIG,
+    ),
+    Signature(
+        id="config-forbidden",
+        reconciled=True,
+        cause="permission-missing",
+        components=BOTH,
+        where={"controller": r"Reconciler", "error": r"is forbidden: User"},
+        source="internal/k8s/controllers/config_controller.go",
+    ),
+    Signature(
+        id="config-rejected",
+        reconciled=True,
+        cause="config-rejected",
+        components=BOTH,
+        # Failing to list something has a "message" besides; this line has none.
+        where={
+            "controller": _RECONCILERS,
+            "level": r"^error$",
+            "error": _REFUSALS,
+            "message": r"^$",
+        },
+        source="internal/k8s/controllers/pool_controller.go, config_controller.go",
+    ),
+    Signature(
+        id="config-missing",
+        cause="pool-missing",
+        components=BOTH,
+        where={"msg": r"^configuration is missing, MetalLB will not function$"},
+        source="controller/main.go, speaker/main.go",
+    ),
+)
+
+_CONTROLLER = (
+    Signature(
+        id="too-few-cluster-ips",
+        cause="family-unavailable",
+        where={"reason": r"^requires dual stack but clusterips are not dual stack$"},
+        source="controller/service.go",
+        since="0.15.0",
+    ),
+    Signature(
+        id="deprecated-annotation",
+        cause="deprecated-annotation",
+        where={"event": r"^deprecatedAnnotation$"},
+        source="controller/main.go",
+        since="0.14.9",
+    ),
+    Signature(
+        id="status-forbidden",
+        cause="permission-missing",
+        where={"op": r"^updateServiceStatus$", "error": r"is forbidden"},
+        source="controller/main.go",
+    ),
+    Signature(
+        id="status-contested",
+        cause="rival-controller",
+        where={"op": r"^updateServiceStatus$", "error": r"the object has been modified"},
+        certain=False,
+        lasts=60.0,
+        source="controller/main.go",
+    ),
+    Signature(
+        id="secret-not-created",
+        cause="memberlist-secret-missing",
+        where={"op": r"^startup$", "msg": r"^failed to create memberlist secret$"},
+        source="controller/main.go",
+    ),
+    Signature(
+        id="controller-not-started",
+        cause="controller-crashing",
+        where={"op": r"^startup$", "level": r"^error$"},
+        certain=False,
+        source="controller/main.go, internal/k8s/k8s.go",
+    ),
+    Signature(
+        id="webhook-certificate",
+        cause="webhook-unreachable",
+        where={"msg": r"TLS handshake error from .*: remote error: tls: (?:bad|unknown|expired) certificate"},
+        certain=False,
+        lasts=120.0,
+        source="Go's net/http, behind internal/k8s/webhook.go",
+    ),
+)
+
+_SPEAKER = (
+    Signature(
+        id="memberlist-off",
+        cause="memberlist-disabled",
+        where={"msg": r"^not starting fast dead node detection \(memberlist\)"},
+        source=_LIST,
+        components=SPEAKER,
+    ),
+    Signature(
+        id="secret-unreadable",
+        cause="memberlist-secret-missing",
+        where={"msg": r"^failed to read memberlist secret key file$"},
+        source=_MAIN,
+        components=SPEAKER,
+    ),
+    Signature(
+        id="speaker-not-started",
+        cause="speaker-crashing",
+        where={"op": r"^startup$", "level": r"^error$"},
+        source=_MAIN,
+        certain=False,
+        components=SPEAKER,
+    ),
+    Signature(
+        id="interface-missing",
+        cause="advertisement-interface-missing",
+        where={
+            "msg": r"^the specified interfaces used to announce LB IP don't exist$",
+            "service": r"(?P<service>\S+)",
+        },
+        source=_L2,
+        components=SPEAKER,
+    ),
+    Signature(
+        id="shared-with-selectors",
+        cause="sharing-refused",
+        where={
+            "reason": r"^allow-shared-ip is incompatible with serviceSelectors",
+            "service": r"(?P<service>\S+)",
+        },
+        since="0.16.2",
+        source=_L2,
+        components=SPEAKER,
+    ),
+    Signature(
+        id="address-outside-pools",
+        cause="requested-outside-pools",
+        where={"op": r"^setBalancer$", "error": r"^assigned IP not allowed by config$"},
+        certain=False,
+        lasts=60.0,
+        source=_MAIN,
+        components=SPEAKER,
+    ),
+    Signature(
+        id="address-malformed",
+        cause="rival-controller",
+        where={"op": r"^setBalancer$", "error": r"^invalid LoadBalancer IP "},
+        certain=False,
+        source=_MAIN,
+        components=SPEAKER,
+    ),
+    Signature(
+        id="config-contested",
+        cause="config-rejected",
+        where={"op": r"^setConfig$", "msg": r"^new configuration rejected$", "service": r"(?P<service>\S+)"},
+        certain=False,
+        lasts=60.0,
+        source=_MAIN,
+        components=SPEAKER,
+    ),
+    Signature(
+        id="responder-missing",
+        cause="nobody-answers",
+        where={"msg": r"^failed to create (?:ARP|NDP) responder$"},
+        certain=False,
+        lasts=30.0,  # interfaces are looked at again every 10 s
+        source="internal/layer2/announcer.go",
+        components=SPEAKER,
+    ),
+    Signature(
+        id="answer-unsent",
+        cause="nobody-answers",
+        where={"msg": r"^failed to (?:send ARP reply|make gratuitous (?:ARP|NDP) announcement)$"},
+        certain=False,
+        lasts=60.0,
+        source="internal/layer2/arp.go, ndp.go, announcer.go",
+        components=SPEAKER,
+    ),
+    Signature(
+        id="status-immutable",
+        cause="owner-disagreement",
+        where={"error": r"status\.node: .*Value is immutable"},
+        until="0.16.0",
+        lasts=120.0,
+        source="internal/k8s/controllers/layer2_status_controller.go",
+        components=SPEAKER,
+    ),
+)
+
+_CUT_OFF = r"https://\S+.*: (?:dial tcp|net/http: TLS handshake timeout|context deadline exceeded|EOF)"
+
+_CLUSTER = tuple(
+    Signature(
+        id=f"{name}-{where}",
+        cause=cause,
+        components=BOTH,
+        where={where: text},
+        lasts=API_RETRY_S,
+        certain=certain,
+        source="client-go and controller-runtime",
+    )
+    for name, cause, text, certain in (
+        ("forbidden", "permission-missing", r'is forbidden: User \\?"system:serviceaccount:', True),
+        (
+            "kind-unknown",
+            "crd-outdated",
+            r'no matches for kind \\?"\w+\\?" in version \\?"metallb\.io/',
+            True,
+        ),
+        ("resource-unknown", "crd-outdated", r"could not find the requested resource", False),
+        ("api-unreachable", "api-unreachable", _CUT_OFF, False),
+    )
+    for where in ("msg", "error", "err")
+)
+
+LOG_SIGNATURES = (
+    *_CONFIGURATION,
+    *_ALLOCATION,
+    *_REQUEST,
+    *_CLUSTER,
+    *_CONTROLLER,
+    *MEMBERLIST,
+    *_SPEAKER,
+)
+"""All rows. What is specific stands before what is general: a refused permission before a failed start."""

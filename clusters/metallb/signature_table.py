@@ -1,0 +1,258 @@
+"""The log lines and events of MetalLB that tell of a failure, as data; `signatures` matches them.
+
+Texts are those of 0.15.2 and 0.16.2 unless a row says otherwise, read in the files that it names. Two traps:
+
+- MetalLB logs JSON with a map, so of a key that is given twice the last value wins. "failed to parse the
+  configuration" is such a first value: it is in the sources and never in a log.
+- The lines of a failed allocation do not name their service; the line after them, and the event, do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Component(StrEnum):
+    """Which of MetalLB's two parts speaks."""
+
+    CONTROLLER = "controller"
+    SPEAKER = "speaker"
+
+
+BOTH = frozenset(Component)
+CONTROLLER = frozenset({Component.CONTROLLER})
+SPEAKER = frozenset({Component.SPEAKER})
+
+REJOIN_S = 150.0
+"""A cut-off or deaf speaker tells of it again: it tries to join every 60 s (speakerlist.go)."""
+
+API_RETRY_S = 120.0
+"""Client-go lists again with a back-off of at most 30 s, so a lasting outage is told of again within this."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signature:
+    """One kind of line or event that tells of a failure.
+
+    `where` maps a field of the JSON line ("msg" for a line that is no JSON) to a regular expression that must
+    be found in it; its named groups (pool, service, address, node) are the line's subjects. `certain` is
+    False where the text fits several causes, of which `cause` is the likeliest. `lasts` is for how many
+    seconds a line stands for a present fault: a fault of that kind that goes on repeats itself sooner; None
+    means until mended. `reconciled` marks lines of a reconciler, mended by its next round that goes well.
+    """
+
+    id: str
+    cause: str
+    where: Mapping[str, str]
+    source: str
+    components: frozenset[Component] = CONTROLLER
+    certain: bool = True
+    lasts: float | None = None
+    reconciled: bool = False
+    since: str = ""
+    until: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventSignature:
+    """One kind of Kubernetes event that tells of a failure: its reason, and what its message must contain.
+
+    `errors` says that the message ends in an allocation error, whose own signature then gives the cause.
+    """
+
+    id: str
+    reason: str
+    cause: str
+    source: str
+    message: str = ""
+    errors: bool = False
+    certain: bool = True
+    since: str = ""
+    until: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AllocationError:
+    """One reason for which MetalLB gives no address, as it stands in the controller's log and in events."""
+
+    id: str
+    cause: str
+    text: str
+    certain: bool = True
+    since: str = ""
+    source: str = field(default="internal/allocator/allocator.go")
+
+
+_SERVICE_GO = "controller/service.go"
+
+ALLOCATION_ERRORS = (
+    AllocationError(id="no-address", cause="pool-exhausted", text=r"no available IPs$", certain=False),
+    AllocationError(
+        id="pool-empty",
+        cause="pool-exhausted",
+        text=r"no available IPs in pool (?P<pool>\S+)$",
+        since="0.16.0",
+        certain=False,
+    ),
+    AllocationError(
+        id="pool-lacks-family",
+        cause="family-unavailable",
+        text=r"no available IPs in pool (?P<pool>\S+) for \S+ IPFamily$",
+        certain=False,
+        source="internal/allocator/allocation.go",
+    ),
+    # A pool asked for by name without a free address of the one family: the missing address goes on as <nil>.
+    AllocationError(
+        id="nil-address", cause="pool-exhausted", text=r'\["<nil>"\] is not allowed in config$', certain=False
+    ),
+    AllocationError(
+        id="outside-pools",
+        cause="requested-outside-pools",
+        text=r'\["(?P<address>[0-9a-fA-F.:]+)"[^]]*\] is not allowed in config$',
+    ),
+    AllocationError(
+        id="restricted",
+        cause="pool-restricted",
+        text=r"pool (?P<pool>\S+) not compatible for ip assignment$",
+    ),
+    AllocationError(
+        id="address-taken",
+        cause="requested-taken",
+        text=r'can\'t change sharing key for "(?P<address>[^"]+)", address also in use by \S+$',
+        certain=False,
+    ),
+    AllocationError(
+        id="port-taken",
+        cause="sharing-refused",
+        text=r'port \S+ is already in use on "(?P<address>[^"]+)"$',
+    ),
+    AllocationError(
+        id="wrong-family",
+        cause="family-unavailable",
+        text=r"requested loadBalancer IP\(s\) .* does not match the ipFamily of the service$",
+        source=_SERVICE_GO,
+    ),
+    AllocationError(
+        id="odd-families",
+        cause="family-unavailable",
+        text=r"IPFamilyForAddresses: |more than two addresses |has the same family$|IP for wrong family",
+        source="internal/ipfamily/ipfamily.go",
+    ),
+    AllocationError(
+        id="wrong-pool",
+        cause="requested-wrong-pool",
+        text=r"IP\(s\) .* is not compatible with requested address pool (?P<pool>\S+)$",
+        source=_SERVICE_GO,
+    ),
+    AllocationError(id="unknown-pool", cause="pool-missing", text=r'unknown pool "(?P<pool>[^"]*)"$'),
+    AllocationError(
+        id="asked-twice",
+        cause="requested-twice",
+        text=r"service can not have both \S+ and svc\.Spec\.LoadBalancerIP$",
+        source=_SERVICE_GO,
+    ),
+    AllocationError(
+        id="no-address-asked",
+        cause="requested-outside-pools",
+        text=r"invalid (?:metallb\.io/loadBalancerIPs:|spec\.loadBalancerIP) ",
+        source=_SERVICE_GO,
+    ),
+)
+
+EVENT_SIGNATURES = (
+    EventSignature(
+        id="allocation-failed", reason="AllocationFailed", cause="", errors=True, source=_SERVICE_GO
+    ),
+    EventSignature(
+        id="request-invalid", reason="LoadBalancerFailed", cause="", errors=True, source=_SERVICE_GO
+    ),
+    EventSignature(
+        id="assignment-cleared",
+        reason="ClearAssignment",
+        cause="",
+        errors=True,
+        certain=False,
+        source=_SERVICE_GO,
+    ),
+    EventSignature(
+        id="second-family-failed",
+        reason="AdditionalAssignFailed",
+        cause="family-unavailable",
+        certain=False,
+        source=_SERVICE_GO,
+        since="0.14.9",
+    ),
+    EventSignature(
+        id="too-few-cluster-ips",
+        reason="not enough clusterips",
+        cause="family-unavailable",
+        source=_SERVICE_GO,
+    ),
+    EventSignature(
+        id="odd-address-families",
+        reason="nolbIPsIPFamily",
+        cause="rival-controller",
+        certain=False,
+        source=_SERVICE_GO,
+    ),
+    EventSignature(
+        id="deprecated-annotation",
+        reason="deprecatedAnnotation",
+        cause="deprecated-annotation",
+        source="controller/main.go",
+        since="0.14.9",
+    ),
+    EventSignature(
+        id="pool-vanished",
+        reason="InternalError",
+        cause="pool-missing",
+        message=r"allocated an IP that has no pool",
+        certain=False,
+        source=_SERVICE_GO,
+    ),
+    EventSignature(
+        id="interface-missing",
+        reason="announceFailed",
+        cause="advertisement-interface-missing",
+        message=r"assigned node \"(?P<node>[^\"]+)\"",
+        source="speaker/layer2_controller.go",
+    ),
+)
+"""Events on services. Kubernetes keeps an event for an hour, so an old one may be long mended."""
+
+_UNMOUNTED = r'secret "[^"]*memberlist[^"]*" not found'
+
+POD_EVENTS = {
+    component: tuple(
+        EventSignature(
+            id=f"{component}-{name}",
+            reason=reason,
+            cause=cause,
+            message=message,
+            certain=reason != "Unhealthy",  # a probe also fails while a pod starts or ends
+            source="scheduler" if reason == "FailedScheduling" else "kubelet",
+        )
+        for name, reason, cause, message in rows
+    )
+    for component, rows in {
+        Component.CONTROLLER: (
+            ("back-off", "BackOff", "controller-crashing", "restarting failed container"),
+            ("image", "BackOff", "controller-down", "pulling image"),
+            ("failed", "Failed", "controller-down", ""),
+            ("unscheduled", "FailedScheduling", "controller-down", ""),
+            ("unhealthy", "Unhealthy", "controller-down", ""),
+        ),
+        Component.SPEAKER: (
+            ("secret-unmounted", "FailedMount", "memberlist-secret-missing", _UNMOUNTED),
+            ("secret-missing", "Failed", "memberlist-secret-missing", _UNMOUNTED),
+            ("back-off", "BackOff", "speaker-crashing", "restarting failed container"),
+            ("image", "BackOff", "speaker-down", "pulling image"),
+            ("failed", "Failed", "speaker-down", ""),
+            ("unscheduled", "FailedScheduling", "speaker-unschedulable", ""),
+            ("unhealthy", "Unhealthy", "speaker-down", ""),
+        ),
+    }.items()
+}
+"""Warning events on MetalLB's own pods, by the component of the pod."""
