@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -155,7 +156,7 @@ def parse(data: bytes) -> Said | None:
             return _parse_solicitation(frame)
         if scapy.NA in frame:
             return _parse_advertisement(frame)
-    except (ValueError, IndexError, AttributeError, TypeError):
+    except (struct.error, ValueError, IndexError, AttributeError, TypeError):
         return None  # scapy's ways to say that a frame is cut short
     return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import NewType
@@ -14,6 +15,8 @@ Mac = NewType("Mac", str)
 def mac(text: str) -> Mac:
     """`text` (any usual notation) as a Mac; ValueError where it is none."""
     digits = text.replace(":", "").replace("-", "").replace(".", "")
+    if re.fullmatch("[0-9a-fA-F]{12}", digits) is None:
+        raise ValueError(f"{text!r} is no MAC address")
     return Mac(bytes.fromhex(digits).hex(":"))
 
 

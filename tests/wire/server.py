@@ -19,6 +19,7 @@ def main(netns: str, name: str, port: int) -> None:
     waiting = selectors.DefaultSelector()
     tcp = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=256)
     udp = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
     udp.bind(("::", port))
     for file in (tcp, udp, sys.stdin):
         waiting.register(file, selectors.EVENT_READ)
@@ -30,8 +31,9 @@ def main(netns: str, name: str, port: int) -> None:
             if key.fileobj is sys.stdin:
                 return
             if key.fileobj is udp:
-                _, sender = udp.recvfrom(2048)
-                udp.sendto(name.encode(), sender)
+                # The answer must come from the address that was asked, not from the host's first.
+                _, asked, _, sender = udp.recvmsg(2048, 128)
+                udp.sendmsg([name.encode()], asked, 0, sender)
             elif key.fileobj is tcp:
                 waiting.register(tcp.accept()[0], selectors.EVENT_READ)
             else:

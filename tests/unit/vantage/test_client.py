@@ -1,0 +1,156 @@
+"""A real agent on this machine, against the loopback interface only; no rights are needed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from clusters.vantage.client import Client
+from clusters.vantage.errors import VantageError
+from clusters.vantage.launch import Launch
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def client() -> Iterator[Client]:
+    with Client("host", Launch()) as client:
+        yield client
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as server:
+        yield server.getsockname()[1]
+
+
+def probe(port: int, **changed: object) -> dict[str, object]:
+    return {
+        "protocol": "tcp",
+        "host": "127.0.0.1",
+        "port": port,
+        "path": "/",
+        "payload": "",
+        "every": 0.01,
+        "timeout": 0.5,
+        "body": 64,
+        "count": 5,
+    } | changed
+
+
+def test_says_who_it_is(client: Client) -> None:
+    assert client.about["pid"] == client.process.pid
+    assert client.alive
+    assert client.clock_offset_ns == 0
+
+
+def test_tasks_run_side_by_side(client: Client, port: int) -> None:
+    first, second = client.start("probe", **probe(port)), client.start("probe", **probe(port, count=3))
+    for task in (first, second):
+        task.until_started().until_done(5)
+    assert (len(first.of("attempt")), len(second.of("attempt"))) == (5, 3)
+    assert first.last["reason"] == "count"
+
+
+def test_stopping_ends_a_task(client: Client, port: int) -> None:
+    task = client.start("probe", **probe(port, count=0)).until_started()
+    threading.Event().wait(0.1)
+    task.stop()
+    assert task.until_done(5).last["reason"] == "stopped"
+    assert task.of("attempt")
+    task.stop()  # once more is no error
+
+
+def test_every_task_is_bounded(client: Client, port: int) -> None:
+    task = client.start("probe", **probe(port, count=0), **{"for": 0.1}).until_started()
+    assert task.until_done(5).last["reason"] == "limit"
+
+
+def test_the_kernel_is_asked(client: Client) -> None:
+    assert isinstance(client.ask("neighbours"), list)
+    with pytest.raises(OSError, match="the address is its own"):
+        client.ask("route", address="127.0.0.1")
+
+
+def test_what_the_system_refuses_is_one_sentence(client: Client) -> None:
+    task = client.start("capture", interface="no-such-nic", bpf=[[0x06, 0, 0, 1]])
+    with pytest.raises(VantageError, match=r"^Vantage host cannot capture: [^.]+\.$"):
+        task.until_started()
+
+
+def test_a_missing_namespace_is_named() -> None:
+    with (
+        pytest.raises(VantageError, match=r"/run/netns/none: No such file"),
+        Client("x", Launch(netns="/run/netns/none")),
+    ):
+        pass
+
+
+def test_a_python_that_is_not_there_is_named() -> None:
+    missing = Client("x", Launch(python=("/no/such/python",)))
+    with pytest.raises(VantageError, match="/no/such/python"), missing:
+        pass
+
+
+def test_a_program_that_is_no_python_is_told_by_its_last_words() -> None:
+    wrong = Client("x", Launch(python=("sh", "-c", "echo no python here >&2; exit 1")))
+    with pytest.raises(VantageError, match="no python here"), wrong:
+        pass
+
+
+def test_an_agent_that_is_killed_is_told_at_once(client: Client, port: int) -> None:
+    task = client.start("probe", **probe(port, count=0)).until_started()
+    os.kill(client.process.pid, signal.SIGKILL)
+    with pytest.raises(VantageError, match="ended unexpectedly"):
+        task.until_done(5)
+    client.process.wait(5)
+    with pytest.raises(VantageError, match="is gone"):
+        client.ask("clock")
+
+
+def test_an_agent_that_hangs_is_killed_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clusters.vantage.client.END_WITHIN", 0.2)
+    with Client("host", Launch()) as client:
+        os.kill(client.process.pid, signal.SIGSTOP)
+    assert client.process.returncode == -signal.SIGKILL
+
+
+def test_an_interrupt_at_the_terminal_does_not_reach_it(client: Client) -> None:
+    assert os.getsid(client.process.pid) != os.getsid(0)
+    os.kill(client.process.pid, signal.SIGINT)
+    assert client.ask("clock")
+
+
+def test_it_does_not_outlive_a_controller_that_is_killed() -> None:
+    program = (
+        "import sys; from clusters.vantage.client import Client; from clusters.vantage.launch import Launch\n"
+        "with Client('host', Launch()) as client:\n"
+        "    print(client.process.pid, flush=True); sys.stdin.read()\n"
+    )
+    controller = subprocess.Popen(
+        [sys.executable, "-c", program], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert controller.stdout is not None
+    assert controller.stdin is not None
+    agent = psutil.Process(int(controller.stdout.readline()))
+    controller.kill()
+    controller.communicate()
+    gone, alive = psutil.wait_procs([agent], timeout=3)
+    assert (len(gone), alive) == (1, [])
+
+
+def test_nothing_is_left_when_it_is_closed() -> None:
+    before = set(psutil.Process().children(recursive=True))
+    with Client("host", Launch()) as client:
+        assert client.process.pid
+    assert set(psutil.Process().children(recursive=True)) <= before
+    assert not [thread for thread in threading.enumerate() if thread.name == "vantage host"]
