@@ -1,0 +1,72 @@
+"""`python -m clusters.lab.parts [--list] [PART...]`: make the lab's parts, or say what there is."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from clusters.errors import ConformanceError, ExitCode
+from clusters.lab.parts import store, toolchain
+from clusters.lab.parts.cache import cache_root
+from clusters.lab.parts.making import ensure
+from clusters.lab.parts.ready import Parts, slots
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m clusters.lab.parts", description=__doc__)
+    parser.add_argument("--list", action="store_true", help="say which parts there are, and which are made")
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", help="make only these, with what they are made from"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        return _show() if options.list else _make(options.parts)
+    except ConformanceError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted: what is finished stays, and the next run goes on from there", file=sys.stderr)
+        return ExitCode.INTERRUPTED
+
+
+def _make(names: list[str]) -> int:
+    began = time.monotonic()
+    without_store = not names and os.geteuid() != 0
+    if without_store:
+        go = toolchain.find(cache_root())
+        names = [name for name in slots(cache_root(), go.version) if name != store.NAME]
+    parts = ensure(only=names or None)
+    print(f"The lab's parts are in {cache_root()} ({time.monotonic() - began:.1f} s).")
+    if without_store:
+        print("The image store is left for the lab's first start, because it needs root.")
+    for name, text in parts.substitutions.items():
+        print(f"note: {name}: {text}")
+    return ExitCode.PASSED
+
+
+def _show() -> int:
+    root = cache_root()
+    parts = Parts(slots(root, toolchain.find(root).version))
+    for name, slot in parts.slots.items():
+        size = f"{_size(slot.folder) / 1e6:6.0f} MB" if slot.ready else "      - "
+        note = parts.substitutions.get(name, "")
+        print(f"{name:<24} {slot.key}  {size}  {note}".rstrip())
+    return ExitCode.PASSED
+
+
+def _size(folder: Path) -> int:
+    """Bytes of all files below, each inode once."""
+    sizes = {}
+    for path in folder.rglob("*"):
+        found = path.lstat()
+        sizes[found.st_ino] = found.st_blocks * 512
+    return sum(sizes.values())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

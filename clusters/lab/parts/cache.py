@@ -1,0 +1,137 @@
+"""The folder outside the checkout in which finished things lie, each under its content key.
+
+Everything is made in a folder of its own under the name's lock and then renamed: what has its final name is whole. An
+interrupt leaves a temporary folder at most, which the next run that makes the same thing removes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from platformdirs import user_cache_dir
+
+from clusters.lab.parts.errors import PartError
+
+CACHE_VARIABLE = "METALLB_CONFORMANCE_CACHE"
+KEY_LENGTH = 12
+_GIB = 1 << 30
+
+
+def cache_root() -> Path:
+    """`METALLB_CONFORMANCE_CACHE`, or the user's cache folder as the desktop conventions have it."""
+    return Path(os.environ.get(CACHE_VARIABLE) or user_cache_dir("metallb-conformance")).absolute()
+
+
+def content_key(*facts: object) -> str:
+    """The sha256 over facts that JSON can hold, shortened to what a folder's name carries."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:KEY_LENGTH]
+
+
+def files_digest(folder: Path) -> str:
+    """The sha256 over names and bytes of all files directly in `folder`."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        digest.update(f"{path.name}\0{path.stat().st_size}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Where one finished thing lies: `<root>/<kind>/<name>-<key>`."""
+
+    root: Path
+    kind: str
+    name: str
+    key: str
+
+    @property
+    def folder(self) -> Path:
+        """The folder; it is there if, and only if, the thing is whole."""
+        return self.root / self.kind / f"{self.name}-{self.key}"
+
+    @property
+    def ready(self) -> bool:
+        """Whether it has been made."""
+        return self.folder.is_dir()
+
+    def publish(self, make: Callable[[Path], None], *, waiting: Callable[[float], None]) -> bool:
+        """Make the thing unless it is there; False if it was, or if another run made it meanwhile.
+
+        `make` fills the folder it is given. While another run holds the lock, `waiting` is called every second with
+        the seconds waited so far.
+        """
+        if self.ready:
+            return False
+        with _locked(self.root / "locks" / f"{self.kind}-{self.name}.lock", waiting):
+            for left in self._leftovers():
+                remove(left)
+            if self.ready:
+                return False
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            made = Path(tempfile.mkdtemp(dir=self.folder.parent, prefix=self._prefix))
+            try:
+                make(made)
+                made.chmod(0o755)
+                made.rename(self.folder)
+            except BaseException:
+                remove(made)
+                raise
+        return True
+
+    @property
+    def _prefix(self) -> str:
+        # Names of things may begin with one another (metallb-0.15.2, metallb-0.15.2-rc): the key ends the name.
+        return f".{self.name}-{self.key}."
+
+    def _leftovers(self) -> Iterator[Path]:
+        """Temporary folders for this name and any key: only the holder of the lock can have made them."""
+        for path in self.folder.parent.glob(f".{self.name}-*.*"):
+            key, _, _ = path.name.removeprefix(f".{self.name}-").partition(".")
+            if len(key) == KEY_LENGTH:
+                yield path
+
+
+@contextmanager
+def _locked(path: Path, waiting: Callable[[float], None]) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    began = time.monotonic()
+    patience = 0.0
+    while not lock.is_locked:
+        try:
+            lock.acquire(timeout=patience)
+        except Timeout:
+            waiting(time.monotonic() - began)
+            patience = 1.0
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def remove(folder: Path) -> None:
+    """Take a folder away as far as that goes: what is left is found again by the next run."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def require_space(folders: Iterable[Path], *, gib: float, what: str) -> None:
+    """Refuse before anything is begun where a folder's file system has less than `gib` free."""
+    for folder in folders:
+        existing = next(path for path in (folder, *folder.parents) if path.exists())
+        free = shutil.disk_usage(existing).free / _GIB
+        if free < gib:
+            raise PartError(
+                what,
+                f"Building {what} needs {gib:.1f} GiB free in {folder}, and {free:.1f} GiB are.",
+                remedy=f"Make room there, or name another folder in {CACHE_VARIABLE}.",
+            )

@@ -1,0 +1,152 @@
+"""Where finished parts lie: the slots of this checkout's parts, and the way to each file in them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from clusters.errors import UsageError
+from clusters.lab.parts import building, images, store
+from clusters.lab.parts.cache import Slot, content_key
+from clusters.lab.parts.errors import PartError
+from clusters.lab.parts.store import Store
+from clusters.lab.parts.table import IMAGES, KUBERNETES, PARTS, SUPPORTED_METALLB, Image
+
+IMAGES_NAME = "images"
+
+
+def slots(root: Path, go_version: str) -> dict[str, Slot]:
+    """The slot of every thing that is made, by name, in the order in which they can be made."""
+    found = {part.name: Slot(root, "parts", part.name, building.key(part, go_version)) for part in PARTS}
+    sources = sorted({image.part for image in IMAGES})
+    images_key = content_key(
+        images.RECIPE, [repr(image) for image in IMAGES], [found[name].key for name in sources]
+    )
+    found[IMAGES_NAME] = Slot(root, "images", IMAGES_NAME, images_key)
+    store_key = content_key(store.RECIPE, images_key, found["containerd"].key)
+    found[store.NAME] = Slot(root, "stores", store.NAME, store_key)
+    return found
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of this checkout. What was not made yet (`ensure(only=...)`) raises PartError when asked for."""
+
+    slots: Mapping[str, Slot]
+
+    @property
+    def kubernetes_version(self) -> str:
+        """The version of all Kubernetes parts, as `v1.34.4`."""
+        return KUBERNETES
+
+    @property
+    def folder(self) -> Path:
+        """The folder that holds the folder of every part that is built."""
+        return self.slots["kubelet"].folder.parent
+
+    @property
+    def cni_dir(self) -> Path:
+        """The folder of the CNI plugins."""
+        return self._folder("cni") / building.BINARIES
+
+    @cached_property
+    def _part_of_binary(self) -> dict[str, str]:
+        return {output: part.name for part in PARTS for output in part.outputs}
+
+    def binary(self, name: str, *, part: str = "") -> Path:
+        """A binary by name; `part` where two parts have one of that name (MetalLB's two versions)."""
+        where = part or self._part_of_binary.get(name, name)
+        path = self._folder(where) / building.BINARIES / name
+        if not path.is_file():
+            raise _damaged(where, path)
+        return path
+
+    def manifest(self, metallb_version: str) -> Path:
+        """MetalLB's own metallb-native.yaml of that version (`0.15.2`), CRDs included."""
+        return self._carried(metallb_part(metallb_version), "manifests") / "metallb-native.yaml"
+
+    def crds(self, metallb_version: str) -> Path:
+        """The folder of MetalLB's CRDs of that version, one file each."""
+        return self._carried(metallb_part(metallb_version), "crds")
+
+    @property
+    def metrics_server_manifests(self) -> Path:
+        """The folder of metrics-server's own manifests."""
+        return self._carried("metrics-server", "manifests")
+
+    def images(self, metallb_version: str) -> dict[str, str]:
+        """Names of the images that a lab with that MetalLB uses, with the references that manifests use."""
+        part = metallb_part(metallb_version)
+        return {
+            image.name: image.reference
+            for image in IMAGES
+            if image.part in (part, "") or not image.part.startswith("metallb-")
+        }
+
+    def image(self, name: str) -> str:
+        """The reference of an image: `registry.k8s.io/pause:3.10` for `pause`."""
+        return _image(name).reference
+
+    def image_archive(self, name: str) -> Path:
+        """The archive of an image, by name or reference."""
+        return self._folder(IMAGES_NAME) / images.archive_name(_image(name))
+
+    @property
+    def store(self) -> Store:
+        """The prepared containerd root with all images, of both MetalLB versions."""
+        return Store(self._folder(store.NAME))
+
+    def record(self, part: str) -> dict[str, Any]:
+        """How a part came about: Go, flags, versions, and what stood in for what (`substituted`, or empty)."""
+        path = self._folder(part) / building.RECORD
+        try:
+            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise _damaged(part, path) from error
+        return found
+
+    @property
+    def substitutions(self) -> dict[str, str]:
+        """A sentence for every part that was not built from exactly the modules that it pins."""
+        made = [part.name for part in PARTS if part.needs and self.slots[part.name].ready]
+        return {name: text for name in made if (text := self.record(name)["substituted"])}
+
+    def _carried(self, part: str, folder: str) -> Path:
+        return self._folder(part) / folder
+
+    def _folder(self, name: str) -> Path:
+        slot = self.slots.get(name)
+        if slot is None:
+            raise UsageError(f"The lab has no part {name}.", remedy=f"There are {', '.join(self.slots)}.")
+        if not slot.ready:
+            raise PartError(name, f"The part {name} has not been made yet.", remedy="Run make setup.")
+        return slot.folder
+
+
+def metallb_part(version: str) -> str:
+    """The part of a MetalLB version. Raises UsageError for one that the lab does not have."""
+    if version.removeprefix("v") not in SUPPORTED_METALLB:
+        raise UsageError(
+            f"The lab has no MetalLB {version}.", remedy=f"There are {' and '.join(SUPPORTED_METALLB)}."
+        )
+    return f"metallb-{version.removeprefix('v')}"
+
+
+def _image(name: str) -> Image:
+    for image in IMAGES:
+        if name in (image.name, image.reference):
+            return image
+    names = ", ".join(image.name for image in IMAGES)
+    raise UsageError(f"The lab has no image {name}.", remedy=f"There are {names}.")
+
+
+def _damaged(part: str, path: Path) -> PartError:
+    return PartError(
+        part,
+        f"The part {part} is damaged: {path} is missing or unreadable.",
+        remedy=f"Remove {path.parent.parent if path.parent.name == building.BINARIES else path.parent}, and run make setup.",
+    )

@@ -1,0 +1,179 @@
+"""Every part of the lab that is built with Go, as data: where it is pinned, what is built, what is kept beside it.
+
+The versions stand in `modules/<module>/go.mod`, whose go.sum holds the checksum of everything that is downloaded; this
+table only repeats those that the lab has to name (image tags, a version stamped into a binary), and a test compares
+the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+MODULES = Path(__file__).parent / "modules"
+
+KUBERNETES = "v1.34.4"
+METRICS_SERVER = "v0.9.0"
+SUPPORTED_METALLB = ("0.15.2", "0.16.2")
+
+
+@dataclass(frozen=True)
+class Carried:
+    """Files of a module that are kept beside what is built from it: those that match `files`, under `folder`."""
+
+    module: str
+    files: str
+    folder: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """One thing that is built, cached and shown as a whole.
+
+    `outputs` maps the name of each binary to the Go package it is the main program of; `ldflags` are added to
+    those of every part. `needs` is a module as `path@version` that the sums name and that not every module proxy has;
+    `clusters.lab.parts.substitute` says what happens where it is missing.
+    """
+
+    name: str
+    module: str
+    outputs: Mapping[str, str]
+    ldflags: tuple[str, ...] = ()
+    carried: tuple[Carried, ...] = ()
+    needs: str = ""
+
+    @property
+    def source(self) -> Path:
+        """The folder of the part's go.mod and go.sum."""
+        return MODULES / self.module
+
+
+def _kubernetes_stamp() -> tuple[str, ...]:
+    _, minor, _ = KUBERNETES.split(".")
+    fields = {"gitVersion": KUBERNETES, "gitMajor": "1", "gitMinor": minor, "gitTreeState": "clean"}
+    component = [f"-X k8s.io/component-base/version.{name}={value}" for name, value in fields.items()]
+    del fields["gitTreeState"]
+    client = [f"-X k8s.io/client-go/pkg/version.{name}={value}" for name, value in fields.items()]
+    return (*component, *client)
+
+
+def _kubernetes(name: str) -> Part:
+    folder = "test/images" if name == "agnhost" else "cmd"
+    return Part(name, "kubernetes", {name: f"k8s.io/kubernetes/{folder}/{name}"}, ldflags=_kubernetes_stamp())
+
+
+def _metallb(version: str, needs: str = "") -> Part:
+    module = "go.universe.tf/metallb"
+    return Part(
+        f"metallb-{version}",
+        f"metallb-{version}",
+        {name: f"{module}/{name}" for name in ("controller", "speaker")},
+        carried=(
+            Carried(module, "config/manifests/*.yaml", "manifests"),
+            Carried(module, "config/crd/bases/*.yaml", "crds"),
+        ),
+        needs=needs,
+    )
+
+
+_CONTAINERD = "github.com/containerd/containerd/v2/cmd"
+_CNI = "github.com/containernetworking/plugins/plugins"
+_METRICS_SERVER = "sigs.k8s.io/metrics-server"
+
+PARTS: tuple[Part, ...] = (
+    *map(
+        _kubernetes,
+        (
+            "kube-apiserver",
+            "kube-controller-manager",
+            "kube-scheduler",
+            "kube-proxy",
+            "kubelet",
+            "kubectl",
+            "agnhost",
+        ),
+    ),
+    Part("etcd", "etcd", {"etcd": "go.etcd.io/etcd/server/v3"}),
+    Part(
+        "containerd",
+        "containerd",
+        {name: f"{_CONTAINERD}/{name}" for name in ("containerd", "containerd-shim-runc-v2", "ctr")},
+    ),
+    Part(
+        "cni",
+        "cni",
+        {
+            "host-local": f"{_CNI}/ipam/host-local",
+            "loopback": f"{_CNI}/main/loopback",
+            "ptp": f"{_CNI}/main/ptp",
+            "portmap": f"{_CNI}/meta/portmap",
+        },
+    ),
+    Part("pause", "pause", {"pause": "lab.invalid/pause"}),
+    _metallb("0.15.2"),
+    _metallb("0.16.2", needs="github.com/metallb/frr-k8s@v0.0.27"),
+    Part(
+        "metrics-server",
+        "metrics-server",
+        {"metrics-server": f"{_METRICS_SERVER}/cmd/metrics-server"},
+        ldflags=(f"-X k8s.io/client-go/pkg/version.gitVersion={METRICS_SERVER}",),
+        carried=(Carried(_METRICS_SERVER, "manifests/base/*.yaml", "manifests"),),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image: a binary of a part in a file system of its own, under the name that the manifests use."""
+
+    name: str
+    reference: str
+    part: str
+    binary: str
+    entrypoint: tuple[str, ...]
+    command: tuple[str, ...] = ()
+    user: str = ""
+    links: Mapping[str, str] = field(default_factory=dict)
+    folders: tuple[str, ...] = ()
+    ports: tuple[str, ...] = ()
+
+
+def _metallb_images(version: str) -> tuple[Image, ...]:
+    return tuple(
+        Image(
+            f"metallb-{version}-{binary}",
+            f"quay.io/metallb/{binary}:v{version}",
+            f"metallb-{version}",
+            binary,
+            (f"/{binary}",),
+        )
+        for binary in ("controller", "speaker")
+    )
+
+
+#: agnhost's tag is the VERSION file of its folder in the module. Any program that waits can be the sandbox's; pause
+#: stands under the name that Kubernetes' own images use.
+IMAGES: tuple[Image, ...] = (
+    *(image for version in SUPPORTED_METALLB for image in _metallb_images(version)),
+    Image(
+        "agnhost",
+        "registry.k8s.io/e2e-test-images/agnhost:2.56",
+        "agnhost",
+        "agnhost",
+        ("/agnhost",),
+        command=("pause",),
+        links={"agnhost-2": "agnhost"},
+        folders=("uploads",),
+        ports=("80", "8080", "8081", "9376", "5000"),
+    ),
+    Image("pause", "registry.k8s.io/pause:3.10", "pause", "pause", ("/pause",), user="65535:65535"),
+    Image(
+        "metrics-server",
+        f"registry.k8s.io/metrics-server/metrics-server:{METRICS_SERVER}",
+        "metrics-server",
+        "metrics-server",
+        ("/metrics-server",),
+        user="65534",
+    ),
+)

