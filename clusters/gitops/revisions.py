@@ -1,0 +1,116 @@
+"""Judging the way back: rollback.previous-renders.
+
+The previous revision must render, and the installed CRDs and MetalLB must take what it configures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from clusters.checks import Finding
+from clusters.errors import Inconclusive
+from clusters.gitops.addresses import before_change
+from clusters.gitops.documents import Json
+from clusters.gitops.findings import evidence, subject_of
+from clusters.gitops.pools import POOL, is_configuration, key
+from clusters.gitops.snapshot import RepositorySnapshot
+from clusters.metallb import configuration
+
+
+def previous_renders(repository: RepositorySnapshot) -> list[Finding]:
+    """What keeps the overlay's previous revision from being applied again.
+
+    Raises Inconclusive where there is no previous revision, it needs the network, or an installed definition
+    was not read.
+    """
+    previous = repository.previous
+    if previous is not None and previous.problem and not previous.needs_network:
+        return [_finding(repository, f"overlay {previous.overlay}", previous.problem, ())]
+    render = before_change(repository)
+    configured = [found for found in render.objects if is_configuration(found)]
+    found = [finding for each in configured for finding in _invalid(repository, each)]
+    pools = [each for each in configured if each["kind"] == POOL]
+    advertisements = [each for each in configured if each["kind"] == "L2Advertisement"]
+    refused = configuration.read(pools, advertisements).refusals
+    return [*found, *(_finding(repository, reason.subject, reason.text, ()) for reason in refused)]
+
+
+def _invalid(repository: RepositorySnapshot, found: Json) -> Iterator[Finding]:
+    kind, version = str(found["kind"]), str(found["apiVersion"]).rpartition("/")[2]
+    schema = repository.schemas.get(f"{kind} {version}")
+    if schema is None:
+        if any(name.startswith(f"{kind} ") for name in repository.schemas):
+            text = f"{key(found)} is of version {version}, which the cluster does not serve."
+            yield _finding(repository, _subject(found), text, ())
+            return
+        raise Inconclusive(
+            f"The installed definition of {kind} was not read, so {key(found)} cannot be validated.",
+            remedy="Allow this login to get customresourcedefinitions.apiextensions.k8s.io.",
+        )
+    validator = Draft202012Validator(json_schema(schema))
+    errors = sorted(validator.iter_errors(found), key=lambda error: list(map(str, error.absolute_path)))
+    if errors:
+        text = f"{key(found)} is not valid against the installed definition: {_said(errors[0])}."
+        yield _finding(repository, _subject(found), text, tuple(map(_said, errors)))
+
+
+def _subject(found: Json) -> str:
+    kind, _, name = key(found).partition(" ")
+    return subject_of(kind, name)
+
+
+def _finding(repository: RepositorySnapshot, subject: str, summary: str, lines: tuple[str, ...]) -> Finding:
+    past, tree = repository.history, repository.layout.tree
+    revision = past.head if past.dirty else past.previous
+    return Finding(
+        cause="overlay-invalid",
+        subject=subject,
+        summary=f"Before the last change, at {revision[:12]}: {summary}",
+        evidence=evidence(lines),
+        remedy="Prepare another way back before it is needed: a revision that renders and is valid.",
+        commands=(f"git log -5 -- {tree}/", f"git show {revision[:12]} --stat"),
+    )
+
+
+def _said(error: ValidationError) -> str:
+    path = ".".join(str(step) for step in error.absolute_path)
+    return f"{path or 'the object'}: {error.message}"[:300]
+
+
+def json_schema(found: Any, *, top: bool = True) -> Any:
+    """A CRD's openAPIV3Schema as JSON Schema, strict as `kubectl apply` is: unknown fields are errors.
+
+    Source: Kubernetes' documentation of structural schemas; apiVersion, kind and metadata are always allowed.
+    """
+    if isinstance(found, list):
+        return [json_schema(each, top=False) for each in found]
+    if not isinstance(found, dict):
+        return found
+    kept = {
+        name: value for name, value in found.items() if name not in _REWRITTEN and not name.startswith("x-")
+    }
+    for name in ("items", "not", "allOf", "anyOf", "oneOf", "additionalProperties"):
+        if name in kept:
+            kept[name] = json_schema(kept[name], top=False)
+    if properties := found.get("properties"):
+        always: Json = {"apiVersion": {}, "kind": {}, "metadata": {}, "status": {}} if top else {}
+        kept["properties"] = {
+            name: json_schema(each, top=False) for name, each in properties.items()
+        } | always
+        open_ended = found.get("x-kubernetes-preserve-unknown-fields") or "additionalProperties" in found
+        kept |= {} if open_ended else {"additionalProperties": False}
+    if found.get("x-kubernetes-int-or-string"):
+        kept["type"] = ["integer", "string"]
+    if found.get("nullable") and "type" in kept:
+        kept["type"] = [*([kept["type"]] if isinstance(kept["type"], str) else kept["type"]), "null"]
+    return kept
+
+
+# Words of OpenAPI that JSON Schema does not have, or has with another meaning.
+_REWRITTEN = frozenset(
+    {"properties", "nullable", "example", "externalDocs", "description", "default", "format"}
+)
