@@ -61,6 +61,11 @@ class Api:
         """The kubeconfig's context in use."""
         return self._transport.login.context
 
+    @property
+    def kubeconfig(self) -> Path:
+        """The kubeconfig in use, absolute; the first one where there are several."""
+        return self._transport.login.files[0].absolute()
+
     def get(self, res: Resource, name: str, namespace: str | None = None) -> Json:
         """One object."""
         return self._json(Request(asked=_asked("get", res, namespace, name)))

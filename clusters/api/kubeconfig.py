@@ -202,3 +202,15 @@ def token_of(login: Login) -> str:
     """The value of the Authorization header, renewed where the login is past its end; "" for none."""
     settings = login.client.configuration.auth_settings().get("BearerToken")
     return str(settings["value"]) if settings else ""
+
+
+def holder_of(kubeconfig: Path | None, context: str) -> Path:
+    """The one file, of those that `files_for` gives, that has `context`. Raises KubeconfigInvalid."""
+    files = files_for(kubeconfig)
+    _context(_read(files), context, files)
+    for path in files:
+        if path.exists() and any(
+            entry.get("name") == context for entry in _parse(path).get("contexts") or []
+        ):
+            return path.absolute()
+    raise AssertionError("a context that was found is in one of the files")

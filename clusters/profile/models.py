@@ -90,7 +90,7 @@ class KindSettings(Model):
 
 
 class LabSettings(Model):
-    """For provider lab: what is booted where no lab of the profile's name runs, as `python -m clusters.lab up`."""
+    """For provider lab: what is booted where none of that name runs, as by `python -m clusters.lab up`."""
 
     nodes: Annotated[int, Field(ge=1, le=7)] = 3
     families: Literal["ipv4", "ipv6", "dual"] = "ipv4"
@@ -181,8 +181,8 @@ class Waiver(Model):
 class Profile(Model):
     """One cluster. `allow` is the most that any run may do to it; `source` is the file that says so.
 
-    `spare_addresses` are ranges on the nodes' network that nobody uses and no pool holds: a run may make pools
-    of its own from them. `image` is what the run's own workloads run (agnhost, or a mirror of it).
+    `spare_addresses` are ranges on the nodes' network that nobody uses and no pool holds: a run may make
+    pools of its own from them. `image` is what the run's own workloads run (agnhost, or a mirror of it).
     `vantage` is where addresses are probed from; empty means none, for a lab its own client host.
     """
 

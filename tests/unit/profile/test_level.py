@@ -38,7 +38,7 @@ def test_disrupting_another_needs_its_uid_and_says_which() -> None:
 
 
 def test_the_uid_of_another_cluster_is_refused() -> None:
-    with pytest.raises(Refused, match="uid-2 is not the cluster of profile edge, which is uid-1"):
+    with pytest.raises(Refused, match="uid-2 is not the cluster of profile edge: that is uid-1"):
         resolve_level(profile(allow="disrupt"), Level.DISRUPT, "uid-2", "uid-1")
 
 

@@ -1,0 +1,102 @@
+"""Undoing many changes: all of them, whatever happens to one, and a sentence about each that failed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from clusters.api import Api
+from clusters.changes.shield import Abandoned, undisturbed
+from clusters.changes.undoing import perform
+from clusters.errors import CleanupFailed, ConformanceError
+from clusters.journal import Entry, Journal
+
+
+@dataclass
+class Cleaned:
+    """What came of it: (entry, why) for each change that is not undone, and what is worth telling."""
+
+    done: list[Entry] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    failures: list[tuple[Entry, str]] = field(default_factory=list)
+    interrupted: bool = False
+
+
+def clean(api: Api, journal: Journal, entries: Sequence[Entry]) -> Cleaned:
+    """Undo `entries` in their order, each marked in the journal when it is done; nothing is raised for one.
+
+    What stood in a namespace that is undone as well goes with it. Ctrl-C is held back (see `shield`).
+    """
+    result = Cleaned()
+    left = len(entries)
+
+    def count() -> int:
+        return left
+
+    with undisturbed(count) as heard:
+        for entry in _inner_ones_last(entries):
+            try:
+                _one(api, journal, entry, result)
+            except Abandoned:
+                _give_up(journal, entries, result)
+                break
+            left -= 1
+        result.interrupted = bool(heard)
+    return result
+
+
+def _one(api: Api, journal: Journal, entry: Entry, result: Cleaned) -> None:
+    try:
+        note = perform(api, entry)
+    except ConformanceError as error:
+        result.failures.append((entry, str(error)))
+        return
+    except Exception as error:  # noqa: BLE001 - a mistake in one undo must not keep the others from theirs
+        result.failures.append((entry, f"{type(error).__name__}: {error}"))
+        return
+    journal.undone(entry.seq)
+    result.done.append(entry)
+    if note:
+        result.notes.append(note)
+
+
+def _give_up(journal: Journal, entries: Sequence[Entry], result: Cleaned) -> None:
+    wanted = {entry.seq for entry in entries}
+    failed = {entry.seq for entry, _ in result.failures}
+    for entry in journal.pending():
+        if entry.seq in wanted - failed:
+            result.failures.append((entry, "interrupted by the user"))
+
+
+def _inner_ones_last(entries: Sequence[Entry]) -> list[Entry]:
+    """Namespaces in the place of the newest creation within them: it is all gone with them, at once."""
+    inside = {
+        entry.seq
+        for space in entries
+        if _is_namespace(space)
+        for entry in entries
+        if _kind(entry) == "delete" and entry.undo["namespace"] == space.undo["name"]
+    }
+    if not inside:
+        return list(entries)
+    others = [entry for entry in entries if entry.seq not in inside]
+    return others + [entry for entry in entries if entry.seq in inside]
+
+
+def _kind(entry: Entry) -> str:
+    return str(entry.undo["kind"])
+
+
+def _is_namespace(entry: Entry) -> bool:
+    return _kind(entry) == "delete" and entry.undo["resource"]["kind"] == "Namespace"
+
+
+def not_undone(journal: Journal, failures: Sequence[tuple[Entry, str]]) -> CleanupFailed:
+    """The error that names every change that may be left."""
+    cluster = journal.header.cluster if journal.header else ""
+    listing = "\n".join(f"  {entry.change}: {why}" for entry, why in failures)
+    many = "1 change is" if len(failures) == 1 else f"{len(failures)} changes are"
+    return CleanupFailed(
+        f"{many} not undone:\n{listing}\n",
+        remedy=f"Try again: python -m clusters.sweep --cluster {cluster}",
+    )

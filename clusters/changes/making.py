@@ -1,0 +1,164 @@
+"""Making one change: what it will do is found out and written into the journal first, then it is done."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from clusters import budgets, wait
+from clusters.api import Api, ApiError, ServerFault, TimedOut, Unreachable
+from clusters.api.resources import CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES
+from clusters.changes.fields import differences, storable
+from clusters.changes.target import Json, Target
+from clusters.changes.undoing import (
+    RUN_LABEL,
+    HostUndo,
+    by_host,
+    to_create,
+    to_delete,
+    to_nothing,
+    to_restore,
+)
+from clusters.journal import Journal
+
+Patch = Json | list[Any]
+T = TypeVar("T")
+
+MANAGER_LABEL, MANAGER = "app.kubernetes.io/managed-by", "metallb-conformance"
+_METALLB = "metallb.io"
+#: Deleting one of these takes other people's objects with it, which no journal can bring back.
+_NEVER_DELETED = frozenset({NAMESPACES, CUSTOM_RESOURCE_DEFINITIONS})
+
+
+class ForeignObject(ValueError):  # noqa: N818 - named by what it is about, as this project's errors are
+    """A mistake in a check: it would change what is not the run's own, without saying why."""
+
+
+class Send(Protocol):
+    """A change as a request that can also be tried."""
+
+    def __call__(self, *, dry_run: bool) -> Json:
+        """Send it; a dry run gives what would come of it."""
+        ...
+
+
+class Maker:
+    """Makes the changes of one run. Every method returns the journal entry's number and an object."""
+
+    def __init__(self, api: Api, journal: Journal, run_id: str) -> None:
+        self._api, self._journal, self._run = api, journal, run_id
+        self.labels = {MANAGER_LABEL: MANAGER, RUN_LABEL: run_id}
+
+    def create(self, obj: Json, *, home: str, foreign: str) -> tuple[int, Json]:
+        """Create a labelled copy of `obj`, which has a name and, if it needs one, a namespace.
+
+        `home` is the run's own namespace, "" where it has none yet.
+        """
+        obj = copy.deepcopy(obj)
+        res, metadata = self._api.resource_for(obj), obj["metadata"]
+        target = Target(res, metadata["name"], metadata.get("namespace") if res.namespaced else None, foreign)
+        own = res.group == _METALLB or (home and target.namespace == home)
+        if not (own or foreign):
+            raise ForeignObject(f"{target} would not be in the run's namespace")
+        metadata["labels"] = (metadata.get("labels") or {}) | self.labels
+        seq = self.record(f"create {target}", to_delete(target, self._run))
+        return seq, self._make(seq, lambda: self._api.create(obj))
+
+    def patch(self, target: Target, patch: Patch, *, kind: str, subresource: str) -> tuple[int, Json]:
+        """Patch one object."""
+
+        def send(*, dry_run: bool) -> Json:
+            return self._api.patch(
+                target.res,
+                target.name,
+                patch,
+                target.namespace,
+                kind=kind,
+                subresource=subresource,
+                dry_run=dry_run,
+            )
+
+        return self._change(target, send, subresource=subresource)
+
+    def apply(self, obj: Json, *, home: str, foreign: str) -> tuple[int, Json]:
+        """Create `obj`, or apply it over the one that is there, taking over fields of other managers."""
+        res, metadata = self._api.resource_for(obj), obj["metadata"]
+        target = Target(res, metadata["name"], metadata.get("namespace") if res.namespaced else None, foreign)
+        if target.read(self._api) is None:
+            return self.create(obj, home=home, foreign=foreign)
+        return self._change(
+            target, lambda *, dry_run: self._api.apply(obj, dry_run=dry_run, force=True), subresource=""
+        )
+
+    def delete(self, target: Target, *, grace: int | None) -> tuple[int, Json]:
+        """Delete one object; a pod with a controller is not made again, that is the controller's task."""
+        if target.res in _NEVER_DELETED:
+            raise ForeignObject(f"{target} is never deleted: what it holds could not be put back")
+        before = self._api.get(target.res, target.name, target.namespace)
+        self._may_touch(target, before)
+        metadata = before["metadata"]
+        undo = to_create(target, storable(before), metadata["uid"])
+        if any(owner.get("controller") for owner in metadata.get("ownerReferences") or []):
+            undo = to_nothing("its controller makes another")
+        seq = self.record(f"delete {target}", undo)
+
+        def send() -> Json:
+            self._api.delete(target.res, target.name, target.namespace, grace=grace, uid=metadata["uid"])
+            return before
+
+        return seq, self._make(seq, send)
+
+    def host(self, undo: HostUndo) -> int:
+        """Record a change outside the API server that is about to be made."""
+        return self.record(undo.text, by_host(undo))
+
+    def record(self, change: str, undo: Json) -> int:
+        """One entry of the journal; the first one says which cluster it is about."""
+        if self._journal.header is None:
+            self._journal.identify(
+                uid=self._api.uid(), kubeconfig=str(self._api.kubeconfig), context=self._api.context
+            )
+        return self._journal.record(change, undo)
+
+    def _change(self, target: Target, send: Send, *, subresource: str) -> tuple[int, Json]:
+        """Do what `send` does to an object that is there, after its present fields are in the journal."""
+
+        def look() -> tuple[Json, Json]:
+            found = self._api.get(target.res, target.name, target.namespace)
+            self._may_touch(target, found)
+            return found, send(dry_run=True)
+
+        before, after = wait.until(
+            f"{target} is not changed by others while it is looked at",
+            read=look,
+            accept=lambda pair: _version(pair[0]) == _version(pair[1]),
+            budget=budgets.get("conflict_settled"),
+        )
+        fields = differences(before, after, status=subresource == "status")
+        undo = to_restore(target, fields, subresource)
+        names = ", ".join(".".join(field.path) for field in fields) or "nothing"
+        seq = self.record(f"change {names} of {target}", undo)
+        return seq, self._make(seq, lambda: send(dry_run=False))
+
+    def _make(self, seq: int, act: Callable[[], T]) -> T:
+        """Do what entry `seq` is about; where it certainly did not happen the entry is void."""
+        try:
+            result = act()
+        except (TimedOut, ServerFault):
+            raise
+        except ApiError as error:
+            if not (isinstance(error, Unreachable) and error.sent):
+                self._journal.undone(seq)
+            raise
+        self._journal.made(seq)
+        return result
+
+    def _may_touch(self, target: Target, found: Json) -> None:
+        labels = found["metadata"].get("labels") or {}
+        if labels.get(RUN_LABEL) != self._run and not target.foreign:
+            raise ForeignObject(f"{target} was not made by this run: say in `foreign` why it is changed")
+
+
+def _version(obj: Json) -> str:
+    return str(obj["metadata"]["resourceVersion"])

@@ -1,0 +1,39 @@
+"""One object that is changed, by name."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from clusters.api import Api, NotFound, Resource
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Target:
+    """An object by kind, name and namespace; `foreign` says why it is changed though not the run's own."""
+
+    res: Resource
+    name: str
+    namespace: str | None = None
+    foreign: str = ""
+
+    def __str__(self) -> str:
+        return self.res.describe(self.name, self.namespace)
+
+    def read(self, api: Api) -> Json | None:
+        """The object as it is now, None where it is not there."""
+        try:
+            return api.get(self.res, self.name, self.namespace)
+        except NotFound:
+            return None
+
+    def as_json(self) -> Json:
+        """As it stands in the journal."""
+        return {"resource": asdict(self.res), "name": self.name, "namespace": self.namespace}
+
+    @classmethod
+    def from_json(cls, value: Json) -> Target:
+        """The reverse; other keys are left alone."""
+        return cls(Resource(**value["resource"]), value["name"], value["namespace"])

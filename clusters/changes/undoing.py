@@ -1,0 +1,207 @@
+"""Undoing one journal entry: what each kind of undo does, how it knows its own, and when it is done."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from clusters import budgets, wait
+from clusters.api import (
+    AlreadyExists,
+    Api,
+    Conflict,
+    NotFound,
+    ServerFault,
+    TimedOut,
+    Unreachable,
+)
+from clusters.api.resources import NAMESPACES, PODS
+from clusters.budgets import Budget
+from clusters.changes.fields import Field, restoring
+from clusters.changes.target import Json, Target
+from clusters.errors import CleanupFailed
+from clusters.journal import Entry
+
+RUN_LABEL = "metallb-conformance/run"
+#: A request that was under way when its run was killed may still be carried out; so long it is looked for.
+_LATE = Budget(name="late", within=1.0, every=0.1, reason="The API server has the request, or it never will.")
+_BLIPS = (Unreachable, TimedOut, ServerFault)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostUndo:
+    """How to undo a change outside the API server: call `action` ("clusters.faults.links:plug_in") with `args`.
+
+    The function is found by name so that another process can call it after this one was killed; it must do
+    no harm when there is nothing to undo. `text` says in a few words what was changed.
+    """
+
+    text: str
+    action: str
+    args: Mapping[str, Any] = field(default_factory=dict)
+
+
+def to_delete(target: Target, run: str) -> Json:
+    """The undo of a creation."""
+    return {"kind": "delete", **target.as_json(), "run": run}
+
+
+def to_create(target: Target, obj: Json, uid: str) -> Json:
+    """The undo of a deletion: `obj` as it can be created again, `uid` of the deleted one."""
+    return {"kind": "create", **target.as_json(), "object": obj, "uid": uid}
+
+
+def to_restore(target: Target, fields: list[Field], subresource: str) -> Json:
+    """The undo of a patch."""
+    listed = [each.as_json() for each in fields]
+    return {"kind": "restore", **target.as_json(), "fields": listed, "subresource": subresource}
+
+
+def to_nothing(why: str) -> Json:
+    """The undo of a change that mends itself, with the reason."""
+    return {"kind": "nothing", "why": why}
+
+
+def by_host(undo: HostUndo) -> Json:
+    """The undo of a change outside the API server."""
+    return {"kind": "host", "action": undo.action, "args": dict(undo.args)}
+
+
+def perform(api: Api, entry: Entry) -> str:
+    """Undo one change and wait until it is undone; returns what is worth telling about it, as a rule "".
+
+    Raises ConformanceError where it could not be undone.
+    """
+    kinds: dict[str, Callable[[Api, Entry], str]] = {
+        "delete": _delete,
+        "create": _create,
+        "restore": _restore,
+        "host": _host,
+        "nothing": lambda _api, _entry: "",
+    }
+    kind = entry.undo["kind"]
+    if kind not in kinds:
+        raise CleanupFailed(
+            f"The journal has a change of an unknown kind {kind!r}: {entry.change}.",
+            remedy="It is of a newer version of this project: sweep with that one.",
+        )
+    return kinds[kind](api, entry)
+
+
+def _settled(
+    entry: Entry, read: Callable[[], Json | None], accept: Callable[[Json | None], bool]
+) -> Json | None:
+    """What `read` gives; where nobody knows whether the change was made, it is given time to happen."""
+    claim = f"it can be seen what became of: {entry.change}"
+    first = wait.until(
+        claim, read=read, accept=lambda _: True, budget=budgets.get("api_back"), tolerate=_BLIPS
+    )
+    if entry.made or accept(first):
+        return first
+    try:
+        return wait.until(claim, read=read, accept=accept, budget=_LATE, tolerate=_BLIPS)
+    except wait.NotWithinBudget:
+        return read()
+
+
+def _delete(api: Api, entry: Entry) -> str:
+    target, run = Target.from_json(entry.undo), entry.undo["run"]
+    found = _settled(entry, lambda: target.read(api), lambda seen: seen is not None)
+    if found is None:
+        return ""
+    if (found["metadata"].get("labels") or {}).get(RUN_LABEL) != run:
+        return f"{target} was left alone: it is not the one that this run made"
+    uid = found["metadata"]["uid"]
+    wait.retry(lambda: _ask_to_delete(api, target, uid), on=_BLIPS, attempts=5)
+    await_gone(api, target, uid=uid)
+    return ""
+
+
+def _ask_to_delete(api: Api, target: Target, uid: str) -> None:
+    try:
+        api.delete(target.res, target.name, target.namespace, uid=uid)
+    except NotFound:
+        return
+    except Conflict:
+        now = target.read(api)
+        if now is not None and now["metadata"]["uid"] == uid:
+            raise
+
+
+def await_gone(api: Api, target: Target, *, uid: str) -> None:
+    """Wait until the object with this UID is really gone. Raises NotWithinBudget with what keeps it."""
+
+    def why_it_is_there() -> str:
+        found = target.read(api)
+        if found is None or found["metadata"]["uid"] != uid:
+            return ""
+        metadata = found["metadata"]
+        kept = metadata.get("finalizers") or (found.get("spec") or {}).get("finalizers") or []
+        since = metadata.get("deletionTimestamp", "never")
+        return f"deleted: {since}, finalizers: {', '.join(map(str, kept)) or 'none'}"
+
+    wait.until(
+        f"{target} is gone",
+        read=why_it_is_there,
+        accept=lambda reason: not reason,
+        budget=budgets.get({NAMESPACES: "namespace_gone", PODS: "pod_gone"}.get(target.res, "deleted")),
+        tolerate=_BLIPS,
+    )
+
+
+def _create(api: Api, entry: Entry) -> str:
+    target, obj, uid = Target.from_json(entry.undo), entry.undo["object"], entry.undo["uid"]
+
+    def is_lost(seen: Json | None) -> bool:
+        return seen is None or seen["metadata"]["uid"] != uid or "deletionTimestamp" in seen["metadata"]
+
+    found = _settled(entry, lambda: target.read(api), is_lost)
+    if not is_lost(found):
+        return ""
+    await_gone(api, target, uid=uid)
+    try:
+        wait.retry(lambda: api.create(obj), on=_BLIPS, attempts=5)
+    except AlreadyExists:
+        return f"{target} was left as it is: it was made again meanwhile"
+    return ""
+
+
+def _restore(api: Api, entry: Entry) -> str:
+    target, subresource = Target.from_json(entry.undo), entry.undo["subresource"]
+    fields = [Field.from_json(each) for each in entry.undo["fields"]]
+
+    def is_touched(seen: Json | None) -> bool:
+        return seen is None or bool(restoring(seen, fields)[0])
+
+    if _settled(entry, lambda: target.read(api), is_touched) is None:
+        return f"{target} is gone, so nothing of it was put back"
+    left = wait.until(
+        f"{target} is as it was",
+        read=lambda: _put_back(api, target, fields, subresource),
+        accept=lambda _: True,
+        budget=budgets.get("conflict_settled"),
+        tolerate=(Conflict, *_BLIPS),
+    )
+    return f"{target}: {', '.join(left)} was changed by others since" if left else ""
+
+
+def _put_back(api: Api, target: Target, fields: list[Field], subresource: str) -> list[str]:
+    """Put the fields back; Conflict where the object changed in between. Returns those left alone."""
+    now = api.get(target.res, target.name, target.namespace)
+    patch, left = restoring(now, fields)
+    if patch:
+        patch.setdefault("metadata", {})["resourceVersion"] = now["metadata"]["resourceVersion"]
+        api.patch(target.res, target.name, patch, target.namespace, subresource=subresource)
+    return left
+
+
+def _host(_api: Api, entry: Entry) -> str:
+    module, _, function = entry.undo["action"].partition(":")
+    if not module.startswith("clusters."):
+        raise CleanupFailed(
+            f"The journal asks for {entry.undo['action']!r}, which is none of this project's functions."
+        )
+    told = getattr(importlib.import_module(module), function)(**entry.undo["args"])
+    return told if isinstance(told, str) else ""

@@ -1,0 +1,36 @@
+"""Getting at a cluster: `open_cluster(profile)` for every provider, each loaded only when it is used."""
+
+from __future__ import annotations
+
+import importlib
+from contextlib import AbstractContextManager
+from typing import cast
+
+from clusters.errors import UsageError
+from clusters.profile import Profile
+from clusters.providers.base import Cluster, NodeHost, Opener
+
+_OPENERS = {
+    "existing": ("clusters.providers.existing", "open_existing"),
+    "kind": ("clusters.providers.kind", "open_kind"),
+    "lab": ("clusters.providers.lab", "open_lab"),
+}
+
+
+def open_cluster(profile: Profile) -> AbstractContextManager[Cluster]:
+    """The profile's cluster, found or made, for the length of a `with` block.
+
+    Raises UsageError where what its provider needs is not installed, else what the provider raises.
+    """
+    name, function = _OPENERS[profile.provider]
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"Provider {profile.provider} of profile {profile.name} needs {error.name}, not installed here.",
+            remedy=f"Install it: pip install 'metallb-conformance[{profile.provider}]'.",
+        ) from error
+    return cast("Opener", getattr(module, function))(profile)
+
+
+__all__ = ["Cluster", "NodeHost", "Opener", "open_cluster"]
