@@ -4,67 +4,78 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
+import os
 import sys
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import get_args
 
-from clusters.errors import ConformanceError, ExitCode
-from clusters.lab import lab as labs
-from clusters.lab import status
+from clusters.errors import ConformanceError, ExitCode, UsageError
+from clusters.lab import life, netns, status
+from clusters.lab.lab import Lab
 from clusters.lab.options import DEFAULT_NAME, Families, Install, LabOptions, Proxy
-from clusters.lab.progress import Progress
+
+_UNSET = argparse.SUPPRESS
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m clusters.lab", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="boot a lab, or take the running one as it is")
-    up.add_argument(
-        "--nodes", type=int, default=3, help="nodes, 1 to 7, one of them the control plane (default 3)"
-    )
-    up.add_argument("--families", choices=get_args(Families), default="ipv4")
-    up.add_argument("--nics", type=int, default=1, help="network cards of every host, 1 or 2 (default 1)")
-    up.add_argument("--proxy", choices=get_args(Proxy), default="iptables", help="kube-proxy's mode")
-    up.add_argument(
-        "--metallb", default="", help="MetalLB's version (default: the one that the overlay pins)"
-    )
-    up.add_argument(
-        "--install", choices=get_args(Install), default="manifest", help="whose names and labels MetalLB has"
-    )
-    up.add_argument("--overlay", default="", help="a kustomize folder of your own")
+    _add_up_options(up)
     down = commands.add_parser("down", help="remove a lab, or what a crash left of one")
     show = commands.add_parser("status", help="print one JSON object")
     execute = commands.add_parser("exec", help="run a command in a host's network namespace")
     for command in (up, down, show, execute):
         command.add_argument("--name", default=DEFAULT_NAME, help=f"which lab (default {DEFAULT_NAME})")
-    execute.add_argument("host")
+    execute.add_argument("host", help="a node, client, remote or lan")
     execute.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- CMD…")
     return parser
 
 
+def _add_up_options(up: argparse.ArgumentParser) -> None:
+    """Those of LabOptions have no default here, so that what was asked for can be told from what was not."""
+    up.add_argument(
+        "--nodes", type=int, default=_UNSET, help="1 to 7, the first is the control plane too (3)"
+    )
+    up.add_argument("--families", choices=get_args(Families), default=_UNSET, help="address families (ipv4)")
+    up.add_argument("--nics", type=int, default=_UNSET, help="network cards of every host, 1 or 2 (1)")
+    up.add_argument("--proxy", choices=get_args(Proxy), default=_UNSET, help="kube-proxy's mode (iptables)")
+    up.add_argument("--metallb", default=_UNSET, help="MetalLB's version (the one that the overlay pins)")
+    up.add_argument(
+        "--install", choices=get_args(Install), default=_UNSET, help="whose names and labels (manifest)"
+    )
+    up.add_argument("--overlay", default=_UNSET, help="a kustomize folder of your own")
+    up.add_argument("--keep", action="store_true", help="leave a lab that did not come up, to look at it")
+
+
 def _up(arguments: argparse.Namespace) -> int:
-    given: dict[str, Any] = {k: v for k, v in vars(arguments).items() if k in LabOptions.__dataclass_fields__}
-    lab = labs.up(LabOptions(**given), Progress())
+    given = {key: value for key, value in vars(arguments).items() if key in LabOptions.__dataclass_fields__}
+    lab = life.up(LabOptions(**given), insist=set(given) - {"name"}, keep=arguments.keep)
     print(f"Lab {lab.name} is running: export KUBECONFIG={lab.kubeconfig}")
     return ExitCode.PASSED
 
 
 def _down(arguments: argparse.Namespace) -> int:
-    labs.down(arguments.name)
+    life.down(LabOptions(name=arguments.name).name)
     return ExitCode.PASSED
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    print(json.dumps(status.of(arguments.name), indent=2))
+    print(json.dumps(status.of(LabOptions(name=arguments.name).name), indent=2))
     return ExitCode.PASSED
 
 
 def _exec(arguments: argparse.Namespace) -> int:
     command = arguments.argv[1:] if arguments.argv[:1] == ["--"] else arguments.argv
-    lab = labs.Lab.load(arguments.name)
-    options: dict[str, Any] = {"capture_output": False, "text": None}
-    return lab.run(arguments.host, command, **options).returncode
+    if not command:
+        raise UsageError(
+            "No command was given to run.", remedy=f"Write it after --: exec {arguments.host} -- ip addr"
+        )
+    netns.join(Lab.load(arguments.name).netns(arguments.host))
+    try:
+        os.execvp(command[0], command)  # noqa: S606 - the user's own command, as it stands
+    except OSError as error:
+        raise UsageError(f"The command {command[0]} cannot be run: {error.strerror}.") from error
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -76,6 +87,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConformanceError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted: nothing is left of a lab that was on its way up", file=sys.stderr)
+        return ExitCode.INTERRUPTED
 
 
 if __name__ == "__main__":

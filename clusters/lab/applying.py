@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from clusters import wait
 from clusters.budgets import Budget
+from clusters.lab import serving
 from clusters.lab.door import Answer, Door, object_path
 from clusters.lab.hosts import LabFailed
+from clusters.lab.plan import Plan
+from clusters.lab.serving import Controls
 
 Thing = dict[str, Any]
 
@@ -27,14 +29,18 @@ _WAVES: tuple[frozenset[str], ...] = (
     ),
     frozenset({"ServiceAccount", "Role", "RoleBinding", "ConfigMap", "Secret"}),
 )
+# Answers that do not change by asking again.
+_FINAL = frozenset({400, 401, 405, 422})
+_AT_ONCE = 8
 _LAST = frozenset({"ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"})
 
 
-def apply_all(door: Door, things: Iterable[Thing], *, pool: ThreadPoolExecutor) -> None:
+def apply_all(door: Door, things: Iterable[Thing], *, controls: Controls) -> None:
     """Apply everything; every object is accepted when this returns."""
-    for wave in waves(things):
-        for done in [pool.submit(apply_one, door, thing) for thing in wave]:
-            done.result()
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        for wave in waves(things):
+            for done in [pool.submit(apply_one, door, thing, controls) for thing in wave]:
+                done.result()
 
 
 def waves(things: Iterable[Thing]) -> list[list[Thing]]:
@@ -49,25 +55,32 @@ def waves(things: Iterable[Thing]) -> list[list[Thing]]:
     return ordered
 
 
-def apply_one(door: Door, thing: Thing) -> None:
+def apply_one(door: Door, thing: Thing, controls: Controls) -> None:
     """Apply one object, again while what it depends on is still coming up.
 
     Raises `LabFailed` with the API server's words when it is refused for good.
     """
 
-    def accepted(answer: Answer) -> bool:
-        return answer.status in (200, 201)
+    def applied() -> Answer:
+        answer = door.try_apply(thing)
+        if answer.status in _FINAL:
+            raise LabFailed(f"The lab's API server refused {object_path(thing)}: {answer.message}")
+        return answer
 
-    def refused(answer: Answer) -> str | None:
-        return answer.message if answer.status in (400, 401, 403, 405, 422) else None
+    serving.claim(
+        f"{object_path(thing)} is accepted",
+        read=applied,
+        accept=lambda answer: answer.status in (200, 201),
+        controls=controls,
+        budget=_ACCEPTED,
+    )
 
-    try:
-        wait.until(
-            f"{object_path(thing)} is accepted",
-            read=lambda: door.try_apply(thing),
-            accept=accepted,
-            give_up=refused,
-            budget=_ACCEPTED,
-        )
-    except wait.NotWithinBudget as error:
-        raise LabFailed(f"The lab's API server did not take {object_path(thing)}: {error}") from error
+
+def assign_pod_ranges(door: Door, plan: Plan) -> None:
+    """Write on every node which pod addresses are its own; the routes between them are there already.
+
+    The controller manager does it on clusters where it also chooses the ranges.
+    """
+    for host in plan.nodes:
+        ranges = [str(network) for network in host.pod_ranges]
+        door.merge(f"/api/v1/nodes/{host.name}", {"spec": {"podCIDR": ranges[0], "podCIDRs": ranges}})

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from clusters.lab import applying, control_plane, manifests, network, node, overlay, parts, serving
 from clusters.lab import plan as plans
+from clusters.lab.components import Component
+from clusters.lab.control_plane import API_SOCKET, Authorities
 from clusters.lab.door import Door
-from clusters.lab.hosts import HostControl
+from clusters.lab.hosts import HostControl, LabFailed
 from clusters.lab.options import LabOptions
 from clusters.lab.parts import Parts
 from clusters.lab.paths import LabPaths
@@ -20,91 +22,117 @@ from clusters.lab.plan import Host, Plan
 from clusters.lab.progress import Progress
 from clusters.lab.state import LabState
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "platform"
 T = TypeVar("T")
-
-
-def default_overlay(options: LabOptions) -> Path:
-    """The shipped overlay that fits the address families and the way of installing."""
-    name = "lab" if options.families == "ipv4" else f"lab-{options.families}"
-    return EXAMPLES / "metallb" / "overlays" / (f"{name}-helm" if options.install == "helm" else name)
-
-
-def consumers(options: LabOptions) -> Path:
-    """The shipped consumers that fit the address families."""
-    return EXAMPLES / "consumers" / ("lab" if options.families == "ipv4" else f"lab-{options.families}")
+Things = list[dict[str, Any]]
 
 
 class Boot:
-    """One boot of one lab, into an empty place. The caller holds the lock and has looked at the machine."""
+    """One boot of one lab, into an empty place. The caller holds the lock and has looked at the machine.
+
+    Making one checks the overlay and the version, and makes the parts where they are missing.
+    """
 
     def __init__(self, options: LabOptions, progress: Progress) -> None:
         self.options, self.progress = options, progress
         self.paths = LabPaths(options.name)
         self.plan: Plan = plans.make(options)
-        self.overlay = Path(options.overlay) if options.overlay else default_overlay(options)
+        self.overlay = overlay.chosen(options)
         self.metallb = options.metallb or overlay.pinned_version(self.overlay) or parts.SUPPORTED_METALLB[0]
         self.controls = {host.name: HostControl(options.name, host.name) for host in self.plan.nodes}
         self._parts: Parts = parts.ensure()
-        self._stack = ExitStack()
+        self._manifest = self._parts.manifest(self.metallb)
+        self._authorities: Authorities = control_plane.make_authorities()
 
     def run(self) -> LabState:
-        """Boot, and return when MetalLB is rolled out and every consumer answers from the client."""
-        with self._stack, ThreadPoolExecutor(max_workers=12) as pool:
-            self._stack.callback(pool.shutdown, wait=True, cancel_futures=True)
-            return self._run(pool)
+        """Boot, and return when MetalLB is rolled out and every consumer answers from the client.
 
-    def _run(self, pool: ThreadPoolExecutor) -> LabState:
+        Raises `LabFailed` that names the component that died, or the claim that did not become true.
+        """
+        with ExitStack() as stack, ThreadPoolExecutor(max_workers=12) as pool:
+            stack.callback(pool.shutdown, wait=True, cancel_futures=True)
+            try:
+                return self._run(pool, stack.enter_context(socket.create_server(("127.0.0.1", 0))))
+            except (OSError, http.client.HTTPException) as error:
+                dead = serving.dead_components(self.controls.values())
+                raise LabFailed(f"The lab cannot come up: {'; '.join(dead) or repr(error)}") from error
+
+    def _run(self, pool: ThreadPoolExecutor, listener: socket.socket) -> LabState:
         self.paths.hosts.mkdir(parents=True, mode=0o700)
-        listener = self._stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         kubectl = self._parts.binary("kubectl")
         state = LabState(self.options, listener.getsockname()[1], str(kubectl), self.metallb)
         state.save()
-        manifest = self._parts.manifest(self.metallb)
         metallb = pool.submit(
-            overlay.render, self.overlay, metallb_version=self.metallb, manifest=manifest, kubectl=kubectl
+            overlay.render,
+            self.overlay,
+            metallb_version=self.metallb,
+            manifest=self._manifest,
+            kubectl=kubectl,
+            components=("helm-names",) if self.options.install == "helm" else (),
         )
-        traffic = pool.submit(overlay.build, consumers(self.options), kubectl=kubectl)
+        traffic = pool.submit(overlay.build, overlay.consumers(self.options), kubectl=kubectl)
         self._power_on(pool, listener)
-        self._stack.callback(listener.close)
+        listener.close()
         door = Door(self.paths.kubeconfig)
-        serving.api_ready(door, self.controls.values())
-        self.progress.mark("API ready")
-        agents = [pool.submit(self._start_agents, host) for host in self.plan.nodes]
-        workloads = [thing for thing in traffic.result() if thing["kind"] == "Deployment"]
-        early = [thing for thing in traffic.result() if thing not in workloads]
-        applying.apply_all(door, [*manifests.first(self.plan), *metallb.result(), *early], pool=pool)
-        self.progress.mark("manifests applied")
-        _all(agents)
-        serving.nodes_ready(door, self.plan, controls=self.controls.values())
-        self.progress.mark("nodes Ready")
-        # Not before all nodes are there, or the first one that is Ready gets every pod.
-        applying.apply_all(door, workloads, pool=pool)
-        serving.wait_for_all(door, self.plan, controls=self.controls, progress=self.progress)
+        self._bring_up(door, pool, metallb=metallb, traffic=traffic)
         finished = state.finished(self.progress.phases)
         finished.save()
         return finished
 
     def _power_on(self, pool: ThreadPoolExecutor, listener: socket.socket) -> None:
         """Network, files and image stores side by side; then every host with what needs no API server."""
-        wires = self._timed(pool, "network", lambda: network.create(self.plan))
+        wires = self._marked(pool, "network", lambda: network.create(self.plan))
         stores = [pool.submit(self._clone_store, host) for host in self.plan.nodes]
-        authorities = control_plane.make_authorities()
-        control_plane.write_admin_kubeconfig(self.plan, authorities, port=listener.getsockname()[1])
+        port = listener.getsockname()[1]
+        control_plane.write_admin_kubeconfig(self.plan, self._authorities, port=port)
         for host in self.plan.nodes:
             self.paths.host(host.name).etc.mkdir(parents=True)
-            node.write_files(self.plan, host, authorities=authorities, parts=self._parts)
-        control_plane.write_files(self.plan, authorities)
+            node.write_files(self.plan, host, authorities=self._authorities, parts=self._parts)
+        control_plane.write_files(self.plan, self._authorities)
         wires.result()
         _all(stores)
-        self.progress.mark("files")
+        self.progress.mark("files and images")
         _all([pool.submit(self._boot_host, host, listener.fileno()) for host in self.plan.nodes])
         self.progress.mark("hosts booted")
 
-    def _timed(self, pool: ThreadPoolExecutor, name: str, call: Callable[[], T]) -> Future[T]:
-        future = pool.submit(call)
-        future.add_done_callback(lambda _: self.progress.mark(name))
-        return future
+    def _bring_up(
+        self,
+        door: Door,
+        pool: ThreadPoolExecutor,
+        *,
+        metallb: Future[Things],
+        traffic: Future[Things],
+    ) -> None:
+        everyone = self.controls.values()
+        serving.api_answers(door, everyone)
+        self.progress.mark("API answers")
+        kubelets = [pool.submit(self._start, node.kubelet, host) for host in self.plan.nodes]
+        workloads = [thing for thing in traffic.result() if thing["kind"] == "Deployment"]
+        early = [thing for thing in traffic.result() if thing not in workloads]
+        things = [*manifests.first(self.plan), *metallb.result(), *early]
+        applied = self._marked(
+            pool, "manifests applied", lambda: applying.apply_all(door, things, controls=everyone)
+        )
+        serving.api_ready(door, everyone)
+        self.progress.mark("API ready")
+        proxies = [pool.submit(self._start, node.proxy, host) for host in self.plan.nodes]
+        self.controls[self.plan.control_plane.name].start(control_plane.controllers(self.plan, self._parts))
+        _all([*kubelets, *proxies])
+        serving.nodes_ready(door, self.plan, controls=everyone)
+        self.progress.mark("nodes Ready")
+        applying.assign_pod_ranges(door, self.plan)
+        applied.result()
+        # Not before all nodes are there, or the first one that is Ready gets every pod.
+        workloads += manifests.metrics_server(self._authorities, self._parts)
+        applying.apply_all(door, workloads, controls=everyone)
+        serving.wait_for_all(door, self.plan, controls=self.controls, progress=self.progress)
+
+    def _marked(self, pool: ThreadPoolExecutor, name: str, call: Callable[[], T]) -> Future[T]:
+        def marked() -> T:
+            result = call()
+            self.progress.mark(name)
+            return result
+
+        return pool.submit(marked)
 
     def _clone_store(self, host: Host) -> None:
         lib = self.paths.host(host.name).lib
@@ -116,19 +144,16 @@ class Boot:
         first = host == self.plan.control_plane
         control.boot(
             netns_name=host.netns,
-            visible=[self._parts.binary("kubelet").parent, self._parts.cni_dir],
+            visible=[self._parts.folder],
             pretended=node.PRETENDED_SYSCTLS,
-            fds=(listener,) if first else (),
+            sockets={API_SOCKET: listener} if first else {},
         )
         if first:
-            control.start(control_plane.api_components(self.plan, self._parts, socket=listener))
-        control.start([node.runtime(self.plan, host, self._parts)])
+            control.start(control_plane.api_components(self.plan, self._parts))
+        self._start(node.runtime, host)
 
-    def _start_agents(self, host: Host) -> None:
-        control = self.controls[host.name]
-        if host == self.plan.control_plane:
-            control.start(control_plane.controllers(self.plan, self._parts))
-        control.start(node.agents(self.plan, host, self._parts))
+    def _start(self, component: Callable[[Plan, Host, Parts], Component], host: Host) -> None:
+        self.controls[host.name].start([component(self.plan, host, self._parts)])
 
 
 def _all(futures: list[Future[None]]) -> None:

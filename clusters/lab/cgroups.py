@@ -1,6 +1,6 @@
 """A lab's cgroups: one tree per lab in every hierarchy, which also says what processes are the lab's.
 
-Both layouts work: version 1 (one hierarchy per controller, with or without the unified one beside) and version 2.
+Both layouts work: version 1 (a hierarchy per controller, with or without the unified one) and version 2.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 MOUNT = Path("/sys/fs/cgroup")
 PARENT = "metallb-conformance"
-# Where a version 2 host keeps its own processes: a group with child groups that have controllers holds none itself.
+# Where a host keeps its own processes: in version 2 a group whose child groups have controllers holds none.
 LEAF = "init"
 
 
@@ -21,7 +21,7 @@ def is_v2() -> bool:
 
 
 def hierarchies() -> list[str]:
-    """The version 1 hierarchies, as mount options (`cpu`, `cpu,cpuacct`, `name=systemd`); empty on version 2."""
+    """The version 1 hierarchies as mount options (`cpu,cpuacct`, `name=systemd`); empty on version 2."""
     if is_v2():
         return []
     lines = Path("/proc/self/cgroup").read_text(encoding="ascii").splitlines()
@@ -51,7 +51,7 @@ def create(lab: str, host: str) -> list[Path]:
 
 
 def _pass_on(folder: Path) -> None:
-    """Let `folder` use what its parent has: processors and memory nodes (version 1), controllers (version 2)."""
+    """Let `folder` use its parent's processors and memory nodes (version 1), or controllers (version 2)."""
     for name in ("cpuset.cpus", "cpuset.mems"):
         file = folder / name
         if not is_v2() and file.exists() and not file.read_text().strip():

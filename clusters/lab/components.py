@@ -7,17 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+Flag = str | Path | bool | int
+
 # What Kubernetes' programs call (mount, iptables, conntrack, runc) is in one of these on every distribution.
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @dataclass(frozen=True)
 class Component:
-    """A program to run on a host. `fds` are open files that the host was started with."""
+    """A program to run on a host. `socket` names a listening socket that the host was booted with."""
 
     name: str
     argv: tuple[str, ...]
-    fds: tuple[int, ...] = ()
+    socket: str = ""
 
     @property
     def log(self) -> str:
@@ -32,14 +34,14 @@ class Component:
             "argv": list(self.argv),
             "env": {"PATH": SEARCH_PATH, "HOME": "/root", "LANG": os.environ.get("LANG", "C.UTF-8")},
             "log": self.log,
-            "fds": list(self.fds),
+            "socket": self.socket,
         }
 
 
-def command(binary: Path, **flags: str | Path | bool | int) -> tuple[str, ...]:
+def command(binary: Path, **flags: Flag) -> tuple[str, ...]:
     """A command line of Kubernetes' kind: `bind_address="::"` becomes `--bind-address=::`."""
     return (str(binary), *(f"--{name.replace('_', '-')}={_text(value)}" for name, value in flags.items()))
 
 
-def _text(value: str | Path | bool | int) -> str:
+def _text(value: Flag) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -12,12 +12,14 @@ from pathlib import Path
 import yaml
 
 from clusters.lab import pki, relay
-from clusters.lab.components import Component, command
-from clusters.lab.paths import HostPaths, LabPaths
+from clusters.lab.components import Component, Flag, command
+from clusters.lab.host_init import HANDED_SOCKET
 from clusters.lab.parts import Parts
+from clusters.lab.paths import HostPaths, LabPaths
 from clusters.lab.plan import Plan
 
 API_PORT = 6443
+API_SOCKET = "api"
 _ETCD = "https://127.0.0.1:2379"
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 KUBELET_CLIENT = "kube-apiserver-kubelet-client"
@@ -111,14 +113,14 @@ def write_files(plan: Plan, authorities: Authorities) -> None:
         pki.write_private(etc / f"{component}.conf", content)
 
 
-def api_components(plan: Plan, parts: Parts, *, socket: int) -> list[Component]:
-    """etcd, the API server, and the relay that listens on the machine's loopback through `socket`."""
+def api_components(plan: Plan, parts: Parts) -> list[Component]:
+    """etcd, the API server, and the relay that carries connections from the machine's loopback."""
     inside = "::1" if plan.options.families == "ipv6" else "127.0.0.1"
-    relayed = [sys.executable, "-I", "-S", relay.__file__, str(socket), inside, str(API_PORT)]
+    relayed = [sys.executable, "-I", "-S", relay.__file__, str(HANDED_SOCKET), inside, str(API_PORT)]
     return [
         Component("etcd", _etcd(plan, parts)),
         Component("kube-apiserver", _api_server(plan, parts)),
-        Component("relay", tuple(relayed), fds=(socket,)),
+        Component("relay", tuple(relayed), socket=API_SOCKET),
     ]
 
 
@@ -148,7 +150,7 @@ def controllers(plan: Plan, parts: Parts) -> list[Component]:
     return [Component("kube-controller-manager", manager), Component("kube-scheduler", scheduler)]
 
 
-def _client(kubeconfig: Path) -> dict[str, str | Path | bool | int]:
+def _client(kubeconfig: Path) -> dict[str, Flag]:
     return {
         "kubeconfig": kubeconfig,
         "authentication_kubeconfig": kubeconfig,
@@ -178,12 +180,14 @@ def _etcd(plan: Plan, parts: Parts) -> tuple[str, ...]:
         key_file=etc / "etcd.key",
         trusted_ca_file=etc / "etcd-ca.crt",
         client_cert_auth=True,
+        # What is written outlives etcd, but not a crash of the machine, and nor does a lab.
+        unsafe_no_fsync=True,
     )
 
 
 def _api_server(plan: Plan, parts: Parts) -> tuple[str, ...]:
     etc = _host(plan).etc
-    listening: dict[str, str | Path | bool | int] = {
+    listening: dict[str, Flag] = {
         "bind_address": "::" if plan.options.ipv6 else "0.0.0.0",  # noqa: S104 - the lab's own network only
         "advertise_address": plan.control_plane.address,
         "secure_port": API_PORT,
@@ -193,7 +197,7 @@ def _api_server(plan: Plan, parts: Parts) -> tuple[str, ...]:
     return command(parts.binary("kube-apiserver"), **listening, **_security(etc), **_stores(etc))
 
 
-def _security(etc: Path) -> dict[str, str | Path | bool | int]:
+def _security(etc: Path) -> dict[str, Flag]:
     return {
         "anonymous_auth": False,
         "authorization_mode": "Node,RBAC",
@@ -218,7 +222,7 @@ def _security(etc: Path) -> dict[str, str | Path | bool | int]:
     }
 
 
-def _stores(etc: Path) -> dict[str, str | Path | bool | int]:
+def _stores(etc: Path) -> dict[str, Flag]:
     return {
         "etcd_servers": _ETCD,
         "etcd_cafile": etc / "etcd-ca.crt",

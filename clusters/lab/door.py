@@ -1,7 +1,7 @@
 """The lab's own way to its API server while it boots: plain HTTP over a kept connection per thread.
 
-The kubernetes client takes as long to load as the lab's API server takes to start, so booting does without it.
-Everything else in the project goes through `clusters.api`.
+Loading the kubernetes client would take a second of the two processors that everything else needs to start,
+so booting does without it. Everything else in the project goes through `clusters.api`.
 """
 
 from __future__ import annotations
@@ -22,9 +22,14 @@ _ANSWER_WITHIN = 10.0
 # Plurals that are not the lower-case kind with an s.
 _PLURALS = {"NetworkPolicy": "networkpolicies", "IngressClass": "ingressclasses"}
 _CLUSTER_WIDE = {
-    "Namespace", "Node", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "APIService", "StorageClass",
-    "ValidatingWebhookConfiguration", "MutatingWebhookConfiguration", "PriorityClass", "IngressClass",
+    "Namespace", "Node", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "APIService",
+    "StorageClass", "PriorityClass", "IngressClass", "ValidatingWebhookConfiguration",
+    "MutatingWebhookConfiguration",
 }  # fmt: skip
+
+
+class Refusal(LabFailed):
+    """The API server said no, in words that the text carries."""
 
 
 class Answer(NamedTuple):
@@ -80,10 +85,10 @@ class Door:
             raise
 
     def get(self, path: str) -> dict[str, Any]:
-        """The object or list at `path`. Raises `LabFailed` with the API server's words when it is refused."""
+        """The object or list at `path`. Raises `Refusal` with the API server's words when it is refused."""
         answer = self.ask("GET", path)
         if answer.status != 200:
-            raise LabFailed(f"The lab's API server answered {answer.status} to {path}: {answer.message}")
+            raise Refusal(f"The lab's API server answered {answer.status} to {path}: {answer.message}")
         return answer.json()
 
     def try_apply(self, thing: dict[str, Any], *, dry_run: bool = False) -> Answer:
@@ -91,12 +96,11 @@ class Door:
         query = f"?fieldManager={FIELD_MANAGER}&force=true" + ("&dryRun=All" if dry_run else "")
         return self.ask("PATCH", object_path(thing) + query, body=thing, kind="application/apply-patch+yaml")
 
-    def apply(self, thing: dict[str, Any]) -> None:
-        """Server-side apply. Raises `LabFailed` with the API server's words when it is refused."""
-        answer = self.try_apply(thing)
-        if answer.status not in (200, 201):
-            name = f"{thing['kind']} {thing['metadata']['name']}"
-            raise LabFailed(f"The lab's API server refused {name} ({answer.status}): {answer.message}")
+    def merge(self, path: str, patch: dict[str, Any]) -> None:
+        """A merge patch. Raises `Refusal` with the API server's words when it is refused."""
+        answer = self.ask("PATCH", path, body=patch, kind="application/merge-patch+json")
+        if answer.status != 200:
+            raise Refusal(f"The lab's API server refused to change {path}: {answer.message}")
 
 
 def collection_path(api_version: str, kind: str, namespace: str = "") -> str:

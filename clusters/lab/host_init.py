@@ -1,11 +1,14 @@
 """The first process of a lab host: makes the host's namespaces and mounts, then runs its components.
 
-It is started by path with `python -I -S`, and imports the standard library only, so that a host costs a few
-milliseconds and megabytes. Being pid 1 of a pid namespace, its end is the end of every process of the host,
-containers too; and as the mounts live in its mount namespace, they go with it.
+It is started by path with `python -I -S` and imports little, so that a host costs a few milliseconds and
+megabytes. Being pid 1 of a pid namespace, its end is the end of every process of the host, containers too;
+and as the mounts live in its mount namespace, they go with it.
 
 It takes one JSON request a line on a unix socket: `start`, `signal`, `list`; see `serve`.
 """
+
+# pathlib would double what this process loads; the temporary folders are the host's own.
+# ruff: noqa: PTH102, PTH103, PTH104, PTH110, PTH120, PTH121, PTH123, S108
 
 from __future__ import annotations
 
@@ -26,6 +29,8 @@ CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC = 0x20000, 0x2000000, 0
 CLONE_NEWPID, CLONE_NEWNET = 0x20000000, 0x40000000
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_REMOUNT, MS_BIND, MS_REC = 1, 2, 4, 32, 4096, 16384
 MS_PRIVATE, MS_SHARED, MNT_DETACH = 1 << 18, 1 << 20, 2
+# Under this number a component finds the listening socket that it is handed.
+HANDED_SOCKET = 3
 SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -38,15 +43,10 @@ def _checked(result: int, what: str) -> None:
 
 
 def mount(source: str, target: str, kind: str = "", *, flags: int = 0, data: str = "") -> None:
-    """mount(2)."""
-    args = (
-        source.encode(),
-        target.encode(),
-        kind.encode() or None,
-        ctypes.c_ulong(flags),
-        data.encode() or None,
-    )
-    _checked(_libc.mount(*args), f"mount {source} on {target}")
+    """Mount, as the system call does it."""
+    names = source.encode(), target.encode(), kind.encode() or None
+    result = _libc.mount(*names, ctypes.c_ulong(flags), data.encode() or None)
+    _checked(result, f"mount {source} on {target}")
 
 
 def bind(source: str, target: str) -> None:
@@ -100,7 +100,7 @@ def _kernel_file_systems(root: str, hierarchies: list[str]) -> None:
 
 
 def build_root(spec: dict[str, Any]) -> None:
-    """Give the host a root of its own: the machine's root file system read-only, and what the host owns over it."""
+    """Give the host a root of its own: the machine's, read-only, and over it what the host owns."""
     root = spec["root"]
     mount("none", "/", flags=MS_REC | MS_PRIVATE)
     bind("/", root)
@@ -142,7 +142,8 @@ def enter_root(root: str) -> None:
 class Components:
     """The host's programs: what was started, what runs, how each ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, sockets: dict[str, int]) -> None:
+        self._sockets = sockets
         self._known: dict[str, dict[str, Any]] = {}
 
     def start(self, order: dict[str, Any]) -> None:
@@ -157,11 +158,10 @@ class Components:
             (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
             (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644),
             (os.POSIX_SPAWN_DUP2, 1, 2),
-            *((os.POSIX_SPAWN_DUP2, fd, fd) for fd in order.get("fds", [])),
         ]
+        if order["socket"]:
+            actions.append((os.POSIX_SPAWN_DUP2, self._sockets[order["socket"]], HANDED_SOCKET))
         argv = order["argv"]
-        for fd in order.get("fds", []):
-            os.set_inheritable(fd, True)
         pid = os.posix_spawn(argv[0], argv, order["env"], file_actions=actions, setsid=True)
         self._known[name] = {"order": order, "pid": pid, "exit": None, "since": time.time()}
 
@@ -210,14 +210,14 @@ def answer(components: Components, request: dict[str, Any]) -> dict[str, Any]:
         return {"error": f"{type(error).__name__}: {error}"}
 
 
-def serve(listener: socket.socket) -> None:
+def serve(listener: socket.socket, components: Components) -> None:
     """Take requests until killed. Each connection carries one line of JSON and gets one back."""
-    components = Components()
     wake, waker = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     while True:
-        ready = select.select([listener, wake], [], [])[0]
+        watched: list[Any] = [listener, wake]
+        ready = select.select(watched, [], [])[0]
         if wake in ready:
             os.read(wake, 4096)
         components.reap()
@@ -232,11 +232,11 @@ def _converse(connection: socket.socket, components: Components) -> None:
         with connection, connection.makefile("rw") as stream:
             stream.write(json.dumps(answer(components, json.loads(stream.readline()))) + "\n")
     except (OSError, ValueError) as error:
-        print(f"a request was lost: {error}", file=sys.stderr, flush=True)
+        sys.stderr.write(f"a request was lost: {error}\n")
 
 
 def start_time(pid: int) -> int:
-    """Clock ticks between the machine's boot and the start of `pid`; pid and start time name one process for ever."""
+    """Clock ticks from the machine's boot to the start of `pid`; together they name one process for ever."""
     with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
         return int(file.read().rpartition(")")[2].split()[19])
 
@@ -268,7 +268,7 @@ def _become_host(spec: dict[str, Any], go: int) -> None:
     listener.listen(32)
     os.write(spec["told"], b"ready")
     os.close(spec["told"])
-    serve(listener)
+    serve(listener, Components(spec["sockets"]))
 
 
 def main(path: str) -> int:

@@ -29,15 +29,18 @@ _BINDS = {
 _ANSWER_WITHIN = 5.0
 
 
-class LabFailed(ConformanceError):
-    """The lab could not do what was asked, or something of it has died. The text names it, with its last words."""
+class LabFailed(ConformanceError):  # noqa: N818 - a sentence about the lab, as Refused is one
+    """The lab could not do what was asked, or something of it has died.
+
+    The text names what it was, with its last words.
+    """
 
     exit_code = ExitCode.FAILED
 
 
 @dataclass(frozen=True)
 class Running:
-    """One component as its host's first process sees it. `exit` is None while it runs and before it ever ran."""
+    """One component as its host's first process sees it; `exit` is None while it runs."""
 
     name: str
     running: bool
@@ -58,42 +61,54 @@ class HostControl:
         netns_name: str,
         visible: Iterable[Path],
         pretended: Mapping[str, str],
-        fds: tuple[int, ...] = (),
+        sockets: Mapping[str, int],
     ) -> None:
-        """Make the host's namespaces and start its first process, which then waits for orders."""
-        for folder in (
-            self.paths.log,
-            self.paths.etc,
-            self.paths.root / "root",
-            *(self.paths.lib / name for name in _BINDS),
-        ):
+        """Make the host's namespaces and start its first process, which then waits for orders.
+
+        `visible` are folders that its programs need beside the machine's own; `pretended` maps files of
+        /proc/sys to what the host reads there; `sockets` are listening sockets to hand on, by name.
+        """
+        own = (self.paths.log, self.paths.etc, self.paths.root / "root")
+        for folder in (*own, *(self.paths.lib / name for name in _BINDS)):
             folder.mkdir(parents=True, exist_ok=True)
         (self.paths.lib / "etcd").chmod(0o700)
+        binds = [(str(self.paths.lib / name), target) for name, target in _BINDS.items()]
         spec = {
             "host": self.host,
             "netns": str(netns.path(netns_name)),
-            "cgroups": [str(folder) for folder in cgroups.create(self.lab, self.host)],
-            "hierarchies": cgroups.hierarchies(),
             "root": str(self.paths.root / "root"),
             "visible": sorted({str(path.resolve()) for path in (*visible, *_own_files(), self.paths.root)}),
-            "binds": [
-                *((str(self.paths.lib / name), target) for name, target in _BINDS.items()),
-                (str(self.paths.log), "/var/log"),
-            ],
+            "binds": [*binds, (str(self.paths.log), "/var/log")],
             "pretended": dict(pretended),
             "socket": str(self.paths.socket),
             "pid": str(self.paths.pid),
         }
         self.paths.spec.write_text(json.dumps(spec, indent=1), encoding="utf-8")
-        self.paths.socket.unlink(missing_ok=True)
-        self._launch(fds)
+        self._launch(sockets)
 
-    def _launch(self, fds: tuple[int, ...]) -> None:
+    def reboot(self, sockets: Mapping[str, int]) -> None:
+        """Start the host again after `kill`, as after a power cut: the same files, and the same programs."""
+        self._launch(sockets)
+        for order in self._started():
+            self.order(order)
+
+    def _launch(self, sockets: Mapping[str, int]) -> None:
+        spec = json.loads(self.paths.spec.read_text(encoding="utf-8"))
+        spec["cgroups"] = [str(folder) for folder in cgroups.create(self.lab, self.host)]
+        spec["hierarchies"] = cgroups.hierarchies()
+        spec["sockets"] = dict(sockets)
+        self.paths.spec.write_text(json.dumps(spec, indent=1), encoding="utf-8")
+        self.paths.socket.unlink(missing_ok=True)
         log = self.paths.log / "init.log"
         argv = [sys.executable, "-I", "-S", host_init.__file__, str(self.paths.spec)]
         with log.open("ab") as out:
             done = subprocess.run(
-                argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, pass_fds=fds, check=False
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                pass_fds=tuple(sockets.values()),
+                check=False,
             )
         if done.returncode != 0:
             raise LabFailed(f"Host {self.host} of lab {self.lab} did not start: {last_lines(log)}")
@@ -125,8 +140,22 @@ class HostControl:
 
     def start(self, components: Iterable[Component]) -> None:
         """Start components; one that runs already is left as it is."""
+        started = self._started()
         for component in components:
-            self.order(component.order())
+            order = component.order()
+            started = [*(one for one in started if one["name"] != component.name), order]
+            self.order(order)
+        self.paths.started.write_text(json.dumps(started, indent=1), encoding="utf-8")
+
+    def restart(self, name: str) -> None:
+        """Start a component again, as it was started first."""
+        for order in self._started():
+            if order["name"] == name:
+                self.order(order)
+
+    def _started(self) -> list[dict[str, Any]]:
+        path = self.paths.started
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
 
     def signal(self, component: str, number: signal.Signals) -> None:
         """Send a signal to a component."""
@@ -161,7 +190,8 @@ class HostControl:
         if not self.alive():
             return [f"host {self.host} itself is not running: {last_lines(self.paths.log / 'init.log')}"]
         return [
-            f"{one.name} on {self.host} has ended with status {one.exit}; its log {one.log} ends: {last_lines(Path(one.log))}"
+            f"{one.name} on {self.host} has ended with status {one.exit}, "
+            f"its log {one.log} with: {last_lines(Path(one.log))}"
             for one in self.listing()
             if not one.running
         ]

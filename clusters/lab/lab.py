@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,14 +14,12 @@ from typing import Any, Self
 from pyroute2 import IPRoute
 
 from clusters.errors import Refused
-from clusters.lab import netns, network, preflight, serving, state, teardown
+from clusters.lab import netns, network, serving
 from clusters.lab import plan as plans
-from clusters.lab.boot import Boot
+from clusters.lab.control_plane import API_SOCKET
 from clusters.lab.hosts import HostControl, LabFailed
-from clusters.lab.options import LabOptions
 from clusters.lab.paths import LabPaths
 from clusters.lab.plan import Host, Plan
-from clusters.lab.progress import Progress
 from clusters.lab.state import LabState
 
 
@@ -34,6 +33,11 @@ class ComponentHandle:
     def running(self) -> bool:
         """Whether it runs (a stopped one still does)."""
         return any(one.name == self.name and one.running for one in self._control.listing())
+
+    @property
+    def log(self) -> Path:
+        """Its log file, on the machine."""
+        return self._control.paths.log / f"{self.name}.log"
 
     def kill(self) -> None:
         """End it at once (SIGKILL)."""
@@ -49,11 +53,11 @@ class ComponentHandle:
 
     def start(self) -> None:
         """Start it again after `kill`, as it was started first."""
-        self._control.order({"do": "start", "name": self.name})
+        self._control.restart(self.name)
 
 
 class Link:
-    """The cable of a host, seen from the LAN's end."""
+    """The cable of a host, pulled and plugged at the LAN's end."""
 
     def __init__(self, plan: Plan, host: Host, *, nic: int) -> None:
         self._plan, self.port = plan, network.port_name(host, host.interfaces[nic])
@@ -76,18 +80,17 @@ class Link:
 
 @dataclass(frozen=True)
 class Lab:
-    """A running lab. `Lab.load(name)` finds one; `up` boots one or takes the running one as it is."""
+    """A running lab. `Lab.load(name)` finds one; `clusters.lab.life.up` boots one."""
 
     state: LabState
 
     @classmethod
     def load(cls, name: str) -> Self:
         """The running lab of that name. Raises `Refused` when there is none."""
-        found = state.LabState.load(name)
+        found = LabState.load(name)
         if found is None or not found.ready:
-            raise Refused(
-                f"No lab {name} is running.", remedy=f"Boot it: python -m clusters.lab up --name {name}"
-            )
+            remedy = f"Boot it: python -m clusters.lab up --name {name}"
+            raise Refused(f"No lab {name} is running.", remedy=remedy)
         return cls(found)
 
     @property
@@ -130,6 +133,11 @@ class Lab:
         """The version that was installed at boot, without `v`."""
         return self.state.metallb_version
 
+    @property
+    def audit_log(self) -> Path:
+        """The API server's audit log, a JSON event a line: every request but probes and leases."""
+        return LabPaths(self.name).host(self.plan.control_plane.name).log / "audit.log"
+
     def host(self, name: str) -> Host:
         """A host by name. Raises `Refused` that lists the hosts there are."""
         for host in self.plan.hosts:
@@ -138,18 +146,27 @@ class Lab:
         known = ", ".join(host.name for host in self.plan.hosts)
         raise Refused(f"Lab {self.name} has no host {name!r}.", remedy=f"It has {known}.")
 
-    def run(self, host: str, command: Sequence[str], **options: Any) -> subprocess.CompletedProcess[str]:
-        """Run a command in a host's network namespace; `options` as for `subprocess.run`.
+    def netns(self, host: str) -> str:
+        """The network namespace of a host; `lan` is where the bridge is."""
+        return self.plan.lan_netns if host == plans.LAN else self.host(host).netns
 
-        `host` may also be `lan`, where the bridge is. Output is captured as text unless told otherwise.
+    def run(self, host: str, command: Sequence[str], **options: Any) -> subprocess.CompletedProcess[str]:
+        """Run a command in the network namespace of a host, or of `lan`.
+
+        `options` are those of `subprocess.run`; output is captured as text unless they say otherwise.
         """
-        name = self.plan.lan_netns if host == plans.LAN else self.host(host).netns
-        options = {"capture_output": True, "text": True, "check": False, **options}
-        return netns.inside(name, lambda: subprocess.run(list(command), **options))
+        wanted: dict[str, Any] = {"capture_output": True, "text": True, "check": False, **options}
+        return netns.inside(
+            self.netns(host),
+            lambda: subprocess.run(list(command), **wanted),  # noqa: PLW1510 - `wanted` has it
+        )
 
     def component(self, host: str, name: str) -> ComponentHandle:
-        """A program of a node: `kubelet`, `containerd`, `kube-proxy`; on the first one also `etcd`, `kube-apiserver`,
-        `kube-controller-manager`, `kube-scheduler`, `relay`."""
+        """A program of a node: `kubelet`, `containerd` or `kube-proxy`.
+
+        The first node also has `etcd`, `kube-apiserver`, `kube-controller-manager`, `kube-scheduler` and
+        `relay`.
+        """
         return ComponentHandle(self.control(host), name)
 
     def control(self, host: str) -> HostControl:
@@ -160,6 +177,18 @@ class Lab:
         """The cable of a host."""
         return Link(self.plan, self.host(host), nic=nic)
 
+    def power_off(self, host: str) -> None:
+        """End every process of a node at once, as a power cut does; its cable stays plugged in."""
+        self.control(host).kill()
+
+    def power_on(self, host: str) -> None:
+        """Start a node again after `power_off`, with the files that it had."""
+        if self.host(host) != self.plan.control_plane:
+            self.control(host).reboot({})
+            return
+        with socket.create_server(("127.0.0.1", self.state.port)) as listener:
+            self.control(host).reboot({API_SOCKET: listener.fileno()})
+
     def problems(self) -> list[str]:
         """A sentence for every component that should run and does not; empty when all is well."""
         return serving.dead_components([self.control(node.name) for node in self.nodes])
@@ -169,33 +198,3 @@ class Lab:
         problems = self.problems()
         if problems:
             raise LabFailed(f"Lab {self.name} is damaged: {'; '.join(problems)}")
-
-
-def up(options: LabOptions, progress: Progress | None = None) -> Lab:
-    """A running lab with these options: the one that runs, or a new one in place of whatever is left of an old one.
-
-    A running healthy lab is taken as it is, whatever its options. Raises `Refused` before anything is started when
-    the machine lacks something, and `LabFailed` when something dies on the way; then nothing is left of the lab.
-    """
-    with state.locked(options.name):
-        found = state.LabState.load(options.name)
-        if found is not None and found.ready and not Lab(found).problems():
-            return Lab(found)
-        teardown.remove(options.name)
-        preflight.check(options)
-        try:
-            return Lab(Boot(options, progress or Progress()).run())
-        except BaseException:
-            keep_logs(options.name)
-            teardown.remove(options.name)
-            raise
-
-
-def down(name: str) -> None:
-    """Remove a lab, or what is left of one. Nothing happens where there is none."""
-    with state.locked(name):
-        teardown.remove(name)
-
-
-def keep_logs(name: str) -> None:
-    """Nothing yet."""

@@ -1,47 +1,37 @@
-"""The objects that make the lab's cluster complete beside MetalLB: access of the API server to kubelets, an address
-for DNS, and metrics-server."""
+"""The objects that complete the lab's cluster beside MetalLB: what an installer would have put there."""
 
 from __future__ import annotations
 
+import base64
+from pathlib import Path
 from typing import Any
 
+import yaml
+
 from clusters.lab import node
-from clusters.lab.control_plane import KUBELET_CLIENT
+from clusters.lab.control_plane import KUBELET_CLIENT, Authorities
+from clusters.lab.parts import Parts
 from clusters.lab.plan import Plan
 
 Thing = dict[str, Any]
 _RBAC = "rbac.authorization.k8s.io"
-
-
-def cluster_role_binding(name: str, role: str, *subjects: Thing) -> Thing:
-    """A ClusterRoleBinding; subjects come from `user` and `service_account`."""
-    return {
-        "apiVersion": f"{_RBAC}/v1",
-        "kind": "ClusterRoleBinding",
-        "metadata": {"name": name},
-        "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": role},
-        "subjects": list(subjects),
-    }
-
-
-def user(name: str) -> Thing:
-    """A subject: a user known by certificate."""
-    return {"apiGroup": _RBAC, "kind": "User", "name": name}
-
-
-def service_account(namespace: str, name: str) -> Thing:
-    """A subject: a service account."""
-    return {"kind": "ServiceAccount", "namespace": namespace, "name": name}
+_METRICS_SERVER = Path(__file__).with_name("metrics-server.yaml")
 
 
 def first(plan: Plan) -> list[Thing]:
-    """What is applied before anything else.
+    """The API server's access to kubelets, and an address for DNS.
 
-    The DNS service has no endpoints: names are not looked up in this lab, and a pod that tries is refused at once by
-    kube-proxy, instead of waiting for an answer.
+    The DNS service has no endpoints: names are not looked up in this lab, and a pod that tries is refused at
+    once by kube-proxy, instead of waiting for an answer.
     """
     return [
-        cluster_role_binding("lab:kubelet-api", "system:kubelet-api-admin", user(KUBELET_CLIENT)),
+        {
+            "apiVersion": f"{_RBAC}/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": "lab:kubelet-api"},
+            "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": "system:kubelet-api-admin"},
+            "subjects": [{"apiGroup": _RBAC, "kind": "User", "name": KUBELET_CLIENT}],
+        },
         {
             "apiVersion": "v1",
             "kind": "Service",
@@ -55,3 +45,25 @@ def first(plan: Plan) -> list[Thing]:
             },
         },
     ]
+
+
+def metrics_server(authorities: Authorities, parts: Parts) -> list[Thing]:
+    """metrics-server with a certificate of the lab's own, so that nothing on the way skips verification."""
+    name = "metrics-server.kube-system.svc"
+    pair, authority = authorities.cluster.issue(name, served_as=[name]), authorities.cluster.pair.certificate
+    files = {"tls.crt": pair.certificate, "tls.key": pair.key, "ca.crt": authority}
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "kubernetes.io/tls",
+        "metadata": {"name": "metrics-server-tls", "namespace": "kube-system"},
+        "data": {key: base64.b64encode(data).decode() for key, data in files.items()},
+    }
+    things: list[Thing] = list(yaml.safe_load_all(_METRICS_SERVER.read_text(encoding="utf-8")))
+    for thing in things:
+        if thing["kind"] == "Deployment":
+            container = thing["spec"]["template"]["spec"]["containers"][0]
+            container["image"] = parts.image("metrics-server")
+        elif thing["kind"] == "APIService":
+            thing["spec"]["caBundle"] = base64.b64encode(authority).decode()
+    return [secret, *things]

@@ -1,13 +1,12 @@
 """Network namespaces with a name, and running code or a command inside one.
 
-Only the network namespace is joined, never a mount namespace: what `ip netns exec` does beside (mounting another
-/sys) hides the cgroup tree from whatever it starts.
+Only the network namespace is joined, never a mount namespace: what `ip netns exec` does beside (mounting
+another /sys) hides the cgroup tree from whatever it starts.
 """
 
 from __future__ import annotations
 
 import ctypes
-import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -50,21 +49,37 @@ def remove(name: str) -> None:
 
 
 def inside(name: str, call: Callable[[], T]) -> T:
-    """Run `call` in a thread that has joined the namespace: its sockets, sysctls and child processes are there."""
+    """Run `call` in a thread that has joined the namespace: its sockets and child processes are there."""
 
     def joined() -> T:
-        with path(name).open("rb") as file:
-            if _libc.setns(file.fileno(), host_init.CLONE_NEWNET) != 0:
-                raise OSError(ctypes.get_errno(), f"join the network namespace {name}")
+        join(name)
         return call()
 
     return _in_thread(joined)
 
 
+def scratch(call: Callable[[], T]) -> T:
+    """Run `call` in a new namespace that has no name and ends with the call."""
+
+    def unshared() -> T:
+        if _libc.unshare(host_init.CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), "make a network namespace")
+        return call()
+
+    return _in_thread(unshared)
+
+
+def join(name: str) -> None:
+    """Move the calling thread into the namespace for good, before it becomes another program."""
+    with path(name).open("rb") as file:
+        if _libc.setns(file.fileno(), host_init.CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), f"join the network namespace {name}")
+
+
 def inode(name: str) -> int | None:
     """What identifies the namespace in `/proc/PID/ns/net`; None where there is no such namespace."""
     try:
-        return os.stat(path(name)).st_ino
+        return path(name).stat().st_ino
     except FileNotFoundError:
         return None
 

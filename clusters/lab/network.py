@@ -1,7 +1,8 @@
-"""Makes a lab's network out of a plan: namespaces, bridges, cables, addresses, routes, address translation."""
+"""Makes a lab's network out of a plan: namespaces, bridges, cables, addresses and routes."""
 
 from __future__ import annotations
 
+import functools
 import socket
 import subprocess
 from collections.abc import Iterable
@@ -37,7 +38,7 @@ def create(plan: Plan) -> None:
         netns.create(host.netns)
     netns.inside(plan.lan_netns, lambda: _make_lan(plan))
     for host in plan.hosts:
-        netns.inside(host.netns, lambda host=host: _make_host(plan, host))  # type: ignore[misc] # mypy cannot infer a lambda with a default
+        netns.inside(host.netns, functools.partial(_make_host, plan, host))
 
 
 def port_name(host: Host, interface: Interface) -> str:

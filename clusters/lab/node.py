@@ -97,10 +97,10 @@ def runtime(plan: Plan, host: Host, parts: Parts) -> Component:
     )
 
 
-def agents(plan: Plan, host: Host, parts: Parts) -> list[Component]:
-    """The kubelet and kube-proxy."""
+def kubelet(plan: Plan, host: Host, parts: Parts) -> Component:
+    """The kubelet, which registers its node as soon as there is an API server."""
     etc = LabPaths(plan.options.name).host(host.name).etc
-    kubelet = command(
+    argv = command(
         parts.binary("kubelet"),
         config=etc / "kubelet.json",
         kubeconfig=etc / "kubelet.conf",
@@ -108,8 +108,14 @@ def agents(plan: Plan, host: Host, parts: Parts) -> list[Component]:
         node_ip=",".join(host.addresses),
         root_dir="/var/lib/kubelet",
     )
-    proxy = command(parts.binary("kube-proxy"), config=etc / "kube-proxy.json", hostname_override=host.name)
-    return [Component("kubelet", kubelet), Component("kube-proxy", proxy)]
+    return Component("kubelet", argv)
+
+
+def proxy(plan: Plan, host: Host, parts: Parts) -> Component:
+    """kube-proxy, whose rights come with the API server's bootstrap of roles."""
+    etc = LabPaths(plan.options.name).host(host.name).etc
+    argv = command(parts.binary("kube-proxy"), config=etc / "kube-proxy.json", hostname_override=host.name)
+    return Component("kube-proxy", argv)
 
 
 def _cni(plan: Plan, host: Host) -> dict[str, Any]:

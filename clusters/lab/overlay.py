@@ -1,7 +1,7 @@
 """Renders a kustomize overlay to objects, with MetalLB's manifest of a chosen version put in its place.
 
-The committed base names `upstream/metallb-native.yaml` and does not have it; see the base's README. Rendering is done
-on a copy, so the user's tree is never written to.
+The committed base names `upstream/metallb-native.yaml` and does not have it; see the base's README. Rendering
+is done on a copy, so the user's tree is never written to.
 """
 
 from __future__ import annotations
@@ -10,17 +10,35 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from clusters.errors import UsageError
+from clusters.lab.options import LabOptions
 
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "platform"
 UPSTREAM = Path("base/upstream/metallb-native.yaml")
 _IMAGES = ("quay.io/metallb/controller", "quay.io/metallb/speaker")
 _TAG = re.compile(r"^v?(\d+\.\d+\.\d+\S*)$")
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def chosen(options: LabOptions) -> Path:
+    """The overlay of these options: the user's own, or the shipped one that fits the address families."""
+    shipped = EXAMPLES / "metallb" / "overlays" / _shipped(options)
+    return Path(options.overlay) if options.overlay else shipped
+
+
+def consumers(options: LabOptions) -> Path:
+    """The shipped consumers that fit the address families."""
+    return EXAMPLES / "consumers" / _shipped(options)
+
+
+def _shipped(options: LabOptions) -> str:
+    return "lab" if options.families == "ipv4" else f"lab-{options.families}"
 
 
 def pinned_version(overlay: Path) -> str:
@@ -39,11 +57,19 @@ def pinned_version(overlay: Path) -> str:
     return next((version for parent in parents if (version := pinned_version(parent))), "")
 
 
-def render(overlay_dir: Path, *, metallb_version: str, manifest: Path, kubectl: Path) -> list[dict[str, Any]]:
+def render(
+    overlay_dir: Path,
+    *,
+    metallb_version: str,
+    manifest: Path,
+    kubectl: Path,
+    components: Sequence[str] = (),
+) -> list[dict[str, Any]]:
     """The overlay's objects, in the order in which kustomize gives them.
 
     `overlay_dir` is `<tree>/overlays/<name>` of a tree with a `base`; `manifest` is the release manifest of
     `metallb_version` (without `v`). Where the overlay pins image tags, they are set to that version.
+    `components` are names of shipped kustomize components to add, for example `helm-names`.
     Raises `UsageError` with kustomize's own words when it cannot be rendered.
     """
     overlay_dir = overlay_dir.resolve()
@@ -56,7 +82,19 @@ def render(overlay_dir: Path, *, metallb_version: str, manifest: Path, kubectl: 
             shutil.copyfile(manifest, copy / UPSTREAM)
         for settings in copy.rglob("kustomization.yaml"):
             _set_tags(settings, metallb_version)
-        return build(copy / overlay_dir.relative_to(tree), kubectl=kubectl)
+        wanted = copy / overlay_dir.relative_to(tree)
+        return build(_with_components(wanted, components) if components else wanted, kubectl=kubectl)
+
+
+def _with_components(overlay: Path, names: Sequence[str]) -> Path:
+    """A folder beside `overlay` that renders it with shipped components over it."""
+    folder = overlay.with_name(f"{overlay.name}-with-components")
+    folder.mkdir()
+    for name in names:
+        shutil.copytree(EXAMPLES / "metallb" / "components" / name, folder / name)
+    settings = {"resources": [f"../{overlay.name}"], "components": list(names)}
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    return folder
 
 
 def build(folder: Path, *, kubectl: Path) -> list[dict[str, Any]]:
@@ -67,7 +105,7 @@ def build(folder: Path, *, kubectl: Path) -> list[dict[str, Any]]:
     done = subprocess.run([kubectl, "kustomize", str(folder)], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise UsageError(f"The overlay {folder.name} cannot be rendered: {done.stderr.strip()}")
-    return [document for document in yaml.load_all(done.stdout, Loader=_Loader) if document]  # noqa: S506 - CSafeLoader is safe
+    return [document for document in yaml.load_all(done.stdout, Loader=_Loader) if document]
 
 
 def _settings(overlay: Path) -> dict[str, Any]:

@@ -18,7 +18,11 @@ def state_root() -> Path:
 def known_labs() -> list[str]:
     """Names of labs that have a folder, running or not."""
     root = state_root()
-    return sorted(entry.name for entry in root.iterdir() if entry.is_dir()) if root.is_dir() else []
+    return (
+        sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+        if root.is_dir()
+        else []
+    )
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,11 @@ class HostPaths:
     def socket(self) -> Path:
         """Where the host's first process takes orders."""
         return self.root / "init.sock"
+
+    @property
+    def started(self) -> Path:
+        """The orders that started the host's components, for its next boot."""
+        return self.root / "started.json"
 
     @property
     def log(self) -> Path:

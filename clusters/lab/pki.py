@@ -1,4 +1,4 @@
-"""The lab's certificates: three authorities and one identity per component, as a cluster's installer makes them.
+"""The lab's certificates: three authorities and an identity per component, as an installer makes them.
 
 Identities follow Kubernetes' conventions (https://kubernetes.io/docs/setup/best-practices/certificates/): the
 subject's common name is the user, its organisations are the groups that RBAC and the Node authorizer look at.
@@ -7,7 +7,7 @@ subject's common name is the user, its organisations are the groups that RBAC an
 from __future__ import annotations
 
 import base64
-import datetime
+import datetime as dt
 import ipaddress
 import json
 import os
@@ -20,9 +20,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-_LIFE = datetime.timedelta(days=365)
+_LIFE = dt.timedelta(days=365)
 # Clocks do not differ between namespaces, but a certificate of this very second can be judged too young.
-_BACKDATED = datetime.timedelta(minutes=5)
+_BACKDATED = dt.timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,9 @@ class Authority:
         self._name = _subject(name, ())
         self._public = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
         usage = x509.KeyUsage(
-            digital_signature=True, key_cert_sign=True, crl_sign=True, content_commitment=False, key_encipherment=False,
-            data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False,
+            digital_signature=True, key_cert_sign=True, crl_sign=True, content_commitment=False,
+            key_encipherment=False, data_encipherment=False, key_agreement=False, encipher_only=False,
+            decipher_only=False,
         )  # fmt: skip
         builder = _builder(self._name, self._name, self._key.public_key())
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
@@ -126,7 +127,7 @@ def _subject(name: str, groups: Iterable[str]) -> x509.Name:
 def _builder(
     subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey
 ) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     builder = x509.CertificateBuilder(subject_name=subject, issuer_name=issuer, public_key=key)
     builder = builder.serial_number(x509.random_serial_number())
     return builder.not_valid_before(now - _BACKDATED).not_valid_after(now + _LIFE)

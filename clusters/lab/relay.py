@@ -1,8 +1,8 @@
 """Carries connections from a loopback port of the machine to the API server inside the lab.
 
-A socket stays in the network namespace that it was made in. The listening one was made in the machine's and is
-inherited; those that this process makes are in its host's namespace. So bytes cross without an interface, a route or
-a firewall rule. Started by path with `python -I -S`; standard library only.
+A socket stays in the network namespace that it was made in. The listening one was made in the machine's
+and is inherited; those that this process makes are in its host's namespace. So bytes cross without an
+interface, a route or a firewall rule. Started by path with `python -I -S`; standard library only.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Side:
         self.waiting = bytearray()
         self.read_all = False
         self.finished = False
-        end.setblocking(False)
+        end.settimeout(0)
 
     def wanted(self) -> int:
         """The events to watch for: reading while the other side keeps up, writing while something waits."""

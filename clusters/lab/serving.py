@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import http.client
+import itertools
 import json
 import socket
 from collections.abc import Callable, Collection, Mapping
@@ -12,7 +13,7 @@ from typing import Any, TypeVar
 from clusters import wait
 from clusters.budgets import Budget
 from clusters.lab import netns
-from clusters.lab.door import Door, collection_path
+from clusters.lab.door import Door, Refusal, collection_path
 from clusters.lab.hosts import HostControl, LabFailed
 from clusters.lab.plan import Plan
 from clusters.lab.progress import Progress
@@ -33,6 +34,10 @@ _SERVES = Budget(
     reason="images are there, so pods need seconds; a loaded machine needs more",
 )
 _ANSWERS_WITHIN = 1.0
+# Asking every host whether its components run costs a millisecond each; readings of a claim come faster.
+_LOOKS_AFTER = 8
+#: What reading from a cluster that is coming up may meet.
+FAULTS = (OSError, http.client.HTTPException, Refusal)
 
 Controls = Collection[HostControl]
 
@@ -50,42 +55,48 @@ def claim(
     controls: Controls,
     budget: Budget = _SERVES,
 ) -> T:
-    """Wait for a claim about the lab. Raises `LabFailed` at once when a component has died."""
+    """Wait for a claim about the lab.
 
-    def died(_: T) -> str | None:
-        return "; ".join(dead_components(controls)) or None
+    Raises `LabFailed` when it does not become true, and at once, with its name, when a component has died.
+    """
+    reads = itertools.count(1)
+
+    def read_or_die() -> T:
+        if next(reads) % _LOOKS_AFTER == 0:
+            require_alive(controls)
+        return read()
 
     try:
-        return wait.until(
-            text,
-            read=read,
-            accept=accept,
-            budget=budget,
-            give_up=died,
-            tolerate=(OSError, http.client.HTTPException, LabFailed),
-        )
-    except wait.GaveUp as error:
-        raise LabFailed(f"The lab cannot come up: {error.why}") from error
+        return wait.until(text, read=read_or_die, accept=accept, budget=budget, tolerate=FAULTS)
     except wait.NotWithinBudget as error:
         raise LabFailed(f"The lab did not come up: {error}") from error
 
 
+def require_alive(controls: Controls) -> None:
+    """Raises `LabFailed` that names every component that has ended, with the end of its log."""
+    dead = dead_components(controls)
+    if dead:
+        raise LabFailed(f"The lab cannot come up: {'; '.join(dead)}")
+
+
+def api_answers(door: Door, controls: Controls) -> None:
+    """Wait for the API server's first answers; roles and priority classes may be missing still."""
+    _answers(door, "/livez/ping", "the API server answers", controls)
+
+
 def api_ready(door: Door, controls: Controls) -> None:
     """Wait for the API server's own readiness, which includes its bootstrap of roles."""
+    _answers(door, "/readyz", "the API server is ready", controls)
+
+
+def _answers(door: Door, path: str, text: str, controls: Controls) -> None:
     claim(
-        "the API server is ready",
-        read=lambda: _status_of(door),
+        text,
+        read=lambda: door.ask("GET", path).status,
         accept=lambda status: status == 200,
         controls=controls,
         budget=_STARTS,
     )
-
-
-def _status_of(door: Door) -> int:
-    try:
-        return door.ask("GET", "/readyz").status
-    except (OSError, http.client.HTTPException):
-        return 0
 
 
 def wait_for_all(door: Door, plan: Plan, *, controls: Mapping[str, HostControl], progress: Progress) -> None:
@@ -94,13 +105,10 @@ def wait_for_all(door: Door, plan: Plan, *, controls: Mapping[str, HostControl],
     check = functools.partial(claim, controls=everyone)
     check("every LoadBalancer service has an address", read=lambda: services(door), accept=_all_assigned)
     progress.mark("addresses assigned")
-    for service in services(door):
-        for probe in _probes(service):
-            check(
-                f"{probe[0]}://{probe[1]}:{probe[2]} answers the client",
-                read=lambda p=probe: ask(plan, *p),
-                accept=bool,
-            )  # type: ignore[misc] # mypy cannot infer a lambda with a default
+    for probe in (probe for service in services(door) for probe in _probes(service)):
+        protocol, address, port = probe
+        question = functools.partial(ask, plan, protocol, address=address, port=port)
+        check(f"{protocol}://{address}:{port} answers the client", read=question, accept=bool)
     progress.mark("services answer")
     check("MetalLB is rolled out", read=lambda: unfinished(door), accept=lambda left: not left)
     progress.mark("MetalLB rolled out")
@@ -165,7 +173,7 @@ def webhook_decides(door: Door) -> bool:
     return "overlaps" in door.try_apply(twin, dry_run=True).message
 
 
-def ask(plan: Plan, protocol: str, address: str, port: int) -> str:
+def ask(plan: Plan, protocol: str, *, address: str, port: int) -> str:
     """One question to a consumer from the client host; the name of the pod that answered, or empty."""
     return netns.inside(
         plan.client.netns, lambda: _http(address, port) if protocol == "tcp" else _udp(address, port)

@@ -11,9 +11,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
+from clusters import wait
+from clusters.budgets import Budget
 from clusters.errors import Refused
 from clusters.lab.options import LabOptions
 from clusters.lab.paths import LabPaths
+
+_FREE = Budget(
+    name="lab.free",
+    within=240,
+    every=0.1,
+    reason="the command that holds a lab boots it in its own budgets, or removes it",
+)
 
 
 @dataclass(frozen=True)
@@ -40,7 +49,7 @@ class LabState:
 
     def finished(self, phases: dict[str, float]) -> Self:
         """The same, with everything answering; `phases` are the seconds that it took to each."""
-        return replace(self, ready=True, phases={name: round(seconds, 3) for name, seconds in phases.items()})
+        return replace(self, ready=True, phases={name: round(took, 3) for name, took in phases.items()})
 
     @classmethod
     def load(cls, name: str) -> Self | None:
@@ -54,10 +63,24 @@ class LabState:
 
 @contextmanager
 def locked(name: str) -> Iterator[None]:
-    """Hold the lab against other commands. A command that is killed lets go of it; the last one removes the file."""
+    """Hold the lab against other commands, after waiting for the one that holds it.
+
+    A command that is killed lets go of it; the last one removes the file. Raises `Refused` when it does not
+    become free.
+    """
     path = LabPaths(name).lock
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle = _take(path, name)
+    try:
+        handle = wait.until(
+            f"no other command changes lab {name}",
+            read=lambda: _take(path),
+            accept=lambda taken: taken is not None,
+            budget=_FREE,
+        )
+    except wait.NotWithinBudget as error:
+        text = f"Another command has been changing lab {name} for {_FREE.within:.0f} s."
+        raise Refused(text, remedy="End it, and try again.") from error
+    assert handle is not None
     try:
         yield
     finally:
@@ -66,17 +89,14 @@ def locked(name: str) -> Iterator[None]:
         os.close(handle)
 
 
-def _take(path: Path, name: str) -> int:
-    while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(handle)
-            raise Refused(
-                f"Another command is changing lab {name} right now.",
-                remedy="Wait for it, or end it, and try again.",
-            ) from None
+def _take(path: Path) -> int | None:
+    """The lock's open file; None while another command has it, or has just removed it."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if path.exists() and os.path.samestat(os.fstat(handle), path.stat()):
             return handle
-        os.close(handle)
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    os.close(handle)
+    return None

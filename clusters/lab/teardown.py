@@ -82,8 +82,8 @@ def _try(what: str, name: str, done: Callable[[], bool]) -> None:
 def _processes(name: str) -> set[int]:
     """The lab's processes: members of its cgroups, and whatever else runs in its network namespaces.
 
-    A process of this project that has only one thread inside a namespace is not counted, nor is the caller or one of
-    its ancestors.
+    A process of which only one thread is inside a namespace is not counted, nor is the caller or one of its
+    ancestors.
     """
     found = cgroups.processes(name)
     wanted = {inode for one in plan.every_netns(name) if (inode := netns.inode(one))}
@@ -95,7 +95,7 @@ def _processes(name: str) -> set[int]:
 
 def _netns_of(pid: int) -> int | None:
     try:
-        return os.stat(f"/proc/{pid}/ns/net").st_ino
+        return Path(f"/proc/{pid}/ns/net").stat().st_ino
     except OSError:
         return None
 
