@@ -21,10 +21,11 @@ from clusters.errors import Inconclusive
 #: A repository with this file is an example; the file holds the day that its dates are meant for.
 MARKER = ".example"
 _HISTORY = ".history"
-_DAY = re.compile(r"\b20\d\d-\d\d-\d\d\b")
+_DAY = re.compile(r"\b20\d\d-\d\d-\d\d(?!\d)")
 _TEXTS = {".md", ".yaml", ".yml", ".patch"}
 _FIRST = "Bring MetalLB's overlays into one repository"
-_AGO = 30  # days between the first commit and today; the later ones follow a week apart
+# Days before today: the first commit, and the last one; those between are a week apart.
+_BEGUN, _LATEST = 29, 8
 
 
 def is_example(repository: Path) -> bool:
@@ -72,10 +73,10 @@ def _commit_all(target: Path, patches: list[Path], *, today: date) -> None:
     _git(target, "init", "--quiet", "--initial-branch=main")
     for patch in reversed(patches):
         _git(target, "apply", "--reverse", str(patch))
-    _commit(target, _FIRST, today - timedelta(days=_AGO))
+    _commit(target, _FIRST, today - timedelta(days=_BEGUN))
     for number, patch in enumerate(patches, start=1):
         _git(target, "apply", str(patch))
-        _commit(target, _subject(patch), today - timedelta(days=max(0, _AGO - 7 * number)))
+        _commit(target, _subject(patch), today - timedelta(days=_LATEST + 7 * (len(patches) - number)))
 
 
 def _subject(patch: Path) -> str:
