@@ -76,11 +76,14 @@ def apply_one(door: Door, thing: Thing, controls: Controls) -> None:
     )
 
 
-def assign_pod_ranges(door: Door, plan: Plan) -> None:
-    """Write on every node which pod addresses are its own; the routes between them are there already.
+def describe_nodes(door: Door, plan: Plan) -> None:
+    """Write on every node which pod addresses are its own, and on the first that it is the control plane.
 
-    The controller manager does it on clusters where it also chooses the ranges.
+    On other clusters the controller manager chooses the ranges, and the installer labels. There is no taint and
+    no label that keeps load balancers away: the first node is a worker as well.
     """
     for host in plan.nodes:
         ranges = [str(network) for network in host.pod_ranges]
-        door.merge(f"/api/v1/nodes/{host.name}", {"spec": {"podCIDR": ranges[0], "podCIDRs": ranges}})
+        labels = {"node-role.kubernetes.io/control-plane": ""} if host == plan.control_plane else {}
+        patch = {"metadata": {"labels": labels}, "spec": {"podCIDR": ranges[0], "podCIDRs": ranges}}
+        door.merge(f"/api/v1/nodes/{host.name}", patch)

@@ -119,7 +119,7 @@ class Boot:
         _all([*kubelets, *proxies])
         serving.nodes_ready(door, self.plan, controls=everyone)
         self.progress.mark("nodes Ready")
-        applying.assign_pod_ranges(door, self.plan)
+        applying.describe_nodes(door, self.plan)
         applied.result()
         # Not before all nodes are there, or the first one that is Ready gets every pod.
         workloads += manifests.metrics_server(self._authorities, self._parts)
