@@ -24,7 +24,7 @@ from clusters.api.resources import (
     SERVICES,
 )
 from clusters.errors import Inconclusive
-from clusters.metallb import advertisements, election, nodes, pools, services, versions
+from clusters.metallb import advertisements, election, install, nodes, pools, services, versions
 from clusters.metallb.election import Prediction, Scene, Speakers
 from clusters.observation import pods as metallb_pods
 
@@ -73,7 +73,7 @@ def speakers(api: Api, metallb_namespace: str) -> list[dict[str, Any]]:
     return [
         pod
         for pod in found
-        if metallb_pods.component(pod) == "speaker"
+        if install.component_of(pod) == "speaker"
         and pod.get("status", {}).get("phase") == "Running"
         and "deletionTimestamp" not in pod["metadata"]
     ]
@@ -114,7 +114,8 @@ def _metric(
 ) -> tuple[str, ...] | None:
     node_of = {pod["metadata"]["name"]: pod["spec"]["nodeName"] for pod in running}
     with ThreadPoolExecutor(max_workers=8) as pool:
-        scraped = metallb_pods.metrics(api, pool, metallb_namespace, metallb_pods.containers(running))
+        source = metallb_pods.Source(api, pool, metallb_namespace)
+        scraped = source.metrics(metallb_pods.containers(running))
     if not any(one.ok for one in scraped):
         return None
     return tuple(

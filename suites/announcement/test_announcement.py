@@ -120,7 +120,7 @@ def test_an_address_without_a_reason_is_silent(
     announced = Announced(service, service.assigned(), wire)
     announced.announcer()
 
-    with lone.scaled(0), timed(record, "silent after its last endpoint", budget="withdrawn_with_pods"):
+    with lone.scaled(0), timed(record, "silent after its last endpoint", budget="withdrawn"):
         announced.silent()
     announced.announcer()
     with timed(record, "silent after its advertisement", budget="withdrawn"):
@@ -145,7 +145,7 @@ def test_an_address_without_a_reason_is_silent(
 def test_local_policy_announces_where_the_endpoint_is_and_keeps_the_client(
     services: Services, addresses: Addresses, echoes: Echoes, wire: Wire, record: Record
 ) -> None:
-    """With externalTrafficPolicy Local only a node with an endpoint announces, and the client's address is kept."""
+    """With externalTrafficPolicy Local only a node with an endpoint announces, and keeps the client's address."""
     lone = echoes.create("local", replicas=1)
     service = services.create("local", address=addresses.free(), app=lone.app, externalTrafficPolicy="Local")
     announced = Announced(service, service.assigned(), wire)

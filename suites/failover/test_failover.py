@@ -47,7 +47,7 @@ _WHY_STUCK = (
 def test_the_address_moves_when_its_speaker_is_deleted(
     announced: Announced, disruption: Disruption, record: Record
 ) -> None:
-    """The announcing speaker's pod is deleted: another node takes over, traffic gap and ARP move within budget."""
+    """The announcing speaker's pod is deleted: another node takes over within budget, and gives it back."""
     owner = announced.announcer()
 
     with announced.watched(record) as seen, disruption.speaker_deleted(owner, seen):

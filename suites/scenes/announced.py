@@ -1,4 +1,4 @@
-"""A service that is announced: who answers for its address, does it serve, and what happened through a fault."""
+"""A service that is announced: who answers for its address, does it serve, what happened through a fault."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from clusters.ownership import Sources
 from clusters.vantage.base import Vantage
 from clusters.vantage.nodes import MacTable
 from clusters.vantage.records import Attempt
+from clusters.vantage.targets import Target
 from clusters.vantage.timeline import Timeline, require_control
-from clusters.vantage.watch import Measurement, Target
+from clusters.vantage.watch import Measurement
 from clusters.workloads.builders import HTTP_PORT, UDP_PORT
 from suites.plugin.record import Record
 from suites.scenes import failover

@@ -1,4 +1,4 @@
-"""How a new address appeared on the wire. Pure: a timeline in, seconds since a mark out, by the kernel's stamps."""
+"""How a new address appeared on the wire. Pure: a timeline in, seconds since a mark out."""
 
 from __future__ import annotations
 

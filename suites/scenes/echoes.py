@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from clusters.changes import Changes
-
 from clusters.api import Api
 from clusters.api.resources import DEPLOYMENTS, PODS
+from clusters.changes import Changes
 from clusters.workloads import builders
 from suites.scenes import readiness
 
@@ -32,7 +31,6 @@ class Echo:
         """Another number of replicas during the block; afterwards the old one, ready."""
         with self.changes.scaled(DEPLOYMENTS, self.app, replicas, namespace=self.namespace):
             yield
-        readiness.ready(self.api, self.namespace, self.app)
 
     def nodes(self) -> frozenset[str]:
         """The nodes that its pods run on."""

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-from clusters.changes import Changes
 
 from clusters.api import Api
+from clusters.api.resources import NODES
+from clusters.changes import Changes
+from clusters.faults.speakers import MetalLB
 from clusters.profile import Profile
 from clusters.providers import Cluster
 from clusters.vantage.base import Vantage
@@ -19,6 +21,7 @@ from suites.plugin.settings import Settings
 from suites.scenes import readiness
 from suites.scenes.addresses import Addresses
 from suites.scenes.announced import Announced, Wire
+from suites.scenes.disruption import Disruption
 from suites.scenes.echoes import Echoes
 from suites.scenes.pools import OwnPools
 from suites.scenes.services import Services
@@ -80,13 +83,26 @@ def wire(cluster: Cluster, vantage: Vantage, profile: Profile) -> Wire:
 
 
 @pytest.fixture
-def announced(services: Services, addresses: Addresses, wire: Wire, cluster: Cluster) -> Announced:
+def announced(services: Services, addresses: Addresses, wire: Wire, cluster: Cluster, api: Api) -> Announced:
     """A new service, answered by one node and serving; losing its announcer does not lose the API server."""
-    workers = [node.name for node in cluster.nodes if not node.control_plane]
-    names = [node.name for node in cluster.nodes]
+    workers, names = _workers(api), [node.name for node in cluster.nodes]
     address = addresses.free(announced_by=workers or names, among=names)
     service = services.create("announced", address=address)
     found = Announced(service, service.assigned(), wire)
     found.announcer()
     found.served()
     return found
+
+
+@pytest.fixture
+def disruption(api: Api, changes: Changes, cluster: Cluster, profile: Profile) -> Disruption:
+    """Disturbs MetalLB and nodes of the cluster."""
+    return Disruption(cluster, MetalLB(api, changes, profile.namespace))
+
+
+def _workers(api: Api) -> list[str]:
+    """The nodes that can be lost without losing the API server."""
+    label = "node-role.kubernetes.io/control-plane"
+    return [
+        raw["metadata"]["name"] for raw in api.list(NODES) if label not in raw["metadata"].get("labels", {})
+    ]

@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from clusters.changes import Changes
-
 from clusters.workloads import builders
 from suites.scenes.addresses import Addresses
 

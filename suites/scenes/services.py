@@ -7,11 +7,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from clusters.changes import Changes
-
 from clusters import budgets, wait
 from clusters.api import Api
 from clusters.api.resources import EVENTS, SERVICES
+from clusters.changes import Changes
 from clusters.wait import DidNotHold, NotWithinBudget
 from clusters.workloads import builders
 from suites.scenes.trouble import Symptom, Trouble

@@ -1,0 +1,57 @@
+"""Causes that only a measurement on the wire shows."""
+
+from __future__ import annotations
+
+from clusters.checks.causes.cause import Cause
+from clusters.checks.outcome import Scope
+
+CAUSES = (
+    Cause(
+        id="gratuitous-arp-missing",
+        title="The owner's gratuitous ARP does not arrive",
+        meaning=(
+            "The announcing node answers questions, but its gratuitous ARP is not seen, so neighbours that know "
+            "an older MAC keep it until their entry ages out."
+        ),
+        remedy="Let the switch ports of the nodes pass gratuitous ARP (port security, ARP inspection, filters).",
+        commands=(
+            "tcpdump -e -n -i any arp and host {address}",
+            "kubectl -n {metallb_namespace} logs {speaker} --tail=200",
+        ),
+    ),
+    Cause(
+        id="kube-proxy-stale",
+        title="The announcing node does not forward to the service",
+        meaning=(
+            "The address is answered by the right node and ready endpoints exist, but the node passes nothing on: "
+            "its kube-proxy, or what stands in for it, has not programmed the service."
+        ),
+        remedy="Restart kube-proxy on the announcing node and read its log.",
+        commands=(
+            "kubectl -n kube-system get pods -o wide -l k8s-app=kube-proxy",
+            "kubectl -n kube-system logs -l k8s-app=kube-proxy --tail=100",
+            "kubectl -n {namespace} get endpointslices -l kubernetes.io/service-name={service}",
+        ),
+    ),
+    Cause(
+        id="over-budget",
+        title="It happened, but later than promised",
+        meaning="What was promised came true after its time budget, and nothing else was found wrong.",
+        remedy="Compare with earlier runs; look for load on the nodes and lossy links, and for slow suspicion.",
+        commands=(
+            "kubectl top nodes",
+            "kubectl -n {metallb_namespace} logs {speaker} --tail=200",
+        ),
+        scope=Scope.CLUSTER,
+    ),
+    Cause(
+        id="unexplained",
+        title="No cause was found",
+        meaning="A promise does not hold, and nothing that was looked at says why.",
+        remedy="Look through the evidence of the check; the timeline and the capture show what the wire saw.",
+        commands=(
+            "kubectl -n {namespace} describe svc {service}",
+            "kubectl -n {metallb_namespace} logs {speaker} --tail=200",
+        ),
+    ),
+)

@@ -1,0 +1,122 @@
+"""MetalLB's own pods: taken away from a node, and brought back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from clusters import budgets, ownership, wait
+from clusters.api import Api
+from clusters.api.resources import DAEMON_SETS, DEPLOYMENTS, NODES, PODS
+from clusters.changes import Changes
+from clusters.errors import Inconclusive
+from clusters.metallb import install
+
+HOLD = "metallb-conformance/hold"
+"""The key of the taint that keeps a speaker's pod from coming back; only what tolerates all tolerates it."""
+
+
+@dataclass(frozen=True)
+class MetalLB:
+    """The MetalLB of a cluster, as something that can be disturbed."""
+
+    api: Api
+    changes: Changes
+    namespace: str
+
+    def speaker_on(self, node: str) -> dict[str, Any]:
+        """The speaker pod on a node. Raises Inconclusive where there is none."""
+        for pod in ownership.speakers(self.api, self.namespace):
+            if pod["spec"].get("nodeName") == node:
+                return pod
+        raise Inconclusive(f"No speaker runs on node {node}, so none can be taken away there.")
+
+    def delete_speaker(self, node: str, *, grace: int | None = None) -> None:
+        """Delete the speaker's pod on a node; its DaemonSet makes another as soon as it may."""
+        self._delete(self.speaker_on(node), grace=grace)
+
+    def restart_controller(self) -> None:
+        """Delete the controller's pods and wait until its Deployment is available with others."""
+        old = [
+            pod for pod in self.api.list(PODS, self.namespace) if install.component_of(pod) == "controller"
+        ]
+        for pod in old:
+            self._delete(pod)
+        gone = {pod["metadata"]["uid"] for pod in old}
+        wait.until(
+            "another controller is ready",
+            read=lambda: self._ready_controllers() - gone,
+            accept=bool,
+            budget=budgets.get("pods_ready"),
+        )
+
+    @contextmanager
+    def held_away(self, node: str) -> Iterator[None]:
+        """Keep new speakers from a node by a taint; after the block wait until one is ready there again."""
+        taints = self.api.get(NODES, node)["spec"].get("taints") or []
+        held = [*taints, {"key": HOLD, "value": "", "effect": "NoSchedule"}]
+        with self.changes.patched(
+            NODES, node, {"spec": {"taints": held}}, foreign="the speaker is held away"
+        ):
+            yield
+        self.speakers_ready()
+
+    def speakers_ready(self) -> None:
+        """Wait until every speaker that is wanted is ready."""
+        wait.until(
+            "every speaker that its DaemonSet wants is ready",
+            read=self._speaker_counts,
+            accept=lambda seen: seen[0] == seen[1] > 0,
+            budget=budgets.get("pods_ready"),
+        )
+
+    def controller_ready(self) -> None:
+        """Wait until the controller's Deployment has every replica that it wants."""
+        wait.until(
+            "the controller is ready",
+            read=self._ready_controllers,
+            accept=bool,
+            budget=budgets.get("pods_ready"),
+        )
+
+    def daemon_set(self) -> dict[str, Any]:
+        """The speakers' DaemonSet."""
+        return self._workload(DAEMON_SETS, "speaker")
+
+    def deployment(self) -> dict[str, Any]:
+        """The controller's Deployment."""
+        return self._workload(DEPLOYMENTS, "controller")
+
+    def _workload(self, kind: Any, part: str) -> dict[str, Any]:
+        for found in self.api.list(kind, self.namespace):
+            if install.component_of(found) == part:
+                return found
+        raise Inconclusive(f"Namespace {self.namespace} has no {part} of MetalLB.")
+
+    def _speaker_counts(self) -> tuple[int, int]:
+        found = self.daemon_set()
+        status = found.get("status", {})
+        current = status.get("observedGeneration", 0) >= found["metadata"]["generation"]
+        # The counts lag behind a pod that was just deleted; the pods themselves do not.
+        alive = len(ownership.speakers(self.api, self.namespace))
+        ready = min(status.get("numberReady", 0), alive)
+        return ready if current else -1, status.get("desiredNumberScheduled", 0)
+
+    def _ready_controllers(self) -> frozenset[str]:
+        return frozenset(
+            pod["metadata"]["uid"]
+            for pod in self.api.list(PODS, self.namespace)
+            if install.component_of(pod) == "controller" and _is_ready(pod)
+        )
+
+    def _delete(self, pod: dict[str, Any], *, grace: int | None = None) -> None:
+        why = "its owner makes another"
+        self.changes.delete(PODS, pod["metadata"]["name"], self.namespace, grace=grace, foreign=why)
+
+
+def _is_ready(pod: dict[str, Any]) -> bool:
+    conditions = pod.get("status", {}).get("conditions") or ()
+    ready = any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+    return ready and "deletionTimestamp" not in pod["metadata"]

@@ -1,0 +1,59 @@
+"""The embedded lab as a cluster: a running one is used and left running, else one is booted and removed again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from clusters.lab import life
+from clusters.lab.lab import Lab
+from clusters.lab.options import LabOptions
+from clusters.lab.plan import Host
+from clusters.profile import Profile
+from clusters.providers.base import Cluster, NodeHost
+from clusters.vantage import open_vantage
+
+
+@contextmanager
+def open_lab(profile: Profile) -> Iterator[Cluster]:
+    """The lab that is called as the profile is. Raises the lab's own errors where it does not come up."""
+    wanted = profile.lab
+    options = LabOptions(name=profile.name)
+    if wanted is not None:
+        options = LabOptions(
+            name=profile.name,
+            nodes=wanted.nodes,
+            families=wanted.families,
+            nics=wanted.nics,
+            proxy=wanted.proxy,
+            metallb=wanted.metallb,
+            install=wanted.install,
+            overlay=str(wanted.overlay or ""),
+        )
+    found = life.healthy(profile.name)
+    lab = found or life.up(options)
+    try:
+        with open_vantage(profile.vantage or f"netns:{lab.client.netns}") as vantage:
+            yield Cluster(
+                name=profile.name,
+                provider=str(profile.provider),
+                kubeconfig=lab.kubeconfig,
+                context=lab.name,
+                kubectl=lab.kubectl,
+                disposable=profile.disposable,
+                nodes=tuple(_node(host) for host in lab.nodes),
+                vantage=vantage,
+                lab=lab,
+            )
+    finally:
+        if found is None:
+            life.down(profile.name)
+
+
+def _node(host: Host) -> NodeHost:
+    return NodeHost(
+        name=host.name,
+        addresses=host.addresses,
+        macs=tuple(interface.mac for interface in host.interfaces),
+        netns=host.netns,
+    )

@@ -1,0 +1,107 @@
+"""What the failover checks do to a cluster, with its moment marked in the measurement, and mended after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from clusters import budgets, wait
+from clusters.api.resources import NODES, SERVICES
+from clusters.checks import NotSupported
+from clusters.faults import links, processes
+from clusters.faults.speakers import MetalLB
+from clusters.metallb import services
+from clusters.metallb.nodes import EXCLUDE_LABEL
+from clusters.providers.base import Cluster
+from clusters.vantage.watch import Measurement
+from suites.scenes.failover import FAULT, RESTORED
+
+
+@dataclass(frozen=True)
+class Disruption:
+    """Disturbs one cluster's MetalLB and nodes."""
+
+    cluster: Cluster
+    metallb: MetalLB
+
+    @contextmanager
+    def speaker_deleted(self, node: str, seen: Measurement) -> Iterator[None]:
+        """The speaker's pod on `node` is deleted; its successor is ready when the block begins."""
+        seen.mark(FAULT)
+        self.metallb.delete_speaker(node)
+        self.metallb.speakers_ready()
+        yield
+
+    @contextmanager
+    def speaker_killed(self, node: str, seen: Measurement) -> Iterator[None]:
+        """The speaker on `node` dies at once and stays away through the block; then it comes back, ready."""
+        netns = self._host(node)
+        with self.metallb.held_away(node):
+            seen.mark(FAULT)
+            processes.kill(netns, "speaker")
+            # Kubelet would start the container again within a second; without its pod it does not.
+            self.metallb.delete_speaker(node, grace=0)
+            yield
+            seen.mark(RESTORED)
+
+    @contextmanager
+    def node_lost(self, node: str, seen: Measurement) -> Iterator[None]:
+        """The cable of `node` is pulled through the block; then it is plugged in, and the node is Ready again."""
+        self._host(node)
+        assert self.cluster.lab is not None
+        seen.mark(FAULT)
+        with links.unplugged(self.metallb.changes, self.cluster.lab, node):
+            yield
+            seen.mark(RESTORED)
+        self._node_ready(node)
+        self.metallb.speakers_ready()
+
+    @contextmanager
+    def node_excluded(self, node: str, seen: Measurement) -> Iterator[None]:
+        """`node` carries the label that excludes it from load balancing through the block."""
+        seen.mark(FAULT)
+        with self.metallb.changes.labelled_node(node, {EXCLUDE_LABEL: "true"}):
+            yield
+            seen.mark(RESTORED)
+
+    def restart_controller(self, seen: Measurement) -> None:
+        """The controller's pod is deleted; another one is ready when this returns."""
+        seen.mark(FAULT)
+        self.metallb.restart_controller()
+
+    def addresses(self) -> dict[str, tuple[str, ...]]:
+        """The addresses that every LoadBalancer service of the cluster holds now."""
+        found = (services.parse(raw) for raw in self.metallb.api.list(SERVICES))
+        return {one.key: tuple(map(str, one.ingress)) for one in found if one.type == "LoadBalancer"}
+
+    def changed_since(self, before: dict[str, tuple[str, ...]]) -> str:
+        """What became of each service whose addresses are others than they were, as a sentence; "" for none."""
+        now = self.addresses()
+        changes = [
+            f"{name} held {', '.join(held) or 'nothing'} and now holds {', '.join(now[name]) or 'nothing'}"
+            for name, held in before.items()
+            if name in now and now[name] != held
+        ]
+        return "; ".join(changes)
+
+    def _host(self, node: str) -> str:
+        """The network namespace of a node; NotSupported where the provider gives no access to its machines."""
+        netns = next((one.netns for one in self.cluster.nodes if one.name == node), "")
+        if self.cluster.lab is None or not netns:
+            raise NotSupported(
+                f"provider {self.cluster.provider} gives no access to a node's processes and cables"
+            )
+        return netns
+
+    def _node_ready(self, node: str) -> None:
+        def ready() -> str:
+            conditions = self.metallb.api.get(NODES, node).get("status", {}).get("conditions") or ()
+            return next((one["status"] for one in conditions if one["type"] == "Ready"), "unknown")
+
+        wait.until(
+            f"node {node} is Ready",
+            read=ready,
+            accept=lambda status: status == "True",
+            budget=budgets.get("node_ready"),
+        )
