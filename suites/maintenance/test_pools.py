@@ -1,0 +1,53 @@
+"""Pool changes: written down, planned, and keeping the addresses that are meant."""
+
+from __future__ import annotations
+
+from clusters.gitops import addresses, paperwork
+from clusters.gitops.snapshot import RepositorySnapshot
+from clusters.observation.snapshot import Snapshot
+from suites.plugin import OBSERVE, Findings, check
+
+pytest_plugins = ("suites.repository",)
+
+
+@check(
+    "maintenance.pool-documented",
+    runbook="5",
+    level=OBSERVE,
+    needs={"repository"},
+    causes=("change-undocumented", "page-outdated"),
+    commands=("git log -p -5 -- metallb/", "git log -5 -- CHANGELOG.md services/metallb.md"),
+)
+def test_every_pool_change_is_written_down(repository: RepositorySnapshot, findings: Findings) -> None:
+    """Every pool change in git has its entry in the change log and the service page."""
+    findings.extend(paperwork.pool_documented(repository))
+
+
+@check(
+    "maintenance.single-address-pools",
+    runbook="5",
+    level=OBSERVE,
+    needs={"cluster", "repository"},
+    causes=("address-not-intended",),
+    commands=("kubectl -n metallb-system get ipaddresspools -o yaml",),
+)
+def test_a_pool_of_one_address_holds_the_intended_one(
+    repository: RepositorySnapshot, snapshot: Snapshot, findings: Findings
+) -> None:
+    """A pool of one address still holds the intended one."""
+    findings.extend(addresses.single_address_pools(repository, snapshot))
+
+
+@check(
+    "maintenance.change-plan",
+    runbook="5",
+    level=OBSERVE,
+    needs={"cluster", "repository"},
+    causes=("change-unplanned",),
+    commands=("git status --short metallb/", "git diff HEAD~1 -- metallb/", "ls metallb/plans/"),
+)
+def test_a_pending_pool_change_has_a_complete_plan(
+    repository: RepositorySnapshot, snapshot: Snapshot, findings: Findings
+) -> None:
+    """A pending pool change states preconditions, impact window, rollback path and validation steps."""
+    findings.extend(paperwork.change_plan(repository, snapshot))

@@ -1,0 +1,95 @@
+"""The overlay of the cluster: it is what runs, its ranges are sound, and it keeps its distance to the others."""
+
+from __future__ import annotations
+
+from clusters.gitops import addresses, drift, skew
+from clusters.gitops.snapshot import RepositorySnapshot
+from clusters.observation.snapshot import Snapshot
+from suites.plugin import OBSERVE, Findings, check
+
+pytest_plugins = ("suites.repository",)
+
+_LIVE_CONFIG = "kubectl -n metallb-system get ipaddresspools,l2advertisements -o yaml"
+_LAST_CHANGE = "git diff HEAD~1 -- metallb/"
+
+
+@check(
+    "overlay.intended-config",
+    runbook="2.3",
+    level=OBSERVE,
+    needs={"cluster", "repository"},
+    causes=("overlay-drift", "overlay-invalid", "version-skew", "crd-outdated"),
+    commands=(_LIVE_CONFIG, "kubectl diff -k metallb/overlays/<cluster>"),
+)
+def test_what_runs_is_what_the_overlay_renders(
+    repository: RepositorySnapshot, snapshot: Snapshot, findings: Findings
+) -> None:
+    """What runs equals what the cluster's overlay renders, object by object and field by field."""
+    findings.extend(drift.intended_config(repository, snapshot))
+
+
+@check(
+    "overlay.legacy-divergence",
+    runbook="2.3",
+    level=OBSERVE,
+    needs={"repository"},
+    causes=("legacy-diverged",),
+    commands=("git diff --no-index metallb/base metallb/legacy/prod", "git log -p -3 -- metallb/legacy/"),
+)
+def test_the_legacy_overlay_has_not_moved_further(repository: RepositorySnapshot, findings: Findings) -> None:
+    """The legacy prod overlay has not moved further from the shared base than the accepted baseline."""
+    findings.extend(skew.legacy_divergence(repository))
+
+
+@check(
+    "overlay.ranges-valid",
+    runbook="2.3",
+    level=OBSERVE,
+    needs={"cluster", "repository"},
+    causes=(
+        "pool-overlap",
+        "pool-range-invalid",
+        "pool-holds-node-address",
+        "pool-holds-gateway-address",
+    ),
+    commands=(_LIVE_CONFIG, "kubectl get nodes -o wide"),
+)
+def test_every_range_is_sound(repository: RepositorySnapshot, snapshot: Snapshot, findings: Findings) -> None:
+    """No range overlaps another, is malformed, or holds a reserved address, in any overlay or live.
+
+    Reserved are the addresses of nodes and gateways, and the network's own and broadcast addresses.
+    """
+    findings.extend(addresses.ranges_valid(repository, snapshot))
+
+
+@check(
+    "overlay.recent-change",
+    runbook="2.3",
+    level=OBSERVE,
+    needs={"cluster", "repository"},
+    causes=("change-unplanned",),
+    commands=(_LAST_CHANGE, "kubectl get svc -A | grep LoadBalancer"),
+)
+def test_the_last_change_takes_no_held_address_away(
+    repository: RepositorySnapshot, snapshot: Snapshot, findings: Findings
+) -> None:
+    """The last change under metallb/ takes no address away from a service that holds it."""
+    findings.extend(addresses.recent_change(repository, snapshot))
+
+
+@check(
+    "overlay.version-skew",
+    runbook="2.3",
+    level=OBSERVE,
+    needs={"cluster", "repository"},
+    causes=("version-skew", "crd-outdated"),
+    commands=(
+        "kubectl -n metallb-system get pods -o custom-columns=POD:.metadata.name,IMAGE:.spec.containers[0].image",
+        "git grep -n newTag -- metallb/",
+    ),
+)
+def test_every_part_is_of_one_version(
+    repository: RepositorySnapshot, snapshot: Snapshot, findings: Findings
+) -> None:
+    """Controller, speakers, CRDs and overlay are of one version, within the accepted skew to the base."""
+    findings.extend(skew.version_skew(repository, snapshot))

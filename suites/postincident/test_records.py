@@ -1,0 +1,66 @@
+"""After an incident: change log, service page, runbook and follow-ups say what is now true."""
+
+from __future__ import annotations
+
+from clusters.gitops import paperwork, runbook, skew
+from clusters.gitops.snapshot import RepositorySnapshot
+from clusters.observation.snapshot import Snapshot
+from suites.plugin import OBSERVE, Findings, check
+
+pytest_plugins = ("suites.repository",)
+
+
+@check(
+    "postincident.changelog",
+    runbook="7",
+    level=OBSERVE,
+    needs={"cluster", "repository"},
+    causes=("change-undocumented",),
+    commands=("kubectl get svc -A | grep LoadBalancer", "git log -p -3 -- CHANGELOG.md"),
+)
+def test_a_moved_address_is_in_the_change_log(
+    repository: RepositorySnapshot, snapshot: Snapshot, earlier: Snapshot | None, findings: Findings
+) -> None:
+    """An address that moved since the baseline has its entry in CHANGELOG.md."""
+    findings.extend(paperwork.changelog(repository, snapshot, earlier=earlier))
+
+
+@check(
+    "postincident.service-page",
+    runbook="7",
+    level=OBSERVE,
+    needs={"cluster", "repository"},
+    causes=("page-outdated",),
+    commands=("kubectl -n metallb-system get ipaddresspools -o yaml", "git log -3 -- services/metallb.md"),
+)
+def test_the_service_page_says_what_runs(
+    repository: RepositorySnapshot, snapshot: Snapshot, findings: Findings
+) -> None:
+    """The service page names the live ranges, clusters and versions."""
+    findings.extend(paperwork.service_page(repository, snapshot))
+
+
+@check(
+    "postincident.runbook-current",
+    runbook="7",
+    level=OBSERVE,
+    needs={"repository"},
+    causes=("validation-stale",),
+    commands=("grep -n 'Last validated' runbooks/metallb.md",),
+)
+def test_the_runbook_was_validated_and_is_encoded(repository: RepositorySnapshot, findings: Findings) -> None:
+    """The runbook's "Last validated" is no older than its budget, and every step of it is encoded."""
+    findings.extend(runbook.runbook_current(repository))
+
+
+@check(
+    "postincident.skew-follow-up",
+    runbook="7",
+    level=OBSERVE,
+    needs={"repository"},
+    causes=("follow-up-missing",),
+    commands=("git grep -n newTag -- metallb/", "cat follow-ups.md"),
+)
+def test_legacy_skew_has_its_follow_up(repository: RepositorySnapshot, findings: Findings) -> None:
+    """While legacy skew exists, its follow-up is written down."""
+    findings.extend(skew.skew_follow_up(repository))

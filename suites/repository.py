@@ -1,0 +1,66 @@
+"""The GitOps repository as a fixture: collected once per run, kept and read back beside the observation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from clusters.errors import Inconclusive, UsageError
+from clusters.gitops import at_hand, collecting
+from clusters.gitops.collecting import Tools
+from clusters.gitops.snapshot import RepositorySnapshot
+from clusters.observation import store
+from clusters.observation.snapshot import Snapshot
+from suites.plugin.running import RUN, Run
+from suites.plugin.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def repository(request: pytest.FixtureRequest) -> RepositorySnapshot:
+    """What the repository says, and what is live of it. From beside --snapshot, where that is given."""
+    run = request.config.stash[RUN]
+    settings = run.settings
+    if settings.snapshot is not None:
+        return read(beside(settings.snapshot))
+    found = observed(run)
+    if settings.save_snapshot is not None:
+        beside(settings.save_snapshot).write_text(found.to_json(), encoding="utf-8")
+    return found
+
+
+@pytest.fixture(scope="session")
+def earlier(run: Settings) -> Snapshot | None:
+    """The observation beside the results that --baseline names, if there is one."""
+    path = run.baseline.with_name("snapshot.json") if run.baseline else None
+    return store.load(path) if path is not None and path.is_file() else None
+
+
+def observed(run: Run) -> RepositorySnapshot:
+    """Collect the repository of the run's profile, and the live counterparts of what it renders."""
+    profile = run.settings.profile
+    if profile.gitops is None:
+        raise Inconclusive(f"The profile {profile.name} names no repository.", remedy="Name it under gitops.")
+    lab = run.cluster.lab
+    layout = at_hand.layout_of(profile.gitops, version=lab.state.options.metallb if lab else "")
+    tools = Tools(kubectl=run.cluster.kubectl, manifests=at_hand.manifests(), reader=run.api)
+    return collecting.collect(profile.gitops.repository, layout, tools)
+
+
+def beside(snapshot: Path) -> Path:
+    """Where the repository is kept for an observation: snapshot.json has snapshot.repository.json."""
+    return snapshot.with_name(f"{snapshot.name.partition('.')[0]}.repository.json")
+
+
+def read(path: Path) -> RepositorySnapshot:
+    """A repository that was kept. Raises Inconclusive where none was, UsageError for what is none."""
+    if not path.is_file():
+        raise Inconclusive(
+            f"The observation has no repository beside it: {path.name} does not exist.",
+            remedy="Save it again with a profile that names gitops.",
+        )
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {error}.") from None
+    return RepositorySnapshot.from_json(text, name=str(path))
