@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cached_property
 
 from packaging.version import Version
 
 from clusters.diagnosis.pods import Placement, Pod, pods
-from clusters.metallb import versions
-from clusters.observation.pods import component
+from clusters.metallb import install, versions
+from clusters.metallb.install import Install, Settings
 from clusters.observation.snapshot import Json, Objects, Snapshot
 
 #: What is assumed of a MetalLB whose images name no version: the newest that this suite knows.
@@ -23,14 +22,25 @@ class Components:
         self.snapshot, self.now = snapshot, now
 
     @cached_property
+    def install(self) -> Install:
+        """Both workloads as they are set up; either may be missing."""
+        return install.detect(
+            self.snapshot.deployments.items,
+            self.snapshot.daemon_sets.items,
+            namespace=self.snapshot.metallb_namespace,
+        )
+
+    @cached_property
     def deployment(self) -> Json | None:
         """The controller's Deployment, None where there is none."""
-        return _workload(self.snapshot.deployments, "controller")
+        found = self.install.controller
+        return _named(self.snapshot.deployments, found.name) if found else None
 
     @cached_property
     def daemon_set(self) -> Json | None:
         """The speakers' DaemonSet, None where there is none."""
-        return _workload(self.snapshot.daemon_sets, "speaker")
+        found = self.install.speaker
+        return _named(self.snapshot.daemon_sets, found.name) if found else None
 
     @cached_property
     def pods(self) -> tuple[Pod, ...]:
@@ -57,42 +67,24 @@ class Components:
 
     @cached_property
     def version(self) -> Version | None:
-        """MetalLB's version by the controller's image, else the speakers'; None where the tags name none."""
-        return next((found for image in self._images() if (found := versions.of_image(image))), None)
+        """MetalLB's version by its workloads' images, else its pods'; None where the tags name none."""
+        of_pods = (versions.of_image(pod.image) for pod in self.pods)
+        return self.install.version or next((found for found in of_pods if found), None)
 
     @property
     def assumed_version(self) -> Version:
         """The version to decide by where it makes a difference."""
         return self.version or UNKNOWN_VERSION
 
-    @cached_property
+    @property
     def lb_class(self) -> str:
         """The controller's --lb-class argument, empty where it serves services without a class."""
-        return _argument(self.deployment, "controller", "lb-class")
+        return self.install.controller.settings.lb_class if self.install.controller else ""
 
-    @cached_property
-    def ignores_exclude_label(self) -> bool:
-        """Whether the speakers run with --ignore-exclude-lb."""
-        return _argument(self.daemon_set, "speaker", "ignore-exclude-lb") in {"true", "True", "1"}
-
-    @cached_property
-    def memberlist(self) -> bool:
-        """Whether the speakers look after each other; without METALLB_ML_BIND_ADDR they do not.
-
-        Source: `speakerlist.New` in MetalLB's internal/speakerlist/speakerlist.go.
-        """
-        names = {entry["name"] for entry in _container(self.daemon_set, "speaker").get("env", ())}
-        return self.daemon_set is None or "METALLB_ML_BIND_ADDR" in names
-
-    @cached_property
-    def memberlist_secret(self) -> str:
-        """The secret whose key the speakers mount, empty where they mount none."""
-        template = (self.daemon_set or {}).get("spec", {}).get("template", {}).get("spec", {})
-        for volume in template.get("volumes", ()):
-            name = (volume.get("secret") or {}).get("secretName", "")
-            if "memberlist" in volume["name"] or name.endswith("memberlist"):
-                return str(name)
-        return ""
+    @property
+    def speaking(self) -> Settings | None:
+        """How the speakers are started, None where there is no DaemonSet."""
+        return self.install.speaker.settings if self.install.speaker else None
 
     @cached_property
     def placement(self) -> Placement:
@@ -102,37 +94,13 @@ class Components:
     @property
     def controller_name(self) -> str:
         """The controller's workload as kubectl takes it."""
-        return (
-            f"deployment/{self.deployment['metadata']['name']}"
-            if self.deployment
-            else "deployment/controller"
-        )
+        return self.install.controller.reference if self.install.controller else "deployment/controller"
 
     @property
     def speaker_name(self) -> str:
         """The speakers' workload as kubectl takes it."""
-        return f"daemonset/{self.daemon_set['metadata']['name']}" if self.daemon_set else "daemonset/speaker"
-
-    def _images(self) -> Iterator[str]:
-        for workload, part in ((self.deployment, "controller"), (self.daemon_set, "speaker")):
-            yield _container(workload, part).get("image", "")
-        yield from (pod.image for pod in self.pods)
+        return self.install.speaker.reference if self.install.speaker else "daemonset/speaker"
 
 
-def _workload(found: Objects, part: str) -> Json | None:
-    return next((each for each in found.items if component(each) == part), None)
-
-
-def _container(workload: Json | None, part: str) -> Json:
-    template = (workload or {}).get("spec", {}).get("template", {}).get("spec", {})
-    found: list[Json] = template.get("containers", [])
-    return next((each for each in found if each["name"] == part), found[0] if found else {})
-
-
-def _argument(workload: Json | None, part: str, name: str) -> str:
-    """The value of a command line argument; "true" for a flag without one, "" where it is not given."""
-    for given in _container(workload, part).get("args", ()):
-        key, equals, value = str(given).lstrip("-").partition("=")
-        if key == name:
-            return value if equals else "true"
-    return ""
+def _named(found: Objects, name: str) -> Json | None:
+    return next((each for each in found.items if each["metadata"]["name"] == name), None)

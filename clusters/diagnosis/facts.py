@@ -6,6 +6,7 @@ pass each: pools are found by bisection, candidates once per pool and set of adv
 
 from __future__ import annotations
 
+import datetime as dt
 from bisect import bisect_right
 from collections.abc import Mapping
 from functools import cached_property
@@ -23,6 +24,7 @@ from clusters.metallb.pools import Pool
 from clusters.metallb.ranges import Address
 from clusters.metallb.selectors import LabelSelector, SelectorError
 from clusters.metallb.services import Service
+from clusters.metallb.signatures import Hit, read_log
 from clusters.observation.snapshot import Json, Snapshot
 
 _SERVICE_NAME = "kubernetes.io/service-name"
@@ -112,6 +114,29 @@ class Facts:
         return {pool.name: advertisements.covering(pool, self.advertisements) for pool in self.pools}
 
     @cached_property
+    def bgp_only(self) -> frozenset[str]:
+        """The pools that are announced by BGP alone: nobody answers for their addresses on a segment."""
+        found = (_advertisement(raw) for raw in self.snapshot.bgp_advertisements.items)
+        bgp = [each for each in found if each]
+        return frozenset(
+            pool.name
+            for pool in self.pools
+            if not self.covering[pool.name] and any(each.covers(pool) for each in bgp)
+        )
+
+    @cached_property
+    def layer2(self) -> Mapping[str, Service]:
+        """MetalLB's services that hold an address which is meant to be answered for on a segment."""
+        if not self.bgp_only:
+            return self.addressed
+        names = {key: self.pool_of(service.ingress[0]) for key, service in self.addressed.items()}
+        return {
+            key: service
+            for key, service in self.addressed.items()
+            if (pool := names[key]) is None or pool.name not in self.bgp_only
+        }
+
+    @cached_property
     def world(self) -> World:
         """What the controller knows."""
         names = {
@@ -142,14 +167,15 @@ class Facts:
     @cached_property
     def scene(self) -> Scene:
         """What the speakers know."""
+        settings = self.components.speaking
         return Scene(
             pools=self.pools,
             advertisements=self.advertisements,
             nodes=tuple(self.nodes.values()),
             speakers=Speakers(
                 members=self.members,
-                memberlist=self.components.memberlist,
-                ignore_exclude_label=self.components.ignores_exclude_label,
+                memberlist=settings.memberlist if settings else True,
+                ignore_exclude_label=bool(settings and settings.ignore_exclude_label),
             ),
             version=self.components.assumed_version,
         )
@@ -187,6 +213,29 @@ class Facts:
     def usage(self) -> Mapping[str, usage.PoolUsage]:
         """How much of each pool is given away, by its name."""
         return {pool.name: usage.of_pool(pool, self.held_by_pool.get(pool.name, {})) for pool in self.pools}
+
+    @cached_property
+    def stated(self) -> Mapping[str, frozenset[str]]:
+        """The nodes that ServiceL2Status objects name, by service."""
+        found: dict[str, set[str]] = {}
+        for raw in self.snapshot.service_l2_statuses.items:
+            status = raw.get("status") or {}
+            if status.get("node"):
+                key = f"{status.get('serviceNamespace')}/{status.get('serviceName')}"
+                found.setdefault(key, set()).add(status["node"])
+        return {key: frozenset(nodes) for key, nodes in found.items()}
+
+    @cached_property
+    def hits(self) -> Mapping[str, tuple[Hit, ...]]:
+        """The failures that the logs of MetalLB's pods tell of and that still hold, by pod."""
+        now = dt.datetime.fromtimestamp(self.now, dt.UTC)
+        found = {}
+        for pod in self.components.pods:
+            tail = self.saying.logs.get(pod.name)
+            if tail and tail.lines:
+                text = "\n".join(tail.lines)
+                found[pod.name] = read_log(pod.component, text, now=now, version=self.components.version)
+        return found
 
     def budget(self, name: str, default: float) -> float:
         """Seconds of a budget as it was when the observation was made."""

@@ -8,8 +8,8 @@ from typing import Any
 
 from clusters.diagnosis.times import seconds
 from clusters.metallb import selectors
+from clusters.metallb.install import component_of
 from clusters.metallb.selectors import LabelSelector, Requirement, SelectorError
-from clusters.observation.pods import component
 from clusters.observation.snapshot import Json
 
 #: How long a pod may take to become ready before that counts as trouble: MetalLB's own readiness probe looks
@@ -87,7 +87,7 @@ def pods(found: Iterable[Json], *, now: float) -> tuple[Pod, ...]:
     return tuple(
         _pod(each, part, now)
         for each in found
-        if (part := component(each)) and each.get("status", {}).get("phase") not in {"Succeeded", "Failed"}
+        if (part := component_of(each)) and each.get("status", {}).get("phase") not in {"Succeeded", "Failed"}
     )
 
 

@@ -64,7 +64,7 @@ def expected(facts: Facts) -> frozenset[str]:
 
 
 def _secret_missing(facts: Facts) -> Iterator[Root]:
-    name = facts.components.memberlist_secret
+    name = _secret(facts)
     known = {raw["metadata"]["name"] for raw in facts.snapshot.secrets.items}
     stuck = [pod for pod in facts.components.speakers.values() if _waits_for_secret(facts, pod)]
     if name and (stuck or (facts.snapshot.secrets.ok and name not in known)):
@@ -79,9 +79,13 @@ def _secret_missing(facts: Facts) -> Iterator[Root]:
         )
 
 
+def _secret(facts: Facts) -> str:
+    return facts.components.speaking.secret if facts.components.speaking else ""
+
+
 def _waits_for_secret(facts: Facts, pod: Pod) -> bool:
     """Whether the pod cannot start because the memberlist secret is not there."""
-    name = facts.components.memberlist_secret
+    name = _secret(facts)
     if not name or pod.ready or pod.running:
         return False
     texts = [pod.message, *(each.message for each in events(facts, pod))]

@@ -8,21 +8,14 @@ from dataclasses import dataclass, replace
 
 from clusters.api import Api, ApiError
 from clusters.metallb import versions
+from clusters.metallb.install import component_of, parse_flags
 from clusters.metallb.versions import Endpoint
 from clusters.observation import metrics_text, redaction
 from clusters.observation.reading import failure
 from clusters.observation.snapshot import Json, LogTail, PodMetrics, Status
 
-_PARTS = ("controller", "speaker")
 #: Where an image names no version, metrics are tried as 0.16 and later serve them: that is installed today.
 _UNKNOWN_VERSION = "0.16.0"
-
-
-def component(pod: Json) -> str:
-    """What a pod is by the labels of the plain manifests or of Helm's chart: controller, speaker, or ""."""
-    labels = pod["metadata"].get("labels", {})
-    named = labels.get("app.kubernetes.io/component") or labels.get("component", "")
-    return named if named in _PARTS else ""
 
 
 @dataclass(frozen=True)
@@ -39,7 +32,7 @@ class Container:
     @classmethod
     def of(cls, pod: Json) -> Container | None:
         """The one that is named after the pod's component, else the first; None for a pod of nobody's."""
-        part, containers = component(pod), pod["spec"].get("containers", ())
+        part, containers = component_of(pod), pod["spec"].get("containers", ())
         if not part or not containers:
             return None
         found = next((one for one in containers if one["name"] == part), containers[0])
@@ -59,7 +52,7 @@ class Container:
         """Where it serves its metrics, None where they are switched off."""
         version = versions.of_image(self.image) or versions.parse(_UNKNOWN_VERSION)
         assert version is not None
-        port = next((arg.partition("=")[2] for arg in self.args if arg.startswith("--port=")), "")
+        port = parse_flags(self.args).get("port", "")
         return versions.metrics_endpoint(version, port=int(port) if port.isdigit() else None)
 
 

@@ -1,0 +1,179 @@
+"""Who may announce each service, and why nobody may: MetalLB's election, asked once for many services alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from clusters.diagnosis.facts import Facts
+from clusters.diagnosis.roots import Explanation, Root
+from clusters.diagnosis.telling import fields
+from clusters.metallb import election
+from clusters.metallb.advertisements import Advertisement
+from clusters.metallb.election import Prediction
+from clusters.metallb.nodes import Endpoint
+from clusters.metallb.reasons import Reason
+from clusters.metallb.services import Service
+
+_SERVING = (Endpoint(addresses=(), node=None, servable=True),)
+#: Causes that keep a speaker from taking part, by which a node's absence from an election is explained.
+_SPEAKER_CAUSES = (
+    "api-unreachable",
+    "node-not-ready",
+    "memberlist-secret-missing",
+    "speaker-unschedulable",
+    "speaker-crashing",
+    "speaker-down",
+    "speaker-missing-on-node",
+)
+#: Causes of a node itself.
+_NODE_CAUSES = ("node-network-unavailable", "node-not-ready")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """The nodes that may announce all services of one pool and one set of advertisements."""
+
+    candidates: frozenset[str]
+    prediction: Prediction
+
+
+class Announcing:
+    """The elections of one Snapshot. `ground` are the roots known so far, by cause."""
+
+    def __init__(self, facts: Facts, ground: Mapping[str, tuple[Root, ...]]) -> None:
+        self.facts, self.ground = facts, ground
+        self._fields: dict[tuple[str, ...], Field] = {}
+
+    def candidates(self, service: Service) -> frozenset[str]:
+        """The nodes of which one announces the service, given its endpoints."""
+        endpoints = self.facts.endpoints.get(service.key, ())
+        if election.no_endpoint(service, endpoints):
+            return frozenset()
+        field = self._field(service)
+        if isinstance(field, Reason):
+            return frozenset()
+        if not service.local_policy:
+            return field.candidates
+        return field.candidates & {each.node for each in endpoints if each.servable and each.node}
+
+    def owner(self, service: Service) -> str | None:
+        """The node that announces the service by MetalLB's election, None where nobody may."""
+        candidates = self.candidates(service)
+        if not candidates:
+            return None
+        field = self._field(service)
+        assert isinstance(field, Field)  # there are candidates
+        rank = {name: place for place, name in enumerate(field.prediction.candidates)}
+        if field.prediction.advertisements and any(
+            each.preferences for each in field.prediction.advertisements
+        ):
+            # Preferences come before the hash; the order among the candidates is then the prediction's own.
+            endpoints = self.facts.endpoints.get(service.key, ())
+            return election.predict_announcer(service, endpoints, self.facts.scene).owner
+        return min(candidates & rank.keys(), key=lambda name: election.digest(name, service.ingress[0]))
+
+    def _field(self, service: Service) -> Field | Reason:
+        """The field of candidates for a service, endpoints and policy apart; or why it is not advertised."""
+        chosen = self._chosen(service)
+        if isinstance(chosen, Reason):
+            return chosen
+        key = tuple(each.name for each in chosen)
+        if key not in self._fields:
+            probe = replace(service, local_policy=False)
+            found = election.predict_announcer(probe, _SERVING, self.facts.scene)
+            self._fields[key] = Field(candidates=frozenset(found.candidates), prediction=found)
+        return self._fields[key]
+
+    def _chosen(self, service: Service) -> tuple[Advertisement, ...] | Reason:
+        pools = {pool.name: pool for each in service.ingress if (pool := self.facts.pool_of(each))}
+        covering = self.facts.covering.get(next(iter(pools), ""), ())
+        if len(pools) != 1 or not covering or any(each.service_selectors for each in covering):
+            return election.advertised_by(service, self.facts.scene)
+        return covering
+
+    def explain(self, service: Service) -> Explanation | None:
+        """Why nobody may announce the service, or None where somebody may."""
+        if self.candidates(service):
+            return None
+        endpoints = self.facts.endpoints.get(service.key, ())
+        found = election.predict_announcer(service, endpoints, self.facts.scene)
+        reason = found.reason or Reason("", "")
+        excluded = [f"{each.text}" for each in found.excluded.values() if each.cause != reason.cause]
+        root = self._root(service, found, reason)
+        return Explanation(
+            root=root,
+            subject=f"service {service.key}",
+            summary=reason.text or root.summary,
+            evidence=tuple(f"endpoint {each.addresses} on {each.node}: {'ready' if each.servable else 'not ready'}"
+                           for each in endpoints[:3]),
+            ruled_out=tuple(excluded[:6]),
+            fields=self._commands(service),
+        )  # fmt: skip
+
+    def _root(self, service: Service, found: Prediction, reason: Reason) -> Root:
+        """The root behind a reason: the node's or the speaker's own trouble where the reason only shows it."""
+        nodes = [name for name, each in found.excluded.items() if each.cause == "speaker-missing-on-node"]
+        if service.local_policy:
+            endpoints = self.facts.endpoints.get(service.key, ())
+            nodes = [name for name in nodes if name in {each.node for each in endpoints if each.servable}]
+        match reason.cause:
+            case "speaker-missing-on-node" | "local-policy-no-endpoint-on-announcer" if nodes:
+                known = self._known(_SPEAKER_CAUSES, nodes)
+            case "node-network-unavailable":
+                known = self._known(_NODE_CAUSES, list(found.excluded))
+            case "endpoints-unready":
+                known = self._lost_endpoints(service)
+            case "pool-not-advertised" | "advertisement-selects-nothing":
+                known = self._advertisement(reason)
+            case _:
+                known = None
+        return known or self._own(service, found, reason)
+
+    def _known(self, causes: tuple[str, ...], nodes: list[str]) -> Root | None:
+        """The first known root of these causes on one of the nodes, or in the component as a whole."""
+        subjects = {f"node {name}" for name in nodes}
+        for cause in causes:
+            for root in self.ground.get(cause, ()):
+                if root.subject in subjects or not root.subject.startswith("node "):
+                    return root
+        return None
+
+    def _lost_endpoints(self, service: Service) -> Root | None:
+        """All endpoints are on nodes in trouble: then the nodes are the matter."""
+        nodes = {each.node for each in self.facts.endpoints.get(service.key, ())}
+        lost = [
+            name for name in nodes if name and name in self.facts.nodes and not self.facts.nodes[name].ready
+        ]
+        return (
+            self._known(("api-unreachable", "node-not-ready"), lost)
+            if lost and len(lost) == len(nodes)
+            else None
+        )
+
+    def _advertisement(self, reason: Reason) -> Root | None:
+        """An advertisement that is broken by itself, rather than just not meant for this service."""
+        broken = (*self.ground.get("advertisement-unknown-pool", ()), *self.ground.get(reason.cause, ()))
+        exact = [root for root in broken if root.subject == reason.subject]
+        return (
+            next(iter(exact or broken), None) if not reason.subject.startswith("service ") or broken else None
+        )
+
+    def _own(self, service: Service, found: Prediction, reason: Reason) -> Root:
+        cause = reason.cause or "nobody-answers"
+        nodes = sorted(name for name, each in found.excluded.items() if each.cause == cause)
+        subject = reason.subject or f"service {service.key}"
+        if cause in {"node-excluded", "speaker-missing-on-node"} and nodes:
+            subject = f"node {nodes[0]}" if len(nodes) == 1 else "cluster"
+        pool = self.facts.pool_of(service.ingress[0]) if service.ingress else None
+        return Root(
+            cause=cause,
+            subject=subject,
+            summary=reason.text or f"Nobody may announce service {service.key}.",
+            evidence=tuple(found.excluded[name].text for name in nodes[:4]),
+            fields=self._commands(service, node=nodes[0] if nodes else "", pool=pool.name if pool else ""),
+        )
+
+    def _commands(self, service: Service, **more: str) -> dict[str, str]:
+        address = str(service.ingress[0]) if service.ingress else ""
+        return fields(self.facts, namespace=service.namespace, service=service.name, address=address, **more)

@@ -1,0 +1,129 @@
+"""What is wrong with MetalLB's configuration as a whole: pools, advertisements, and whether it is accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from clusters.diagnosis.facts import Facts
+from clusters.diagnosis.roots import Root
+from clusters.diagnosis.telling import fields, workload
+from clusters.metallb import advertisements, configuration, services
+from clusters.metallb.reasons import Reason
+
+
+def roots(facts: Facts) -> Iterator[Root]:
+    """Every root in the configuration; nothing is said of parts that could not be read."""
+    yield from _present(facts)
+    refused = tuple(_refused(facts))
+    yield from refused
+    if not refused:
+        yield from _reported(facts)
+    yield from _webhook(facts)
+    yield from _annotations(facts)
+
+
+def _present(facts: Facts) -> Iterator[Root]:
+    seen = facts.snapshot
+    if not (seen.ip_address_pools.known and seen.l2_advertisements.known):
+        return
+    if not facts.pools:
+        yield Root(
+            cause="pool-missing",
+            subject="cluster",
+            summary="There is no IPAddressPool, so no service gets an address.",
+            fields=fields(facts),
+        )
+        return
+    reasons = list(
+        advertisements.problems(facts.advertisements, pools=facts.pools, nodes=tuple(facts.nodes.values()))
+    )
+    unknown = [each for each in reasons if each.cause == "advertisement-unknown-pool"]
+    selecting = [each for each in reasons if each.cause == "advertisement-selects-nothing"]
+    bare = [each for each in reasons if each.cause == "pool-not-advertised"]
+    bare = [each for each in bare if each.subject.removeprefix("pool ") not in facts.bgp_only]
+    yield from (_root(facts, each, *(one.text for one in bare)) for each in unknown)
+    yield from (_root(facts, each, *(one.text for one in bare)) for each in selecting)
+    if not (unknown or any("No pool" in each.text for each in selecting)):
+        # With such an advertisement about, a bare pool is what it was meant for: one fault, told once.
+        yield from (_root(facts, each) for each in bare)
+
+
+def _root(facts: Facts, reason: Reason, *evidence: str) -> Root:
+    kind, _, name = reason.subject.partition(" ")
+    place = fields(facts, pool=name) if kind == "pool" else fields(facts)
+    return Root(
+        cause=reason.cause, subject=reason.subject, summary=reason.text, evidence=evidence, fields=place
+    )
+
+
+def _refused(facts: Facts) -> Iterator[Root]:
+    """What MetalLB would refuse to load, by its own rules."""
+    found = configuration.read(facts.snapshot.ip_address_pools.items, facts.snapshot.l2_advertisements.items)
+    for reason in found.refusals:
+        yield _root(facts, reason)
+
+
+def _reported(facts: Facts) -> Iterator[Root]:
+    """What MetalLB itself says of its configuration: states, and the metric for a stale one."""
+    said = [
+        f"ConfigurationState {raw['metadata']['name']}: {raw['status'].get('errorSummary') or 'Invalid'}"
+        for raw in facts.snapshot.configuration_states.items
+        if (raw.get("status") or {}).get("result") == "Invalid"
+    ]
+    said += [
+        f"pod {pod.name}: metallb_k8s_client_config_stale_bool is 1"
+        for pod in facts.components.pods
+        if facts.saying.value(pod.name, "metallb_k8s_client_config_stale_bool") == 1
+    ]
+    if said:
+        yield Root(
+            cause="config-rejected",
+            subject="cluster",
+            summary="MetalLB refuses the configuration and goes on with an older one.",
+            evidence=tuple(said[:6]),
+            fields=fields(facts),
+        )
+
+
+def _webhook(facts: Facts) -> Iterator[Root]:
+    """What the dry run of a pool met: no webhook, or one that said no."""
+    tried = facts.snapshot.dry_run
+    working = any(pod.ready for pod in facts.components.controllers)
+    if not tried.ok or tried.accepted or not working:
+        return  # a webhook without its controller is the controller's trouble, which is told as such
+    served = _served(facts)
+    cause = "webhook-unreachable" if tried.webhook_failed else "config-rejected"
+    meaning = "MetalLB's webhook cannot be asked" if tried.webhook_failed else "A harmless pool was refused"
+    yield Root(
+        cause=cause,
+        subject=workload(facts, "controller") if tried.webhook_failed else "cluster",
+        summary=f"{meaning}: {tried.detail}",
+        evidence=(f"server-side dry run of a pool: {tried.detail}", *served),
+        ruled_out=("the controller is ready",),
+        fields=fields(facts),
+    )
+
+
+def _served(facts: Facts) -> Iterator[str]:
+    """Whether the webhooks' services exist and have endpoints."""
+    wanted = {
+        (hook["clientConfig"]["service"]["namespace"], hook["clientConfig"]["service"]["name"])
+        for raw in facts.snapshot.webhooks.items
+        for hook in raw["webhooks"]
+        if hook["clientConfig"].get("service")
+    }
+    for namespace, name in sorted(wanted):
+        ready = [each for each in facts.endpoints.get(f"{namespace}/{name}", ()) if each.servable]
+        yield f"service {namespace}/{name} of the webhook has {len(ready)} ready endpoints"
+
+
+def _annotations(facts: Facts) -> Iterator[Root]:
+    """Services that still use annotations under the deprecated prefix."""
+    for key, service in facts.owned.items():
+        if found := services.deprecated_annotations(service):
+            yield Root(
+                cause="deprecated-annotation",
+                subject=f"service {key}",
+                summary=f"Service {key} uses the deprecated {', '.join(found)}.",
+                fields=fields(facts, namespace=service.namespace, service=service.name),
+            )

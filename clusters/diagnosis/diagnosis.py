@@ -1,0 +1,130 @@
+"""All that is wrong in one Snapshot, each fault once: roots first, then what each service suffers from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+
+from clusters.diagnosis import configuring, mesh, proxying, ranges, rivals, speakers, workloads
+from clusters.diagnosis.announcing import Announcing
+from clusters.diagnosis.answering import Answering
+from clusters.diagnosis.facts import Facts
+from clusters.diagnosis.pending import Pending
+from clusters.diagnosis.roots import Explanation, Root
+from clusters.metallb import services
+from clusters.metallb.services import Service
+from clusters.observation.snapshot import Snapshot
+
+#: Where grounds are looked for, in the order in which they are told.
+_DETECTORS: tuple[Callable[[Facts], Iterable[Root]], ...] = (
+    workloads.nodes,
+    workloads.controller,
+    speakers.speakers,
+    mesh.roots,
+    configuring.roots,
+    ranges.roots,
+    rivals.roots,
+    proxying.roots,
+)
+
+
+class Diagnosis:
+    """What is wrong in one Snapshot. Everything is found out when it is first asked for, and once."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self.facts = Facts(snapshot)
+
+    @cached_property
+    def grounds(self) -> tuple[Root, ...]:
+        """The roots that can be told without looking at a single service's trouble."""
+        found = {root.key: root for detect in _DETECTORS for root in detect(self.facts)}
+        cut = {root.subject for root in found.values() if root.cause == "api-unreachable"}
+        # A node that cannot reach the API server is NotReady for that reason: one fault, told once.
+        return tuple(
+            root for root in found.values() if root.cause != "node-not-ready" or root.subject not in cut
+        )
+
+    @cached_property
+    def ground(self) -> Mapping[str, tuple[Root, ...]]:
+        """The same by cause."""
+        found: dict[str, list[Root]] = {}
+        for root in self.grounds:
+            found.setdefault(root.cause, []).append(root)
+        return {cause: tuple(roots) for cause, roots in found.items()}
+
+    @cached_property
+    def announcing(self) -> Announcing:
+        """Who may announce what."""
+        return Announcing(self.facts, self.ground)
+
+    @cached_property
+    def answering(self) -> Answering:
+        """What the wire showed, explained."""
+        return Answering(self.facts, self.ground, self.announcing)
+
+    @cached_property
+    def waiting(self) -> tuple[Service, ...]:
+        """The services without an address that should have one by now: MetalLB's, or meant for it by their looks."""
+        budget = self.facts.budget("assigned", 10.0)
+        meant = (
+            each for each in self.facts.services.values() if each.key in self.facts.owned or self._meant(each)
+        )
+        return tuple(each for each in meant if not each.ingress and self.facts.age(each.key) > budget)
+
+    def _meant(self, service: Service) -> bool:
+        """Whether a service that is not MetalLB's was meant to be: by its annotations or the name of its class."""
+        if service.lb_class is None:
+            return True  # MetalLB serves only a class here, and nobody else gave it an address
+        own = any(
+            name.startswith((services.PREFIX, services.DEPRECATED_PREFIX)) for name in service.annotations
+        )
+        return own or "metallb" in service.lb_class
+
+    @cached_property
+    def pending(self) -> Mapping[str, Explanation]:
+        """Why each waiting service waits."""
+        explains = Pending(self.facts, self.ground)
+        return {service.key: explains.explain(service) for service in self.waiting}
+
+    @cached_property
+    def unannounced(self) -> Mapping[str, Explanation]:
+        """Why nobody may announce a service that holds an address."""
+        found = {key: self.announcing.explain(service) for key, service in self.facts.layer2.items()}
+        return {key: explained for key, explained in found.items() if explained}
+
+    @cached_property
+    def odd(self) -> Mapping[str, Explanation]:
+        """Why not exactly one node answers for a service's address, as heard on the wire."""
+        if not self.facts.hearing.asked:
+            return {}
+        found = {key: self.answering.odd(service) for key, service in self.facts.layer2.items()}
+        return {key: explained for key, explained in found.items() if explained}
+
+    @cached_property
+    def unreached(self) -> Mapping[str, Explanation]:
+        """Why a service's ports are not reached from the vantage."""
+        found = {}
+        for key, service in self.facts.addressed.items():
+            if tries := self.facts.hearing.unreached(key):
+                found[key] = self.answering.unreached(service, tries)
+        return found
+
+    @cached_property
+    def roots(self) -> tuple[Root, ...]:
+        """Every root, the grounds first, each once."""
+        suffered = (self.pending, self.unannounced, self.odd, self.unreached)
+        found = {root.key: root for root in self.grounds}
+        for explanations in suffered:
+            for explained in explanations.values():
+                found.setdefault(explained.root.key, explained.root)
+        return tuple(found.values())
+
+    @cached_property
+    def affected(self) -> Mapping[tuple[str, str], tuple[str, ...]]:
+        """The services that suffer from each root, by the root's key."""
+        found: dict[tuple[str, str], dict[str, None]] = {}
+        for explanations in (self.pending, self.unannounced, self.odd, self.unreached):
+            for key, explained in explanations.items():
+                found.setdefault(explained.root.key, {})[key] = None
+        return {root: tuple(keys) for root, keys in found.items()}

@@ -1,0 +1,114 @@
+"""From a symptom that somebody saw on one service to the cause behind it; the way in for checks that act."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from clusters.checks import Finding
+from clusters.diagnosis.diagnosis import Diagnosis
+from clusters.diagnosis.pending import Pending
+from clusters.diagnosis.roots import Explanation, Root, referring
+from clusters.diagnosis.telling import fields
+from clusters.metallb.services import Service
+from clusters.observation.snapshot import Reached, Snapshot
+
+#: What keeps another speaker from taking over, the nearest to the ground first.
+_KEEPING = (
+    "memberlist-disabled",
+    "memberlist-key-mismatch",
+    "memberlist-partition",
+    "api-unreachable",
+    "node-not-ready",
+    "memberlist-secret-missing",
+    "speaker-unschedulable",
+    "speaker-crashing",
+    "speaker-down",
+    "speaker-missing-on-node",
+    "node-network-unavailable",
+)
+#: What makes addresses change or be given out wrongly.
+_MEDDLING = ("rival-controller", "config-rejected", "pool-overlap", "controller-crashing", "controller-down")
+
+
+def explain_service(snapshot: Snapshot, namespace: str, name: str, symptom: str) -> Finding | None:
+    """The cause behind `symptom` on service namespace/name, or None where the Snapshot shows none.
+
+    `symptom` is a word such as "pending", "silent", "two-announcers", "unreachable" or "not-moved" (those of
+    `suites.scenes.trouble.Symptom`); a word that is not known is looked at from all sides. The Snapshot should
+    have been taken while the symptom lasted.
+    """
+    diagnosis = Diagnosis(snapshot)
+    service = diagnosis.facts.services.get(f"{namespace}/{name}")
+    found = _gone(diagnosis, namespace, name) if service is None else _explained(diagnosis, service, symptom)
+    return referring(found.finding(""), "") if found else None
+
+
+def _explained(diagnosis: Diagnosis, service: Service, symptom: str) -> Explanation | None:
+    if not service.ingress:
+        return Pending(diagnosis.facts, diagnosis.ground).explain(service)
+    match symptom:
+        case "two-announcers" | "still-answering" | "wrong-announcer":
+            return _answered_wrongly(diagnosis, service)
+        case "not-moved" | "not-back":
+            return _kept(diagnosis, service) or _unserved(diagnosis, service)
+        case "wrong-address" | "not-refused" | "no-event" | "address-changed":
+            return _first(diagnosis, service, _MEDDLING)
+        case "silent":
+            return diagnosis.answering.silent(service, str(service.ingress[0]))
+        case _:
+            return _unserved(diagnosis, service)
+
+
+def _answered_wrongly(diagnosis: Diagnosis, service: Service) -> Explanation | None:
+    """By the wire where the Snapshot has it, else by what the speakers claim."""
+    for address in map(str, service.ingress):
+        heard = diagnosis.facts.hearing.owners(address)
+        owners = heard or tuple(sorted(diagnosis.facts.saying.announced.get(address, ())))
+        if len(owners) > 1 or (owners and owners[0].startswith("?")):
+            return diagnosis.answering.doubled(service, address, owners)
+    splits = ("memberlist-key-mismatch", "memberlist-partition", "api-unreachable", "strict-arp-off")
+    return _first(diagnosis, service, splits)
+
+
+def _kept(diagnosis: Diagnosis, service: Service) -> Explanation | None:
+    """What keeps other nodes from announcing: nobody may, or their speakers are in trouble."""
+    explained = diagnosis.announcing.explain(service)
+    if explained and explained.root.cause != "nobody-answers":
+        return explained
+    return _first(diagnosis, service, _KEEPING)
+
+
+def _unserved(diagnosis: Diagnosis, service: Service) -> Explanation | None:
+    """What keeps the service from answering now; None where it answers as it should."""
+    if explained := diagnosis.announcing.explain(service) or diagnosis.answering.odd(service):
+        return explained
+    if tries := diagnosis.facts.hearing.unreached(service.key):
+        return diagnosis.answering.unreached(service, tries)
+    if diagnosis.facts.snapshot.wire.ok and _reached(diagnosis.facts.hearing.reached.get(service.key, ())):
+        return _first(diagnosis, service, _KEEPING)
+    explained = diagnosis.answering.silent(service, str(service.ingress[0]))
+    return explained if explained.root.cause != "nobody-answers" else None
+
+
+def _reached(tries: Iterable[Reached]) -> bool:
+    return any(each.outcome == "answered" for each in tries)
+
+
+def _first(diagnosis: Diagnosis, service: Service, causes: Iterable[str]) -> Explanation | None:
+    root: Root | None = next((root for cause in causes for root in diagnosis.ground.get(cause, ())), None)
+    if root is None:
+        return None
+    return Explanation(
+        root=root,
+        subject=f"service {service.key}",
+        summary=root.summary,
+        fields=fields(diagnosis.facts, namespace=service.namespace, service=service.name),
+    )
+
+
+def _gone(diagnosis: Diagnosis, namespace: str, name: str) -> Explanation | None:
+    """A service that is not there any more: what in the cluster could keep its address in use."""
+    service = Service(namespace=namespace, name=name)
+    return _first(
+        diagnosis, service, ("api-unreachable", "memberlist-partition", "strict-arp-off", *_MEDDLING)
+    )

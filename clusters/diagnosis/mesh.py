@@ -1,0 +1,145 @@
+"""Whether the speakers hear each other and the API server: what their logs say of memberlist and of requests.
+
+A speaker logs each peer that joins or leaves. Replayed, its lines say whom it counts as present now; a peer
+that it has lost although that peer's speaker runs is cut off from it. (`memberlistWatchEvents` in MetalLB's
+internal/speakerlist/speakerlist.go, 0.15.2 and 0.16.2.)
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from clusters.diagnosis.facts import Facts
+from clusters.diagnosis.roots import Root
+from clusters.diagnosis.telling import fields, workload
+from clusters.metallb.signatures import Hit, fields_of
+
+#: A speaker looks for peers that it lacks every 60 s; a pod must have had that time before this counts.
+_SETTLED = 75.0
+#: client-go tries again after at most 30 s, so that a lasting outage has been told of again within this time.
+_API_RETRIES = 45.0
+
+
+def roots(facts: Facts) -> Iterator[Root]:
+    """What keeps speakers apart, and what keeps one from the API server."""
+    key = tuple(_key_mismatch(facts))
+    yield from key
+    if not key:
+        yield from _partition(facts)
+    yield from _disabled(facts)
+    yield from _cut_from_api(facts)
+
+
+def _key_mismatch(facts: Facts) -> Iterator[Root]:
+    said = [
+        f"speaker on {node}: {hit.line}"
+        for node, hit in _hits(facts, "memberlist-key-mismatch")
+        if hit.signature.certain
+    ]
+    if said:
+        yield Root(
+            cause="memberlist-key-mismatch",
+            subject="cluster",
+            summary="Speakers cannot read each other's messages: they run with different memberlist keys.",
+            evidence=tuple(said[:4]),
+            fields=fields(facts),
+        )
+
+
+def _partition(facts: Facts) -> Iterator[Root]:
+    lost = lost_peers(facts)
+    insisting = [
+        (node, hit)
+        for node, hit in _hits(facts, "memberlist-partition")
+        if hit.signature.certain or hit.signature.id == "memberlist-partial-join"
+    ]
+    settled = all((pod.started or 0) > _SETTLED and pod.ready for pod in facts.components.speakers.values())
+    if not lost and not (insisting and settled):
+        return
+    told = [f"the speaker on {node} counts {peer} as gone" for node, peers in lost.items() for peer in peers]
+    told += [f"speaker on {node}: {hit.line}" for node, hit in insisting[:2]]
+    apart = _apart(lost, len(facts.components.speakers))
+    who = f"the speaker on node {apart}" if apart else "some speakers"
+    yield Root(
+        cause="memberlist-partition",
+        subject=f"node {apart}" if apart else "cluster",
+        summary=f"Memberlist is split: {who} and the others do not hear each other, so each side announces.",
+        evidence=tuple(told[:6]),
+        ruled_out=("every speaker named here runs, on a node that is Ready",),
+        fields=fields(facts, node=apart),
+    )
+
+
+def lost_peers(facts: Facts) -> Mapping[str, tuple[str, ...]]:
+    """By node, the peers that its speaker counts as gone although their speakers run."""
+    present = {
+        name
+        for name, pod in facts.components.speakers.items()
+        if pod.running and not pod.deleting and name in facts.nodes and facts.nodes[name].ready
+    }
+    found = {}
+    for name in sorted(present):
+        tail = facts.saying.logs.get(facts.components.speakers[name].name)
+        gone = _gone(tail.lines) if tail else set()
+        if peers := tuple(sorted(gone & present - {name})):
+            found[name] = peers
+    return found
+
+
+def _gone(lines: tuple[str, ...]) -> set[str]:
+    """The nodes of which the last word in a log is that they left."""
+    gone: set[str] = set()
+    for line in lines:
+        if "node event" not in line:
+            continue
+        said = fields_of(line)
+        if said.get("node event") == "NodeLeave":
+            gone.add(said.get("node name", ""))
+        elif said.get("node event") in {"NodeJoin", "NodeUpdate"}:
+            gone.discard(said.get("node name", ""))
+    return gone
+
+
+def _apart(lost: Mapping[str, tuple[str, ...]], speakers: int) -> str:
+    """The one node that is cut off from the rest; empty where it cannot be told which side is the odd one."""
+    named = Counter(peer for peers in lost.values() for peer in peers)
+    alone = [
+        node
+        for node in sorted(set(named) | set(lost))
+        if named[node] >= speakers - 1 or len(lost.get(node, ())) >= speakers - 1
+    ]
+    return alone[0] if len(alone) == 1 and speakers > 2 else ""
+
+
+def _disabled(facts: Facts) -> Iterator[Root]:
+    settings = facts.components.speaking
+    if settings and not settings.memberlist:
+        yield Root(
+            cause="memberlist-disabled",
+            subject=workload(facts, "speaker"),
+            summary="The speakers run without memberlist: no other node takes over from one that is lost.",
+            evidence=(f"{facts.components.speaker_name} lacks METALLB_ML_BIND_ADDR or METALLB_ML_LABELS",),
+            fields=fields(facts),
+        )
+
+
+def _cut_from_api(facts: Facts) -> Iterator[Root]:
+    for name, pod in facts.components.speakers.items():
+        hits = [hit for hit in facts.hits.get(pod.name, ()) if hit.cause == "api-unreachable"]
+        fresh = [hit for hit in hits if hit.when is None or facts.now - hit.when.timestamp() < _API_RETRIES]
+        if sum(hit.count for hit in fresh) > 1:
+            yield Root(
+                cause="api-unreachable",
+                subject=f"node {name}",
+                summary=f"The speaker on node {name} cannot reach the API server and acts on old news.",
+                evidence=tuple(f"speaker on {name}: {hit.line}" for hit in fresh[:2]),
+                fields=fields(facts, node=name),
+            )
+
+
+def _hits(facts: Facts, cause: str) -> Iterator[tuple[str, Hit]]:
+    for name, pod in facts.components.speakers.items():
+        for hit in facts.hits.get(pod.name, ()):
+            if hit.cause == cause:
+                yield name, hit

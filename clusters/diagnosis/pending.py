@@ -1,0 +1,182 @@
+"""Why a service has no address: the one cause that holds, and what was ruled out on the way to it.
+
+In the order in which MetalLB itself would stumble: whose service it is, whether the controller works and
+has a configuration, what the service asks for, what the pools may give. What MetalLB's own rules would do is
+asked of `clusters.metallb`; the service's events are proof, never the ground of a decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from clusters.diagnosis.facts import Facts
+from clusters.diagnosis.roots import Explanation, Root
+from clusters.diagnosis.telling import fields, workload
+from clusters.diagnosis.times import lasting
+from clusters.metallb import services
+from clusters.metallb.allocation import Allocation, Outcome, predict_allocation
+from clusters.metallb.services import Service
+
+#: Causes in the controller or the cluster that keep every service waiting, the nearest to the ground first.
+_BLOCKING = (
+    "api-unreachable",
+    "node-not-ready",
+    "controller-cpu-bound",
+    "controller-crashing",
+    "controller-down",
+    "permission-missing",
+)
+#: What the configuration can have that makes MetalLB refuse all of it.
+_REFUSED = ("config-rejected", "pool-overlap", "pool-range-invalid")
+_EVIDENCE = 3
+
+
+class Pending:
+    """Explains services without an address. `ground` are the roots known so far, by cause."""
+
+    def __init__(self, facts: Facts, ground: Mapping[str, tuple[Root, ...]]) -> None:
+        self.facts, self.ground = facts, ground
+        self._alike: dict[object, Allocation] = {}
+
+    def explain(self, service: Service) -> Explanation:
+        """Why `service`, which is MetalLB's, waits."""
+        for explained in (
+            self._mismatch(service),
+            self._controller(service),
+            self._refused(service),
+            self._rules(service),
+            self._rival(service),
+        ):
+            if explained:
+                return explained
+        return self._idle(service)
+
+    def _mismatch(self, service: Service) -> Explanation | None:
+        reason = services.foreign(service, self.facts.components.lb_class)
+        if reason is None:
+            return None
+        root = Root(
+            cause="class-mismatch",
+            subject=f"service {service.key}",
+            summary=reason.text,
+            evidence=(f"spec.loadBalancerClass of the service: {service.lb_class or '(unset)'}",
+                      f"--lb-class of the controller: {self.facts.components.lb_class or '(unset)'}"),
+            fields=self._fields(service),
+        )  # fmt: skip
+        return self._told(service, root, reason.text)
+
+    def _controller(self, service: Service) -> Explanation | None:
+        """The controller does not work, so no service is served."""
+        if any(pod.ready for pod in self.facts.components.controllers):
+            if bound := self.ground.get("controller-cpu-bound"):
+                return self._told(service, bound[0], "The controller is too slow to serve it.")
+            return self._first(("permission-missing",), service, "The controller may not do its work.")
+        found = self._first(_BLOCKING, service, "The controller does not work, so nobody serves it.")
+        if found or not self.facts.components.controllers:
+            return found
+        pod = self.facts.components.controllers[0]
+        root = Root(
+            cause="controller-down",
+            subject=workload(self.facts, "controller"),
+            summary=f"The controller's pod {pod.name} is not ready yet.",
+            fields=self._fields(service),
+        )
+        return self._told(service, root, "The controller is only starting.")
+
+    def _refused(self, service: Service) -> Explanation | None:
+        """MetalLB refuses the configuration as a whole and works on with what it had, maybe nothing."""
+        return self._first(
+            _REFUSED, service, "MetalLB does not accept its configuration, so pools are not served."
+        )
+
+    def _first(self, causes: tuple[str, ...], service: Service, summary: str) -> Explanation | None:
+        found = next((self.ground[cause][0] for cause in causes if self.ground.get(cause)), None)
+        return self._told(service, found, f"{summary} {found.summary}") if found else None
+
+    def _rules(self, service: Service) -> Explanation | None:
+        """What MetalLB's allocation would do with the service as it stands."""
+        found = self._allocation(service)
+        if found.outcome is not Outcome.REFUSED or found.reason is None or not found.reason.cause:
+            return None
+        reason = found.reason
+        subject = reason.subject or f"service {service.key}"
+        home = ""
+        if reason.cause == "pool-missing" and self.facts.pools:
+            home = "pending.annotations"
+        elif reason.cause == "pool-restricted" and services.request(service).addresses:
+            home = "pending.requested-address"
+        elif reason.cause == "pool-missing":
+            subject = "cluster"
+        pool = subject.removeprefix("pool ") if subject.startswith("pool ") else ""
+        root = Root(
+            cause=reason.cause,
+            subject=subject,
+            summary=reason.text,
+            evidence=self._usage(pool),
+            home=home,
+            fields=self._fields(service, pool=pool),
+        )
+        ruled_out = [each.text for each in found.considered if each.text != reason.text]
+        return self._told(service, root, reason.text, *ruled_out)
+
+    def _allocation(self, service: Service) -> Allocation:
+        """As MetalLB would decide; services that ask for nothing special are alike and decided once."""
+        plain = not service.annotations.keys() & _OWN and not service.load_balancer_ip and not service.ingress
+        if not plain:
+            return predict_allocation(service, self.facts.world)
+        kept = any(pool.allocation for pool in self.facts.pools)
+        labels = (service.namespace, tuple(sorted(service.labels.items()))) if kept else ()
+        key = (service.family, service.family_policy, service.ipv6_first, len(service.cluster_ips), labels)
+        if key not in self._alike:
+            self._alike[key] = predict_allocation(service, self.facts.world)
+        return self._alike[key]
+
+    def _usage(self, pool: str) -> tuple[str, ...]:
+        used = self.facts.usage.get(pool)
+        if used is None:
+            return ()
+        return tuple(
+            f"pool {pool}: {each.used} of {each.usable} IPv{version} addresses are taken"
+            for version, each in used.families.items()
+        )
+
+    def _rival(self, service: Service) -> Explanation | None:
+        rivals = self.ground.get("rival-controller", ())
+        return self._told(service, rivals[0], rivals[0].summary) if rivals else None
+
+    def _idle(self, service: Service) -> Explanation:
+        """Nothing stands in the way, and still the controller has not served it: then it does not work."""
+        offer = self._allocation(service)
+        root = Root(
+            cause="controller-down",
+            subject=workload(self.facts, "controller"),
+            summary="The controller is ready but does not serve a service that it could serve.",
+            evidence=tuple(f"it could have {', '.join(map(str, each.addresses))} of pool {each.pool}"
+                           for each in offer.offers[:1]),
+            fields=self._fields(service),
+        )  # fmt: skip
+        return self._told(service, root, root.summary)
+
+    def _told(self, service: Service, root: Root, text: str, *ruled_out: str) -> Explanation:
+        said = [str(event) for event in self.facts.saying.of_services.get(service.key, ()) if event.warning]
+        waits = ""
+        if service.key in self.facts.raw_services and not service.ingress:
+            waits = f"waits for an address since {lasting(self.facts.age(service.key))}: "
+        return Explanation(
+            root=root,
+            subject=f"service {service.key}",
+            summary=f"{waits}{text}" if waits else text,
+            evidence=tuple(said[:_EVIDENCE]),
+            ruled_out=ruled_out,
+            fields=self._fields(service),
+        )
+
+    def _fields(self, service: Service, **more: str) -> dict[str, str]:
+        return fields(self.facts, namespace=service.namespace, service=service.name, **more)
+
+
+_OWN = frozenset(
+    prefix + name
+    for prefix in (services.PREFIX, services.DEPRECATED_PREFIX)
+    for name in (services.ADDRESS_POOL, services.LOAD_BALANCER_IPS, services.ALLOW_SHARED_IP)
+)

@@ -1,0 +1,51 @@
+"""kube-proxy, as far as it can make every node answer for service addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+
+import yaml
+
+from clusters.diagnosis.facts import Facts
+from clusters.diagnosis.roots import Root
+from clusters.diagnosis.telling import fields
+from clusters.observation.snapshot import Json
+
+
+def settings(facts: Facts) -> tuple[str, bool | None]:
+    """kube-proxy's mode ("" for its default) and whether strict ARP is on; ("unknown", None) where not known.
+
+    Source: https://metallb.io/installation/ and the KubeProxyConfiguration in the ConfigMap kube-proxy.
+    """
+    for raw in facts.snapshot.kube_proxy_config.items:
+        found = _parsed((raw.get("data") or {}).get("config.conf", ""))
+        return str(found.get("mode") or ""), bool((found.get("ipvs") or {}).get("strictARP"))
+    return "unknown", None
+
+
+def roots(facts: Facts) -> Iterator[Root]:
+    """IPVS without strict ARP, where services hold addresses."""
+    mode, strict = settings(facts)
+    if mode == "ipvs" and strict is False and facts.layer2:
+        yield strict_arp_off(facts, "kube-proxy runs in mode ipvs, and ipvs.strictARP is false")
+
+
+def strict_arp_off(facts: Facts, *evidence: str) -> Root:
+    """The root for nodes whose own kernel answers for service addresses."""
+    return Root(
+        cause="strict-arp-off",
+        subject="cluster",
+        summary="Nodes hold service addresses themselves and answer for them, whoever announces.",
+        evidence=evidence,
+        fields=fields(facts),
+    )
+
+
+@cache
+def _parsed(text: str) -> Json:
+    try:
+        found = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return {}
+    return found if isinstance(found, dict) else {}
