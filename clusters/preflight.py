@@ -22,7 +22,7 @@ from clusters.metallb import versions
 from clusters.profile import Profile, resolve_level
 from clusters.providers import Cluster
 
-#: The oldest MetalLB that the checks know: before it, pool changes did not reach services that hold an address.
+#: The oldest MetalLB that the checks know; before it, pool changes did not reach services with an address.
 OLDEST = Version("0.14.2")
 _SELECTORS = ("component=controller,app=metallb", "app.kubernetes.io/component=controller")
 
@@ -54,7 +54,7 @@ class Access:
 
 @dataclass(frozen=True, kw_only=True)
 class Preflight:
-    """What was found: Kubernetes' version ("v1.34.4") and MetalLB's ("0.15.2", "" where its image does not say).
+    """What was found: the versions of Kubernetes ("v1.34.4") and MetalLB ("0.15.2", "" where its image hides it).
 
     `problems` is empty where the run may start.
     """

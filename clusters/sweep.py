@@ -122,7 +122,7 @@ def _cluster_of(chosen: Profile, header: Header) -> Api | None:
     raise CleanupFailed(
         f"Context {header.context!r} of {header.kubeconfig} now leads to cluster {uid}, and the run changed "
         f"{header.uid}.",
-        remedy="Make the context lead to that cluster again, or delete the journal where it is gone for good.",
+        remedy="Make the context lead to that cluster again, or delete the journal if it is gone for good.",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 import ssl
 import threading
 from collections.abc import Mapping
@@ -22,6 +23,10 @@ from clusters.api.kubeconfig import Login, token_of
 CONNECT_TIMEOUT = 5.0
 READ_TIMEOUT = 30.0
 _MERGE, _JSON_PATCH = "application/merge-patch+json", "application/json-patch+json"
+_ERRNO = re.compile(r"\[Errno -?\d+\] ")
+_STRANGER = "no authority that the kubeconfig names has signed it"
+#: OpenSSL's codes for a chain that ends nowhere (x509_vfy.h: 18 to 21), whose words few would understand.
+_PLAINLY = dict.fromkeys((18, 19, 20, 21), _STRANGER)
 PATCH_TYPES = {
     "merge": _MERGE,
     "json": _JSON_PATCH,
@@ -156,10 +161,10 @@ class Transport:
 
     def _broken(self, asked: Asked, error: urllib3.exceptions.HTTPError) -> errors.ApiError:
         """The sentence for a request that got no whole answer."""
-        if isinstance(error, urllib3.exceptions.SSLError):
+        if isinstance(error, urllib3.exceptions.SSLError) and not _is_cut(error):
             return self._bad_certificate(error)
         if isinstance(error, urllib3.exceptions.NewConnectionError):
-            return self._unreachable(str(error).rpartition(": ")[2])
+            return self._unreachable(_ERRNO.sub("", str(error).rpartition(": ")[2]))
         if isinstance(error, urllib3.exceptions.ConnectTimeoutError):
             return self._unreachable(f"no answer to a connection attempt in {CONNECT_TIMEOUT:g} s")
         if isinstance(error, urllib3.exceptions.TimeoutError):
@@ -178,11 +183,17 @@ class Transport:
         cause = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
         if isinstance(cause, ssl.SSLCertVerificationError):
             return errors.CertificateInvalid(
-                f"The certificate of the API server at {self.endpoint} is not valid: {cause.verify_message}.",
+                f"The certificate of the API server at {self.endpoint} is not valid: "
+                f"{_PLAINLY.get(cause.verify_code, cause.verify_message)}.",
                 remedy="Does the kubeconfig belong to this cluster, and has its certificate been renewed?",
             )
         why = getattr(cause, "reason", "") or str(cause)
         return errors.CertificateInvalid(f"No TLS connection to the API server at {self.endpoint}: {why}.")
+
+
+def _is_cut(error: urllib3.exceptions.SSLError) -> bool:
+    """Whether the connection ended in the middle of TLS: that says nothing about certificates."""
+    return bool(error.args) and isinstance(error.args[0], ssl.SSLEOFError | ssl.SSLZeroReturnError)
 
 
 class _Broken(errors.Unreachable):

@@ -25,7 +25,7 @@ from clusters.errors import CleanupFailed
 from clusters.journal import Entry
 
 RUN_LABEL = "metallb-conformance/run"
-#: A request that was under way when its run was killed may still be carried out; so long it is looked for.
+#: A request that was under way when its run was killed may still be carried out: so long is looked.
 _LATE = Budget(name="late", within=1.0, every=0.1, reason="The API server has the request, or it never will.")
 _BLIPS = (Unreachable, TimedOut, ServerFault)
 

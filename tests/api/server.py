@@ -16,13 +16,11 @@ from pathlib import Path
 from clusters import wait
 from clusters.api import Api, ApiError
 from clusters.budgets import Budget
-from clusters.lab import pki
+from clusters.lab import parts, pki
 
 START = Budget(name="started", within=60, every=0.1, reason="A cold API server on a busy machine.")
 
-
-def binary(name: str) -> Path:
-    return Path('/tmp/gm/out') / name
+_PARTS = ("etcd", "kube-apiserver", "kube-controller-manager")
 
 
 def free_port() -> int:
@@ -76,6 +74,7 @@ def write_kubeconfig(path: Path, url: str, authority: pki.Authority, user: str, 
 @contextmanager
 def running(folder: Path) -> Iterator[Server]:
     """A control plane of its own in `folder`, killed and forgotten at the end."""
+    binaries = parts.ensure(only=_PARTS)
     authority = pki.Authority("test-ca")
     port, etcd_port = free_port(), free_port()
     url = f"https://127.0.0.1:{port}"
@@ -87,7 +86,7 @@ def running(folder: Path) -> Iterator[Server]:
             ("kube-apiserver", _api_server(server)),
             ("kube-controller-manager", _controllers(server)),
         ):
-            stack.enter_context(_process(binary(name), arguments, log=folder / f"{name}.log"))
+            stack.enter_context(_process(binaries.binary(name), arguments, log=folder / f"{name}.log"))
             if name == "kube-apiserver":
                 _await_ready(server)
         yield server
