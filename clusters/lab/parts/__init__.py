@@ -1,4 +1,4 @@
-"""What the embedded lab is made of: built once from pinned Go modules, kept outside the checkout by content key."""
+"""What the embedded lab is made of: built once from pinned Go modules, kept by content key."""
 
 from __future__ import annotations
 

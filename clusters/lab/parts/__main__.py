@@ -1,4 +1,4 @@
-"""`python -m clusters.lab.parts [--list] [PART...]`: make the lab's parts, or say what there is."""
+"""`python -m clusters.lab.parts [--list] [--prune] [PART...]`: make the lab's parts, or say what there is, or tidy up."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from clusters.errors import ConformanceError, ExitCode
 from clusters.lab.parts import store, toolchain
-from clusters.lab.parts.cache import cache_root
+from clusters.lab.parts.cache import cache_root, prune
 from clusters.lab.parts.making import ensure
 from clusters.lab.parts.ready import Parts, slots
 
@@ -23,8 +23,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "parts", nargs="*", metavar="PART", help="make only these, with what they are made from"
     )
+    parser.add_argument(
+        "--prune",
+        action="store_true",
+        help="remove parts that this checkout has no use for (no lab may be running)",
+    )
     options = parser.parse_args(arguments)
     try:
+        if options.prune:
+            return _prune()
         return _show() if options.list else _make(options.parts)
     except ConformanceError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -38,8 +45,7 @@ def _make(names: list[str]) -> int:
     began = time.monotonic()
     without_store = not names and os.geteuid() != 0
     if without_store:
-        go = toolchain.find(cache_root())
-        names = [name for name in slots(cache_root(), go.version) if name != store.NAME]
+        names = [name for name in _parts().slots if name != store.NAME]
     parts = ensure(only=names or None)
     print(f"The lab's parts are in {cache_root()} ({time.monotonic() - began:.1f} s).")
     if without_store:
@@ -49,9 +55,19 @@ def _make(names: list[str]) -> int:
     return ExitCode.PASSED
 
 
-def _show() -> int:
+def _prune() -> int:
+    for path in prune(_parts().slots.values()):
+        print(f"removed {path}")
+    return ExitCode.PASSED
+
+
+def _parts() -> Parts:
     root = cache_root()
-    parts = Parts(slots(root, toolchain.find(root).version))
+    return Parts(slots(root, toolchain.find(root).version))
+
+
+def _show() -> int:
+    parts = _parts()
     for name, slot in parts.slots.items():
         size = f"{_size(slot.folder) / 1e6:6.0f} MB" if slot.ready else "      - "
         note = parts.substitutions.get(name, "")

@@ -3,46 +3,39 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from clusters.lab.parts import substitute
+from clusters.lab.parts import children, substitute
 from clusters.lab.parts.cache import content_key, files_digest
-from clusters.lab.parts.errors import SHOWN_LINES, PartError
+from clusters.lab.parts.errors import NETWORK, SHOWN_LINES, PartError
 from clusters.lab.parts.table import Part
 from clusters.lab.parts.toolchain import architecture, environment
 
-#: Changes when this module, or what it keeps beside the binaries, changes in a way that the rest of the key misses.
+#: Changes with this module where the rest of the key would not show that its result is another.
 RECIPE = 1
 RECORD = "built.json"
 BINARIES = "bin"
 
-#: What Go prints when it is the network that is missing, not the code that is wrong.
-_NETWORK = re.compile(
-    r"no such host|dial tcp|i/o timeout|connection (refused|reset)|network is unreachable|TLS handshake timeout"
-)
-
 
 def flags(part: Part) -> tuple[str, ...]:
-    """The flags of the part's `go build`: no paths of this machine in the binary, no symbols for debuggers."""
+    """The flags of the part's `go build`: neither this machine's paths nor debugging symbols get in."""
     return ("-trimpath", "-mod=readonly", "-ldflags", " ".join(("-s -w", *part.ldflags)))
 
 
 def key(part: Part, go_version: str) -> str:
-    """The content key of what `build` makes of `part` with that Go."""
-    carried = [[files.module, files.files, files.folder] for files in part.carried]
+    """The content key of what `Builder.build` makes of `part` with that Go."""
     return content_key(
         RECIPE,
         substitute.RECIPE if part.needs else 0,
         files_digest(part.source),
         dict(part.outputs),
-        carried,
+        [[files.module, files.files, files.folder] for files in part.carried],
         flags(part),
         go_version,
         architecture(),
@@ -51,10 +44,7 @@ def key(part: Part, go_version: str) -> str:
 
 @dataclass(frozen=True)
 class Builder:
-    """One part's build: the Go program, where its output goes, and who hears that it still runs.
-
-    `beat` is called about every second with what is done at the time.
-    """
+    """One part's build: the Go program, where its output goes, and who hears that it still runs."""
 
     part: Part
     go: Path
@@ -70,24 +60,23 @@ class Builder:
         self.log.write_bytes(b"")
         substituted = substitute.apply(self.part, work, self._json) if self.part.needs else ""
         for output, package in self.part.outputs.items():
-            target = folder / BINARIES / output
-            self._run([*("go", "build"), *flags(self.part), "-o", str(target), package], cwd=work)
-        versions = {
-            carried.module: self._carry(carried.module, work, folder) for carried in self.part.carried
-        }
+            self._run(["build", *flags(self.part), "-o", str(folder / BINARIES / output), package], work)
+        versions = {module: self._carry(module, work, folder) for module in self._carried_modules()}
         shutil.rmtree(work)
+        said = subprocess.run([self.go, "version"], capture_output=True, text=True, check=False, cwd=folder)
         record = {
             "part": self.part.name,
             "packages": dict(self.part.outputs),
             "versions": versions,
-            "go": subprocess.run(
-                [self.go, "version"], capture_output=True, text=True, check=False
-            ).stdout.strip(),
+            "go": said.stdout.strip(),
             "flags": flags(self.part),
             "substituted": substituted,
             "seconds": round(time.monotonic() - began, 1),
         }
         (folder / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
+
+    def _carried_modules(self) -> list[str]:
+        return list(dict.fromkeys(carried.module for carried in self.part.carried))
 
     def _carry(self, module: str, work: Path, folder: Path) -> str:
         """Copy the module's files that the part names; the module's version."""
@@ -97,7 +86,7 @@ class Builder:
             if not sources:
                 raise PartError(
                     self.part.name,
-                    f"The module {module} {found['Version']} has no {carried.files}.",
+                    f"The part {self.part.name} cannot be built: {module} {found['Version']} has no {carried.files}.",
                     remedy="Correct the part's entry in clusters/lab/parts/table.py.",
                 )
             (folder / carried.folder).mkdir(exist_ok=True)
@@ -105,59 +94,45 @@ class Builder:
                 shutil.copyfile(source, folder / carried.folder / source.name)
         return str(found["Version"])
 
-    def _json(self, arguments: Sequence[str], cwd: Path) -> dict[str, Any]:
-        """What a Go command answers as JSON. A failed one counts where it answers JSON with an Error in it."""
-        answer = self.log.with_suffix(".json")
-        try:
-            with answer.open("wb") as output:
-                self._wait(["go", *arguments], cwd, output)
-            text = answer.read_text(encoding="utf-8")
-        finally:
-            answer.unlink(missing_ok=True)
+    def _json(self, arguments: Sequence[str], work: Path) -> dict[str, Any]:
+        """What a Go command answers as JSON; a failed one may answer too, with an Error in it."""
+        answer = work / "answer.json"
+        with answer.open("wb") as output:
+            code = self._wait(arguments, work, output)
+        text = answer.read_text(encoding="utf-8")
+        answer.unlink()
         if not text.strip():
-            raise self._failure(["go", *arguments], 1)
+            raise self._failure(arguments, code)
         parsed: dict[str, Any] = json.loads(text)
         return parsed
 
-    def _run(self, command: Sequence[str], cwd: Path) -> None:
-        code = self._wait(command, cwd, None)
+    def _run(self, arguments: Sequence[str], work: Path) -> None:
+        code = self._wait(arguments, work, None)
         if code != 0:
-            raise self._failure(command, code)
+            raise self._failure(arguments, code)
 
-    def _wait(self, command: Sequence[str], cwd: Path, output: Any) -> int:
-        """Run to the end; ended with us where we are interrupted."""
+    def _wait(self, arguments: Sequence[str], work: Path, output: IO[bytes] | None) -> int:
         with self.log.open("ab") as log:
-            process = subprocess.Popen(
-                [self.go, *command[1:]],
-                cwd=cwd,
-                env=environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=output or log,
-                stderr=log,
+            return children.run(
+                [self.go, *arguments],
+                cwd=work,
+                environment=environment(),
+                output=output or log,
+                errors=log,
+                beat=lambda: self.beat("building"),
             )
-            try:
-                while True:
-                    self.beat("building")
-                    try:
-                        return process.wait(timeout=1)
-                    except subprocess.TimeoutExpired:
-                        continue
-            finally:
-                if process.poll() is None:
-                    process.terminate()
-                    process.wait()
 
-    def _failure(self, command: Sequence[str], code: int) -> PartError:
+    def _failure(self, arguments: Sequence[str], code: int) -> PartError:
         output = self.log.read_text(encoding="utf-8", errors="replace")
         last = "\n".join(output.splitlines()[-SHOWN_LINES:])
         remedy = f"The whole output is in {self.log}."
-        if _NETWORK.search(last):
-            remedy = f"The Go module proxy cannot be reached: see to the network or GOPROXY, and run it again. {remedy}"
+        if NETWORK.search(last):
+            remedy = f"The Go module proxy cannot be reached: see to the network or GOPROXY. {remedy}"
         elif "no space left on device" in last:
             remedy = f"Make room on the disk, and run it again. {remedy}"
         return PartError(
             self.part.name,
-            f"The part {self.part.name} cannot be built: {' '.join(command[:2])} ended with code {code}.",
+            f"The part {self.part.name} cannot be built: go {arguments[0]} ended with code {code}.",
             remedy=remedy,
             output=output,
         )

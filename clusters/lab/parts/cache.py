@@ -1,7 +1,7 @@
 """The folder outside the checkout in which finished things lie, each under its content key.
 
-Everything is made in a folder of its own under the name's lock and then renamed: what has its final name is whole. An
-interrupt leaves a temporary folder at most, which the next run that makes the same thing removes.
+Everything is made in a folder of its own under the name's lock and then renamed: what has its final name is
+whole. An interrupt leaves a temporary folder at most, which the next run that makes the same thing removes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -64,11 +63,11 @@ class Slot:
         """Whether it has been made."""
         return self.folder.is_dir()
 
-    def publish(self, make: Callable[[Path], None], *, waiting: Callable[[float], None]) -> bool:
+    def publish(self, make: Callable[[Path], None], *, waiting: Callable[[], None]) -> bool:
         """Make the thing unless it is there; False if it was, or if another run made it meanwhile.
 
-        `make` fills the folder it is given. While another run holds the lock, `waiting` is called every second with
-        the seconds waited so far.
+        `make` fills the folder it is given. While another run holds the lock, `waiting` is called every
+        second.
         """
         if self.ready:
             return False
@@ -90,7 +89,6 @@ class Slot:
 
     @property
     def _prefix(self) -> str:
-        # Names of things may begin with one another (metallb-0.15.2, metallb-0.15.2-rc): the key ends the name.
         return f".{self.name}-{self.key}."
 
     def _leftovers(self) -> Iterator[Path]:
@@ -102,16 +100,15 @@ class Slot:
 
 
 @contextmanager
-def _locked(path: Path, waiting: Callable[[float], None]) -> Iterator[None]:
+def _locked(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
-    began = time.monotonic()
     patience = 0.0
     while not lock.is_locked:
         try:
             lock.acquire(timeout=patience)
         except Timeout:
-            waiting(time.monotonic() - began)
+            waiting()
             patience = 1.0
     try:
         yield
@@ -122,6 +119,19 @@ def _locked(path: Path, waiting: Callable[[float], None]) -> Iterator[None]:
 def remove(folder: Path) -> None:
     """Take a folder away as far as that goes: what is left is found again by the next run."""
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def prune(slots: Iterable[Slot]) -> list[Path]:
+    """Remove every finished thing beside the `slots` that has the same kind and is none of them; what went.
+
+    Another checkout, or a lab that runs, may still use one of those.
+    """
+    kept = {slot.folder for slot in slots}
+    kinds = {folder.parent for folder in kept}
+    old = [path for kind in kinds for path in kind.glob("[!.]*") if path not in kept]
+    for path in old:
+        remove(path)
+    return sorted(old)
 
 
 def require_space(folders: Iterable[Path], *, gib: float, what: str) -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from clusters.errors import ConformanceError
 
 #: How many lines of a failed build are worth showing; Go puts the cause last.
 SHOWN_LINES = 15
+
+#: What Go prints when it is the network that is missing, not what it asked for.
+NETWORK = re.compile(
+    r"no such host|dial tcp|i/o timeout|connection (refused|reset)|network is unreachable|handshake timeout"
+)
 
 
 class PartError(ConformanceError):
@@ -23,5 +29,4 @@ class PartError(ConformanceError):
         self.output: Sequence[str] = tuple(output.rstrip().splitlines()[-SHOWN_LINES:])
 
     def __str__(self) -> str:
-        listing = [f"  | {line}" for line in self.output]
-        return "\n".join([super().__str__(), *listing])
+        return "\n".join([super().__str__(), *(f"  | {line}" for line in self.output)])

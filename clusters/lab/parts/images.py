@@ -1,6 +1,7 @@
 """Images as files: one layer with one static binary, in an archive that containerd, Docker and kind take.
 
-The archive is an OCI image layout with Docker's manifest.json beside its index. The same binary gives the same bytes.
+The archive is an OCI image layout with Docker's manifest.json beside its index. The same binary gives
+the same bytes.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ RECIPE = 1
 
 _EPOCH = "1970-01-01T00:00:00Z"
 _OCI = "application/vnd.oci.image"
-_PASSWD = "root:x:0:0:root:/:/sbin/nologin\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n"
-_GROUP = "root:x:0:\nnobody:x:65534:\n"
+_USERS = "root:x:0:0:root:/:/sbin/nologin\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n"
+_GROUPS = "root:x:0:\nnobody:x:65534:\n"
 
 
 def archive_name(image: Image) -> str:
@@ -129,8 +130,8 @@ def _layer(image: Image, binary: Path) -> Blob:
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as layer:
         for folder, mode in {"etc": 0o755, "tmp": 0o1777, **dict.fromkeys(image.folders, 0o755)}.items():
             layer.addfile(_entry(folder, kind=tarfile.DIRTYPE, mode=mode))
-        _add(layer, "etc/group", _GROUP.encode())
-        _add(layer, "etc/passwd", _PASSWD.encode())
+        _add(layer, "etc/group", _GROUPS.encode())
+        _add(layer, "etc/passwd", _USERS.encode())
         with binary.open("rb") as content:
             _add_file(layer, image.binary, content, size=binary.stat().st_size)
         for name, target in image.links.items():

