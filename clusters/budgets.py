@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from clusters.errors import UsageError
 
 
-
 @dataclass(frozen=True, kw_only=True)
 class Budget:
     """A claim's time limit: true `within` seconds, looked at `every` seconds; `reason` says why that long."""
@@ -129,6 +128,8 @@ _LIMITS = _table(
     _budget("double_answers_overlap", 3, 0.05,
             "0.2 to 1.6 s measured while a deleted speaker ends, and at a speaker's start, when it knows no "
             "peer yet."),
+    _budget("double_answers_rejoined", 65, 0.05, "A node that was cut off announces on until memberlist has met it "
+            "again, which its speaker tries every 60 s: 8.6 s measured."),
     _budget("nobody_answers_graceful", 2, 0.05,
             "The new owner answers before the old one is gone, or just after."),
 )  # fmt: skip

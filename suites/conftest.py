@@ -1,5 +1,6 @@
-"""Fixtures that the create and disrupt checks share."""
+"""Fixtures that the create and disrupt checks share, and how their trouble is explained."""
 
+from suites.scenes import explaining as _explaining
 from suites.scenes.fixtures import (
     addresses,
     announced,
@@ -11,6 +12,8 @@ from suites.scenes.fixtures import (
     services,
     wire,
 )
+
+_ = _explaining  # importing it registers it
 
 __all__ = [
     "addresses",

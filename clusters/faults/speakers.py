@@ -61,7 +61,20 @@ class MetalLB:
             NODES, node, {"spec": {"taints": held}}, foreign="the speaker is held away"
         ):
             yield
-        self.speakers_ready()
+        self.speaker_ready_on(node)
+
+    def speaker_ready_on(self, node: str) -> None:
+        """Wait until a ready speaker runs on a node."""
+        wait.until(
+            f"a ready speaker runs on {node}",
+            read=lambda: [
+                pod["metadata"]["name"]
+                for pod in ownership.speakers(self.api, self.namespace)
+                if pod["spec"].get("nodeName") == node and _is_ready(pod)
+            ],
+            accept=bool,
+            budget=budgets.get("pods_ready"),
+        )
 
     def speakers_ready(self) -> None:
         """Wait until every speaker that is wanted is ready."""

@@ -93,7 +93,7 @@ class Addresses:
         free = [str(each) for each in granted if each not in self.taken()][:count]
         if len(free) < count:
             raise Inconclusive(
-                f"Profile {self.profile.name} grants {len(free)} of the {count} addresses that this check makes a pool of.",
+                f"Profile {self.profile.name} grants {len(free)} of the {count} addresses that this check needs.",
                 remedy="Name addresses that nobody uses under spare_addresses.",
             )
         return tuple(free)

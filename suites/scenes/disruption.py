@@ -30,7 +30,7 @@ class Disruption:
         """The speaker's pod on `node` is deleted; its successor is ready when the block begins."""
         seen.mark(FAULT)
         self.metallb.delete_speaker(node)
-        self.metallb.speakers_ready()
+        self.metallb.speaker_ready_on(node)
         yield
 
     @contextmanager
@@ -55,7 +55,7 @@ class Disruption:
             yield
             seen.mark(RESTORED)
         self._node_ready(node)
-        self.metallb.speakers_ready()
+        self.metallb.speaker_ready_on(node)
 
     @contextmanager
     def node_excluded(self, node: str, seen: Measurement) -> Iterator[None]:

@@ -24,11 +24,12 @@ class Measures(Protocol):
 class Failover:
     """What one failover cost.
 
-    `moved_after` is the time from the fault until another machine answered for the address alone or beside
-    the old one (None where none did), `address_gap` the longest time in which nobody answered, `service_gap`
-    the longest without service, `failed` the number of failed requests, `overlap` the longest time in which
-    two machines answered. `gratuitous_after` counts from the fault; `back_after` from the restoration, or from
-    the fault where nothing had to be restored; `steady_after` is the end of the last gap before that.
+    `moved_after` is the time from the fault until another machine answered for the address, alone or beside
+    the old one (None where none did); `address_gap` the longest time in which nobody answered; `service_gap`
+    the longest without service; `failed` the number of failed requests; `overlap` the longest time in which
+    two machines answered, until the restoration and (`overlap_after_return`) from then on.
+    `gratuitous_after` counts from the fault; `back_after` from the restoration, or from the fault where
+    nothing had to be restored; `steady_after` is the end of the last gap before that.
     `owners` are the nodes that owned the address in turn, as the wire says.
     """
 
@@ -40,6 +41,7 @@ class Failover:
     service_gap_total: float
     failed: int
     overlap: float
+    overlap_after_return: float
     gratuitous_after: float | None
     back_after: float | None
     steady_after: float | None
@@ -59,6 +61,7 @@ def read(timeline: Timeline, nodes: Mapping[Mac, str]) -> Failover:
     fault = timeline.time_of(FAULT)
     marks = {mark.name for mark in timeline.marks}
     after = timeline.between(FAULT)
+    away = timeline.between(FAULT, RESTORED if RESTORED in marks else None)
     old = timeline.owner_at(FAULT)
     first_other = min(
         (reply.t for reply in timeline.answers if reply.t >= fault and reply.mac != old), default=None
@@ -72,10 +75,11 @@ def read(timeline: Timeline, nodes: Mapping[Mac, str]) -> Failover:
         service_gap=after.outages.longest,
         service_gap_total=after.outages.total,
         failed=sum(not attempt.ok for attempt in after.attempts),
-        overlap=after.overlap,
+        overlap=away.overlap,
+        overlap_after_return=timeline.between(RESTORED).overlap if RESTORED in marks else 0.0,
         gratuitous_after=min(announced) - fault if announced else None,
         back_after=timeline.failback_after(RESTORED if RESTORED in marks else FAULT),
-        steady_after=_steady_after(timeline.between(FAULT, RESTORED if RESTORED in marks else None), fault),
+        steady_after=_steady_after(away, fault),
     )
 
 
@@ -103,6 +107,7 @@ def record(failover: Failover, measures: Measures, budgets: Mapping[str, float])
         "gap of the service": failover.service_gap,
         "gaps of the service together": failover.service_gap_total,
         "two nodes answering": failover.overlap,
+        "two nodes answering after the return": failover.overlap_after_return,
         "gratuitous ARP after": failover.gratuitous_after,
         "back on its node after": failover.back_after,
         "service steady again after": failover.steady_after,

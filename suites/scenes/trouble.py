@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from clusters.errors import ConformanceError, ExitCode
+
 
 class Symptom(StrEnum):
     """What a user would see; the diagnosis turns it into a cause."""
@@ -26,17 +28,19 @@ class Symptom(StrEnum):
     ADDRESS_CHANGED = "address-changed"
 
 
-class Trouble(AssertionError):  # noqa: N818 - what a user sees on the cluster, no error of the program
+class Trouble(ConformanceError, AssertionError):  # noqa: N818 - what a user sees, no error of the program
     """A promise about one service that does not hold: the symptom, the service, and what was read.
 
     `readings` is text for a person: the claim, its budget, the last readings. `address` is "" where the
     service has none.
     """
 
+    exit_code = ExitCode.FAILED
+
     def __init__(
         self, symptom: Symptom, *, namespace: str, service: str, readings: str, address: str = ""
     ) -> None:
-        super().__init__(f"service {namespace}/{service}: {symptom.replace('-', ' ')}\n{readings}")
+        super().__init__(f"service {namespace}/{service}: {symptom.replace('-', ' ')}: {readings}")
         self.symptom = symptom
         self.namespace = namespace
         self.service = service

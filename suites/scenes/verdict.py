@@ -43,6 +43,7 @@ KILLED = Limits(
         "gap of the address": "failed_over_killed",
         "gap of the service": "traffic_gap_killed",
         "two nodes answering": "double_answers_overlap",
+        "two nodes answering after the return": "double_answers_overlap",
         "back on its node after": "failed_back",
     }
 )
@@ -53,6 +54,7 @@ LOST = Limits(
         "gap of the service": "traffic_gap_node_lost",
         "service steady again after": "service_recovered_after_node_lost",
         "two nodes answering": "double_answers_overlap",
+        "two nodes answering after the return": "double_answers_rejoined",
         "back on its node after": "failed_back",
     }
 )

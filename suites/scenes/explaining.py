@@ -1,0 +1,86 @@
+"""The cause behind trouble that a create or disrupt check saw: one observation, taken while the trouble lasts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import pytest
+
+from clusters.checks import Finding
+from clusters.diagnosis import explain_service
+from clusters.observation import save
+from clusters.observation.collecting import collect
+from suites.plugin.diagnose import explainer
+from suites.plugin.judging import STATE
+from suites.plugin.record import OverBudget
+from suites.plugin.running import Run
+from suites.scenes.announced import Announced
+from suites.scenes.trouble import Symptom, Trouble
+
+#: What a symptom means where the observation shows nothing else that is wrong.
+_LAST_RESORT = {
+    Symptom.NO_GRATUITOUS: "gratuitous-arp-missing",
+    Symptom.UNREACHABLE: "kube-proxy-stale",
+    Symptom.SILENT: "nobody-answers",
+    Symptom.TWO_ANNOUNCERS: "duplicate-announcer",
+    Symptom.STILL_ANSWERING: "duplicate-announcer",
+    Symptom.DISAGREEMENT: "owner-disagreement",
+    Symptom.WRONG_ANNOUNCER: "owner-disagreement",
+    Symptom.NOT_BACK: "owner-disagreement",
+    Symptom.GAP: "over-budget",
+}
+
+
+@explainer
+def cause_of_trouble(item: pytest.Item, error: BaseException) -> Sequence[Finding]:
+    """The cause of a Trouble, or of a figure over its budget, as far as one observation shows it."""
+    trouble = next((one for one in _chain(error) if isinstance(one, Trouble)), None) or _late(item, error)
+    if trouble is None:
+        return ()
+    state = item.stash[STATE]
+    found = _observed(state.run, trouble, item)
+    if found is None:
+        cause = _LAST_RESORT.get(trouble.symptom)
+        if cause is None:
+            return ()
+        found = Finding(cause=cause, subject=_subject(trouble), summary=_first_line(trouble))
+    readings = tuple(line for line in trouble.readings.splitlines() if line.strip())
+    return (replace(found, evidence=(*found.evidence, *readings)),)
+
+
+def _observed(run: Run, trouble: Trouble, item: pytest.Item) -> Finding | None:
+    settings = run.settings
+    snapshot = collect(
+        run.api,
+        namespace=settings.profile.namespace,
+        vantage=run.cluster.vantage,
+        profile=settings.profile,
+    )
+    record = item.stash[STATE].record
+    save(snapshot, record.directory / "snapshot.json")
+    record.evidence.append(str((record.directory / "snapshot.json").relative_to(settings.directory)))
+    return explain_service(snapshot, trouble.namespace, trouble.service, trouble.symptom)
+
+
+def _late(item: pytest.Item, error: BaseException) -> Trouble | None:
+    """Figures over their budget as trouble of the service that they were measured on."""
+    announced = getattr(item, "funcargs", {}).get("announced")
+    if not isinstance(error, OverBudget) or not isinstance(announced, Announced):
+        return None
+    symptom = Symptom.TWO_ANNOUNCERS if "two nodes answering" in str(error) else Symptom.GAP
+    return announced.trouble(symptom, str(error))
+
+
+def _subject(trouble: Trouble) -> str:
+    return f"service {trouble.namespace}/{trouble.service}"
+
+
+def _first_line(trouble: Trouble) -> str:
+    return trouble.readings.strip().partition("\n")[0]
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
