@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import inf
 
@@ -72,6 +72,7 @@ def outages(attempts: Iterable[Attempt], *, end: float, every: float, slips: Seq
     answered, not when it was begun, and one success between failures does end a window.
     """
     ordered = sorted(attempts, key=lambda attempt: attempt.t)
+    gaps = [every, *(later.t - earlier.t for earlier, later in pairwise(ordered)), every]
     served = inf
     found: list[Window] = []
     for index in range(len(ordered) - 1, -1, -1):
@@ -79,24 +80,24 @@ def outages(attempts: Iterable[Attempt], *, end: float, every: float, slips: Seq
         if attempt.ok:
             served = min(served, attempt.ended)
             continue
-        before = attempt.t - ordered[index - 1].t if index else every
-        after = ordered[index + 1].t - attempt.t if index + 1 < len(ordered) else every
-        failed, stop, recovered = 1, max(attempt.t, min(served, end)), served <= end
-        if found and found[-1].start <= stop:
-            later = found.pop()
-            after = later.uncertainty
-            failed, stop, recovered = later.failed + 1, later.end, later.recovered
-        found.append(
-            Window(
-                start=attempt.t,
-                end=stop,
-                failed=failed,
-                recovered=recovered,
-                uncertainty=max(every, before, after),
-                blind=_blind(attempt.t, stop, slips),
-            )
+        window = Window(
+            start=attempt.t,
+            end=max(attempt.t, min(served, end)),
+            failed=1,
+            recovered=served <= end,
+            uncertainty=max(every, gaps[index], gaps[index + 1]),
         )
-    return Outages(windows=tuple(reversed(found)), resolution=every)
+        if found and found[-1].start <= window.end:
+            window = _joined(window, found.pop(), before=max(every, gaps[index]))
+        found.append(window)
+    windows = (replace(one, blind=_blind(one.start, one.end, slips)) for one in reversed(found))
+    return Outages(windows=tuple(windows), resolution=every)
+
+
+def _joined(earlier: Window, later: Window, *, before: float) -> Window:
+    """One window of two that touch; `before` is the uncertainty of its start."""
+    uncertainty = max(before, later.uncertainty)
+    return replace(later, start=earlier.start, failed=later.failed + 1, uncertainty=uncertainty)
 
 
 def _blind(start: float, end: float, slips: Sequence[Slip]) -> float:

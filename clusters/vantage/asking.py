@@ -112,9 +112,13 @@ def ask(
     return Heard(wire=wire, frames=tuple(heard), began_ns=began_ns)
 
 
-def answers(heard: Heard, address: str) -> Answers:
-    """What was heard of one address."""
+def answers(heard: Heard, address: str, *, vantage: str) -> Answers:
+    """What was heard of one address; VantageError where no question was seen leaving, so silence means nothing."""
     asked = heard.wire.requests(address, heard.began_ns)
+    if not asked:
+        raise VantageError(
+            f"Vantage {vantage} did not see its questions for {address} leave, so silence means nothing."
+        )
     return Answers(address=address, rounds=len(asked), replies=heard.wire.replies(address, heard.began_ns))
 
 

@@ -119,7 +119,7 @@ class AgentVantage:
         asker = _probing(route, to) if probe else frames.own(route)
         question = frames.question(to, asker)
         heard = asking.ask(self._client, route, [question], asker=asker, count=rounds, every=every)
-        return asking.answers(heard, to)
+        return asking.answers(heard, to, vantage=self.name)
 
     def who_answers_all(
         self, addresses: Iterable[AddressLike], *, rounds: int = 3, rate: float = 100.0, probe: bool = True
@@ -134,7 +134,7 @@ class AgentVantage:
             questions = [frames.question(address, asker) for address in group]
             count, every = len(group) * rounds, 1 / rate
             heard = asking.ask(self._client, route, questions, asker=asker, count=count, every=every)
-            found |= {address: asking.answers(heard, address) for address in group}
+            found |= {address: asking.answers(heard, address, vantage=self.name) for address in group}
         return found
 
     def control(self, neighbours: AddressLike | Sequence[AddressLike]) -> Control:
@@ -204,19 +204,10 @@ class AgentVantage:
             control=control,
         )
         measurement = Measurement(self._client, targets, settings, vantage=self.name)
-        routes = {
-            address: self.interface_for(address) for address in (*live, *(one.address for one in targets))
-        }
-        unseen, askers = self._unable(), {}
-        if not unseen:
-            self._learn_askers(routes, live)
-            wired = {routes[one.address] for one in targets if routes[one.address].on_link}
-            askers = {route.name: self._askers.get(route.name) or Asker.of_nobody() for route in wired}
-            unseen = (
-                ""
-                if wired
-                else f"{targets[0].address} is reached through a router, so its segment is not seen"
-            )
+        reached = [target.address for target in targets]
+        routes = {address: self.interface_for(address) for address in (*live, *reached)}
+        askers = {} if self._unable() else self._askers_for(routes, reached, live)
+        unseen = self._unable() or ("" if askers else f"{reached[0]} is reached through a router")
         with measurement.begin(routes, askers, unseen=unseen):
             yield measurement
 
@@ -250,17 +241,26 @@ class AgentVantage:
             groups.setdefault(self._on_wire(address), []).append(address)
         return groups
 
-    def _learn_askers(self, routes: dict[str, Interface], neighbours: Sequence[str]) -> None:
-        """Find out once an interface whether a phantom gets answers."""
+    def _askers_for(
+        self, routes: dict[str, Interface], reached: Sequence[str], neighbours: Sequence[str]
+    ) -> dict[str, Asker]:
+        """Who asks on each interface to a target's segment; found out where not known yet."""
         for address in neighbours:
             route = routes[address]
             if route.name not in self._askers and route.on_link and route.up:
                 self._control(route, [one for one in neighbours if routes[one] == route])
+        wired = {routes[address].name for address in reached if routes[address].on_link}
+        return {name: self._askers.get(name) or Asker.of_nobody() for name in wired}
 
     def _control(self, route: Interface, addresses: list[str]) -> Control:
-        """Ask as a phantom first, as the client itself next; remember which one was answered."""
+        """Ask as a phantom first, as the client itself next; remember which one was answered.
+
+        IPv6 questions are the client's own in any case, so they tell nothing of a phantom's luck.
+        """
         known = self._askers.get(route.name)
         candidates = [known] if known else [Asker.of_nobody(), frames.own(route)]
+        if ip_address(addresses[0]).version == 6:
+            return asking.control(self._client, route, addresses, [frames.own(route)])[1]
         answered, verdict = asking.control(self._client, route, addresses, candidates)
         if answered:
             self._askers[route.name] = answered

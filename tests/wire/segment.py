@@ -19,7 +19,7 @@ from clusters.vantage.records import Mac, mac
 
 PORT = 8080
 VIP, VIP6 = "10.77.0.100", "fd77::100"
-NODAD = 0x02
+NODAD, NTF_MASTER, NUD_NOARP = 0x02, 0x04, 0x40  # of <linux/if_addr.h> and <linux/neighbour.h>
 SERVER = Path(__file__).with_name("server.py")
 
 
@@ -72,6 +72,9 @@ def _whole(address: str) -> int:
 
 @dataclass
 class Segment:
+    """The hosts, by name; `client` and the nodes that were asked for."""
+
+    bridge: NetNS
     hosts: dict[str, Host] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Host:
@@ -82,6 +85,13 @@ class Segment:
         self[after].take(address)
         if announce:
             self[after].announce(address)
+
+    def bind_port(self, name: str) -> None:
+        """Have the bridge take frames of one MAC only from a host, as switches with port security do."""
+        port = self.bridge.link_lookup(ifname=f"p{self[name].number}")[0]
+        self.bridge.brport("set", index=port, learning=0, locked=1)
+        entry = {"ifindex": port, "lladdr": self[name].mac, "flags": NTF_MASTER, "state": NUD_NOARP}
+        self.bridge.fdb("replace", **entry)
 
 
 def _join(bridge: NetNS, lan: str, name: str, number: int) -> Host:
@@ -119,11 +129,11 @@ def _stop(server: subprocess.Popen[str]) -> None:
 def segment(*nodes: str) -> Iterator[Segment]:
     """A client and the named nodes on one bridge, each node serving on PORT at all of its addresses."""
     lan = f"wire{secrets.token_hex(3)}"
-    made = Segment()
     with contextlib.ExitStack() as stack:
         netns.create(lan)
         stack.callback(netns.remove, lan)
         bridge = stack.enter_context(NetNS(lan))
+        made = Segment(bridge)
         bridge.link("add", ifname="br0", kind="bridge")
         bridge.link("set", index=bridge.link_lookup(ifname="br0")[0], state="up")
         for number, name in enumerate(("client", *nodes), start=1):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import selectors
@@ -25,26 +26,27 @@ def main(netns: str, name: str, port: int) -> None:
         waiting.register(file, selectors.EVENT_READ)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
-    answer = f"HTTP/1.1 200 OK\r\nContent-Length: {len(name)}\r\nConnection: close\r\n\r\n{name}".encode()
     while True:
         for key, _ in waiting.select():
             if key.fileobj is sys.stdin:
                 return
-            if key.fileobj is udp:
+            if key.fileobj is tcp:
+                waiting.register(tcp.accept()[0], selectors.EVENT_READ)
+            elif key.fileobj is udp:
                 # The answer must come from the address that was asked, not from the host's first.
                 _, asked, _, sender = udp.recvmsg(2048, 128)
                 udp.sendmsg([name.encode()], asked, 0, sender)
-            elif key.fileobj is tcp:
-                waiting.register(tcp.accept()[0], selectors.EVENT_READ)
             else:
-                connection = key.fileobj
-                waiting.unregister(connection)
-                try:
-                    if connection.recv(4096):
-                        connection.send(answer)
-                except OSError:
-                    pass
-                connection.close()
+                waiting.unregister(key.fileobj)
+                answer(key.fileobj, name)
+
+
+def answer(connection: socket.socket, name: str) -> None:
+    """Answer one HTTP request; a connection that only opens and closes is fine."""
+    with contextlib.suppress(OSError), connection:
+        if connection.recv(4096):
+            head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(name)}\r\nConnection: close\r\n\r\n"
+            connection.send(head.encode() + name.encode())
 
 
 if __name__ == "__main__":

@@ -89,6 +89,17 @@ def test_the_control_fails_when_it_listens_in_the_wrong_place(
     assert control.reason == "none of its own questions for 10.77.0.4 was seen leaving"
 
 
+def test_silence_means_nothing_where_its_own_questions_are_not_seen(
+    client: NetnsVantage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    capture = asking.capture
+    monkeypatch.setattr(
+        asking, "capture", lambda agent, _, *rest, **limits: capture(agent, "lo", *rest, **limits)
+    )
+    with pytest.raises(VantageError, match=r"did not see its questions for 10\.77\.0\.200 leave"):
+        client.who_answers("10.77.0.200", rounds=1)
+
+
 def test_an_address_of_no_network_of_the_vantage_is_named(client: NetnsVantage) -> None:
     with pytest.raises(
         VantageError, match=r"192\.0\.2\.1 is not on a network of vantage netns:.*unreachable"
@@ -140,3 +151,13 @@ def test_asking_does_not_change_what_the_client_has_learnt(lan: Segment, client:
         client.try_often(Target(address=lan["c"].address, port=PORT), count=10, every=0.05)
     assert measurement.timeline.macs == {lan["b"].mac}
     assert {one.mac for one in measurement.timeline.learned} == {lan["a"].mac}
+
+
+def test_where_a_phantom_gets_no_answer_the_client_asks_itself(lan: Segment, client: NetnsVantage) -> None:
+    lan.bind_port("client")
+    with client.watch(VIP, PORT, neighbours=[lan["c"].address6, lan["c"].address]) as measurement:
+        client.try_once(Target(address=VIP, port=PORT))
+    timeline = measurement.timeline.require_control()
+    assert (timeline.macs, timeline.address_outages.count) == ({lan["a"].mac}, 0)
+    sources = {frame.data[6:12].hex(":") for frame in measurement.frames if frame.sent}
+    assert sources == {lan["client"].mac}

@@ -29,7 +29,9 @@ def test_it_knows_what_it_cannot_do(unprivileged: AgentVantage, lan: Segment) ->
     assert unprivileged.capabilities == {"tcp", "udp", "http", "neighbours"}
     control = unprivileged.control(lan["c"].address)
     assert (control.ok, "raw sockets are not permitted" in control.reason) == (False, True)
-    with pytest.raises(VantageError, match="cannot ask its segment for .* Run as root or with CAP_NET_RAW"):
+    with pytest.raises(
+        VantageError, match=r"cannot ask its segment for .* Run as root or with CAP_NET_RAW\."
+    ):
         unprivileged.who_answers(VIP)
 
 

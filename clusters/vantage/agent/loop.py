@@ -94,8 +94,9 @@ class Output:
 class Ticker:
     """Calls `tick(number, late)` at start + number x every. The schedule is absolute: it does not drift.
 
-    Ticks that were missed altogether (this process did not run) are skipped, never made up for in a burst;
-    `slipped(due, late, skipped)` is told of them and of every tick later than `tolerance`. `finished(reason)`
+    Ticks that were missed altogether (this process did not run) are never made up for in a burst: they are
+    skipped, or where `count` of them are promised, the rest of the schedule moves. `slipped(due, late, skipped)`
+    is told of them and of every tick later than `tolerance`. `finished(reason)`
     is called once: "count", "limit" (its time was over) or "stopped".
     """
 
@@ -136,9 +137,12 @@ class Ticker:
         due = self.start + self.number * self.every
         missed = int((now - due) / self.every)
         if missed or now - due > self.tolerance:
-            self.slipped(due, now - due, missed)
-        self.number += missed
-        self.skipped += missed
+            self.slipped(due, now - due, 0 if self.count else missed)
+        if self.count:
+            self.start += missed * self.every
+        else:
+            self.number += missed
+            self.skipped += missed
         self.tick(self.number, now - (self.start + self.number * self.every))
         self.number += 1
         if self.count and self.number >= self.count:

@@ -51,7 +51,7 @@ def test_ticks_come_on_an_absolute_schedule() -> None:
 
 
 def test_what_was_missed_is_skipped_and_told() -> None:
-    ticks = Ticks(every=0.02, count=12)
+    ticks = Ticks(every=0.02, limit=0.3)
     ticks.then = lambda number: block(0.07) if number == 3 else None
     ticks.loop.run()
     numbers = [number for number, _, _ in ticks.seen]
@@ -59,6 +59,16 @@ def test_what_was_missed_is_skipped_and_told() -> None:
     assert numbers[4] >= 6
     assert len(numbers) == len(set(numbers))
     assert sum(skipped for _, _, skipped in ticks.slips) == ticks.ticker.skipped >= 2
+
+
+def test_promised_ticks_are_all_made_and_never_faster() -> None:
+    ticks = Ticks(every=0.02, count=8)
+    ticks.then = lambda number: block(0.07) if number == 3 else None
+    ticks.loop.run()
+    assert [number for number, _, _ in ticks.seen] == list(range(8))
+    times = [when for _, _, when in ticks.seen]
+    assert times[-1] - times[4] >= 2 * 0.02  # three intervals, less the lateness of the first
+    assert {skipped for _, _, skipped in ticks.slips} == {0}
 
 
 def block(seconds: float) -> None:
