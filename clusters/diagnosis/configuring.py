@@ -14,9 +14,9 @@ from clusters.metallb.reasons import Reason
 def roots(facts: Facts) -> Iterator[Root]:
     """Every root in the configuration; nothing is said of parts that could not be read."""
     yield from _present(facts)
-    refused = tuple(_refused(facts))
-    yield from refused
-    if not refused:
+    refusals = tuple(refused(facts))
+    yield from refusals
+    if not refusals:
         yield from _reported(facts)
     yield from _webhook(facts)
     yield from _annotations(facts)
@@ -56,7 +56,7 @@ def _root(facts: Facts, reason: Reason, *evidence: str) -> Root:
     )
 
 
-def _refused(facts: Facts) -> Iterator[Root]:
+def refused(facts: Facts) -> Iterator[Root]:
     """What MetalLB would refuse to load, by its own rules."""
     found = configuration.read(facts.snapshot.ip_address_pools.items, facts.snapshot.l2_advertisements.items)
     for reason in found.refusals:

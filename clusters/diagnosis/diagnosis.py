@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 
-from clusters.diagnosis import configuring, mesh, proxying, ranges, rivals, speakers, workloads
+from clusters.diagnosis import (
+    configuring,
+    consumers,
+    holding,
+    mesh,
+    ownership,
+    proxying,
+    ranges,
+    rivals,
+    speakers,
+    workloads,
+)
 from clusters.diagnosis.announcing import Announcing
 from clusters.diagnosis.answering import Answering
 from clusters.diagnosis.facts import Facts
@@ -20,9 +31,12 @@ _DETECTORS: tuple[Callable[[Facts], Iterable[Root]], ...] = (
     workloads.nodes,
     workloads.controller,
     speakers.speakers,
+    speakers.wished_for,
     mesh.roots,
     configuring.roots,
     ranges.roots,
+    holding.exhausted,
+    holding.contradictions,
     rivals.roots,
     proxying.roots,
 )
@@ -52,6 +66,12 @@ class Diagnosis:
         for root in self.grounds:
             found.setdefault(root.cause, []).append(root)
         return {cause: tuple(roots) for cause, roots in found.items()}
+
+    @property
+    def refused(self) -> bool:
+        """Whether MetalLB refuses its configuration as a whole, by its own rules or by its own word."""
+        by_rule = (root.cause for root in configuring.refused(self.facts))
+        return "config-rejected" in self.ground or any(True for _ in by_rule)
 
     @cached_property
     def announcing(self) -> Announcing:
@@ -111,20 +131,43 @@ class Diagnosis:
         return found
 
     @cached_property
+    def edge(self) -> Mapping[str, Explanation]:
+        """What is wrong with the profile's consumers."""
+        rivals = self.ground.get("rival-controller", ())
+        found = consumers.explain(self.facts, pending=self.pending, unreached=self.unreached, rivals=rivals)
+        return dict(found)
+
+    @cached_property
+    def stray(self) -> Mapping[str, Explanation]:
+        """Services that hold an address which they should not hold."""
+        return dict(holding.strays(self.facts, self.ground))
+
+    @cached_property
+    def disagreeing(self) -> Mapping[str, Explanation]:
+        """Services whose announcer the sources do not agree on, where exactly one answers."""
+        found = ownership.disagreements(self.facts, self.announcing, self.ground)
+        return {key: each for key, each in found if key not in self.odd and key not in self.unannounced}
+
+    @cached_property
     def roots(self) -> tuple[Root, ...]:
         """Every root, the grounds first, each once."""
-        suffered = (self.pending, self.unannounced, self.odd, self.unreached)
         found = {root.key: root for root in self.grounds}
-        for explanations in suffered:
+        for root in ownership.squatters(self.facts, self.ground):
+            found.setdefault(root.key, root)
+        for explanations in (*self._suffered, self.edge, self.stray, self.disagreeing):
             for explained in explanations.values():
                 found.setdefault(explained.root.key, explained.root)
         return tuple(found.values())
+
+    @property
+    def _suffered(self) -> tuple[Mapping[str, Explanation], ...]:
+        return self.pending, self.unannounced, self.odd, self.unreached
 
     @cached_property
     def affected(self) -> Mapping[tuple[str, str], tuple[str, ...]]:
         """The services that suffer from each root, by the root's key."""
         found: dict[tuple[str, str], dict[str, None]] = {}
-        for explanations in (self.pending, self.unannounced, self.odd, self.unreached):
+        for explanations in self._suffered:
             for key, explained in explanations.items():
                 found.setdefault(explained.root.key, {})[key] = None
         return {root: tuple(keys) for root, keys in found.items()}

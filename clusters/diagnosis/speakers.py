@@ -63,6 +63,22 @@ def expected(facts: Facts) -> frozenset[str]:
     return frozenset(facts.nodes)
 
 
+def wished_for(facts: Facts) -> Iterator[Root]:
+    """Nodes that the profile expects to announce and that by their set-up never will."""
+    wishes = facts.snapshot.expectations
+    if not (wishes.announcers or wishes.announcer_selector) or facts.components.daemon_set is None:
+        return
+    ignored = facts.components.speaking is not None and facts.components.speaking.ignore_exclude_label
+    for name in sorted(expected(facts) & facts.nodes.keys()):
+        node = facts.nodes[name]
+        if not facts.components.placement.selects(node.labels):
+            summary = f"Node {name} is expected to announce, and the speakers' DaemonSet does not select it."
+            yield _on_node(facts, "speaker-missing-on-node", name, summary)
+        elif node.excluded and not ignored:
+            summary = f"Node {name} is expected to announce, and is labelled out of load balancing."
+            yield _on_node(facts, "node-excluded", name, summary)
+
+
 def _secret_missing(facts: Facts) -> Iterator[Root]:
     name = _secret(facts)
     known = {raw["metadata"]["name"] for raw in facts.snapshot.secrets.items}

@@ -1,0 +1,113 @@
+"""What one check finds in a Diagnosis: findings, notes, figures, and what it could not look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from clusters.checks import Finding
+from clusters.diagnosis.diagnosis import Diagnosis
+from clusters.diagnosis.roots import Explanation, Root
+from clusters.observation.snapshot import Part, Status
+
+#: As many services with one root are told one by one; more become one finding.
+MOST_ALIKE = 20
+_NAMED = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """One figure that a check reports beside its verdict."""
+
+    value: float
+    unit: str
+    budget: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """A check's answer. `missing` are sentences on what could not be read, `unsupported` why there is no answer.
+
+    It passes without findings where nothing is missing either.
+    """
+
+    findings: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    unsupported: str = ""
+    figures: Mapping[str, Figure] = field(default_factory=dict)
+
+
+def told(
+    check: str,
+    diagnosis: Diagnosis,
+    explanations: Iterable[Explanation] = (),
+    *,
+    roots: Iterable[Root] | None = None,
+) -> tuple[Finding, ...]:
+    """The findings of `check`: roots at home in it, and the explanations of what suffers from others.
+
+    `roots` are those to look at, by default all of the diagnosis.
+    """
+    own = {root.key: root for root in (diagnosis.roots if roots is None else roots) if root.at == check}
+    findings: list[Finding] = []
+    groups: dict[tuple[str, str], list[Explanation]] = {}
+    for explained in explanations:
+        if explained.root.at == check and explained.root.subject == explained.subject:
+            own.pop(explained.root.key, None)
+            findings.append(explained.finding(check))
+        elif explained.root.at == check:
+            own.setdefault(explained.root.key, explained.root)
+        else:
+            groups.setdefault(explained.root.key, []).append(explained)
+    findings += [_with_affected(root, diagnosis) for root in own.values()]
+    for group in groups.values():
+        if len(group) > MOST_ALIKE:
+            findings.append(_summed_up(check, group))
+        else:
+            findings += [explained.finding(check) for explained in group]
+    return tuple(findings)
+
+
+def _with_affected(root: Root, diagnosis: Diagnosis) -> Finding:
+    affected = diagnosis.affected.get(root.key, ())
+    if not affected or root.subject == f"service {affected[0]}":
+        return root.finding()
+    line = f"{_count(len(affected))} it: {_listed(affected)}"
+    return replace(root.finding(), evidence=(*root.evidence, line))
+
+
+def _count(number: int) -> str:
+    return "1 service suffers from" if number == 1 else f"{number} services suffer from"
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    rest = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _summed_up(check: str, group: list[Explanation]) -> Finding:
+    names = tuple(each.subject.removeprefix("service ") for each in group)
+    one = group[0]
+    text = f"{len(group)} services suffer from the same: {one.root.summary}"
+    line = f"for instance {_listed(names)}"
+    return replace(one.finding(check), subject=one.root.subject, summary=text, evidence=(line, *one.evidence))
+
+
+def missing(*parts: tuple[str, Part]) -> tuple[str, ...]:
+    """Sentences on the parts that are not known; each comes with what it is for ("the services")."""
+    return tuple(sentence(what, part) for what, part in parts if not part.known)
+
+
+def sentence(what: str, part: Part) -> str:
+    """Why a part is not known."""
+    match part.status:
+        case Status.NOT_PERMITTED:
+            return (
+                f"It may not read {what}: the permission to {part.verb} {part.resource} is missing "
+                f"(verb {part.verb}, resource {part.resource})."
+            )
+        case Status.NOT_ASKED:
+            return f"It does not know {what}: {part.detail or 'nobody asked'}."
+        case _:
+            return f"It could not read {what}: {part.detail}"

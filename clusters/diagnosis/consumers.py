@@ -1,0 +1,60 @@
+"""The services that people know by their address: whether they hold it, and whether it serves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from clusters.diagnosis.facts import Facts
+from clusters.diagnosis.roots import Explanation, Root
+from clusters.diagnosis.telling import fields
+from clusters.metallb.ranges import parse_address
+from clusters.metallb.services import Service
+from clusters.observation.snapshot import Consumer
+
+Explanations = Mapping[str, Explanation]
+
+
+def explain(
+    facts: Facts, *, pending: Explanations, unreached: Explanations, rivals: tuple[Root, ...]
+) -> Iterator[tuple[str, Explanation]]:
+    """What is wrong with each of the profile's consumers, by namespace/name; the first thing that is."""
+    for consumer in facts.snapshot.expectations.consumers:
+        key = f"{consumer.namespace}/{consumer.name}"
+        service = facts.services.get(key)
+        if service is None:
+            if facts.snapshot.services.ok:
+                yield (
+                    key,
+                    _amiss(facts, consumer, f"There is no LoadBalancer service {key}, which people use."),
+                )
+        elif not service.ingress:
+            if key in pending:
+                yield key, pending[key]
+        elif consumer.address and parse_address(consumer.address) not in service.ingress:
+            yield key, _moved(facts, consumer, service, rivals)
+        elif key in unreached:
+            yield key, unreached[key]
+
+
+def _moved(facts: Facts, consumer: Consumer, service: Service, rivals: tuple[Root, ...]) -> Explanation:
+    """The consumer holds another address than people know it by."""
+    has = ", ".join(map(str, service.ingress))
+    text = f"Service {service.key} holds {has}, and people know it by {consumer.address}."
+    for root in rivals:
+        if root.subject == f"service {service.key}":
+            return Explanation(root=root, subject=root.subject, summary=f"{text} {root.summary}")
+    return _amiss(facts, consumer, text)
+
+
+def _amiss(facts: Facts, consumer: Consumer, text: str) -> Explanation:
+    subject = f"service {consumer.namespace}/{consumer.name}"
+    holders = [
+        f"{consumer.address} is held by service {key}"
+        for key, each in facts.services.items()
+        if consumer.address in {str(one) for one in each.ingress} and f"service {key}" != subject
+    ]
+    place = fields(facts, namespace=consumer.namespace, service=consumer.name, address=consumer.address)
+    root = Root(
+        cause="address-not-intended", subject=subject, summary=text, evidence=tuple(holders), fields=place
+    )
+    return Explanation(root=root, subject=subject, summary=text)

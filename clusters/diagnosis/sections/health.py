@@ -1,0 +1,220 @@
+"""Section 1 of the runbook: pods, configuration, addresses, probes, events, and how far trouble reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from clusters.checks import Scope
+from clusters.diagnosis import scope
+from clusters.diagnosis.answer import Answer, missing, sentence, told
+from clusters.diagnosis.diagnosis import Diagnosis
+from clusters.diagnosis.pods import Pod
+from clusters.diagnosis.roots import Explanation, Root
+from clusters.diagnosis.saying import Event
+from clusters.diagnosis.telling import events, fields
+from clusters.metallb import signatures, versions
+from clusters.metallb.versions import Feature
+from clusters.observation.snapshot import Part
+
+#: Causes that show in pods although they are at home elsewhere.
+_IN_PODS = ("node-not-ready", "api-unreachable", "speaker-unschedulable", "controller-cpu-bound")
+#: A warning counts as current while it is repeated: kubelet probes every 10 s.
+_CURRENT, _REPEATED = 30.0, 3
+_ALLOCATION = frozenset({"AllocationFailed", "LoadBalancerFailed", "InternalError", "not enough clusterips"})
+
+
+def pods_ready(diagnosis: Diagnosis) -> Answer:
+    """Controller and speakers run and are ready wherever they are meant to."""
+    seen, found = diagnosis.snapshot, diagnosis.facts.components
+    unready = {f"node {pod.node}" for pod in found.speakers.values() if not pod.ready}
+    unready |= {f"node {pod.node}" for pod in found.controllers if not pod.ready}
+    shown = [
+        _as_is(root)
+        for cause in _IN_PODS
+        for root in diagnosis.ground.get(cause, ())
+        if root.subject in unready
+        or root.cause == "speaker-unschedulable"
+        or not any(_ready(found.controllers))
+    ]
+    restarts = [f"pod {pod.name} has restarted {pod.restarts} times" for pod in found.pods if pod.restarts]
+    starting = [
+        f"pod {pod.name} is only {pod.age:.0f} s old and not ready yet" for pod in found.pods if pod.starting
+    ]
+    return Answer(
+        findings=told("health.pods-ready", diagnosis, shown),
+        notes=(*restarts, *starting),
+        missing=missing(
+            ("MetalLB's pods", seen.pods),
+            ("its Deployment", seen.deployments),
+            ("its DaemonSet", seen.daemon_sets),
+            ("the nodes", seen.nodes),
+        ),
+    )
+
+
+def _ready(pods: Iterable[Pod]) -> Iterator[bool]:
+    return (pod.ready for pod in pods)
+
+
+def _as_is(root: Root) -> Explanation:
+    return Explanation(root=root, subject=root.subject, summary=root.summary)
+
+
+def config_present(diagnosis: Diagnosis) -> Answer:
+    """There are pools and advertisements, and every pool is advertised."""
+    seen = diagnosis.snapshot
+    bgp = [f"pool {name} is announced by BGP alone" for name in sorted(diagnosis.facts.bgp_only)]
+    return Answer(
+        findings=told("health.config-present", diagnosis),
+        notes=tuple(bgp),
+        missing=missing(("the pools", seen.ip_address_pools), ("the advertisements", seen.l2_advertisements)),
+    )
+
+
+def services_addressed(diagnosis: Diagnosis) -> Answer:
+    """Every service holds an address of a pool, and none is held twice without a sharing key."""
+    seen = diagnosis.snapshot
+    explanations = (*diagnosis.pending.values(), *diagnosis.stray.values())
+    return Answer(
+        findings=told("health.services-addressed", diagnosis, explanations),
+        missing=missing(("the services", seen.services), ("the pools", seen.ip_address_pools)),
+    )
+
+
+def probes(diagnosis: Diagnosis) -> Answer:
+    """Probes pass, and no current warning hangs on a pod of MetalLB's."""
+    explanations = [found for pod in diagnosis.facts.components.pods for found in _probe(diagnosis, pod)]
+    return Answer(
+        findings=told("health.probes", diagnosis, explanations),
+        missing=missing(
+            ("MetalLB's pods", diagnosis.snapshot.pods), ("their events", diagnosis.snapshot.events)
+        ),
+    )
+
+
+def _probe(diagnosis: Diagnosis, pod: Pod) -> Iterator[Explanation]:
+    """What a pod's probes or warnings say, if that is current."""
+    warnings = [event for event in events(diagnosis.facts, pod) if event.warning and _of(event, pod)]
+    lasting = [event for event in warnings if event.age < _CURRENT and event.count >= _REPEATED]
+    if pod.deleting or pod.starting or (pod.ready and not lasting):
+        return
+    said = tuple(str(event) for event in (lasting or warnings)[:2])
+    root = _behind(diagnosis, pod)
+    if root is None and lasting:
+        hit = signatures.match_event(lasting[0].reason, lasting[0].message, pod_of=pod.component)
+        root = Root(
+            cause=(hit.cause if hit else "") or f"{pod.component}-down",
+            subject=f"node {pod.node}" if pod.component == "speaker" else f"pod {pod.name}",
+            summary=f"Pod {pod.name} is warned about again and again: {lasting[0].message}",
+            home="health.probes",
+            fields=fields(diagnosis.facts, node=pod.node),
+        )
+    if root:
+        summary = f"Pod {pod.name} is {'ready' if pod.ready else 'not ready'}: {root.summary}"
+        yield Explanation(root=root, subject=root.subject, summary=summary, evidence=said)
+
+
+def _of(event: Event, pod: Pod) -> bool:
+    """Whether an event is of this very pod, rather than of one before it with the same name."""
+    return not event.uid or not pod.uid or event.uid == pod.uid
+
+
+def _behind(diagnosis: Diagnosis, pod: Pod) -> Root | None:
+    """The root that keeps a pod from being ready."""
+    causes = (f"{pod.component}-", "node-not-ready", "api-unreachable", "memberlist-secret-missing")
+    places = {f"node {pod.node}"}
+    for root in diagnosis.grounds:
+        of_component = pod.component == "controller" and root.cause.startswith("controller-")
+        if root.cause.startswith(causes) and (root.subject in places or of_component):
+            return root
+        if root.cause == "memberlist-secret-missing" and pod.component == "speaker" and not pod.ready:
+            return root
+    return None
+
+
+def allocation_events(diagnosis: Diagnosis) -> Answer:
+    """No service's event stream holds an allocation failure that still holds."""
+    said = diagnosis.facts.saying.of_services
+    explanations = [
+        explained
+        for key, explained in diagnosis.pending.items()
+        if any(event.reason in _ALLOCATION for event in said.get(key, ()))
+    ]
+    mended = [
+        f"service {key} holds an address; {event}"
+        for key in diagnosis.facts.addressed
+        for event in said.get(key, ())
+        if event.reason in _ALLOCATION
+    ]
+    return Answer(
+        findings=told("health.allocation-events", diagnosis, explanations),
+        notes=tuple(f"mended: {line}" for line in mended[:10]),
+        missing=missing(
+            ("the services", diagnosis.snapshot.services), ("their events", diagnosis.snapshot.service_events)
+        ),
+    )
+
+
+def how_far(diagnosis: Diagnosis) -> Answer:
+    """It is said how far what was found reaches; only trouble of the whole cluster fails this check."""
+    seen = diagnosis.snapshot
+    reach = scope.widest(diagnosis.roots)
+    wide = [root for root in diagnosis.roots if scope.of_root(root) is Scope.CLUSTER]
+    found = (
+        "nothing was found" if reach is Scope.NONE else f"what was found touches: {_named(reach, diagnosis)}"
+    )
+    return Answer(
+        findings=told("health.scope", diagnosis, [_as_is(root) for root in wide]),
+        notes=(f"scope {reach}: {found}",),
+        missing=missing(
+            ("the services", seen.services),
+            ("the pools", seen.ip_address_pools),
+            ("MetalLB's pods", seen.pods),
+        ),
+    )
+
+
+def _named(reach: Scope, diagnosis: Diagnosis) -> str:
+    subjects = sorted({root.subject for root in diagnosis.roots if scope.of_root(root) is reach})
+    return ", ".join(subjects[:8]) + (" and more" if len(subjects) > 8 else "")
+
+
+def config_accepted(diagnosis: Diagnosis) -> Answer:
+    """MetalLB has accepted the configuration it is given."""
+    seen = diagnosis.snapshot
+    shown = [
+        _as_is(root)
+        for cause in ("pool-overlap", "pool-range-invalid")
+        for root in diagnosis.ground.get(cause, ())
+        if diagnosis.refused
+    ]
+    if seen.dry_run.webhook_failed:
+        down = ("controller-down", "controller-crashing", "controller-cpu-bound")
+        shown += [_as_is(root) for cause in down for root in diagnosis.ground.get(cause, ())]
+    metrics = next(
+        (page for page in seen.metrics if page.ok), Part(detail="no pod of MetalLB's gave its metrics")
+    )
+    sources = (
+        ("the answer to a dry run", seen.dry_run),
+        ("MetalLB's ConfigurationStates", seen.configuration_states),
+        ("its metrics", metrics),
+    )
+    unread = [sentence(what, part) for what, part in sources if not part.ok]
+    gate = versions.supports(diagnosis.facts.components.version, Feature.CONFIGURATION_STATE)
+    notes = [gate.reason] if not gate else []
+    return Answer(
+        findings=told("health.config-accepted", diagnosis, shown),
+        notes=(*notes, *unread),
+        missing=tuple(unread) if len(unread) == len(sources) else (),
+    )
+
+
+ANSWERS = {
+    "health.pods-ready": pods_ready,
+    "health.config-present": config_present,
+    "health.services-addressed": services_addressed,
+    "health.probes": probes,
+    "health.allocation-events": allocation_events,
+    "health.scope": how_far,
+    "health.config-accepted": config_accepted,
+}

@@ -1,0 +1,162 @@
+"""Sections 3, 4 and 6 of the runbook, as far as a look decides them: scope, routes, scaling, stale consumers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from clusters.diagnosis import scope, workloads
+from clusters.diagnosis.answer import Answer, Figure, missing, sentence, told
+from clusters.diagnosis.diagnosis import Diagnosis
+from clusters.diagnosis.roots import Explanation, Root
+from clusters.diagnosis.telling import fields
+from clusters.metallb import services
+from clusters.metallb.pools import Pool
+from clusters.metallb.ranges import parse_address
+from clusters.observation.snapshot import Status
+
+_SCALE = ("controller-cpu-bound", "speaker-unschedulable")
+_POOLS = ("pool-exhausted", "pool-missing", "pool-autoassign-off", "pool-restricted", "pool-overlap",
+          "pool-range-invalid", "requested-outside-pools", "requested-taken", "pool-not-advertised")  # fmt: skip
+
+
+def incident_scope(diagnosis: Diagnosis) -> Answer:
+    """It is said whether configuration alone is in trouble; nodes or network in trouble fail this check."""
+    seen = diagnosis.snapshot
+    wide = [root for root in diagnosis.roots if root.cause in scope.NODES_AND_NETWORK]
+    rest = sorted({root.cause for root in diagnosis.roots if root not in wide})
+    text = "nodes and network too" if wide else "configuration alone" if rest else "nothing"
+    shown = [Explanation(root=root, subject=root.subject, summary=root.summary) for root in wide]
+    return Answer(
+        findings=told("recovery.incident-scope", diagnosis, shown),
+        notes=(f"in trouble: {text}" + (f" ({', '.join(rest)})" if rest else ""),),
+        missing=missing(("the nodes", seen.nodes), ("MetalLB's pods", seen.pods)),
+    )
+
+
+def address_routable(diagnosis: Diagnosis) -> Answer:
+    """The address block of every pool can be reached from the vantage."""
+    wire = diagnosis.snapshot.wire
+    judged = [_routable(diagnosis, pool) for pool in diagnosis.facts.pools]
+    shown = [each for each in judged if isinstance(each, Explanation)]
+    unsure = [each for each in judged if isinstance(each, str)]
+    return Answer(
+        findings=told("recovery.address-routable", diagnosis, shown),
+        missing=(
+            *missing(("the pools", diagnosis.snapshot.ip_address_pools), ("what answers from outside", wire)),
+            *(unsure if wire.ok else ()),
+        ),
+    )
+
+
+def _routable(diagnosis: Diagnosis, pool: Pool) -> Explanation | str | None:
+    """Why a pool's addresses cannot be reached; a sentence where nothing tells; None where they can."""
+    hearing = diagnosis.facts.hearing
+    held = {str(address): holders for address, holders in diagnosis.facts.usage[pool.name].held}
+    tries = [each for each in diagnosis.snapshot.wire.reached if each.address in held]
+    routes = [route for address, route in hearing.routes.items() if _inside(pool, address)]
+    if any(route.on_link for route in routes) or any(
+        each.outcome in {"answered", "refused"} for each in tries
+    ):
+        return None
+    for each in tries:
+        if each.service in diagnosis.unreached:
+            explained = diagnosis.unreached[each.service]
+            return explained if explained.root.at == "traffic.l2-segment" else None
+    if any(route.problem for route in routes):
+        problem = next(route for route in routes if route.problem)
+        place = fields(diagnosis.facts, pool=pool.name, address=problem.address)
+        root = Root(
+            cause="vantage-not-on-segment",
+            subject=f"pool {pool.name}",
+            summary=f"From the vantage there is no way to {problem.address}: {problem.problem}",
+            home="recovery.address-routable",
+            fields=place,
+        )
+        return Explanation(root=root, subject=root.subject, summary=root.summary)
+    return f"Nothing of pool {pool.name} is on a segment of the vantage, and no address of it could be tried."
+
+
+def _inside(pool: Pool, address: str) -> bool:
+    return any(str(each.first) == address for each in pool.ranges) or parse_address(address) in pool
+
+
+def controller_cpu(diagnosis: Diagnosis) -> Answer:
+    """The controller is not held back by its CPU limit."""
+    seen = diagnosis.snapshot
+    if seen.pod_usage.status is Status.ABSENT:
+        return Answer(unsupported="The cluster has no metrics API (metrics.k8s.io), so CPU use is not known.")
+    figures, notes, unknown = {}, [], []
+    for pod in diagnosis.facts.components.controllers:
+        used, limit = workloads.usage(diagnosis.facts, pod)
+        if used is None:
+            unknown.append(f"The metrics API has nothing of pod {pod.name} yet.")
+            continue
+        figures[f"CPU of {pod.name}"] = Figure(value=round(used, 6), unit="cores")
+        notes.append(
+            f"pod {pod.name} uses {used * 1000:.1f}m CPU of {f'{limit * 1000:.0f}m' if limit else 'no limit'}"
+        )
+    return Answer(
+        findings=told("scaling.controller-cpu", diagnosis),
+        notes=tuple(notes),
+        missing=(*missing(("MetalLB's pods", seen.pods), ("the metrics API", seen.pod_usage)), *unknown),
+        figures=figures,
+    )
+
+
+def speaker_scheduling(diagnosis: Diagnosis) -> Answer:
+    """Every desired speaker is scheduled."""
+    seen = diagnosis.snapshot
+    return Answer(
+        findings=told("scaling.speaker-scheduling", diagnosis),
+        missing=missing(
+            ("MetalLB's pods", seen.pods), ("its DaemonSet", seen.daemon_sets), ("the nodes", seen.nodes)
+        ),
+    )
+
+
+def verdict(diagnosis: Diagnosis) -> Answer:
+    """It is said whether a scale change is needed; only that fails this check."""
+    scaling = [root for root in diagnosis.roots if root.cause in _SCALE]
+    pools = sorted({root.cause for root in diagnosis.roots if root.cause in _POOLS})
+    if scaling:
+        text = "a scale change is needed"
+    elif pools:
+        text = f"no scale change is needed; the pool configuration is to blame ({', '.join(pools)})"
+    else:
+        text = "no scale change is needed"
+    usage = diagnosis.snapshot.pod_usage
+    notes = (text, *([sentence("CPU use", usage)] if not usage.ok else []))
+    shown = [Explanation(root=root, subject=root.subject, summary=root.summary) for root in scaling]
+    return Answer(
+        findings=told("scaling.verdict", diagnosis, shown),
+        notes=notes,
+        missing=missing(("MetalLB's pods", diagnosis.snapshot.pods), ("the nodes", diagnosis.snapshot.nodes)),
+    )
+
+
+def stale_consumers(diagnosis: Diagnosis) -> Answer:
+    """No service keeps asking for an address that no pool holds any more."""
+    seen = diagnosis.snapshot
+    stale = [each for each in diagnosis.pending.values() if each.root.cause == "requested-outside-pools"]
+    return Answer(
+        findings=told("rollback.stale-consumers", diagnosis, (*stale, *_clinging(diagnosis))),
+        missing=missing(("the services", seen.services), ("the pools", seen.ip_address_pools)),
+    )
+
+
+def _clinging(diagnosis: Diagnosis) -> Iterator[Explanation]:
+    """Services that hold, and ask for, an address which no pool holds."""
+    for key, explained in diagnosis.stray.items():
+        asked = services.request(diagnosis.facts.services[key]).addresses
+        if any(diagnosis.facts.pool_of(each) is None for each in asked):
+            yield explained
+
+
+ANSWERS = {
+    "recovery.incident-scope": incident_scope,
+    "recovery.address-routable": address_routable,
+    "scaling.controller-cpu": controller_cpu,
+    "scaling.speaker-scheduling": speaker_scheduling,
+    "scaling.verdict": verdict,
+    "rollback.stale-consumers": stale_consumers,
+}

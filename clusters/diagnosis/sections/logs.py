@@ -1,0 +1,106 @@
+"""The logs of controller and speakers (section 1): lines that tell of a failure that still holds.
+
+A line proves what was true when it was written. Where the rest of the observation can tell whether that still
+holds (a service waits, a pod is not ready), it decides; what only logs can tell stands as long as
+`clusters.metallb.signatures` lets it stand. What has been mended is a note.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from clusters.diagnosis.answer import Answer, sentence, told
+from clusters.diagnosis.diagnosis import Diagnosis
+from clusters.diagnosis.pods import Pod
+from clusters.diagnosis.roots import Explanation, Root
+from clusters.diagnosis.telling import fields
+from clusters.metallb.signatures import Hit
+
+#: Causes that nothing but a log tells; a certain line about one of them is a root by itself.
+_ONLY_LOGS = frozenset({"permission-missing", "crd-outdated", "config-rejected"})
+_HOMES = {"controller": "health.controller-log", "speaker": "health.speaker-log"}
+
+
+@dataclass
+class _Read:
+    """What was made of the logs of one component."""
+
+    explanations: list[Explanation]
+    roots: list[Root]
+    notes: list[str]
+
+
+def controller_log(diagnosis: Diagnosis) -> Answer:
+    """The controller's last lines hold no known failure."""
+    return _answer(diagnosis, "controller")
+
+
+def speaker_log(diagnosis: Diagnosis) -> Answer:
+    """The last lines of every speaker hold no known failure."""
+    return _answer(diagnosis, "speaker")
+
+
+def _answer(diagnosis: Diagnosis, component: str) -> Answer:
+    check = _HOMES[component]
+    pods = [pod for pod in diagnosis.facts.components.pods if pod.component == component]
+    read = _Read([], [], [])
+    for pod in pods:
+        for hit in diagnosis.facts.hits.get(pod.name, ()):
+            _sort(diagnosis, pod, hit, read)
+    unread = [
+        sentence(f"the log of pod {pod.name}", tail)
+        for pod in pods
+        if (tail := diagnosis.facts.saying.logs.get(pod.name)) and not tail.known
+    ]
+    roots = {root.key: root for root in (*read.roots, *diagnosis.roots)}
+    found = {explained.root.key: explained for explained in read.explanations}
+    return Answer(
+        findings=told(check, diagnosis, found.values(), roots=roots.values()),
+        notes=tuple(read.notes),
+        missing=(*unread, *_unknown(diagnosis, component, pods)),
+    )
+
+
+def _unknown(diagnosis: Diagnosis, component: str, pods: list[Pod]) -> Iterator[str]:
+    if not diagnosis.snapshot.pods.ok:
+        yield sentence("MetalLB's pods", diagnosis.snapshot.pods)
+    elif not pods:
+        yield f"There is no {component} whose log could be read."
+
+
+def _sort(diagnosis: Diagnosis, pod: Pod, hit: Hit, read: _Read) -> None:
+    """What one line comes to: a known root shows in it, it is a root itself, or it has been mended."""
+    line = f"pod {pod.name}: {hit.line}"
+    if root := _known(diagnosis, hit):
+        told_of = Explanation(root=root, subject=root.subject, summary=root.summary, evidence=(line,))
+        read.explanations.append(told_of)
+    elif hit.signature.certain and hit.cause in _ONLY_LOGS:
+        read.roots.append(
+            Root(
+                cause=hit.cause,
+                subject=f"{pod.component} {pod.name}",
+                summary=f"Its log says so {hit.count} times: {hit.line}",
+                evidence=(line,),
+                home=_HOMES[pod.component],
+                fields=fields(diagnosis.facts, node=pod.node),
+            )
+        )
+    else:
+        read.notes.append(f"told of once, and nothing of it is left ({hit.cause}): {line}")
+
+
+def _known(diagnosis: Diagnosis, hit: Hit) -> Root | None:
+    """The root that a line tells of, among those that are known to hold."""
+    same = [root for root in diagnosis.roots if root.cause == hit.cause]
+    named = [f"{kind} {name}" for kind, name in hit.subjects.items()]
+    exact = [root for root in same if root.subject in named]
+    if same:
+        return (exact or same)[0]
+    if hit.signature.id.startswith("allocation-") and diagnosis.pending:
+        # The text fits several causes; what keeps services waiting is what it tells of.
+        return next(iter(diagnosis.pending.values())).root
+    return None
+
+
+ANSWERS = {"health.controller-log": controller_log, "health.speaker-log": speaker_log}

@@ -1,0 +1,150 @@
+"""Section 2.2 of the runbook: an address is assigned, and traffic does not arrive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from clusters.diagnosis.answer import Answer, missing, told
+from clusters.diagnosis.diagnosis import Diagnosis
+from clusters.diagnosis.roots import Explanation
+from clusters.diagnosis.speakers import expected
+from clusters.metallb import versions
+from clusters.metallb.versions import Feature
+
+_BACKENDS = "traffic.backends-healthy"
+_SPEAKERS = (
+    "node-not-ready",
+    "node-network-unavailable",
+    "api-unreachable",
+    "memberlist-secret-missing",
+    "speaker-unschedulable",
+    "speaker-crashing",
+    "speaker-down",
+)
+
+
+def speakers_placed(diagnosis: Diagnosis) -> Answer:
+    """A ready speaker runs wherever one is expected, and each address has a node that may announce it."""
+    seen, facts = diagnosis.snapshot, diagnosis.facts
+    wanted = expected(facts)
+    absent = {name for name in wanted if not ((pod := facts.components.speakers.get(name)) and pod.ready)}
+    shown = [
+        Explanation(root=root, subject=root.subject, summary=root.summary)
+        for cause in _SPEAKERS
+        for root in diagnosis.ground.get(cause, ())
+        if root.subject.removeprefix("node ") in absent or not root.subject.startswith("node ")
+    ]
+    unannounced = [each for each in diagnosis.unannounced.values() if each.root.at != _BACKENDS]
+    alone = [
+        f"service {key} has only {next(iter(nodes))} to announce it"
+        for key, service in facts.layer2.items()
+        if len(nodes := diagnosis.announcing.candidates(service)) == 1 and len(facts.nodes) > 1
+    ]
+    return Answer(
+        findings=told("traffic.speakers-placed", diagnosis, (*shown, *unannounced)),
+        notes=tuple(alone[:10]),
+        missing=missing(
+            ("the nodes", seen.nodes),
+            ("MetalLB's pods", seen.pods),
+            ("its DaemonSet", seen.daemon_sets),
+            ("the advertisements", seen.l2_advertisements),
+        ),
+    )
+
+
+def l2_segment(diagnosis: Diagnosis) -> Answer:
+    """Each address lies on a network of its nodes, and the vantage sees its owner there."""
+    routes = diagnosis.facts.hearing.routes
+    addresses = [str(each) for service in diagnosis.facts.layer2.values() for each in service.ingress]
+    away = [each for each in addresses if (route := routes.get(each)) and not route.on_link]
+    findings = told("traffic.l2-segment", diagnosis)
+    unseen = (
+        [] if findings else [f"{', '.join(away[:5])} is not on a segment of the vantage."] if away else []
+    )
+    return Answer(findings=findings, missing=(*_unheard(diagnosis), *unseen))
+
+
+def backends_healthy(diagnosis: Diagnosis) -> Answer:
+    """Every service has a healthy endpoint, on an announcing node where traffic stays local."""
+    seen = diagnosis.snapshot
+    explanations = {
+        key: explained
+        for found in (diagnosis.unannounced, diagnosis.unreached)
+        for key, explained in found.items()
+        if explained.root.at == _BACKENDS or _endless(diagnosis, key)
+    }
+    return Answer(
+        findings=told(_BACKENDS, diagnosis, explanations.values()),
+        missing=missing(("the services", seen.services), ("their endpoints", seen.endpoint_slices)),
+    )
+
+
+def _endless(diagnosis: Diagnosis, key: str) -> bool:
+    """Whether a service has no endpoint that may serve."""
+    return not any(each.servable for each in diagnosis.facts.endpoints.get(key, ()))
+
+
+def single_announcer(diagnosis: Diagnosis) -> Answer:
+    """Exactly one machine answers for each address, and it is a node."""
+    hearing = diagnosis.facts.hearing
+    addresses = sum(len(service.ingress) for service in diagnosis.facts.layer2.values())
+    asked = f"{len(hearing.assigned)} of {addresses} addresses were asked for on the wire"
+    unseen = () if len(hearing.assigned) or not addresses else ("No address is on a segment of the vantage.",)
+    return Answer(
+        findings=told("traffic.single-announcer", diagnosis, diagnosis.odd.values()),
+        notes=(asked,),
+        missing=(*_unheard(diagnosis), *unseen),
+    )
+
+
+def owner_agreed(diagnosis: Diagnosis) -> Answer:
+    """The election, ServiceL2Status, metric and wire name the same node."""
+    seen = diagnosis.snapshot
+    gate = versions.supports(diagnosis.facts.components.version, Feature.SERVICE_L2_STATUS)
+    notes = [] if gate else [gate.reason]
+    notes += missing(("the ServiceL2Statuses", seen.service_l2_statuses))
+    notes += [
+        f"pod {page.pod}: its metrics could not be read: {page.detail}"
+        for page in seen.metrics
+        if not page.ok
+    ]
+    return Answer(
+        findings=told("traffic.owner-agreed", diagnosis, diagnosis.disagreeing.values()),
+        notes=tuple(notes),
+        missing=(*_unheard(diagnosis), *missing(("the services", seen.services), ("the nodes", seen.nodes))),
+    )
+
+
+def no_squatter(diagnosis: Diagnosis) -> Answer:
+    """Nobody answers for a free address of a pool."""
+    wire = diagnosis.snapshot.wire
+    asked = {heard.pool for heard in diagnosis.facts.hearing.free}
+    shares = [
+        f"pool {share.pool}: {share.asked if share.pool in asked else 0} of {share.free} free addresses were asked for"
+        for share in wire.shares
+    ]
+    away = [share.pool for share in wire.shares if share.asked and share.pool not in asked]
+    unseen = [f"Pool {pool} is not on a segment of the vantage." for pool in away] if wire.ok else []
+    return Answer(
+        findings=told("traffic.no-squatter", diagnosis),
+        notes=tuple(shares),
+        missing=(*_unheard(diagnosis), *unseen),
+    )
+
+
+def _unheard(diagnosis: Diagnosis) -> Iterator[str]:
+    """Why the wire says nothing, if it does not."""
+    wire = diagnosis.snapshot.wire
+    yield from missing(("what answers from outside", wire))
+    if wire.ok and not wire.control_ok:
+        yield f"The vantage cannot be trusted to hear answers: {wire.control}."
+
+
+ANSWERS = {
+    "traffic.speakers-placed": speakers_placed,
+    "traffic.l2-segment": l2_segment,
+    "traffic.backends-healthy": backends_healthy,
+    "traffic.single-announcer": single_announcer,
+    "traffic.owner-agreed": owner_agreed,
+    "traffic.no-squatter": no_squatter,
+}

@@ -1,0 +1,56 @@
+"""The runbook's trigger conditions: services without an address, addresses that do not answer, the edge."""
+
+from __future__ import annotations
+
+from clusters.diagnosis.answer import Answer, missing, told
+from clusters.diagnosis.diagnosis import Diagnosis
+
+
+def pending_services(diagnosis: Diagnosis) -> Answer:
+    """No service of MetalLB's waits for longer than its budget."""
+    seen = diagnosis.snapshot
+    waiting = [key for key, service in diagnosis.facts.owned.items() if not service.ingress]
+    return Answer(
+        findings=told("trigger.pending-services", diagnosis, diagnosis.pending.values()),
+        notes=tuple(
+            f"service {key} waits, and not yet longer than its budget"
+            for key in waiting
+            if key not in diagnosis.pending
+        ),
+        missing=missing(("the services", seen.services), ("the pools", seen.ip_address_pools)),
+    )
+
+
+def unreachable_address(diagnosis: Diagnosis) -> Answer:
+    """Every assigned address answers on its service's ports."""
+    wire = diagnosis.snapshot.wire
+    silent = [
+        f"{each.address}:{each.port} of {each.service}" for each in wire.reached if each.outcome == "silent"
+    ]
+    notes = [f"silence over UDP, which proves nothing: {each}" for each in silent]
+    doors = sum(len(service.ports) * len(service.ingress) for service in diagnosis.facts.addressed.values())
+    if wire.ok and doors > len(wire.reached):
+        notes.append(f"{len(wire.reached)} of {doors} service ports were tried")
+    return Answer(
+        findings=told("trigger.unreachable-address", diagnosis, diagnosis.unreached.values()),
+        notes=tuple(notes),
+        missing=missing(("the services", diagnosis.snapshot.services), ("what answers from outside", wire)),
+    )
+
+
+def edge_address(diagnosis: Diagnosis) -> Answer:
+    """Every consumer of the profile holds its address and serves there."""
+    seen = diagnosis.snapshot
+    if not seen.expectations.consumers:
+        return Answer(unsupported="The profile names no consumers.")
+    return Answer(
+        findings=told("trigger.edge-address", diagnosis, diagnosis.edge.values()),
+        missing=missing(("the services", seen.services), ("what answers from outside", seen.wire)),
+    )
+
+
+ANSWERS = {
+    "trigger.pending-services": pending_services,
+    "trigger.unreachable-address": unreachable_address,
+    "trigger.edge-address": edge_address,
+}
