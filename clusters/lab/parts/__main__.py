@@ -1,4 +1,4 @@
-"""`python -m clusters.lab.parts [--list] [--prune] [PART...]`: make the lab's parts, or say what there is, or tidy up."""
+"""`python -m clusters.lab.parts [--list | --prune] [PART...]`: make the lab's parts, list them, or tidy up."""
 
 from __future__ import annotations
 

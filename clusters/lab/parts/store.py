@@ -176,7 +176,7 @@ class _Containerd:
         )
 
     def wait_until_noted(self) -> None:
-        """The kubelet sees an image when CRI has noted it under its name and its digest."""
+        """Wait until CRI has: the kubelet sees an image that it has noted under its name and its digest."""
         wait.until(
             "the CRI plugin has noted every image and pinned the sandbox's",
             read=lambda: self._ctr("images", "list").stdout,
