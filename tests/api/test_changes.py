@@ -1,0 +1,419 @@
+"""Changing a real cluster and leaving it as it was, whatever happens in between."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clusters import budgets
+from clusters.api import Api, Invalid, NotFound, TimedOut
+from clusters.api.resources import CONFIG_MAPS, NAMESPACES, NODES, PODS, SERVICES
+from clusters.api.transport import Transport
+from clusters.changes import Changes, ForeignObject, HostUndo
+from clusters.changes.fields import storable
+from clusters.errors import CleanupFailed
+from clusters.journal import STATE_VARIABLE, Journal
+from tests.api.objects import config_map, node, service
+
+Make = Callable[[], Changes]
+
+
+@pytest.fixture(autouse=True)
+def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(STATE_VARIABLE, str(tmp_path))
+
+
+@pytest.fixture
+def changes(api: Api, namespace: str) -> Iterator[Changes]:
+    made = Changes(api, Journal.for_run(namespace, cluster="edge"), namespace)
+    yield made
+    made.undo_all()
+
+
+@pytest.fixture
+def shelf(api: Api, namespace: str) -> Callable[[], dict[str, Any]]:
+    """What stands in the namespace of the test, which is not the run's own."""
+
+    def look() -> dict[str, Any]:
+        found = api.list(CONFIG_MAPS, namespace) + api.list(SERVICES, namespace)
+        return {f"{each['kind']}/{each['metadata']['name']}": storable(each) for each in found}
+
+    return look
+
+
+def journal_lines(tmp_path: Path) -> int:
+    return sum(len(path.read_text().splitlines()) for path in tmp_path.rglob("*.jsonl"))
+
+
+def test_what_a_run_makes_stands_in_its_own_labelled_namespace(api: Api, changes: Changes) -> None:
+    space = changes.namespace()
+    with changes.created({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}) as made:
+        assert made["metadata"]["namespace"] == space == f"mlc-{changes.run_id}"
+        assert made["metadata"]["labels"] == changes.labels
+        assert api.get(NAMESPACES, space)["metadata"]["labels"].items() >= changes.labels.items()
+
+    with pytest.raises(NotFound):
+        api.get(CONFIG_MAPS, "a", space)
+    assert api.get(NAMESPACES, space)["status"]["phase"] == "Active"
+
+
+def test_the_end_of_a_run_leaves_nothing(api: Api, namespace: str, tmp_path: Path) -> None:
+    run = Changes(api, Journal.for_run("whole", cluster="edge"), "whole")
+    run.create(config_map("a", run.namespace()))
+    run.create(service("web", run.namespace()))
+
+    run.undo_all()
+
+    assert api.list(NAMESPACES, labels="metallb-conformance/run=whole") == []
+    assert list(tmp_path.rglob("*.jsonl")) == []
+
+
+def test_every_change_is_in_the_journal_before_it_is_made(
+    changes: Changes, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[str, int]] = []
+    send = Transport.send
+
+    def watched(transport: Transport, request: Any) -> bytes:
+        is_dry = "dryRun" in request.query
+        if request.method != "GET" and not is_dry:
+            seen.append((request.method, journal_lines(tmp_path)))
+        return send(transport, request)
+
+    monkeypatch.setattr(Transport, "send", watched)
+    changes.create(config_map("a", namespace), foreign="test")
+    changes.patch(CONFIG_MAPS, "a", {"data": {"k": "v"}}, namespace)
+    changes.delete(CONFIG_MAPS, "a", namespace)
+
+    # a header and then, for each change, the line that says it will be made and the one that it was
+    assert seen == [("POST", 2), ("PATCH", 4), ("DELETE", 6)]
+
+
+def test_a_patch_is_undone_field_by_field_while_others_write(
+    api: Api, changes: Changes, namespace: str, shelf: Callable[[], dict[str, Any]]
+) -> None:
+    api.create(config_map("a", namespace, ours="before", theirs="before"))
+    before = shelf()
+
+    with changes.patched(
+        CONFIG_MAPS, "a", {"data": {"ours": "now", "new": "1"}}, namespace, foreign="test"
+    ) as now:
+        assert now["data"] == {"ours": "now", "theirs": "before", "new": "1"}
+        api.patch(CONFIG_MAPS, "a", {"data": {"theirs": "changed"}}, namespace)
+
+    before["ConfigMap/a"]["data"]["theirs"] = "changed"
+    assert shelf() == before
+
+
+def test_a_field_that_another_took_over_is_left_and_told(api: Api, changes: Changes, namespace: str) -> None:
+    api.create(config_map("a", namespace, k="before"))
+
+    with changes.patched(CONFIG_MAPS, "a", {"data": {"k": "ours"}}, namespace, foreign="test"):
+        api.patch(CONFIG_MAPS, "a", {"data": {"k": "theirs"}}, namespace)
+
+    assert api.get(CONFIG_MAPS, "a", namespace)["data"] == {"k": "theirs"}
+    assert changes.notes == [f"configMap {namespace}/a: data.k was changed by others since"]
+
+
+def test_a_json_patch_is_undone_too(api: Api, changes: Changes, namespace: str) -> None:
+    api.create(config_map("a", namespace, k="before"))
+    operations = [
+        {"op": "replace", "path": "/data/k", "value": "now"},
+        {"op": "add", "path": "/data/l", "value": "1"},
+    ]
+
+    with changes.patched(CONFIG_MAPS, "a", operations, namespace, kind="json", foreign="test"):
+        assert api.get(CONFIG_MAPS, "a", namespace)["data"] == {"k": "now", "l": "1"}
+
+    assert api.get(CONFIG_MAPS, "a", namespace)["data"] == {"k": "before"}
+
+
+def test_a_status_is_undone_through_its_subresource(api: Api, changes: Changes, namespace: str) -> None:
+    api.create(service("web", namespace, type="LoadBalancer"))
+    status = {"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}}
+
+    with changes.patched(SERVICES, "web", status, namespace, subresource="status", foreign="test"):
+        assert api.get(SERVICES, "web", namespace)["status"]["loadBalancer"] != {}
+
+    assert api.get(SERVICES, "web", namespace)["status"]["loadBalancer"] == {}
+
+
+def test_labels_of_a_node_come_and_go(api: Api, changes: Changes, namespace: str) -> None:
+    api.create(node(namespace))
+    before = api.get(NODES, namespace)["metadata"]["labels"]
+
+    with changes.labelled_node(namespace, {"rack": None, "excluded": ""}):
+        assert api.get(NODES, namespace)["metadata"]["labels"] == {"excluded": ""}
+
+    assert api.get(NODES, namespace)["metadata"]["labels"] == before
+    api.delete(NODES, namespace)
+
+
+def test_a_deleted_object_is_made_again_as_it_was(
+    api: Api, changes: Changes, namespace: str, shelf: Callable[[], dict[str, Any]]
+) -> None:
+    api.create(service("web", namespace, type="LoadBalancer"))
+    before = shelf()
+
+    with changes.deleted(SERVICES, "web", namespace, foreign="test"):
+        assert "Service/web" not in shelf()
+
+    assert shelf() == before
+
+
+def test_a_deleted_object_that_somebody_made_again_is_theirs(
+    api: Api, changes: Changes, namespace: str
+) -> None:
+    api.create(config_map("a", namespace, k="before"))
+
+    with changes.deleted(CONFIG_MAPS, "a", namespace, foreign="test"):
+        api.create(config_map("a", namespace, k="theirs"))
+
+    assert api.get(CONFIG_MAPS, "a", namespace)["data"] == {"k": "theirs"}
+    assert changes.notes == [f"configMap {namespace}/a was left as it is: it was made again meanwhile"]
+
+
+def test_a_pod_with_a_controller_is_left_to_it(api: Api, changes: Changes, namespace: str) -> None:
+    owner = {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "speaker", "uid": "u", "controller": True}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "speaker-1", "namespace": namespace, "ownerReferences": [owner]},
+        "spec": {"containers": [{"name": "c", "image": "i"}], "automountServiceAccountToken": False},
+    }
+    api.create(pod)
+
+    changes.delete(PODS, "speaker-1", namespace, grace=0, foreign="test")
+    changes.undo_all()
+
+    assert api.list(PODS, namespace) == []
+
+
+def test_applying_over_an_object_and_applying_a_new_one_are_both_undone(
+    api: Api, changes: Changes, namespace: str, shelf: Callable[[], dict[str, Any]]
+) -> None:
+    api.create(config_map("there", namespace, k="before", other="1"))
+    before = shelf()
+
+    with changes.applied(config_map("there", namespace, k="now", new="2"), foreign="test"):
+        assert shelf()["ConfigMap/there"]["data"] == {"k": "now", "other": "1", "new": "2"}
+        with changes.applied(config_map("fresh", namespace), foreign="test"):
+            assert "ConfigMap/fresh" in shelf()
+
+    assert shelf() == before
+
+
+def test_what_is_not_the_run_s_own_is_not_touched_without_saying_why(
+    api: Api, changes: Changes, namespace: str
+) -> None:
+    api.create(config_map("a", namespace))
+
+    for touch in (
+        lambda: changes.patch(CONFIG_MAPS, "a", {"data": {"k": "v"}}, namespace),
+        lambda: changes.delete(CONFIG_MAPS, "a", namespace),
+        lambda: changes.create(config_map("b", namespace)),
+        lambda: changes.apply(config_map("a", namespace, k="v")),
+        lambda: changes.delete(NAMESPACES, namespace, foreign="no reason is good enough"),
+        lambda: changes.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": "a-"}}),
+    ):
+        with pytest.raises(ForeignObject):
+            touch()
+    assert "data" not in api.get(CONFIG_MAPS, "a", namespace)
+
+
+def test_another_run_s_object_of_the_same_name_is_never_deleted(
+    api: Api, changes: Changes, namespace: str
+) -> None:
+    with changes.created(config_map("a", namespace), foreign="test"):
+        api.delete(CONFIG_MAPS, "a", namespace)
+        api.create(config_map("a", namespace, whose="theirs"))
+
+    assert api.get(CONFIG_MAPS, "a", namespace)["data"] == {"whose": "theirs"}
+    assert changes.notes == [f"configMap {namespace}/a was left alone: it is not the one that this run made"]
+
+
+def test_a_refused_change_leaves_no_entry(changes: Changes, namespace: str, tmp_path: Path) -> None:
+    with pytest.raises(Invalid):
+        changes.create(service("web", namespace, ports=[]), foreign="test")
+
+    assert Journal.load(next(tmp_path.rglob("*.jsonl"))).pending() == []
+
+
+def test_a_change_of_which_nobody_knows_whether_it_was_made_is_undone(
+    api: Api, changes: Changes, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = Api.create
+
+    def create_and_lose_the_answer(self: Api, obj: dict[str, Any], **options: Any) -> dict[str, Any]:
+        create(self, obj, **options)
+        raise TimedOut("no answer in time")
+
+    monkeypatch.setattr(Api, "create", create_and_lose_the_answer)
+    with pytest.raises(TimedOut):
+        changes.create(config_map("a", namespace), foreign="test")
+    monkeypatch.undo()
+
+    changes.undo_all()
+    with pytest.raises(NotFound):
+        api.get(CONFIG_MAPS, "a", namespace)
+
+
+def test_a_scope_undoes_its_own_and_no_more(api: Api, changes: Changes, namespace: str) -> None:
+    changes.create(config_map("outer", namespace), foreign="test")
+    with changes.scope():
+        changes.create(config_map("inner", namespace), foreign="test")
+
+    left = api.list(CONFIG_MAPS, namespace, labels="metallb-conformance/run")
+    assert [each["metadata"]["name"] for each in left] == ["outer"]
+
+
+def test_the_newest_change_is_undone_first(api: Api, changes: Changes, namespace: str) -> None:
+    api.create(config_map("a", namespace, k="0"))
+    changes.patch(CONFIG_MAPS, "a", {"data": {"k": "1"}}, namespace, foreign="test")
+    changes.patch(CONFIG_MAPS, "a", {"data": {"k": "2"}}, namespace, foreign="test")
+
+    changes.undo_all()
+
+    assert api.get(CONFIG_MAPS, "a", namespace)["data"] == {"k": "0"}
+    assert changes.notes == []
+
+
+def test_one_failed_undo_does_not_stop_the_others_and_names_what_is_left(
+    api: Api, namespace: str, tmp_path: Path
+) -> None:
+    budgets.override({"deleted": 0.5})
+    run = Changes(api, Journal.for_run("r", cluster="edge"), "r")
+    run.create(config_map("first", namespace), foreign="test")
+    stuck = config_map("stuck", namespace)
+    stuck["metadata"]["finalizers"] = ["tests.example/never"]
+    run.create(stuck, foreign="test")
+    run.create(config_map("last", namespace), foreign="test")
+
+    with pytest.raises(CleanupFailed) as caught:
+        run.undo_all()
+
+    text = str(caught.value)
+    assert text.startswith("1 change is not undone:\n")
+    assert (
+        f"create configMap {namespace}/stuck: not true within 0.5s: configMap {namespace}/stuck is gone"
+        in text
+    )
+    assert "finalizers: tests.example/never" in text
+    assert text.endswith("Try again: python -m clusters.sweep --cluster edge")
+    assert [
+        each["metadata"]["name"]
+        for each in api.list(CONFIG_MAPS, namespace, labels="metallb-conformance/run")
+    ] == ["stuck"]
+    api.patch(CONFIG_MAPS, "stuck", {"metadata": {"finalizers": None}}, namespace)
+    budgets.override({})
+
+
+def test_a_change_outside_the_api_server_is_undone_by_its_function(
+    changes: Changes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+
+    def plug_in(cable: str) -> None:
+        calls.append(cable)
+
+    monkeypatch.setattr("clusters.workloads.plug_in", plug_in, raising=False)
+
+    with changes.host_change(
+        HostUndo(text="pull w1's cable", action="clusters.workloads:plug_in", args={"cable": "w1"})
+    ):
+        assert calls == []
+
+    assert calls == ["w1"]
+
+
+def test_a_function_that_is_not_this_project_s_is_not_called(changes: Changes) -> None:
+    seq = changes.host(HostUndo(text="x", action="os:system", args={"command": "true"}))
+
+    with pytest.raises(CleanupFailed, match="none of this project's functions"):
+        changes.undo(seq)
+    changes._journal.undone(seq)
+
+
+def test_interrupts_while_undoing_are_held_back_until_it_is_done(
+    api: Api, changes: Changes, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clusters.changes.shield._tell", lambda _: None)
+    api.create(config_map("a", namespace, k="before"))
+    patch = Api.patch
+
+    def patch_and_interrupt(self: Api, *arguments: Any, **options: Any) -> dict[str, Any]:
+        os.kill(os.getpid(), signal.SIGINT)
+        return patch(self, *arguments, **options)
+
+    changes.patch(CONFIG_MAPS, "a", {"data": {"k": "now"}}, namespace, foreign="test")
+    monkeypatch.setattr(Api, "patch", patch_and_interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        changes.undo(changes._journal.last)
+
+    assert api.get(CONFIG_MAPS, "a", namespace)["data"] == {"k": "before"}
+
+
+def test_the_third_interrupt_names_what_is_left(
+    api: Api, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clusters.changes.shield._tell", lambda _: None)
+    run = Changes(api, Journal.for_run("r", cluster="edge"), "r")
+    run.create(config_map("a", namespace), foreign="test")
+    run.create(config_map("b", namespace), foreign="test")
+
+    def interrupt_thrice(*_: Any, **__: Any) -> None:
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as impatient:
+        impatient.setattr(Api, "delete", interrupt_thrice)
+        with pytest.raises(CleanupFailed, match="2 changes are not undone") as caught:
+            run.undo_all()
+
+    assert str(caught.value).count("interrupted by the user") == 2
+
+
+def test_nothing_ever_deletes_a_collection(
+    api: Api, changes: Changes, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths: list[str] = []
+    send = Transport.send
+
+    def watched(transport: Transport, request: Any) -> bytes:
+        if request.method == "DELETE":
+            paths.append(request.asked.path)
+            assert request.asked.name
+        return send(transport, request)
+
+    monkeypatch.setattr(Transport, "send", watched)
+    with changes.created(config_map("a", changes.namespace())):
+        pass
+    changes.create(service("web", changes.namespace()))
+    changes.undo_all()
+
+    assert [path.rsplit("/", 1)[-1] for path in paths] == ["a", changes_namespace(changes)]
+
+
+def changes_namespace(changes: Changes) -> str:
+    return f"mlc-{changes.run_id}"
+
+
+def test_threads_share_a_run(api: Api, changes: Changes, namespace: str) -> None:
+    def work(number: int) -> None:
+        for step in range(3):
+            with changes.created(config_map(f"c{number}-{step}", namespace), foreign="test"):
+                pass
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert api.list(CONFIG_MAPS, namespace, labels="metallb-conformance/run") == []
