@@ -1,5 +1,5 @@
-"""Wires the two plugins, which do not know each other, into pytest."""
+"""Wires the two plugins, which do not know each other, into pytest; pytester is for their own tests."""
 
 from __future__ import annotations
 
-pytest_plugins = ("suites.plugin.main", "reports.plugin")
+pytest_plugins = ("suites.plugin.main", "reports.plugin", "pytester")

@@ -8,21 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clusters.checks import CheckResult
+from clusters.checks.failure import EVIDENCE, is_evidence_path
 
 if TYPE_CHECKING:
     from clusters.vantage import Timeline
 
-_FOLDER = "evidence/"
-
 
 def files(texts: Iterable[str]) -> list[str]:
     """Those of a check's or finding's evidence texts that are paths relative to the run's directory."""
-    return [text for text in texts if _is_path(text)]
+    return [text for text in texts if is_evidence_path(text)]
 
 
 def notes(texts: Iterable[str]) -> list[str]:
     """Those that are plain texts."""
-    return [text for text in texts if not _is_path(text)]
+    return [text for text in texts if not is_evidence_path(text)]
 
 
 def timelines(check: CheckResult, directory: Path) -> list[tuple[str, Timeline]]:
@@ -37,13 +36,9 @@ def _timeline(directory: Path, name: str) -> Timeline | None:
     from clusters.vantage import Timeline  # noqa: PLC0415
 
     path = (directory / name).resolve()
-    if not path.is_relative_to((directory / _FOLDER).resolve()):
+    if not path.is_relative_to((directory / EVIDENCE).resolve()):
         return None
     try:
         return Timeline.from_json(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
-
-
-def _is_path(text: str) -> bool:
-    return text.startswith(_FOLDER) and "\n" not in text and " " not in text

@@ -20,7 +20,7 @@ _SCHEMAS = Path(__file__).parent / "schema"
 _VERSION = 1
 
 
-class NotWritten(ConformanceError):
+class NotWritten(ConformanceError):  # noqa: N818 - named as the other errors of this project are
     """A file of the report could not be written."""
 
     exit_code = ExitCode.INTERNAL_ERROR
@@ -46,7 +46,7 @@ def load(path: Path) -> RunResult:
 
 
 def save(result: RunResult, path: Path) -> None:
-    """Write a run's results in one step. Raises jsonschema.ValidationError for a result that breaks the schema."""
+    """Write a run's results in one step. A result that breaks the schema raises ValidationError."""
     data = run_to_dict(result)
     validator().validate(data)
     write_text(path, json.dumps(data, indent=1, allow_nan=False) + "\n")
@@ -66,7 +66,7 @@ def write_text(path: Path, text: str) -> None:
         raise NotWritten(f"{path} could not be written: {error.strerror}.") from None
 
 
-def _fill(unfinished: Any, text: str) -> None:  # noqa: ANN401 - tempfile's wrapper has no public type
+def _fill(unfinished: Any, text: str) -> None:
     try:
         unfinished.write(text)
         unfinished.flush()

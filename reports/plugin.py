@@ -1,10 +1,11 @@
-"""The pytest plugin that writes a run's files. It hears of the run by hooks and knows nothing of the checks."""
+"""The pytest plugin that writes a run's files. It hears of the run by hooks alone."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,12 @@ import pytest
 from clusters.checks import RunResult
 from reports import prom, summary
 from reports.html import page
-from reports.model import RESULTS, NotWritten, save, write_text
+from reports.model import RESULTS, NotWritten, save, validator, write_text
 from reports.pytesthtml import FamiliarView
 from reports.terminal import Summary
 
-#: Results so far are written again only after this many times the time that the last writing took.
-_REST = 20
+#: Where writing the results so far takes longer than this, in seconds, it rests for that many times as long.
+_SLOW, _REST = 0.1, 20
 #: What -r is where nobody asked for it: pytest's default, and with this project's -ra.
 _DEFAULT_REPORTCHARS = frozenset({"fE", "fEa", "a"})
 
@@ -32,31 +33,41 @@ class Files:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_conformance_progress(self, result: RunResult) -> None:
-        """Keep what is known so far, so that a run that is killed leaves it. Costs at most a twentieth of it."""
+        """Keep what is known so far, for a run that is killed; of a huge run only now and then."""
         begun = time.monotonic()
         if begun >= self._not_before:
             # A full disk is told once, at the end; it does not end a check in its middle.
             with contextlib.suppress(NotWritten):
                 save(result, self._directory / RESULTS)
             ended = time.monotonic()
-            self._not_before = ended + _REST * (ended - begun)
+            self._not_before = ended + _REST * (ended - begun) if ended - begun > _SLOW else ended
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_conformance_finished(self, result: RunResult) -> None:
-        """Write everything; a file that cannot be written does not keep the others from it."""
-        failures = []
-        for name, text in (
-            ("report.html", lambda: page(result, directory=self._directory)),
-            ("metrics.prom", lambda: prom.metrics(result)),
-            ("summary.md", lambda: summary.markdown(result)),
-        ):
-            try:
-                write_text(self._directory / name, text())
-            except NotWritten as error:
-                failures.append(str(error))
-        save(result, self._directory / RESULTS)
+        """Write everything; a file that cannot be written does not keep the others from it.
+
+        Raises NotWritten at the end, for the first of them.
+        """
+        faults = [fault for write in self._writers(result) if (fault := _fault_of(write))]
         _point_latest(self._config, self._directory)
-        self._config.pluginmanager.register(Summary(result, self._directory, failures), "conformance-summary")
+        self._config.pluginmanager.register(Summary(result, self._directory, faults), "conformance-summary")
+        if faults:
+            raise faults[0]
+
+    def _writers(self, result: RunResult) -> Iterable[Callable[[], None]]:
+        place = self._directory
+        yield lambda: save(result, place / RESULTS)
+        yield lambda: write_text(place / "report.html", page(result, directory=place))
+        yield lambda: write_text(place / "metrics.prom", prom.metrics(result))
+        yield lambda: write_text(place / "summary.md", summary.markdown(result))
+
+
+def _fault_of(write: Callable[[], None]) -> NotWritten | None:
+    try:
+        write()
+    except NotWritten as fault:
+        return fault
+    return None
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -68,11 +79,12 @@ def pytest_conformance_configure(config: pytest.Config, directory: Path) -> None
         raise pytest.UsageError(f"--report-dir {directory} cannot be used: {error.strerror}.") from None
     option = config.option
     option.xmlpath = option.xmlpath or str(directory / "junit.xml")
-    if not option.htmlpath:
+    if hasattr(option, "htmlpath") and not option.htmlpath:
         option.htmlpath = str(directory / "pytest-html.html")
         option.self_contained_html = True
     if option.reportchars in _DEFAULT_REPORTCHARS:
         option.reportchars = "N"
+    validator()  # made now, so that the first writing is not slower than the others
     config.pluginmanager.register(Files(config, directory), "conformance-files")
     config.pluginmanager.register(FamiliarView(), "conformance-familiar-view")
 

@@ -1,4 +1,4 @@
-"""metrics.prom: the run for Prometheus, in the text format that the node exporter's textfile collector reads."""
+"""metrics.prom: the run for Prometheus, in the text format of the node exporter's collector."""
 
 from __future__ import annotations
 

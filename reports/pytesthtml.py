@@ -1,4 +1,4 @@
-"""pytest-html, the runner's familiar view: our columns, links to evidence, and no row greener than its check."""
+"""pytest-html, the runner's familiar view: our columns, links to evidence, no row greener than its check."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class FamiliarView:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep an item's result for its rows; where its clean-up failed, its body's row is no longer passed."""
+        """Keep an item's result for its rows; where its clean-up failed, its body's row has not passed."""
         text = getattr(report, REPORT_FIELD, None)
         if text is None:
             return

@@ -1,7 +1,8 @@
-"""The last screen of a run: the verdict, what failed and what to type, what was not tested, what was measured."""
+"""The last screen of a run: verdict, what failed and what to type, what was not tested, and the figures."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ _FAILURES, _UNDECIDED, _FIGURES, _WIDTH = 5, 5, 8, 110
 class Summary:
     """A pytest plugin that prints the summary of a finished run after pytest's own sections."""
 
-    def __init__(self, result: RunResult, directory: Path, faults: list[str]) -> None:
+    def __init__(self, result: RunResult, directory: Path, faults: Sequence[Exception]) -> None:
         self._result = result
         self._directory = directory
         self._faults = faults

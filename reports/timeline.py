@@ -1,4 +1,4 @@
-"""The picture of a failover: requests, owner, gratuitous ARPs and the fault, as positions for an inline SVG."""
+"""The picture of a failover: requests, owner, gratuitous ARPs and fault, as positions for an inline SVG."""
 
 from __future__ import annotations
 

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 from clusters.checks.outcome import Finding
 
+#: The folder of a run's directory that every evidence file is under.
+EVIDENCE = "evidence/"
+
 
 class CheckFailed(Exception):  # noqa: N818 - it is a verdict on the cluster, not an error of the program
     """A promise does not hold, for the causes that `findings` name. The text is written for a person."""
@@ -19,13 +22,19 @@ class CheckFailed(Exception):  # noqa: N818 - it is a verdict on the cluster, no
 
 
 class NotSupported(Exception):  # noqa: N818 - as above
-    """What the check looks at does not exist in this version or variant; the text says what and since when."""
+    """What the check looks at does not exist in this version or variant; the text says since when it does."""
+
+
+def is_evidence_path(text: str) -> bool:
+    """Whether a text among evidence is a path relative to the run's directory, not something to read."""
+    return text.startswith(EVIDENCE) and not set(text) & set(" \n")
 
 
 def describe(finding: Finding) -> str:
     """A finding as a few plain lines: cause and subject, what was seen, what to do, what to type."""
     lines = [f"{finding.cause}: {finding.subject}: {finding.summary}"]
-    lines += [f"  seen: {line}" for text in finding.evidence for line in text.splitlines()]
+    seen = [text for text in finding.evidence if not is_evidence_path(text)]
+    lines += [f"  seen: {line}" for text in seen for line in text.splitlines()]
     lines += [f"  ruled out: {text}" for text in finding.ruled_out]
     if finding.remedy:
         lines.append(f"  remedy: {finding.remedy}")

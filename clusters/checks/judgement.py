@@ -40,7 +40,7 @@ def merge(parts: Sequence[CheckResult]) -> CheckResult:
         worst,
         started=min((part.started for part in parts if part.started), default=""),
         duration_s=sum(part.duration_s for part in parts),
-        findings=tuple(dict.fromkeys(one for part in parts for one in part.findings)),
+        findings=_merged_findings(parts),
         measurements=_merged_measurements(parts),
         evidence=tuple(dict.fromkeys(one for part in parts for one in part.evidence)),
     )
@@ -83,6 +83,17 @@ def scope(checks: Iterable[CheckResult]) -> Scope:
 def _reach(finding: Finding) -> Scope:
     known = CAUSES.get(finding.cause)
     return known.scope if known else _SCOPES.get(finding.subject.split(" ", 1)[0].lower(), Scope.CLUSTER)
+
+
+def _merged_findings(parts: Sequence[CheckResult]) -> tuple[Finding, ...]:
+    """Each cause and subject once, as it was first told, with the evidence of all repetitions."""
+    merged: dict[tuple[str, str], Finding] = {}
+    for finding in (one for part in parts for one in part.findings):
+        key = (finding.cause, finding.subject)
+        known = merged.get(key, finding)
+        evidence = tuple(dict.fromkeys((*known.evidence, *finding.evidence)))
+        merged[key] = replace(known, evidence=evidence)
+    return tuple(merged.values())
 
 
 def _merged_measurements(parts: Sequence[CheckResult]) -> dict[str, Measurement]:

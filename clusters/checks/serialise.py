@@ -1,4 +1,4 @@
-"""Results to and from the plain JSON shape of results.json. The shape's own rules stand in its JSON Schema."""
+"""Results to and from the plain JSON shape of results.json, whose rules stand in its JSON Schema."""
 
 from __future__ import annotations
 

@@ -19,8 +19,6 @@ NEEDS_CLUSTER = (
 )
 
 _REPETITION = "repetition"
-#: Checks that change something take turns: xdist runs one group in one process.
-_TURNS = "changes"
 _MARKERS = (
     "check(spec, id, level): a conformance check, see suites/plugin/declare.py",
     "runbook(section): the runbook's section that a check belongs to",
@@ -80,8 +78,6 @@ def pytest_collection_modifyitems(
     checks = [(item, spec) for item in items if (spec := spec_of(item))]
     for item, spec in checks:
         item.extra_keyword_matches.add(spec.id)
-        if spec.level is not Level.OBSERVE:
-            item.add_marker(pytest.mark.xdist_group(_TURNS))
     result = yield
     settings = config.stash.get(SETTINGS, None)
     if settings is not None:
@@ -109,6 +105,7 @@ def _planned(
     plan = Plan(
         checks=checks,
         items=Counter(spec.id for _, spec in runnable),
+        alone=frozenset(item.nodeid for item, spec in runnable if spec.level is not Level.OBSERVE),
         not_tested=tuple(sorted((name, why) for name, why in reasons.items() if name not in checks)),
     )
     return [*others, *(item for item, _ in runnable)], plan

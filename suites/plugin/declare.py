@@ -1,4 +1,4 @@
-"""`@check`: one check's specification, validated when its module is imported, and the registry of all of them."""
+"""`@check`: a check's specification, validated when its module is imported, and the registry of all."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FunctionType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import pytest
 
@@ -43,7 +43,7 @@ def registry() -> Mapping[str, Declared]:
     return dict(sorted(_REGISTRY.items()))
 
 
-def check(  # noqa: PLR0913 - one argument a fact, all but the id by keyword
+def check(
     check_id: str,
     /,
     *,
@@ -109,7 +109,7 @@ def _fault(
         "the id must look like area.what-is-checked.": not _ID.fullmatch(check_id),
         "the level must be OBSERVE, CREATE or DISRUPT.": not isinstance(level, Level),
         f"it needs something unknown: {', '.join(map(str, unknown_needs))}.": unknown_needs,
-        f"it names unknown causes: {', '.join(unknown_causes)} (see clusters/checks/causes.py).": unknown_causes,
+        f"it names causes that clusters/checks/causes lacks: {', '.join(unknown_causes)}.": unknown_causes,
         "its docstring is missing; the first line is the promise.": not _first_line(function),
         "the id is already taken by " + (f"{other.path.name}:{other.line}." if other else ""): (
             other and (other.path, other.line) != _position(function)
@@ -124,15 +124,16 @@ def _register(spec: CheckSpec, function: FunctionType) -> None:
     _REGISTRY[spec.id] = Declared(spec=spec, path=path, line=line, function=function.__name__, text=text)
 
 
-def _marked(function: Any, spec: CheckSpec) -> Any:  # noqa: ANN401 - a test function in, the same one out
+def _marked(function: Check, spec: CheckSpec) -> Check:
     """The function with the marks that -m selects by: its level, needs, and `runbook(section=...)`."""
     marks = [pytest.mark.check(spec, id=spec.id, level=str(spec.level))]
     marks += [getattr(pytest.mark, str(name)) for name in (spec.level, *sorted(spec.needs - {Need.CLUSTER}))]
     marks += [pytest.mark.runbook(section=section) for section in spec.runbook]
     marks += [pytest.mark.measured] if spec.measured else []
+    marked: Any = function
     for mark in marks:
-        function = mark(function)
-    return function
+        marked = mark(marked)
+    return cast("Check", marked)
 
 
 def _needs(names: Collection[str]) -> frozenset[Need]:

@@ -9,12 +9,12 @@ import pytest
 
 from clusters.checks import CheckSpec, Finding
 from clusters.checks.causes import CAUSES
+from clusters.observation import redaction
 
 #: Takes the failed item and what was raised, and returns the findings that explain it, or none.
 Explainer = Callable[[pytest.Item, BaseException], Sequence[Finding]]
 
 UNEXPLAINED = "unexplained"
-_LOOK = "Look at the evidence: what was seen, the events and the logs since the check began."
 _EXPLAINERS: list[Explainer] = []
 
 
@@ -26,7 +26,7 @@ def explainer(function: Explainer) -> Explainer:
 
 
 def explain(item: pytest.Item, error: BaseException) -> tuple[tuple[Finding, ...], str]:
-    """The findings for a failure, and what went wrong in finding them (an explainer never masks a failure)."""
+    """The findings for a failure, and what went wrong in finding them: no explainer masks a failure."""
     faults = []
     for function in _EXPLAINERS:
         try:
@@ -41,18 +41,24 @@ def explain(item: pytest.Item, error: BaseException) -> tuple[tuple[Finding, ...
 
 def unexplained(summary: str) -> Finding:
     """The finding for a failure whose cause nobody could name."""
-    return Finding(cause=UNEXPLAINED, subject="cluster", summary=summary, remedy=_LOOK)
+    return Finding(cause=UNEXPLAINED, subject="cluster", summary=summary)
 
 
 def completed(finding: Finding, spec: CheckSpec, *, namespace: str) -> Finding:
-    """The finding with the remedy and the commands of its cause, or the check's, where it names none.
+    """The finding without secrets, and with the remedy and the commands of its cause where it names none.
 
     `namespace` is MetalLB's; the rest of what the commands name is taken from the finding's subject.
     """
     known = CAUSES.get(finding.cause)
     commands = known.render(metallb_namespace=namespace, **_fields(finding.subject)) if known else ()
+    if finding.cause == UNEXPLAINED:
+        commands = spec.commands or commands
     return replace(
         finding,
+        subject=redaction.text(finding.subject),
+        summary=redaction.text(finding.summary),
+        evidence=tuple(redaction.text(one) for one in finding.evidence),
+        ruled_out=tuple(redaction.text(one) for one in finding.ruled_out),
         remedy=finding.remedy or (known.remedy if known else ""),
         commands=finding.commands or commands or spec.commands,
     )

@@ -28,7 +28,10 @@ _COLLECTORS: list[Collector] = []
 
 
 def collector(function: Collector) -> Collector:
-    """Register a function that keeps files of a moment by `moment.record.attach`."""
+    """Register a function that keeps files of a moment by `moment.record.attach`.
+
+    A class of checks that knows more than the default does (a timeline, a capture) registers its own.
+    """
     if function not in _COLLECTORS:
         _COLLECTORS.append(function)
     return function

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clusters.errors import Inconclusive
-from suites.plugin.judging import STATE
+from suites.plugin.judging import STATE, ItemState
 from suites.plugin.record import Findings, Record
 from suites.plugin.running import RUN
 from suites.plugin.settings import Settings
@@ -39,11 +39,17 @@ def api(request: pytest.FixtureRequest) -> Api:
 
 
 @pytest.fixture
-def changes(request: pytest.FixtureRequest) -> Iterator[Changes]:
+def changes(request: pytest.FixtureRequest, record: Record) -> Iterator[Changes]:
     """The only way to change the cluster; what a check leaves changed is undone at its end."""
-    made = request.config.stash[RUN].changes
-    with made.scope():
-        yield made
+    made: Changes = request.config.stash[RUN].changes
+    told = len(made.notes)
+    try:
+        with made.scope():
+            yield made
+    finally:
+        # What the undo left alone, because somebody else has changed it since.
+        for note in made.notes[told:]:
+            record.note(note)
 
 
 @pytest.fixture(scope="session")
@@ -57,10 +63,12 @@ def vantage(cluster: Cluster) -> Vantage:
 @pytest.fixture
 def record(request: pytest.FixtureRequest) -> Record:
     """Where a check keeps its figures, notes and files."""
-    return request.node.stash[STATE].record
+    state: ItemState = request.node.stash[STATE]
+    return state.record
 
 
 @pytest.fixture
 def findings(request: pytest.FixtureRequest) -> Findings:
     """Where a check that looks at many things keeps what it found; any finding fails it at its end."""
-    return request.node.stash[STATE].findings
+    state: ItemState = request.node.stash[STATE]
+    return state.findings

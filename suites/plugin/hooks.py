@@ -14,7 +14,7 @@ def pytest_conformance_configure(config: pytest.Config, directory: Path) -> None
 
 
 def pytest_conformance_progress(config: pytest.Config, result: RunResult, directory: Path) -> None:
-    """What is known so far: called before the first check and after each one. Checks not reached are skipped."""
+    """What is known so far: called before the first item and after each. Checks not reached are skipped."""
 
 
 def pytest_conformance_finished(config: pytest.Config, result: RunResult, directory: Path) -> None:

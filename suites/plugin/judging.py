@@ -1,4 +1,4 @@
-"""One item from its start to its end: is it possible, what did it raise, what does that mean, what is kept."""
+"""One item from start to end: is it possible, what did it raise, what does that mean, what is kept."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             "It needs a vantage on the addresses' network, and there is none.",
             remedy=f"Name one under vantage in the profile {run.settings.profile.name}.",
         )
-    found = run.versions.metallb_version
+    found = run.found.metallb_version
     if spec.since and found and Version(found) < Version(spec.since):
         raise NotSupported(f"needs MetalLB {spec.since} or newer, and the cluster runs {found}")
 
@@ -175,7 +175,7 @@ def _together(earlier: Judgement, later: Judgement) -> Judgement:
 
 
 def _shape(report: pytest.TestReport, judgement: Judgement, error: BaseException, state: ItemState) -> None:
-    """Make pytest's own report say the same: what could not be decided is skipped, what failed has a plain text."""
+    """Make pytest's own report say the same: undecided is skipped, and a failure is a plain text."""
     path, line, _ = report.location
     name = f"{state.spec.id} [{state.label}]" if state.label else state.spec.id
     report.location = (path, line, name)
@@ -219,7 +219,7 @@ def _part(state: ItemState) -> Part:
 
 
 def _named_measurements(state: ItemState) -> dict[str, Measurement]:
-    """The figures under names that keep the variants of a parametrised check apart; repetitions share theirs."""
+    """The figures, under names that keep the variants of a check apart; repetitions share theirs."""
     repetition = f"{state.run.settings.repeat}"
     variant = "-".join(word for word in state.label.split("-") if not word.endswith(f"of{repetition}"))
     suffix = f" ({variant})" if variant else ""

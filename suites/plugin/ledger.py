@@ -42,10 +42,14 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Which checks this run is to decide, with how many items each, and which it is not, with the reason."""
+    """Which checks this run is to decide, with how many items each, and which it is not, with the reason.
+
+    `alone` holds the node ids of the items that change something.
+    """
 
     checks: Mapping[str, CheckSpec]
     items: Mapping[str, int]
+    alone: frozenset[str] = frozenset()
     not_tested: tuple[tuple[str, str], ...] = ()
 
     def write(self, directory: Path) -> None:
@@ -53,6 +57,7 @@ class Plan:
         data = {
             "checks": [_spec_to_dict(spec) for spec in self.checks.values()],
             "items": dict(self.items),
+            "alone": sorted(self.alone),
             "not_tested": self.not_tested,
         }
         directory.mkdir(parents=True, exist_ok=True)
@@ -71,6 +76,7 @@ class Plan:
         return cls(
             checks={spec.id: spec for spec in specs},
             items=data["items"],
+            alone=frozenset(data["alone"]),
             not_tested=tuple((name, reason) for name, reason in data["not_tested"]),
         )
 
@@ -99,7 +105,8 @@ class Ledger:
         checks = () if self.refused else tuple(self._checks())
         not_tested = dict(self.plan.not_tested)
         if self.refused:
-            not_tested |= {name: f"the run was refused: {self.refused}" for name in self.plan.checks}
+            reason = self.refused.partition("\n")[0].rstrip(":")
+            not_tested |= dict.fromkeys(self.plan.checks, f"the run was refused: {reason}")
         return RunResult(run=self._info(checks), checks=checks, not_tested=tuple(sorted(not_tested.items())))
 
     def _checks(self) -> Iterable[CheckResult]:

@@ -1,4 +1,4 @@
-"""What the process that writes the report hears: each item's part, entered in the ledger and shown on a line."""
+"""What the process that writes the report hears: each item's part, entered in the ledger and shown."""
 
 from __future__ import annotations
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from suites.plugin import collecting, explaining, fixtures, hooks, judging, session
+from suites.plugin import collecting, explaining, fixtures, hooks, judging, keeping, session, turns
 from suites.plugin.settings import add_options
 
-_PARTS = (collecting, explaining, fixtures, judging, session)
+_PARTS = (collecting, explaining, fixtures, judging, keeping, session, turns)
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:

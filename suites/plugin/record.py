@@ -17,12 +17,12 @@ from clusters.observation import redaction
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
-class OverBudget(AssertionError):
+class OverBudget(AssertionError):  # noqa: N818 - it is a verdict on the cluster, not an error of the program
     """A measured figure that does not keep its budget; raised after the check's body has ended."""
 
 
 class Record:
-    """One item's notes. `directory` is the item's own folder under the run's evidence, made when first used."""
+    """One item's notes. `directory` is the item's own folder under the run's evidence."""
 
     def __init__(self, root: Path, folder: str) -> None:
         self._root = root
@@ -120,7 +120,7 @@ class Findings:
             raise CheckFailed(self.found)
 
 
-def without_secrets(data: Any) -> Any:  # noqa: ANN401 - any JSON value in, the same shape out
+def without_secrets(data: Any) -> Any:
     """A JSON value in which no Secret object keeps its data."""
     if isinstance(data, dict):
         hidden = {"data", "stringData"} if data.get("kind") == "Secret" else set()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Run:
-    """The open cluster of one process, and how to change it. `ledger` is filled where the report is written."""
+    """The open cluster of one process. `ledger` is filled in the process that writes the report."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -50,38 +50,59 @@ class Run:
         from clusters.changes import Changes  # noqa: PLC0415 - see above
         from clusters.journal import Journal  # noqa: PLC0415 - see above
 
-        changes = Changes(self.api, Journal.for_run(self.settings.run_id), self.settings.run_id)
+        changes = Changes(
+            self.api,
+            Journal.for_run(self.settings.run_id, cluster=self.settings.profile.name),
+            self.settings.run_id,
+        )
         self._stack.callback(changes.undo_all)
         return changes
 
     @cached_property
-    def versions(self) -> Preflight:
-        """What preflight found: the versions of Kubernetes and MetalLB. Raises Refused where it found faults."""
+    def found(self) -> Preflight:
+        """What preflight found: the versions of Kubernetes and MetalLB."""
         from clusters import preflight  # noqa: PLC0415 - see above
 
-        return preflight.check(self.settings, self.cluster, self.api)
+        return preflight.inspect(self.settings, self.cluster, self.api)
 
     def open(self) -> None:
         """Open the cluster and look whether the run may start. Raises ConformanceError where it may not."""
+        from clusters import preflight  # noqa: PLC0415 - see above
+
         cluster = self.cluster
         self.ledger.context = cluster.context
-        self.ledger.vantage = str(cluster.vantage or "")
+        self.ledger.vantage = cluster.vantage.name if cluster.vantage else ""
+        self.found = preflight.check(self.settings, cluster, self.api)
         self.ledger.versions = {
-            "kubernetes": self.versions.kubernetes_version,
-            "metallb": self.versions.metallb_version,
+            "kubernetes": self.found.kubernetes_version,
+            "metallb": self.found.metallb_version,
         }
 
     def close(self) -> None:
         """Undo what is still changed and let the cluster go; what fails is kept in the ledger."""
         stack, self._stack = self._stack, ExitStack()
         try:
-            stack.close()
+            with stack:
+                self._undo_for_lost_workers()
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - every failure to clean up is told
             self.ledger.cleanup_failures.append(told(error))
 
+    def _undo_for_lost_workers(self) -> None:
+        """Undo what worker processes of this run had to leave, because they were killed."""
+        if "api" not in self.__dict__:
+            return
+        from clusters import changes, journal  # noqa: PLC0415 - see above
+
+        for left in journal.left_behind(self.settings.profile.name):
+            if left.header is not None and left.header.run == self.settings.run_id:
+                result = changes.clean(self.api, left, left.pending())
+                left.close()
+                if result.failures:
+                    raise changes.not_undone(left, result.failures)
+
 
 def told(error: BaseException) -> str:
-    """An error as a text for a person: a sentence where it is known, with its place where it is a mistake of ours."""
+    """An error as a text for a person: a sentence where it is known, its place where it is our mistake."""
     if isinstance(error, ConformanceError):
         return str(error)
     if isinstance(error, KeyboardInterrupt):

@@ -31,13 +31,6 @@ _REFUSED_CODE = pytest.StashKey[ExitCode]()
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Let xdist keep the checks that change something in one process."""
-    if wanted(config) and getattr(config.option, "numprocesses", None):
-        config.option.dist = "loadgroup"
-
-
-@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Settle the run's settings before any other plugin reads where its files go."""
     if not wanted(config):
@@ -53,9 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from None
     config.stash[SETTINGS] = settings
     config.stash[RUN] = Run(settings)
-    if is_worker(config):
-        config.option.loadgroup = True
-    else:
+    if not is_worker(config):
         # Only now that it is certain that there is a run are files of it made.
         config.pluginmanager.register(Listener(config), "conformance-listener")
         config.hook.pytest_conformance_configure(config=config, directory=settings.directory)
@@ -63,14 +54,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_configure_node(node: Any) -> None:  # noqa: ANN401 - xdist's controller has no public type
+def pytest_configure_node(node: Any) -> None:
     """Tell a worker process which run it belongs to."""
     if SETTINGS in node.config.stash:
         node.workerinput["conformance"] = for_worker(node.config.stash[SETTINGS])
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any) -> None:  # noqa: ANN401 - as above
+def pytest_testnodedown(node: Any) -> None:
     """Take over what a worker process could not clean up."""
     run = node.config.stash.get(RUN, None)
     text = getattr(node, "workeroutput", {}).get("conformance") if run else None
@@ -136,7 +127,12 @@ def _finish(session: pytest.Session, run: Run) -> None:
         _fail(config, "clean-up", "\n".join(ledger.cleanup_failures))
     result = ledger.result()
     session.exitstatus = _exit_status(session, result.run.verdict)
-    config.hook.pytest_conformance_finished(config=config, result=result, directory=run.settings.directory)
+    directory = run.settings.directory
+    try:
+        config.hook.pytest_conformance_finished(config=config, result=result, directory=directory)
+    except ConformanceError as error:
+        # The summary says what could not be written; nobody may take such a run for a whole one.
+        session.exitstatus = error.exit_code
 
 
 def _distributed(config: pytest.Config) -> bool:
@@ -147,7 +143,11 @@ def _distributed(config: pytest.Config) -> bool:
 def _end_on_sigterm(config: pytest.Config) -> None:
     """End a run that a scheduler stops as Ctrl-C does: everything is undone and reported."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    config.add_cleanup(lambda: signal.signal(signal.SIGTERM, before) and None)
+
+    def put_back() -> None:
+        signal.signal(signal.SIGTERM, before)
+
+    config.add_cleanup(put_back)
 
 
 def _exit_status(session: pytest.Session, reached: Verdict) -> int:

@@ -1,0 +1,95 @@
+"""The observation of a run as fixtures: looked at once, kept beside the results, judged by every observe check.
+
+With --snapshot nothing is looked at: the kept observation is judged again, and no cluster is needed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from suites.plugin.judging import STATE
+from suites.plugin.record import Record
+from suites.plugin.running import RUN, Run
+
+# Imported when first used, as elsewhere in this plugin: it is loaded for the project's own tests as well.
+if TYPE_CHECKING:
+    from clusters.diagnosis import Diagnosis
+    from clusters.observation import Snapshot
+
+#: Where every run keeps its observation, beside results.json.
+FILE = "snapshot.json"
+_LOCKED = 600
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The diagnosis of the run's observation, and where one check notes what it saw in it."""
+
+    diagnosis: Diagnosis
+    record: Record
+
+    def expect(self, check: str) -> None:
+        """Judge one check by its id: notes and figures are kept, and whatever is not a pass is raised."""
+        from clusters.diagnosis import judging  # noqa: PLC0415 - see above
+
+        found = judging.answer(check, self.diagnosis)
+        for note in found.notes:
+            self.record.note(note)
+        for name, figure in found.figures.items():
+            self.record.measure(name, figure.value, unit=figure.unit, budget=figure.budget)
+        judging.conclude(found)
+
+
+@pytest.fixture(scope="session")
+def snapshot(request: pytest.FixtureRequest) -> Snapshot:
+    """What the cluster looked like when the run began, or the observation that --snapshot names."""
+    from clusters.observation import load, save  # noqa: PLC0415 - see above
+
+    run = request.config.stash[RUN]
+    if run.settings.snapshot is not None:
+        return load(run.settings.snapshot)
+    kept = run.settings.directory / FILE
+    found = _observed_once(run, kept)
+    if run.settings.save_snapshot is not None:
+        save(found, run.settings.save_snapshot)
+    return found
+
+
+@pytest.fixture(scope="session")
+def diagnosis(snapshot: Snapshot) -> Diagnosis:
+    """What is wrong by the run's observation."""
+    from clusters.diagnosis import Diagnosis  # noqa: PLC0415 - see above
+
+    return Diagnosis(snapshot)
+
+
+@pytest.fixture
+def judgement(request: pytest.FixtureRequest, diagnosis: Diagnosis) -> Judgement:
+    """The judgement of the run's observation, for one check."""
+    return Judgement(diagnosis, request.node.stash[STATE].record)
+
+
+def _observed_once(run: Run, kept: Path) -> Snapshot:
+    """One observation for all processes of a run: the first one looks, the others read what it kept."""
+    from filelock import FileLock  # noqa: PLC0415 - see above
+
+    from clusters.observation import load, save  # noqa: PLC0415 - see above
+    from clusters.observation.collecting import collect  # noqa: PLC0415 - see above
+
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(kept.with_suffix(".lock"), timeout=_LOCKED):
+        if kept.exists():
+            return load(kept)
+        settings = run.settings
+        found = collect(
+            run.api,
+            namespace=settings.profile.namespace,
+            vantage=run.cluster.vantage,
+            profile=settings.profile,
+        )
+        save(found, kept)
+    return found

@@ -1,0 +1,20 @@
+"""The project to run the plugin in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from suites.plugin import declare, diagnose, evidence
+from tests.unit.plugin.project import Project
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project of its own, with no check registered before."""
+    monkeypatch.setenv("PYTHONPATH", f"{Path(__file__).parents[3]}:{pytester.path}")
+    monkeypatch.setattr(declare, "_REGISTRY", {})
+    monkeypatch.setattr(diagnose, "_EXPLAINERS", [])
+    monkeypatch.setattr(evidence, "_COLLECTORS", list(evidence._COLLECTORS))
+    return Project(pytester)

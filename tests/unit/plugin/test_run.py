@@ -1,0 +1,313 @@
+"""A whole run inside pytest: outcomes, verdict and exit code."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pytest
+
+from clusters.errors import ExitCode
+from tests.unit.plugin.project import Project
+
+PASSING = '''
+@check("health.passes", runbook="1", level=OBSERVE)
+def test_passes():
+    """Passes."""
+'''
+FAILING = '''
+@check("health.fails", runbook="1", level=OBSERVE, commands=("kubectl get pods",))
+def test_fails():
+    """Fails."""
+    raise CheckFailed(Finding(cause="speaker-down", subject="node w1", summary="its speaker is not ready"))
+'''
+UNDECIDED = '''
+@check("health.unsure", runbook="1", level=OBSERVE)
+def test_unsure():
+    """Cannot tell."""
+    raise Inconclusive("The probe gave no output.")
+'''
+UNCLEAN = '''
+@pytest.fixture
+def taint():
+    yield
+    raise CleanupFailed("The taint is still on node w1.")
+
+@check("failover.unclean", runbook="shape", level=DISRUPT)
+def test_unclean(taint):
+    """Leaves something behind."""
+'''
+
+
+def test_a_run_that_passes(project: Project) -> None:
+    project.checks(PASSING)
+
+    result = project.run()
+
+    assert result.ret == ExitCode.PASSED
+    run = project.results["run"]
+    assert (run["verdict"], run["scope"], run["cluster"]) == ("passed", "none", "fake")
+    assert (run["kubernetes_version"], run["metallb_version"]) == ("v1.34.4", "0.15.2")
+    assert run["allow"] == "disrupt"
+    assert project.check("health.passes")["title"] == "Passes"
+    assert "reason" not in project.check("health.passes")
+
+
+def test_a_failure_names_cause_subject_remedy_and_commands(project: Project) -> None:
+    project.checks(PASSING + FAILING)
+
+    result = project.run()
+
+    assert result.ret == ExitCode.FAILED
+    assert project.results["run"]["verdict"] == "failed"
+    assert project.results["run"]["scope"] == "cluster"
+    (finding,) = project.check("health.fails")["findings"]
+    assert (finding["cause"], finding["subject"]) == ("speaker-down", "node w1")
+    assert finding["remedy"].startswith("See why the pod is not ready")
+    assert "kubectl -n metallb-system get pods -o wide" in finding["commands"]
+    result.stdout.fnmatch_lines(
+        [
+            "*FAILED on fake (Kubernetes v1.34.4, MetalLB 0.15.2, level disrupt): 1 passed, 1 failed*",
+            "FAILED  health.fails: its speaker is not ready",
+            "  speaker-down: node w1: its speaker is not ready",
+            "    remedy: See why the pod is not ready*",
+            "    $ kubectl *",
+            "report: */report.html",
+        ]
+    )
+
+
+def test_an_undecided_check_makes_the_run_incomplete(project: Project) -> None:
+    project.checks(PASSING + UNDECIDED)
+
+    assert project.run().ret == ExitCode.INCOMPLETE
+    assert project.outcomes == {"health.passes": "passed", "health.unsure": "inconclusive"}
+    assert project.check("health.unsure")["reason"] == "The probe gave no output."
+
+
+def test_a_clean_up_that_fails_outranks_a_failure_and_an_undecided_check(project: Project) -> None:
+    project.checks(FAILING + UNDECIDED + UNCLEAN)
+
+    result = project.run()
+
+    assert result.ret == ExitCode.CLEANUP_FAILED
+    assert project.results["run"]["verdict"] == "cleanup-failed"
+    assert project.outcomes["failover.unclean"] == "failed"
+    assert (
+        "its clean-up failed: The taint is still on node w1." in project.check("failover.unclean")["reason"]
+    )
+    result.assert_outcomes(failed=1, errors=2)
+
+
+def test_a_failure_outranks_an_undecided_check(project: Project) -> None:
+    project.checks(FAILING + UNDECIDED)
+
+    assert project.run().ret == ExitCode.FAILED
+
+
+def test_an_undo_that_fails_at_the_end_is_told(project: Project) -> None:
+    project.cluster("undo-fails", "The namespace is still there.")
+    project.checks(
+        '''
+        @check("allocation.x", runbook="shape", level=CREATE)
+        def test_x(changes):
+            """Changes."""
+            changes.made.append("x")
+        '''
+    )
+
+    result = project.run()
+
+    assert result.ret == ExitCode.CLEANUP_FAILED
+    assert project.outcomes == {"allocation.x": "passed"}
+    assert (project.path / "cluster-log").read_text().split("\n")[:4] == [
+        "opened",
+        "undone x",
+        "undone all",
+        "closed",
+    ]
+    assert "The namespace is still there." in (project.directory / "junit.xml").read_text()
+    result.stdout.fnmatch_lines(["The namespace is still there."])
+
+
+def test_a_failed_assertion_without_a_cause_is_unexplained(project: Project) -> None:
+    project.checks(
+        '''
+        @check("health.x", runbook="1", level=OBSERVE, commands=("kubectl get events",))
+        def test_x(record):
+            """Holds."""
+            record.attach("seen.txt", "w1")
+            assert ["w1", "w2"] == ["w1"]
+        '''
+    )
+
+    assert project.run().ret == ExitCode.FAILED
+    (finding,) = project.check("health.x")["findings"]
+    assert finding["cause"] == "unexplained"
+    assert finding["summary"].startswith("assert ['w1', 'w2'] == ['w1']")
+    assert finding["commands"] == ["kubectl get events"]
+    assert "evidence/health.x/seen.txt" in finding["evidence"]
+
+
+def test_an_explainer_names_the_cause_and_a_broken_one_masks_nothing(project: Project) -> None:
+    project.checks(
+        '''
+        from suites.plugin.diagnose import explainer
+
+        @explainer
+        def breaks(item, error):
+            raise ZeroDivisionError("oops")
+
+        @explainer
+        def knows(item, error):
+            return [Finding(cause="pool-exhausted", subject="pool edge", summary=f"full: {error}")]
+
+        @check("health.x", runbook="1", level=OBSERVE)
+        def test_x():
+            """Holds."""
+            assert False, "no address"
+        '''
+    )
+
+    assert project.run().ret == ExitCode.FAILED
+    found = project.check("health.x")
+    (finding,) = found["findings"]
+    assert (finding["cause"], finding["summary"]) == ("pool-exhausted", "full: no address\nassert False")
+    assert any("-n metallb-system get ipaddresspool edge" in one for one in finding["commands"])
+    assert "the diagnosis broke: ZeroDivisionError: oops" in found["evidence"]
+    assert project.results["run"]["scope"] == "pool"
+
+
+def test_a_broken_check_is_inconclusive_and_shows_where(project: Project) -> None:
+    project.checks(
+        '''
+        @check("health.x", runbook="1", level=OBSERVE)
+        def test_x():
+            """Holds."""
+            {}["pods"]
+        '''
+    )
+
+    result = project.run()
+
+    assert result.ret == ExitCode.INCOMPLETE
+    assert project.outcomes == {"health.x": "inconclusive"}
+    result.stdout.fnmatch_lines(["E       KeyError: 'pods'"])
+
+
+def test_a_set_up_that_does_not_hold_decides_nothing(project: Project) -> None:
+    project.checks(
+        '''
+        @pytest.fixture
+        def announced():
+            assert False, "no address within 10s"
+
+        @check("failover.x", runbook="shape", level=DISRUPT)
+        def test_x(announced):
+            """Moves."""
+        '''
+    )
+
+    assert project.run().ret == ExitCode.INCOMPLETE
+    assert project.check("failover.x")["reason"] == "its set-up did not hold: no address within 10s"
+
+
+def test_findings_and_figures_are_judged_when_the_body_has_ended(project: Project) -> None:
+    project.checks(
+        '''
+        @check("health.found", runbook="1", level=OBSERVE)
+        def test_found(findings):
+            """Finds nothing."""
+            findings.add(Finding(cause="pool-missing", subject="cluster", summary="there is no pool"))
+
+        @check("health.slow", runbook="1", level=OBSERVE)
+        def test_slow(record):
+            """Is fast."""
+            record.measure("moved after", 12.0, budget=10.0)
+            record.measure("gap", 0.5, budget=1.0)
+        '''
+    )
+
+    assert project.run().ret == ExitCode.FAILED
+    assert project.check("health.found")["findings"][0]["cause"] == "pool-missing"
+    slow = project.check("health.slow")
+    assert slow["reason"] == "moved after: 12 s, where the budget is at most 10 s"
+    assert slow["measurements"]["gap"] == {"value": 0.5, "unit": "s", "budget": 1.0, "samples": [0.5]}
+
+
+@pytest.mark.parametrize(
+    ("days", "code", "outcome", "said"),
+    [
+        (0, ExitCode.PASSED, "waived", "waived until {day}: until the switch is replaced (its speaker"),
+        (-1, ExitCode.FAILED, "failed", "(its waiver expired on {day}: until the switch is replaced)"),
+    ],
+)
+def test_a_waiver_holds_until_its_day_is_over(
+    project: Project, days: int, code: ExitCode, outcome: str, said: str
+) -> None:
+    day = dt.date.today() + dt.timedelta(days=days)
+    waiver = f"{{check: health.fails, reason: until the switch is replaced, expires: {day}}}"
+    project.add_to_profile(f"waivers: [{waiver}]")
+    project.checks(FAILING)
+
+    assert project.run().ret == code
+    assert project.outcomes == {"health.fails": outcome}
+    assert said.format(day=day) in project.check("health.fails")["reason"]
+
+
+def test_no_waiver_covers_a_failed_clean_up(project: Project) -> None:
+    day = dt.date.today() + dt.timedelta(days=9)
+    project.add_to_profile(f"waivers: [{{check: failover.unclean, reason: known, expires: {day}}}]")
+    project.checks(UNCLEAN)
+
+    assert project.run().ret == ExitCode.CLEANUP_FAILED
+
+
+def test_a_version_that_lacks_the_feature_is_not_supported_and_no_failure(project: Project) -> None:
+    project.checks(
+        PASSING
+        + '''
+@check("health.state", runbook="1", level=OBSERVE, since="0.15.3")
+def test_state():
+    """Is accepted."""
+    assert False
+'''
+    )
+
+    assert project.run().ret == ExitCode.PASSED
+    assert project.check("health.state")["outcome"] == "not_supported"
+    assert (
+        project.check("health.state")["reason"]
+        == "needs MetalLB 0.15.3 or newer, and the cluster runs 0.15.2"
+    )
+
+
+def test_what_a_check_needs_and_does_not_get_makes_the_run_incomplete(project: Project) -> None:
+    project.checks(
+        '''
+        @check("traffic.wire", runbook="2.2", level=OBSERVE, needs={"wire"})
+        def test_wire(vantage):
+            """Looks."""
+
+        @check("overlay.repository", runbook="2.3", level=OBSERVE, needs={"repository"})
+        def test_repository():
+            """Reads."""
+        '''
+    )
+
+    assert project.run().ret == ExitCode.INCOMPLETE
+    assert project.outcomes == {"traffic.wire": "inconclusive", "overlay.repository": "skipped"}
+    assert "Name one under vantage in the profile fake" in project.check("traffic.wire")["reason"]
+    assert "names none under gitops" in project.check("overlay.repository")["reason"]
+
+    project.cluster("vantage", "yes")
+    project.run("-k", "traffic.wire")
+    assert project.outcomes == {"traffic.wire": "passed"}
+    assert project.not_tested == {"overlay.repository": "deselected on the command line"}
+
+
+def test_a_test_elsewhere_that_fails_fails_the_run(project: Project) -> None:
+    project.checks(PASSING)
+    (project.path / "test_own.py").write_text("def test_own():\n    assert False\n")
+
+    assert project.run("test_own.py").ret == ExitCode.FAILED
+    assert project.results["run"]["verdict"] == "passed"
