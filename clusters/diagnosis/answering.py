@@ -167,13 +167,7 @@ class Answering:
         if not asked and route and (route.problem or all(each.outcome == "unreachable" for each in tries)):
             root = self.off_segment(service, address, *told)
         else:
-            root = self._dead_node(service) or Root(
-                cause="backend-refuses",
-                subject=f"service {service.key}",
-                summary=f"{address} is answered for, but the service behind it does not answer.",
-                evidence=told,
-                fields=self._fields(service, address=address),
-            )
+            root = self._dead_node(service) or self._not_served(service, tries, told)
         owner = self.announcing.owner(service)
         ruled_out: tuple[str, ...] = (
             f"node {owner} may announce it and is elected",
@@ -184,6 +178,23 @@ class Answering:
                 f"{', '.join(self.facts.hearing.owners(address) or ())} alone answers for {address}",
             )
         return self._told(service, root, f"{told[0]}. {root.summary}", *ruled_out)
+
+    def _not_served(self, service: Service, tries: tuple[Reached, ...], told: tuple[str, ...]) -> Root:
+        """The workload says no, or nobody says anything: then the announcing node does not pass packets on."""
+        spoken = any(each.outcome in {"refused", "broken", "answered"} for each in tries)
+        owner = self.announcing.owner(service) or ""
+        text = (
+            "but the service behind it refuses"
+            if spoken
+            else f"but node {owner} passes nothing on to the service"
+        )
+        return Root(
+            cause="backend-refuses" if spoken else "kube-proxy-stale",
+            subject=f"service {service.key}",
+            summary=f"{tries[0].address} is answered for, {text}.",
+            evidence=told,
+            fields=self._fields(service, address=tries[0].address, node=owner),
+        )
 
     def _dead_node(self, service: Service) -> Root | None:
         """An endpoint that counts as ready is on a node that is not."""

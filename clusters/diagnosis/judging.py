@@ -31,16 +31,14 @@ def answer(check: str, diagnosis: Diagnosis) -> Answer:
     return ANSWERS[check](diagnosis)
 
 
-def expect(check: str, diagnosis: Diagnosis) -> Answer:
-    """The answer of a check that passes; else the exception that says how it ended.
+def conclude(found: Answer) -> None:
+    """Return for an answer that passes; else raise how it ended.
 
     Raises CheckFailed with the findings, NotSupported with the reason, Inconclusive with what was missing.
     """
-    found = answer(check, diagnosis)
     if found.findings:
         raise CheckFailed(found.findings)
     if found.unsupported:
         raise NotSupported(found.unsupported)
     if found.missing:
-        raise Inconclusive(" ".join(found.missing), remedy="Give the login what it lacks, or name a vantage.")
-    return found
+        raise Inconclusive(" ".join(found.missing))

@@ -1,0 +1,1 @@
+"""Section 1 of the runbook: health checks."""

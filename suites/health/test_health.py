@@ -1,0 +1,110 @@
+"""Section 1 of the runbook: pods, configuration and addresses at first sight."""
+
+from __future__ import annotations
+
+from suites.causes import CONTROLLER, PENDING, REFUSED, SPEAKER
+from suites.plugin import OBSERVE, check
+from suites.plugin.observation import Judgement
+
+_PODS = "kubectl -n metallb-system get pods -o wide"
+_CONFIG = "kubectl -n metallb-system get ipaddresspools,l2advertisements"
+_SERVICES = "kubectl get svc -A | grep LoadBalancer"
+
+
+@check(
+    "health.pods-ready",
+    runbook="1",
+    level=OBSERVE,
+    causes=tuple(dict.fromkeys((*CONTROLLER, *SPEAKER))),
+    commands=(_PODS,),
+)
+def test_controller_and_speakers_are_ready(judgement: Judgement) -> None:
+    """Controller and speakers run and are ready on every node they are meant for.
+
+    Restarts are named. A pod that only just started is given the time that its probes take.
+    """
+    judgement.expect("health.pods-ready")
+
+
+@check(
+    "health.config-present",
+    runbook="1",
+    level=OBSERVE,
+    causes=(
+        "pool-missing",
+        "pool-not-advertised",
+        "advertisement-unknown-pool",
+    ),
+    commands=(_CONFIG,),
+)
+def test_every_pool_is_advertised(judgement: Judgement) -> None:
+    """IPAddressPools and L2Advertisements exist, and every pool is advertised by at least one."""
+    judgement.expect("health.config-present")
+
+
+@check(
+    "health.services-addressed",
+    runbook="1",
+    level=OBSERVE,
+    causes=PENDING,
+    commands=(_SERVICES,),
+)
+def test_every_service_holds_an_address_of_a_pool(judgement: Judgement) -> None:
+    """Every LoadBalancer service holds an address of a pool; none is held twice without a sharing key."""
+    judgement.expect("health.services-addressed")
+
+
+@check(
+    "health.config-accepted",
+    runbook="1",
+    level=OBSERVE,
+    causes=(
+        "webhook-unreachable",
+        *REFUSED,
+        "controller-down",
+        "controller-crashing",
+        "controller-cpu-bound",
+    ),
+    commands=(
+        "kubectl -n metallb-system get configurationstates",
+        "kubectl -n metallb-system get ipaddresspool metallb-pool -o yaml | kubectl apply --dry-run=server -f -",
+    ),
+)
+def test_metallb_accepts_its_configuration(judgement: Judgement) -> None:
+    """MetalLB has accepted the configuration it is given.
+
+    By its ConfigurationStates (0.15.3 and newer), its metric for a stale configuration, and a server-side dry
+    run of a pool, which stores nothing and is skipped where it is not permitted.
+    """
+    judgement.expect("health.config-accepted")
+
+
+@check(
+    "health.scope",
+    runbook="1",
+    level=OBSERVE,
+    causes=tuple(
+        dict.fromkeys(
+            (
+                *CONTROLLER,
+                *SPEAKER,
+                "config-rejected",
+                "memberlist-disabled",
+                "memberlist-key-mismatch",
+                "memberlist-partition",
+                "node-excluded",
+                "permission-missing",
+                "pool-missing",
+                "strict-arp-off",
+                "webhook-unreachable",
+            )
+        )
+    ),
+    commands=(_PODS, _CONFIG, _SERVICES),
+)
+def test_trouble_does_not_reach_the_whole_cluster(judgement: Judgement) -> None:
+    """The run says whether what it found touches one service, one pool or the whole cluster.
+
+    It fails where the whole cluster is touched, and passes with a note where it is one service, one pool or nothing.
+    """
+    judgement.expect("health.scope")

@@ -1,0 +1,62 @@
+"""Section 1 of the runbook: what logs, probes and events say."""
+
+from __future__ import annotations
+
+from suites.causes import CONTROLLER, PENDING, REFUSED, SPEAKER
+from suites.plugin import OBSERVE, check
+from suites.plugin.observation import Judgement
+
+
+@check(
+    "health.controller-log",
+    runbook="1",
+    level=OBSERVE,
+    causes=("permission-missing", "crd-outdated", "deprecated-annotation", "memberlist-secret-missing",
+            "webhook-unreachable", *PENDING),
+    commands=("kubectl -n metallb-system logs deploy/controller --tail=200",),
+)  # fmt: skip
+def test_the_controller_reports_no_failure(judgement: Judgement) -> None:
+    """The last 200 controller lines hold no known failure.
+
+    Lines that tell of what has been mended since are noted, and fail nothing.
+    """
+    judgement.expect("health.controller-log")
+
+
+@check(
+    "health.speaker-log",
+    runbook="1",
+    level=OBSERVE,
+    causes=("memberlist-partition", "memberlist-key-mismatch", "memberlist-disabled", "api-unreachable",
+            "permission-missing", "crd-outdated", "advertisement-interface-missing", "sharing-refused",
+            "memberlist-secret-missing", "requested-outside-pools", "rival-controller", "nobody-answers",
+            "owner-disagreement", "pool-missing", "speaker-crashing", *REFUSED),
+    commands=("kubectl -n metallb-system logs daemonset/speaker --tail=200",),
+)  # fmt: skip
+def test_no_speaker_reports_a_failure(judgement: Judgement) -> None:
+    """The last 200 lines of every speaker hold no known failure."""
+    judgement.expect("health.speaker-log")
+
+
+@check(
+    "health.probes",
+    runbook="1 Probe verification",
+    level=OBSERVE,
+    causes=tuple(dict.fromkeys((*CONTROLLER, *SPEAKER))),
+    commands=("kubectl -n metallb-system describe pod -l app.kubernetes.io/name=metallb",),
+)
+def test_probes_pass(judgement: Judgement) -> None:
+    """Liveness and readiness probes pass, and no current Warning event hangs on a MetalLB pod."""
+    judgement.expect("health.probes")
+
+
+@check(
+    "health.allocation-events",
+    runbook="1 Record",
+    level=OBSERVE,
+    causes=PENDING,
+    commands=("kubectl -n <namespace> describe svc <service>",),
+)
+def test_no_allocation_fails(judgement: Judgement) -> None:
+    """The services' event streams hold no current allocation failure."""
+    judgement.expect("health.allocation-events")

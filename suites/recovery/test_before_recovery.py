@@ -1,0 +1,35 @@
+"""Section 3 of the runbook: what has to be known before anything is recovered."""
+
+from __future__ import annotations
+
+from suites.plugin import OBSERVE, check
+from suites.plugin.observation import Judgement
+
+
+@check(
+    "recovery.incident-scope",
+    runbook="3",
+    level=OBSERVE,
+    causes=("node-not-ready", "node-network-unavailable", "api-unreachable", "memberlist-partition",
+            "wrong-segment", "foreign-responder", "nobody-answers"),
+    commands=("kubectl get nodes -o wide", "kubectl -n metallb-system get pods -o wide"),
+)  # fmt: skip
+def test_nodes_and_network_are_not_in_trouble(judgement: Judgement) -> None:
+    """The run says whether the trouble is configuration alone or nodes and network too.
+
+    It fails where nodes or network are in trouble, and passes with a note where only the configuration is.
+    """
+    judgement.expect("recovery.incident-scope")
+
+
+@check(
+    "recovery.address-routable",
+    runbook="3",
+    level=OBSERVE,
+    needs={"wire"},
+    causes=("vantage-not-on-segment", "wrong-segment"),
+    commands=("ip route get <address>",),
+)
+def test_every_pool_is_routable(judgement: Judgement) -> None:
+    """The address block is routable on the target network from the vantage."""
+    judgement.expect("recovery.address-routable")

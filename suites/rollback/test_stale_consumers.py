@@ -1,0 +1,19 @@
+"""Section 6 of the runbook: consumers that a rollback leaves behind."""
+
+from __future__ import annotations
+
+from suites.plugin import OBSERVE, check
+from suites.plugin.observation import Judgement
+
+
+@check(
+    "rollback.stale-consumers",
+    runbook="6",
+    level=OBSERVE,
+    causes=("requested-outside-pools", "pool-missing", "rival-controller", "controller-down", "controller-crashing",
+            "controller-cpu-bound", "config-rejected", "pool-overlap", "pool-range-invalid"),
+    commands=("kubectl -n <namespace> describe svc <service>",),
+)  # fmt: skip
+def test_no_consumer_asks_for_a_lost_address(judgement: Judgement) -> None:
+    """No consumer keeps asking for an address that the active pools no longer hold."""
+    judgement.expect("rollback.stale-consumers")

@@ -1,0 +1,49 @@
+"""Section 4 of the runbook: is it a matter of resources at all?"""
+
+from __future__ import annotations
+
+from suites.plugin import OBSERVE, check
+from suites.plugin.observation import Judgement
+
+_TOP = "kubectl -n metallb-system top pod"
+_WORKLOADS = "kubectl -n metallb-system get deploy,daemonset"
+_DESCRIBE = "kubectl -n metallb-system describe deploy controller"
+
+
+@check(
+    "scaling.controller-cpu",
+    runbook="4",
+    level=OBSERVE,
+    causes=("controller-cpu-bound",),
+    commands=(_TOP, _DESCRIBE),
+)
+def test_the_controller_is_not_cpu_bound(judgement: Judgement) -> None:
+    """The controller is not CPU bound, by the metrics API against its limit."""
+    judgement.expect("scaling.controller-cpu")
+
+
+@check(
+    "scaling.speaker-scheduling",
+    runbook="4",
+    level=OBSERVE,
+    causes=("speaker-unschedulable",),
+    commands=(_WORKLOADS, "kubectl -n metallb-system describe daemonset speaker"),
+)
+def test_every_speaker_is_scheduled(judgement: Judgement) -> None:
+    """Every desired speaker is scheduled; what keeps one away (taint, selector, resources) is named."""
+    judgement.expect("scaling.speaker-scheduling")
+
+
+@check(
+    "scaling.verdict",
+    runbook="4",
+    level=OBSERVE,
+    causes=("controller-cpu-bound", "speaker-unschedulable"),
+    commands=(_TOP, _WORKLOADS),
+)
+def test_no_scale_change_is_needed(judgement: Judgement) -> None:
+    """The run says whether a scale change is needed or the pool configuration is to blame.
+
+    It fails where a scale change is needed, and passes with a note otherwise.
+    """
+    judgement.expect("scaling.verdict")

@@ -1,0 +1,48 @@
+"""The runbook's trigger conditions."""
+
+from __future__ import annotations
+
+from suites.causes import PENDING, UNREACHED
+from suites.plugin import OBSERVE, check
+from suites.plugin.observation import Judgement
+
+
+@check(
+    "trigger.pending-services",
+    runbook="Trigger",
+    level=OBSERVE,
+    causes=PENDING,
+    commands=("kubectl get svc -A | grep LoadBalancer", "kubectl -n <namespace> describe svc <service>"),
+)
+def test_no_service_waits_for_an_address(judgement: Judgement) -> None:
+    """No LoadBalancer service that MetalLB owns waits for an address longer than its budget."""
+    judgement.expect("trigger.pending-services")
+
+
+@check(
+    "trigger.unreachable-address",
+    runbook="Trigger",
+    level=OBSERVE,
+    needs={"wire"},
+    causes=UNREACHED,
+    commands=("kubectl get svc -A | grep LoadBalancer", "curl --connect-timeout 3 http://<address>:<port>/"),
+)
+def test_every_address_answers_from_outside(judgement: Judgement) -> None:
+    """Every assigned address answers on its service's ports from outside the cluster.
+
+    Ports are tried over TCP and UDP, never by ping, which MetalLB does not answer. Silence over UDP proves nothing.
+    """
+    judgement.expect("trigger.unreachable-address")
+
+
+@check(
+    "trigger.edge-address",
+    runbook="Trigger",
+    level=OBSERVE,
+    needs={"wire"},
+    causes=("address-not-intended", *dict.fromkeys((*PENDING, *UNREACHED))),
+    commands=("kubectl -n traefik get svc traefik -o wide", "curl --connect-timeout 3 http://<address>/"),
+)
+def test_every_consumer_serves_at_its_address(judgement: Judgement) -> None:
+    """Every consumer of the profile holds its expected address and serves there."""
+    judgement.expect("trigger.edge-address")

@@ -1,0 +1,50 @@
+"""Section 2.1 of the runbook: a LoadBalancer service is stuck in Pending."""
+
+from __future__ import annotations
+
+from suites.plugin import OBSERVE, check
+from suites.plugin.observation import Judgement
+
+_POOL = "kubectl -n metallb-system get ipaddresspool metallb-pool -o yaml"
+_SERVICE = "kubectl -n <namespace> describe svc <service>"
+_LOG = "kubectl -n metallb-system logs deploy/controller --tail=200"
+
+
+@check(
+    "pending.free-address",
+    runbook="2.1",
+    level=OBSERVE,
+    causes=("pool-exhausted", "pool-autoassign-off", "pool-restricted"),
+    commands=(_POOL, _SERVICE),
+)
+def test_every_pool_has_a_free_address(judgement: Judgement) -> None:
+    """Every pool that may serve new services has a free address.
+
+    A pool of one address, and one that gives addresses on request only, may be full.
+    """
+    judgement.expect("pending.free-address")
+
+
+@check(
+    "pending.requested-address",
+    runbook="2.1",
+    level=OBSERVE,
+    causes=("requested-outside-pools", "requested-taken", "pool-restricted"),
+    commands=(_SERVICE, _POOL),
+)
+def test_every_requested_address_can_be_had(judgement: Judgement) -> None:
+    """Every requested address (field or annotation) lies in an active pool that may serve that service."""
+    judgement.expect("pending.requested-address")
+
+
+@check(
+    "pending.annotations",
+    runbook="2.1",
+    level=OBSERVE,
+    causes=("requested-twice", "requested-wrong-pool", "requested-outside-pools", "pool-missing",
+            "family-unavailable", "sharing-refused", "class-mismatch", "deprecated-annotation"),
+    commands=(_SERVICE, _POOL, _LOG),
+)  # fmt: skip
+def test_services_do_not_contradict_their_pools(judgement: Judgement) -> None:
+    """Annotations, class, family and sharing keys do not contradict each other, the pool or the overlay."""
+    judgement.expect("pending.annotations")

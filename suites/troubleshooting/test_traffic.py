@@ -1,0 +1,95 @@
+"""Section 2.2 of the runbook: an address is assigned, but traffic does not arrive."""
+
+from __future__ import annotations
+
+from suites.causes import BACKENDS, ODD, SPEAKER, SPLIT, UNANNOUNCED
+from suites.plugin import OBSERVE, check
+from suites.plugin.observation import Judgement
+
+_LOG = "kubectl -n metallb-system logs daemonset/speaker --tail=200"
+_NODES = "kubectl get nodes -o wide"
+_ENDPOINTS = "kubectl -n <namespace> get endpoints <service>"
+_ARPING = "arping -b -c 5 -I <interface> <address>"
+_STATUS = "kubectl -n metallb-system get servicel2statuses"
+
+
+@check(
+    "traffic.speakers-placed",
+    runbook="2.2",
+    level=OBSERVE,
+    causes=("advertisement-interface-missing", *UNANNOUNCED),
+    commands=(_LOG, _NODES),
+)
+def test_each_address_has_a_speaker_to_announce_it(judgement: Judgement) -> None:
+    """A ready speaker runs on every node expected to announce, and at least one can announce each address."""
+    judgement.expect("traffic.speakers-placed")
+
+
+@check(
+    "traffic.l2-segment",
+    runbook="2.2",
+    level=OBSERVE,
+    needs={"wire"},
+    causes=("wrong-segment", "vantage-not-on-segment"),
+    commands=(_NODES, "ip route get <address>"),
+)
+def test_each_address_is_on_its_nodes_segment(judgement: Judgement) -> None:
+    """Each address lies on a network of the nodes that announce it, and the vantage sees its owner there."""
+    judgement.expect("traffic.l2-segment")
+
+
+@check(
+    "traffic.backends-healthy",
+    runbook="2.2",
+    level=OBSERVE,
+    causes=(*BACKENDS, *SPEAKER),
+    commands=(_ENDPOINTS,),
+)
+def test_every_service_has_a_healthy_endpoint(judgement: Judgement) -> None:
+    """Every service has a healthy endpoint, so that a fault is MetalLB's and not the consumer's.
+
+    With externalTrafficPolicy Local the endpoint has to be on an announcing node.
+    """
+    judgement.expect("traffic.backends-healthy")
+
+
+@check(
+    "traffic.single-announcer",
+    runbook="2.2",
+    level=OBSERVE,
+    needs={"wire"},
+    causes=ODD,
+    commands=(_ARPING,),
+)
+def test_one_node_answers_for_each_address(judgement: Judgement) -> None:
+    """Exactly one machine answers for each address, and it is a node."""
+    judgement.expect("traffic.single-announcer")
+
+
+@check(
+    "traffic.owner-agreed",
+    runbook="2.2",
+    level=OBSERVE,
+    needs={"wire"},
+    causes=("owner-disagreement", *SPLIT),
+    commands=(_STATUS, _ARPING),
+)
+def test_all_sources_name_one_owner(judgement: Judgement) -> None:
+    """Predicted owner, ServiceL2Status, metric and the wire name the same node."""
+    judgement.expect("traffic.owner-agreed")
+
+
+@check(
+    "traffic.no-squatter",
+    runbook="2.2",
+    level=OBSERVE,
+    needs={"wire"},
+    causes=("foreign-responder", "api-unreachable"),
+    commands=(_ARPING, "ip neigh show <address>"),
+)
+def test_nobody_answers_for_a_free_address(judgement: Judgement) -> None:
+    """Nobody answers for a free address of a pool.
+
+    Of a large pool only a part is asked for; the check notes how large a part.
+    """
+    judgement.expect("traffic.no-squatter")
