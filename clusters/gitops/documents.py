@@ -15,6 +15,10 @@ Json = dict[str, Any]
 Model = TypeVar("Model", bound=BaseModel)
 
 
+#: Mistakes in this project's words; the others in pydantic's.
+_PLAIN = {"missing": "this field is required", "extra_forbidden": "there is no such field"}
+
+
 class FileError(UsageError):
     """A file of the repository that cannot be used; the sentence names it, and the line if there is one."""
 
@@ -65,23 +69,20 @@ def mappings(text: str, name: str) -> Iterator[Document]:
 
 
 def validated(model: type[Model], document: Document) -> Model:
-    """`document` as `model`. Raises FileError for the first field that is wrong, with its line."""
+    """`document` as `model`. Raises FileError for the first mistake, misspelt fields first, with its line."""
     try:
         return model.model_validate(document.data)
     except ValidationError as error:
         problems = error.errors(include_url=False)
-        first = problems[0]
+        first = min(problems, key=lambda each: each["type"] != "extra_forbidden")
         path = tuple(step for step in first["loc"] if not str(step).startswith("function-"))
         field = ".".join(str(step) for step in path) or "the file"
-        more = f" ({len(problems) - 1} more fields are wrong)" if len(problems) > 1 else ""
+        said = _PLAIN.get(first["type"]) or first["msg"].removeprefix("Value error, ").rstrip(".")
+        more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
         raise FileError(
-            f"{document.name} line {document.line(path)}: {field}: {_plain(first['msg'])}{more}.",
+            f"{document.name} line {document.line(path)}: {field}: {said}{more}.",
             remedy="docs/gitops.md lists the fields.",
         ) from None
-
-
-def _plain(message: str) -> str:
-    return message.removeprefix("Value error, ").rstrip(".")
 
 
 def _is_null(node: yaml.Node) -> bool:

@@ -1,0 +1,49 @@
+"""The site that the judgements of the repository are tried on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from clusters.errors import ConformanceError
+from tests.unit.gitops import manifest
+from tests.unit.gitops.site import Site
+
+
+@pytest.fixture(scope="session")
+def kubectl() -> Path:
+    """A kubectl: named by KUBECTL, installed, or of the lab's parts."""
+    found = os.environ.get("KUBECTL") or shutil.which("kubectl")
+    if found:
+        return Path(found)
+    from clusters.lab.parts import cache_root, toolchain  # noqa: PLC0415 - only where it is needed
+    from clusters.lab.parts.ready import Parts, slots  # noqa: PLC0415 - as above
+
+    try:
+        root = cache_root()
+        return Parts(slots(root, toolchain.find(root).version)).binary("kubectl")
+    except ConformanceError as error:
+        pytest.skip(f"needs a kubectl: {error}")
+
+
+@pytest.fixture(scope="session")
+def manifests(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A release manifest at hand, by version."""
+    path = tmp_path_factory.mktemp("manifests") / "metallb-native.yaml"
+    path.write_text(manifest.text("0.15.2"), encoding="utf-8")
+    return {"0.15.2": path}
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory, kubectl: Path, manifests: dict[str, Path]) -> Site:
+    """The site as it was set up; nobody changes it."""
+    return Site.make(tmp_path_factory.mktemp("template") / "platform", kubectl, manifests)
+
+
+@pytest.fixture
+def site(tmp_path: Path, template: Site) -> Site:
+    """The example platform as a repository of its own, and a cluster that runs it."""
+    return template.copied(tmp_path / "platform")
