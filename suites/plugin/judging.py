@@ -71,7 +71,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         )
     if Need.CLUSTER not in spec.needs:
         return
-    if Need.WIRE in spec.needs and run.cluster.vantage is None:
+    # What is judged from the observation says itself what it could not see, and may fail without a vantage.
+    observed = run.settings.snapshot is not None or "judgement" in getattr(item, "fixturenames", ())
+    if Need.WIRE in spec.needs and not observed and run.cluster.vantage is None:
         raise Inconclusive(
             "It needs a vantage on the addresses' network, and there is none.",
             remedy=f"Name one under vantage in the profile {run.settings.profile.name}.",
@@ -118,7 +120,7 @@ def _judge_phase(item: pytest.Item, error: BaseException, report: pytest.TestRep
     state = item.stash[STATE]
     judgement = judge(error, report.when or "call")
     faulty = judgement.outcome is Outcome.FAILED or judgement.claim or judgement.broken
-    if faulty:
+    if faulty and run_may_be_asked(item):
         collect(
             Moment(
                 item=item,
@@ -128,10 +130,17 @@ def _judge_phase(item: pytest.Item, error: BaseException, report: pytest.TestRep
                 since=state.started.timestamp(),
             )
         )
+    if faulty:
         judgement = _explained(item, error, judgement)
     judgement = _waived(judgement, state)
     state.judgement = _together(state.judgement, judgement)
     _shape(report, judgement, error, state)
+
+
+def run_may_be_asked(item: pytest.Item) -> bool:
+    """Whether a failure's evidence is read from the cluster: not where the observation itself is the evidence."""
+    observed = "judgement" in getattr(item, "fixturenames", ())
+    return item.stash[STATE].run.settings.snapshot is None and not observed
 
 
 def _explained(item: pytest.Item, error: BaseException, judgement: Judgement) -> Judgement:

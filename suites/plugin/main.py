@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from suites.plugin import collecting, explaining, fixtures, hooks, judging, keeping, session, turns
+from suites.plugin import (
+    collecting,
+    explaining,
+    fixtures,
+    hooks,
+    judging,
+    keeping,
+    observation,
+    session,
+    turns,
+)
 from suites.plugin.settings import add_options
 
-_PARTS = (collecting, explaining, fixtures, judging, keeping, session, turns)
+_PARTS = (collecting, explaining, fixtures, judging, keeping, observation, session, turns)
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:

@@ -47,11 +47,11 @@ class Judgement:
 @pytest.fixture(scope="session")
 def snapshot(request: pytest.FixtureRequest) -> Snapshot:
     """What the cluster looked like when the run began, or the observation that --snapshot names."""
-    from clusters.observation import load, save  # noqa: PLC0415 - see above
+    from clusters.observation import save  # noqa: PLC0415 - see above
 
     run = request.config.stash[RUN]
     if run.settings.snapshot is not None:
-        return load(run.settings.snapshot)
+        return run.saved
     kept = run.settings.directory / FILE
     found = _observed_once(run, kept)
     if run.settings.save_snapshot is not None:

@@ -18,6 +18,7 @@ from suites.plugin.settings import Settings
 if TYPE_CHECKING:
     from clusters.api import Api
     from clusters.changes import Changes
+    from clusters.observation import Snapshot
     from clusters.preflight import Preflight
     from clusters.providers import Cluster
 
@@ -63,20 +64,44 @@ class Run:
         """What preflight found: the versions of Kubernetes and MetalLB."""
         from clusters import preflight  # noqa: PLC0415 - see above
 
-        return preflight.inspect(self.settings, self.cluster, self.api)
+        if self.settings.snapshot is None:
+            return preflight.inspect(self.settings, self.cluster, self.api)
+        from clusters.diagnosis import Diagnosis  # noqa: PLC0415 - see above
+
+        version = Diagnosis(self.saved).facts.components.version
+        return preflight.Preflight(
+            level=self.settings.level,
+            kubernetes_version=self.saved.kubernetes_version,
+            metallb_version=str(version or ""),
+        )
 
     def open(self) -> None:
         """Open the cluster and look whether the run may start. Raises ConformanceError where it may not."""
         from clusters import preflight  # noqa: PLC0415 - see above
 
+        if self.settings.snapshot is not None:
+            self.ledger.context, self.ledger.vantage = self.saved.context, self.saved.wire.place
+            self._note_versions()
+            return
         cluster = self.cluster
         self.ledger.context = cluster.context
         self.ledger.vantage = cluster.vantage.name if cluster.vantage else ""
         self.found = preflight.check(self.settings, cluster, self.api)
+        self._note_versions()
+
+    def _note_versions(self) -> None:
         self.ledger.versions = {
             "kubernetes": self.found.kubernetes_version,
             "metallb": self.found.metallb_version,
         }
+
+    @cached_property
+    def saved(self) -> Snapshot:
+        """The observation that --snapshot names. Raises UsageError for a file that is none."""
+        from clusters.observation import load  # noqa: PLC0415 - see above
+
+        assert self.settings.snapshot is not None  # nobody asks for it otherwise
+        return load(self.settings.snapshot)
 
     def close(self) -> None:
         """Undo what is still changed and let the cluster go; what fails is kept in the ledger."""

@@ -102,7 +102,9 @@ def settings_from(config: pytest.Config) -> Settings:
     place = option.report_dir or config.rootpath / DEFAULT_PLACE / run_id
     return Settings(
         profile=chosen,
-        level=min(Level(option.allow), Level(chosen.allow), key=lambda level: level.rank),
+        level=Level.OBSERVE
+        if option.snapshot
+        else min(Level(option.allow), Level(chosen.allow), key=lambda level: level.rank),
         directory=Path(given.get("directory") or place).absolute(),
         run_id=run_id,
         started=str(given.get("started") or f"{started:%Y-%m-%dT%H:%M:%SZ}"),

@@ -1,4 +1,4 @@
-"""Section 4 of the runbook: is it a matter of resources at all?"""
+"""Section 4 of the runbook: whether it is a matter of resources at all."""
 
 from __future__ import annotations
 
