@@ -2,72 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import time
-from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 
-from clusters.checks import RunResult
-from reports import prom, summary
-from reports.html import page
-from reports.model import RESULTS, NotWritten, save, validator, write_text
-from reports.pytesthtml import FamiliarView
-from reports.terminal import Summary
-
-#: Where writing the results so far takes longer than this, in seconds, it rests for that many times as long.
-_SLOW, _REST = 0.1, 20
 #: What -r is where nobody asked for it: pytest's default, and with this project's -ra.
 _DEFAULT_REPORTCHARS = frozenset({"fE", "fEa", "a"})
-
-
-class Files:
-    """The files of one run, in `directory`."""
-
-    def __init__(self, config: pytest.Config, directory: Path) -> None:
-        self._config = config
-        self._directory = directory
-        self._not_before = 0.0
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_conformance_progress(self, result: RunResult) -> None:
-        """Keep what is known so far, for a run that is killed; of a huge run only now and then."""
-        begun = time.monotonic()
-        if begun >= self._not_before:
-            # A full disk is told once, at the end; it does not end a check in its middle.
-            with contextlib.suppress(NotWritten):
-                save(result, self._directory / RESULTS)
-            ended = time.monotonic()
-            self._not_before = ended + _REST * (ended - begun) if ended - begun > _SLOW else ended
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_conformance_finished(self, result: RunResult) -> None:
-        """Write everything; a file that cannot be written does not keep the others from it.
-
-        Raises NotWritten at the end, for the first of them.
-        """
-        faults = [fault for write in self._writers(result) if (fault := _fault_of(write))]
-        _point_latest(self._config, self._directory)
-        self._config.pluginmanager.register(Summary(result, self._directory, faults), "conformance-summary")
-        if faults:
-            raise faults[0]
-
-    def _writers(self, result: RunResult) -> Iterable[Callable[[], None]]:
-        place = self._directory
-        yield lambda: save(result, place / RESULTS)
-        yield lambda: write_text(place / "report.html", page(result, directory=place))
-        yield lambda: write_text(place / "metrics.prom", prom.metrics(result))
-        yield lambda: write_text(place / "summary.md", summary.markdown(result))
-
-
-def _fault_of(write: Callable[[], None]) -> NotWritten | None:
-    try:
-        write()
-    except NotWritten as fault:
-        return fault
-    return None
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -84,17 +24,9 @@ def pytest_conformance_configure(config: pytest.Config, directory: Path) -> None
         option.self_contained_html = True
     if option.reportchars in _DEFAULT_REPORTCHARS:
         option.reportchars = "N"
-    validator()  # made now, so that the first writing is not slower than the others
+    # Imported now: pytest loads this plugin for the project's own tests too, which write no report.
+    from reports.files import Files  # noqa: PLC0415
+    from reports.pytesthtml import FamiliarView  # noqa: PLC0415
+
     config.pluginmanager.register(Files(config, directory), "conformance-files")
     config.pluginmanager.register(FamiliarView(), "conformance-familiar-view")
-
-
-def _point_latest(config: pytest.Config, directory: Path) -> None:
-    """Let reports/out/latest name the newest run. Where that cannot be done nothing else suffers."""
-    out = config.rootpath / "reports" / "out"
-    unfinished = out / f".latest-{directory.name}"
-    with contextlib.suppress(OSError):
-        out.mkdir(parents=True, exist_ok=True)
-        unfinished.unlink(missing_ok=True)
-        unfinished.symlink_to(os.path.relpath(directory, out), target_is_directory=True)
-        unfinished.replace(out / "latest")

@@ -42,7 +42,10 @@ class FamiliarView:
                 if result.outcome is Outcome.FAILED and one.when == "call" and one.passed:
                     one.outcome = "failed"
                     one.longrepr = result.reason
-            report.extras = [*getattr(report, "extras", []), *_links(result)]
+            report.extras = [  # type: ignore[attr-defined]  # pytest-html reads it
+                *getattr(report, "extras", []),
+                *_links(result),
+            ]
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_conformance_finished(self, result: RunResult) -> None:

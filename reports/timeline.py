@@ -89,7 +89,8 @@ def _text(timeline: Timeline) -> str:
     owners = ", then ".join(f"{span.mac} from {span.start:.2f} s" for span in timeline.spans) or "nobody"
     marks = ", ".join(f"{mark.name} at {mark.t:.2f} s" for mark in timeline.marks) or "none"
     served = (
-        f"The service was not served {outages.count} times, {shown(outages.longest, 's')} at the longest."
+        f"The service was not served {outages.count} time{'s' if outages.count > 1 else ''}, "
+        f"{shown(outages.longest, 's')} at the longest."
         if outages.count
         else "No request failed."
     )

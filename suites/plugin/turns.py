@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from xdist.scheduler import LoadScopeScheduling
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # xdist is not typed
 
 from suites.plugin.ledger import Plan
 from suites.plugin.settings import SETTINGS
 
 if TYPE_CHECKING:
-    from xdist.workermanage import WorkerController
+    from xdist.workermanage import WorkerController  # type: ignore[import-untyped]  # as above
 
 _CHANGES = "changes"
 
@@ -36,7 +36,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Turns | None
     return Turns(config, log, directory=settings.directory) if settings else None
 
 
-class Turns(LoadScopeScheduling):
+class Turns(LoadScopeScheduling):  # type: ignore[misc]  # as above
     """Hands out single items that only look; then, to one process alone, everything that changes something."""
 
     def __init__(self, config: pytest.Config, log: Any, *, directory: Path) -> None:

@@ -23,7 +23,10 @@ allow: disrupt
 """
 _SETTINGS = """\
 [tool.pytest.ini_options]
-addopts = ["-ra", "--strict-markers", "--strict-config", "--import-mode=importlib", "-p", "no:cacheprovider", "-p", "no:hypothesispytest"]
+addopts = [
+    "-ra", "--strict-markers", "--strict-config", "--import-mode=importlib",
+    "-p", "no:cacheprovider", "-p", "no:hypothesispytest",
+]
 xfail_strict = true
 filterwarnings = ["error"]
 """

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -30,8 +30,8 @@ ALL = {
 }
 
 
-def cases(project: Project) -> dict[str, ElementTree.Element]:
-    root = ElementTree.parse(project.directory / "junit.xml").getroot()
+def cases(project: Project) -> dict[str, ET.Element]:
+    root = ET.parse(project.directory / "junit.xml").getroot()
     return {str(case.get("name")): case for case in root.iter("testcase")}
 
 
@@ -128,7 +128,7 @@ def test_a_set_up_that_breaks_is_told_and_no_success(project: Project) -> None:
 
     assert result.ret == ExitCode.INTERNAL_ERROR
     assert project.results["run"]["verdict"] == "refused"
-    assert "a mistake of ours" in str(ElementTree.tostring(cases(project)["set-up"]))
+    assert "a mistake of ours" in str(ET.tostring(cases(project)["set-up"]))
 
 
 def test_evidence_is_kept_before_fixtures_end(project: Project) -> None:

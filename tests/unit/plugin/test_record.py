@@ -23,7 +23,7 @@ def test_the_worst_sample_is_judged_and_all_are_kept(record: Record) -> None:
 
     figure = record.measurements["moved after"]
     assert (figure.value, figure.samples) == (1.5, (0.2, 1.5, 0.1))
-    with pytest.raises(OverBudget, match="moved after: 1.5 s, where the budget is at most 1 s"):
+    with pytest.raises(OverBudget, match=r"moved after: 1\.5 s, where the budget is at most 1 s"):
         record.judge()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import dataclass
 
 import pytest
 
@@ -234,29 +235,39 @@ def test_findings_and_figures_are_judged_when_the_body_has_ended(project: Projec
     assert slow["measurements"]["gap"] == {"value": 0.5, "unit": "s", "budget": 1.0, "samples": [0.5]}
 
 
+@dataclass(frozen=True)
+class Waived:
+    days: int
+    code: ExitCode
+    outcome: str
+    said: str
+
+    @property
+    def day(self) -> dt.date:
+        return dt.datetime.now().astimezone().date() + dt.timedelta(days=self.days)
+
+
 @pytest.mark.parametrize(
-    ("days", "code", "outcome", "said"),
+    "case",
     [
-        (0, ExitCode.PASSED, "waived", "waived until {day}: until the switch is replaced (its speaker"),
-        (-1, ExitCode.FAILED, "failed", "(its waiver expired on {day}: until the switch is replaced)"),
+        Waived(0, ExitCode.PASSED, "waived", "waived until {day}: until the switch is replaced (its speaker"),
+        Waived(-1, ExitCode.FAILED, "failed", "(its waiver expired on {day}: until the switch is replaced)"),
     ],
+    ids=["last-day", "day-after"],
 )
-def test_a_waiver_holds_until_its_day_is_over(
-    project: Project, days: int, code: ExitCode, outcome: str, said: str
-) -> None:
-    day = dt.date.today() + dt.timedelta(days=days)
-    waiver = f"{{check: health.fails, reason: until the switch is replaced, expires: {day}}}"
+def test_a_waiver_holds_until_its_day_is_over(project: Project, case: Waived) -> None:
+    waiver = f"{{check: health.fails, reason: until the switch is replaced, expires: {case.day}}}"
     project.add_to_profile(f"waivers: [{waiver}]")
     project.checks(FAILING)
 
-    assert project.run().ret == code
-    assert project.outcomes == {"health.fails": outcome}
-    assert said.format(day=day) in project.check("health.fails")["reason"]
+    assert project.run().ret == case.code
+    assert project.outcomes == {"health.fails": case.outcome}
+    assert case.said.format(day=case.day) in project.check("health.fails")["reason"]
 
 
 def test_no_waiver_covers_a_failed_clean_up(project: Project) -> None:
-    day = dt.date.today() + dt.timedelta(days=9)
-    project.add_to_profile(f"waivers: [{{check: failover.unclean, reason: known, expires: {day}}}]")
+    waiver = f"{{check: failover.unclean, reason: known, expires: {Waived(9, ExitCode.PASSED, '', '').day}}}"
+    project.add_to_profile(f"waivers: [{waiver}]")
     project.checks(UNCLEAN)
 
     assert project.run().ret == ExitCode.CLEANUP_FAILED

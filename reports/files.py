@@ -1,0 +1,81 @@
+"""Writing a run's files: what is known after every check, and everything at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+
+from clusters.checks import RunResult
+from reports import prom, summary
+from reports.html import page
+from reports.model import RESULTS, NotWritten, save, validator, write_text
+from reports.terminal import Summary
+
+#: Where writing the results so far takes longer than this, in seconds, it rests for that many times as long.
+_SLOW, _REST = 0.1, 20
+
+
+class Files:
+    """The files of one run, in `directory`."""
+
+    def __init__(self, config: pytest.Config, directory: Path) -> None:
+        self._config = config
+        self._directory = directory
+        self._not_before = 0.0
+        validator()  # made now, so that the first writing is not slower than the others
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_conformance_progress(self, result: RunResult) -> None:
+        """Keep what is known so far, for a run that is killed; of a huge run only now and then."""
+        begun = time.monotonic()
+        if begun >= self._not_before:
+            # A full disk is told once, at the end; it does not end a check in its middle.
+            with contextlib.suppress(NotWritten):
+                save(result, self._directory / RESULTS)
+            ended = time.monotonic()
+            self._not_before = ended + _REST * (ended - begun) if ended - begun > _SLOW else ended
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_conformance_finished(self, result: RunResult) -> None:
+        """Write everything; a file that cannot be written does not keep the others from it.
+
+        Raises NotWritten at the end, for the first of them.
+        """
+        faults = [fault for name, write in self._writers(result) if (fault := _fault_of(name, write))]
+        _point_latest(self._config, self._directory)
+        self._config.pluginmanager.register(Summary(result, self._directory, faults), "conformance-summary")
+        if faults:
+            raise faults[0]
+
+    def _writers(self, result: RunResult) -> Iterable[tuple[str, Callable[[], None]]]:
+        place = self._directory
+        yield RESULTS, lambda: save(result, place / RESULTS)
+        yield "report.html", lambda: write_text(place / "report.html", page(result, directory=place))
+        yield "metrics.prom", lambda: write_text(place / "metrics.prom", prom.metrics(result))
+        yield "summary.md", lambda: write_text(place / "summary.md", summary.markdown(result))
+
+
+def _fault_of(name: str, write: Callable[[], None]) -> NotWritten | None:
+    try:
+        write()
+    except NotWritten as fault:
+        return fault
+    except Exception as error:  # noqa: BLE001 - one file that cannot be made keeps no other from being made
+        return NotWritten(f"{name} could not be made: {type(error).__name__}: {error}")
+    return None
+
+
+def _point_latest(config: pytest.Config, directory: Path) -> None:
+    """Let reports/out/latest name the newest run. Where that cannot be done nothing else suffers."""
+    out = config.rootpath / "reports" / "out"
+    unfinished = out / f".latest-{directory.name}"
+    with contextlib.suppress(OSError):
+        out.mkdir(parents=True, exist_ok=True)
+        unfinished.unlink(missing_ok=True)
+        unfinished.symlink_to(os.path.relpath(directory, out), target_is_directory=True)
+        unfinished.replace(out / "latest")

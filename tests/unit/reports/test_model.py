@@ -1,0 +1,125 @@
+"""results.json: what is written is read back, and what is foreign or broken is refused with one sentence."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from clusters.checks import Outcome, RunResult
+from clusters.errors import ExitCode, UsageError
+from reports.model import NotWritten, load, save, write_text
+
+Break = Callable[[dict[str, Any]], object]
+
+
+def test_a_run_is_read_back_as_it_was(run: RunResult, tmp_path: Path) -> None:
+    save(run, tmp_path / "results.json")
+
+    assert load(tmp_path / "results.json") == run
+    assert load(tmp_path) == run
+
+
+def test_the_shape_is_the_public_one(run: RunResult, tmp_path: Path) -> None:
+    save(run, tmp_path / "results.json")
+
+    data = json.loads((tmp_path / "results.json").read_text())
+    assert data["schema_version"] == 1
+    assert data["run"]["verdict"] == "failed"
+    assert data["not_tested"][0] == {"id": "recovery.reapply", "reason": "needs --allow disrupt"}
+    failed = data["checks"][1]
+    assert failed["measurements"]["moved after"]["value"] == 12.5
+    assert failed["findings"][0]["commands"][1] == "kubectl delete pod speaker-x"
+    assert "reason" not in data["checks"][0]
+
+
+def test_fields_of_a_later_release_are_left_alone(run: RunResult, tmp_path: Path) -> None:
+    save(run, tmp_path / "results.json")
+    data = json.loads((tmp_path / "results.json").read_text())
+    data["run"]["weather"] = data["checks"][0]["weather"] = "fine"
+    (tmp_path / "results.json").write_text(json.dumps(data))
+
+    assert load(tmp_path) == run
+
+
+@pytest.mark.parametrize(
+    ("break_it", "said"),
+    [
+        (lambda data: data["run"].update(verdict="green"), r"\$\.run\.verdict: 'green' is not one of"),
+        (lambda data: data["checks"][0].update(id="No Id"), r"\$\.checks\[0\]\.id: "),
+        (lambda data: data["checks"][1].pop("reason"), r"\$\.checks\[1\]: 'reason' is a required property"),
+        (lambda data: data["checks"][0].update(reason="so"), r"\$\.checks\[0\]: "),
+        (lambda data: data["checks"][1]["measurements"]["gap"].update(value="1 s"), r"\.value: '1 s' is not"),
+        (
+            lambda data: data["run"].update(started="yesterday"),
+            r"\$\.run\.started: 'yesterday' does not match",
+        ),
+        (lambda data: data.update(schema_version=2), "comes from a newer suite"),
+        (lambda data: data.update(schema_version="1"), "has schema version '1'"),
+        (lambda data: data.pop("schema_version"), "it has no schema_version"),
+    ],
+)
+def test_a_file_that_breaks_a_rule_is_refused(
+    run: RunResult, tmp_path: Path, break_it: Break, said: str
+) -> None:
+    save(run, tmp_path / "results.json")
+    data = json.loads((tmp_path / "results.json").read_text())
+    break_it(data)
+    (tmp_path / "results.json").write_text(json.dumps(data))
+
+    with pytest.raises(UsageError, match=said):
+        load(tmp_path / "results.json")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is not JSON, or cut off"),
+        (b'{"schema_version": 1, "run": {', "is not JSON, or cut off"),
+        (b"\xff\xfe\x00", "is not JSON, or cut off"),
+        (b"[1, 2]", "is not a results.json of this suite"),
+    ],
+)
+def test_what_is_no_results_file_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "results.json").write_bytes(content)
+
+    with pytest.raises(UsageError, match=said):
+        load(tmp_path / "results.json")
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"There is no file .*missing\.json\."):
+        load(tmp_path / "missing.json")
+
+
+def test_nothing_that_breaks_the_schema_is_written(run: RunResult, tmp_path: Path) -> None:
+    broken = replace(run.checks[0], outcome=Outcome.FAILED)
+
+    with pytest.raises(jsonschema.ValidationError):
+        save(replace(run, checks=(broken,)), tmp_path / "results.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.txt", "old")
+    before = (tmp_path / "a.txt").stat().st_ino
+
+    write_text(tmp_path / "a.txt", "new")
+
+    assert (tmp_path / "a.txt").read_text() == "new"
+    assert (tmp_path / "a.txt").stat().st_ino != before
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+    assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_file_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(NotWritten, match=r"/file/a\.txt could not be written: File exists\.") as caught:
+        write_text(tmp_path / "file" / "a.txt", "x")
+    assert caught.value.exit_code == ExitCode.INTERNAL_ERROR
