@@ -149,6 +149,12 @@ class Journal:
         """The number of the newest entry, 0 where there is none."""
         return self._next - 1
 
+    def forget(self) -> None:
+        """Give up what is pending: there is nothing any more that it could be undone in."""
+        for entry in self.pending():
+            self.undone(entry.seq)
+        self.close()
+
     def close(self) -> None:
         """Let go of the file, and remove it where nothing in it is left to undo."""
         with self._lock:

@@ -6,7 +6,7 @@ observe, the run's own objects for create, MetalLB's and the nodes for disrupt.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -19,12 +19,15 @@ from clusters.api import resources as res
 from clusters.checks import Level
 from clusters.errors import ConformanceError, Refused
 from clusters.metallb import versions
-from clusters.profile import Profile, resolve_level
+from clusters.profile import Profile, Provider, resolve_level
 from clusters.providers import Cluster
 
 #: The oldest MetalLB that the checks know; before it, pool changes did not reach services with an address.
 OLDEST = Version("0.14.2")
-_SELECTORS = ("component=controller,app=metallb", "app.kubernetes.io/component=controller")
+_SELECTORS = (
+    "component=controller,app=metallb",
+    "app.kubernetes.io/component=controller,app.kubernetes.io/name=metallb",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +50,11 @@ class Access:
     namespace: str = ""
     subresource: str = ""
 
-    def __str__(self) -> str:
-        name = f"{self.resource.qualified}{f'/{self.subresource}' if self.subresource else ''}"
-        return f"{self.verb} {name}{f' in namespace {self.namespace}' if self.namespace else ''}"
+    @property
+    def what(self) -> str:
+        """What the verb is about: "pods/log in namespace metallb-system"."""
+        name = f"{self.resource.qualified}/{self.subresource}".rstrip("/")
+        return f"{name} in namespace {self.namespace}" if self.namespace else name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,18 +102,19 @@ def check(wanted: Wanted, cluster: Cluster, api: Api) -> Preflight:
 
 def inspect(wanted: Wanted, cluster: Cluster, api: Api) -> Preflight:
     """Look at everything that a run of this level needs; nothing is raised for what is missing."""
+    del cluster  # what it lacks (a vantage, nodes) makes checks inconclusive, and refuses no run
     try:
-        kubernetes, uid = api.version(), api.uid()
+        kubernetes = api.version()
     except ApiError as error:
         return Preflight(level=wanted.level, problems=(_problem(error),))
-    profile, problems = wanted.profile, []
+    profile, level, uid, problems = wanted.profile, wanted.level, "", list[Problem]()
     try:
+        uid = api.uid()
         level = resolve_level(profile, wanted.level, wanted.confirm_cluster, uid)
-    except Refused as error:
+    except (ApiError, Refused) as error:
         problems.append(_problem(error))
-        level = wanted.level
     if level.allows(Level.CREATE):
-        problems += left_behind(cluster.name)
+        problems += left_behind(profile, uid)
     metallb, about_metallb = _metallb(api, profile.namespace)
     problems += about_metallb
     problems += _permissions(api, needs_of(level, profile.namespace))
@@ -117,17 +123,22 @@ def inspect(wanted: Wanted, cluster: Cluster, api: Api) -> Preflight:
     )
 
 
-def left_behind(cluster: str) -> list[Problem]:
-    """A problem for each earlier run against the cluster that ended without undoing its changes."""
-    return [
-        Problem(
-            sentence=f"Run {each.header.run if each.header else each.path.stem} ended without undoing "
-            f"{len(each.pending())} of its changes.",
-            remedy=f"Undo them: python -m clusters.sweep --cluster {cluster}",
-        )
-        for each in journal.left_behind(cluster)
-        if each.pending()
-    ]
+def left_behind(profile: Profile, uid: str) -> list[Problem]:
+    """A problem for each earlier run against the cluster that ended without undoing its changes.
+
+    Where the run was against a lab that is no more (its UID was another), its changes went with it.
+    """
+    problems = []
+    for each in journal.left_behind(profile.name):
+        header = each.header
+        if header is None or not each.pending() or (profile.provider is Provider.LAB and header.uid != uid):
+            each.forget()
+            continue
+        many = len(each.pending())
+        sentence = f"Run {header.run} ended without undoing {many} of its changes."
+        remedy = f"Undo them: python -m clusters.sweep --cluster {profile.name}"
+        problems.append(Problem(sentence=sentence, remedy=remedy))
+    return problems
 
 
 def needs_of(level: Level, namespace: str) -> tuple[Access, ...]:
@@ -160,29 +171,27 @@ def needs_of(level: Level, namespace: str) -> tuple[Access, ...]:
 
 
 def _permissions(api: Api, needs: Iterable[Access]) -> list[Problem]:
-    def allowed(need: Access) -> bool:
-        return api.can_i(need.verb, need.resource, need.namespace, subresource=need.subresource)
-
+    """One problem for each resource of which a permission is missing, or cannot be asked about."""
     listed = list(needs)
     with ThreadPoolExecutor(8, thread_name_prefix="preflight") as pool:
-        answers = list(pool.map(_answered(allowed), listed))
+        answers = list(pool.map(lambda need: _answer(api, need), listed))
+    missing: dict[tuple[str, str], list[str]] = {}
+    for need, answer in zip(listed, answers, strict=True):
+        if answer:
+            missing.setdefault((need.what, answer), []).append(need.verb)
     return [
-        Problem(sentence=f"This login may not {need}.", remedy="Give it the role of this level.")
-        if answer is False
-        else Problem(sentence=f"It cannot be told whether this login may {need}: {answer}")
-        for need, answer in zip(listed, answers, strict=True)
-        if answer is not True
+        Problem(sentence=f"{answer} {', '.join(verbs)} {what}.", remedy="Give it the role of this level.")
+        for (what, answer), verbs in missing.items()
     ]
 
 
-def _answered(ask: Callable[[Access], bool]) -> Callable[[Access], bool | str]:
-    def answer(need: Access) -> bool | str:
-        try:
-            return ask(need)
-        except ApiError as error:
-            return str(error)
-
-    return answer
+def _answer(api: Api, need: Access) -> str:
+    """How the sentence about a missing permission begins; "" where it is not missing."""
+    try:
+        allowed = api.can_i(need.verb, need.resource, need.namespace, subresource=need.subresource)
+    except ApiError as error:
+        return f"It cannot be told ({error}) whether this login may"
+    return "" if allowed else "This login may not"
 
 
 def _metallb(api: Api, namespace: str) -> tuple[str, list[Problem]]:

@@ -77,8 +77,8 @@ def _sweep_one(chosen: Profile, left: Journal) -> int:
         _say(f"run {header.run}: {error}", error=True)
         return int(error.exit_code)
     if api is None:
-        _say(f"run {header.run}: its lab is gone, and {len(left.pending())} changes with it")
-        _forget(left)
+        _say(f"run {header.run}: its lab is gone, and what was left to undo with it")
+        left.forget()
         return int(ExitCode.PASSED)
     return _undo(api, left)
 
@@ -124,12 +124,6 @@ def _cluster_of(chosen: Profile, header: Header) -> Api | None:
         f"{header.uid}.",
         remedy="Make the context lead to that cluster again, or delete the journal if it is gone for good.",
     )
-
-
-def _forget(left: Journal) -> None:
-    for entry in left.pending():
-        left.undone(entry.seq)
-    left.close()
 
 
 def _header(left: Journal) -> Header:

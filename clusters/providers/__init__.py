@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from typing import cast
 
 from clusters.errors import UsageError
-from clusters.profile import Profile
+from clusters.profile import Profile, Provider
 from clusters.providers.base import Cluster, NodeHost, Opener
 
 _OPENERS = {
@@ -26,9 +26,11 @@ def open_cluster(profile: Profile) -> AbstractContextManager[Cluster]:
     try:
         module = importlib.import_module(name)
     except ModuleNotFoundError as error:
+        if profile.provider is not Provider.KIND:
+            raise  # only kind needs what may not be installed
         raise UsageError(
-            f"Provider {profile.provider} of profile {profile.name} needs {error.name}, not installed here.",
-            remedy=f"Install it: pip install 'metallb-conformance[{profile.provider}]'.",
+            f"Provider kind of profile {profile.name} needs the extra [kind], which is not installed.",
+            remedy="Install it: pip install --require-hashes -r requirements/kind.txt",
         ) from error
     return cast("Opener", getattr(module, function))(profile)
 

@@ -21,6 +21,7 @@ from clusters.api import (
     Invalid,
     NoSuchResource,
     NotFound,
+    Resource,
     TimedOut,
     Unauthorized,
     Unreachable,
@@ -148,10 +149,8 @@ def test_a_missing_object_and_a_missing_kind_are_two_things(api: Api, namespace:
         api.get(SERVICES, "web", namespace)
     assert not isinstance(caught.value, NoSuchResource)
 
-    with pytest.raises(
-        NoSuchResource, match=r"The cluster has no ipaddresspools\.metallb\.io in version v1beta1"
-    ):
-        api.list(IP_ADDRESS_POOLS)
+    with pytest.raises(NoSuchResource, match=r"The cluster has no things\.example\.org in version v1\."):
+        api.list(Resource("example.org", "v1", "things", "Thing"))
 
 
 def test_creating_in_a_namespace_that_is_not_there(api: Api) -> None:
