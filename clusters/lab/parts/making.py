@@ -10,7 +10,8 @@ from pathlib import Path
 from clusters.errors import UsageError
 from clusters.lab.parts import images, store, toolchain
 from clusters.lab.parts.building import BINARIES, Builder
-from clusters.lab.parts.cache import Slot, cache_root, require_space
+from clusters.lab.parts.cache import CACHE_VARIABLE, Slot, cache_root, require_space
+from clusters.lab.parts.errors import PartError
 from clusters.lab.parts.progress import Progress, Step, progress_for
 from clusters.lab.parts.ready import IMAGES_NAME, Parts, slots
 from clusters.lab.parts.table import IMAGES, PARTS, Part
@@ -36,6 +37,12 @@ def ensure(*, only: Iterable[str] | None = None, progress: Progress | None = Non
         shown = progress or progress_for()
         try:
             _Making(root=root, go=go, parts=parts, progress=shown).make(wanted)
+        except OSError as error:
+            raise PartError(
+                missing[0],
+                f"The lab's parts cannot be kept in {root}: {error}.",
+                remedy=f"Name a folder that can be written to in {CACHE_VARIABLE}.",
+            ) from error
         finally:
             shown.close()
     return parts

@@ -210,6 +210,15 @@ def test_a_failed_build_does_not_stay_and_what_was_finished_does(fake: Fake) -> 
     assert heard.lines[-2:] == ["[1/2] cni: built", "[2/2] pause: cached"]
 
 
+def test_a_cache_that_cannot_be_written_to_is_named(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    (fake.folder / "file").touch()
+    monkeypatch.setenv(CACHE_VARIABLE, str(fake.folder / "file" / "cache"))
+    with pytest.raises(
+        PartError, match=r"^The lab's parts cannot be kept in .*/file/cache: .* Name a folder"
+    ):
+        parts.ensure(only=["pause"], progress=Heard())
+
+
 def test_two_runs_at_once_build_a_part_once(
     fake: Fake, started: Callable[..., subprocess.Popen[str]]
 ) -> None:
