@@ -68,9 +68,9 @@ _CLAIMS = _table(
     _budget("failed_over_slow_mesh", 30, 0.25,
             "With four and more members a suspicion may last 24 s where peers do not confirm it (six times "
             "the minimum)."),
-    _budget("service_recovered_after_node_lost", 70, 0.25,
+    _budget("service_recovered_after_node_lost", 80, 0.25,
             "A dead node's endpoints stay in use until the node controller's grace is over (40 s, 50 s from "
-            "Kubernetes 1.32), plus 10 s to withdraw them."),
+            "Kubernetes 1.32), seen up to 5 s late, and then as long as their withdrawal takes: 43 to 69 s measured."),
     _budget("failed_back", 60, 0.1,
             "As soon as the old owner's pod is back among the members: 1.6 s measured, plus the time to "
             "start a pod on a busy machine; a lost node is rejoined at least every 60 s."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,6 +62,28 @@ class MetalLB:
         ):
             yield
         self.speaker_ready_on(node)
+
+    @contextmanager
+    def only_on(self, node: str) -> Iterator[None]:
+        """Keep the speakers of all other nodes away for the block."""
+        others = [
+            pod["spec"]["nodeName"]
+            for pod in ownership.speakers(self.api, self.namespace)
+            if pod["spec"]["nodeName"] != node
+        ]
+        with ExitStack() as stack:
+            for other in others:
+                stack.enter_context(self.held_away(other))
+                self.delete_speaker(other)
+            wait.until(
+                f"a speaker runs on {node} alone",
+                read=lambda: {
+                    one["spec"]["nodeName"] for one in ownership.speakers(self.api, self.namespace)
+                },
+                accept=lambda seen: seen == {node},
+                budget=budgets.get("pod_gone"),
+            )
+            yield
 
     def speaker_ready_on(self, node: str) -> None:
         """Wait until a ready speaker runs on a node."""

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from clusters import budgets, wait
 from clusters.api.resources import NODES, SERVICES
-from clusters.checks import NotSupported
+from clusters.checks import CheckFailed, Finding, NotSupported
 from clusters.faults import links, processes
 from clusters.faults.speakers import MetalLB
 from clusters.metallb import services
 from clusters.metallb.nodes import EXCLUDE_LABEL
 from clusters.providers.base import Cluster
+from clusters.wait import NotWithinBudget
 from clusters.vantage.watch import Measurement
 from suites.scenes.failover import FAULT, RESTORED
 
@@ -66,9 +67,22 @@ class Disruption:
             seen.mark(RESTORED)
 
     def restart_controller(self, seen: Measurement) -> None:
-        """The controller's pod is deleted; another one is ready when this returns."""
+        """The controller's pod is deleted; another one is ready when this returns.
+
+        CheckFailed where none becomes ready: whatever kept it away, the cluster is without its controller now.
+        """
         seen.mark(FAULT)
-        self.metallb.restart_controller()
+        try:
+            self.metallb.restart_controller()
+        except NotWithinBudget as late:
+            raise CheckFailed(
+                Finding(
+                    cause="controller-down",
+                    subject="cluster",
+                    summary="The controller was restarted and did not become ready again.",
+                    evidence=tuple(str(late).splitlines()),
+                )
+            ) from None
 
     def addresses(self) -> dict[str, tuple[str, ...]]:
         """The addresses that every LoadBalancer service of the cluster holds now."""

@@ -1,0 +1,79 @@
+"""Frames and packets that get lost: rules of nftables in one host of a lab, and on its LAN."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from clusters.changes import Changes, HostUndo
+from clusters.errors import Inconclusive, Refused
+from clusters.lab.lab import Lab
+
+_TABLE = "mlc_fault"
+MEMBERLIST_PORT = 7946
+
+_MEMBERLIST = f"""
+table inet {_TABLE} {{
+  chain in {{
+    type filter hook input priority -10;
+    udp dport {MEMBERLIST_PORT} drop
+    tcp dport {MEMBERLIST_PORT} drop
+    tcp sport {MEMBERLIST_PORT} drop
+  }}
+  chain out {{
+    type filter hook output priority -10;
+    oifname != "lo" udp dport {MEMBERLIST_PORT} drop
+    oifname != "lo" tcp dport {MEMBERLIST_PORT} drop
+    oifname != "lo" tcp sport {MEMBERLIST_PORT} drop
+  }}
+}}
+"""
+
+# MetalLB broadcasts what nobody asked for, and answers questions to the asker alone.
+_GRATUITOUS = """
+table bridge {table} {{
+  chain pass {{
+    type filter hook forward priority -10;
+    ether daddr ff:ff:ff:ff:ff:ff arp saddr ip {addresses} drop
+  }}
+}}
+"""
+
+
+@contextmanager
+def memberlist_cut(changes: Changes, lab: Lab, node: str) -> Iterator[None]:
+    """Drop memberlist's packets, both ways, TCP and UDP, on one node of a lab."""
+    with _table(changes, lab, node, family="inet", rules=_MEMBERLIST, text=f"memberlist is cut on {node}"):
+        yield
+
+
+@contextmanager
+def gratuitous_arp_lost(changes: Changes, lab: Lab, addresses: str) -> Iterator[None]:
+    """Drop gratuitous ARP for the range `addresses` ("first-last") between all ports of the lab's LAN."""
+    rules = _GRATUITOUS.format(table=_TABLE, addresses=addresses)
+    text = f"gratuitous ARP for {addresses} is dropped"
+    with _table(changes, lab, "lan", family="bridge", rules=rules, text=text):
+        yield
+
+
+def lift(lab: str, host: str, family: str) -> None:
+    """Take the rules away; nothing happens where there are none, or the lab is gone."""
+    try:
+        found = Lab.load(lab)
+    except Refused:
+        return
+    found.run(host, ["nft", "delete", "table", family, _TABLE])
+
+
+@contextmanager
+def _table(changes: Changes, lab: Lab, host: str, *, family: str, rules: str, text: str) -> Iterator[None]:
+    undo = HostUndo(
+        text=text,
+        action="clusters.faults.filters:lift",
+        args={"lab": lab.name, "host": host, "family": family},
+    )
+    with changes.host_change(undo):
+        done = lab.run(host, ["nft", "-f", "-"], input=rules)
+        if done.returncode != 0:
+            raise Inconclusive(f"nft refused the rules for {host}: {done.stderr.strip()}")
+        yield

@@ -1,0 +1,88 @@
+"""What a fault test works with: a lab, a way to break it, and a suite run whose results it reads."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from clusters import budgets, ownership, wait
+from clusters.api import Api
+from clusters.changes import Changes
+from clusters.faults.speakers import MetalLB
+from clusters.lab.lab import Lab
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One suite run: its exit code, what it printed, and its results.json."""
+
+    code: int
+    text: str
+    results: dict[str, Any]
+
+    def __getitem__(self, check: str) -> dict[str, Any]:
+        return next(one for one in self.results["checks"] if one["id"] == check)
+
+    @property
+    def failed(self) -> dict[str, set[str]]:
+        """The causes of each failed check."""
+        return {
+            one["id"]: {finding["cause"] for finding in one["findings"]}
+            for one in self.results["checks"]
+            if one["outcome"] == "failed"
+        }
+
+    @property
+    def outcomes(self) -> dict[str, str]:
+        return {one["id"]: one["outcome"] for one in self.results["checks"]}
+
+
+@dataclass(frozen=True)
+class Bench:
+    lab: Lab
+    api: Api
+    changes: Changes
+    metallb: MetalLB
+    profile: Path
+    folder: Path
+
+    def profile_with(self, **fields: object) -> Bench:
+        """The same bench with another profile for its runs."""
+        changed = yaml.safe_load(self.profile.read_text()) | fields
+        path = self.folder / "profile.yaml"
+        path.write_text(yaml.safe_dump(changed))
+        return replace(self, profile=path)
+
+    def until_split(self, namespace: str, name: str) -> None:
+        """Wait until two speakers claim a service's address."""
+        wait.until(
+            f"two speakers claim the address of {namespace}/{name}",
+            read=lambda: ownership.read(self.api, namespace, name, metallb_namespace="metallb-system").metric,
+            accept=lambda nodes: len(nodes or ()) == 2,
+            budget=budgets.get("failed_over_slow_mesh"),
+        )
+
+    def run(self, select: str, *options: str, allow: str = "disrupt") -> Outcome:
+        """Run the selected checks against the lab, as a user would, in a process of their own."""
+        target = self.folder / re.sub(r"[^a-z0-9]+", "-", select.lower())[:60]
+        command = [
+            *(sys.executable, "-m", "pytest", str(ROOT / "suites"), "-p", "no:cacheprovider"),
+            *("--cluster", str(self.profile), "--allow", allow, "-k", select),
+            *("--report-dir", str(target), *options),
+        ]
+        done = subprocess.run(  # noqa: PLW1510 - its exit code is what the tests look at
+            command, cwd=ROOT, capture_output=True, text=True, timeout=600, env=dict(os.environ)
+        )
+        text = done.stdout + done.stderr
+        assert (target / "results.json").is_file(), text
+        return Outcome(done.returncode, text, json.loads((target / "results.json").read_text()))

@@ -1,0 +1,144 @@
+"""Every create and disrupt check is seen to fail, for a fault made for real, with the cause that it must name."""
+
+from __future__ import annotations
+
+import pytest
+
+from clusters.api.resources import DEPLOYMENTS, IP_ADDRESS_POOLS, L2_ADVERTISEMENTS, NODES, SERVICES
+from clusters.faults import components, filters, strangers
+from clusters.metallb import services
+from tests.faults.bench import Bench
+
+ADVERTISEMENT = "metallb-l2"
+POOL = "metallb-pool"
+
+
+def test_a_stopped_controller_leaves_services_pending(bench: Bench) -> None:
+    with bench.changes.scaled(DEPLOYMENTS, "controller", 0, namespace="metallb-system", foreign="the fault"):
+        seen = bench.run("allocation.automatic or allocation.requested", allow="create")
+
+    assert seen.failed == {
+        "allocation.automatic": {"controller-down"},
+        "allocation.requested": {"controller-down"},
+    }
+    assert seen.code == 1
+
+
+def test_a_full_pool_leaves_services_pending(bench: Bench) -> None:
+    held = sorted(str(one) for raw in bench.api.list(SERVICES) for one in services.parse(raw).ingress)
+    patch = {"spec": {"addresses": [f"{one}-{one}" for one in held]}}
+    with bench.changes.patched(IP_ADDRESS_POOLS, POOL, patch, "metallb-system", foreign="the fault"):
+        seen = bench.run("allocation.automatic or allocation.requested or allocation.shared", allow="create")
+
+    assert seen.failed == {"allocation.automatic": {"pool-exhausted"}}
+    assert seen.outcomes["allocation.requested"] == "inconclusive"
+    assert "No pool has a free IPv4 address" in seen["allocation.requested"]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("check", "prefix"),
+    [
+        ("allocation.conflict", "greedy"),
+        ("allocation.exhausted", "waiting"),
+        ("allocation.shared", "unlike"),
+    ],
+)
+def test_a_rival_controller_gives_addresses_away(bench: Bench, check: str, prefix: str) -> None:
+    with strangers.rival_controller(bench.lab, bench.api, "172.30.0.215", prefix=prefix):
+        seen = bench.run(check, allow="create")
+
+    assert seen.failed == {check: {"rival-controller"}}
+
+
+@pytest.mark.parametrize("check", ["allocation.released", "announcement.withdrawn"])
+def test_a_stranger_takes_an_address_when_it_is_freed(bench: Bench, check: str) -> None:
+    prefix = check.partition(".")[2]
+    with strangers.squatting_after(bench.changes, bench.api, bench.lab, event="DELETED", prefix=prefix):
+        seen = bench.run(check, allow="create")
+
+    assert seen.failed == {check: {"foreign-responder"}}
+
+
+def test_a_stranger_answers_beside_the_announcer(bench: Bench) -> None:
+    with strangers.squatting_after(bench.changes, bench.api, bench.lab, event="MODIFIED", prefix="answered"):
+        seen = bench.run("announcement.answered", allow="create")
+
+    assert seen.failed == {"announcement.answered": {"foreign-responder"}}
+
+
+def test_a_pool_without_advertisement_stays_silent(bench: Bench) -> None:
+    with bench.changes.deleted(L2_ADVERTISEMENTS, ADVERTISEMENT, "metallb-system", foreign="the fault"):
+        seen = bench.run("announcement.answered or allocation.automatic", allow="create")
+
+    assert seen.failed == {"announcement.answered": {"pool-not-advertised"}}
+    assert seen.outcomes["allocation.automatic"] == "passed"
+
+
+def test_a_cut_memberlist_makes_two_announcers(bench: Bench) -> None:
+    with filters.memberlist_cut(bench.changes, bench.lab, "node2"):
+        bench.until_split("traefik", "traefik")
+        seen = bench.run("announcement.answered or allocation.automatic", allow="create")
+
+    assert seen.failed == {"announcement.answered": {"memberlist-partition"}}
+
+
+def test_gratuitous_arp_that_is_dropped_is_missed(bench: Bench) -> None:
+    with filters.gratuitous_arp_lost(bench.changes, bench.lab, "172.30.0.200-172.30.0.220"):
+        seen = bench.run("announcement.gratuitous or announcement.answered", allow="create")
+
+    assert seen.failed == {"announcement.gratuitous": {"gratuitous-arp-missing"}}
+
+
+def test_a_stopped_kube_proxy_leaves_an_address_unserved(bench: Bench) -> None:
+    with components.frozen(bench.changes, bench.lab, "kube-proxy"):
+        seen = bench.run("announcement.answered", allow="create")
+
+    assert seen.failed == {"announcement.answered": {"kube-proxy-stale"}}
+
+
+def test_local_policy_without_a_speaker_at_the_endpoint_is_silent(bench: Bench) -> None:
+    only = {"spec": {"nodeSelectors": [{"matchLabels": {"kubernetes.io/hostname": "node1"}}]}}
+    with (
+        bench.changes.patched(NODES, "node1", {"spec": {"unschedulable": True}}, foreign="the fault"),
+        bench.changes.patched(L2_ADVERTISEMENTS, ADVERTISEMENT, only, "metallb-system", foreign="the fault"),
+    ):
+        seen = bench.run("announcement.local-policy or announcement.answered", allow="create")
+
+    assert seen.failed == {"announcement.local-policy": {"local-policy-no-endpoint-on-announcer"}}
+
+
+def test_without_a_second_speaker_nobody_takes_over(bench: Bench) -> None:
+    with bench.metallb.only_on("node2"):
+        seen = bench.run("failover and not controller")
+
+    expected = {"speaker-unschedulable"}
+    assert seen.failed == {
+        "failover.speaker-deleted": expected,
+        "failover.speaker-killed": expected,
+        "failover.node-lost": expected,
+        "failover.node-excluded": expected,
+    }
+
+
+def test_a_controller_that_cannot_come_back_is_named(bench: Bench) -> None:
+    quota = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "no-more-pods", "namespace": "metallb-system"},
+        "spec": {"hard": {"pods": "0"}},
+    }
+    with bench.changes.created(quota, foreign="the fault"):
+        seen = bench.run("failover.controller-restart", "--patience", "0.3")
+
+    assert seen.failed == {"failover.controller-restart": {"controller-down"}}
+    assert seen.code == 1
+
+
+def test_backends_that_never_start_decide_nothing(bench: Bench) -> None:
+    other = bench.profile_with(image="registry.invalid/none:1")
+
+    seen = other.run("announcement.answered or allocation.automatic", "--patience", "0.2", allow="create")
+
+    assert not seen.failed
+    assert set(seen.outcomes.values()) == {"inconclusive"}
+    assert seen.code == 8
