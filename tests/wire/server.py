@@ -35,7 +35,8 @@ def main(netns: str, name: str, port: int) -> None:
             elif key.fileobj is udp:
                 # The answer must come from the address that was asked, not from the host's first.
                 _, asked, _, sender = udp.recvmsg(2048, 128)
-                udp.sendmsg([name.encode()], asked, 0, sender)
+                with contextlib.suppress(OSError):  # the address may have been taken away meanwhile
+                    udp.sendmsg([name.encode()], asked, 0, sender)
             else:
                 waiting.unregister(key.fileobj)
                 answer(key.fileobj, name)
