@@ -42,19 +42,19 @@ class UsageError(ConformanceError):
     exit_code = ExitCode.USAGE
 
 
-class Refused(ConformanceError):
+class Refused(ConformanceError):  # noqa: N818 - it says how a run ends
     """Preflight found a reason not to start; nothing was run."""
 
     exit_code = ExitCode.REFUSED
 
 
-class CleanupFailed(ConformanceError):
+class CleanupFailed(ConformanceError):  # noqa: N818 - it says how a run ends
     """Something this project made may still be there; the journal says what."""
 
     exit_code = ExitCode.CLEANUP_FAILED
 
 
-class Inconclusive(ConformanceError):
+class Inconclusive(ConformanceError):  # noqa: N818 - it says how a run ends
     """A check could not be decided: a permission, a vantage or a probe's output was missing.
 
     It says nothing about MetalLB, and it is never counted as passed.
