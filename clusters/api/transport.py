@@ -13,7 +13,6 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import urllib3
-from cryptography import x509
 
 from clusters import wait
 from clusters.api import errors
@@ -152,6 +151,8 @@ class Transport:
         """What to do about a 401; the server does not say so, but the client certificate may have ended."""
         if not self.login.certificate:
             return usual
+        from cryptography import x509  # noqa: PLC0415 - slow to import, and wanted in this one case only
+
         end = x509.load_pem_x509_certificate(self.login.certificate).not_valid_after_utc
         if end > dt.datetime.now(dt.UTC):
             return usual

@@ -61,7 +61,7 @@ class Watcher:
                 self._away_since = None
             except errors.Expired:
                 self._version = ""
-            except (errors.Unreachable, errors.TimedOut, errors.ServerFault) as fault:
+            except (errors.Unreachable, errors.TimedOut, errors.Overloaded, errors.ServerFault) as fault:
                 self._bear(fault)
 
     def _bear(self, fault: errors.ApiError) -> None:

@@ -65,12 +65,17 @@ class Proxy:
     def address(self) -> str:
         return f"127.0.0.2:{self._listener.getsockname()[1]}"
 
-    def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
+    def cut(self) -> None:
+        """Break what is connected now; new connections are taken."""
         for each in self._sockets:
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self.cut()
+        for each in self._sockets:
             each.close()
         for thread in self._threads:
             thread.join()
@@ -101,9 +106,9 @@ def _copy(source: socket.socket, sink: socket.socket) -> None:
 
 
 @contextmanager
-def proxy_to(port: int, *, drops: int = 0) -> Iterator[str]:
+def proxy_to(port: int, *, drops: int = 0) -> Iterator[Proxy]:
     proxy = Proxy(port, drops)
     try:
-        yield proxy.address
+        yield proxy
     finally:
         proxy.close()

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,14 @@ import pytest
 
 from clusters import budgets
 from clusters.api import Api, Invalid, NotFound, TimedOut
-from clusters.api.resources import CONFIG_MAPS, NAMESPACES, NODES, PODS, SERVICES
+from clusters.api.resources import CONFIG_MAPS, DEPLOYMENTS, NAMESPACES, NODES, PODS, SERVICES
 from clusters.api.transport import Transport
 from clusters.changes import Changes, ForeignObject, HostUndo
 from clusters.changes.fields import storable
 from clusters.errors import CleanupFailed
 from clusters.journal import STATE_VARIABLE, Journal
-from tests.api.objects import config_map, node, service
+from clusters.wait import NotWithinBudget
+from tests.api.objects import config_map, deployment, node, service
 
 Make = Callable[[], Changes]
 
@@ -153,6 +155,60 @@ def test_labels_of_a_node_come_and_go(api: Api, changes: Changes, namespace: str
 
     assert api.get(NODES, namespace)["metadata"]["labels"] == before
     api.delete(NODES, namespace)
+
+
+@contextmanager
+def as_controller(api: Api, namespace: str) -> Iterator[None]:
+    """Say of every Deployment that as many replicas run as it wants, as its controller would."""
+    stop = threading.Event()
+
+    def work() -> None:
+        for event in api.watch(DEPLOYMENTS, namespace, stop=stop):
+            if event.type != "DELETED":
+                wanted = event.object["spec"]["replicas"]
+                status = {"replicas": wanted, "readyReplicas": wanted}
+                status["observedGeneration"] = event.object["metadata"]["generation"]
+                name = event.object["metadata"]["name"]
+                api.patch(DEPLOYMENTS, name, {"status": status}, namespace, subresource="status")
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_a_deployment_is_scaled_and_back_and_waited_for_both_ways(
+    api: Api, changes: Changes, namespace: str
+) -> None:
+    api.create(deployment("web", namespace, replicas=3))
+
+    with (
+        as_controller(api, namespace),
+        changes.scaled(DEPLOYMENTS, "web", 1, namespace=namespace, foreign="test") as scaled,
+    ):
+        assert (scaled["spec"]["replicas"], scaled["status"]["readyReplicas"]) == (1, 1)
+
+    web = api.get(DEPLOYMENTS, "web", namespace)
+    assert (web["spec"]["replicas"], web["status"]["readyReplicas"]) == (3, 3)
+
+
+def test_a_deployment_that_never_runs_what_it_should_is_named(
+    api: Api, changes: Changes, namespace: str
+) -> None:
+    budgets.override({"rollout": 0.3})
+    api.create(deployment("web", namespace, replicas=3))
+    try:
+        with (
+            pytest.raises(NotWithinBudget, match=f"deployment {namespace}/web runs as many replicas"),
+            changes.scaled(DEPLOYMENTS, "web", 1, namespace=namespace, foreign="test"),
+        ):
+            pass
+    finally:
+        budgets.override({})
+    assert api.get(DEPLOYMENTS, "web", namespace)["spec"]["replicas"] == 3
 
 
 def test_a_deleted_object_is_made_again_as_it_was(

@@ -7,11 +7,14 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
-from clusters.api import Api, Expired, WatchEvent
+from clusters import budgets
+from clusters.api import Api, Expired, Unreachable, WatchEvent
 from clusters.api.resources import CONFIG_MAPS, NAMESPACES
+from tests.api.doubles import proxy_to
 from tests.api.objects import config_map
 from tests.api.server import Server
 
@@ -183,6 +186,41 @@ def test_a_watch_whose_position_is_gone_tells_the_difference(
 
         assert [watch.next(), watch.next()] == [("DELETED", "gone"), ("ADDED", "comes")]
         assert watch.quiet()
+
+
+def test_a_watch_goes_on_after_its_connection_broke(server: Server, namespace: str, tmp_path: Path) -> None:
+    api = server.api()
+    with proxy_to(server.port) as proxy:
+        through = Api.connect(server.kubeconfig_through(proxy.address, tmp_path / "k"), None)
+        with following(through, namespace) as watch:
+            api.create(config_map("one", namespace))
+            assert watch.next() == ("ADDED", "one")
+            proxy.cut()
+            api.create(config_map("two", namespace))
+            assert watch.next() == ("ADDED", "two")
+            assert watch.quiet()
+
+
+def test_an_api_server_that_stays_away_ends_a_watch_with_its_error(
+    server: Server, tmp_path: Path, namespace: str
+) -> None:
+    budgets.override({"api_back": 0.2})
+    with proxy_to(server.port) as proxy:
+        api = Api.connect(server.kubeconfig_through(proxy.address, tmp_path / "k"), None)
+    try:
+        with pytest.raises(Unreachable, match="cannot be reached"):
+            next(api.watch(CONFIG_MAPS, namespace, stop=threading.Event()))
+    finally:
+        budgets.override({})
+
+
+def test_many_threads_share_one_door(api: Api, namespace: str) -> None:
+    fill(api, namespace, 8)
+
+    with ThreadPoolExecutor(16) as pool:
+        lists = list(pool.map(lambda _: len(api.list(CONFIG_MAPS, namespace)), range(64)))
+
+    assert set(lists) == {8}
 
 
 def test_calls_and_bytes_are_counted(server: Server, namespace: str) -> None:
