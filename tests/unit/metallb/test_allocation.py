@@ -245,7 +245,7 @@ def test_a_service_keeps_its_address_although_its_request_is_unreadable() -> Non
     assert found.reason.cause == "requested-twice"
 
 
-@settings(max_examples=300)
+@settings(max_examples=60, deadline=None)
 @given(strategies.scenarios(versions=(4, 6)))
 def test_playing_a_scenario_keeps_the_rules(scenario: strategies.Scenario) -> None:
     pools = tuple(pool_rules.parse(each) for each in scenario.pools)
