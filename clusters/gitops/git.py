@@ -82,14 +82,6 @@ class Git:
             raise self._failed(arguments[0], done.stderr.decode("utf-8", errors="replace"))
         return done.stdout
 
-    def succeeds(self, *arguments: str) -> bool:
-        """Whether the command ends well; for questions that git answers by its exit code."""
-        try:
-            self.bytes(*arguments)
-        except NoHistory:
-            return False
-        return True
-
     def files(self, revision: str, paths: Iterable[str]) -> dict[str, str]:
         """The texts below `paths` at `revision`, by path from `directory`, without links and submodules."""
         listed = self.bytes("ls-tree", "-r", "-z", revision, "--", *paths).decode("utf-8", errors="replace")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from pydantic import BaseModel, ConfigDict
@@ -85,68 +86,78 @@ def read(git: Git, tree: str) -> History:
 
 
 def _read(git: Git, tree: str) -> History:
-    prefix = git.text("rev-parse", "--show-prefix").strip()
-    if not git.succeeds("rev-parse", "--verify", "--quiet", "HEAD"):
-        raise NoHistory(f"The repository {git.directory} has no commit yet.", remedy="Commit its files.")
-    head = git.text("rev-parse", "HEAD").strip()
-    branch = git.text("rev-parse", "--abbrev-ref", "HEAD").strip()
-    changes = _changes(git, tree)
-    last = changes[0].commit if changes else ""
-    previous = f"{last}^" if last and git.succeeds("rev-parse", "--verify", "--quiet", f"{last}^") else ""
+    prefix, shallow, head, branch = _state(git)
+    rows = _rows(git, tree)
     dirty = _dirty(git, tree, prefix)
     return History(
         head=head,
         branch="" if branch == "HEAD" else branch,
-        shallow=git.text("rev-parse", "--is-shallow-repository").strip() == "true",
+        shallow=shallow == "true",
         dirty=dirty,
-        last=last,
-        previous=git.text("rev-parse", previous).strip() if previous else "",
-        changes=changes,
+        last=rows[0].commit if rows else "",
+        previous=rows[0].parent if rows else "",
+        changes=_changes(git, rows),
         uncommitted=_uncommitted(git, dirty),
-        cut=len(changes) == DEPTH,
+        cut=len(rows) == DEPTH,
     )
 
 
-def _changes(git: Git, tree: str) -> tuple[Change, ...]:
+def _state(git: Git) -> tuple[str, str, str, str]:
+    """The folder's path in the repository, whether that is shallow, the last commit, and the branch."""
+    asked = ("--show-prefix", "--is-shallow-repository")
+    try:
+        printed = git.text("rev-parse", *asked, "HEAD", "--abbrev-ref", "HEAD")
+    except NoHistory:
+        git.text("rev-parse", *asked)  # says what else is wrong
+        raise NoHistory(
+            f"The repository {git.directory} has no commit yet.", remedy="Commit its files."
+        ) from None
+    prefix, shallow, head, branch = printed.splitlines()[:4]
+    return prefix, shallow, head, branch
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One commit as git log prints it; `parent` is empty for a first one, and where a shallow clone ends."""
+
+    commit: str
+    parent: str
+    date: str
+    subject: str
+    files: tuple[str, ...]
+
+
+def _rows(git: Git, tree: str) -> list[_Row]:
     """Commits on the branch's own line: a merged branch counts as the one change that it was to it."""
     form = f"--format={_RECORD}%H{_FIELD}%P{_FIELD}%cs{_FIELD}%s"
-    printed = git.text(
-        "log",
-        "-m",
-        "--first-parent",
-        "--name-only",
-        "--relative",
-        "--no-renames",
-        "-z",
-        f"-{DEPTH}",
-        form,
-        "--",
-        tree,
-    )
-    rows = [_row(record) for record in printed.split(_RECORD)[1:]]
-    wanted = {f"{rev}:./{path}" for row in rows for rev in (row[0], row[1]) if rev for path in _texts(row[4])}
+    how = ("-m", "--first-parent", "--name-only", "--relative", "--no-renames", "-z", f"-{DEPTH}")
+    return [_row(record) for record in git.text("log", *how, form, "--", tree).split(_RECORD)[1:]]
+
+
+def _changes(git: Git, rows: Iterable[_Row]) -> tuple[Change, ...]:
+    places = [(row, path) for row in rows if row.parent for path in _texts(row.files)]
+    wanted = {f"{revision}:./{path}" for row, path in places for revision in (row.commit, row.parent)}
     texts = git.read(sorted(wanted), missing="empty")
     return tuple(
         Change(
-            commit=commit,
-            date=date,
-            subject=subject,
-            files=files,
+            commit=row.commit,
+            date=row.date,
+            subject=row.subject,
+            files=row.files,
             pools=pool_changes(
-                (path, texts.get(f"{parent}:./{path}", ""), texts.get(f"{commit}:./{path}", ""))
-                for path in _texts(files)
-                if parent
+                (path, texts[f"{row.parent}:./{path}"], texts[f"{row.commit}:./{path}"])
+                for path in (_texts(row.files) if row.parent else ())
             ),
         )
-        for commit, parent, date, subject, files in rows
+        for row in rows
     )
 
 
-def _row(record: str) -> tuple[str, str, str, str, tuple[str, ...]]:
+def _row(record: str) -> _Row:
     header, _, names = record.replace("\n", "\0", 1).partition("\0")
     commit, parents, date, subject = header.split(_FIELD)
     files = tuple(sorted(filter(None, (name.strip("\n") for name in names.split("\0")))))
-    return commit, parents.partition(" ")[0], date, subject, files
+    return _Row(commit, parents.partition(" ")[0], date, subject, files)
 
 
 def _texts(files: Iterable[str]) -> list[str]:

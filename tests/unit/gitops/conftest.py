@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from clusters.errors import ConformanceError
+from clusters.gitops.kustomize import Kustomize
 from tests.unit.gitops import manifest
 from tests.unit.gitops.site import Site
 
@@ -35,6 +38,27 @@ def manifests(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     path = tmp_path_factory.mktemp("manifests") / "metallb-native.yaml"
     path.write_text(manifest.text("0.15.2"), encoding="utf-8")
     return {"0.15.2": path}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def rendered_once() -> Iterator[None]:
+    """Render each content once: most tests change one overlay of six, and kubectl is what takes the time."""
+    known: dict[str, str] = {}
+    run = Kustomize._run
+
+    def remembered(self: Kustomize, folder: Path, root: Path) -> str:
+        files = sorted(
+            each for top in (folder, root / "metallb" / "base") for each in top.rglob("*") if each.is_file()
+        )
+        content = b"".join(str(each.relative_to(root)).encode() + each.read_bytes() for each in files)
+        name = hashlib.sha256(str(folder.relative_to(root)).encode() + content).hexdigest()
+        if name not in known:
+            known[name] = run(self, folder, root)
+        return known[name]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Kustomize, "_run", remembered)
+        yield
 
 
 @pytest.fixture(scope="session")
