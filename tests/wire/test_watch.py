@@ -50,17 +50,24 @@ def test_the_schedule_is_kept(lan: Segment, client: NetnsVantage) -> None:
 def test_an_outage_is_measured_to_one_interval(lan: Segment, client: NetnsVantage, protocol: str) -> None:
     with client.watch(VIP, PORT, protocol=protocol, neighbours=[lan["c"].address]) as measurement:
         pause(0.5)
-        began = time.monotonic()
+        steps = [time.monotonic()]
         lan["a"].release(VIP)
+        steps.append(time.monotonic())
         measurement.mark("fault")
         pause(0.8)
+        steps.append(time.monotonic())
         lan["a"].take(VIP)
-        true = time.monotonic() - began
+        steps.append(time.monotonic())
         measurement.mark("restored")
         pause(0.5)
     outages = measurement.timeline.outages
     assert outages.count == 1
-    assert abs(outages.longest - true) <= outages.uncertainty + SLACK
+    # The true length lies between these two: when exactly the kernel did what it was asked is not known.
+    shortest, longest = steps[2] - steps[1], steps[3] - steps[0]
+    # A request that was under way when the fault struck fails too, and the first one after it takes its time.
+    served = 2 * max(one.latency for one in measurement.timeline.attempts if one.ok)
+    slack = outages.uncertainty + SLACK
+    assert shortest - slack <= outages.longest <= longest + slack + served
     assert outages.total == outages.longest
     assert measurement.timeline.first_failure("fault") is not None
 
