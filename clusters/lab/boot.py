@@ -72,8 +72,8 @@ class Boot:
         traffic = pool.submit(overlay.build, overlay.consumers(self.options), kubectl=kubectl)
         self._power_on(pool, listener)
         listener.close()
-        door = Door(self.paths.kubeconfig)
-        self._bring_up(door, pool, metallb=metallb, traffic=traffic)
+        with Door(self.paths.kubeconfig) as door:
+            self._bring_up(door, pool, metallb=metallb, traffic=traffic)
         finished = state.finished(self.progress.phases)
         finished.save()
         return finished
@@ -108,7 +108,7 @@ class Boot:
         kubelets = [pool.submit(self._start, node.kubelet, host) for host in self.plan.nodes]
         workloads = [thing for thing in traffic.result() if thing["kind"] == "Deployment"]
         early = [thing for thing in traffic.result() if thing not in workloads]
-        things = [*manifests.first(self.plan), *metallb.result(), *early]
+        things = [*manifests.first(self.plan), *manifests.with_secrets(metallb.result()), *early]
         applied = self._marked(
             pool, "manifests applied", lambda: applying.apply_all(door, things, controls=everyone)
         )

@@ -1,4 +1,4 @@
-"""The lab's own way to its API server while it boots: plain HTTP over a kept connection per thread.
+"""The lab's own way to its API server while it boots: plain HTTP over kept connections.
 
 Loading the kubernetes client would take a second of the two processors that everything else needs to start,
 so booting does without it. Everything else in the project goes through `clusters.api`.
@@ -11,9 +11,8 @@ import http.client
 import json
 import ssl
 import tempfile
-import threading
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from clusters.lab.hosts import LabFailed
 
@@ -53,7 +52,7 @@ class Answer(NamedTuple):
 
 
 class Door:
-    """Requests to one API server as the kubeconfig's user. Safe to use from several threads."""
+    """Requests to one API server as the kubeconfig's user. Threads may share it; closing is for the last one."""
 
     def __init__(self, kubeconfig: Path) -> None:
         config = json.loads(kubeconfig.read_text(encoding="utf-8"))
@@ -64,25 +63,34 @@ class Door:
             file.write(_text(user["client-certificate-data"]) + _text(user["client-key-data"]))
             file.flush()
             self._tls.load_cert_chain(file.name)
-        self._kept = threading.local()
+        self._idle: list[http.client.HTTPSConnection] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while self._idle:
+            self._idle.pop().close()
 
     def ask(self, method: str, path: str, *, body: object = None, kind: str = "application/json") -> Answer:
         """One request. Raises OSError or http.client.HTTPException when there is no answer."""
-        connection: http.client.HTTPSConnection | None = getattr(self._kept, "connection", None)
-        if connection is None:
-            connection = http.client.HTTPSConnection(self._address, context=self._tls, timeout=_ANSWER_WITHIN)
-            self._kept.connection = connection
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            new = http.client.HTTPSConnection
+            connection = new(self._address, context=self._tls, timeout=_ANSWER_WITHIN)
         data = None if body is None else json.dumps(body)
         try:
             connection.request(
                 method, path, body=data, headers={"Content-Type": kind, "Accept": "application/json"}
             )
             response = connection.getresponse()
-            return Answer(response.status, response.read())
-        except (OSError, http.client.HTTPException):
+            answer = Answer(response.status, response.read())
+        except BaseException:
             connection.close()
-            self._kept.connection = None
             raise
+        self._idle.append(connection)
+        return answer
 
     def get(self, path: str) -> dict[str, Any]:
         """The object or list at `path`. Raises `Refusal` with the API server's words when it is refused."""

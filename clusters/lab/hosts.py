@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +55,7 @@ class HostControl:
     def __init__(self, lab: str, host: str) -> None:
         self.lab, self.host = lab, host
         self.paths: HostPaths = LabPaths(lab).host(host)
+        self._recording = threading.Lock()
 
     def boot(
         self,
@@ -140,12 +142,14 @@ class HostControl:
 
     def start(self, components: Iterable[Component]) -> None:
         """Start components; one that runs already is left as it is."""
-        started = self._started()
         for component in components:
             order = component.order()
-            started = [*(one for one in started if one["name"] != component.name), order]
+            with self._recording:
+                kept = [one for one in self._started() if one["name"] != component.name]
+                new = self.paths.started.with_suffix(".new")
+                new.write_text(json.dumps([*kept, order], indent=1), encoding="utf-8")
+                new.rename(self.paths.started)
             self.order(order)
-        self.paths.started.write_text(json.dumps(started, indent=1), encoding="utf-8")
 
     def restart(self, name: str) -> None:
         """Start a component again, as it was started first."""

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import base64
+import secrets
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from clusters.lab import node
+from clusters.lab import node, pki
 from clusters.lab.control_plane import KUBELET_CLIENT, Authorities
 from clusters.lab.parts import Parts
 from clusters.lab.plan import Plan
 
 Thing = dict[str, Any]
 _RBAC = "rbac.authorization.k8s.io"
+_WEBHOOK_SECRET = "metallb-webhook-cert"  # noqa: S105 - the name of a secret
+_WEBHOOK_NAME = "metallb-webhook-service.metallb-system.svc"
 _METRICS_SERVER = Path(__file__).with_name("metrics-server.yaml")
 
 
@@ -47,23 +50,73 @@ def first(plan: Plan) -> list[Thing]:
     ]
 
 
+def with_secrets(metallb: list[Thing]) -> list[Thing]:
+    """MetalLB's objects with the two secrets that its controller would make, made already.
+
+    Its controller takes them as they are. Left to itself it makes them after its first start, and until then
+    speakers cannot mount the one (the kubelet tries again after 0.5 s, 1 s, 2 s and so on), and the other's
+    files are looked for once a second (cert-controller's rotator), which is most of a rollout's time.
+    """
+    certificate = _webhook_certificate()
+    made = []
+    for thing in metallb:
+        if thing["kind"] == "Deployment":
+            name = _memberlist_secret(thing)
+            made += [_secret(thing["metadata"]["namespace"], name, _memberlist_key())] if name else []
+        elif (
+            thing["kind"] == "Secret"
+            and thing["metadata"]["name"] == _WEBHOOK_SECRET
+            and not thing.get("data")
+        ):
+            thing["data"] = {key: _encoded(data) for key, data in certificate.items()}
+    present = {thing["metadata"]["name"] for thing in metallb if thing["kind"] == "Secret"}
+    return [*metallb, *(secret for secret in made if secret["metadata"]["name"] not in present)]
+
+
+def _memberlist_secret(controller: Thing) -> str:
+    """The name of the secret that this controller makes for its speakers; empty where it makes none."""
+    containers = controller["spec"]["template"]["spec"]["containers"]
+    settings = [entry for container in containers for entry in container.get("env", [])]
+    return next((str(entry["value"]) for entry in settings if entry["name"] == "METALLB_ML_SECRET_NAME"), "")
+
+
+def _memberlist_key() -> dict[str, bytes]:
+    return {"secretkey": base64.b64encode(secrets.token_bytes(128))}
+
+
+def _webhook_certificate() -> dict[str, bytes]:
+    """What cert-controller's rotator keeps in its secret: an authority with its key, and the server's pair."""
+    authority = pki.Authority("metallb", rsa_key=True)
+    pair = authority.issue(_WEBHOOK_NAME, served_as=[_WEBHOOK_NAME])
+    own = authority.pair
+    return {"ca.crt": own.certificate, "ca.key": own.key, "tls.crt": pair.certificate, "tls.key": pair.key}
+
+
+def _secret(namespace: str, name: str, data: dict[str, bytes], *, kind: str = "Opaque") -> Thing:
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": kind,
+        "metadata": {"name": name, "namespace": namespace},
+        "data": {key: _encoded(value) for key, value in data.items()},
+    }
+
+
+def _encoded(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
 def metrics_server(authorities: Authorities, parts: Parts) -> list[Thing]:
     """metrics-server with a certificate of the lab's own, so that nothing on the way skips verification."""
     name = "metrics-server.kube-system.svc"
     pair, authority = authorities.cluster.issue(name, served_as=[name]), authorities.cluster.pair.certificate
     files = {"tls.crt": pair.certificate, "tls.key": pair.key, "ca.crt": authority}
-    secret = {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "type": "kubernetes.io/tls",
-        "metadata": {"name": "metrics-server-tls", "namespace": "kube-system"},
-        "data": {key: base64.b64encode(data).decode() for key, data in files.items()},
-    }
+    secret = _secret("kube-system", "metrics-server-tls", files, kind="kubernetes.io/tls")
     things: list[Thing] = list(yaml.safe_load_all(_METRICS_SERVER.read_text(encoding="utf-8")))
     for thing in things:
         if thing["kind"] == "Deployment":
             container = thing["spec"]["template"]["spec"]["containers"][0]
             container["image"] = parts.image("metrics-server")
         elif thing["kind"] == "APIService":
-            thing["spec"]["caBundle"] = base64.b64encode(authority).decode()
+            thing["spec"]["caBundle"] = _encoded(authority)
     return [secret, *things]

@@ -25,6 +25,9 @@ _GIB = 1 << 30
 _MEMORY = (0.8, 0.2)
 # etcd's log is allocated in advance; a node writes logs and some megabytes of its own.
 _DISK = (0.5, 0.2)
+# Counted: 11 for a node's kubelet, containerd and kube-proxy; 12 for the control plane and the pods.
+_INOTIFY = (14, 11)
+_MOST_INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
 _CONTROLLERS = ("cpu", "memory", "pids")
 _PACKAGES = {"ip6tables": "iptables", "nft": "nftables", "mount": "mount", "umount": "mount"}
 
@@ -33,7 +36,7 @@ def check(options: LabOptions) -> None:
     """Raises `Refused` with everything that the machine lacks; nothing is left of looking."""
     if os.geteuid() != 0:
         raise Refused("A lab needs root, to make network namespaces.", remedy="Run the command as root.")
-    missing = [*_commands(options), *_kernel(options), *_room(options), *_loopback()]
+    missing = [*_commands(options), *_kernel(options), *_room(options), *_watches(options), *_loopback()]
     if missing:
         raise Refused(f"This machine lacks what a lab needs: {'; '.join(missing)}.", remedy=_remedy(options))
 
@@ -125,6 +128,27 @@ def _room(options: LabOptions) -> Iterator[str]:
         need = base + each * options.nodes
         if have < need * _GIB:
             yield f"{need:.1f} GiB of {what} ({have / _GIB:.1f} GiB free)"
+
+
+def _watches(options: LabOptions) -> Iterator[str]:
+    """Kubernetes' programs watch their files; the kernel gives each user few instances of that."""
+    most = int(_MOST_INOTIFY.read_text(encoding="ascii"))
+    need = _INOTIFY[0] + _INOTIFY[1] * options.nodes
+    used = sum(_inotify_instances(process) for process in Path("/proc").glob("[0-9]*"))
+    if most - used < need:
+        yield (
+            f"{need} inotify instances ({used} of {most} are in use; remove another lab, or run"
+            f" sysctl -w fs.inotify.max_user_instances={4 * most})"
+        )
+
+
+def _inotify_instances(process: Path) -> int:
+    try:
+        if process.stat().st_uid != os.geteuid():
+            return 0
+        return sum(str(entry.readlink()) == "anon_inode:inotify" for entry in (process / "fd").iterdir())
+    except OSError:
+        return 0
 
 
 def _loopback() -> Iterator[str]:

@@ -63,7 +63,8 @@ def _host(host: Host) -> dict[str, Any]:
 
 def _version(lab: Lab, problems: list[str]) -> str:
     try:
-        return serving.cluster_version(Door(lab.kubeconfig))
+        with Door(lab.kubeconfig) as door:
+            return serving.cluster_version(door)
     except (OSError, http.client.HTTPException, LabFailed) as error:
         problems.append(f"The API server does not answer: {error}")
         return ""

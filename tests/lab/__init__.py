@@ -1,0 +1,1 @@
+"""Tests on the embedded lab: they boot real clusters, and need root."""
