@@ -14,8 +14,8 @@ from clusters.faults.speakers import MetalLB
 from clusters.metallb import services
 from clusters.metallb.nodes import EXCLUDE_LABEL
 from clusters.providers.base import Cluster
-from clusters.wait import NotWithinBudget
 from clusters.vantage.watch import Measurement
+from clusters.wait import NotWithinBudget
 from suites.scenes.failover import FAULT, RESTORED
 
 

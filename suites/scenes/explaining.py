@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from clusters.checks import Finding
+from clusters.checks.causes import get
 from clusters.diagnosis import explain_service
 from clusters.observation import save
 from clusters.observation.collecting import collect
@@ -15,7 +16,7 @@ from suites.plugin.diagnose import explainer
 from suites.plugin.judging import STATE
 from suites.plugin.record import OverBudget
 from suites.plugin.running import Run
-from suites.scenes.announced import Announced
+from suites.scenes.announced import Announced, Wire
 from suites.scenes.trouble import Symptom, Trouble
 
 #: What a symptom means where the observation shows nothing else that is wrong.
@@ -39,7 +40,7 @@ def cause_of_trouble(item: pytest.Item, error: BaseException) -> Sequence[Findin
     if trouble is None:
         return ()
     state = item.stash[STATE]
-    found = _observed(state.run, trouble, item)
+    found = _stranger(trouble, item) or _observed(state.run, trouble, item)
     if found is None:
         cause = _LAST_RESORT.get(trouble.symptom)
         if cause is None:
@@ -47,6 +48,22 @@ def cause_of_trouble(item: pytest.Item, error: BaseException) -> Sequence[Findin
         found = Finding(cause=cause, subject=_subject(trouble), summary=_first_line(trouble))
     readings = tuple(line for line in trouble.readings.splitlines() if line.strip())
     return (replace(found, evidence=(*found.evidence, *readings)),)
+
+
+def _stranger(trouble: Trouble, item: pytest.Item) -> Finding | None:
+    """A machine that is no node and answers for the address now, whether a service holds it or not."""
+    wire = getattr(item, "funcargs", {}).get("wire")
+    if not isinstance(wire, Wire) or not trouble.address:
+        return None
+    strangers = sorted(wire.answering(trouble.address) - set(wire.macs.nodes.values()))
+    if not strangers:
+        return None
+    return Finding(
+        cause="foreign-responder",
+        subject=_subject(trouble),
+        summary=f"A machine that is no node answers for {trouble.address}: {', '.join(strangers)}.",
+        commands=get("foreign-responder").render(address=trouble.address),
+    )
 
 
 def _observed(run: Run, trouble: Trouble, item: pytest.Item) -> Finding | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ from clusters import budgets, wait
 from clusters.api import Api
 from clusters.api.resources import EVENTS, SERVICES
 from clusters.changes import Changes
+from clusters.metallb import services as metallb_services
 from clusters.wait import DidNotHold, NotWithinBudget
 from clusters.workloads import builders
 from suites.scenes.trouble import Symptom, Trouble
@@ -46,16 +48,36 @@ class Service:
     def stays_without_address(self) -> None:
         """See that the service gets no address as long as an assignment might still come."""
         limit = budgets.get("not_assigned")
+        with self._held() as held:
+            try:
+                wait.holds(
+                    "the service gets no address",
+                    read=lambda: tuple(held),
+                    accept=lambda found: not found,
+                    throughout=limit.within,
+                    every=limit.every,
+                )
+            except DidNotHold as seen:
+                raise self.trouble(Symptom.NOT_REFUSED, str(seen)) from None
+
+    @contextmanager
+    def _held(self) -> Iterator[list[str]]:
+        """Every address that the service holds in the block, however briefly: a watch misses none, a poll does."""
+        stop, held = threading.Event(), list[str]()
+
+        def follow() -> None:
+            for event in self.api.watch(
+                SERVICES, self.namespace, fields=f"metadata.name={self.name}", stop=stop
+            ):
+                held.extend(str(one) for one in metallb_services.ingress_addresses(event.object))
+
+        thread = threading.Thread(target=follow, name=f"watch-{self.name}", daemon=True)
+        thread.start()
         try:
-            wait.holds(
-                "the service gets no address",
-                read=self.addresses,
-                accept=lambda found: not found,
-                throughout=limit.within,
-                every=limit.every,
-            )
-        except DidNotHold as seen:
-            raise self.trouble(Symptom.NOT_REFUSED, str(seen)) from None
+            yield held
+        finally:
+            stop.set()
+            thread.join()
 
     def keeps(self, address: str) -> None:
         """See that the service holds exactly `address`, now."""

@@ -63,12 +63,12 @@ class Bench:
         path.write_text(yaml.safe_dump(changed))
         return replace(self, profile=path)
 
-    def until_split(self, namespace: str, name: str) -> None:
-        """Wait until two speakers claim a service's address."""
+    def claimed_by(self, namespace: str, name: str, count: int) -> None:
+        """Wait until so many speakers claim a service's address."""
         wait.until(
-            f"two speakers claim the address of {namespace}/{name}",
+            f"{count} speakers claim the address of {namespace}/{name}",
             read=lambda: ownership.read(self.api, namespace, name, metallb_namespace="metallb-system").metric,
-            accept=lambda nodes: len(nodes or ()) == 2,
+            accept=lambda nodes: len(nodes or ()) == count,
             budget=budgets.get("failed_over_slow_mesh"),
         )
 
