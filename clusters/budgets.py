@@ -6,11 +6,9 @@ a profile replaces single ones by name. `get` gives the budget as it is now, bot
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-
 
 from clusters.errors import UsageError
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clusters import journal
@@ -120,6 +120,7 @@ def test_a_torn_last_line_is_no_entry_and_is_written_over() -> None:
     assert new.path.read_bytes().endswith(b'}\n{"undone": 1}\n')
 
 
+@settings(deadline=None)  # each example waits for the disk
 @given(cut=st.integers(min_value=0, max_value=10_000))
 def test_wherever_a_write_is_torn_what_was_recorded_before_is_there(
     tmp_path_factory: pytest.TempPathFactory, cut: int
