@@ -44,12 +44,10 @@ def explain_service(snapshot: Snapshot, namespace: str, name: str, symptom: str)
 
 
 def _explained(diagnosis: Diagnosis, service: Service, symptom: str) -> Explanation | None:
-    if symptom == "not-refused" and (meddled := _first(diagnosis, service, _MEDDLING)):
-        return (
-            meddled  # whoever gave the address may have lost it again by now: then the service looks pending
-        )
     if not service.ingress:
-        return Pending(diagnosis.facts, diagnosis.ground).explain(service)
+        # Whoever gave a service its address against the rules may have lost it again by now.
+        meddled = _first(diagnosis, service, _MEDDLING) if symptom == "not-refused" else None
+        return meddled or Pending(diagnosis.facts, diagnosis.ground).explain(service)
     match symptom:
         case "two-announcers" | "still-answering" | "wrong-announcer":
             return _answered_wrongly(diagnosis, service)
