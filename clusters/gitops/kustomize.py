@@ -29,6 +29,7 @@ from clusters.metallb import versions
 PATIENCE = 60.0
 
 _IMAGE = re.compile(r"metallb/(?:controller|speaker):(\S+)")
+_STAMP = re.compile(r"^[EFIW]\d{4} [\d:.]+ +\d+ \S+\] ")  # what kubectl puts before some of its errors
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster on a release manifest
 # Nothing remote is left in the files; were it, these would make kubectl fail at once instead of fetching it.
 _OFFLINE = {
@@ -168,6 +169,6 @@ def manifest_version(text: str) -> str:
 
 
 def _reason(said: str, root: Path) -> str:
-    lines = [line.strip() for line in said.splitlines() if line.strip() and not line.startswith("#")]
-    text = " ".join(lines).removeprefix("error: ").replace(f"{root}/", "")
+    lines = [_STAMP.sub("", line).strip() for line in said.splitlines() if not line.startswith("#")]
+    text = " ".join(filter(None, lines)).removeprefix("error: ").replace(f"{root}/", "")
     return (text[:400] or "kubectl gave no reason").rstrip(".")

@@ -51,7 +51,7 @@ def rendered_once() -> Iterator[None]:
             each for top in (folder, root / "metallb" / "base") for each in top.rglob("*") if each.is_file()
         )
         content = b"".join(str(each.relative_to(root)).encode() + each.read_bytes() for each in files)
-        name = hashlib.sha256(str(folder.relative_to(root)).encode() + content).hexdigest()
+        name = hashlib.sha256(f"{self.kubectl} {folder.relative_to(root)}".encode() + content).hexdigest()
         if name not in known:
             known[name] = run(self, folder, root)
         return known[name]
