@@ -68,7 +68,11 @@ class Announced:
     def announcer(self) -> str:
         """The one node that answers for the address, waited for. Trouble where nobody or several answer."""
         found = self._until(
-            "exactly one machine answers for the address", lambda seen: len(seen) == 1, name="announced"
+            "exactly one machine answers for the address",
+            lambda seen: len(seen) == 1,
+            name="announced",
+            nobody=Symptom.SILENT,
+            another=Symptom.WRONG_ANNOUNCER,
         )
         owner = next(iter(found))
         if owner not in self.wire.macs.nodes.values():
@@ -194,20 +198,27 @@ class Announced:
         target = Target(address=self.address, port=HTTP_PORT)
         return self.wire.vantage.try_once(target, timeout=budgets.get("announced").every * 5)
 
-    def _until(self, claim: str, accept: Callable[[frozenset[str]], bool], *, name: str) -> frozenset[str]:
-        try:
-            return self.service.until(
-                claim, lambda: self.wire.answering(self.address), accept, name=name, symptom=Symptom.SILENT
-            )
-        except Trouble as trouble:
+    def _until(
+        self,
+        claim: str,
+        accept: Callable[[frozenset[str]], bool],
+        *,
+        name: str,
+        nobody: Symptom = Symptom.NOT_MOVED,
+        another: Symptom = Symptom.NOT_BACK,
+    ) -> frozenset[str]:
+        """Wait for a claim about who answers; what is told otherwise depends on who did in the end."""
+        seen: frozenset[str] = frozenset()
+
+        def read() -> frozenset[str]:
+            nonlocal seen
             seen = self.wire.answering(self.address)
-            symptom = (
-                Symptom.TWO_ANNOUNCERS
-                if len(seen) > 1
-                else Symptom.WRONG_ANNOUNCER
-                if seen
-                else Symptom.SILENT
-            )
+            return seen
+
+        try:
+            return self.service.until(claim, read, accept, name=name, symptom=nobody)
+        except Trouble as trouble:
+            symptom = Symptom.TWO_ANNOUNCERS if len(seen) > 1 else another if seen else nobody
             raise self.trouble(symptom, trouble.readings) from None
 
 

@@ -137,9 +137,9 @@ def test_a_controller_that_cannot_come_back_is_named(bench: Bench) -> None:
 
 
 def test_backends_that_never_start_decide_nothing(bench: Bench) -> None:
-    other = bench.profile_with(image="registry.invalid/none:1")
+    other = bench.profile_with(image="registry.invalid/none:1", budgets={"pods_ready": 8.0})
 
-    seen = other.run("announcement.answered or allocation.automatic", "--patience", "0.2", allow="create")
+    seen = other.run("announcement.answered or allocation.automatic", allow="create")
 
     assert not seen.failed
     assert set(seen.outcomes.values()) == {"inconclusive"}
