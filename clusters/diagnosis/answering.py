@@ -12,7 +12,6 @@ from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.proxying import settings, strict_arp_off
 from clusters.diagnosis.roots import Explanation, Root
 from clusters.diagnosis.telling import fields
-from clusters.metallb import advertisements
 from clusters.metallb.services import Service
 from clusters.observation.snapshot import Reached
 
@@ -51,7 +50,7 @@ class Answering:
             f"the election names {owner}",
             "it has a ready endpoint",
         )
-        root = next(self._silencing(service, owner), None) or Root(
+        root = next(self._silencing(owner), None) or Root(
             cause="nobody-answers",
             subject=f"service {service.key}",
             summary=f"Nobody answers for {address}, although node {owner} should.",
@@ -60,39 +59,14 @@ class Answering:
         )
         return self._told(service, root, f"Nobody answers for {address}: {root.summary}", *ruled_out)
 
-    def _silencing(self, service: Service, owner: str) -> Iterator[Root]:
+    def _silencing(self, owner: str) -> Iterator[Root]:
         for cause in ("api-unreachable", "node-not-ready"):
             yield from (root for root in self.ground.get(cause, ()) if root.subject == f"node {owner}")
-        if missing := self.interface_missing(service):
-            yield missing
+        for root in self.ground.get("advertisement-interface-missing", ()):
+            if f"node {owner}" in root.evidence[0]:
+                yield root
         for cause in _SILENCING:
             yield from self.ground.get(cause, ())[:1]
-
-    def interface_missing(self, service: Service) -> Root | None:
-        """The elected node lacks the interfaces that the advertisements name; it says so in an event."""
-        owner = self.announcing.owner(service)
-        pool = self.facts.pool_of(service.ingress[0])
-        if owner is None or pool is None:
-            return None
-        named = advertisements.interfaces_on(self.facts.nodes[owner], self.facts.covering[pool.name])
-        said = [
-            event
-            for event in self.facts.saying.of_services.get(service.key, ())
-            if event.reason == "announceFailed" and owner in event.message
-        ]
-        if not named or not said or self._stated(service.key):
-            return None
-        return Root(
-            cause="advertisement-interface-missing",
-            subject=f"service {service.key}",
-            summary=f"Node {owner} announces on {', '.join(sorted(named))} only, and has no such interface.",
-            evidence=(str(said[0]),),
-            fields=self._fields(service, node=owner),
-        )
-
-    def _stated(self, key: str) -> bool:
-        """Whether a ServiceL2Status names a node for the service: a speaker writes it when it announces for real."""
-        return bool(self.facts.stated.get(key))
 
     def doubled(self, service: Service, address: str, owners: tuple[str, ...]) -> Explanation:
         """Why several machines, or one that is no node, answer for an address."""
@@ -161,8 +135,7 @@ class Answering:
         route = self.facts.hearing.routes.get(address)
         asked = self.facts.hearing.owners(address) is not None
         told = tuple(
-            f"{each.protocol} {each.address}:{each.port}: {each.outcome} {each.detail}".rstrip()
-            for each in tries
+            f"{each.protocol} {each.address}:{each.port}: {each.detail or each.outcome}" for each in tries
         )
         if not asked and route and (route.problem or all(each.outcome == "unreachable" for each in tries)):
             root = self.off_segment(service, address, *told)

@@ -7,6 +7,7 @@ internal/speakerlist/speakerlist.go, 0.15.2 and 0.16.2.)
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
@@ -19,6 +20,7 @@ from clusters.metallb.signatures import Hit, fields_of
 _SETTLED = 75.0
 #: client-go tries again after at most 30 s, so that a lasting outage has been told of again within this time.
 _API_RETRIES = 45.0
+_ADDRESS = re.compile(r"Failed to join \[?([0-9a-fA-F.:]+?)\]?:\d+:")
 
 
 def roots(facts: Facts) -> Iterator[Root]:
@@ -49,13 +51,8 @@ def _key_mismatch(facts: Facts) -> Iterator[Root]:
 
 def _partition(facts: Facts) -> Iterator[Root]:
     lost = lost_peers(facts)
-    insisting = [
-        (node, hit)
-        for node, hit in _hits(facts, "memberlist-partition")
-        if hit.signature.certain or hit.signature.id == "memberlist-partial-join"
-    ]
-    settled = all((pod.started or 0) > _SETTLED and pod.ready for pod in facts.components.speakers.values())
-    if not lost and not (insisting and settled):
+    insisting = [(node, hit) for node, hit in _hits(facts, "memberlist-partition") if _insists(facts, hit)]
+    if not lost and not insisting:
         return
     told = [f"the speaker on {node} counts {peer} as gone" for node, peers in lost.items() for peer in peers]
     told += [f"speaker on {node}: {hit.line}" for node, hit in insisting[:2]]
@@ -69,6 +66,19 @@ def _partition(facts: Facts) -> Iterator[Root]:
         ruled_out=("every speaker named here runs, on a node that is Ready",),
         fields=fields(facts, node=apart),
     )
+
+
+def _insists(facts: Facts, hit: Hit) -> bool:
+    """Whether a line tells of a peer whose speaker runs all the same, and has for long enough to be heard."""
+    named = {hit.subjects.get("node", ""), *_ADDRESS.findall(hit.line)}
+    peers = [
+        pod
+        for name, pod in facts.components.speakers.items()
+        if name in named
+        or (name in facts.nodes and named & {str(each) for each in facts.nodes[name].addresses})
+    ]
+    steady = [pod for pod in peers if pod.ready and (pod.started or 0) > _SETTLED]
+    return bool(steady) and (hit.signature.certain or hit.signature.id == "memberlist-partial-join")
 
 
 def lost_peers(facts: Facts) -> Mapping[str, tuple[str, ...]]:

@@ -43,7 +43,8 @@ class Pod:
     """One pod of MetalLB's. `node` is where it runs or is meant to run; `age` in seconds.
 
     `waiting` and `message` say what its main container waits for; `started` is how long it has been running,
-    None where it is not; `unscheduled` is the scheduler's sentence, or empty.
+    None where it is not, and `ready_for` how long it has been ready; `unscheduled` is the scheduler's
+    sentence, or empty.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Pod:
     waiting: str = ""
     message: str = ""
     started: float | None = None
+    ready_for: float = 0.0
     last_exit: str = ""
     unscheduled: str = ""
 
@@ -113,6 +115,7 @@ def _pod(found: Json, part: str, now: float) -> Pod:
         waiting=waiting.get("reason", ""),
         message=waiting.get("message", ""),
         started=_running_for(state, now),
+        ready_for=now - (seconds(conditions.get("Ready", {}).get("lastTransitionTime")) or now),
         last_exit=_exit(ended),
         unscheduled=placed.get("message", "not scheduled") if placed.get("status") == "False" else "",
     )

@@ -36,9 +36,15 @@ class Saying:
 
     @cached_property
     def of_services(self) -> Mapping[str, tuple[Event, ...]]:
-        """The events of each service by namespace/name, newest first."""
-        found = self.snapshot.service_events.items
-        return self._by_object(raw for raw in found if raw["involvedObject"].get("kind") == "Service")
+        """The events of each service by namespace/name, newest first; none of a service of that name before it."""
+        uids = {_key(raw["metadata"]): raw["metadata"].get("uid", "") for raw in self.snapshot.services.items}
+        found: dict[str, list[Event]] = {}
+        for raw in self.snapshot.service_events.items:
+            about = raw["involvedObject"]
+            key = _key(about)
+            if about.get("kind") == "Service" and about.get("uid", "") in {"", uids.get(key)}:
+                found.setdefault(key, []).append(self._event(raw))
+        return _newest_first(found)
 
     @cached_property
     def of_metallb(self) -> Mapping[str, tuple[Event, ...]]:
@@ -47,13 +53,6 @@ class Saying:
         for raw in self.snapshot.events.items:
             about = raw["involvedObject"]
             found.setdefault(f"{about.get('kind')}/{about.get('name')}", []).append(self._event(raw))
-        return _newest_first(found)
-
-    def _by_object(self, raws: Iterable[Json]) -> Mapping[str, tuple[Event, ...]]:
-        found: dict[str, list[Event]] = {}
-        for raw in raws:
-            about = raw["involvedObject"]
-            found.setdefault(f"{about.get('namespace')}/{about.get('name')}", []).append(self._event(raw))
         return _newest_first(found)
 
     def _event(self, raw: Json) -> Event:
@@ -105,6 +104,10 @@ class Saying:
 
     def _all(self, name: str) -> Iterable[Sample]:
         return (one for page in self.snapshot.metrics for one in page.samples if one.name == name)
+
+
+def _key(about: Json) -> str:
+    return f"{about.get('namespace')}/{about.get('name')}"
 
 
 def _newest_first(found: dict[str, list[Event]]) -> Mapping[str, tuple[Event, ...]]:

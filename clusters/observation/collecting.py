@@ -47,6 +47,7 @@ def collect(
         taken_at=taken_at,
         metallb_namespace=namespace,
         kubernetes_version=version,
+        context=api.context,
         expectations=expectations.of(profile),
         **(expectations.place(profile) | found),
     )

@@ -43,4 +43,4 @@ def place(profile: Profile | None) -> dict[str, str]:
     """Which cluster it is by the profile, as fields of a Snapshot."""
     if profile is None:
         return {}
-    return {"cluster": profile.name, "provider": str(profile.provider), "context": profile.context}
+    return {"cluster": profile.name, "provider": str(profile.provider)}

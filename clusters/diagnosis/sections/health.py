@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 
 from clusters.checks import Scope
@@ -95,7 +96,9 @@ def probes(diagnosis: Diagnosis) -> Answer:
 def _probe(diagnosis: Diagnosis, pod: Pod) -> Iterator[Explanation]:
     """What a pod's probes or warnings say, if that is current."""
     warnings = [event for event in events(diagnosis.facts, pod) if event.warning and _of(event, pod)]
-    lasting = [event for event in warnings if event.age < _CURRENT and event.count >= _REPEATED]
+    # What was said before the pod became ready is over: probes fail while a pod starts.
+    before = pod.ready_for if pod.ready else math.inf
+    lasting = [each for each in warnings if each.age < min(_CURRENT, before) and each.count >= _REPEATED]
     if pod.deleting or pod.starting or (pod.ready and not lasting):
         return
     said = tuple(str(event) for event in (lasting or warnings)[:2])

@@ -19,6 +19,12 @@ from clusters.metallb.signatures import Hit
 
 #: Causes that nothing but a log tells; a certain line about one of them is a root by itself.
 _ONLY_LOGS = frozenset({"permission-missing", "crd-outdated", "config-rejected"})
+#: Causes for which MetalLB has the same words as for another one.
+_SAME_WORDS = {
+    "pool-exhausted": frozenset({"pool-autoassign-off", "pool-restricted", "family-unavailable"}),
+    "family-unavailable": frozenset({"pool-exhausted", "pool-restricted"}),
+    "requested-taken": frozenset({"sharing-refused"}),
+}
 _HOMES = {"controller": "health.controller-log", "speaker": "health.speaker-log"}
 
 
@@ -97,9 +103,13 @@ def _known(diagnosis: Diagnosis, hit: Hit) -> Root | None:
     exact = [root for root in same if root.subject in named]
     if same:
         return (exact or same)[0]
-    if hit.signature.id.startswith("allocation-") and diagnosis.pending:
-        # The text fits several causes; what keeps services waiting is what it tells of.
-        return next(iter(diagnosis.pending.values())).root
+    if not hit.signature.id.startswith("allocation-"):
+        return None
+    for key, explained in diagnosis.pending.items():
+        since = diagnosis.facts.now - diagnosis.facts.age(key)
+        written = hit.when.timestamp() if hit.when else since
+        if explained.root.cause in _SAME_WORDS.get(hit.cause, ()) and written >= since:
+            return explained.root
     return None
 
 

@@ -1,0 +1,56 @@
+"""Advertisements that name interfaces which an announcing node does not have.
+
+The election does not look at interfaces: such a node wins and says nothing. What it already announced when the
+advertisement was changed goes on, so that nothing breaks before the next speaker starts. The speaker tells its
+own interfaces in the line that it logs then (`SetBalancer` in MetalLB's speaker/layer2_controller.go).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from clusters.diagnosis.facts import Facts
+from clusters.diagnosis.roots import Root
+from clusters.diagnosis.telling import fields
+from clusters.metallb import advertisements
+from clusters.metallb.advertisements import Advertisement
+from clusters.metallb.signatures import fields_of
+
+
+def roots(facts: Facts) -> Iterator[Root]:
+    """One root for each advertisement that names interfaces which a node in its field lacks, by the node's word."""
+    naming = [each for each in facts.advertisements if each.interfaces]
+    if not naming:
+        return
+    present = {name: found for name in facts.nodes if (found := _present(facts, name)) is not None}
+    for advertisement in naming:
+        others = [each for each in facts.advertisements if _together(facts, advertisement, each)]
+        mute = [
+            reason.text
+            for name, interfaces in present.items()
+            if advertisement.allows(node := facts.nodes[name])
+            and (reason := advertisements.interface_missing(node, others, interfaces))
+        ]
+        if mute:
+            yield Root(
+                cause="advertisement-interface-missing",
+                subject=f"advertisement {advertisement.name}",
+                summary=f"L2Advertisement {advertisement.name} names interfaces that {len(mute)} of its nodes lack.",
+                evidence=(" ".join(mute).replace("Node ", "node "),),
+                fields=fields(facts),
+            )
+
+
+def _together(facts: Facts, one: Advertisement, other: Advertisement) -> bool:
+    """Whether two advertisements cover a pool in common, so that a node may use the interfaces of either."""
+    return one == other or any(one in found and other in found for found in facts.covering.values())
+
+
+def _present(facts: Facts, node: str) -> set[str] | None:
+    """The interfaces that a node's speaker said it has when it last lacked one; None where it never did."""
+    pod = facts.components.speakers.get(node)
+    for hit in reversed(facts.hits.get(pod.name, ())) if pod else ():
+        if hit.signature.id == "interface-missing":
+            return set(json.loads(fields_of(hit.line).get("localIfs", "[]")))
+    return None
