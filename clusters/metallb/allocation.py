@@ -13,21 +13,19 @@ first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 
 from clusters.metallb import pools as pool_rules
-from clusters.metallb import ranges, usage
+from clusters.metallb import usage
+from clusters.metallb.offers import Offer, best, free_in, select
 from clusters.metallb.pools import Namespaces, Pool
 from clusters.metallb.ranges import Address
 from clusters.metallb.reasons import Reason
 from clusters.metallb.services import FamilyPolicy, Request, Service, foreign, request
 from clusters.metallb.usage import Holdings
-
-Free = Mapping[int, tuple[Address, ...]]
-"""The first address of each family that a pool has to give; a family without one is absent."""
 
 
 class Outcome(StrEnum):
@@ -37,14 +35,7 @@ class Outcome(StrEnum):
     KEPT = "kept"
     ASSIGNED = "assigned"
     REFUSED = "refused"
-
-
-@dataclass(frozen=True)
-class Offer:
-    """The addresses that one pool would give, in the order of the service's status."""
-
-    pool: str
-    addresses: tuple[Address, ...]
+    UNSTABLE = "unstable"
 
 
 @dataclass(frozen=True)
@@ -54,6 +45,7 @@ class Allocation:
     KEPT: it has addresses and keeps them; `reason` may name what is wrong all the same. ASSIGNED: it gets one
     of the `offers` (in place of the addresses it has, where `reason` says why it loses those). REFUSED: it
     waits, and `reason` says why, with `considered` saying it pool by pool. IGNORED: it is not MetalLB's.
+    UNSTABLE: MetalLB gives it addresses and takes them away again, several times a second and without end.
     """
 
     outcome: Outcome
@@ -96,16 +88,40 @@ def predict_allocation(service: Service, world: World) -> Allocation:
         return Allocation(Outcome.REFUSED, reason=Reason("pool-missing", text))
     if reason := _too_few_cluster_ips(service):
         return Allocation(Outcome.REFUSED, reason=reason)
-    lost = None
-    if service.ingress:
-        kept = _keep(service, world)
-        if isinstance(kept, Allocation):
-            return kept
-        lost = kept
-    found = _allocate(service, world)
-    if found.outcome is Outcome.ASSIGNED and lost:
-        return Allocation(Outcome.ASSIGNED, found.offers, lost)
+    found = _decide(service, world)
+    if reason := _restless(service, found, world):
+        return Allocation(Outcome.UNSTABLE, found.offers, reason)
     return found
+
+
+def _decide(service: Service, world: World) -> Allocation:
+    if not service.ingress:
+        return _allocate(service, world)
+    kept = _keep(service, world)
+    if isinstance(kept, Allocation):
+        return kept
+    found = _allocate(service, world)
+    return Allocation(Outcome.ASSIGNED, found.offers, kept) if found.offers else found
+
+
+def _restless(service: Service, found: Allocation, world: World) -> Reason | None:
+    """Why the service's addresses never settle, or None.
+
+    A service that prefers both families gets a second address out of its pool without a look at its cluster
+    IPs; if those are of one family only, the next round takes both away as the wrong family, and the round
+    after begins anew. Seen on 0.15.2; the code is the same in 0.16.2.
+    """
+    if service.family_policy is not FamilyPolicy.PREFER or len(service.cluster_ips) != 1:
+        return None
+    taken = usage.blocked_for(service, world.held)
+    chosen = (each for each in world.pools if each.name in found.pools)
+    if not any(len(free_in(each, taken)) == 2 for each in chosen):
+        return None
+    text = (
+        f"Service {service.key} prefers both families but has one cluster IP, and its pool has both families: "
+        "MetalLB gives and takes its second address without end."
+    )
+    return Reason("family-unavailable", text, f"service {service.key}")
 
 
 def assignable(service: Service, addresses: tuple[Address, ...], world: World) -> Reason | None:
@@ -145,7 +161,7 @@ def _second_family(service: Service, pool: Pool | None, world: World) -> tuple[A
     if pool is None or service.family_policy is not FamilyPolicy.PREFER or len(service.ingress) != 1:
         return ()
     missing = 6 if service.ingress[0].version == 4 else 4
-    return _free(pool, usage.blocked_for(service, world.held)).get(missing, ())
+    return free_in(pool, usage.blocked_for(service, world.held)).get(missing, ())
 
 
 def _allocate(service: Service, world: World) -> Allocation:
@@ -186,7 +202,7 @@ def _from_named_pool(service: Service, name: str, world: World) -> Allocation:
     )
     if refusal:
         return Allocation(Outcome.REFUSED, reason=refusal, considered=(refusal,))
-    addresses = _select(service, _free(pool, usage.blocked_for(service, world.held)))
+    addresses = select(service, free_in(pool, usage.blocked_for(service, world.held)))
     if not addresses:
         refusal = _full(pool)
         return Allocation(Outcome.REFUSED, reason=refusal, considered=(refusal,))
@@ -195,54 +211,16 @@ def _from_named_pool(service: Service, name: str, world: World) -> Allocation:
 
 def _automatic(service: Service, world: World) -> Allocation:
     groups = pool_rules.ranked(world.pools, service, world.namespaces)
+    taken = usage.blocked_for(service, world.held)
     # Pools kept for the service and all others are tried one after the other, each to its end: a dual-stack
     # service takes one address from a pool that is kept for it before it takes two from another.
     kept = [group for group in groups if group[0].allocation is not None]
     others = [group for group in groups if group[0].allocation is None]
     for tier in (kept, others):
-        if offers := _best(service, tier, world):
+        if offers := best(service, tier, taken):
             return Allocation(Outcome.ASSIGNED, offers)
     considered = tuple(_why_not(service, each, world) for each in world.pools)
     return Allocation(Outcome.REFUSED, reason=_main_reason(service, considered), considered=considered)
-
-
-def _best(service: Service, groups: list[list[Pool]], world: World) -> tuple[Offer, ...]:
-    taken = usage.blocked_for(service, world.held)
-    free = [[(pool, _free(pool, taken)) for pool in group] for group in groups]
-    for suits in _wishes(service):
-        for group in free:
-            found = [Offer(pool.name, _select(service, has)) for pool, has in group if suits(set(has))]
-            if found:
-                return tuple(found)
-    return ()
-
-
-def _wishes(service: Service) -> Iterator[Callable[[set[int]], bool]]:
-    """What a pool must have free, best first; each wish goes to all pools before the next one."""
-    needed = set(pool_rules.needed_versions(service))
-    yield lambda has: needed <= has
-    if len(needed) == 2 and service.family_policy is FamilyPolicy.PREFER:
-        first = 6 if service.ipv6_first else 4
-        yield lambda has: first in has
-        yield bool
-
-
-def _free(pool: Pool, taken: Container[Address]) -> Free:
-    """What the pool could give, where `taken` is what it could not."""
-    found = {
-        version: ranges.first_free(pool.of_version(version), taken=taken, avoid_buggy=pool.avoid_buggy)
-        for version in sorted(pool.versions)
-    }
-    return {version: addresses for version, addresses in found.items() if addresses}
-
-
-def _select(service: Service, free: Free) -> tuple[Address, ...]:
-    """What the service takes of what is free: IPv4 before IPv6; all it needs or nothing, if not PREFER."""
-    needed = pool_rules.needed_versions(service)
-    chosen = tuple(free[version][0] for version in sorted(needed & free.keys()))
-    if len(chosen) == len(needed) or service.family_policy is FamilyPolicy.PREFER:
-        return chosen
-    return ()
 
 
 def _too_few_cluster_ips(service: Service) -> Reason | None:

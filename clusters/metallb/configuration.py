@@ -3,6 +3,10 @@
 MetalLB validates its whole configuration at once. One bad object makes the controller and the speakers keep
 the configuration they had, or wait without one after a restart; the webhook refuses what it can before that.
 
+The metric metallb_k8s_client_config_stale_bool is no proof of a present refusal: where the bad object is
+taken back, so that the configuration is exactly what it was, MetalLB sees no change and leaves the metric at
+1 (seen on 0.15.2; the code is the same in 0.16.2).
+
 Sources: `For` and what it calls in internal/config/config.go, and the webhooks in internal/k8s/webhooks,
 0.15.2 and 0.16.2. Only layer 2 is looked at. Nothing in MetalLB checks pools against nodes, gateways or
 networks (0.15.0 alone refused node addresses; 0.15.1 took that back).

@@ -142,6 +142,13 @@ _CONTROLLER = (
         source="controller/main.go, internal/k8s/k8s.go",
     ),
     Signature(
+        id="webhook-gone",
+        cause="webhook-unreachable",
+        where={"logger": r"^cert-rotation$", "msg": r"^Webhook not found\. Unable to update certificate\.$"},
+        certain=False,
+        source="open-policy-agent/cert-controller, pkg/rotator/rotator.go",
+    ),
+    Signature(
         id="webhook-certificate",
         cause="webhook-unreachable",
         where={"msg": r"TLS handshake error from .*: remote error: tls: (?:bad|unknown|expired) certificate"},

@@ -184,7 +184,7 @@ CAUSES = (
         ),
         remedy="Correct the object that the log or the ConfigurationState names.",
         commands=(
-            "kubectl -n {metallb_namespace} logs {controller} --tail=200 | grep 'failed to parse'",
+            "kubectl -n {metallb_namespace} logs {controller} --tail=200 | grep Reconciler | grep error",
             "kubectl -n {metallb_namespace} get configurationstates -o yaml",
             "kubectl -n {metallb_namespace} get ipaddresspools,l2advertisements -o yaml",
         ),

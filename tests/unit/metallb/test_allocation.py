@@ -179,6 +179,22 @@ def test_dual_stack(
     assert tuple(str(each) for each in found.addresses) == expected
 
 
+@pytest.mark.parametrize(
+    ("changes", "outcome"),
+    [
+        ({"family_policy": FamilyPolicy.PREFER}, Outcome.UNSTABLE),
+        ({"family_policy": FamilyPolicy.PREFER, "at": "10.0.4.1"}, Outcome.UNSTABLE),
+        ({"family_policy": FamilyPolicy.PREFER, "cluster_ips": DUAL_IPS}, Outcome.ASSIGNED),
+        ({"family_policy": FamilyPolicy.SINGLE}, Outcome.ASSIGNED),
+    ],
+)
+def test_preferring_both_families_with_one_cluster_ip_never_settles(
+    changes: dict[str, Any], outcome: Outcome
+) -> None:
+    assert predict(service(**changes), DUAL).outcome is outcome
+    assert predict(service(**changes), EDGE).outcome is Outcome.ASSIGNED
+
+
 def test_one_family_of_a_kept_pool_comes_before_two_of_another() -> None:
     kept = replace(EDGE, allocation=ServiceAllocation(namespaces=frozenset({"shop"})))
     both = service(cluster_ips=DUAL_IPS, family_policy=FamilyPolicy.PREFER)
