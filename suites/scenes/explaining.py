@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -17,6 +18,7 @@ from suites.plugin.judging import STATE
 from suites.plugin.record import OverBudget
 from suites.plugin.running import Run
 from suites.scenes.announced import Announced, Wire
+from suites.scenes.services import METALLB_WRITES_AS, WRITTEN_BY
 from suites.scenes.trouble import Symptom, Trouble
 
 #: What a symptom means where the observation shows nothing else that is wrong.
@@ -40,7 +42,7 @@ def cause_of_trouble(item: pytest.Item, error: BaseException) -> Sequence[Findin
     if trouble is None:
         return ()
     state = item.stash[STATE]
-    found = _stranger(trouble, item) or _observed(state.run, trouble, item)
+    found = _stranger(trouble, item) or _meddler(trouble) or _observed(state.run, trouble, item)
     if found is None:
         cause = _LAST_RESORT.get(trouble.symptom)
         if cause is None:
@@ -63,6 +65,19 @@ def _stranger(trouble: Trouble, item: pytest.Item) -> Finding | None:
         subject=_subject(trouble),
         summary=f"A machine that is no node answers for {trouble.address}: {', '.join(strangers)}.",
         commands=get("foreign-responder").render(address=trouble.address),
+    )
+
+
+def _meddler(trouble: Trouble) -> Finding | None:
+    """Somebody other than MetalLB's controller who was seen to give the service an address."""
+    writers = set(re.findall(rf"{WRITTEN_BY} ([\w.-]+)", trouble.readings)) - {METALLB_WRITES_AS}
+    if trouble.symptom is not Symptom.NOT_REFUSED or not writers:
+        return None
+    return Finding(
+        cause="rival-controller",
+        subject=_subject(trouble),
+        summary=f"MetalLB refuses the service an address, and {', '.join(sorted(writers))} gave it one.",
+        commands=get("rival-controller").render(namespace=trouble.namespace, service=trouble.service),
     )
 
 

@@ -18,6 +18,9 @@ from clusters.workloads import builders
 from suites.scenes.trouble import Symptom, Trouble
 
 T = TypeVar("T")
+WRITTEN_BY = "written by"
+METALLB_WRITES_AS = "controller"
+"""The field manager of MetalLB's controller: the name of its binary, which is what Go's clients use."""
 _REFUSED = frozenset({"AllocationFailed", "LoadBalancerFailed", "AdditionalAssignFailed"})
 
 
@@ -62,14 +65,15 @@ class Service:
 
     @contextmanager
     def _held(self) -> Iterator[list[str]]:
-        """Every address that the service holds in the block, however briefly: a watch misses none, a poll does."""
+        """Every address that the service holds in the block, however briefly (a poll would miss some), and who
+        wrote it."""
         stop, held = threading.Event(), list[str]()
 
         def follow() -> None:
             for event in self.api.watch(
                 SERVICES, self.namespace, fields=f"metadata.name={self.name}", stop=stop
             ):
-                held.extend(str(one) for one in metallb_services.ingress_addresses(event.object))
+                held.extend(_given(event.object))
 
         thread = threading.Thread(target=follow, name=f"watch-{self.name}", daemon=True)
         thread.start()
@@ -117,6 +121,17 @@ class Service:
         return Trouble(
             symptom, namespace=self.namespace, service=self.name, readings=readings, address=address
         )
+
+
+def _given(raw: dict[str, Any]) -> Iterator[str]:
+    """The addresses in a service's status, each with the field manager that wrote the status."""
+    writers = [
+        entry["manager"]
+        for entry in raw["metadata"].get("managedFields") or ()
+        if "f:loadBalancer" in (entry.get("fieldsV1") or {}).get("f:status", {})
+    ]
+    for address in metallb_services.ingress_addresses(raw):
+        yield f"{address} {WRITTEN_BY} {' and '.join(sorted(set(writers))) or 'nobody known'}"
 
 
 class Services:
