@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 from clusters.checks import RunResult
 
@@ -53,6 +54,6 @@ def _strain(value: float, budget: float | None, *, lowest: bool) -> float:
     if budget is None:
         return 0.0
     used, allowed = (budget, value) if lowest else (value, budget)
-    if allowed > 0:
-        return used / allowed
-    return 1.0 if used <= 0 else 1e9
+    if used <= 0:
+        return 0.0
+    return used / allowed if allowed > 0 else inf

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,7 +31,8 @@ class Summary:
             "=", headline(self._result), bold=True, **{"green" if passed else "red": True}
         )
         for line in lines(self._result):
-            terminalreporter.write_line(_cut(line))
+            for part in _wrapped(line):
+                terminalreporter.write_line(part)
         for fault in self._faults:
             terminalreporter.write_line(f"error: {fault}", red=True)
         terminalreporter.write_line(f"report: {self._directory / 'report.html'}")
@@ -89,6 +91,18 @@ def _more(count: int, what: str) -> list[str]:
     return [f"  and {count} more {what}, see the report"] if count > 0 else []
 
 
-def _cut(line: str) -> str:
-    # Commands stay whole: they are there to be copied.
-    return line if line.lstrip().startswith("$") or len(line) <= _WIDTH else f"{line[: _WIDTH - 1]}…"
+def _wrapped(line: str) -> list[str]:
+    """The line in one or two lines of the screen; commands stay whole, they are there to be copied."""
+    text = line.lstrip()
+    if text.startswith("$"):
+        return [line]
+    indent = " " * (len(line) - len(text))
+    return textwrap.wrap(
+        text,
+        _WIDTH,
+        initial_indent=indent,
+        subsequent_indent=f"{indent}    ",
+        max_lines=2,
+        placeholder=" …",
+        break_on_hyphens=False,
+    )

@@ -40,6 +40,7 @@ class Drawing:
 
     outages: tuple[Bar, ...]
     owners: tuple[Bar, ...]
+    silences: tuple[Bar, ...]
     overlaps: tuple[Bar, ...]
     gratuitous: tuple[Point, ...]
     marks: tuple[Point, ...]
@@ -65,6 +66,10 @@ def drawing(timeline: Timeline) -> Drawing:
         ),
         owners=tuple(
             bar(one.start, one.end, label=one.mac, kind=macs.index(one.mac) % 4) for one in timeline.spans
+        ),
+        silences=tuple(
+            bar(one.start, one.end, label=f"nobody answered for {shown(one.length, 's')}", kind="silence")
+            for one in timeline.address_outages.windows
         ),
         overlaps=tuple(
             bar(one.start, one.end, label="more than one answer", kind="overlap") for one in timeline.overlaps
@@ -94,8 +99,13 @@ def _text(timeline: Timeline) -> str:
         if outages.count
         else "No request failed."
     )
+    silence = (
+        f"Nobody answered for {shown(timeline.address_gap, 's')} at the longest. "
+        if timeline.address_gap
+        else ""
+    )
     return (
-        f"{timeline.address} over {timeline.ended:.1f} s. {served} Answering for the address: {owners}. "
+        f"{timeline.address} over {timeline.ended:.1f} s. {served} Answering for the address: {owners}. {silence}"
         f"Double answers for {shown(timeline.overlap, 's')}. "
         f"{len(timeline.gratuitous)} gratuitous announcements. Marks: {marks}."
     )

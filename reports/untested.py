@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from clusters.checks import Outcome, RunResult
 
-_NAMED = 4
+_NAMED = 3
 
 
 def headline(result: RunResult) -> str:

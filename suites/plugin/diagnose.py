@@ -44,6 +44,11 @@ def unexplained(summary: str) -> Finding:
     return Finding(cause=UNEXPLAINED, subject="cluster", summary=summary)
 
 
+def over_budget(summary: str) -> Finding:
+    """The finding for a figure that breaks its budget where nothing else was found wrong."""
+    return Finding(cause="over-budget", subject="cluster", summary=summary)
+
+
 def completed(finding: Finding, spec: CheckSpec, *, namespace: str) -> Finding:
     """The finding without secrets, and with the remedy and the commands of its cause where it names none.
 

@@ -16,11 +16,11 @@ from clusters.checks.serialise import REPORT_FIELD
 from clusters.errors import ConformanceError, Inconclusive
 from clusters.observation import redaction
 from suites.plugin.declare import spec_of
-from suites.plugin.diagnose import completed, explain, unexplained
+from suites.plugin.diagnose import completed, explain, over_budget, unexplained
 from suites.plugin.evidence import Moment, collect
 from suites.plugin.ledger import Part
 from suites.plugin.outcomes import Judgement, judge
-from suites.plugin.record import Findings, Record
+from suites.plugin.record import Findings, OverBudget, Record
 from suites.plugin.running import RUN, Run
 
 
@@ -152,7 +152,9 @@ def _explained(item: pytest.Item, error: BaseException, judgement: Judgement) ->
         if fault:
             state.record.note(fault)
     if not findings and judgement.outcome is Outcome.FAILED and not judgement.cleanup_failed:
-        findings = (replace(unexplained(judgement.reason), evidence=tuple(state.record.evidence)),)
+        late = isinstance(error, OverBudget)
+        evidence = tuple(state.record.evidence)
+        findings = (replace((over_budget if late else unexplained)(judgement.reason), evidence=evidence),)
     namespace = state.run.settings.profile.namespace
     whole = tuple(completed(finding, state.spec, namespace=namespace) for finding in findings)
     return replace(judgement, findings=whole)
@@ -200,7 +202,8 @@ def _shape(report: pytest.TestReport, judgement: Judgement, error: BaseException
 
 
 def _failure_text(judgement: Judgement, error: BaseException, report: pytest.TestReport) -> str:
-    told = report.longreprtext if not isinstance(error, ConformanceError) else str(error)
+    # A bare assertion is best told by its code and values, whoever raises one of their own says it all.
+    told = report.longreprtext if type(error) is AssertionError else str(error)
     causes = "\n".join(describe(finding) for finding in judgement.findings)
     # What CheckFailed says is its findings; they are printed once, completed with remedy and commands.
     return causes if getattr(error, "findings", ()) else "\n\n".join(part for part in (told, causes) if part)

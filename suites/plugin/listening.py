@@ -22,7 +22,7 @@ _COLOURS = {
     Outcome.WAIVED: {"yellow": True},
     Outcome.NOT_SUPPORTED: {"cyan": True},
 }
-_SHOWN_MEASUREMENTS = 2
+_SHOWN_MEASUREMENTS, _WIDTH = 2, 120
 
 
 class Listener:
@@ -69,7 +69,9 @@ class Listener:
         name = f"{result.id} [{part.label}]" if part.label else result.id
         terminal.ensure_newline()
         terminal.write(f"  {result.outcome:<13}", **_COLOURS[result.outcome])
-        terminal.write_line(f" {result.duration_s:7.2f} s  {name:<34} {_detail(result)}".rstrip())
+        line = f" {result.duration_s:7.2f} s  {name:<34} {_detail(result)}".rstrip()
+        most = max(self._config.get_terminal_writer().fullwidth, _WIDTH) - len(f"  {result.outcome:<13}")
+        terminal.write_line(line if len(line) <= most else f"{line[: most - 1]}…")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:

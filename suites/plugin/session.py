@@ -80,7 +80,9 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         return None
     tell_progress(session.config)
     try:
+        _say(session.config, f"opening {run.settings.profile.name} ({run.settings.profile.provider})")
         run.open()
+        _say(session.config, "preflight passed, nothing speaks against this run")
     except ConformanceError as error:
         run.ledger.refused = str(error)
         session.config.stash[_REFUSED_CODE] = error.exit_code
@@ -133,6 +135,13 @@ def _finish(session: pytest.Session, run: Run) -> None:
     except ConformanceError as error:
         # The summary says what could not be written; nobody may take such a run for a whole one.
         session.exitstatus = error.exit_code
+
+
+def _say(config: pytest.Config, text: str) -> None:
+    terminal = config.pluginmanager.getplugin("terminalreporter")
+    if terminal is not None and terminal.verbosity >= 0:
+        terminal.ensure_newline()
+        terminal.write_line(f"  {text}")
 
 
 def _distributed(config: pytest.Config) -> bool:

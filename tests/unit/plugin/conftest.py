@@ -10,9 +10,17 @@ from suites.plugin import declare, diagnose, evidence
 from tests.unit.plugin.project import Project
 
 
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where processes that tests start keep their compiled modules: each would else compile all of them anew."""
+    return tmp_path_factory.mktemp("compiled")
+
+
 @pytest.fixture
-def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, compiled: Path) -> Project:
     """A project of its own, with no check registered before."""
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(compiled))
     monkeypatch.setenv("PYTHONPATH", f"{Path(__file__).parents[3]}:{pytester.path}")
     monkeypatch.setattr(declare, "_REGISTRY", {})
     monkeypatch.setattr(diagnose, "_EXPLAINERS", [])

@@ -171,6 +171,7 @@ def test_a_failover_is_drawn_and_told_in_words(pictured: RunResult, tmp_path: Pa
     assert "owner-0" in text.split("<svg")[1]
     assert "owner-1" in text.split("<svg")[1]
     assert text.count('class="mark"') == 2
+    assert text.count('class="overlap"') == 1
     assert "The service was not served 1 time" in text
     assert "Marks: fault at 2.00 s, restored at 8.00 s." in text
 
