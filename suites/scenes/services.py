@@ -65,8 +65,7 @@ class Service:
 
     @contextmanager
     def _held(self) -> Iterator[list[str]]:
-        """Every address that the service holds in the block, however briefly (a poll would miss some), and who
-        wrote it."""
+        """Every address that the service holds in the block, however briefly, and who wrote it; a poll misses some."""
         stop, held = threading.Event(), list[str]()
 
         def follow() -> None:
