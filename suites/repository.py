@@ -5,15 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from clusters.errors import Inconclusive, UsageError
 from clusters.gitops import at_hand, collecting
 from clusters.gitops.collecting import Tools
 from clusters.gitops.snapshot import RepositorySnapshot
-from clusters.observation import store
+from clusters.observation import load
 from clusters.observation.snapshot import Snapshot
+from suites.plugin.observation import FILE
 from suites.plugin.running import RUN, Run
 from suites.plugin.settings import Settings
+
+#: Seconds for another process of the run to collect.
+_LOCKED = 600
 
 
 @pytest.fixture(scope="session")
@@ -23,17 +28,33 @@ def repository(request: pytest.FixtureRequest) -> RepositorySnapshot:
     settings = run.settings
     if settings.snapshot is not None:
         return read(beside(settings.snapshot))
-    found = observed(run)
+    found = observed_once(run, beside(settings.directory / FILE))
     if settings.save_snapshot is not None:
-        beside(settings.save_snapshot).write_text(found.to_json(), encoding="utf-8")
+        keep(found, beside(settings.save_snapshot))
     return found
 
 
 @pytest.fixture(scope="session")
 def earlier(run: Settings) -> Snapshot | None:
     """The observation beside the results that --baseline names, if there is one."""
-    path = run.baseline.with_name("snapshot.json") if run.baseline else None
-    return store.load(path) if path is not None and path.is_file() else None
+    path = run.baseline.with_name(FILE) if run.baseline else None
+    return load(path) if path is not None and path.is_file() else None
+
+
+def observed_once(run: Run, kept: Path) -> RepositorySnapshot:
+    """One collection for all processes of a run: the first one collects, the others read what it kept."""
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(kept.with_suffix(".lock"), timeout=_LOCKED):
+        if not kept.exists():
+            keep(observed(run), kept)
+    return read(kept)
+
+
+def keep(found: RepositorySnapshot, path: Path) -> None:
+    """Write a repository's observation; a half-written file never stays."""
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_text(found.to_json(), encoding="utf-8")
+    partial.replace(path)
 
 
 def observed(run: Run) -> RepositorySnapshot:
