@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,14 +11,22 @@ Flag = str | Path | bool | int
 # What Kubernetes' programs call (mount, iptables, conntrack, runc) is in one of these on every distribution.
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+# Starting is mostly allocating; collecting a third as often takes a tenth off a boot's processor time.
+_TUNING = {"GOGC": "300"}
+
 
 @dataclass(frozen=True)
 class Component:
-    """A program to run on a host. `socket` names a listening socket that the host was booted with."""
+    """A program to run on a host.
+
+    `socket` names a listening socket that the host was booted with. `ready` is what its log says when others
+    may use it, where that matters to a host that is switched on again.
+    """
 
     name: str
     argv: tuple[str, ...]
     socket: str = ""
+    ready: str = ""
 
     @property
     def log(self) -> str:
@@ -32,9 +39,10 @@ class Component:
             "do": "start",
             "name": self.name,
             "argv": list(self.argv),
-            "env": {"PATH": SEARCH_PATH, "HOME": "/root", "LANG": os.environ.get("LANG", "C.UTF-8")},
+            "env": {"PATH": SEARCH_PATH, "HOME": "/root", "LANG": "C.UTF-8", **_TUNING},
             "log": self.log,
             "socket": self.socket,
+            "ready": self.ready,
         }
 
 

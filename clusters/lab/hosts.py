@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -15,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from clusters import wait
+from clusters.budgets import Budget
 from clusters.errors import ConformanceError, ExitCode
 from clusters.lab import cgroups, host_init, netns
 from clusters.lab.components import Component
@@ -28,6 +31,9 @@ _BINDS = {
 }
 # An order takes under a millisecond; a host that does not answer for this long is stopped or gone.
 _ANSWER_WITHIN = 5.0
+_READY = Budget(
+    name="lab.program", within=60, every=0.05, reason="a program that finds its files starts in a second"
+)
 
 
 class LabFailed(ConformanceError):  # noqa: N818 - a sentence about the lab, as Refused is one
@@ -92,7 +98,16 @@ class HostControl:
         """Start the host again after `kill`, as after a power cut: the same files, and the same programs."""
         self._launch(sockets)
         for order in self._started():
+            log = self.paths.log / Path(order["log"]).name
+            said = log.stat().st_size
             self.order(order)
+            if order["ready"]:
+                wait.until(
+                    f"{order['name']} on {self.host} is ready",
+                    read=functools.partial(_since, log, said),
+                    accept=functools.partial(_contains, order["ready"]),
+                    budget=_READY,
+                )
 
     def _launch(self, sockets: Mapping[str, int]) -> None:
         spec = json.loads(self.paths.spec.read_text(encoding="utf-8"))
@@ -210,6 +225,16 @@ def last_lines(log: Path, count: int = 5) -> str:
     except OSError:
         return "(no log)"
     return " | ".join(line.strip()[:400] for line in lines[-count:]) or "(empty)"
+
+
+def _since(log: Path, position: int) -> str:
+    with log.open("rb") as file:
+        file.seek(position)
+        return file.read().decode("utf-8", "replace")
+
+
+def _contains(words: str, text: str) -> bool:
+    return words in text
 
 
 def _own_files() -> list[Path]:

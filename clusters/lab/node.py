@@ -92,9 +92,8 @@ def write_files(plan: Plan, host: Host, authorities: Authorities, parts: Parts) 
 def runtime(plan: Plan, host: Host, parts: Parts) -> Component:
     """containerd, which can start before there is an API server."""
     etc = LabPaths(plan.options.name).host(host.name).etc
-    return Component(
-        "containerd", (str(parts.binary("containerd")), "--config", str(etc / "containerd.toml"))
-    )
+    argv = (str(parts.binary("containerd")), "--config", str(etc / "containerd.toml"))
+    return Component("containerd", argv, ready="containerd successfully booted")
 
 
 def kubelet(plan: Plan, host: Host, parts: Parts) -> Component:

@@ -1,0 +1,164 @@
+"""The real MetalLB decides as `clusters.metallb` predicts: who gets an address, whence, and who announces it.
+
+Pools, services, advertisements, nodes and endpoints are generated (the same ones every time), put into a lab of
+each MetalLB version, and every decision is compared. MORE_DECISIONS=5 asks for five times as many.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, note, settings
+
+from clusters import wait
+from clusters.api.client import Api
+from clusters.budgets import Budget
+from clusters.lab import life
+from clusters.lab.options import LabOptions
+from clusters.metallb.allocation import Allocation, Outcome, predict_allocation
+from clusters.metallb.election import predict_announcer
+from clusters.metallb.services import Service
+from clusters.vantage import open_vantage
+from tests.lab.playground import Playground
+from tests.unit.metallb import strategies
+from tests.unit.metallb.strategies import Scenario, Stage
+
+pytestmark = pytest.mark.variants
+
+MORE = int(os.environ.get("MORE_DECISIONS", "1"))
+ANNOUNCED = Budget(
+    name="test.announced", within=30, every=0.1, reason="speakers decide within a second or two"
+)
+NODES = ("node1", "node2", "node3")
+POOLS = {"pool1": ["172.30.0.230-172.30.0.233", "fd00:1::/125"], "pool2": ["172.30.0.234-172.30.0.237"]}
+ADDRESSES = ("172.30.0.230", "172.30.0.231", "172.30.0.234", "172.30.0.235", "172.30.0.236", "fd00:1::1")
+
+
+def often(examples: int) -> settings:
+    """Generate the same examples every time; a lab is too slow to look for smaller ones after a failure."""
+    return settings(
+        max_examples=examples * MORE,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+@pytest.fixture(scope="module", params=["0.15.2", "0.16.2"])
+def playground(as_root: None, request: pytest.FixtureRequest) -> Iterator[Playground]:
+    """A dual-stack lab of its own for each version."""
+    name = f"t{os.getpid()}-dec"
+    try:
+        lab = life.up(LabOptions(name=name, families="dual", metallb=request.param))
+        ground = Playground(Api.connect(lab.kubeconfig, None), lab)
+        ground.prepare()
+        yield ground
+    finally:
+        life.down(name)
+
+
+TALLY: Counter[tuple[str, str, str]] = Counter()
+"""How many decisions of each kind were compared, by version; printed at the end."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tally() -> Iterator[None]:
+    """Say how much was compared: a test that compared nothing would pass too."""
+    yield
+    for (version, what, outcome), count in sorted(TALLY.items()):
+        print(f"{version}: {count} x {what} {outcome}")  # noqa: T201 - shown by pytest -rP
+
+
+@often(20)
+@given(scenario=strategies.scenarios(versions=(4, 6)))
+def test_allocations(playground: Playground, scenario: Scenario) -> None:
+    """Every generated service gets what is predicted, from the predicted pool, or waits for a fitting reason."""
+    playground.clear()
+    playground.create_pools(scenario.pools)
+    for raw in scenario.services:
+        world = playground.world()
+        created = playground.create(raw)
+        expected = predict_allocation(created, world)
+        service, pool = playground.decided(created)
+        note(f"{raw} -> {expected} but has {service.ingress} of {pool}")
+        _compare(expected, service, pool)
+        if expected.outcome is Outcome.REFUSED:
+            _compare_reason(playground, expected, service)
+        TALLY[str(playground.version), "allocation", expected.outcome.value] += 1
+
+
+def _compare(expected: Allocation, service: Service, pool: str) -> None:
+    assert (expected.outcome is Outcome.ASSIGNED) == bool(service.ingress)
+    if service.ingress:
+        assert (pool, service.ingress) in [(offer.pool, offer.addresses) for offer in expected.offers]
+
+
+def _compare_reason(playground: Playground, expected: Allocation, service: Service) -> None:
+    """An event that is certain of its cause names the predicted one."""
+    told = {hit.cause for hit in playground.complaints(service) if hit.certain} - {"deprecated-annotation"}
+    assert expected.reason is not None
+    assert told <= {expected.reason.cause}
+
+
+@often(12)
+@given(stage=strategies.stages(NODES, addresses=ADDRESSES, newest=False))
+def test_announcers(playground: Playground, stage: Stage) -> None:
+    """Every generated address is announced by the predicted node, says MetalLB and says the wire."""
+    _announce(playground, stage)
+
+
+@often(12)
+@given(stage=strategies.stages(NODES, addresses=ADDRESSES, newest=True))
+def test_announcers_with_selectors_and_preferences(playground: Playground, stage: Stage) -> None:
+    """The same with what 0.16.2 has more; 0.15.2 drops those fields and decides without them."""
+    _announce(playground, stage)
+
+
+def _announce(playground: Playground, stage: Stage) -> None:
+    playground.clear()
+    playground.create_pools(strategies.stage_pools(POOLS))
+    playground.set_stage(stage)
+    expected = _expected(playground)
+    note(f"{stage} -> {expected}")
+    said = {key: {owner} for key, owner in expected.items() if owner}
+    wait.until(
+        "MetalLB announces as predicted",
+        read=playground.announcers,
+        accept=lambda found: found == said,
+        budget=ANNOUNCED,
+    )
+    wait.holds(
+        "it stays so",
+        read=playground.announcers,
+        accept=lambda found: found == said,
+        throughout=0.5,
+        every=0.1,
+    )
+    assert _on_the_wire(playground) == expected
+    for owner in expected.values():
+        TALLY[str(playground.version), "announcement", "by a node" if owner else "by nobody"] += 1
+
+
+def _expected(playground: Playground) -> dict[str, str | None]:
+    scene = playground.scene()
+    return {
+        service.key: predict_announcer(service, playground.endpoints(service), scene).owner
+        for service in playground.made_services()
+    }
+
+
+def _on_the_wire(playground: Playground) -> dict[str, str | None]:
+    """Which node answers ARP or NDP for each service's address, as the client sees it."""
+    addresses = {service.key: str(service.ingress[0]) for service in playground.made_services()}
+    with open_vantage(f"netns:{playground.client}") as vantage:
+        answers = vantage.who_answers_all(addresses.values(), rounds=2)
+    found: dict[str, str | None] = {}
+    for key, address in addresses.items():
+        names = sorted(playground.macs[str(mac)] for mac in answers[address].macs)
+        found[key] = ",".join(names) or None
+    return found
