@@ -101,6 +101,7 @@ class Announced:
             lambda senders: node in senders,
             name="gratuitous_seen",
             symptom=Symptom.NO_GRATUITOUS,
+            address=self.address,
         )
 
     def predicted(self) -> str:
@@ -129,6 +130,7 @@ class Announced:
             lambda text: not text,
             name="l2_status",
             symptom=Symptom.DISAGREEMENT,
+            address=self.address,
         )
 
     def _sources(self) -> Sources:
@@ -147,6 +149,7 @@ class Announced:
             lambda steady: steady >= STEADY,
             name="service_recovered_after_node_lost",
             symptom=Symptom.UNREACHABLE,
+            address=self.address,
         )
 
     def silent(self) -> None:
@@ -158,6 +161,7 @@ class Announced:
             lambda seen: not seen,
             name="withdrawn",
             symptom=Symptom.STILL_ANSWERING,
+            address=self.address,
         )
 
     def served(self) -> Attempt:
@@ -168,6 +172,7 @@ class Announced:
             lambda attempt: attempt.ok,
             name="served",
             symptom=Symptom.UNREACHABLE,
+            address=self.address,
         )
 
     def client_address(self) -> str:
@@ -179,6 +184,7 @@ class Announced:
             lambda attempt: attempt.ok,
             name="served",
             symptom=Symptom.UNREACHABLE,
+            address=self.address,
         )
         return answer.server.strip().rpartition(":")[0].strip("[]")
 

@@ -107,13 +107,20 @@ class Service:
         return tuple(event.get("message", "") for event in events if event.get("reason") in _REFUSED)
 
     def until(
-        self, claim: str, read: Callable[[], T], accept: Callable[[T], bool], *, name: str, symptom: Symptom
+        self,
+        claim: str,
+        read: Callable[[], T],
+        accept: Callable[[T], bool],
+        *,
+        name: str,
+        symptom: Symptom,
+        address: str = "",
     ) -> T:
         """Wait for a claim within the budget `name`; Trouble with the readings when it does not come true."""
         try:
             return wait.until(claim, read=read, accept=accept, budget=budgets.get(name))
         except NotWithinBudget as seen:
-            raise self.trouble(symptom, str(seen)) from None
+            raise self.trouble(symptom, str(seen), address=address) from None
 
     def trouble(self, symptom: Symptom, readings: str, *, address: str = "") -> Trouble:
         """What is wrong with this service, to be raised."""
