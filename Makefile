@@ -33,7 +33,7 @@ conformance: setup ## Boot the embedded lab, run every suite its level allows, w
 	@$(BIN)/pytest suites --cluster lab --allow disrupt $(ARGS)
 
 test: setup lint ## Pass the project's own tests
-	@$(BIN)/pytest tests --cov=clusters --cov=reports --cov-fail-under=90
+	@$(BIN)/pytest tests -m "not full" --cov=clusters --cov=reports --cov-fail-under=90
 
 lint: $(STAMP) ## Formatting, lint, types and layers
 	@$(BIN)/ruff format --check --quiet .
@@ -43,6 +43,12 @@ lint: $(STAMP) ## Formatting, lint, types and layers
 
 unit: $(STAMP) ## Only the tests that need neither root nor a cluster
 	@$(BIN)/pytest tests/unit
+
+faults: setup ## Make every fault of the catalogue, judge what the checks say, write docs/faults.md
+	@$(BIN)/python -m tests.faults.report
+
+docs: $(STAMP) ## Write docs/checks.md from the checks themselves
+	@$(BIN)/python -m suites.docs
 
 lock: ## Pin the dependencies again, with hashes
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --group dev pyproject.toml -o requirements/dev.txt
