@@ -106,6 +106,18 @@ def storable(obj: Json) -> Json:
     return {**rest, "metadata": metadata}
 
 
+def without_numbers(obj: Json) -> Json:
+    """A Service without the cluster address and node ports that it was given; any other object as it is."""
+    if obj["kind"] != "Service" or obj["spec"].get("clusterIP") == "None":
+        return obj
+    given = {"clusterIP", "clusterIPs", "healthCheckNodePort"}
+    spec = {key: value for key, value in obj["spec"].items() if key not in given}
+    ports = [
+        {key: value for key, value in port.items() if key != "nodePort"} for port in spec.get("ports", [])
+    ]
+    return {**obj, "spec": {**spec, "ports": ports}}
+
+
 def _at(obj: Json, path: Path) -> Any:
     value: Any = obj
     for key in path:

@@ -12,6 +12,7 @@ from clusters.api import (
     AlreadyExists,
     Api,
     Conflict,
+    Invalid,
     NotFound,
     ServerFault,
     TimedOut,
@@ -19,7 +20,7 @@ from clusters.api import (
 )
 from clusters.api.resources import NAMESPACES, PODS
 from clusters.budgets import Budget
-from clusters.changes.fields import Field, restoring
+from clusters.changes.fields import Field, restoring, storable, without_numbers
 from clusters.changes.target import Json, Target
 from clusters.errors import CleanupFailed
 from clusters.journal import Entry
@@ -161,11 +162,39 @@ def _create(api: Api, entry: Entry) -> str:
     if not is_lost(found):
         return ""
     await_gone(api, target, uid=uid)
+    return _create_again(api, target, obj)
+
+
+def _create_again(api: Api, target: Target, obj: Json) -> str:
+    """Create `obj`, patiently: a request of the killed run may still be under way and hold its addresses."""
     try:
-        wait.retry(lambda: api.create(obj), on=_BLIPS, attempts=5)
-    except AlreadyExists:
-        return f"{target} was left as it is: it was made again meanwhile"
-    return ""
+        now = wait.until(
+            f"{target} is there again",
+            read=lambda: _there_or_created(api, target, obj),
+            accept=bool,
+            budget=budgets.get("conflict_settled"),
+            tolerate=(Invalid, *_BLIPS),
+        )
+    except wait.NotWithinBudget:
+        renumbered = without_numbers(obj)
+        if renumbered == obj:
+            raise
+        _there_or_created(api, target, renumbered)
+        return f"{target} has other numbers (cluster address, node ports) now: its former ones are taken"
+    return "" if storable(now) == obj else f"{target} was left as it is: it was made again meanwhile"
+
+
+def _there_or_created(api: Api, target: Target, obj: Json) -> Json:
+    """The object as it is, created where it is not there.
+
+    Creating a Service twice is not always AlreadyExists: its own cluster address is "already allocated" then.
+    """
+    try:
+        return api.create(obj)
+    except (AlreadyExists, Invalid):
+        if (found := target.read(api)) is not None:
+            return found
+        raise
 
 
 def _restore(api: Api, entry: Entry) -> str:

@@ -223,6 +223,41 @@ def test_a_deleted_object_is_made_again_as_it_was(
     assert shelf() == before
 
 
+def test_a_service_whose_cluster_address_was_given_away_comes_back_with_another(
+    api: Api, changes: Changes, namespace: str
+) -> None:
+    budgets.override({"conflict_settled": 0.3})
+    address = api.create(service("web", namespace))["spec"]["clusterIP"]
+
+    with changes.deleted(SERVICES, "web", namespace, foreign="test"):
+        api.create(service("thief", namespace, clusterIP=address))
+
+    budgets.override({})
+    assert api.get(SERVICES, "web", namespace)["spec"]["clusterIP"] not in {"", address}
+    assert changes.notes == [
+        f"service {namespace}/web has other numbers (cluster address, node ports) now: its former ones are taken"
+    ]
+
+
+def test_a_service_that_a_late_request_brought_back_is_back(
+    api: Api, changes: Changes, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The undo of a killed run may be carried out after its death; then there is nothing left to do."""
+    api.create(service("web", namespace))
+    create = Api.create
+
+    def twice(self: Api, obj: dict[str, Any], **options: Any) -> dict[str, Any]:
+        create(self, obj, **options)
+        return create(self, obj, **options)
+
+    with changes.deleted(SERVICES, "web", namespace, foreign="test") as before:
+        monkeypatch.setattr(Api, "create", twice)
+    monkeypatch.undo()
+
+    assert storable(api.get(SERVICES, "web", namespace)) == storable(before)
+    assert changes.notes == []
+
+
 def test_a_deleted_object_that_somebody_made_again_is_theirs(
     api: Api, changes: Changes, namespace: str
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusters.changes.fields import Field, differences, restoring, storable
+from clusters.changes.fields import Field, differences, restoring, storable, without_numbers
 
 Json = dict[str, Any]
 
@@ -115,6 +115,23 @@ def test_what_is_stored_of_an_object_can_be_created_again() -> None:
         "metadata": {"name": "web", "annotations": {"a": "b"}},
         "spec": {"clusterIP": "10.96.0.7"},
     }
+
+
+def test_a_service_without_the_numbers_it_was_given() -> None:
+    spec = {
+        "type": "LoadBalancer",
+        "clusterIP": "10.96.0.7",
+        "clusterIPs": ["10.96.0.7"],
+        "healthCheckNodePort": 31000,
+        "ports": [{"port": 80, "nodePort": 30080}],
+    }
+
+    assert without_numbers({"kind": "Service", "spec": spec}) == {
+        "kind": "Service",
+        "spec": {"type": "LoadBalancer", "ports": [{"port": 80}]},
+    }
+    for kept in ({"kind": "Service", "spec": {"clusterIP": "None"}}, {"kind": "Pod", "spec": spec}):
+        assert without_numbers(kept) == kept
 
 
 scalars = st.integers(0, 3) | st.sampled_from("ab") | st.booleans()
