@@ -65,7 +65,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if state is None:
         return
     spec, run = state.spec, state.run
-    if Need.REPOSITORY in spec.needs and run.settings.profile.gitops is None:
+    if Need.REPOSITORY in spec.needs and not _repository_at_hand(run):
         pytest.skip(
             f"needs the GitOps repository: the profile {run.settings.profile.name} names none under gitops"
         )
@@ -81,6 +81,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     found = run.found.metallb_version
     if spec.since and found and Version(found) < Version(spec.since):
         raise NotSupported(f"needs MetalLB {spec.since} or newer, and the cluster runs {found}")
+
+
+def _repository_at_hand(run: Run) -> bool:
+    """Whether the profile names a GitOps repository, or one was kept beside the observation that is judged."""
+    from suites.repository import beside  # noqa: PLC0415 - that one stands on this plugin
+
+    kept = run.settings.snapshot
+    return run.settings.profile.gitops is not None or (kept is not None and beside(kept).exists())
 
 
 @pytest.hookimpl(wrapper=True)

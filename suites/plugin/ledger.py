@@ -83,7 +83,7 @@ class Plan:
 
 @dataclass
 class Ledger:
-    """What is known about a run while it runs."""
+    """What is known about a run while it runs. `cleanup_failures` are those of the run, not of single checks."""
 
     settings: Settings
     plan: Plan = field(default_factory=lambda: Plan(checks={}, items={}))
@@ -93,12 +93,20 @@ class Ledger:
     vantage: str = ""
     refused: str = ""
     cleanup_failures: list[str] = field(default_factory=list)
+    _merged: dict[str, CheckResult] = field(default_factory=dict)
 
     def add(self, part: Part) -> None:
         """Enter what an item said."""
-        self.parts.setdefault(part.result.id, []).append(part)
-        if part.cleanup_failed:
-            self.cleanup_failures.append(f"{part.result.id}: {part.result.reason}")
+        parts = self.parts.setdefault(part.result.id, [])
+        parts.append(part)
+        self._merged[part.result.id] = merge([one.result for one in parts])
+
+    @property
+    def unclean(self) -> bool:
+        """Whether the run, or one of its checks, could not clean up."""
+        return bool(self.cleanup_failures) or any(
+            part.cleanup_failed for parts in self.parts.values() for part in parts
+        )
 
     def result(self) -> RunResult:
         """The run's result as far as it is known now."""
@@ -111,10 +119,12 @@ class Ledger:
 
     def _checks(self) -> Iterable[CheckResult]:
         for name, spec in self.plan.checks.items():
-            parts = [part.result for part in self.parts.get(name, [])]
-            if len(parts) < self.plan.items.get(name, 1):
-                parts.append(unreached(spec))
-            yield merge(parts)
+            ended = self._merged.get(name)
+            whole = len(self.parts.get(name, ())) >= self.plan.items.get(name, 1)
+            if ended is not None:
+                yield ended if whole else merge([ended, unreached(spec)])
+            else:
+                yield unreached(spec)
 
     def _info(self, checks: tuple[CheckResult, ...]) -> RunInfo:
         settings = self.settings
@@ -130,7 +140,7 @@ class Ledger:
             metallb_version=self.versions.get("metallb", ""),
             suite_version=__version__,
             vantage=self.vantage,
-            verdict=verdict(checks, cleanup_failed=bool(self.cleanup_failures), refused=bool(self.refused)),
+            verdict=verdict(checks, cleanup_failed=self.unclean, refused=bool(self.refused)),
             scope=scope(checks),
         )
 

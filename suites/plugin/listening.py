@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from clusters.checks import CheckResult, Outcome
 from clusters.checks.serialise import REPORT_FIELD
-from suites.plugin.ledger import PLAN_FILE, Part, Plan
+from suites.plugin.ledger import Part, Plan
 from suites.plugin.running import RUN
 
 #: Set where a test that is no check failed in the same pytest run.
@@ -85,9 +83,7 @@ def take_plan(config: pytest.Config) -> None:
     """Take over the plan: from this process's own collection, or as a worker process left it."""
     ledger = config.stash[RUN].ledger
     if not ledger.plan.checks and not ledger.plan.not_tested:
-        directory: Path = ledger.settings.directory
-        ledger.plan = Plan.read(directory)
-        (directory / PLAN_FILE).unlink(missing_ok=True)
+        ledger.plan = Plan.read(ledger.settings.directory)
 
 
 def tell_progress(config: pytest.Config) -> None:

@@ -81,7 +81,7 @@ def _observed_once(run: Run, kept: Path) -> Snapshot:
     from clusters.observation.collecting import collect  # noqa: PLC0415 - see above
 
     kept.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(kept.with_suffix(".lock"), timeout=_LOCKED):
+    with FileLock(kept.with_name(f".{FILE}.lock"), timeout=_LOCKED):
         if kept.exists():
             return load(kept)
         settings = run.settings

@@ -103,19 +103,20 @@ class Run:
         assert self.settings.snapshot is not None  # nobody asks for it otherwise
         return load(self.settings.snapshot)
 
-    def close(self) -> None:
-        """Undo what is still changed and let the cluster go; what fails is kept in the ledger."""
+    def close(self, *, lost_workers: bool) -> None:
+        """Undo what is still changed and let the cluster go; what fails is kept in the ledger.
+
+        With `lost_workers` also what worker processes had changed that were killed.
+        """
         stack, self._stack = self._stack, ExitStack()
         try:
             with stack:
-                self._undo_for_lost_workers()
+                if lost_workers and "api" in self.__dict__:
+                    self._undo_for_lost_workers()
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - every failure to clean up is told
             self.ledger.cleanup_failures.append(told(error))
 
     def _undo_for_lost_workers(self) -> None:
-        """Undo what worker processes of this run had to leave, because they were killed."""
-        if "api" not in self.__dict__:
-            return
         from clusters import changes, journal  # noqa: PLC0415 - see above
 
         for left in journal.left_behind(self.settings.profile.name):

@@ -14,10 +14,13 @@ from clusters.checks.judgement import exit_code
 from clusters.checks.serialise import REPORT_FIELD
 from clusters.errors import ConformanceError, ExitCode
 from suites.plugin.collecting import NEEDS_CLUSTER, PLAN, asks_for_suites, profile_names
+from suites.plugin.ledger import PLAN_FILE
 from suites.plugin.listening import OTHERS_FAILED, Listener, take_plan, tell_progress
+from suites.plugin.observation import FILE
 from suites.plugin.running import RUN, Run, told
 from suites.plugin.settings import (
     SETTINGS,
+    choose_suites,
     for_worker,
     is_worker,
     settings_from,
@@ -26,6 +29,7 @@ from suites.plugin.settings import (
 
 #: How long worker processes may take to undo what they have changed when a run is interrupted, in seconds.
 _WORKERS_UNDO_WITHIN = 90
+_LEFT_BY_WORKERS = (PLAN_FILE, f".{FILE}.lock")
 _KEPT = frozenset({ExitCode.INTERRUPTED, ExitCode.INTERNAL_ERROR, ExitCode.USAGE, ExitCode.NOTHING_COLLECTED})
 _REFUSED_CODE = pytest.StashKey[ExitCode]()
 
@@ -44,6 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
         budgets.override(settings.profile.budgets)
     except ConformanceError as error:
         raise pytest.UsageError(str(error)) from None
+    choose_suites(config)
     config.stash[SETTINGS] = settings
     config.stash[RUN] = Run(settings)
     if not is_worker(config):
@@ -99,7 +104,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if run is None:
         return
     _end_items(session, run)
-    run.close()
+    run.close(lost_workers=not is_worker(session.config))
     failures = run.ledger.cleanup_failures
     if is_worker(session.config):
         session.config.workeroutput["conformance"] = json.dumps(failures)  # type: ignore[attr-defined]  # xdist sets it
@@ -123,6 +128,8 @@ def _end_items(session: pytest.Session, run: Run) -> None:
 def _finish(session: pytest.Session, run: Run) -> None:
     config, ledger = session.config, run.ledger
     take_plan(config)
+    for name in _LEFT_BY_WORKERS:
+        (run.settings.directory / name).unlink(missing_ok=True)
     if ledger.refused:
         _fail(config, "set-up", ledger.refused)
     elif ledger.cleanup_failures:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from clusters.checks import Level
-from clusters.errors import UsageError
 
 if TYPE_CHECKING:
     from clusters.profile import Profile
@@ -76,6 +75,12 @@ def add_options(parser: pytest.Parser) -> None:
     add("--explain", metavar="ID", help="print what a check promises, sees and says, and run nothing")
 
 
+def choose_suites(config: pytest.Config) -> None:
+    """Let a run that names a cluster and no path run the suites, not the project's own tests."""
+    if wanted(config) and config.args_source is pytest.Config.ArgsSource.TESTPATHS:
+        config.args = [str(config.rootpath / "suites")]
+
+
 def wanted(config: pytest.Config) -> bool:
     """Whether this pytest run is to run checks and to write a report."""
     option = config.option
@@ -87,24 +92,15 @@ def settings_from(config: pytest.Config) -> Settings:
 
     Raises UsageError for a profile that cannot be used.
     """
-    from clusters import profile  # noqa: PLC0415 - only a run needs it, and pytest loads this plugin always
-
     option = config.option
-    if not option.cluster:
-        raise UsageError(
-            "--snapshot judges a saved observation by a profile, and none is named.",
-            remedy="Add --cluster NAME.",
-        )
     given = worker_input(config)
     started = datetime.now(UTC)
     run_id = str(given.get("run_id") or f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}")
-    chosen = profile.load(option.cluster)
+    chosen = _profile(option.cluster, option.snapshot)
     place = option.report_dir or config.rootpath / DEFAULT_PLACE / run_id
     return Settings(
         profile=chosen,
-        level=Level.OBSERVE
-        if option.snapshot
-        else min(Level(option.allow), Level(chosen.allow), key=lambda level: level.rank),
+        level=_lower(Level(option.allow), Level(chosen.allow) if not option.snapshot else Level.OBSERVE),
         directory=Path(given.get("directory") or place).absolute(),
         run_id=run_id,
         started=str(given.get("started") or f"{started:%Y-%m-%dT%H:%M:%SZ}"),
@@ -116,6 +112,30 @@ def settings_from(config: pytest.Config) -> Settings:
         snapshot=option.snapshot,
         baseline=option.baseline,
     )
+
+
+def _profile(name: str | None, snapshot: Path | None) -> Profile:
+    """The profile of that name; for a kept observation alone the one that it was made by, as far as it says.
+
+    What the profile expected is in the observation itself.
+    """
+    from clusters import profile  # noqa: PLC0415 - only a run needs it, and pytest loads this plugin always
+
+    if name or snapshot is None:
+        return profile.load(name or "")
+    from clusters.observation import load  # noqa: PLC0415 - as above
+
+    kept = load(snapshot)
+    return profile.Profile(
+        name=kept.cluster or "snapshot",
+        provider=profile.Provider.EXISTING,
+        context=kept.context or "snapshot",
+        namespace=kept.metallb_namespace,
+    )
+
+
+def _lower(first: Level, second: Level) -> Level:
+    return min(first, second, key=lambda level: level.rank)
 
 
 def worker_input(config: pytest.Config) -> Mapping[str, Any]:

@@ -27,6 +27,7 @@ addopts = [
     "-ra", "--strict-markers", "--strict-config", "--import-mode=importlib",
     "-p", "no:cacheprovider", "-p", "no:hypothesispytest",
 ]
+testpaths = ["tests/unit"]
 xfail_strict = true
 filterwarnings = ["error"]
 """

@@ -96,7 +96,7 @@ def test_a_clean_up_that_fails_outranks_a_failure_and_an_undecided_check(project
     assert (
         "its clean-up failed: The taint is still on node w1." in project.check("failover.unclean")["reason"]
     )
-    result.assert_outcomes(failed=1, errors=2)
+    result.assert_outcomes(failed=1, errors=1)
 
 
 def test_a_failure_outranks_an_undecided_check(project: Project) -> None:

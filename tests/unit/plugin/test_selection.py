@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from clusters.errors import ExitCode
+from clusters.observation import Snapshot, save
 from tests.unit.plugin.project import Project
 
 THREE = '''
@@ -262,3 +263,48 @@ def test_explain_helps_with_a_misspelt_id(project: Project) -> None:
 
     assert result.ret == ExitCode.USAGE
     result.stderr.fnmatch_lines(["*There is no check failover.brakes. Did you mean failover.breaks*"])
+
+
+def test_a_run_without_a_path_is_one_of_the_suites(project: Project) -> None:
+    project.checks(THREE)
+    (project.path / "tests" / "unit").mkdir(parents=True)
+    (project.path / "tests" / "unit" / "test_own.py").write_text("def test_own():\n    assert False\n")
+
+    assert project.pytest("--cluster", "fake.yaml").ret == ExitCode.PASSED
+    assert set(project.outcomes) == {"health.sees"}
+
+
+def test_a_kept_observation_needs_neither_cluster_nor_profile(project: Project) -> None:
+    kept = Snapshot(
+        taken_at="2026-01-01T00:00:00Z", cluster="edge", context="admin@edge", kubernetes_version="v1.30.1"
+    )
+    save(kept, project.path / "kept.json")
+    project.checks(
+        THREE
+        + '''
+@check("traffic.wire", runbook="2.2", level=OBSERVE, needs={"wire"})
+def test_wire(snapshot):
+    """Was seen."""
+    assert snapshot.cluster == "edge"
+'''
+    )
+
+    result = project.pytest("suites", "--snapshot", "kept.json", "--allow", "disrupt")
+
+    assert result.ret == ExitCode.PASSED
+    assert project.outcomes == {"health.sees": "passed", "traffic.wire": "passed"}
+    run = project.results["run"]
+    assert (run["cluster"], run["context"], run["kubernetes_version"]) == ("edge", "admin@edge", "v1.30.1")
+    assert run["allow"] == "observe"
+    assert not (project.path / "cluster-log").exists()
+
+
+def test_a_kept_observation_that_is_none_is_one_sentence(project: Project) -> None:
+    project.checks(THREE)
+    (project.path / "kept.json").write_text("{}")
+
+    result = project.pytest("suites", "--snapshot", "kept.json")
+
+    assert result.ret == ExitCode.USAGE
+    assert "kept.json" in result.stderr.str()
+    assert "Traceback" not in result.stderr.str()
