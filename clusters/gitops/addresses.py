@@ -11,7 +11,7 @@ from datetime import date
 from clusters.checks import Finding
 from clusters.errors import Inconclusive
 from clusters.gitops import pages, plans
-from clusters.gitops.findings import diff_command, evidence, known, live_pools
+from clusters.gitops.findings import INTENDED, diff_command, evidence, known, live_pools
 from clusters.gitops.kustomize import Render
 from clusters.gitops.pools import bounds, listed, pool_from, pools_of, size
 from clusters.gitops.snapshot import RepositorySnapshot, usable
@@ -187,8 +187,11 @@ def _as_range(text: str) -> str:
 
 
 def _unintended(repository: RepositorySnapshot, pool: Pool, *, wanted: Pool, place: str) -> Finding:
+    rendered = {each.name: bounds(each) for each in pools_of(repository.intended.objects)}
+    past_overlay = place == LIVE and rendered.get(pool.name) == bounds(wanted)
     return Finding(
         cause="address-not-intended",
+        root=INTENDED if past_overlay else "",
         subject=f"pool {pool.name}",
         summary=(
             f"Pool {pool.name} holds {listed(pool.ranges)} in {place}; intended is {listed(wanted.ranges)}."

@@ -12,7 +12,16 @@ from clusters.errors import Inconclusive
 from clusters.gitops import fields
 from clusters.gitops.documents import Json
 from clusters.gitops.fields import Difference
-from clusters.gitops.findings import apply_command, diff_command, evidence, known, live_pools, subject_of
+from clusters.gitops.findings import (
+    INTENDED,
+    SKEW,
+    apply_command,
+    diff_command,
+    evidence,
+    known,
+    live_pools,
+    subject_of,
+)
 from clusters.gitops.pools import bounds, key, listed, pools_of
 from clusters.gitops.snapshot import LiveObject, RepositorySnapshot, usable
 from clusters.metallb.pools import Pool
@@ -20,7 +29,7 @@ from clusters.observation.snapshot import Snapshot
 
 #: Objects that a run of this suite makes for a while carry this label.
 _OURS = ("app.kubernetes.io/managed-by", "metallb-conformance")
-INTENDED, SKEW, PRESENT = "overlay.intended-config", "overlay.version-skew", "health.config-present"
+PRESENT = "health.config-present"
 
 #: The parts of an observation that hold MetalLB's configuration, by kind.
 _CONFIGURATION = {
@@ -45,9 +54,11 @@ def intended_config(repository: RepositorySnapshot, snapshot: Snapshot) -> list[
     if repository.live is None:
         raise Inconclusive("The live objects were not read together with the repository.")
     rendered = {key(found): found for found in render.objects}
+    # People look for the configuration first; what MetalLB itself is made of comes after it.
+    ordered = sorted(repository.live, key=lambda each: each.key.partition(" ")[0] not in _CONFIGURATION)
     found = [
         finding
-        for each in repository.live
+        for each in ordered
         if not each.unreadable and each.key in rendered
         for finding in _object(repository, rendered[each.key], each)
     ]

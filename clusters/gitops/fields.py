@@ -122,10 +122,17 @@ def _lists(rendered: list[Any], live: list[Any], path: Path, *, custom: bool) ->
         if sorted(map(canonical, rendered)) != sorted(map(canonical, live)):
             yield Difference(path, rendered, live)
     elif len(rendered) != len(live):
-        yield Difference(path, rendered, live)
+        yield Difference(path, _without(rendered, live), _without(live, rendered))
     else:
         for number, (one, other) in enumerate(zip(rendered, live, strict=True)):
             yield from _compare(one, other, (*path, number), custom=custom)
+
+
+def _without(elements: list[Any], others: list[Any]) -> list[Any]:
+    """A list of mappings without those that the other side has too; other lists stay whole to be read."""
+    if not all(isinstance(element, dict) for element in elements):
+        return elements
+    return [element for element in elements if element not in others]
 
 
 def _named(

@@ -11,6 +11,8 @@ from clusters.gitops.snapshot import RepositorySnapshot
 from clusters.metallb.pools import Pool
 from clusters.observation.snapshot import Objects, Snapshot, Status
 
+#: The check that carries the root where the cluster was changed past its overlay, or runs another version.
+INTENDED, SKEW = "overlay.intended-config", "overlay.version-skew"
 #: The most lines of evidence in one finding; the rest is counted.
 _MOST = 15
 

@@ -6,13 +6,14 @@ maintenance.pool-documented, maintenance.change-plan, postincident.changelog and
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import date
 
 from clusters.checks import Finding
 from clusters.errors import Inconclusive
 from clusters.gitops import pages, plans
 from clusters.gitops.documents import FileError
-from clusters.gitops.findings import diff_command, evidence, known, live_pools
+from clusters.gitops.findings import INTENDED, SKEW, diff_command, evidence, known, live_pools
 from clusters.gitops.history import Change, PoolChange
 from clusters.gitops.pages import Entry
 from clusters.gitops.pools import bounds, listed, pool_from, pools_of
@@ -105,7 +106,14 @@ def service_page(repository: RepositorySnapshot, snapshot: Snapshot) -> list[Fin
     """Ranges, cluster and versions that run and that the service page does not name, or names otherwise."""
     layout = repository.layout
     page = repository.text(layout.service_page, what="service page")
-    found = [*_off_page(repository, page, layout.cluster, live_pools(snapshot), place="the cluster")]
+    intended = {pool.name: bounds(pool) for pool in pools_of(repository.intended.objects)}
+    live = live_pools(snapshot)
+    # Where the cluster was changed past its overlay, that is the root; the page is judged again after it.
+    past_overlay = {pool.name for pool in live if bounds(pool) != intended.get(pool.name, bounds(pool))}
+    found = [
+        replace(finding, root=INTENDED if finding.subject.removeprefix("pool ") in past_overlay else "")
+        for finding in _off_page(repository, page, layout.cluster, live, place="the cluster")
+    ]
     running = {
         str(version)
         for each in containers(known(snapshot.pods, "pods"))
@@ -124,6 +132,7 @@ def service_page(repository: RepositorySnapshot, snapshot: Snapshot) -> list[Fin
                 ),
                 evidence=evidence(f"line {row.line} names version {row.version or 'none'}" for row in rows),
                 commands=(f"grep -n {layout.cluster} {layout.service_page}",),
+                root=SKEW if stated == {repository.intended.version} else "",
             )
         )
     return found

@@ -181,6 +181,14 @@ class TestSingleAddressPools:
             for place in ("the cluster", "metallb/overlays/lab")
         ]
 
+    def test_an_address_changed_past_the_overlay_points_to_the_drift(self, site: Site) -> None:
+        narrow(site, "172.30.0.210/32")
+        site.commit()
+        site.cluster.objects[POOL]["spec"]["addresses"] = ["172.30.0.211/32"]
+        site.expect(pools={"metallb-pool": ("172.30.0.210/32",)})
+
+        assert [finding.root for finding in single(site)] == ["overlay.intended-config"]
+
     def test_a_pool_that_grew_is_named(self, site: Site) -> None:
         site.expect(pools={"metallb-pool": ("172.30.0.210/32",)}, single_address_pools=("metallb-pool",))
 

@@ -137,6 +137,14 @@ def test_a_difference_shows_both_sides() -> None:
     assert str(found) == "a.b: intended 1, live absent"
 
 
+def test_of_a_list_without_names_only_what_differs_is_shown() -> None:
+    (found,) = fields.differences(
+        {"rules": [{"verbs": ["get"]}, {"verbs": ["*"]}]}, {"rules": [{"verbs": ["get"]}]}
+    )
+
+    assert (found.rendered, found.live) == ([{"verbs": ["*"]}], [])
+
+
 def test_elements_that_share_a_name_are_compared_by_place() -> None:
     rendered = {"subjects": [{"name": "a", "kind": "User"}, {"name": "a", "kind": "Group"}]}
 

@@ -219,7 +219,14 @@ class TestServicePage:
 
         (finding,) = paged(site)
 
-        assert (finding.cause, finding.subject) == ("page-outdated", "pool metallb-pool")
+        assert (finding.cause, finding.subject, finding.root) == ("page-outdated", "pool metallb-pool", "")
+
+    def test_a_cluster_changed_past_page_and_overlay_points_to_the_drift(self, site: Site) -> None:
+        site.cluster.objects["IPAddressPool", "metallb-pool"]["spec"]["addresses"] = [WIDER]
+
+        (finding,) = paged(site)
+
+        assert (finding.cause, finding.root) == ("page-outdated", "overlay.intended-config")
 
     def test_a_cluster_that_the_page_lacks_is_named(self, site: Site) -> None:
         site.edit("services/metallb.md", "| lab | metallb/overlays/lab |", "| attic | metallb/overlays/lab |")
