@@ -210,10 +210,10 @@ def advertisements(
 ) -> Raw:
     """An L2Advertisement over pools pool1 to pool4 and these nodes, told apart by their hostname label."""
     spec: Raw = {}
-    if draw(st.booleans()):
+    if draw(st.integers(0, 2)) == 0:
         names = st.sampled_from(("pool1", "pool2", "pool3", "pool4", MISSING_POOL))
         spec["ipAddressPools"] = draw(st.lists(names, min_size=1, max_size=3, unique=True))
-    if draw(st.integers(0, 2)) == 0:
+    if draw(st.integers(0, 3)) == 0:
         spec["ipAddressPoolSelectors"] = [draw(label_selectors("tier", ("front", "back")))]
     if draw(st.booleans()):
         spec["nodeSelectors"] = [draw(label_selectors("kubernetes.io/hostname", nodes))]
@@ -257,6 +257,7 @@ def endpoint_slices(draw: DrawFn, names: tuple[str, ...]) -> list[Raw]:
     conditions = st.sampled_from(
         (
             {"ready": True},
+            {"ready": True},
             {},
             {"ready": False},
             {"ready": False, "serving": True, "terminating": True},
@@ -270,4 +271,88 @@ def endpoint_slices(draw: DrawFn, names: tuple[str, ...]) -> list[Raw]:
         st.sampled_from((*names, None)),
         conditions,
     )
-    return [{"endpoints": draw(st.lists(endpoint, max_size=4))} for _ in range(draw(st.integers(0, 2)))]
+    return [{"endpoints": draw(st.lists(endpoint, max_size=4))} for _ in range(draw(st.integers(0, 3)))]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What decides who announces: advertisements, nodes left out, and services with addresses and endpoints.
+
+    `slices` has the EndpointSlices of each service by its name, without their metadata.
+    """
+
+    advertisements: list[Raw]
+    excluded: frozenset[str]
+    unavailable: frozenset[str]
+    services: list[Raw]
+    slices: dict[str, list[Raw]]
+
+
+def stage_pools(addresses: dict[str, list[str]]) -> list[Raw]:
+    """The pools that a stage's advertisements choose from, with these ranges; pool1 is of the front tier."""
+    return [
+        {
+            "apiVersion": "metallb.io/v1beta1",
+            "kind": "IPAddressPool",
+            "metadata": {
+                "name": name,
+                "namespace": METALLB_NAMESPACE,
+                "labels": {"tier": "front" if name == "pool1" else "back"},
+            },
+            "spec": {"addresses": ranges, "autoAssign": False},
+        }
+        for name, ranges in addresses.items()
+    ]
+
+
+@st.composite
+def stages(
+    draw: DrawFn, names: tuple[str, ...], *, addresses: tuple[str, ...], newest: bool = False
+) -> Stage:
+    """A stage on these nodes, with one service for each of these addresses.
+
+    `newest` draws what only MetalLB 0.16.2 has: serviceSelectors and preferredNodeSelectors.
+    """
+    ads = [
+        draw(advertisements(each, nodes=names, service_selectors=newest, preferences=newest))
+        for each in range(draw(st.integers(1, 3)))
+    ]
+    asked, slices = [], {}
+    for number, address in enumerate(addresses):
+        name = f"svc{number}"
+        asked.append(draw(_announced(name, address)))
+        slices[name] = draw(endpoint_slices(names))
+    return Stage(
+        advertisements=ads,
+        excluded=draw(_few(names)),
+        unavailable=draw(_few(names)),
+        services=asked,
+        slices=slices,
+    )
+
+
+def _few(names: tuple[str, ...]) -> SearchStrategy[frozenset[str]]:
+    """Seldom a node, more seldom two."""
+    return st.one_of(
+        st.just(frozenset()), st.just(frozenset()), st.frozensets(st.sampled_from(names), max_size=2)
+    )
+
+
+@st.composite
+def _announced(draw: DrawFn, name: str, address: str) -> Raw:
+    annotations = {"metallb.io/loadBalancerIPs": address}
+    if draw(st.integers(0, 3)) == 0:
+        annotations[draw(_prefixes()) + "allow-shared-ip"] = name
+    labels = {"team": draw(st.sampled_from(TEAMS))} if draw(st.booleans()) else {}
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "namespace": "red", "labels": labels, "annotations": annotations},
+        "spec": {
+            "type": "LoadBalancer",
+            "ipFamilyPolicy": "SingleStack",
+            "ipFamilies": ["IPv6" if ":" in address else "IPv4"],
+            "externalTrafficPolicy": draw(st.sampled_from(("Cluster", "Cluster", "Local"))),
+            "ports": [{"name": "web", "port": 80}],
+        },
+    }
