@@ -131,18 +131,14 @@ def until(
 
     `claim` is a sentence about the world ("service mlc-1/web has an address"). `give_up` may return why
     waiting on is no use. An error of a type in `tolerate` counts as a reading that is not accepted; any
-    other ends the wait at once.
-
-    Raises NotWithinBudget with everything that was read, or GaveUp.
+    other ends the wait at once. Raises NotWithinBudget with everything that was read, or GaveUp.
     """
     readings = _Readings(read, tolerate)
 
     def look() -> tuple[bool, T | Fault]:
         value = readings.take()
-        if isinstance(value, Fault):
-            return False, value
-        if accept(value):
-            return True, value
+        if isinstance(value, Fault) or accept(value):
+            return not isinstance(value, Fault), value
         if give_up is not None and (why := give_up(value)):
             raise GaveUp(claim, budget, readings.distinct, count=readings.count, why=why)
         return False, value
@@ -186,13 +182,11 @@ def holds(
 
     def look() -> tuple[bool, T | Fault]:
         value = readings.take()
-        if isinstance(value, Fault):
-            return False, value
-        if not accept(value):
+        if not isinstance(value, Fault) and not accept(value):
             raise DidNotHold(
                 claim, throughout, [*readings.distinct[:-1], (readings.last_at, value)], count=readings.count
             )
-        accepted[:] = [value]
+        accepted[:] = accepted if isinstance(value, Fault) else [value]
         return False, value
 
     _repeat(look, within=throughout, every=every)

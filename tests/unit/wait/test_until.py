@@ -11,7 +11,7 @@ from clusters import wait
 from clusters.budgets import Budget
 from clusters.errors import ExitCode
 
-SHORT = Budget(name="short", within=0.2, every=0.02, reason="for these tests")
+SHORT = Budget(name="short", within=0.5, every=0.02, reason="for these tests")
 LONG = Budget(name="long", within=30, every=0.01, reason="for these tests")
 
 
@@ -44,22 +44,18 @@ def test_the_text_names_claim_budget_and_every_distinct_reading_once() -> None:
         wait.until("another node answers", read=lambda: next(readings), accept=lambda _: False, budget=SHORT)
 
     first, second, *rest = str(caught.value).splitlines()
-    assert first == "not true within 0.2s: another node answers"
+    assert first == "not true within 0.5s: another node answers"
     assert second == f"{caught.value.count} readings, the distinct ones:"
     assert [line.split(maxsplit=1)[1] for line in rest] == ["{'w2'}", "set()"]
     assert rest[0].startswith("  +0.0s ")
 
 
 def test_only_the_last_eight_of_many_distinct_readings_are_shown() -> None:
-    counter = itertools.count()
+    error = wait.NotWithinBudget("it ends", SHORT, [(number / 10, number) for number in range(20)], count=40)
 
-    with pytest.raises(wait.NotWithinBudget) as caught:
-        wait.until("it ends", read=lambda: next(counter), accept=lambda _: False, budget=SHORT)
-
-    shown = str(caught.value).splitlines()[2:]
-    assert "the last distinct ones" in str(caught.value)
-    assert len(shown) == 8
-    assert shown[-1].endswith(f" {caught.value.count - 1}")
+    _, headline, *shown = str(error).splitlines()
+    assert headline == "40 readings, the last distinct ones:"
+    assert shown == [f"  +{number / 10:.1f}s {number}" for number in range(12, 20)]
 
 
 def test_a_long_reading_is_cut() -> None:
@@ -71,19 +67,19 @@ def test_a_long_reading_is_cut() -> None:
 
 def test_the_last_look_is_at_the_end_of_the_budget() -> None:
     coarse = Budget(name="coarse", within=0.3, every=0.25, reason="for these tests")
-    began = time.monotonic()
+    counter = itertools.count()
 
     with pytest.raises(wait.NotWithinBudget) as caught:
-        wait.until("never", read=lambda: None, accept=bool, budget=coarse)
+        wait.until("never", read=lambda: next(counter), accept=lambda _: False, budget=coarse)
 
-    assert caught.value.count == 3
-    assert 0.28 < time.monotonic() - began < 2
+    assert 2 <= caught.value.count <= 3
+    assert caught.value.readings[-1][0] >= 0.3
 
 
 def test_giving_up_ends_the_wait_early_and_says_why() -> None:
     began = time.monotonic()
 
-    with pytest.raises(wait.GaveUp, match=r"gave up after 0\.0s of 30s: it runs \(the pod was evicted\)"):
+    with pytest.raises(wait.GaveUp, match=r"gave up after \d\.\ds of 30s: it runs \(the pod was evicted\)"):
         wait.until(
             "it runs",
             read=lambda: "Failed",
