@@ -122,9 +122,10 @@ class Boot:
         applying.describe_nodes(door, self.plan)
         applied.result()
         # Not before all nodes are there, or the first one that is Ready gets every pod.
-        workloads += manifests.metrics_server(self._authorities, self._parts)
         applying.apply_all(door, workloads, controls=everyone)
         serving.wait_for_all(door, self.plan, controls=self.controls, progress=self.progress)
+        # Nothing waits for it, so it does not take processors from what is waited for.
+        applying.apply_all(door, manifests.metrics_server(self._authorities, self._parts), controls=everyone)
 
     def _marked(self, pool: ThreadPoolExecutor, name: str, call: Callable[[], T]) -> Future[T]:
         def marked() -> T:
