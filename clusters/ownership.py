@@ -26,6 +26,7 @@ from clusters.api.resources import (
 from clusters.errors import Inconclusive
 from clusters.metallb import advertisements, election, install, nodes, pools, services, versions
 from clusters.metallb.election import Prediction, Scene, Speakers
+from clusters.metallb.reasons import Reason
 from clusters.observation import pods as metallb_pods
 
 ANNOUNCED = "metallb_speaker_announced"
@@ -83,6 +84,9 @@ def predict(
     api: Api, namespace: str, name: str, *, metallb_namespace: str, running: list[dict[str, Any]]
 ) -> Prediction:
     """Who should announce the service, by MetalLB's own rule, if every running speaker sees every other."""
+    if not running:
+        reason = Reason("speaker-missing-on-node", "No speaker runs on any node.")
+        return Prediction(None, reason=reason)
     slices = api.list(ENDPOINT_SLICES, namespace, labels=f"kubernetes.io/service-name={name}")
     scene = Scene(
         pools=tuple(pools.parse(raw) for raw in api.list(IP_ADDRESS_POOLS, metallb_namespace)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,8 @@ ASKED_FOR_SILENCE = 5
 """Questions that must all stay unanswered before nobody is said to answer."""
 
 
+BASELINE = 25
+"""Requests in a row that must be served before a fault: half a second of an undisturbed service."""
 STEADY = 5.0
 """Seconds without a failed request after which a service counts as steady again: 250 requests."""
 
@@ -118,7 +120,7 @@ class Announced:
         )
         if found.owner is None:
             raise self.trouble(
-                Symptom.SILENT, found.reason.text if found.reason else "no node may announce it"
+                Symptom.NOT_MOVED, found.reason.text if found.reason else "no node may announce it"
             )
         return found.owner
 
@@ -188,9 +190,19 @@ class Announced:
         )
         return answer.server.strip().rpartition(":")[0].strip("[]")
 
-    def watched(self, record: Record) -> AbstractContextManager[Measurement]:
-        """Traffic, questions and capture through a block; what was seen is kept as evidence, failed or not."""
-        return self.wire.listening(self.address, record)
+    @contextmanager
+    def watched(self, record: Record) -> Iterator[Measurement]:
+        """Traffic, questions and capture through a block, begun when the address was seen answered and served."""
+        with self.wire.listening(self.address, record) as seen:
+            self.service.until(
+                f"the measurement sees {self.address} answered and served before anything is disturbed",
+                lambda: failover.baseline(seen.so_far()),
+                lambda requests: requests >= BASELINE,
+                name="served",
+                symptom=Symptom.UNREACHABLE,
+                address=self.address,
+            )
+            yield seen
 
     def failover(self, timeline: Timeline) -> Failover:
         """What a fault in a timeline cost."""

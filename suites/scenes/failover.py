@@ -83,6 +83,14 @@ def read(timeline: Timeline, nodes: Mapping[Mac, str]) -> Failover:
     )
 
 
+def baseline(timeline: Timeline) -> int:
+    """How many requests in a row were served at the end of a timeline in which somebody answers; else 0."""
+    if timeline.owner_at(timeline.ended) is None:
+        return 0
+    failed = [attempt.t for attempt in timeline.attempts if not attempt.ok]
+    return sum(attempt.t > max(failed, default=-1.0) for attempt in timeline.attempts)
+
+
 def steady_for(timeline: Timeline) -> float:
     """How long (s) every request has been answered at the end of a timeline; those under way do not count."""
     failed = [attempt.ended for attempt in timeline.attempts if not attempt.ok]

@@ -122,6 +122,12 @@ def test_a_blind_capture_proves_nothing() -> None:
         failover.read(timeline(owned((0, 10, OLD)), control=blind), NODES)
 
 
+def test_a_baseline_wants_an_owner_and_requests_in_a_row() -> None:
+    assert failover.baseline(timeline(owned((0, 10, OLD)))) == 100
+    assert failover.baseline(timeline(owned((0, 10, OLD)), failed=(9.0,))) == 9
+    assert failover.baseline(timeline([])) == 0
+
+
 def test_steadiness_counts_from_the_last_failure() -> None:
     assert failover.steady_for(timeline([], failed=(3.0,))) == pytest.approx(10 - 3.01)
     assert failover.steady_for(timeline([])) == pytest.approx(10)
