@@ -104,38 +104,39 @@ def _off_page(
 
 def service_page(repository: RepositorySnapshot, snapshot: Snapshot) -> list[Finding]:
     """Ranges, cluster and versions that run and that the service page does not name, or names otherwise."""
-    layout = repository.layout
-    page = repository.text(layout.service_page, what="service page")
+    page = repository.text(repository.layout.service_page, what="service page")
     intended = {pool.name: bounds(pool) for pool in pools_of(repository.intended.objects)}
     live = live_pools(snapshot)
     # Where the cluster was changed past its overlay, that is the root; the page is judged again after it.
     past_overlay = {pool.name for pool in live if bounds(pool) != intended.get(pool.name, bounds(pool))}
+    off = _off_page(repository, page, repository.layout.cluster, live, place="the cluster")
     found = [
         replace(finding, root=INTENDED if finding.subject.removeprefix("pool ") in past_overlay else "")
-        for finding in _off_page(repository, page, layout.cluster, live, place="the cluster")
+        for finding in off
     ]
-    running = {
-        str(version)
-        for each in containers(known(snapshot.pods, "pods"))
-        if (version := versions.of_image(each.image))
-    }
+    return [*found, *_off_version(repository, snapshot, page)]
+
+
+def _off_version(repository: RepositorySnapshot, snapshot: Snapshot, page: str) -> Iterator[Finding]:
+    """The running version where the page names another; not for a cluster that was asked to run one of its own."""
+    layout = repository.layout
+    pods = containers(known(snapshot.pods, "pods"))
+    running = {str(version) for each in pods if (version := versions.of_image(each.image))}
     rows = [row for row in pages.clusters(page) if row.cluster == layout.cluster]
     stated = {row.version for row in rows if row.version}
-    if running and stated != running and not layout.version:
-        found.append(
-            Finding(
-                cause="page-outdated",
-                subject="cluster",
-                summary=(
-                    f"MetalLB {listed(sorted(running))} runs, and {layout.service_page} says "
-                    f"{listed(sorted(stated))} for {layout.cluster}."
-                ),
-                evidence=evidence(f"line {row.line} names version {row.version or 'none'}" for row in rows),
-                commands=(f"grep -n {layout.cluster} {layout.service_page}",),
-                root=SKEW if stated == {repository.intended.version} else "",
-            )
-        )
-    return found
+    if layout.version or not running or stated == running:
+        return
+    yield Finding(
+        cause="page-outdated",
+        subject="cluster",
+        summary=(
+            f"MetalLB {listed(sorted(running))} runs, and {layout.service_page} says "
+            f"{listed(sorted(stated))} for {layout.cluster}."
+        ),
+        evidence=evidence(f"line {row.line} names version {row.version or 'none'}" for row in rows),
+        commands=(f"grep -n {layout.cluster} {layout.service_page}",),
+        root=SKEW if stated == {repository.intended.version} else "",
+    )
 
 
 def changelog(
