@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from clusters.changes.making import MANAGER, MANAGER_LABEL
 from clusters.checks import Finding
 from clusters.errors import Inconclusive
 from clusters.gitops import fields
@@ -27,8 +28,6 @@ from clusters.gitops.snapshot import LiveObject, RepositorySnapshot, usable
 from clusters.metallb.pools import Pool
 from clusters.observation.snapshot import Snapshot
 
-#: Objects that a run of this suite makes for a while carry this label.
-_OURS = ("app.kubernetes.io/managed-by", "metallb-conformance")
 PRESENT = "health.config-present"
 
 #: The parts of an observation that hold MetalLB's configuration, by kind.
@@ -127,7 +126,7 @@ def _extras(
         for found in known(getattr(snapshot, attribute), f"{kind} objects"):
             metadata = found["metadata"]
             name = f"{metadata.get('namespace', '')}/{metadata['name']}"
-            ours = (metadata.get("labels") or {}).get(_OURS[0]) == _OURS[1]
+            ours = (metadata.get("labels") or {}).get(MANAGER_LABEL) == MANAGER
             if f"{kind} {name}" not in rendered and not ours:
                 yield Finding(
                     cause="overlay-drift",
