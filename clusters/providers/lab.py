@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from clusters import budgets, wait
+from clusters.api import Api, ApiError
+from clusters.api.resources import POD_METRICS
 from clusters.lab import life
 from clusters.lab.lab import Lab
 from clusters.lab.options import LabOptions
@@ -33,6 +36,8 @@ def open_lab(profile: Profile) -> Iterator[Cluster]:
     found = life.healthy(profile.name)
     lab = found or life.up(options)
     try:
+        if found is None:
+            _metrics_answer(lab, profile.namespace)
         with open_vantage(profile.vantage or f"netns:{lab.client.netns}") as vantage:
             yield Cluster(
                 name=profile.name,
@@ -48,6 +53,18 @@ def open_lab(profile: Profile) -> Iterator[Cluster]:
     finally:
         if found is None:
             life.down(profile.name)
+
+
+def _metrics_answer(lab: Lab, namespace: str) -> None:
+    """Wait until the metrics API knows the pods of `namespace`: a lab serves before its first measurement."""
+    api = Api.connect(lab.kubeconfig, lab.name)
+    wait.until(
+        f"the metrics API of lab {lab.name} answers",
+        read=lambda: len(api.list(POD_METRICS, namespace)),
+        accept=lambda pods: pods >= len(lab.nodes),
+        budget=budgets.get("metrics_answered"),
+        tolerate=(ApiError,),
+    )
 
 
 def _node(host: Host) -> NodeHost:
