@@ -16,7 +16,7 @@ from clusters.metallb.services import Service
 from clusters.observation.snapshot import Reached
 
 #: Causes by which two sides announce one address, the nearest to the ground first.
-_SPLITTING = ("memberlist-key-mismatch", "memberlist-partition", "api-unreachable")
+_SPLITTING = ("memberlist-key-mismatch", "memberlist-partition", "api-unreachable", "node-not-ready")
 #: Causes by which the elected node stays silent.
 _SILENCING = ("config-rejected", "pool-overlap", "pool-range-invalid", "rival-controller")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.roots import Root
@@ -89,32 +89,56 @@ def _webhook(facts: Facts) -> Iterator[Root]:
     """What the dry run of a pool met: no webhook, or one that said no."""
     tried = facts.snapshot.dry_run
     working = any(pod.ready for pod in facts.components.controllers)
-    if not tried.ok or tried.accepted or not working:
+    if not working:
         return  # a webhook without its controller is the controller's trouble, which is told as such
-    served = _served(facts)
+    idle = [f"{namespace}/{name}" for (namespace, name), ready in _served(facts).items() if not ready]
+    if facts.snapshot.endpoint_slices.ok and idle:
+        yield _no_webhook(facts, idle[0])
+        return
+    if not tried.ok or tried.accepted:
+        return
     cause = "webhook-unreachable" if tried.webhook_failed else "config-rejected"
     meaning = "MetalLB's webhook cannot be asked" if tried.webhook_failed else "A harmless pool was refused"
     yield Root(
         cause=cause,
         subject=workload(facts, "controller") if tried.webhook_failed else "cluster",
         summary=f"{meaning}: {tried.detail}",
-        evidence=(f"server-side dry run of a pool: {tried.detail}", *served),
+        evidence=(f"server-side dry run of a pool: {tried.detail}",),
+        ruled_out=("the controller is ready", "the webhook's service has ready endpoints"),
+        fields=fields(facts),
+    )
+
+
+def _no_webhook(facts: Facts, service: str) -> Root:
+    """A webhook behind whose service is nobody; an API server that is still connected to it does not notice."""
+    tried = facts.snapshot.dry_run
+    said = (
+        "was still accepted, over a connection from before"
+        if tried.accepted
+        else f"ended with: {tried.detail}"
+    )
+    return Root(
+        cause="webhook-unreachable",
+        subject=workload(facts, "controller"),
+        summary=f"Service {service}, by which MetalLB's webhook is asked, is missing or has no ready endpoint.",
+        evidence=(f"server-side dry run of a pool: it {said}",) if tried.ok else (),
         ruled_out=("the controller is ready",),
         fields=fields(facts),
     )
 
 
-def _served(facts: Facts) -> Iterator[str]:
-    """Whether the webhooks' services exist and have endpoints."""
+def _served(facts: Facts) -> Mapping[tuple[str, str], int]:
+    """The services by which MetalLB's webhooks are asked, with how many ready endpoints each has."""
     wanted = {
         (hook["clientConfig"]["service"]["namespace"], hook["clientConfig"]["service"]["name"])
         for raw in facts.snapshot.webhooks.items
         for hook in raw["webhooks"]
         if hook["clientConfig"].get("service")
     }
-    for namespace, name in sorted(wanted):
-        ready = [each for each in facts.endpoints.get(f"{namespace}/{name}", ()) if each.servable]
-        yield f"service {namespace}/{name} of the webhook has {len(ready)} ready endpoints"
+    return {
+        (namespace, name): sum(each.servable for each in facts.endpoints.get(f"{namespace}/{name}", ()))
+        for namespace, name in sorted(wanted)
+    }
 
 
 def _annotations(facts: Facts) -> Iterator[Root]:

@@ -14,12 +14,15 @@ from collections.abc import Iterator, Mapping
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.roots import Root
 from clusters.diagnosis.telling import fields, workload
+from clusters.diagnosis.times import seconds
 from clusters.metallb.signatures import Hit, fields_of
 
 #: A speaker looks for peers that it lacks every 60 s; a pod must have had that time before this counts.
 _SETTLED = 75.0
 #: client-go tries again after at most 30 s, so that a lasting outage has been told of again within this time.
 _API_RETRIES = 45.0
+#: A kubelet renews its node's lease every 10 s; other nodes' leases are the clock.
+_LEASE_LATE = 25.0
 _ADDRESS = re.compile(r"Failed to join \[?([0-9a-fA-F.:]+?)\]?:\d+:")
 
 
@@ -135,17 +138,44 @@ def _disabled(facts: Facts) -> Iterator[Root]:
 
 
 def _cut_from_api(facts: Facts) -> Iterator[Root]:
+    """Nodes that cannot reach the API server: a speaker says so, or the kubelet answers and does not report.
+
+    client-go is silent about refused connections, so that a speaker's log often has nothing.
+    """
     for name, pod in facts.components.speakers.items():
         hits = [hit for hit in facts.hits.get(pod.name, ()) if hit.cause == "api-unreachable"]
         fresh = [hit for hit in hits if hit.when is None or facts.now - hit.when.timestamp() < _API_RETRIES]
-        if sum(hit.count for hit in fresh) > 1:
+        said = (
+            [f"speaker on {name}: {hit.line}" for hit in fresh[:2]]
+            if sum(hit.count for hit in fresh) > 1
+            else []
+        )
+        tail = facts.saying.logs.get(pod.name)
+        if tail and tail.ok and (late := _unreported(facts, name)):
+            said += [late, f"and yet its kubelet answers: it served the log of pod {pod.name}"]
+        if said:
             yield Root(
                 cause="api-unreachable",
                 subject=f"node {name}",
-                summary=f"The speaker on node {name} cannot reach the API server and acts on old news.",
-                evidence=tuple(f"speaker on {name}: {hit.line}" for hit in fresh[:2]),
+                summary=f"Node {name} lives and cannot reach the API server; its speaker acts on old news.",
+                evidence=tuple(said),
                 fields=fields(facts, node=name),
             )
+
+
+def _unreported(facts: Facts, name: str) -> str:
+    """Why it looks as if the node does not report to the API server; empty where it does."""
+    node = facts.nodes.get(name)
+    conditions = facts.raw_nodes[name]["status"].get("conditions", ()) if node else ()
+    if any(each["type"] == "Ready" and each["status"] == "Unknown" for each in conditions):
+        return f"node {name} has the condition Ready=Unknown"
+    renewed = {
+        raw["metadata"]["name"]: at
+        for raw in facts.snapshot.node_leases.items
+        if (at := seconds(raw["spec"].get("renewTime"))) is not None
+    }
+    lag = max(renewed.values()) - renewed[name] if name in renewed else 0.0
+    return f"node {name} renewed its lease {lag:.0f} s before the latest one" if lag > _LEASE_LATE else ""
 
 
 def _hits(facts: Facts, cause: str) -> Iterator[tuple[str, Hit]]:

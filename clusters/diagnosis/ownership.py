@@ -2,12 +2,18 @@
 
 Only a source that names somebody can disagree. A ServiceL2Status may be gone for over a minute after its
 speaker's pod was deleted while the address keeps answering (measured with 0.15.2): its absence says nothing.
+One that names a node without a working speaker is left over, as only that speaker takes it away. And before
+0.16.0 a status stays with the node that wrote it first, because its field may not be changed afterwards
+(https://github.com/metallb/metallb/issues/2626, mended by pull request 2938): there, alone against all others,
+it is noted and not believed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from packaging.version import Version
 
 from clusters.diagnosis.announcing import Announcing
 from clusters.diagnosis.facts import Facts
@@ -16,7 +22,14 @@ from clusters.diagnosis.telling import fields
 from clusters.metallb.services import Service
 from clusters.observation.snapshot import Heard
 
-_SPLITTING = ("memberlist-key-mismatch", "memberlist-partition", "api-unreachable", "strict-arp-off")
+_SPLITTING = (
+    "memberlist-key-mismatch",
+    "memberlist-partition",
+    "api-unreachable",
+    "node-not-ready",
+    "strict-arp-off",
+)
+_STATUS_MENDED = Version("0.16.0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +47,11 @@ class Sources:
         named = [each for each in (self.election, self.status, self.metric, self.wire) if each]
         return all(each == named[0] for each in named) and all(len(each) == 1 for each in named)
 
+    @property
+    def only_status_dissents(self) -> bool:
+        """Whether all but the ServiceL2Status agree."""
+        return not self.agree and replace(self, status=frozenset()).agree
+
     def __str__(self) -> str:
         told = (
             ("election", self.election),
@@ -50,10 +68,23 @@ def sources(facts: Facts, announcing: Announcing, service: Service) -> Sources:
     owner = announcing.owner(service)
     return Sources(
         election=frozenset({owner} if owner else ()),
-        status=facts.stated.get(service.key, frozenset()),
+        status=facts.stated.get(service.key, frozenset()) & facts.members,
         metric=facts.saying.announced.get(address, frozenset()),
         wire=frozenset(facts.hearing.owners(address) or ()),
     )
+
+
+def status_sticks(facts: Facts) -> bool:
+    """Whether this MetalLB leaves a ServiceL2Status with the node that wrote it first."""
+    return facts.components.version is not None and facts.components.version < _STATUS_MENDED
+
+
+def left_over(facts: Facts, announcing: Announcing) -> Iterator[str]:
+    """Sentences on statuses that stayed with another node than the one that announces."""
+    for key, service in facts.layer2.items() if status_sticks(facts) else ():
+        found = sources(facts, announcing, service) if key in facts.stated else None
+        if found and found.only_status_dissents:
+            yield f"service {key}: the ServiceL2Status stayed with another node, as it does before 0.16.0: {found}"
 
 
 def disagreements(
@@ -61,11 +92,13 @@ def disagreements(
 ) -> Iterator[tuple[str, Explanation]]:
     """The services on whose announcer the sources do not agree."""
     for key, service in facts.layer2.items():
-        claims = facts.stated.get(key) or facts.saying.announced.get(str(service.ingress[0]))
+        claims = (facts.stated.get(key, frozenset()) & facts.members) or facts.saying.announced.get(
+            str(service.ingress[0])
+        )
         if not claims and not facts.hearing.owners(str(service.ingress[0])):
             continue  # nothing to compare the election with
         found = sources(facts, announcing, service)
-        if found.agree:
+        if found.agree or (found.only_status_dissents and status_sticks(facts)):
             continue
         named = found.election | found.status | found.metric | found.wire
         own = Root(

@@ -23,7 +23,7 @@ HOMES = {
     "advertisement-unknown-pool": "health.config-present",
     "rival-controller": "health.services-addressed",
     "permission-missing": "health.controller-log",
-    "api-unreachable": "health.speaker-log",
+    "api-unreachable": "recovery.incident-scope",
     "memberlist-partition": "health.speaker-log",
     "memberlist-key-mismatch": "health.speaker-log",
     "memberlist-disabled": "health.speaker-log",

@@ -59,6 +59,9 @@ def listings() -> Iterable[Listing]:
     """Every list request but those that need more care: services, slices, secrets, definitions."""
     yield Listing(field="namespaces", resource=known.NAMESPACES, trim=trimming.name_only)
     yield Listing(field="nodes", resource=known.NODES, trim=trimming.node)
+    yield Listing(
+        field="node_leases", resource=known.LEASES, trim=trimming.lease, namespace="kube-node-lease"
+    )
     yield Listing(field="pods", resource=known.PODS, trim=trimming.pod)
     yield Listing(
         field="kube_proxy_pods", resource=known.PODS, trim=trimming.pod_in_passing, namespace="kube-system",

@@ -218,6 +218,7 @@ class Snapshot:
 
     namespaces: Objects = field(default_factory=Objects)
     nodes: Objects = field(default_factory=Objects)
+    node_leases: Objects = field(default_factory=Objects)
     pods: Objects = field(default_factory=Objects)
     kube_proxy_pods: Objects = field(default_factory=Objects)
     kube_proxy_config: Objects = field(default_factory=Objects)

@@ -177,6 +177,14 @@ def definition(found: Json) -> Json:
     }
 
 
+def lease(found: Json) -> Json:
+    """A node's lease: its name, and when the kubelet last renewed it."""
+    return {
+        "metadata": _pick(found["metadata"], ("name",)),
+        "spec": _pick(found.get("spec", {}), ("renewTime",)),
+    }
+
+
 def webhook(found: Json) -> Json:
     """A webhook configuration; of each certificate bundle only a digest, to tell two apart."""
     return {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from clusters.diagnosis import ownership
 from clusters.diagnosis.answer import Answer, missing, told
 from clusters.diagnosis.diagnosis import Diagnosis
 from clusters.diagnosis.roots import Explanation
@@ -102,6 +103,7 @@ def owner_agreed(diagnosis: Diagnosis) -> Answer:
     seen = diagnosis.snapshot
     gate = versions.supports(diagnosis.facts.components.version, Feature.SERVICE_L2_STATUS)
     notes = [] if gate else [gate.reason]
+    notes += ownership.left_over(diagnosis.facts, diagnosis.announcing)
     notes += missing(("the ServiceL2Statuses", seen.service_l2_statuses))
     notes += [
         f"pod {page.pod}: its metrics could not be read: {page.detail}"
