@@ -49,6 +49,7 @@ class Project:
         self.path = pytester.path
         self.profile(_PROFILE)
         (self.path / "pyproject.toml").write_text(_SETTINGS)
+        (self.path / "tests" / "unit").mkdir(parents=True)
         fake = (Path(__file__).parent / "fake_cluster.py").read_text()
         (self.path / "fake_cluster.py").write_text(fake)
         plugins = ("fake_cluster", "suites.plugin.main", "reports.plugin")

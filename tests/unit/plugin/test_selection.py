@@ -267,7 +267,6 @@ def test_explain_helps_with_a_misspelt_id(project: Project) -> None:
 
 def test_a_run_without_a_path_is_one_of_the_suites(project: Project) -> None:
     project.checks(THREE)
-    (project.path / "tests" / "unit").mkdir(parents=True)
     (project.path / "tests" / "unit" / "test_own.py").write_text("def test_own():\n    assert False\n")
 
     assert project.pytest("--cluster", "fake.yaml").ret == ExitCode.PASSED

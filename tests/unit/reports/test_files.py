@@ -1,0 +1,69 @@
+"""Writing a run's files: one that cannot be made keeps no other from being made, and nothing is silent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from clusters.checks import RunResult
+from reports import files
+from reports.files import Files
+from reports.model import NotWritten, load
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Any:
+    """What the writer uses of pytest's config; `summaries` are what it registers."""
+    summaries: list[Any] = []
+    manager = SimpleNamespace(register=lambda plugin, _name: summaries.append(plugin))
+    return SimpleNamespace(rootpath=tmp_path / "root", pluginmanager=manager, summaries=summaries)
+
+
+def test_a_page_that_breaks_leaves_the_results(
+    run: RunResult, tmp_path: Path, config: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_: object, **__: object) -> str:
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setattr(files, "page", breaks)
+
+    with pytest.raises(NotWritten, match=r"report\.html could not be made: ZeroDivisionError: oops"):
+        Files(config, tmp_path / "run").pytest_conformance_finished(run)
+
+    assert load(tmp_path / "run") == run
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {
+        "results.json",
+        "metrics.prom",
+        "summary.md",
+    }
+    assert len(config.summaries) == 1
+
+
+def test_a_full_disk_ends_no_check_in_its_middle(run: RunResult, tmp_path: Path, config: Any) -> None:
+    (tmp_path / "run").write_text("a file where the directory should be")
+    writer = Files(config, tmp_path / "run")
+
+    writer.pytest_conformance_progress(run)
+
+    with pytest.raises(NotWritten, match=r"results\.json could not be written"):
+        writer.pytest_conformance_finished(run)
+
+
+def test_writing_that_takes_long_rests(
+    run: RunResult, tmp_path: Path, config: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([0.0, 1.0, 5.0, 22.0, 22.01])
+    monkeypatch.setattr(files, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    written: list[Path] = []
+    monkeypatch.setattr(files, "save", lambda _result, path: written.append(path))
+    writer = Files(config, tmp_path)
+
+    writer.pytest_conformance_progress(run)
+    writer.pytest_conformance_progress(run)
+    assert len(written) == 1
+
+    writer.pytest_conformance_progress(run)
+    assert len(written) == 2
