@@ -109,7 +109,7 @@ def _restless(service: Service, found: Allocation, world: World) -> Reason | Non
 
     A service that prefers both families gets a second address out of its pool without a look at its cluster
     IPs; if those are of one family only, the next round takes both away as the wrong family, and the round
-    after begins anew. Seen on 0.15.2; the code is the same in 0.16.2.
+    after begins anew. Seen on 0.15.2 and 0.16.2.
     """
     if service.family_policy is not FamilyPolicy.PREFER or len(service.cluster_ips) != 1:
         return None
