@@ -95,19 +95,13 @@ class Boot:
         self.progress.mark("hosts booted")
 
     def _bring_up(
-        self,
-        door: Door,
-        pool: ThreadPoolExecutor,
-        *,
-        metallb: Future[Things],
-        traffic: Future[Things],
+        self, door: Door, pool: ThreadPoolExecutor, *, metallb: Future[Things], traffic: Future[Things]
     ) -> None:
         everyone = self.controls.values()
         serving.api_answers(door, everyone)
         self.progress.mark("API answers")
         kubelets = [pool.submit(self._start, node.kubelet, host) for host in self.plan.nodes]
-        workloads = [thing for thing in traffic.result() if thing["kind"] == "Deployment"]
-        early = [thing for thing in traffic.result() if thing not in workloads]
+        workloads, early = _split(traffic.result())
         things = [*manifests.first(self.plan), *manifests.with_secrets(metallb.result()), *early]
         applied = self._marked(
             pool, "manifests applied", lambda: applying.apply_all(door, things, controls=everyone)
@@ -155,6 +149,12 @@ class Boot:
 
     def _start(self, component: Callable[[Plan, Host, Parts], Component], host: Host) -> None:
         self.controls[host.name].start([component(self.plan, host, self._parts)])
+
+
+def _split(traffic: Things) -> tuple[Things, Things]:
+    """What makes pods, and the rest."""
+    workloads = [thing for thing in traffic if thing["kind"] == "Deployment"]
+    return workloads, [thing for thing in traffic if thing not in workloads]
 
 
 def _all(futures: list[Future[None]]) -> None:

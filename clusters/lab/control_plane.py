@@ -6,6 +6,7 @@ Flags are documented at https://kubernetes.io/docs/reference/command-line-tools-
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,8 @@ from clusters.lab.plan import Plan
 API_PORT = 6443
 API_SOCKET = "api"
 _ETCD = "https://127.0.0.1:2379"
-ISSUER = "https://kubernetes.default.svc.cluster.local"
+DOMAIN = "cluster.local"
+ISSUER = f"https://kubernetes.default.svc.{DOMAIN}"
 KUBELET_CLIENT = "kube-apiserver-kubelet-client"
 
 # Who asked for what, without bodies. Renewals of leases and health probes would be most of the lines.
@@ -71,30 +73,36 @@ def write_admin_kubeconfig(plan: Plan, authorities: Authorities, *, port: int) -
     pki.write_private(paths.kubeconfig, text)
 
 
+def write_kubeconfig(
+    plan: Plan, authorities: Authorities, *, path: Path, user: str, groups: Sequence[str] = ()
+) -> None:
+    """A component's kubeconfig, with a certificate for `user` in `groups`."""
+    content = pki.kubeconfig(
+        server=server_url(plan),
+        authority=authorities.cluster,
+        pair=authorities.cluster.issue(user, groups),
+        user=user,
+        cluster=plan.options.name,
+    )
+    pki.write_private(path, content)
+
+
+def _api_server_names(plan: Plan) -> list[str]:
+    names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", f"kubernetes.default.svc.{DOMAIN}"]
+    node = plan.control_plane
+    services = [str(network[1]) for network in plan.service_ranges]
+    return [*names, "localhost", "127.0.0.1", "::1", node.name, *node.addresses, *services]
+
+
 def write_files(plan: Plan, authorities: Authorities) -> None:
     """Certificates, kubeconfigs and the audit policy, in the control plane's `etc`."""
     etc = _host(plan).etc
-    first_service = [str(network[1]) for network in plan.service_ranges]
-    names = [
-        "kubernetes",
-        "kubernetes.default",
-        "kubernetes.default.svc",
-        "kubernetes.default.svc.cluster.local",
-    ]
-    served = [
-        "localhost",
-        "127.0.0.1",
-        "::1",
-        plan.control_plane.name,
-        *plan.control_plane.addresses,
-        *first_service,
-    ]
     for name, authority in (("ca", authorities.cluster), ("front-proxy-ca", authorities.front_proxy)):
         authority.pair.write(etc, name)
     authorities.etcd.pair.write(etc, "etcd-ca")
     authorities.etcd.issue("etcd", served_as=["localhost", "127.0.0.1"]).write(etc, "etcd")
     authorities.etcd.issue("kube-apiserver-etcd-client").write(etc, "etcd-client")
-    authorities.cluster.issue("kube-apiserver", served_as=[*names, *served]).write(etc, "apiserver")
+    authorities.cluster.issue("kube-apiserver", served_as=_api_server_names(plan)).write(etc, "apiserver")
     authorities.cluster.issue(KUBELET_CLIENT).write(etc, "kubelet-client")
     authorities.front_proxy.issue("front-proxy-client").write(etc, "front-proxy-client")
     private, public = pki.signing_key()
@@ -102,15 +110,8 @@ def write_files(plan: Plan, authorities: Authorities) -> None:
     (etc / "sa.pub").write_bytes(public)
     (etc / "audit-policy.yaml").write_text(yaml.safe_dump(_AUDIT_POLICY), encoding="utf-8")
     for component in ("controller-manager", "scheduler"):
-        user = f"system:kube-{component}"
-        content = pki.kubeconfig(
-            server=server_url(plan),
-            authority=authorities.cluster,
-            pair=authorities.cluster.issue(user),
-            user=user,
-            cluster=plan.options.name,
-        )
-        pki.write_private(etc / f"{component}.conf", content)
+        path = etc / f"{component}.conf"
+        write_kubeconfig(plan, authorities, path=path, user=f"system:kube-{component}")
 
 
 def api_components(plan: Plan, parts: Parts) -> list[Component]:

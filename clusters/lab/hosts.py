@@ -208,10 +208,14 @@ class HostControl:
         """A sentence for each component that ran and does not any more, with the end of its log."""
         if not self.alive():
             return [f"host {self.host} itself is not running: {last_lines(self.paths.log / 'init.log')}"]
+        try:
+            components = self.listing()
+        except LabFailed as error:
+            return [str(error)]
         return [
             f"{one.name} on {self.host} has ended with status {one.exit}, "
             f"its log {one.log} with: {last_lines(Path(one.log))}"
-            for one in self.listing()
+            for one in components
             if not one.running
         ]
 

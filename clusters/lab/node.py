@@ -6,15 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from clusters.lab import pki
 from clusters.lab.components import Component, command
-from clusters.lab.control_plane import Authorities, server_url
+from clusters.lab.control_plane import DOMAIN, Authorities, write_kubeconfig
 from clusters.lab.parts import Parts
 from clusters.lab.paths import LabPaths
 from clusters.lab.plan import Host, Plan
 
 CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
-CLUSTER_DOMAIN = "cluster.local"
 
 # Values that the kubelet sets for the whole machine when it starts. A node sees them as already set, so the
 # machine keeps its own. Source: pkg/kubelet/cm/container_manager_linux.go, setupKernelTunables.
@@ -68,19 +66,13 @@ def write_files(plan: Plan, host: Host, authorities: Authorities, parts: Parts) 
         "kube-proxy": ("system:kube-proxy", []),
     }
     for component, (user, groups) in users.items():
-        content = pki.kubeconfig(
-            server=server_url(plan),
-            authority=authorities.cluster,
-            pair=authorities.cluster.issue(user, groups),
-            user=user,
-            cluster=plan.options.name,
-        )
-        pki.write_private(etc / f"{component}.conf", content)
+        path = etc / f"{component}.conf"
+        write_kubeconfig(plan, authorities, path=path, user=user, groups=groups)
     containerd = _CONTAINERD.format(
         socket=CONTAINERD_SOCKET, sandbox=parts.image("pause"), cni=parts.cni_dir, etc=etc
     )
     (etc / "containerd.toml").write_text(containerd, encoding="utf-8")
-    (etc / "resolv.conf").write_text(f"search {CLUSTER_DOMAIN}\n", encoding="ascii")
+    (etc / "resolv.conf").write_text(f"search {DOMAIN}\n", encoding="ascii")
     for name, settings in (
         ("cni/10-ptp.conflist", _cni(plan, host)),
         ("kubelet.json", _kubelet_settings(plan, etc.parent)),
@@ -152,7 +144,7 @@ def _kubelet_settings(plan: Plan, host: Path) -> dict[str, Any]:
         "volumePluginDir": "/var/lib/kubelet/volumeplugins",
         "resolvConf": str(etc / "resolv.conf"),
         "clusterDNS": [dns_address(plan)],
-        "clusterDomain": CLUSTER_DOMAIN,
+        "clusterDomain": DOMAIN,
         "configMapAndSecretChangeDetectionStrategy": "Watch",
         "serializeImagePulls": False,
         **_machine_settings(),

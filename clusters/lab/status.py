@@ -12,6 +12,8 @@ from clusters.lab.lab import Lab
 from clusters.lab.plan import Host
 from clusters.lab.state import LabState
 
+_UNFINISHED = "The lab has not finished booting, or the command that booted it was ended."
+
 
 def of(name: str) -> dict[str, Any]:
     """The status of a lab of that name; `running` is false where there is none, or something of it has died.
@@ -23,10 +25,7 @@ def of(name: str) -> dict[str, Any]:
     if found is None:
         return {"name": name, "running": False, "problems": [], "nodes": []}
     lab = Lab(found)
-    problems = (
-        [] if found.ready else ["The lab has not finished booting, or the command that booted it was ended."]
-    )
-    problems += lab.problems()
+    problems = [*([] if found.ready else [_UNFINISHED]), *lab.problems()]
     version = "" if problems else _version(lab, problems)
     return {
         "name": name,
