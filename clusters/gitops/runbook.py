@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
+from clusters import budgets
 from clusters.budgets import Budget
 from clusters.checks import Finding
 from clusters.errors import Inconclusive
@@ -21,13 +22,6 @@ from clusters.gitops.markdown import Piece
 from clusters.gitops.plans import Text
 from clusters.gitops.snapshot import RepositorySnapshot
 
-#: How old a validation may be; a profile overrides it by name.
-VALIDATED = Budget(
-    name="last_validated",
-    within=90 * 86400,
-    every=86400,
-    reason="A quarter: two MetalLB releases and as many changes of the platform lie between.",
-)
 _FIELD = "last validated"
 
 
@@ -102,11 +96,11 @@ def last_validated(text: str) -> str:
     return next((row[1].strip() for row in rows if len(row) > 1 and row[0].strip().lower() == _FIELD), "")
 
 
-def runbook_current(repository: RepositorySnapshot, budget: Budget = VALIDATED) -> list[Finding]:
+def runbook_current(repository: RepositorySnapshot) -> list[Finding]:
     """A validation that is too old, or missing, and statements that no check encodes."""
     layout = repository.layout
     text = repository.text(layout.runbook, what="runbook")
-    found = [*_age(repository, text, budget)]
+    found = [*_age(repository, text, budgets.get("last_validated"))]
     if layout.steps not in repository.files:
         if found:
             return found

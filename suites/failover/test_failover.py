@@ -51,7 +51,7 @@ def test_the_address_moves_when_its_speaker_is_deleted(
     owner = announced.announcer()
 
     with announced.watched(record) as seen, disruption.speaker_deleted(owner, seen):
-        announced.answered_by(announced.predicted())
+        announced.settles(seen)
 
     judge(announced, seen.timeline, GRACEFUL, record)
 
@@ -73,8 +73,8 @@ def test_the_address_moves_when_its_speaker_dies_without_a_farewell(
 
     with announced.watched(record) as seen:
         with disruption.speaker_killed(owner, seen):
-            announced.answered_by(announced.predicted())
-        announced.answered_by(announced.predicted())
+            announced.settles(seen)
+        announced.settles(seen)
 
     judge(announced, seen.timeline, KILLED, record)
 
@@ -98,7 +98,7 @@ def test_the_address_moves_when_its_node_is_lost(
         with disruption.node_lost(owner, seen):
             announced.answered_by_another(owner)
             announced.serves_steadily(seen)
-        announced.answered_by(announced.predicted())
+        announced.settles(seen)
 
     judge(announced, seen.timeline, LOST, record)
 
@@ -120,8 +120,8 @@ def test_an_excluded_node_hands_its_address_over_without_loss(
 
     with announced.watched(record) as seen:
         with disruption.node_excluded(owner, seen):
-            announced.answered_by(announced.predicted())
-        announced.answered_by(announced.predicted())
+            announced.settles(seen)
+        announced.settles(seen)
 
     judge(announced, seen.timeline, EXCLUDED, record)
 

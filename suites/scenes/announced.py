@@ -29,6 +29,8 @@ ASKED_FOR_SILENCE = 5
 
 BASELINE = 25
 """Requests in a row that must be served before a fault: half a second of an undisturbed service."""
+SETTLED = 3.0
+"""Seconds of one announcer alone after which an address counts as settled: 60 questions."""
 STEADY = 5.0
 """Seconds without a failed request after which a service counts as steady again: 250 requests."""
 
@@ -85,6 +87,21 @@ class Announced:
     def answered_by(self, node: str) -> None:
         """Wait until `node` alone answers."""
         self._until(f"{node} alone answers", lambda seen: seen == {node}, name="failed_back")
+
+    def settles(self, seen: Measurement) -> None:
+        """Wait until the elected node alone has answered for SETTLED seconds of a measurement under way.
+
+        Speakers that were apart go on announcing side by side until memberlist has met again; the next
+        disturbance must not begin before that is over.
+        """
+        self.service.until(
+            f"the elected node alone answers for {self.address} for {SETTLED:g} s",
+            lambda: failover.settled_for(seen.so_far(), self.predicted(), self.wire.macs.nodes),
+            lambda alone: alone >= SETTLED,
+            name="settled",
+            symptom=Symptom.NOT_BACK,
+            address=self.address,
+        )
 
     def answered_by_another(self, node: str) -> None:
         """Wait until one other machine than `node` answers."""

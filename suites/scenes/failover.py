@@ -91,6 +91,17 @@ def baseline(timeline: Timeline) -> int:
     return sum(attempt.t > max(failed, default=-1.0) for attempt in timeline.attempts)
 
 
+def settled_for(timeline: Timeline, owner: str, nodes: Mapping[Mac, str]) -> float:
+    """How long (s) `owner` alone has answered every question, at the end of a timeline."""
+    alone = timeline.ended
+    # The last question may not be answered yet.
+    for asked in reversed(timeline.rounds[:-1]):
+        if {name(mac, nodes) for mac in asked.macs} != {owner}:
+            break
+        alone = asked.t
+    return timeline.ended - alone
+
+
 def steady_for(timeline: Timeline) -> float:
     """How long (s) every request has been answered at the end of a timeline; those under way do not count."""
     failed = [attempt.ended for attempt in timeline.attempts if not attempt.ok]

@@ -128,6 +128,14 @@ def test_a_baseline_wants_an_owner_and_requests_in_a_row() -> None:
     assert failover.baseline(timeline([])) == 0
 
 
+def test_an_address_settles_when_one_node_alone_answers() -> None:
+    assert failover.settled_for(timeline(owned((0, 6, OLD), (5, 10, NEW))), "node2", NODES) == pytest.approx(
+        4
+    )
+    assert failover.settled_for(timeline(owned((0, 10, OLD))), "node2", NODES) == 0
+    assert failover.settled_for(timeline(owned((0, 8, OLD))), "node1", NODES) == 0
+
+
 def test_steadiness_counts_from_the_last_failure() -> None:
     assert failover.steady_for(timeline([], failed=(3.0,))) == pytest.approx(10 - 3.01)
     assert failover.steady_for(timeline([])) == pytest.approx(10)
