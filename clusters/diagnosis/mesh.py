@@ -23,6 +23,7 @@ _SETTLED = 75.0
 _API_RETRIES = 45.0
 #: A kubelet renews its node's lease every 10 s; other nodes' leases are the clock.
 _LEASE_LATE = 25.0
+_SENDER = re.compile(r"from=\[?([0-9a-fA-F.:]+?)\]?:\d+")
 _ADDRESS = re.compile(r"Failed to join \[?([0-9a-fA-F.:]+?)\]?:\d+:")
 
 
@@ -40,7 +41,7 @@ def _key_mismatch(facts: Facts) -> Iterator[Root]:
     said = [
         f"speaker on {node}: {hit.line}"
         for node, hit in _hits(facts, "memberlist-key-mismatch")
-        if hit.signature.certain
+        if hit.signature.certain and not _heard_again(facts, node, hit)
     ]
     if said:
         yield Root(
@@ -50,6 +51,18 @@ def _key_mismatch(facts: Facts) -> Iterator[Root]:
             evidence=tuple(said[:4]),
             fields=fields(facts),
         )
+
+
+def _heard_again(facts: Facts, node: str, hit: Hit) -> bool:
+    """Whether the peer of an unreadable message joined later, which takes the same key on both sides."""
+    lines = facts.saying.logs[facts.components.speakers[node].name].lines
+    place = max((number for number, line in enumerate(lines) if line == hit.line), default=len(lines))
+    peers = set(_ADDRESS.findall(hit.line)) | set(_SENDER.findall(hit.line))
+    for line in lines[place + 1 :]:
+        said = fields_of(line) if "NodeJoin" in line else {}
+        if said and (not peers or said.get("node addr") in peers):
+            return True
+    return False
 
 
 def _partition(facts: Facts) -> Iterator[Root]:

@@ -70,7 +70,9 @@ class Pending:
         if any(pod.ready for pod in self.facts.components.controllers):
             if bound := self.ground.get("controller-cpu-bound"):
                 return self._told(service, bound[0], "The controller is too slow to serve it.")
-            return self._first(("permission-missing",), service, "The controller may not do its work.")
+            own = workload(self.facts, "controller")
+            refused = [root for root in self.ground.get("permission-missing", ()) if root.subject == own]
+            return self._told(service, refused[0], refused[0].summary) if refused else None
         found = self._first(_BLOCKING, service, "The controller does not work, so nobody serves it.")
         if found or not self.facts.components.controllers:
             return found

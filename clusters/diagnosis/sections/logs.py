@@ -14,11 +14,11 @@ from clusters.diagnosis.answer import Answer, sentence, told
 from clusters.diagnosis.diagnosis import Diagnosis
 from clusters.diagnosis.pods import Pod
 from clusters.diagnosis.roots import Explanation, Root
-from clusters.diagnosis.telling import fields
+from clusters.diagnosis.telling import fields, workload
 from clusters.metallb.signatures import Hit
 
 #: Causes that nothing but a log tells; a certain line about one of them is a root by itself.
-_ONLY_LOGS = frozenset({"permission-missing", "crd-outdated", "config-rejected"})
+_ONLY_LOGS = frozenset({"crd-outdated", "config-rejected"})
 #: Causes for which MetalLB has the same words as for another one.
 _SAME_WORDS = {
     "pool-exhausted": frozenset({"pool-autoassign-off", "pool-restricted", "family-unavailable"}),
@@ -78,7 +78,7 @@ def _unknown(diagnosis: Diagnosis, component: str, pods: list[Pod]) -> Iterator[
 def _sort(diagnosis: Diagnosis, pod: Pod, hit: Hit, read: _Read) -> None:
     """What one line comes to: a known root shows in it, it is a root itself, or it has been mended."""
     line = f"pod {pod.name}: {hit.line}"
-    if root := _known(diagnosis, hit):
+    if root := _known(diagnosis, pod, hit):
         told_of = Explanation(root=root, subject=root.subject, summary=root.summary, evidence=(line,))
         read.explanations.append(told_of)
     elif hit.signature.certain and hit.cause in _ONLY_LOGS:
@@ -96,10 +96,11 @@ def _sort(diagnosis: Diagnosis, pod: Pod, hit: Hit, read: _Read) -> None:
         read.notes.append(f"told of once, and nothing of it is left ({hit.cause}): {line}")
 
 
-def _known(diagnosis: Diagnosis, hit: Hit) -> Root | None:
+def _known(diagnosis: Diagnosis, pod: Pod, hit: Hit) -> Root | None:
     """The root that a line tells of, among those that are known to hold."""
     same = [root for root in diagnosis.roots if root.cause == hit.cause]
     named = [f"{kind} {name}" for kind, name in hit.subjects.items()]
+    named.append(workload(diagnosis.facts, pod.component))
     exact = [root for root in same if root.subject in named]
     if same:
         return (exact or same)[0]
