@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,14 +47,28 @@ class Wire:
     @contextmanager
     def listening(self, address: str, record: Record) -> Iterator[Measurement]:
         """Traffic, questions and capture for an address, through a block; what was seen is kept as evidence."""
-        with self.vantage.watch(address, HTTP_PORT, neighbours=self.neighbours) as seen:
-            yield seen
-        keep(seen, record)
+        with ExitStack() as stack:
+            seen = stack.enter_context(self.vantage.watch(address, HTTP_PORT, neighbours=self.neighbours))
+            try:
+                yield seen
+            finally:
+                # A block that failed is the one whose timeline is wanted most.
+                stack.close()
+                keep(seen, record)
 
     def answering(self, address: str, *, rounds: int = 3) -> frozenset[str]:
         """The names of all who answer for `address` now: nodes, or MACs of machines that are no nodes."""
         heard = self.vantage.who_answers(address, rounds=rounds, every=0.05)
         return frozenset(failover.name(mac, self.macs.nodes) for mac in heard.macs)
+
+    def undecided(self, addresses: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Of these addresses, those that not exactly one node answers for now, each with who does."""
+        heard = self.vantage.who_answers_all(addresses, rounds=3, probe=False)
+        named = {
+            one: tuple(sorted(failover.name(mac, self.macs.nodes) for mac in answers.macs))
+            for one, answers in heard.items()
+        }
+        return {one: names for one, names in named.items() if len(names) != 1}
 
     def proved(self) -> None:
         """Nothing where answers would be seen here; Inconclusive where silence proves nothing."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from clusters import budgets, wait
 from clusters.api.resources import NODES, SERVICES
 from clusters.checks import CheckFailed, Finding, NotSupported
+from clusters.errors import CleanupFailed
 from clusters.faults import links, processes
 from clusters.faults.speakers import MetalLB
 from clusters.metallb import services
@@ -16,6 +17,7 @@ from clusters.metallb.nodes import EXCLUDE_LABEL
 from clusters.providers.base import Cluster
 from clusters.vantage.watch import Measurement
 from clusters.wait import NotWithinBudget
+from suites.scenes.announced import Wire
 from suites.scenes.failover import FAULT, RESTORED
 
 
@@ -98,6 +100,31 @@ class Disruption:
             if name in now and now[name] != held
         ]
         return "; ".join(changes)
+
+    def recovered(self, wire: Wire) -> None:
+        """Wait until MetalLB is ready, every node is, and one node alone answers for each address again.
+
+        CleanupFailed where that does not come true: the disturbance outlived its check.
+        """
+        try:
+            self.metallb.controller_ready()
+            self.metallb.speakers_ready()
+            for node in self.cluster.nodes:
+                self._node_ready(node.name)
+            wait.until(
+                "one node alone answers for each address, three times in a row",
+                read=lambda: [wire.undecided(self._held()) for _ in range(3)],
+                accept=lambda seen: not any(seen),
+                budget=budgets.get("settled"),
+            )
+        except NotWithinBudget as late:
+            raise CleanupFailed(
+                f"The cluster is not as well as before it was disturbed: {late}",
+                remedy="Look at MetalLB's pods and the nodes before anything else is disturbed.",
+            ) from None
+
+    def _held(self) -> list[str]:
+        return sorted({address for held in self.addresses().values() for address in held})
 
     def _host(self, node: str) -> str:
         """The network namespace of a node; NotSupported where the provider gives no access to its machines."""

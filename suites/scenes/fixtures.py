@@ -95,9 +95,13 @@ def announced(services: Services, addresses: Addresses, wire: Wire, cluster: Clu
 
 
 @pytest.fixture
-def disruption(api: Api, changes: Changes, cluster: Cluster, profile: Profile) -> Disruption:
-    """Disturbs MetalLB and nodes of the cluster."""
-    return Disruption(cluster, MetalLB(api, changes, profile.namespace))
+def disruption(
+    api: Api, changes: Changes, cluster: Cluster, profile: Profile, wire: Wire
+) -> Iterator[Disruption]:
+    """Disturbs MetalLB and nodes of the cluster; the next check begins only when all of it is well again."""
+    made = Disruption(cluster, MetalLB(api, changes, profile.namespace))
+    yield made
+    made.recovered(wire)
 
 
 def _workers(api: Api) -> list[str]:
