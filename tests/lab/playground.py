@@ -158,8 +158,12 @@ class Playground:
             self._mark(name, excluded=False, unavailable=False)
         for each in self.api.list(L2_ADVERTISEMENTS):
             self.api.delete(L2_ADVERTISEMENTS, each["metadata"]["name"], METALLB_NAMESPACE)
-        for res in (SERVICES, ENDPOINT_SLICES):
-            for each in self.api.list(res, labels="made-for=a-decision"):
+        # Kubernetes gives its own slices their service's labels, and removes them itself.
+        for res, labels in (
+            (SERVICES, "made-for=a-decision"),
+            (ENDPOINT_SLICES, "endpointslice.kubernetes.io/managed-by=a-test"),
+        ):
+            for each in self.api.list(res, labels=labels):
                 self.api.delete(res, each["metadata"]["name"], each["metadata"]["namespace"])
         wait.until(
             "no service of a test is left",

@@ -84,7 +84,7 @@ def tally() -> Iterator[None]:
         print(f"{version}: {count} x {what} {outcome}")  # noqa: T201 - shown by pytest -rP
 
 
-@often(20)
+@often(50)
 @given(scenario=strategies.scenarios(versions=(4, 6)))
 def test_allocations(playground: Playground, scenario: Scenario) -> None:
     """Every generated service gets what is predicted, from the predicted pool, or waits for a fitting reason."""
