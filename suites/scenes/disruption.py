@@ -101,8 +101,15 @@ class Disruption:
         ]
         return "; ".join(changes)
 
-    def recovered(self, wire: Wire) -> None:
+    def undecided(self, wire: Wire) -> frozenset[str]:
+        """The addresses that not exactly one node answers for now."""
+        held = {address for found in self.addresses().values() for address in found}
+        return frozenset(wire.undecided(sorted(held)))
+
+    def recovered(self, wire: Wire, *, but: frozenset[str]) -> None:
         """Wait until MetalLB is ready, every node is, and one node alone answers for each address again.
+
+        Addresses in `but` were undecided before the disturbance, and may stay so.
 
         CleanupFailed where that does not come true: the disturbance outlived its check.
         """
@@ -113,7 +120,7 @@ class Disruption:
                 self._node_ready(node.name)
             wait.until(
                 "one node alone answers for each address, three times in a row",
-                read=lambda: [wire.undecided(self._held()) for _ in range(3)],
+                read=lambda: [sorted(self.undecided(wire) - but) for _ in range(3)],
                 accept=lambda seen: not any(seen),
                 budget=budgets.get("settled"),
             )
@@ -122,9 +129,6 @@ class Disruption:
                 f"The cluster is not as well as before it was disturbed: {late}",
                 remedy="Look at MetalLB's pods and the nodes before anything else is disturbed.",
             ) from None
-
-    def _held(self) -> list[str]:
-        return sorted({address for held in self.addresses().values() for address in held})
 
     def _host(self, node: str) -> str:
         """The network namespace of a node; NotSupported where the provider gives no access to its machines."""

@@ -100,8 +100,9 @@ def disruption(
 ) -> Iterator[Disruption]:
     """Disturbs MetalLB and nodes of the cluster; the next check begins only when all of it is well again."""
     made = Disruption(cluster, MetalLB(api, changes, profile.namespace))
+    before = made.undecided(wire)
     yield made
-    made.recovered(wire)
+    made.recovered(wire, but=before)
 
 
 def _workers(api: Api) -> list[str]:
