@@ -1,0 +1,184 @@
+"""Observations of a real lab in trouble: each shows one cause, at one home, and nothing unrelated."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from clusters.checks.causes import CAUSES
+from clusters.diagnosis import Diagnosis, explain_service
+from clusters.diagnosis.answer import Answer
+from clusters.diagnosis.judging import ANSWERS, answer
+from clusters.diagnosis.roots import HOMES
+from clusters.observation import Objects, Snapshot, Status, load, save
+
+FOLDER = Path(__file__).parent / "observations"
+EXPECTED = json.loads((FOLDER / "expected.json").read_text())
+LATE, WEB = "service shop/late", "service shop/web"
+POOL, ADVERTISEMENT = "pool metallb-pool", "advertisement metallb-l2"
+CONTROLLER, SPEAKERS = "deployment controller", "daemonset speaker"
+
+#: What was done to the lab, and the one cause and subject that must come of it.
+TROUBLE = {
+    "advertisement-interface-missing": ("advertisement-interface-missing", ADVERTISEMENT),
+    "advertisement-selects-nothing": ("advertisement-selects-nothing", ADVERTISEMENT),
+    "advertisement-unknown-pool": ("advertisement-unknown-pool", ADVERTISEMENT),
+    "api-unreachable": ("api-unreachable", "node node3"),
+    "backend-refuses": ("backend-refuses", LATE),
+    "class-mismatch": ("class-mismatch", LATE),
+    "controller-cpu-bound": ("controller-cpu-bound", CONTROLLER),
+    "controller-crashing": ("controller-crashing", CONTROLLER),
+    "controller-down": ("controller-down", CONTROLLER),
+    "deprecated-annotation": ("deprecated-annotation", LATE),
+    "endpoints-unready": ("endpoints-unready", WEB),
+    "family-unavailable": ("family-unavailable", LATE),
+    "foreign-responder-assigned": ("foreign-responder", "service traefik/traefik"),
+    "foreign-responder-free": ("foreign-responder", POOL),
+    "kube-proxy-stale": ("kube-proxy-stale", LATE),
+    "local-policy": ("local-policy-no-endpoint-on-announcer", "service shop/web-local"),
+    "memberlist-disabled": ("memberlist-disabled", SPEAKERS),
+    "memberlist-key-mismatch": ("memberlist-key-mismatch", "cluster"),
+    "memberlist-partition": ("memberlist-partition", "node node3"),
+    "memberlist-secret-missing": ("memberlist-secret-missing", "secret metallb-system/memberlist"),
+    "no-endpoints": ("no-endpoints", LATE),
+    "node-excluded": ("node-excluded", "cluster"),
+    "node-network-unavailable": ("node-network-unavailable", "node node3"),
+    "node-not-ready": ("node-not-ready", "node node3"),
+    "permission-missing": ("permission-missing", CONTROLLER),
+    "pool-autoassign-off": ("pool-autoassign-off", POOL),
+    "pool-exhausted": ("pool-exhausted", POOL),
+    "pool-holds-node-address": ("pool-holds-node-address", POOL),
+    "pool-missing": ("pool-missing", "cluster"),
+    "pool-missing-annotated": ("pool-missing", LATE),
+    "pool-not-advertised": ("pool-not-advertised", POOL),
+    "pool-restricted": ("pool-restricted", POOL),
+    "requested-outside-pools": ("requested-outside-pools", LATE),
+    "requested-taken": ("requested-taken", LATE),
+    "requested-twice": ("requested-twice", LATE),
+    "requested-wrong-pool": ("requested-wrong-pool", LATE),
+    "rival-controller": ("rival-controller", WEB),
+    "sharing-refused": ("sharing-refused", LATE),
+    "speaker-crashing": ("speaker-crashing", "node node3"),
+    "speaker-down": ("speaker-down", "node node3"),
+    "speaker-unschedulable": ("speaker-unschedulable", "node node3"),
+    "strict-arp-off": ("strict-arp-off", "cluster"),
+    "webhook-unreachable": ("webhook-unreachable", CONTROLLER),
+    "wrong-segment": ("wrong-segment", "pool away"),
+}
+HEALTHY = (
+    "healthy",
+    "foreign-class",
+    "one-node-excluded",
+    "shared-address",
+    "speaker-limited",
+    "stale-status",
+)
+#: At home in a check of the repository's side, which is judged elsewhere.
+_ELSEWHERE = {"pool-holds-node-address"}
+
+
+@cache
+def observed(name: str) -> Snapshot:
+    return load(FOLDER / f"{name}.json.gz")
+
+
+def judged(snapshot: Snapshot) -> dict[str, Answer]:
+    diagnosis = Diagnosis(snapshot)
+    return {check: answer(check, diagnosis) for check in ANSWERS}
+
+
+@pytest.mark.parametrize("name", sorted(TROUBLE))
+def test_one_cause_is_found_and_nothing_unrelated(name: str) -> None:
+    cause, subject = TROUBLE[name]
+
+    diagnosis = Diagnosis(observed(name))
+
+    assert {root.cause for root in diagnosis.roots} == {cause}
+    assert subject in {root.subject for root in diagnosis.roots}
+    assert {f.cause for found in judged(observed(name)).values() for f in found.findings} <= {cause}
+
+
+@pytest.mark.parametrize("name", sorted(set(TROUBLE) - _ELSEWHERE))
+def test_the_root_is_named_at_its_home_and_the_others_refer_to_it(name: str) -> None:
+    (home,) = {root.at for root in Diagnosis(observed(name)).roots}
+
+    answers = judged(observed(name))
+
+    assert answers[home].findings
+    for check, found in answers.items():
+        assert {finding.root for finding in found.findings} <= ({""} if check == home else {home})
+
+
+@pytest.mark.parametrize("name", HEALTHY)
+def test_healthy_variants_are_silent(name: str) -> None:
+    assert {check for check, found in judged(observed(name)).items() if found.findings} == set()
+
+
+@pytest.mark.parametrize("name", sorted(EXPECTED))
+def test_every_check_finds_what_it_found_before(name: str) -> None:
+    found = {
+        check: sorted([f.cause, f.subject, f.root] for f in each.findings)
+        for check, each in judged(observed(name)).items()
+        if each.findings
+    }
+
+    assert found == EXPECTED[name]
+
+
+@pytest.mark.parametrize("name", ["memberlist-partition", "pool-exhausted"])
+def test_a_kept_observation_is_judged_the_same(name: str, tmp_path: Path) -> None:
+    save(observed(name), tmp_path / "again.json")
+
+    assert judged(load(tmp_path / "again.json")) == judged(observed(name))
+
+
+def test_every_cause_has_its_remedy_and_home() -> None:
+    assert set(HOMES) <= set(CAUSES)
+    assert set(HOMES.values()) - set(ANSWERS) == {"overlay.ranges-valid", "overlay.version-skew"}
+
+
+@pytest.mark.parametrize(
+    ("name", "service", "symptom", "cause"),
+    [
+        ("pool-exhausted", "late", "pending", "pool-exhausted"),
+        ("no-endpoints", "late", "silent", "no-endpoints"),
+        ("backend-refuses", "late", "unreachable", "backend-refuses"),
+        ("kube-proxy-stale", "late", "unreachable", "kube-proxy-stale"),
+        ("memberlist-partition", "web", "two-announcers", "memberlist-partition"),
+        ("strict-arp-off", "web", "two-announcers", "strict-arp-off"),
+        ("speaker-unschedulable", "web", "not-moved", "speaker-unschedulable"),
+        ("pool-not-advertised", "web", "silent", "pool-not-advertised"),
+    ],
+)
+def test_a_symptom_leads_to_its_cause(name: str, service: str, symptom: str, cause: str) -> None:
+    found = explain_service(observed(name), "shop", service, symptom)
+
+    assert found is not None
+    assert (found.cause, found.root) == (cause, "")
+
+
+def test_a_healthy_service_has_no_cause() -> None:
+    assert explain_service(observed("healthy"), "shop", "web", "unreachable") is None
+
+
+def test_a_part_that_may_not_be_read_names_the_missing_permission() -> None:
+    refused = Objects(status=Status.NOT_PERMITTED, verb="list", resource="services")
+
+    found = judged(replace(observed("healthy"), services=refused))["trigger.pending-services"]
+
+    assert not found.findings
+    assert "verb list, resource services" in found.missing[0]
+
+
+def test_a_young_service_is_given_its_time() -> None:
+    snapshot = observed("pool-exhausted")
+    patient = replace(snapshot.expectations, budgets={"assigned": 3600.0})
+
+    found = judged(replace(snapshot, expectations=patient))["trigger.pending-services"]
+
+    assert not found.findings
+    assert "service shop/late waits" in found.notes[0]
