@@ -22,7 +22,19 @@ if TYPE_CHECKING:
 
 #: Where every run keeps its observation, beside results.json.
 FILE = "snapshot.json"
+REPOSITORY_FILE = "snapshot.repository.json"
 _LOCKED = 600
+
+
+def forget(directory: Path, *, judged: Path | None) -> None:
+    """Remove what an earlier run into the same directory observed, unless that is what is to be judged again.
+
+    The processes of one run find its observation there; an older one would be judged in its place.
+    """
+    if judged is not None and judged.absolute().parent == directory.absolute():
+        return
+    for name in (FILE, REPOSITORY_FILE):
+        (directory / name).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

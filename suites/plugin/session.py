@@ -16,7 +16,7 @@ from clusters.errors import ConformanceError, ExitCode
 from suites.plugin.collecting import NEEDS_CLUSTER, PLAN, asks_for_suites, profile_names
 from suites.plugin.ledger import PLAN_FILE
 from suites.plugin.listening import OTHERS_FAILED, Listener, take_plan, tell_progress
-from suites.plugin.observation import FILE
+from suites.plugin.observation import FILE, forget
 from suites.plugin.running import RUN, Run, told
 from suites.plugin.settings import (
     SETTINGS,
@@ -53,6 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[RUN] = Run(settings)
     if not is_worker(config):
         # Only now that it is certain that there is a run are files of it made.
+        forget(settings.directory, judged=settings.snapshot)
         config.pluginmanager.register(Listener(config), "conformance-listener")
         config.hook.pytest_conformance_configure(config=config, directory=settings.directory)
     _end_on_sigterm(config)
