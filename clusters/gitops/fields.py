@@ -1,6 +1,7 @@
 """Comparing what was rendered with what is live, field by field, as a person means it.
 
-Only fields that were rendered count: what the API server, a webhook or a controller adds is no drift.
+Only fields that were rendered count: what the API server, a webhook or a controller adds is no drift. In the
+spec of pools and layer 2 advertisements every field counts, for there only the defaults below are added.
 A rendered field that is empty equals one that is absent, since Kubernetes leaves out empty values. Lists of
 named things are matched by name; those whose order means nothing (pool addresses, RBAC verbs) as sets.
 """
@@ -57,6 +58,11 @@ _DECIMAL = {suffix: Decimal(1000) ** power for power, suffix in enumerate(("", "
 _BINARY = {f"{suffix}i": Decimal(1024) ** power for power, suffix in enumerate("KMGTPE", start=1)}
 _SMALL = {"m": Decimal("1e-3"), "u": Decimal("1e-6"), "n": Decimal("1e-9")}
 _SUFFIXES = {**_DECIMAL, **_BINARY, **_SMALL}
+#: Fields that the API server fills in, by kind. Source: +kubebuilder:default in MetalLB's api/v1beta1.
+_PLAIN_SPECS: dict[str, Json] = {
+    "IPAddressPool": {"autoAssign": True, "avoidBuggyIPs": False},
+    "L2Advertisement": {},
+}
 # The API server and controllers own these, whatever a manifest says.
 _NOT_OURS: tuple[Path, ...] = (
     ("status",),
@@ -98,9 +104,18 @@ class Difference:
 def differences(rendered: Json, live: Json) -> tuple[Difference, ...]:
     """Every rendered field of an object that is not so in the live one, in the order rendered."""
     custom = is_metallb(rendered)
-    return tuple(
-        found for found in _compare(rendered, live, (), custom=custom) if not _written_by_others(found.path)
-    )
+    found = [*_compare(rendered, live, (), custom=custom), *_added(rendered, live)]
+    return tuple(each for each in found if not _written_by_others(each.path))
+
+
+def _added(rendered: Json, live: Json) -> Iterator[Difference]:
+    """Fields that somebody gave a pool or an advertisement besides: nobody but people writes their spec."""
+    defaults = _PLAIN_SPECS.get(rendered.get("kind", "")) if is_metallb(rendered) else None
+    if defaults is not None:
+        has = rendered.get("spec") or {}
+        for key, value in (live.get("spec") or {}).items():
+            if key not in has and not _empty(value) and value != defaults.get(key):
+                yield Difference(("spec", key), ABSENT, value)
 
 
 def _compare(rendered: Any, live: Any, path: Path, *, custom: bool) -> Iterator[Difference]:

@@ -1,0 +1,104 @@
+"""The whole observe suite in this process: the checks' own functions, given one observation and one repository.
+
+What pytest adds in a run (fixtures, evidence, reports) is left out; what a check raises is judged as there.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from clusters.checks import Finding, Level, Outcome
+from clusters.diagnosis import Diagnosis
+from clusters.gitops.snapshot import RepositorySnapshot
+from clusters.observation.snapshot import Snapshot
+from suites.plugin.declare import registry
+from suites.plugin.observation import Judgement
+from suites.plugin.outcomes import judge
+from suites.plugin.record import Findings, Record
+from tests.faults.bench import ROOT
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What every check of level observe says of one look at the cluster."""
+
+    outcomes: Mapping[str, Outcome]
+    reasons: Mapping[str, str]
+    found: tuple[tuple[str, Finding], ...]
+    snapshot: Snapshot
+
+    @property
+    def trouble(self) -> list[str]:
+        """A line for each check that is neither passed nor unsupported."""
+        silent = {Outcome.PASSED, Outcome.NOT_SUPPORTED, Outcome.WAIVED}
+        lines = [
+            f"{check}: {outcome}: {self.reasons[check]}"
+            for check, outcome in self.outcomes.items()
+            if outcome not in silent and outcome is not Outcome.FAILED
+        ]
+        return lines + [told(check, finding) for check, finding in self.found]
+
+
+def told(check: str, finding: Finding) -> str:
+    """A finding as a line."""
+    root = f" (root: {finding.root})" if finding.root else ""
+    return f"{check}: {finding.cause}: {finding.subject}: {finding.summary}{root}"
+
+
+@cache
+def observe_checks() -> Mapping[str, Callable[..., None]]:
+    """The functions of all checks of level observe, by id."""
+    for path in sorted((ROOT / "suites").rglob("test_*.py")):
+        importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    found: dict[str, Callable[..., None]] = {}
+    for check, declared in registry().items():
+        if declared.spec.level is Level.OBSERVE:
+            name = ".".join(declared.path.relative_to(ROOT).with_suffix("").parts)
+            found[check] = getattr(importlib.import_module(name), declared.function)
+    return found
+
+
+def judged(snapshot: Snapshot, repository: RepositorySnapshot) -> Looked:
+    """Every check's outcome for one observation."""
+    diagnosis = Diagnosis(snapshot)
+    outcomes: dict[str, Outcome] = {}
+    reasons: dict[str, str] = {}
+    found: list[tuple[str, Finding]] = []
+    with tempfile.TemporaryDirectory(prefix="looked-") as folder:
+        for check, function in observe_checks().items():
+            record, findings = Record(Path(folder), check), Findings()
+            at_hand = {
+                "judgement": Judgement(diagnosis, record),
+                "snapshot": snapshot,
+                "diagnosis": diagnosis,
+                "repository": repository,
+                "earlier": None,
+                "record": record,
+                "findings": findings,
+            }
+            outcomes[check], reasons[check], named = _outcome(function, at_hand, findings)
+            found += ((check, replace(finding)) for finding in named)
+    return Looked(outcomes, reasons, tuple(found), snapshot)
+
+
+def _outcome(
+    function: Callable[..., None], at_hand: Mapping[str, Any], findings: Findings
+) -> tuple[Outcome, str, tuple[Finding, ...]]:
+    try:
+        function(**{name: at_hand[name] for name in _parameters(function)})
+        findings.judge()
+    except Exception as error:  # noqa: BLE001 - whatever a check raises is judged as in a run
+        said = judge(error, "call")
+        return said.outcome, said.reason, said.findings
+    return Outcome.PASSED, "", ()
+
+
+def _parameters(function: Callable[..., None]) -> Iterator[str]:
+    yield from inspect.signature(function).parameters

@@ -1,0 +1,215 @@
+"""Faults of single services: what they ask for in vain, and what stands behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from clusters import wait
+from clusters.api.resources import PODS
+from clusters.budgets import get as budget
+from clusters.faults import statuses
+from tests.faults.catalogue_fault import Also, Fault
+from tests.faults.catalogue_stage import SHOP, WHY, Stage
+
+REQUESTED = "metallb.io/loadBalancerIPs"
+POOL = "metallb.io/address-pool"
+KEY = "metallb.io/allow-shared-ip"
+TAKEN = "172.30.0.210"
+WAITING = "service shop/waiting"
+OPEN = "service shop/open"
+#: The checks that tell of any service that waits for its address.
+_WAITS = {"trigger.pending-services": WAITING, "health.services-addressed": WAITING}
+
+
+@contextmanager
+def outside(stage: Stage) -> Iterator[None]:
+    with stage.waiting("waiting", annotations={REQUESTED: "10.99.0.1"}):
+        yield
+
+
+@contextmanager
+def taken(stage: Stage) -> Iterator[None]:
+    with stage.waiting("waiting", annotations={REQUESTED: TAKEN}):
+        yield
+
+
+@contextmanager
+def twice(stage: Stage) -> Iterator[None]:
+    with stage.waiting("waiting", annotations={REQUESTED: "172.30.0.218"}, loadBalancerIP="172.30.0.219"):
+        yield
+
+
+@contextmanager
+def wrong_pool(stage: Stage) -> Iterator[None]:
+    asked = {REQUESTED: "172.30.0.219", POOL: "edge"}
+    with stage.own_pool("edge", "172.30.0.230-172.30.0.232"), stage.waiting("waiting", annotations=asked):
+        yield
+
+
+@contextmanager
+def no_such_pool(stage: Stage) -> Iterator[None]:
+    with stage.waiting("waiting", annotations={POOL: "nowhere"}):
+        yield
+
+
+@contextmanager
+def other_family(stage: Stage) -> Iterator[None]:
+    with stage.waiting("waiting", annotations={REQUESTED: "fd00:dead::1"}):
+        yield
+
+
+@contextmanager
+def unlike_keys(stage: Stage) -> Iterator[None]:
+    asked = {REQUESTED: "172.30.0.219"}
+    with (
+        stage.addressed("first", annotations={**asked, KEY: "blue"}),
+        stage.waiting("waiting", annotations={**asked, KEY: "green"}),
+    ):
+        yield
+
+
+@contextmanager
+def foreign_class(stage: Stage) -> Iterator[None]:
+    with stage.waiting("waiting", loadBalancerClass="metallb"):
+        yield
+
+
+@contextmanager
+def old_annotation(stage: Stage) -> Iterator[None]:
+    both = {"metallb.universe.tf/loadBalancerIPs": "172.30.0.218", REQUESTED: "172.30.0.219"}
+    with stage.waiting("waiting", annotations=both):
+        yield
+
+
+@contextmanager
+def nothing_behind(stage: Stage) -> Iterator[None]:
+    with stage.addressed("open", serves=False, selector={"app": "nobody"}):
+        yield
+
+
+@contextmanager
+def never_ready(stage: Stage) -> Iterator[None]:
+    labels = {"app": "never-ready"}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "never-ready", "namespace": SHOP, "labels": labels},
+        "spec": {
+            "terminationGracePeriodSeconds": 0,
+            "readinessGates": [{"conditionType": "example.org/never"}],
+            "containers": [{"name": "echo", "image": stage.profile.image, "args": ["netexec"]}],
+        },
+    }
+    with (
+        stage.changes.created(pod, foreign=WHY),
+        stage.addressed("open", serves=False, selector=labels),
+    ):
+        wait.until(
+            "the pod runs",
+            read=lambda: stage.api.get(PODS, "never-ready", SHOP)["status"].get("podIP"),
+            accept=bool,
+            budget=budget("pods_ready"),
+        )
+        yield
+
+
+@contextmanager
+def closed_port(stage: Stage) -> Iterator[None]:
+    closed = [{"name": "http", "port": 80, "targetPort": 9}]
+    with stage.addressed("open", serves=False, ports=closed) as address:
+        statuses.until_refused(stage.vantage, address)
+        yield
+
+
+@contextmanager
+def rival(stage: Stage) -> Iterator[None]:
+    with (
+        stage.addressed("open"),
+        statuses.overwritten(stage.changes, stage.lab, f"{SHOP}/open", address="172.30.0.217"),
+    ):
+        stage.until_reached("172.30.0.217")
+        yield
+
+
+FAULTS = (
+    Fault(
+        name="an address that no pool holds",
+        cause="requested-outside-pools",
+        make=outside,
+        shows={**_WAITS, "pending.requested-address": WAITING, "rollback.stale-consumers": WAITING},
+    ),
+    Fault(
+        name="an address that another service holds",
+        cause="requested-taken",
+        make=taken,
+        shows={**_WAITS, "pending.requested-address": WAITING},
+    ),
+    Fault(
+        name="two addresses, by field and by annotation",
+        cause="requested-twice",
+        make=twice,
+        shows={**_WAITS, "pending.annotations": WAITING},
+    ),
+    Fault(
+        name="an address of another pool than the one named",
+        cause="requested-wrong-pool",
+        make=wrong_pool,
+        shows={**_WAITS, "pending.annotations": WAITING},
+    ),
+    Fault(
+        name="a pool that does not exist",
+        cause="pool-missing",
+        make=no_such_pool,
+        shows={**_WAITS, "pending.annotations": WAITING},
+    ),
+    Fault(
+        name="an IPv6 address for an IPv4 service",
+        cause="family-unavailable",
+        make=other_family,
+        shows={**_WAITS, "pending.annotations": WAITING},
+    ),
+    Fault(
+        name="one address under two sharing keys",
+        cause="sharing-refused",
+        make=unlike_keys,
+        shows={**_WAITS, "pending.annotations": WAITING},
+    ),
+    Fault(
+        name="a load-balancer class that nobody serves",
+        cause="class-mismatch",
+        make=foreign_class,
+        shows={**_WAITS, "pending.annotations": WAITING},
+    ),
+    Fault(
+        name="an old annotation beside the new one",
+        cause="deprecated-annotation",
+        make=old_annotation,
+        shows={**_WAITS, "pending.annotations": WAITING},
+    ),
+    Fault(
+        name="a service that selects nothing",
+        cause="no-endpoints",
+        make=nothing_behind,
+        shows={"traffic.backends-healthy": OPEN},
+    ),
+    Fault(
+        name="a service whose only pod is never ready",
+        cause="endpoints-unready",
+        make=never_ready,
+        shows={"traffic.backends-healthy": OPEN},
+    ),
+    Fault(
+        name="a target port that nobody listens on",
+        cause="backend-refuses",
+        make=closed_port,
+        shows={"traffic.backends-healthy": OPEN, "trigger.unreachable-address": OPEN},
+    ),
+    Fault(
+        name="another load balancer that writes a service's address",
+        cause="rival-controller",
+        make=rival,
+        shows={"health.services-addressed": OPEN},
+    ),
+)
+_ = Also

@@ -1,0 +1,243 @@
+"""Where faults are made: one lab, its profile, and a look at it through every check of level observe."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from clusters import budgets, profile, wait
+from clusters.api import Api
+from clusters.api.resources import SERVICES
+from clusters.changes import MANAGER_LABEL, Changes
+from clusters.faults.speakers import MetalLB
+from clusters.gitops import at_hand, collecting, live
+from clusters.gitops.collecting import Tools
+from clusters.gitops.snapshot import RepositorySnapshot
+from clusters.journal import Journal
+from clusters.lab.lab import Lab
+from clusters.observation import expectations
+from clusters.observation.collecting import collect
+from clusters.profile import Profile
+from clusters.vantage import Target, Vantage, open_vantage
+from tests.faults.bench import ROOT
+from tests.faults.catalogue_judging import Looked, judged
+
+Json = dict[str, Any]
+NAMESPACE = "metallb-system"
+#: The namespace of the lab's own workload, whose pods stand behind the services that faults are made with.
+SHOP = "shop"
+WHY = "a fault is made here"
+#: A service counts as waiting after this many seconds, instead of the suite's own ten: faults stand still.
+ASSIGNED = 1.0
+#: How long MetalLB, its pods and the wire may take until a fault that is mended shows nowhere.
+SILENT = budgets.Budget(name="silent", within=90.0, every=0.5, reason="Log lines fade within 75 s.")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One lab and what it is disturbed and looked at with."""
+
+    lab: Lab
+    api: Api
+    changes: Changes
+    metallb: MetalLB
+    settings: Mapping[str, Any]
+    vantage: Vantage
+
+    @cached_property
+    def profile(self) -> Profile:
+        """The lab's profile."""
+        return _profile(self.settings)
+
+    @cached_property
+    def repository(self) -> RepositorySnapshot:
+        """The example platform, collected once; what is live of it is read anew at every look."""
+        return collected(self, self.profile.gitops.repository if self.profile.gitops else Path())
+
+    def look(self, changed: Mapping[str, Any] | None = None) -> Looked:
+        """Observe the cluster once and ask every check. `changed` replaces fields of the profile."""
+        wanted = _profile({**self.settings, **changed}) if changed else self.profile
+        with ExitStack() as stack:
+            vantage = stack.enter_context(open_vantage(wanted.vantage)) if wanted.vantage else self.vantage
+            found = collect(self.api, namespace=NAMESPACE, vantage=vantage, profile=wanted)
+        wishes = expectations.of(wanted)
+        wishes = replace(wishes, budgets={**wishes.budgets, "assigned": ASSIGNED})
+        return judged(replace(found, expectations=wishes), self._repository_now())
+
+    def _repository_now(self) -> RepositorySnapshot:
+        known = self.repository
+        return known.model_copy(update={"live": live.counterparts(self.api, known.intended.objects)})
+
+    def until_silent(self) -> None:
+        """Look until no check has anything to say."""
+        wait.until(
+            "every check is silent",
+            read=lambda: self.look().trouble,
+            accept=lambda trouble: not trouble,
+            budget=SILENT,
+        )
+
+    def healthy(self) -> None:
+        """Wait until MetalLB's pods and the lab's programs run."""
+        self.metallb.speakers_ready()
+        self.metallb.controller_ready()
+        wait.until(
+            "no component of the lab is dead",
+            read=self.lab.problems,
+            accept=lambda problems: not problems,
+            budget=budgets.get("api_back"),
+        )
+
+    # What many faults are made of.
+
+    @contextmanager
+    def service(self, name: str, **changed: Any) -> Iterator[Json]:
+        """A LoadBalancer service in front of the shop's pods; `annotations` and fields of its spec in `changed`."""
+        annotations = changed.pop("annotations", {})
+        obj = {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": name, "namespace": SHOP, "annotations": annotations},
+            "spec": {
+                "type": "LoadBalancer",
+                "allocateLoadBalancerNodePorts": False,
+                "selector": {"app.kubernetes.io/name": SHOP},
+                "ports": [{"name": "http", "port": 80, "targetPort": 8080}],
+                **changed,
+            },
+        }
+        with self.changes.created(obj, foreign=WHY) as made:
+            yield made
+
+    @contextmanager
+    def waiting(self, name: str, **changed: Any) -> Iterator[Json]:
+        """A service that gets no address for so long that it counts as waiting."""
+        with self.service(name, **changed) as made:
+            wait.holds(
+                f"service {name} gets no address",
+                read=lambda: self.addresses(name),
+                accept=lambda found: not found,
+                throughout=ASSIGNED + 1.2,
+                every=0.2,
+            )
+            yield made
+
+    @contextmanager
+    def addressed(self, name: str, *, serves: bool = True, **changed: Any) -> Iterator[str]:
+        """A service that has got an address, and is reached there unless it is not to serve."""
+        with self.service(name, **changed):
+            (address, *_) = wait.until(
+                f"service {name} gets an address",
+                read=lambda: self.addresses(name),
+                accept=bool,
+                budget=budgets.get("assigned"),
+            )
+            if serves:
+                self.until_reached(address)
+            yield address
+
+    def until_reached(self, address: str) -> None:
+        """Wait until an address answers on TCP port 80 from the LAN."""
+        wait.until(
+            f"{address} is reached",
+            read=lambda: (
+                self.vantage.try_once(Target(address=address, port=80, protocol="tcp"), timeout=1.0).ok
+            ),
+            accept=bool,
+            budget=budgets.get("served"),
+        )
+
+    def addresses(self, name: str, namespace: str = SHOP) -> tuple[str, ...]:
+        """The addresses that a service holds."""
+        found = self.api.get(SERVICES, name, namespace)
+        given = found.get("status", {}).get("loadBalancer", {}).get("ingress") or ()
+        return tuple(one["ip"] for one in given if one.get("ip"))
+
+    @contextmanager
+    def pool(self, name: str, addresses: str, **spec: Any) -> Iterator[None]:
+        """An IPAddressPool that gives its addresses on request only, unless `spec` says otherwise."""
+        obj = _object("IPAddressPool", name, {"addresses": [addresses], "autoAssign": False, **spec})
+        with self._by_hand(obj):
+            yield
+
+    @contextmanager
+    def advertised(self, name: str, **spec: Any) -> Iterator[None]:
+        """An L2Advertisement, of the pool of the same name unless `spec` says otherwise."""
+        with self._by_hand(_object("L2Advertisement", name, {"ipAddressPools": [name], **spec})):
+            yield
+
+    @contextmanager
+    def _by_hand(self, obj: Json) -> Iterator[None]:
+        """An object of MetalLB's that looks as if a person had made it: the suite overlooks what is its own."""
+        with self.changes.created(obj):
+            unmarked = {"metadata": {"labels": {MANAGER_LABEL: None}}}
+            self.changes.patch(self.api.resource_for(obj), obj["metadata"]["name"], unmarked, NAMESPACE)
+            yield
+
+    @contextmanager
+    def own_pool(self, name: str, addresses: str, **advertised: Any) -> Iterator[None]:
+        """A pool and its advertisement, with fields of the advertisement."""
+        with self.pool(name, addresses), self.advertised(name, **advertised):
+            yield
+
+
+def _object(kind: str, name: str, spec: Json) -> Json:
+    return {
+        "apiVersion": "metallb.io/v1beta1",
+        "kind": kind,
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": spec,
+    }
+
+
+def collected(stage: Stage, repository: Path) -> RepositorySnapshot:
+    """Collect a repository as a run does, with what is live of it."""
+    assert stage.profile.gitops is not None
+    layout = at_hand.layout_of(stage.profile.gitops, version=stage.lab.state.options.metallb)
+    tools = Tools(kubectl=stage.lab.kubectl, manifests=at_hand.manifests(), reader=stage.api)
+    return collecting.collect(repository, layout, tools)
+
+
+def settings_for(lab: Lab) -> Json:
+    """The shipped profile of the lab under another lab's name; all three nodes are expected to announce."""
+    found: Json = yaml.safe_load((ROOT / "clusters/profiles/lab.yaml").read_text())
+    found["name"] = lab.name
+    found["lab"]["overlay"] = str(ROOT / "examples/platform/metallb/overlays/lab")
+    found["gitops"]["repository"] = str(ROOT / "examples/platform")
+    return found
+
+
+def _profile(settings: Mapping[str, Any]) -> Profile:
+    with tempfile.TemporaryDirectory(prefix="profile-") as folder:
+        path = Path(folder, f"{settings['name']}.yaml")
+        path.write_text(yaml.safe_dump(dict(settings)))
+        return profile.load(str(path))
+
+
+@contextmanager
+def opened(lab: Lab) -> Iterator[Stage]:
+    """The stage in a lab; whatever is still changed at its end is undone then."""
+    api = Api.connect(lab.kubeconfig, lab.name)
+    run = f"catalogue-{os.getpid()}"
+    journal = Journal.for_run(run, cluster=f"{lab.name}-catalogue")
+    journal.identify(uid=api.uid(), kubeconfig=str(lab.kubeconfig), context=lab.name)
+    changes = Changes(api, journal, run)
+    with contextlib.closing(_Undo(changes)), open_vantage(f"netns:{lab.client.netns}") as vantage:
+        yield Stage(lab, api, changes, MetalLB(api, changes, NAMESPACE), settings_for(lab), vantage)
+
+
+@dataclass(frozen=True)
+class _Undo:
+    changes: Changes
+
+    def close(self) -> None:
+        self.changes.undo_all()
