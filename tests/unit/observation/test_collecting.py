@@ -1,0 +1,91 @@
+"""One refusal costs one part, and nothing is written but a dry run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from clusters.api import ApiError, Forbidden, Invalid, NoSuchResource, Resource, Unreachable, WebhookFailed
+from clusters.observation import Status
+from clusters.observation.collecting import collect
+
+SLICE = {"metadata": {"name": "s", "namespace": "shop", "labels": {"kubernetes.io/service-name": "web"}}}
+OTHER = {"metadata": {"name": "o", "namespace": "shop", "labels": {"kubernetes.io/service-name": "db"}}}
+WEB = {"metadata": {"name": "web", "namespace": "shop"}, "spec": {"type": "LoadBalancer"}, "status": {}}
+
+
+class FakeApi:
+    """Answers from a table of objects by plural; `errors` are raised instead."""
+
+    context = "fake"
+
+    def __init__(self, errors: dict[str, ApiError] | None = None, created: ApiError | None = None) -> None:
+        self.errors, self.created = errors or {}, created
+        self.objects = {"services": [WEB], "endpointslices": [SLICE, OTHER]}
+        self.wrote: list[bool] = []
+
+    def version(self) -> str:
+        return "v1.34.4"
+
+    def list_raw(self, res: Resource, namespace: str | None = None, **_: Any) -> Iterator[dict[str, Any]]:
+        if res.plural in self.errors:
+            raise self.errors[res.plural]
+        yield {"items": self.objects.get(res.plural, [])}
+
+    def create(self, _: dict[str, Any], *, dry_run: bool = False) -> dict[str, Any]:
+        self.wrote.append(dry_run)
+        if self.created:
+            raise self.created
+        return {}
+
+
+def test_only_slices_of_load_balancer_services_are_kept() -> None:
+    seen = collect(FakeApi())  # type: ignore[arg-type]  # as much of an Api as collecting needs
+
+    assert [each["metadata"]["name"] for each in seen.endpoint_slices.items] == ["s"]
+    assert seen.wire.status is Status.NOT_ASKED
+
+
+def test_a_refusal_is_kept_with_its_verb_and_resource() -> None:
+    refused = Forbidden("no")
+    refused.verb, refused.resource = "list", "nodes"
+
+    seen = collect(FakeApi({"nodes": refused, "configurationstates": NoSuchResource("none")}))  # type: ignore[arg-type]  # as above
+
+    assert (seen.nodes.status, seen.nodes.verb, seen.nodes.resource) == (
+        Status.NOT_PERMITTED,
+        "list",
+        "nodes",
+    )
+    assert seen.configuration_states.status is Status.ABSENT
+    assert seen.services.ok
+
+
+def test_a_server_that_goes_away_fails_its_parts_alone() -> None:
+    seen = collect(FakeApi({"events": Unreachable("gone")}))  # type: ignore[arg-type]  # as above
+
+    assert (seen.events.status, seen.events.detail) == (Status.FAILED, "gone")
+    assert seen.services.ok
+
+
+def test_services_that_may_not_be_read_do_not_hide_metallbs_own_slices() -> None:
+    refused = Forbidden("no")
+
+    seen = collect(FakeApi({"services": refused}), namespace="shop")  # type: ignore[arg-type]  # as above
+
+    assert len(seen.endpoint_slices.items) == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "met"),
+    [(None, "accepted"), (Invalid("overlaps"), "refused"), (WebhookFailed("refused"), "no webhook")],
+)
+def test_the_dry_run_stores_nothing_and_says_what_it_met(error: ApiError | None, met: str) -> None:
+    api = FakeApi(created=error)
+
+    seen = collect(api)  # type: ignore[arg-type]  # as above
+
+    assert api.wrote == [True]
+    assert (seen.dry_run.accepted, seen.dry_run.webhook_failed) == (met == "accepted", met == "no webhook")
