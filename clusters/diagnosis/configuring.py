@@ -74,6 +74,7 @@ def _reported(facts: Facts) -> Iterator[Root]:
         f"pod {pod.name}: metallb_k8s_client_config_stale_bool is 1"
         for pod in facts.components.pods
         if facts.saying.value(pod.name, "metallb_k8s_client_config_stale_bool") == 1
+        and not _mended(facts, pod.name)
     ]
     if said:
         yield Root(
@@ -83,6 +84,18 @@ def _reported(facts: Facts) -> Iterator[Root]:
             evidence=tuple(said[:6]),
             fields=fields(facts),
         )
+
+
+def _mended(facts: Facts, pod: str) -> bool:
+    """Whether a pod's log is known and tells of no refusal that still holds.
+
+    The metric stays at 1 where what was refused is taken back: MetalLB then sees the configuration that it
+    has, and changes nothing. (`clusters.metallb.configuration` says where that was seen.)
+    """
+    tail = facts.saying.logs.get(pod)
+    if tail is None or not tail.lines:
+        return False
+    return all(hit.signature.id != "config-rejected" for hit in facts.hits.get(pod, ()))
 
 
 def _webhook(facts: Facts) -> Iterator[Root]:

@@ -40,6 +40,33 @@ table bridge {table} {{
 """
 
 
+# Both before any address is translated, so that a service's own address can be named.
+_PORT = """
+table inet {table} {{
+  chain pass {{
+    type filter hook {hook} priority -150;
+    {side} "lo" tcp dport {port} reject with tcp reset
+  }}
+}}
+"""
+_ADDRESS = """
+table inet {table} {{
+  chain out {{
+    type filter hook output priority -150;
+    ip daddr {address} meta l4proto tcp reject with tcp reset
+  }}
+}}
+"""
+_ANSWERS = """
+table bridge {table} {{
+  chain pass {{
+    type filter hook forward priority -10;
+    {sender}arp saddr ip {address} drop
+  }}
+}}
+"""
+
+
 @contextmanager
 def memberlist_cut(changes: Changes, lab: Lab, node: str) -> Iterator[None]:
     """Drop memberlist's packets, both ways, TCP and UDP, on one node of a lab."""
@@ -53,6 +80,32 @@ def gratuitous_arp_lost(changes: Changes, lab: Lab, addresses: str) -> Iterator[
     rules = _GRATUITOUS.format(table=_TABLE, addresses=addresses)
     text = f"gratuitous ARP for {addresses} is dropped"
     with _table(changes, lab, "lan", family="bridge", rules=rules, text=text):
+        yield
+
+
+@contextmanager
+def answers_lost(changes: Changes, lab: Lab, address: str, *, mac: str = "") -> Iterator[None]:
+    """Drop all ARP that names `address` as its sender's, or only that of one machine, on the lab's LAN."""
+    rules = _ANSWERS.format(table=_TABLE, address=address, sender=f"ether saddr {mac} " if mac else "")
+    text = f"answers for {address} are dropped"
+    with _table(changes, lab, "lan", family="bridge", rules=rules, text=text):
+        yield
+
+
+@contextmanager
+def port_refused(changes: Changes, lab: Lab, host: str, *, port: int, out: bool = False) -> Iterator[None]:
+    """Refuse TCP to a port, from other hosts to `host`, or with `out` from `host` to others."""
+    hook, side = ("output", "oifname !=") if out else ("input", "iifname !=")
+    rules = _PORT.format(table=_TABLE, hook=hook, side=side, port=port)
+    with _table(changes, lab, host, family="inet", rules=rules, text=f"port {port} is refused on {host}"):
+        yield
+
+
+@contextmanager
+def address_refused(changes: Changes, lab: Lab, host: str, *, address: str) -> Iterator[None]:
+    """Refuse TCP from the processes of `host` to one address, a service's own included."""
+    rules = _ADDRESS.format(table=_TABLE, address=address)
+    with _table(changes, lab, host, family="inet", rules=rules, text=f"{address} is refused on {host}"):
         yield
 
 

@@ -217,8 +217,16 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 160 else f"{text[:157]}..."
 
 
+def kept(live: Json, rendered: Json) -> Json:
+    """A live object cut down to what `differences` looks at, so that it can be kept."""
+    found: Json = pruned(live, rendered)
+    if is_metallb(rendered) and rendered.get("kind") in _PLAIN_SPECS and "spec" in live:
+        found["spec"] = live["spec"]
+    return found
+
+
 def pruned(live: Any, rendered: Any) -> Any:
-    """`live` cut down to the fields that were rendered, so that it can be kept; lists stay whole."""
+    """`live` cut down to the fields that were rendered; lists stay whole."""
     if isinstance(live, dict) and isinstance(rendered, dict):
         return {key: pruned(live[key], value) for key, value in rendered.items() if key in live}
     return live

@@ -46,7 +46,7 @@ def _counterpart(reader: Reader, rendered: Json) -> LiveObject:
         return LiveObject(key=name, unreadable=str(error.args[0]), verb=error.verb, resource=error.resource)
     except ApiError as error:
         return LiveObject(key=name, unreadable=str(error.args[0]))
-    return LiveObject(key=name, found=fields.pruned(bare(found), rendered))
+    return LiveObject(key=name, found=fields.kept(bare(found), rendered))
 
 
 def schemas(reader: Reader, rendered: Sequence[Json]) -> dict[str, Json]:

@@ -8,12 +8,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from clusters.checks import Finding, Outcome
-from tests.faults import catalogue_pools, catalogue_services
+from tests.faults import catalogue_components, catalogue_network, catalogue_pools, catalogue_services
 from tests.faults.catalogue_fault import SUMMARIES, Fault
 from tests.faults.catalogue_judging import Looked, told
 from tests.faults.catalogue_stage import Stage
 
-FAULTS: tuple[Fault, ...] = (*catalogue_services.FAULTS, *catalogue_pools.FAULTS)
+FAULTS: tuple[Fault, ...] = (
+    *catalogue_services.FAULTS,
+    *catalogue_pools.FAULTS,
+    *catalogue_network.FAULTS,
+    *catalogue_components.FAULTS,
+)
 _SILENT = frozenset({Outcome.PASSED, Outcome.NOT_SUPPORTED, Outcome.WAIVED})
 
 

@@ -32,6 +32,14 @@ def drift(*subjects: str) -> tuple[Also, ...]:
     return tuple(Also(check=INTENDED, cause="overlay-drift", subject=each) for each in subjects)
 
 
+#: A pool and an advertisement of a fault's own, which no overlay renders.
+OWN = (
+    *drift("pool edge", "L2Advertisement metallb-system/edge"),
+    Also(check="recovery.pool-owner", cause="overlay-drift", subject="pool edge"),
+    Also(check="postincident.service-page", cause="page-outdated", subject="pool edge"),
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Fault:
     """One fault. `make` is a context manager that returns to its block once the fault stands.

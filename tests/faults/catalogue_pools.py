@@ -15,7 +15,7 @@ from clusters.api.resources import (
     SERVICES,
     VALIDATING_WEBHOOKS,
 )
-from tests.faults.catalogue_fault import Also, Fault, drift
+from tests.faults.catalogue_fault import OWN, Also, Fault, drift
 from tests.faults.catalogue_services import POOL, REQUESTED
 from tests.faults.catalogue_stage import NAMESPACE, SHOP, WHY, Stage
 
@@ -195,13 +195,6 @@ def moved_edge(stage: Stage) -> Iterator[None]:
         yield
 
 
-#: A pool and an advertisement of a fault's own, which no overlay renders.
-OWN = (
-    *drift("pool edge", "L2Advertisement metallb-system/edge"),
-    Also(check="recovery.pool-owner", cause="overlay-drift", subject="pool edge"),
-    Also(check="postincident.service-page", cause="page-outdated", subject="pool edge"),
-)
-
 FAULTS = (
     Fault(
         name="a pool without a free address",
@@ -332,6 +325,11 @@ FAULTS = (
         name="the edge has another address than it is known by",
         cause="address-not-intended",
         make=moved_edge,
+        also=(
+            Also(
+                check="postincident.changelog", cause="change-undocumented", subject="service traefik/traefik"
+            ),
+        ),
         shows={"trigger.edge-address": "service traefik/traefik"},
     ),
 )

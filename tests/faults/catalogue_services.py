@@ -9,7 +9,7 @@ from clusters import wait
 from clusters.api.resources import PODS
 from clusters.budgets import get as budget
 from clusters.faults import statuses
-from tests.faults.catalogue_fault import Also, Fault
+from tests.faults.catalogue_fault import OWN, Fault
 from tests.faults.catalogue_stage import SHOP, WHY, Stage
 
 REQUESTED = "metallb.io/loadBalancerIPs"
@@ -77,8 +77,7 @@ def foreign_class(stage: Stage) -> Iterator[None]:
 
 @contextmanager
 def old_annotation(stage: Stage) -> Iterator[None]:
-    both = {"metallb.universe.tf/loadBalancerIPs": "172.30.0.218", REQUESTED: "172.30.0.219"}
-    with stage.waiting("waiting", annotations=both):
+    with stage.addressed("open", annotations={"metallb.universe.tf/address-pool": "metallb-pool"}):
         yield
 
 
@@ -155,6 +154,7 @@ FAULTS = (
         name="an address of another pool than the one named",
         cause="requested-wrong-pool",
         make=wrong_pool,
+        also=OWN,
         shows={**_WAITS, "pending.annotations": WAITING},
     ),
     Fault(
@@ -182,10 +182,10 @@ FAULTS = (
         shows={**_WAITS, "pending.annotations": WAITING},
     ),
     Fault(
-        name="an old annotation beside the new one",
+        name="an annotation under the old prefix",
         cause="deprecated-annotation",
         make=old_annotation,
-        shows={**_WAITS, "pending.annotations": WAITING},
+        shows={"pending.annotations": OPEN},
     ),
     Fault(
         name="a service that selects nothing",
@@ -212,4 +212,3 @@ FAULTS = (
         shows={"health.services-addressed": OPEN},
     ),
 )
-_ = Also

@@ -65,9 +65,14 @@ class Stage:
 
     def look(self, changed: Mapping[str, Any] | None = None) -> Looked:
         """Observe the cluster once and ask every check. `changed` replaces fields of the profile."""
+        changed = dict(changed or {})
+        if host := changed.get("vantage"):
+            changed["vantage"] = f"netns:{self.lab.netns(host)}"
         wanted = _profile({**self.settings, **changed}) if changed else self.profile
         with ExitStack() as stack:
-            vantage = stack.enter_context(open_vantage(wanted.vantage)) if wanted.vantage else self.vantage
+            vantage = self.vantage
+            if wanted.vantage:
+                vantage = stack.enter_context(open_vantage(wanted.vantage))
             found = collect(self.api, namespace=NAMESPACE, vantage=vantage, profile=wanted)
         wishes = expectations.of(wanted)
         wishes = replace(wishes, budgets={**wishes.budgets, "assigned": ASSIGNED})
