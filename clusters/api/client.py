@@ -11,7 +11,7 @@ from threading import Event
 from typing import Any
 from urllib.parse import quote
 
-from clusters.api import errors, resources
+from clusters.api import errors, forwarding, resources
 from clusters.api.answers import Asked
 from clusters.api.kubeconfig import log_in
 from clusters.api.resources import NAMESPACES, PODS, Resource
@@ -230,6 +230,12 @@ class Api:
         url = f"{PODS.path(namespace)}/{target}/proxy/{path.lstrip('/')}"
         asked = Asked(verb="get", path=url, resource=PODS, namespace=namespace, name=pod)
         return self._text(Request(asked=asked, accept="*/*"))
+
+    def pod_https(self, namespace: str, pod: str, port: int, path: str) -> str:
+        """GET `path` on a pod's port over TLS with this login's token, by a port-forward (not the proxy)."""
+        asked = Asked(verb="get", path=path, resource=PODS, namespace=namespace, name=pod)
+        self.stats.add("get")
+        return forwarding.https_get(self._transport.login, asked, port=port, path=path)
 
     def raw(self, path: str) -> str:
         """GET any path of the API server, for instance "/readyz?verbose"."""

@@ -145,19 +145,15 @@ class Announcing:
         lost = [
             name for name in nodes if name and name in self.facts.nodes and not self.facts.nodes[name].ready
         ]
-        return (
-            self._known(("api-unreachable", "node-not-ready"), lost)
-            if lost and len(lost) == len(nodes)
-            else None
-        )
+        if not lost or len(lost) != len(nodes):
+            return None
+        return self._known(("api-unreachable", "node-not-ready"), sorted(lost))
 
     def _advertisement(self, reason: Reason) -> Root | None:
         """An advertisement that is broken by itself, rather than just not meant for this service."""
         broken = (*self.ground.get("advertisement-unknown-pool", ()), *self.ground.get(reason.cause, ()))
         exact = [root for root in broken if root.subject == reason.subject]
-        return (
-            next(iter(exact or broken), None) if not reason.subject.startswith("service ") or broken else None
-        )
+        return next(iter(exact or broken), None)
 
     def _own(self, service: Service, found: Prediction, reason: Reason) -> Root:
         cause = reason.cause or "nobody-answers"

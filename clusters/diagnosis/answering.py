@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from clusters.diagnosis import ownership
 from clusters.diagnosis.announcing import Announcing
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.proxying import settings, strict_arp_off
@@ -83,7 +84,7 @@ class Answering:
         else:
             root = (
                 self._splitting(owners)
-                or self._kernel(address, owners)
+                or self._kernel(service, address, owners)
                 or self._duplicate(service, address, owners)
             )
         return self._told(service, root, f"{heard}. {root.summary}", *self._claims(address))
@@ -95,9 +96,12 @@ class Answering:
                     return root
         return None
 
-    def _kernel(self, address: str, owners: tuple[str, ...]) -> Root | None:
+    def _kernel(self, service: Service, address: str, owners: tuple[str, ...]) -> Root | None:
         """Nodes whose speakers do not claim the address, and which answer all the same: their kernels hold it."""
         claimed = self.facts.saying.announced.get(address, frozenset())
+        read = all(self._metrics_read(owner) for owner in owners)
+        if not read and self.facts.stated and not ownership.status_sticks(self.facts):
+            claimed, read = self.facts.stated.get(service.key, frozenset()), True
         mode, strict = settings(self.facts)
         unclaimed = [owner for owner in owners if owner not in claimed]
         told = f"of the nodes that answer for {address}, {', '.join(unclaimed)} do not announce it"
@@ -105,7 +109,7 @@ class Answering:
             return strict_arp_off(
                 self.facts, "kube-proxy runs in mode ipvs, and ipvs.strictARP is false", told
             )
-        if claimed and unclaimed and all(self._metrics_read(owner) for owner in unclaimed):
+        if claimed and unclaimed and read:
             return strict_arp_off(self.facts, told, f"kube-proxy's mode is {mode or 'its default'}")
         if not claimed and set(owners) == set(self.facts.nodes) and len(owners) > 2:
             return strict_arp_off(self.facts, f"every node answers for {address}")

@@ -93,9 +93,12 @@ class Source:
         place = one.metrics
         if place is None:
             return PodMetrics(pod=one.pod, status=Status.ABSENT, detail="its metrics are switched off")
-        https = place.scheme == "https"
         try:
-            text = self.api.pod_http(self.namespace, one.pod, place.port, place.path, https=https)
+            if place.token:
+                text = self.api.pod_https(self.namespace, one.pod, place.port, place.path)
+            else:
+                https = place.scheme == "https"
+                text = self.api.pod_http(self.namespace, one.pod, place.port, place.path, https=https)
         except ApiError as error:
             return PodMetrics(pod=one.pod, **failure(error, verb="get", resource="pods/proxy"))
         return PodMetrics(pod=one.pod, status=Status.OK, samples=metrics_text.samples(text))

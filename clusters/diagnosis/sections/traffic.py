@@ -113,7 +113,7 @@ def owner_agreed(diagnosis: Diagnosis) -> Answer:
     return Answer(
         findings=told("traffic.owner-agreed", diagnosis, diagnosis.disagreeing.values()),
         notes=tuple(notes),
-        missing=(*_unheard(diagnosis), *missing(("the services", seen.services), ("the nodes", seen.nodes))),
+        missing=tuple(_unheard(diagnosis)),
     )
 
 
@@ -135,9 +135,14 @@ def no_squatter(diagnosis: Diagnosis) -> Answer:
 
 
 def _unheard(diagnosis: Diagnosis) -> Iterator[str]:
-    """Why the wire says nothing, if it does not."""
+    """Why the wire says nothing, if it does not; and whose addresses they are has to be known too."""
     wire = diagnosis.snapshot.wire
-    yield from missing(("what answers from outside", wire))
+    yield from missing(
+        ("what answers from outside", wire),
+        ("the services", diagnosis.snapshot.services),
+        ("the pools", diagnosis.snapshot.ip_address_pools),
+        ("the nodes", diagnosis.snapshot.nodes),
+    )
     if wire.ok and not wire.control_ok:
         yield f"The vantage cannot be trusted to hear answers: {wire.control}."
 
