@@ -51,8 +51,8 @@ docs: $(STAMP) ## Write docs/checks.md from the checks themselves
 	@$(BIN)/python -m suites.docs
 
 lock: ## Pin the dependencies again, with hashes
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --group dev pyproject.toml -o requirements/dev.txt
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --extra kind --constraint requirements/dev.txt pyproject.toml -o requirements/kind.txt
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-strip-extras --upgrade --group dev pyproject.toml -o requirements/dev.txt
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-strip-extras --extra kind --constraint requirements/dev.txt pyproject.toml -o requirements/kind.txt
 
 clean: ## Remove what the checkout built (the cache outside it stays)
 	rm -rf $(VENV) .tox .mypy_cache .ruff_cache .pytest_cache .hypothesis reports/out
