@@ -105,8 +105,11 @@ class Announcing:
             root=root,
             subject=f"service {service.key}",
             summary=reason.text or root.summary,
-            evidence=tuple(f"endpoint {', '.join(each.addresses)} on {each.node}: {'ready' if each.servable else 'not ready'}"
-                           for each in endpoints[:3]),
+            evidence=tuple(
+                f"endpoint {', '.join(each.addresses)} on {each.node}: "
+                f"{'ready' if each.servable else 'not ready'}"
+                for each in endpoints[:3]
+            ),
             ruled_out=tuple(excluded[:6]),
             fields=self._commands(service),
         )  # fmt: skip
