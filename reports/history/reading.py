@@ -1,0 +1,149 @@
+"""Reading a history back: its runs, how each ended, and what single runs said."""
+
+from __future__ import annotations
+
+import platform
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import psutil
+
+from clusters.checks import Outcome, Verdict
+
+#: How far apart two readings of one process's start may lie, in seconds.
+_SAME_PROCESS = 2.0
+_RUN = (
+    "key", "id", "cluster", "started", "finished", "allow", "kubernetes_version", "metallb_version", "verdict",
+    "validates", "replayed", "directory", "host", "pid", "process_started",
+)  # fmt: skip
+
+
+class Ending(StrEnum):
+    """Whether a run came to its end."""
+
+    ENDED = "ended"
+    RUNNING = "running"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run of a history. `finished` is "" and `verdict` None where it did not end (or not yet)."""
+
+    key: int
+    id: str
+    cluster: str
+    started: str
+    finished: str
+    allow: str
+    kubernetes_version: str
+    metallb_version: str
+    verdict: Verdict | None
+    validates: bool
+    replayed: bool
+    directory: str
+    ending: Ending
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """The worst sample of one figure in one run; `lowest` where that is the lowest one."""
+
+    unit: str
+    worst: float
+    lowest: bool = False
+
+
+def runs(connection: sqlite3.Connection, cluster: str = "", *, most: int | None = None) -> list[Run]:
+    """The runs of one cluster or of all, oldest first; the newest `most` of them. Replayed ones are left out."""
+    found = connection.execute(
+        f"SELECT {', '.join(_RUN)} FROM runs WHERE NOT replayed AND ? IN ('', cluster) "  # noqa: S608 - names from above
+        "ORDER BY started DESC, key DESC LIMIT ?",
+        (cluster, -1 if most is None else most),
+    )
+    return [_run(row) for row in found][::-1]
+
+
+def outcomes(connection: sqlite3.Connection, run: int) -> dict[str, tuple[Outcome | None, str]]:
+    """What a run said of each check, with the reason; None for one that it left out."""
+    left_out = connection.execute("SELECT check_id, reason FROM untested WHERE run = ?", (run,))
+    found: dict[str, tuple[Outcome | None, str]] = {check: (None, reason) for check, reason in left_out}
+    told = connection.execute("SELECT check_id, outcome, reason FROM outcomes WHERE run = ?", (run,))
+    return found | {check: (Outcome(outcome), reason) for check, outcome, reason in told}
+
+
+def figures(connection: sqlite3.Connection, run: int) -> dict[tuple[str, str], Figure]:
+    """A run's figures by check and name."""
+    found = connection.execute(
+        "SELECT check_id, name, unit, worst, lowest FROM figures WHERE run = ?", (run,)
+    )
+    return {
+        (check, name): Figure(unit=unit, worst=worst, lowest=bool(lowest))
+        for check, name, unit, worst, lowest in found
+    }
+
+
+def strips(connection: sqlite3.Connection, chosen: Sequence[Run]) -> dict[str, tuple[Outcome | None, ...]]:
+    """Each check's outcomes in the chosen runs, in their order; None where a run did not run it."""
+    words = {str(one): one for one in Outcome}
+    found: dict[str, list[Outcome | None]] = {}
+    for place, run in enumerate(chosen):
+        told = connection.execute("SELECT check_id, outcome FROM outcomes WHERE run = ?", (run.key,))
+        for check, outcome in told:
+            found.setdefault(check, [None] * len(chosen))[place] = words[outcome]
+    return {check: tuple(strip) for check, strip in found.items()}
+
+
+def trends(
+    connection: sqlite3.Connection, chosen: Sequence[Run]
+) -> dict[tuple[str, str], tuple[float | None, ...]]:
+    """Each figure's worst sample in the chosen runs, in their order; None where a run did not measure it."""
+    found: dict[tuple[str, str], list[float | None]] = {}
+    for place, run in enumerate(chosen):
+        for name, figure in figures(connection, run.key).items():
+            found.setdefault(name, [None] * len(chosen))[place] = figure.worst
+    return {name: tuple(trend) for name, trend in found.items()}
+
+
+def previous(chosen: Iterable[Run], *, allow: str) -> Run | None:
+    """The newest of some runs to compare with: one that ended and ran checks, at the same level if there is one."""
+    ended = [run for run in chosen if run.ending is Ending.ENDED and run.verdict is not Verdict.REFUSED]
+    alike = [run for run in ended if run.allow == allow]
+    return next(reversed(alike or ended), None)
+
+
+def clusters(connection: sqlite3.Connection) -> list[str]:
+    """The names of all clusters that the history knows."""
+    return [name for (name,) in connection.execute("SELECT DISTINCT cluster FROM runs ORDER BY cluster")]
+
+
+def notes(connection: sqlite3.Connection) -> list[str]:
+    """What is to be known of the history itself: where an earlier one was damaged."""
+    return [text for (text,) in connection.execute("SELECT text FROM notes ORDER BY at")]
+
+
+def _run(row: Sequence[object]) -> Run:
+    told = dict(zip(_RUN, row, strict=True))
+    host, pid, since = str(told.pop("host")), told.pop("pid"), told.pop("process_started")
+    ended = told["finished"] is not None
+    running = not ended and _alive(host, int(str(pid)), float(str(since)))
+    ending = Ending.ENDED if ended else Ending.RUNNING if running else Ending.INTERRUPTED
+    told |= {
+        "finished": told["finished"] or "",
+        "verdict": Verdict(str(told["verdict"])) if told["verdict"] else None,
+        "validates": bool(told["validates"]),
+        "replayed": bool(told["replayed"]),
+    }
+    return Run(**told, ending=ending)  # type: ignore[arg-type]  # as the columns of the table are declared
+
+
+def _alive(host: str, pid: int, since: float) -> bool:
+    """Whether the process that began a run still runs; one of another machine is not seen, and counts as gone."""
+    if host != platform.node():
+        return False
+    try:
+        return abs(psutil.Process(pid).create_time() - since) < _SAME_PROCESS
+    except psutil.Error:
+        return False
