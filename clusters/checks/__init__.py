@@ -3,6 +3,7 @@
 The checks in `suites/` and the reports in `reports/` both stand on these types and ignore each other.
 """
 
+from clusters.checks.access import Access, Place, may
 from clusters.checks.failure import CheckFailed, NotSupported
 from clusters.checks.outcome import (
     CheckResult,
@@ -17,6 +18,7 @@ from clusters.checks.outcome import (
 from clusters.checks.spec import CheckSpec, Level, Need
 
 __all__ = [
+    "Access",
     "CheckFailed",
     "CheckResult",
     "CheckSpec",
@@ -26,8 +28,10 @@ __all__ = [
     "Need",
     "NotSupported",
     "Outcome",
+    "Place",
     "RunInfo",
     "RunResult",
     "Scope",
     "Verdict",
+    "may",
 ]

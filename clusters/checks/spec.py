@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from clusters.checks.access import Access
+
 
 class Level(StrEnum):
     """How much a check may do to a cluster; each level includes the ones before it."""
@@ -38,7 +40,8 @@ class CheckSpec:
     `promise` is the first line of the check's docstring. `runbook` holds section numbers ("2.1") or
     the section's name where the runbook gives no number ("Trigger"). `causes` are the cause ids that the
     check may name, `commands` what a person would type to see the same, `since` the MetalLB version
-    below which the check is not supported ("" where there is none).
+    below which the check is not supported ("" where there is none). `uses` are the permissions that it needs
+    beyond those of the run's observation.
     """
 
     id: str
@@ -49,5 +52,6 @@ class CheckSpec:
     needs: frozenset[Need] = frozenset({Need.CLUSTER})
     causes: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
+    uses: tuple[Access, ...] = ()
     since: str = ""
     measured: bool = False

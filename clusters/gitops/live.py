@@ -8,11 +8,29 @@ from typing import Any, Protocol
 
 from clusters.api.errors import ApiError, Forbidden, NotFound
 from clusters.api.resources import CUSTOM_RESOURCE_DEFINITIONS, Resource, for_kind
+from clusters.checks.access import Place, may
 from clusters.gitops import fields
 from clusters.gitops.documents import Json
 from clusters.gitops.pools import is_configuration, key
 from clusters.gitops.snapshot import LiveObject
 
+#: What is read of what an overlay of MetalLB renders.
+READS = (
+    *may(
+        "get",
+        *("namespaces", "configmaps", "services", "serviceaccounts", "deployments.apps", "daemonsets.apps"),
+        *("roles.rbac.authorization.k8s.io", "rolebindings.rbac.authorization.k8s.io"),
+        *("ipaddresspools.metallb.io", "l2advertisements.metallb.io", "communities.metallb.io"),
+        *("bgpadvertisements.metallb.io", "bgppeers.metallb.io", "bfdprofiles.metallb.io"),
+        place=Place.METALLB,
+    ),
+    *may(
+        "get",
+        *("clusterroles.rbac.authorization.k8s.io", "clusterrolebindings.rbac.authorization.k8s.io"),
+        "customresourcedefinitions.apiextensions.k8s.io",
+        "validatingwebhookconfigurations.admissionregistration.k8s.io",
+    ),
+)
 _AT_ONCE = 8
 #: CRDs are named by plural; these are MetalLB's whose plural is not the kind with an s.
 _PLURALS = {"Community": "communities"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from clusters.metallb import ranges
 from suites.plugin import CREATE, Record, check
+from suites.scenes import permissions
 from suites.scenes.addresses import Addresses
 from suites.scenes.expect import expect, timed
 from suites.scenes.services import Services
@@ -35,6 +36,7 @@ _WHY_PENDING = (
     level=CREATE,
     causes=_WHY_PENDING,
     commands=_PENDING,
+    uses=permissions.SERVICES,
     measured=True,
 )
 def test_a_new_service_gets_an_address_of_the_expected_pool(
@@ -58,6 +60,7 @@ def test_a_new_service_gets_an_address_of_the_expected_pool(
     level=CREATE,
     causes=_WHY_PENDING,
     commands=_PENDING,
+    uses=permissions.SERVICES,
     measured=True,
 )
 def test_a_service_gets_the_address_it_asks_for(
@@ -80,6 +83,7 @@ def test_a_service_gets_the_address_it_asks_for(
     level=CREATE,
     causes=(*_WHY_PENDING, "duplicate-announcer"),
     commands=_PENDING,
+    uses=permissions.SERVICES,
 )
 def test_a_service_that_asks_for_a_taken_or_foreign_address_waits_with_a_reason(
     services: Services, addresses: Addresses, record: Record

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from clusters.workloads.builders import SHARING_KEY
 from suites.plugin import CREATE, Record, check
+from suites.scenes import permissions
 from suites.scenes.addresses import Addresses
 from suites.scenes.announced import Announced, Wire
 from suites.scenes.expect import expect, timed
@@ -23,6 +24,7 @@ _COMMANDS = (
     level=CREATE,
     causes=("pool-exhausted", "controller-down", "controller-crashing", "class-mismatch", "config-rejected"),
     commands=_COMMANDS,
+    uses=(*permissions.SERVICES, *permissions.OWN_POOLS),
     measured=True,
 )
 def test_a_service_waits_for_a_full_pool_and_gets_the_freed_address(
@@ -51,6 +53,7 @@ def test_a_service_waits_for_a_full_pool_and_gets_the_freed_address(
     needs={"wire"},
     causes=("controller-down", "foreign-responder", "speaker-down", "duplicate-announcer"),
     commands=_COMMANDS,
+    uses=permissions.SERVICES,
     measured=True,
 )
 def test_a_deleted_services_address_is_free_and_silent(
@@ -78,6 +81,7 @@ def test_a_deleted_services_address_is_free_and_silent(
     level=CREATE,
     causes=("sharing-refused", "controller-down", "pool-exhausted", "requested-taken"),
     commands=_COMMANDS,
+    uses=permissions.SERVICES,
 )
 def test_services_with_one_sharing_key_hold_one_address(
     services: Services, addresses: Addresses, record: Record

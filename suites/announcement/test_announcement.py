@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from clusters import budgets
 from suites.plugin import CREATE, Record, check
-from suites.scenes import appearance
+from suites.scenes import appearance, permissions
 from suites.scenes.addresses import Addresses
 from suites.scenes.announced import Announced, Wire
 from suites.scenes.echoes import Echoes
@@ -52,6 +52,7 @@ _WHO_ELSE = (
     needs={"wire"},
     causes=(*_WHY_SILENT, *_WHO_ELSE, "backend-refuses", "kube-proxy-stale"),
     commands=_COMMANDS,
+    uses=permissions.ANNOUNCED,
     measured=True,
 )
 def test_a_new_address_is_answered_by_one_node_and_serves(
@@ -82,6 +83,7 @@ def test_a_new_address_is_answered_by_one_node_and_serves(
     needs={"wire"},
     causes=("gratuitous-arp-missing", *_WHY_SILENT),
     commands=_COMMANDS,
+    uses=permissions.SERVICES,
     measured=True,
 )
 def test_the_owner_makes_itself_known_by_gratuitous_arp(
@@ -109,6 +111,7 @@ def test_the_owner_makes_itself_known_by_gratuitous_arp(
     needs={"wire"},
     causes=("foreign-responder", "speaker-down", "duplicate-announcer", "rival-controller", *_WHO_ELSE),
     commands=_COMMANDS,
+    uses=(*permissions.SERVICES, *permissions.OWN_POOLS, *permissions.SCALED),
     measured=True,
 )
 def test_an_address_without_a_reason_is_silent(
@@ -140,6 +143,7 @@ def test_an_address_without_a_reason_is_silent(
     needs={"wire"},
     causes=("local-policy-no-endpoint-on-announcer", *_WHY_SILENT, *_WHO_ELSE),
     commands=_COMMANDS,
+    uses=permissions.SERVICES,
     measured=True,
 )
 def test_local_policy_announces_where_the_endpoint_is_and_keeps_the_client(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from suites.plugin import DISRUPT, Record, check
+from suites.scenes import permissions
 from suites.scenes.announced import Announced
 from suites.scenes.disruption import Disruption
 from suites.scenes.expect import expect
@@ -42,6 +43,7 @@ _WHY_STUCK = (
     needs={"wire"},
     causes=_WHY_STUCK,
     commands=_COMMANDS,
+    uses=permissions.METALLB_PODS,
     measured=True,
 )
 def test_the_address_moves_when_its_speaker_is_deleted(
@@ -63,6 +65,7 @@ def test_the_address_moves_when_its_speaker_is_deleted(
     needs={"wire"},
     causes=_WHY_STUCK,
     commands=_COMMANDS,
+    uses=(*permissions.METALLB_PODS, *permissions.NODES),
     measured=True,
 )
 def test_the_address_moves_when_its_speaker_dies_without_a_farewell(
@@ -86,6 +89,7 @@ def test_the_address_moves_when_its_speaker_dies_without_a_farewell(
     needs={"wire"},
     causes=(*_WHY_STUCK, "node-not-ready", "endpoints-unready"),
     commands=_COMMANDS,
+    uses=permissions.METALLB_PODS,
     measured=True,
 )
 def test_the_address_moves_when_its_node_is_lost(
@@ -110,6 +114,7 @@ def test_the_address_moves_when_its_node_is_lost(
     needs={"wire"},
     causes=_WHY_STUCK,
     commands=("kubectl get nodes --show-labels", *_COMMANDS),
+    uses=(*permissions.METALLB_PODS, *permissions.NODES),
     measured=True,
 )
 def test_an_excluded_node_hands_its_address_over_without_loss(
@@ -139,6 +144,7 @@ def test_an_excluded_node_hands_its_address_over_without_loss(
         "over-budget",
     ),
     commands=("kubectl -n metallb-system rollout status deployment/controller", *_COMMANDS),
+    uses=permissions.METALLB_PODS,
     measured=True,
 )
 def test_restarting_the_controller_changes_nothing(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clusters.gitops import addresses, drift, skew
+from clusters.gitops import addresses, drift, live, skew
 from clusters.gitops.snapshot import RepositorySnapshot
 from clusters.observation.snapshot import Snapshot
 from suites.plugin import OBSERVE, Findings, check
@@ -20,6 +20,7 @@ _LAST_CHANGE = "git diff HEAD~1 -- metallb/"
     needs={"cluster", "repository"},
     causes=("overlay-drift", "overlay-invalid", "version-skew", "crd-outdated"),
     commands=(_LIVE_CONFIG, "kubectl diff -k metallb/overlays/<cluster>"),
+    uses=live.READS,
 )
 def test_what_runs_is_what_the_overlay_renders(
     repository: RepositorySnapshot, snapshot: Snapshot, findings: Findings
@@ -87,6 +88,7 @@ def test_the_last_change_takes_no_held_address_away(
         "kubectl -n metallb-system get pods -o custom-columns=POD:.metadata.name,IMAGE:.spec.containers[0].image",
         "git grep -n newTag -- metallb/",
     ),
+    uses=live.READS,
 )
 def test_every_part_is_of_one_version(
     repository: RepositorySnapshot, snapshot: Snapshot, findings: Findings

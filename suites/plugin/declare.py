@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 
 import pytest
 
-from clusters.checks import CheckSpec, Level, Need
+from clusters.checks import Access, CheckSpec, Level, Need
 from clusters.checks.causes import CAUSES
 
 OBSERVE, CREATE, DISRUPT = Level.OBSERVE, Level.CREATE, Level.DISRUPT
@@ -52,21 +52,23 @@ def check(
     needs: Collection[str] = (),
     causes: Collection[str] = (),
     commands: Collection[str] = (),
+    uses: Collection[Access] = (),
     measured: bool = False,
     since: str = "",
 ) -> Callable[[Check], Check]:
     """Declare a test function as the check `check_id`.
 
     `needs` are names of `Need`; the cluster is implied unless the repository alone is named. `causes`
-    are ids of `clusters.checks.causes`, `commands` what a person would type to see the same. `measured`
-    checks are repeated by --repeat. `since` is the first MetalLB version that the check is supported on.
+    are ids of `clusters.checks.causes`, `commands` what a person would type to see the same. `uses` are
+    permissions beyond those of the observation, which every check of a cluster has. `measured` checks are
+    repeated by --repeat. `since` is the first MetalLB version that the check is supported on.
     The title comes from the function's name, the promise is the docstring's first line.
     """
 
     def declare(function: Check) -> Check:
         if not isinstance(function, FunctionType):
             raise DeclarationError(f"check {check_id}: only a plain function can be a check.")
-        fault = _fault(check_id, function=function, level=level, needs=needs, causes=causes)
+        fault = _fault(check_id, function=function, level=level, needs=needs, causes=causes, uses=uses)
         if fault:
             raise DeclarationError(f"{_place(function)}: check {check_id}: {fault}")
         spec = CheckSpec(
@@ -78,6 +80,7 @@ def check(
             needs=_needs(needs),
             causes=tuple(causes),
             commands=tuple(commands),
+            uses=tuple(dict.fromkeys(uses)),
             since=since,
             measured=measured,
         )
@@ -100,16 +103,19 @@ def _fault(
     level: object,
     needs: Collection[str],
     causes: Collection[str],
+    uses: Collection[Access],
 ) -> str:
     """What is wrong with a declaration, or an empty text."""
     other = _REGISTRY.get(check_id)
     unknown_needs = sorted(set(needs) - set(Need))
+    writes = [f"{each.verb} {each.resource}" for each in uses if each.writes and level is Level.OBSERVE]
     unknown_causes = [cause for cause in causes if cause not in CAUSES]
     faults = {
         "the id must look like area.what-is-checked.": not _ID.fullmatch(check_id),
         "the level must be OBSERVE, CREATE or DISRUPT.": not isinstance(level, Level),
         f"it needs something unknown: {', '.join(map(str, unknown_needs))}.": unknown_needs,
         f"it names causes that clusters/checks/causes lacks: {', '.join(unknown_causes)}.": unknown_causes,
+        f"a check that only observes may not {', '.join(writes)}.": writes,
         "its docstring is missing; the first line is the promise.": not _first_line(function),
         "the id is already taken by " + (f"{other.path.name}:{other.line}." if other else ""): (
             other and (other.path, other.line) != _position(function)

@@ -10,7 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from clusters import __version__
-from clusters.checks import CheckResult, CheckSpec, Level, Need, Outcome, RunInfo, RunResult
+from clusters.checks import (
+    Access,
+    CheckResult,
+    CheckSpec,
+    Level,
+    Need,
+    Outcome,
+    Place,
+    RunInfo,
+    RunResult,
+)
 from clusters.checks.judgement import merge, scope, verdict
 from clusters.checks.serialise import check_from_dict, check_to_dict
 from suites.plugin.settings import Settings
@@ -165,4 +175,7 @@ def _spec_to_dict(spec: CheckSpec) -> dict[str, Any]:
 def _spec_from_dict(data: Mapping[str, Any]) -> CheckSpec:
     tuples = {name: tuple(data[name]) for name in ("runbook", "causes", "commands")}
     needs = frozenset(Need(one) for one in data["needs"])
-    return CheckSpec(**{**data, **tuples, "level": Level(data["level"]), "needs": needs})
+    uses = tuple(
+        Access(**{**one, "place": Place(one["place"]), "names": tuple(one["names"])}) for one in data["uses"]
+    )
+    return CheckSpec(**{**data, **tuples, "level": Level(data["level"]), "needs": needs, "uses": uses})

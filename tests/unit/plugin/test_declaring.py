@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from clusters.checks import Level, Need
+from clusters.checks import Level, Need, may
 from suites.plugin import declare
 from suites.plugin.declare import DISRUPT, OBSERVE, DeclarationError, check
 
@@ -84,3 +84,11 @@ def test_an_id_is_taken_once() -> None:
 def test_only_functions_are_checks() -> None:
     with pytest.raises(DeclarationError, match="only a plain function"):
         check("health.x", runbook="1", level=OBSERVE)(Path)  # type: ignore[type-var]  # wrong on purpose
+
+
+def test_what_only_observes_may_not_write() -> None:
+    def test_x() -> None:
+        """Holds."""
+
+    with pytest.raises(DeclarationError, match="a check that only observes may not delete pods"):
+        check("health.x", runbook="1", level=OBSERVE, uses=may("get delete", "pods"))(test_x)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from clusters.checks import CheckResult, CheckSpec, Level, Outcome, Verdict
+from clusters.checks import CheckResult, CheckSpec, Level, Outcome, Place, Verdict, may
 from suites.plugin.ledger import NOT_REACHED, Ledger, Part, Plan
 
 
@@ -99,3 +100,16 @@ def test_a_part_travels_as_text() -> None:
     whole = part("health.a", Outcome.FAILED, cleanup_failed=True)
 
     assert Part.from_text(whole.to_text()) == whole
+
+
+def test_a_plan_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    uses = (
+        *may("get delete", "pods", place=Place.METALLB),
+        *may("get", "namespaces", names=("kube-system",)),
+    )
+    chosen = replace(spec("failover.a"), level=Level.DISRUPT, uses=uses)
+    plan = Plan(checks={"failover.a": chosen}, items={"failover.a": 1}, alone=frozenset({"a"}))
+
+    plan.write(tmp_path)
+
+    assert Plan.read(tmp_path) == plan

@@ -1,0 +1,46 @@
+"""The permissions that an observation reads with, taken from the table of what it lists.
+
+Two things it also tries and does without: the names of secrets in MetalLB's namespace (a role that lists secrets
+may read them, too), and the dry run of a pool (a role cannot allow only that).
+"""
+
+from __future__ import annotations
+
+from clusters.checks.access import Access, Place, may
+from clusters.observation.cluster_part import Listing, listings
+
+_BY_NAME = "metadata.name="
+
+
+def _listed(wanted: Listing) -> Access:
+    if not wanted.resource.namespaced or wanted.everywhere:
+        place = Place.EVERYWHERE
+    else:
+        place = Place(wanted.namespace) if wanted.namespace else Place.METALLB
+    named = wanted.fields.removeprefix(_BY_NAME) if wanted.fields.startswith(_BY_NAME) else ""
+    names = (named,) if named else ()
+    return Access(resource=wanted.resource.qualified, verb="list", place=place, names=names)
+
+
+#: What every run reads before its first check: which cluster it is, and whether it has a MetalLB.
+PREFLIGHT: tuple[Access, ...] = (
+    *may("get", "namespaces", place=Place.KUBE_SYSTEM, names=("kube-system",)),
+    *may("list", "deployments.apps", place=Place.METALLB),
+    *may("list", "nodes"),
+)
+
+#: What an observation reads. Without one of these the part is recorded as not permitted.
+OBSERVATION: tuple[Access, ...] = tuple(
+    dict.fromkeys(
+        (
+            *PREFLIGHT,
+            *(_listed(each) for each in listings()),
+            *may("list", "services", "endpointslices.discovery.k8s.io"),
+            *may("get list", "customresourcedefinitions.apiextensions.k8s.io"),
+            *may("list", "ciliumloadbalancerippools.cilium.io"),
+            *may("list", "pods.metrics.k8s.io", place=Place.METALLB),
+            *may("get", "pods/log", "pods/proxy", "pods/portforward", place=Place.METALLB),
+            *may("get", "/metrics"),
+        )
+    )
+)
