@@ -5,6 +5,7 @@ With --snapshot nothing is looked at: the kept observation is judged again, and 
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,7 +35,9 @@ def forget(directory: Path, *, judged: Path | None) -> None:
     if judged is not None and judged.absolute().parent == directory.absolute():
         return
     for name in (FILE, REPOSITORY_FILE):
-        (directory / name).unlink(missing_ok=True)
+        # A directory that cannot be is refused where it is made.
+        with contextlib.suppress(NotADirectoryError):
+            (directory / name).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
