@@ -57,7 +57,7 @@ class Move:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """This run beside an earlier one. `against` names that one for a reader ("the run before", a file).
+    """A run beside an earlier one. `against` names that one for a reader ("the run before", a file).
 
     `newly_untested` are checks that were decided then and are not now: skipped, inconclusive or left out.
     `reconfigured` holds a sentence for each object of the configuration that changed, appeared or went.
