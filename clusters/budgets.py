@@ -107,6 +107,9 @@ _CLAIMS = _table(
             "No pod restarts in a change of pools: the time of an assignment, per service."),
     _budget("api_back", 60, 0.5,
             "An API server that restarts is ready in 3 to 20 s."),
+    _budget("cluster_held", 60, 15,
+            "How long a run's hold on a cluster outlives it: four renewals, so that one that is lost on a busy "
+            "machine costs nothing, and a dead run blocks the next one for a minute."),
     _budget("conflict_settled", 10, 0.1,
             "Two writers on one object take turns within a few tries."),
 )  # fmt: skip
@@ -132,6 +135,9 @@ _LIMITS = _table(
             "again, which its speaker tries every 60 s: 8.6 s measured."),
     _budget("nobody_answers_graceful", 2, 0.05,
             "The new owner answers before the old one is gone, or just after."),
+    _budget("clock_skew", 5, 1,
+            "Clocks kept by NTP differ by milliseconds; the Date header tells whole seconds, and a hold on the "
+            "cluster lasts 60 s by these clocks."),
     _budget("last_validated", 90 * 86400, 86400,
             "How old the runbook's validation may be: two MetalLB releases lie in a quarter."),
 )  # fmt: skip

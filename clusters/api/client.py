@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -255,6 +256,17 @@ class Api:
     def version(self) -> str:
         """Kubernetes' version as the API server says it: "v1.34.4"."""
         return str(json.loads(self.raw("/version"))["gitVersion"])
+
+    def clock_ahead(self) -> float:
+        """Seconds by which the API server's clock is ahead of this machine's, 0.0 where they may be the same.
+
+        Its Date header tells whole seconds, so what is given is the least that it can be.
+        """
+        before = time.time()
+        date = self._transport.date(Request(asked=Asked(verb="get", path="/version"), accept="*/*"))
+        after = time.time()
+        least, most = date - after, date + 1 - before
+        return least if least > 0 else min(most, 0.0)
 
     def uid(self) -> str:
         """What tells this cluster from every other: the UID of its namespace kube-system."""

@@ -9,6 +9,7 @@ import ssl
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -93,6 +94,20 @@ class Transport:
         if request.method == "GET":
             again += (_Broken,)
         return wait.retry(lambda: self._send_once(request), on=again, attempts=4, pause=0.1)
+
+    def date(self, request: Request) -> float:
+        """When the API server says that it answered, in whole seconds of the epoch; ApiError where it does not."""
+        response = self.open(request)
+        try:
+            response.read()
+        except urllib3.exceptions.HTTPError as error:
+            raise self._broken(request.asked, error) from error
+        finally:
+            response.release_conn()
+        try:
+            return parsedate_to_datetime(response.headers["Date"]).timestamp()
+        except (KeyError, ValueError):
+            raise errors.ApiError(f"The API server at {self.endpoint} does not tell its time.") from None
 
     def _send_once(self, request: Request) -> bytes:
         response = self.open(request)

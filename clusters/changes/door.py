@@ -16,9 +16,11 @@ from clusters import budgets, wait
 from clusters.api import Api, Resource
 from clusters.api.resources import NODES
 from clusters.changes.cleaning import clean, not_undone
+from clusters.changes.hold import Hold
 from clusters.changes.making import ForeignObject, Maker, Patch
 from clusters.changes.target import Json, Target
 from clusters.changes.undoing import HostUndo, await_gone
+from clusters.checks import Level
 from clusters.journal import Entry, Journal
 
 
@@ -36,6 +38,7 @@ class Changes:
         self._maker = Maker(api, journal, run_id)
         self._home, self._home_seq = "", 0
         self._serial = itertools.count(1)
+        self._hold: Hold | None = None
         self.notes: list[str] = []
 
     @property
@@ -55,6 +58,16 @@ class Changes:
             self._home_seq, _ = self._maker.create(obj, home="", foreign="the run's own namespace")
             self._home = name
         return self._home
+
+    def hold(self, namespace: str, level: Level) -> Hold:
+        """Take hold of the whole cluster, by a Lease in `namespace`, until the run ends; before any other change.
+
+        Raises Refused where another run has it.
+        """
+        hold = Hold(self._api, self._maker, self.run_id, namespace=namespace, level=level)
+        hold.take()
+        self._hold = hold
+        return hold
 
     def create(self, obj: Json, *, foreign: str = "") -> Json:
         """Create `obj`, labelled, in the run's namespace where it names none; returns it as stored.
@@ -203,6 +216,8 @@ class Changes:
         A failure does not stop the rest. Raises CleanupFailed that names every change that may be left.
         """
         result = clean(self._api, self._journal, self._journal.pending())
+        if self._hold is not None:
+            self._hold.end()  # only now: undoing may take longer than the hold lasts
         self.notes += result.notes
         self._journal.close()
         self._home = ""

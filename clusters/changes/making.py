@@ -109,6 +109,16 @@ class Maker:
 
         return seq, self._make(seq, send)
 
+    def take_over(self, target: Target, patch: Json) -> Json:
+        """Make an object this run's own that a dead run left; its undo deletes it, as if this run had made it.
+
+        `patch` names the resourceVersion that it is based on: Conflict where the object is another by now.
+        """
+        seq = self.record(f"take over {target}", to_delete(target, self._run))
+        metadata = {**patch["metadata"], "labels": self.labels}
+        whole = {**patch, "metadata": metadata}
+        return self._make(seq, lambda: self._api.patch(target.res, target.name, whole, target.namespace))
+
     def host(self, undo: HostUndo) -> int:
         """Record a change outside the API server that is about to be made."""
         return self.record(undo.text, by_host(undo))

@@ -181,6 +181,8 @@ class Waiver(Model):
 class Profile(Model):
     """One cluster. `allow` is the most that any run may do to it; `source` is the file that says so.
 
+    `uid` is that of the namespace kube-system: where it is given, no other cluster is taken for this one.
+    `reserve` is how many addresses a run leaves free in the pools, however many it would like.
     `spare_addresses` are ranges on the nodes' network that nobody uses and no pool holds: a run may make
     pools of its own from them. `image` is what the run's own workloads run (agnhost, or a mirror of it).
     `vantage` is where addresses are probed from; empty means none, for a lab its own client host.
@@ -189,6 +191,7 @@ class Profile(Model):
     name: Name
     provider: Provider
     context: str = ""
+    uid: str = ""
     kubeconfig: Path | None = None
     kind: KindSettings = KindSettings()
     lab: LabSettings = LabSettings()
@@ -198,6 +201,7 @@ class Profile(Model):
     gitops: GitOps | None = None
     pools: tuple[PoolExpectation, ...] = ()
     spare_addresses: tuple[RangeText, ...] = ()
+    reserve: Annotated[int, Field(ge=0)] = 1
     announcers: Announcers = Announcers()
     consumers: tuple[Consumer, ...] = ()
     vantage: Annotated[str, AfterValidator(_vantage)] = ""

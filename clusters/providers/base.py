@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from clusters.errors import ConformanceError
 from clusters.profile import Profile
 
 if TYPE_CHECKING:  # the lab and the vantage stand on the providers, and most commands need neither
@@ -32,7 +33,8 @@ class Cluster:
     """An open cluster. It stays usable until the context manager that gave it ends.
 
     `kubeconfig` is one file. `kubectl` is the path of a kubectl of about the cluster's version, where there
-    is one. `vantage` is None where the profile names none. `lab` is set for provider lab alone.
+    is one. `vantage` is None where the profile names none, or it cannot be had: then `problems` says why.
+    `lab` is set for provider lab alone.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Cluster:
     nodes: tuple[NodeHost, ...] = ()
     vantage: Vantage | None = None
     lab: Lab | None = None
+    problems: tuple[ConformanceError, ...] = ()
 
 
 class Opener(Protocol):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from clusters.api import Api, Forbidden
+from clusters.api import Api, ApiError
 from clusters.api.kubeconfig import holder_of
 from clusters.api.resources import NODES
+from clusters.errors import ConformanceError
 from clusters.profile import Profile
 from clusters.providers.base import Cluster, NodeHost
 
@@ -19,8 +20,9 @@ from clusters.providers.base import Cluster, NodeHost
 def open_existing(profile: Profile) -> Iterator[Cluster]:
     """The cluster of the profile's context, and its vantage.
 
-    Raises the errors of `clusters.api` where it cannot be reached or does not know the login. A login that
-    may not list nodes still gives a cluster, without them; checks that need them then say so.
+    Raises KubeconfigInvalid where there is no such context. A cluster that cannot be reached, or that does not
+    let its nodes be listed, is one without nodes, and a vantage that cannot be had is one of its `problems`:
+    preflight tells all of that at once.
     """
     kubeconfig = holder_of(profile.kubeconfig, profile.context)
     found = shutil.which("kubectl")
@@ -38,14 +40,19 @@ def open_existing(profile: Profile) -> Iterator[Cluster]:
         return
     from clusters.vantage import open_vantage  # noqa: PLC0415 - brings the packet library, which is slow to load
 
-    with open_vantage(profile.vantage) as vantage:
-        yield replace(cluster, vantage=vantage)
+    with ExitStack() as stack:
+        try:
+            vantage = stack.enter_context(open_vantage(profile.vantage))
+            cluster = replace(cluster, vantage=vantage)
+        except ConformanceError as error:
+            cluster = replace(cluster, problems=(error,))
+        yield cluster
 
 
 def _nodes(api: Api) -> tuple[NodeHost, ...]:
     try:
         found = api.list(NODES)
-    except Forbidden:
+    except ApiError:
         return ()
     return tuple(
         NodeHost(

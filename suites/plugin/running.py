@@ -18,6 +18,7 @@ from suites.plugin.settings import Settings
 if TYPE_CHECKING:
     from clusters.api import Api
     from clusters.changes import Changes
+    from clusters.changes.hold import Hold
     from clusters.observation import Snapshot
     from clusters.preflight import Preflight
     from clusters.providers import Cluster
@@ -29,6 +30,7 @@ class Run:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.ledger = Ledger(settings)
+        self.hold: Hold | None = None
         self._stack = ExitStack()
 
     @cached_property
@@ -65,7 +67,7 @@ class Run:
         from clusters import preflight  # noqa: PLC0415 - see above
 
         if self.settings.snapshot is None:
-            return preflight.inspect(self.settings, self.cluster, self.api)
+            return preflight.versions_of(self.settings, self.api)
         from clusters.diagnosis import Diagnosis  # noqa: PLC0415 - see above
 
         version = Diagnosis(self.saved).facts.components.version
@@ -83,11 +85,27 @@ class Run:
             self.ledger.context, self.ledger.vantage = self.saved.context, self.saved.wire.place
             self._note_versions()
             return
-        cluster = self.cluster
+        try:
+            cluster = self.cluster
+        except ConformanceError as error:
+            raise preflight.unopened(self.settings, error) from error
         self.ledger.context = cluster.context
         self.ledger.vantage = cluster.vantage.name if cluster.vantage else ""
         self.found = preflight.check(self.settings, cluster, self.api)
         self._note_versions()
+        self._take_hold()
+
+    def _take_hold(self) -> None:
+        """Keep other runs from changing the cluster meanwhile; a run that only looks writes nothing, so no Lease.
+
+        Where worker processes choose the checks, what may be done stands for what will be.
+        """
+        from clusters.checks import Level  # noqa: PLC0415 - see above
+
+        planned = [spec.level for spec in self.ledger.plan.checks.values()] or [self.settings.level]
+        level = max(planned, key=lambda each: each.rank)
+        if level.allows(Level.CREATE):
+            self.hold = self.changes.hold(self.settings.profile.namespace, level)
 
     def _note_versions(self) -> None:
         self.ledger.versions = {

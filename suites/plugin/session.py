@@ -89,6 +89,8 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         _say(session.config, f"opening {run.settings.profile.name} ({run.settings.profile.provider})")
         run.open()
         _say(session.config, "preflight passed, nothing speaks against this run")
+        for note in (*run.found.notes, *([run.hold.note] if run.hold and run.hold.note else [])):
+            _say(session.config, f"note: {note}")
     except ConformanceError as error:
         run.ledger.refused = str(error)
         session.config.stash[_REFUSED_CODE] = error.exit_code

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from clusters import preflight
-from clusters.api import Api
+from clusters import lease, preflight, wait
+from clusters.api import Api, NoSuchResource
+from clusters.api.resources import CUSTOM_RESOURCE_DEFINITIONS, IP_ADDRESS_POOLS, LEASES, NODES, PODS
+from clusters.budgets import Budget
 from clusters.changes import Changes
 from clusters.checks import Level
-from clusters.errors import ExitCode, Refused
+from clusters.errors import ConformanceError, ExitCode, Refused
 from clusters.journal import STATE_VARIABLE, Journal
 from clusters.profile import Profile
-from clusters.providers import Cluster
+from clusters.providers import Cluster, NodeHost, open_cluster
+from clusters.vantage import NetnsVantage
 from tests.api.objects import config_map
 from tests.api.server import Server, free_port, write_kubeconfig
+from tests.wire.segment import segment
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,45 @@ def controller(namespace: str, image: str, **labels: str) -> dict[str, Any]:
         "kind": "Deployment",
         "metadata": {"name": "controller", "namespace": namespace, "labels": labels},
         "spec": {"selector": {"matchLabels": labels}, "template": pod},
+    }
+
+
+SOON = Budget(
+    name="test.soon", within=20, every=0.1, reason="A new kind of object is served in a second or so."
+)
+
+
+@pytest.fixture
+def pools(api: Api, metallb: str) -> Iterator[str]:
+    """MetalLB's namespace, on an API server that knows pools."""
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {"name": "v1beta1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    names = {"plural": "ipaddresspools", "kind": "IPAddressPool", "listKind": "IPAddressPoolList"}
+    api.create(
+        {
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": "ipaddresspools.metallb.io"},
+            "spec": {"group": "metallb.io", "scope": "Namespaced", "names": names, "versions": [version]},
+        }
+    )
+    wait.until(
+        "pools are served",
+        read=lambda: api.list(IP_ADDRESS_POOLS, metallb),
+        accept=lambda found: found == [],
+        budget=SOON,
+        tolerate=(NoSuchResource,),
+    )
+    yield metallb
+    api.delete(CUSTOM_RESOURCE_DEFINITIONS, "ipaddresspools.metallb.io")
+
+
+def pool(namespace: str, name: str, *addresses: str, **spec: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "metallb.io/v1beta1",
+        "kind": "IPAddressPool",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"addresses": list(addresses), **spec},
     }
 
 
@@ -189,3 +236,257 @@ def test_what_was_left_in_an_earlier_lab_is_forgotten(
     monkeypatch.setattr(Api, "uid", lambda _: "a-new-lab")
     assert preflight.check(lab, cluster, api).problems == ()
     assert not path.exists()
+
+
+@pytest.mark.parametrize(("image", "said"), [("v0.16.2", 0), ("v0.17.0", 1), ("v0.17.0-rc1", 1), ("main", 0)])
+def test_a_metallb_that_nobody_has_compared_is_refused(
+    api: Api, cluster: Cluster, namespace: str, *, image: str, said: int
+) -> None:
+    api.create(controller(namespace, f"quay.io/metallb/controller:{image}"))
+
+    found = [
+        text for text in sentences(preflight.inspect(wanted(namespace), cluster, api)) if "MetalLB" in text
+    ]
+
+    assert len(found) == said
+    assert all("is newer than 0.16, the newest that the checks know" in text for text in found)
+
+
+@pytest.mark.parametrize(
+    ("version", "problem", "note"),
+    [
+        ("v1.22.17", "Kubernetes v1.22.17 is older than 1.24, the oldest that the checks know.", ""),
+        ("v1.30.3-gke.100", "", ""),
+        ("v1.99.0", "", "Kubernetes v1.99.0 is newer than 1.34, the newest tested"),
+    ],
+)
+def test_kubernetes_own_version(
+    api: Api,
+    cluster: Cluster,
+    metallb: str,
+    *,
+    monkeypatch: pytest.MonkeyPatch,
+    version: str,
+    problem: str,
+    note: str,
+) -> None:
+    monkeypatch.setattr(Api, "version", lambda _: version)
+
+    found = preflight.inspect(wanted(metallb), cluster, api)
+
+    assert sentences(found) == ([problem] if problem else [])
+    assert list(found.notes) == ([note] if note else [])
+
+
+def test_another_cluster_than_the_profile_is_for(api: Api, cluster: Cluster, metallb: str) -> None:
+    right, wrong = wanted(metallb, uid=api.uid()), wanted(metallb, uid="another")
+
+    assert preflight.inspect(right, cluster, api).problems == ()
+    assert sentences(preflight.inspect(wrong, cluster, api)) == [
+        f"The context of profile edge leads to cluster {api.uid()}, and the profile is for another."
+    ]
+
+
+def test_a_cluster_that_is_confirmed_wrongly_is_not_even_looked_at(
+    api: Api, cluster: Cluster, metallb: str
+) -> None:
+    mistaken = Wanted(wanted(metallb).profile, Level.OBSERVE, "another")
+
+    assert sentences(preflight.inspect(mistaken, cluster, api)) == [
+        f"--confirm-cluster another is not the cluster of profile edge: that is {api.uid()}."
+    ]
+
+
+def test_the_permissions_of_the_selected_checks_are_named_with_them(
+    server: Server, api: Api, cluster: Cluster, metallb: str
+) -> None:
+    grant(api, "looker", {"apiGroups": ["", "apps"], "resources": ["*"], "verbs": ["get", "list"]})
+    looker = Api.connect(server.kubeconfig_for("looker"), None)
+    delete = preflight.Access(verb="delete", resource=PODS, namespace=metallb)
+    needs = {
+        preflight.Access(verb="list", resource=NODES): ["health.nodes-ready"],
+        delete: ["failover.a", "failover.b", "failover.c", "failover.d"],
+    }
+
+    found = preflight.inspect(wanted(metallb), cluster, looker, needs=needs)
+
+    assert sentences(found) == [
+        f"This login may not delete pods in namespace {metallb}, which failover.a, failover.b, failover.c and "
+        "1 more needs."
+    ]
+
+
+@pytest.mark.parametrize(("seconds", "which"), [(-120, "behind"), (120, "ahead of"), (-3, ""), (3, "")])
+def test_clocks_that_differ(
+    api: Api, cluster: Cluster, metallb: str, *, monkeypatch: pytest.MonkeyPatch, seconds: int, which: str
+) -> None:
+    moved = SimpleNamespace(time=lambda: time.time() + seconds)
+    monkeypatch.setattr("clusters.api.client.time", moved)
+
+    found = sentences(preflight.inspect(wanted(metallb), cluster, api))
+
+    assert len(found) == bool(which)
+    assert all(f"s {which} the API server's; 5 s are allowed." in text for text in found)
+
+
+@pytest.mark.parametrize(("reserve", "said"), [(1, 0), (2, 1)])
+def test_a_create_run_leaves_the_reserve_free(
+    api: Api, cluster: Cluster, pools: str, *, reserve: int, said: int
+) -> None:
+    api.create(pool(pools, "small", "192.0.2.10-192.0.2.11"))
+    api.create(pool(pools, "kept", "192.0.2.20-192.0.2.99", autoAssign=False))
+
+    observed = preflight.inspect(wanted(pools, reserve=reserve), cluster, api)
+    found = sentences(preflight.inspect(wanted(pools, Level.CREATE, reserve=reserve), cluster, api))
+
+    assert observed.problems == ()
+    assert (
+        found
+        == [
+            "The pools have 2 free addresses left for new services; this level takes up to 1 for a while and keeps "
+            "2 in reserve."
+        ][:said]
+    )
+
+
+@pytest.fixture
+def on_segment(cluster: Cluster) -> Iterator[Cluster]:
+    """The cluster, with a vantage at 10.77.0.1/24 that has no other way."""
+    if os.geteuid():
+        pytest.skip("network namespaces need root")
+    with segment("a") as lan, NetnsVantage(lan["client"].netns) as vantage:
+        yield replace(cluster, vantage=vantage)
+
+
+def test_a_vantage_on_no_pools_segment_is_refused(api: Api, on_segment: Cluster, pools: str) -> None:
+    api.create(pool(pools, "far", "192.0.2.10-192.0.2.11", "198.51.100.0/24"))
+    (found,) = sentences(preflight.inspect(wanted(pools), on_segment, api))
+    assert found.startswith("Vantage netns:")
+    assert "is not on the segment of the pools' addresses (192.0.2.11: " in found
+    assert "198.51.100.128: " in found
+
+    api.create(pool(pools, "near", "10.77.0.200-10.77.0.210"))
+    mixed = preflight.inspect(wanted(pools), on_segment, api)
+    assert mixed.problems == ()
+    assert "is not on the segment of every pool (192.0.2.11: " in mixed.notes[0]
+
+
+def test_a_vantage_that_is_a_node_is_refused(api: Api, on_segment: Cluster, pools: str) -> None:
+    api.create(pool(pools, "near", "10.77.0.200-10.77.0.210"))
+    on_node = replace(on_segment, nodes=(NodeHost(name="w1", addresses=("10.77.0.1",)),))
+
+    (found,) = sentences(preflight.inspect(wanted(pools), on_node, api))
+
+    assert found.endswith("is node w1 itself, which sees its own answers only.")
+
+
+def held_by(api: Api, namespace: str, level: Level) -> Changes:
+    changes = Changes(api, Journal.for_run("other", cluster="elsewhere"), "other")
+    changes.hold(namespace, level)
+    return changes
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "refused"),
+    [
+        (Level.CREATE, Level.OBSERVE, False),
+        (Level.CREATE, Level.CREATE, True),
+        (Level.DISRUPT, Level.OBSERVE, True),
+        (Level.DISRUPT, Level.CREATE, True),
+    ],
+)
+def test_another_run_that_is_active(
+    api: Api, cluster: Cluster, metallb: str, *, theirs: Level, ours: Level, refused: bool
+) -> None:
+    other = held_by(api, metallb, theirs)
+
+    found = sentences(preflight.inspect(wanted(metallb, ours), cluster, api))
+    other.undo_all()
+
+    assert [text.partition(" (until")[0] for text in found] == [
+        f"Run other on {os.uname().nodename} holds the cluster at level {theirs}"
+    ][:refused]
+    assert preflight.inspect(wanted(metallb, ours), cluster, api).problems == ()
+
+
+def test_looking_takes_no_hold(api: Api, cluster: Cluster, metallb: str) -> None:
+    preflight.check(wanted(metallb, Level.CREATE), cluster, api)
+
+    assert api.list(LEASES, metallb) == []
+
+
+def test_the_hold_of_a_run_that_died_here_is_the_sweeps_matter(
+    api: Api, cluster: Cluster, metallb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as past:
+        past.setattr("psutil.Process.create_time", lambda _: 0.0)
+        Changes(api, Journal.for_run("dead", cluster="edge"), "dead").hold(metallb, Level.CREATE)
+
+    found = sentences(preflight.inspect(wanted(metallb, Level.CREATE), cluster, api))
+
+    assert found == ["Run dead ended without undoing 1 of its changes."]
+    api.delete(LEASES, lease.NAME, metallb)
+
+
+def test_everything_that_is_wrong_is_told_at_once(
+    server: Server, api: Api, pools: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clusters.api.client.time", SimpleNamespace(time=lambda: time.time() + 60))
+    other = held_by(api, pools, Level.DISRUPT)
+    dead_run(api, pools, monkeypatch)
+    fields = {
+        "context": "loopback",
+        "kubeconfig": str(server.admin),
+        "vantage": "netns:nowhere",
+        "uid": "another",
+    }
+    asked = wanted(pools, Level.CREATE, **fields)
+
+    with open_cluster(asked.profile) as cluster, pytest.raises(Refused) as caught:
+        preflight.check(asked, cluster, api)
+    other.undo_all()
+
+    text = str(caught.value)
+    assert text.startswith("6 reasons not to start against edge:\n")
+    for part in (
+        "There is no network namespace nowhere",
+        "the profile is for another",
+        "This machine's clock is",
+        "Run dead ended without undoing",
+        "The pools have 0 free addresses",
+        "Run other on",
+    ):
+        assert part in text
+
+
+def test_a_missing_context_is_told_with_what_else_is_missing(
+    server: Server, api: Api, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead_run(api, namespace, monkeypatch)
+    fields = {"context": "homelab", "kubeconfig": str(server.admin), "vantage": "netns:nowhere"}
+    asked = wanted(namespace, Level.CREATE, **fields)
+
+    with pytest.raises(ConformanceError) as caught, open_cluster(asked.profile):
+        pass
+    told = str(preflight.unopened(asked, caught.value))
+
+    assert told.startswith("3 reasons not to start against edge:")
+    assert all(
+        part in told for part in ("has no context 'homelab'", "no network namespace nowhere", "Run dead")
+    )
+
+
+def test_an_expired_login_is_told_with_what_else_is_missing(
+    server: Server, tmp_path: Path, namespace: str
+) -> None:
+    stranger = write_kubeconfig(tmp_path / "stranger", server.url, type(server.authority)("another"), "admin")
+    content = stranger.read_text()
+    assert content
+    fields = {"context": "loopback", "kubeconfig": str(stranger), "vantage": "netns:nowhere"}
+    asked = wanted(namespace, **fields)
+
+    with open_cluster(asked.profile) as cluster:
+        found = preflight.inspect(asked, cluster, Api.connect(stranger, None))
+
+    assert len(found.problems) == 2
+    assert "no network namespace nowhere" in sentences(found)[1]

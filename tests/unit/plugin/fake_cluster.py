@@ -1,7 +1,8 @@
 """A pytest plugin that puts a cluster in the place of every real one; files in the project say what it does.
 
 cluster-boot-fails: opening it raises. cluster-refuses: preflight refuses. cluster-undo-fails: the undo at the
-end raises. cluster-vantage: it has one. Every file's text is the error's. What was done is in cluster-log.
+end raises. cluster-hold-lost: another run has taken it. cluster-vantage: it has one.
+Every file's text is the error's. What was done is in cluster-log.
 """
 
 from __future__ import annotations
@@ -73,6 +74,10 @@ class _Changes:
         if self.made:
             _log(f"undone {self.made.pop()}")
 
+    def hold(self, namespace: str, level: str) -> SimpleNamespace:
+        _log(f"held {namespace} at {level}")
+        return SimpleNamespace(lost=_told("hold-lost"), note="")
+
     def undo_all(self) -> None:
         _log("undone all")
         if text := _told("undo-fails"):
@@ -82,7 +87,9 @@ class _Changes:
 def _preflight(*_: object, **__: object) -> Any:
     if text := _told("refuses"):
         raise Refused(text)
-    return SimpleNamespace(kubernetes_version="v1.34.4", metallb_version=_told("version") or "0.15.2")
+    return SimpleNamespace(
+        kubernetes_version="v1.34.4", metallb_version=_told("version") or "0.15.2", notes=()
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -91,7 +98,7 @@ def pytest_configure() -> None:
     _PATCH.setattr(api.Api, "connect", lambda *_: _Api())
     _PATCH.setattr(changes, "Changes", _Changes)
     _PATCH.setattr(preflight, "check", _preflight)
-    _PATCH.setattr(preflight, "inspect", _preflight)
+    _PATCH.setattr(preflight, "versions_of", _preflight)
 
 
 def pytest_unconfigure() -> None:

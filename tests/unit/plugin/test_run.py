@@ -120,8 +120,9 @@ def test_an_undo_that_fails_at_the_end_is_told(project: Project) -> None:
 
     assert result.ret == ExitCode.CLEANUP_FAILED
     assert project.outcomes == {"allocation.x": "passed"}
-    assert (project.path / "cluster-log").read_text().split("\n")[:4] == [
+    assert (project.path / "cluster-log").read_text().split("\n")[:5] == [
         "opened",
+        "held metallb-system at create",
         "undone x",
         "undone all",
         "closed",
@@ -322,3 +323,29 @@ def test_a_test_elsewhere_that_fails_fails_the_run(project: Project) -> None:
 
     assert project.run("test_own.py").ret == ExitCode.FAILED
     assert project.results["run"]["verdict"] == "passed"
+
+
+def test_only_a_run_that_changes_something_holds_the_cluster(project: Project) -> None:
+    project.checks(PASSING + UNCLEAN)
+
+    project.run("--allow", "disrupt", "-k", "passes")
+    assert "held" not in (project.path / "cluster-log").read_text()
+
+    project.run("--allow", "disrupt")
+    assert "held metallb-system at disrupt" in (project.path / "cluster-log").read_text()
+
+
+def test_a_run_that_lost_its_hold_changes_nothing_more(project: Project) -> None:
+    (project.path / "cluster-hold-lost").write_text("The hold on the cluster is lost: run other has it.")
+    project.checks(
+        '''
+        @check("allocation.x", runbook="shape", level=CREATE)
+        def test_x(changes):
+            """Changes something."""
+        '''
+    )
+
+    result = project.run("--allow", "create")
+
+    assert result.ret == ExitCode.INCOMPLETE
+    assert "run other has it" in project.check("allocation.x")["reason"]

@@ -1,0 +1,120 @@
+"""Holding a cluster while a run changes it: the Lease is taken, renewed by a thread, and let go at the end.
+
+It is a change like any other: in the journal before it is made, labelled, and undone, by a sweep if need be.
+Every write names the version of the object that it is based on, so of two runs only one gets it.
+"""
+
+from __future__ import annotations
+
+import platform
+import threading
+
+from clusters import budgets, lease
+from clusters.api import AlreadyExists, Api, ApiError, Conflict, NotFound
+from clusters.api.resources import LEASES
+from clusters.changes.making import Maker
+from clusters.changes.target import Json, Target
+from clusters.checks import Level
+from clusters.errors import Refused
+from clusters.lease import Holder
+
+_WHY = "the run's hold on the cluster"
+
+
+class Hold:
+    """A hold on one cluster. `lost` is "" while it holds; then a sentence, and nothing may be changed any more.
+
+    `note` says whose expired hold it took over, "" where it took none.
+    """
+
+    def __init__(self, api: Api, maker: Maker, run_id: str, *, namespace: str, level: Level) -> None:
+        self._api, self._maker = api, maker
+        self._target = Target(LEASES, lease.NAME, namespace, _WHY)
+        self._identity, self._level = f"{run_id}@{platform.node()}", level
+        self._budget = budgets.get("cluster_held")
+        self._now: Json = {}
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="hold", daemon=True)
+        self.lost = self.note = ""
+
+    def take(self) -> None:
+        """Take it; Refused where another run has it. Errors of `clusters.api` as they come."""
+        found = self._target.read(self._api)
+        try:
+            self._now = self._create() if found is None else self._take_over(found)
+        except (AlreadyExists, Conflict, NotFound):
+            raise Refused(
+                "Another run has taken hold of the cluster at the same moment.",
+                remedy="Wait until it has ended.",
+            ) from None
+        self._thread.start()
+
+    def end(self) -> None:
+        """Stop renewing; the object itself goes by the journal."""
+        self._ended.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _create(self) -> Json:
+        obj: Json = {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": lease.NAME, "namespace": self._target.namespace, "annotations": self._notes},
+            "spec": self._spec(transitions=0),
+        }
+        return self._maker.create(obj, home="", foreign=_WHY)[1]
+
+    def _take_over(self, found: Json) -> Json:
+        holder = Holder.of(found)
+        if not holder.is_over(lease.now()):
+            raise held(holder)
+        before = int((found.get("spec") or {}).get("leaseTransitions") or 0)
+        metadata = {"annotations": self._notes, "resourceVersion": found["metadata"]["resourceVersion"]}
+        patch: Json = {"metadata": metadata, "spec": self._spec(transitions=before + 1)}
+        taken = self._maker.take_over(self._target, patch)
+        self.note = (
+            f"run {holder.run} held the cluster until {holder.until:%Y-%m-%d %H:%M:%S} UTC and never let go; "
+            f"what it may have left is in the journal on {holder.machine or 'its machine'}"
+        )
+        return taken
+
+    @property
+    def _notes(self) -> dict[str, str]:
+        return {lease.LEVEL_ANNOTATION: str(self._level)}
+
+    def _spec(self, *, transitions: int) -> Json:
+        return lease.spec(
+            self._identity, seconds=self._budget.within, transitions=transitions, now=lease.now()
+        )
+
+    def _keep(self) -> None:
+        while not self._ended.wait(self._budget.every) and not self.lost:
+            try:
+                self._renew()
+            except ApiError as error:
+                # The cluster may be away for a moment; when the hold is over, another run may take it.
+                if Holder.of(self._now).is_over(lease.now()):
+                    self.lost = f"The hold on the cluster could not be renewed in time: {error}"
+
+    def _renew(self) -> None:
+        metadata = self._now["metadata"]
+        version = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
+        patch: Json = {"metadata": version, "spec": {"renewTime": lease.written(lease.now())}}
+        try:
+            self._now = self._api.patch(LEASES, lease.NAME, patch, self._target.namespace)
+        except (Conflict, NotFound):
+            found = self._target.read(self._api)
+            if found is not None and Holder.of(found).identity == self._identity:
+                self._now = found  # somebody wrote something else into it, or an answer of ours got lost
+            elif not self._ended.is_set():
+                by = f"run {Holder.of(found).run} has it" if found else "somebody deleted it"
+                self.lost = f"The hold on the cluster is lost: {by}."
+
+
+def held(holder: Holder) -> Refused:
+    """The refusal where another run holds the cluster."""
+    return Refused(
+        f"Run {holder.run} on {holder.machine or 'an unknown machine'} holds the cluster at level "
+        f"{holder.level} (until {holder.until:%H:%M:%S} UTC, if it is not renewed).",
+        remedy="Wait until it has ended.",
+    )

@@ -1,0 +1,80 @@
+"""The Lease by which a run that changes a cluster says so: one a cluster, in MetalLB's namespace.
+
+Pure: what stands in the object and what it means. `clusters.changes.hold` takes, renews and releases it,
+`clusters.preflight` looks at it. https://kubernetes.io/docs/concepts/architecture/leases/
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from clusters.checks import Level
+
+NAME = "metallb-conformance"
+LEVEL_ANNOTATION = "metallb-conformance/level"
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holder:
+    """Who holds a cluster: a run on a machine, at a level; `until` is when that ends if it is not renewed."""
+
+    run: str
+    machine: str
+    level: Level
+    until: dt.datetime
+
+    @property
+    def identity(self) -> str:
+        """As it stands in the object."""
+        return f"{self.run}@{self.machine}"
+
+    def is_over(self, now: dt.datetime) -> bool:
+        """Whether nobody has renewed it for so long that its run must be dead."""
+        return now >= self.until
+
+    @classmethod
+    def of(cls, lease: Mapping[str, Any]) -> Self:
+        """From the object; what it does not say is taken for nobody, long ago, at the highest level."""
+        spec = lease.get("spec") or {}
+        run, _, machine = str(spec.get("holderIdentity") or "").rpartition("@")
+        renewed = _time(str(spec.get("renewTime") or ""))
+        notes = lease["metadata"].get("annotations") or {}
+        level = notes.get(LEVEL_ANNOTATION)
+        return cls(
+            run=run or machine,
+            machine=machine if run else "",
+            level=Level(level) if level in set(Level) else Level.DISRUPT,
+            until=renewed + dt.timedelta(seconds=int(spec.get("leaseDurationSeconds") or 0)),
+        )
+
+
+def spec(identity: str, *, seconds: float, transitions: int, now: dt.datetime) -> Json:
+    """The `spec` of a Lease that is taken now and good for `seconds`."""
+    return {
+        "holderIdentity": identity,
+        "leaseDurationSeconds": max(1, round(seconds)),
+        "acquireTime": written(now),
+        "renewTime": written(now),
+        "leaseTransitions": transitions,
+    }
+
+
+def written(when: dt.datetime) -> str:
+    """A time as Kubernetes' MicroTime."""
+    return when.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def now() -> dt.datetime:
+    """Now; preflight has seen that this clock and the cluster's agree."""
+    return dt.datetime.now(dt.UTC)
+
+
+def _time(text: str) -> dt.datetime:
+    try:
+        return dt.datetime.fromisoformat(text)
+    except ValueError:
+        return dt.datetime.fromtimestamp(0, dt.UTC)

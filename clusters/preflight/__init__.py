@@ -1,0 +1,24 @@
+"""Before anything is run: every reason why this run could not do its work, all at once.
+
+A refused run has changed nothing and checked nothing. What is looked at grows with the level: reading for
+observe, the run's own objects for create, MetalLB's and the nodes for disrupt.
+"""
+
+from clusters.preflight.access import Access, Needs, needs_of
+from clusters.preflight.active import left_behind
+from clusters.preflight.found import Preflight, Problem, Wanted
+from clusters.preflight.inspecting import check, inspect, unopened, versions_of
+
+__all__ = [
+    "Access",
+    "Needs",
+    "Preflight",
+    "Problem",
+    "Wanted",
+    "check",
+    "inspect",
+    "left_behind",
+    "needs_of",
+    "unopened",
+    "versions_of",
+]

@@ -1,0 +1,50 @@
+"""Whether another run is active, and whether an earlier one left something. An observe run only looks."""
+
+from __future__ import annotations
+
+from clusters import journal, lease
+from clusters.api import Api, ApiError, Forbidden, NotFound
+from clusters.api.resources import LEASES
+from clusters.changes.hold import held
+from clusters.checks import Level
+from clusters.lease import Holder
+from clusters.preflight.found import Problem, problem_of
+from clusters.profile import Profile, Provider
+
+
+def left_behind(profile: Profile, uid: str) -> list[Problem]:
+    """A problem for each earlier run against the cluster that ended without undoing its changes.
+
+    Where the run was against a lab that is no more (its UID was another), its changes went with it.
+    """
+    problems = []
+    for each in journal.left_behind(profile.name):
+        header = each.header
+        if header is None or not each.pending() or (profile.provider is Provider.LAB and header.uid != uid):
+            each.forget()
+            continue
+        many = len(each.pending())
+        sentence = f"Run {header.run} ended without undoing {many} of its changes."
+        remedy = f"Undo them: python -m clusters.sweep --cluster {profile.name}"
+        problems.append(Problem(sentence=sentence, remedy=remedy))
+    return problems
+
+
+def another(api: Api, profile: Profile, level: Level) -> list[Problem]:
+    """A problem where another run holds the cluster.
+
+    Runs that change something stand in each other's way. A run that only looks is disturbed by one that
+    disrupts: it would report the other's faults. A dead run's hold is over when it ends; that of a run whose
+    journal here says that it has died is the sweep's matter (`left_behind`).
+    """
+    try:
+        holder = Holder.of(api.get(LEASES, lease.NAME, profile.namespace))
+    except (NotFound, Forbidden):
+        return []  # without the right to look it cannot change anything either: taking it is refused
+    except ApiError as error:
+        return [problem_of(error)]
+    dead = {each.header.run for each in journal.left_behind(profile.name) if each.header}
+    disturbs = level.allows(Level.CREATE) or holder.level is Level.DISRUPT
+    if not disturbs or holder.is_over(lease.now()) or holder.run in dead:
+        return []
+    return [problem_of(held(holder))]

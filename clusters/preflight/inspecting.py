@@ -1,0 +1,115 @@
+"""The look itself: everything that speaks against a run, collected and told at once."""
+
+from __future__ import annotations
+
+from clusters.api import Api, ApiError, KubeconfigInvalid
+from clusters.checks import Level
+from clusters.errors import ConformanceError, Refused
+from clusters.preflight import access, active, capacity, clock, installed, place
+from clusters.preflight.access import Needs, needs_of
+from clusters.preflight.active import left_behind
+from clusters.preflight.found import Preflight, Problem, Wanted, problem_of, refusal
+from clusters.profile import Profile, Provider, resolve_level
+from clusters.providers import Cluster
+
+
+def check(wanted: Wanted, cluster: Cluster, api: Api, *, needs: Needs | None = None) -> Preflight:
+    """What `inspect` finds, where it is no problem. Raises Refused with every problem otherwise."""
+    found = inspect(wanted, cluster, api, needs=needs)
+    if found.problems:
+        raise refusal(wanted.profile.name, found.problems)
+    return found
+
+
+def inspect(wanted: Wanted, cluster: Cluster, api: Api, *, needs: Needs | None = None) -> Preflight:
+    """Look at everything that a run of this level needs; nothing is raised for what is missing.
+
+    `needs` are the permissions that the selected checks declare; None stands for those of the whole level.
+    """
+    profile, level = wanted.profile, wanted.level
+    problems = [problem_of(error) for error in cluster.problems]
+    try:
+        kubernetes = api.version()
+    except ApiError as error:
+        problems = [problem_of(error), *problems]
+        return Preflight(level=level, problems=(*problems, *_here(profile, level)))
+    uid, about_identity = _identity(wanted, api)
+    if not about_identity:
+        level = resolve_level(profile, wanted.level, wanted.confirm_cluster, uid)
+    problems += about_identity
+    about_kubernetes, notes = installed.kubernetes(kubernetes)
+    metallb, about_metallb = installed.metallb(api, profile.namespace)
+    problems += about_kubernetes + about_metallb + clock.skew(api)
+    if level.allows(Level.CREATE):
+        problems += left_behind(profile, uid) + capacity.shortage(api, profile)
+    problems += active.another(api, profile, level)
+    about_place, about_segments = place.wrong(api, profile, cluster)
+    problems += about_place
+    problems += access.missing(api, needs_of(level, profile.namespace) if needs is None else needs)
+    return Preflight(
+        level=level,
+        kubernetes_version=kubernetes,
+        metallb_version=metallb,
+        problems=tuple(problems),
+        notes=(*notes, *about_segments),
+    )
+
+
+def versions_of(wanted: Wanted, api: Api) -> Preflight:
+    """Only the versions, "" where they cannot be read: for a process that joins a run that has begun."""
+    try:
+        kubernetes = api.version()
+    except ApiError:
+        kubernetes = ""
+    metallb, _ = installed.metallb(api, wanted.profile.namespace)
+    return Preflight(level=wanted.level, kubernetes_version=kubernetes, metallb_version=metallb)
+
+
+def unopened(wanted: Wanted, error: ConformanceError) -> ConformanceError:
+    """What to raise where the cluster could not even be opened: the error, with what else stands in the way."""
+    if not isinstance(error, KubeconfigInvalid):
+        return error
+    others = [*_vantage(wanted.profile), *_here(wanted.profile, wanted.level)]
+    return refusal(wanted.profile.name, [problem_of(error), *others]) if others else error
+
+
+def _identity(wanted: Wanted, api: Api) -> tuple[str, list[Problem]]:
+    """The cluster's UID, and what is wrong with it: another cluster than meant, or no yes where it takes one."""
+    profile, confirmed = wanted.profile, wanted.confirm_cluster
+    try:
+        uid = api.uid()
+    except ApiError as error:
+        return "", [problem_of(error)]
+    if profile.uid and profile.uid != uid:
+        leads = f"The context of profile {profile.name} leads to cluster {uid}"
+        sentence = f"{leads}, and the profile is for {profile.uid}."
+        return uid, [Problem(sentence=sentence, remedy="Mend the context, or the profile's uid.")]
+    try:
+        resolve_level(profile, wanted.level, confirmed, uid)
+    except Refused as error:
+        return uid, [problem_of(error)]
+    if confirmed and confirmed != uid:
+        sentence = (
+            f"--confirm-cluster {confirmed} is not the cluster of profile {profile.name}: that is {uid}."
+        )
+        return uid, [Problem(sentence=sentence, remedy="Look which cluster the profile's context leads to.")]
+    return uid, []
+
+
+def _here(profile: Profile, level: Level) -> list[Problem]:
+    """What can be told without the cluster; of a lab only the cluster can tell whether it is still the same."""
+    if profile.provider is Provider.LAB or not level.allows(Level.CREATE):
+        return []
+    return left_behind(profile, "")
+
+
+def _vantage(profile: Profile) -> list[Problem]:
+    from clusters.vantage import open_vantage  # noqa: PLC0415 - brings the packet library, which is slow to load
+
+    if not profile.vantage:
+        return []
+    try:
+        with open_vantage(profile.vantage):
+            return []
+    except ConformanceError as error:
+        return [problem_of(error)]

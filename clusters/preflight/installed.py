@@ -1,0 +1,77 @@
+"""Whether there is a MetalLB, and whether its version and that of Kubernetes are known to the checks."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from packaging.version import Version
+
+from clusters.api import Api, ApiError, Forbidden
+from clusters.api import resources as res
+from clusters.metallb import versions
+from clusters.preflight.found import Problem, problem_of
+
+#: Before it, pool changes did not reach services that had an address (MetalLB's release notes).
+OLDEST = Version("0.14.2")
+#: The first one whose decisions nobody has compared with the rules of clusters/metallb: a minor version of
+#: MetalLB changes how it elects, shares and reports (0.15.0 and 0.16.0 did).
+UNKNOWN = Version("0.17.0")
+#: The first Kubernetes with everything that is asked of it: subresources by patch and apply (1.24).
+OLDEST_KUBERNETES = Version("1.24")
+#: What has been tested. What stands in its v1 groups stays, so a newer one is no reason to refuse.
+NEWEST_KUBERNETES = Version("1.34")
+_SELECTORS = (
+    "component=controller,app=metallb",
+    "app.kubernetes.io/component=controller,app.kubernetes.io/name=metallb",
+)
+
+
+def metallb(api: Api, namespace: str) -> tuple[str, list[Problem]]:
+    """MetalLB's version, "" where unknown, and what is wrong with it as a whole."""
+    try:
+        found = _controllers(api, namespace)
+    except Forbidden:
+        return "", []  # the permission that is missing is named where permissions are looked at
+    except ApiError as error:
+        return "", [problem_of(error)]
+    if not found:
+        remedy = "Set the profile's namespace to MetalLB's, or install MetalLB."
+        return "", [
+            Problem(sentence=f"There is no MetalLB controller in namespace {namespace}.", remedy=remedy)
+        ]
+    images = [each["image"] for each in found[0]["spec"]["template"]["spec"]["containers"]]
+    version = next((known for known in map(versions.of_image, images) if known is not None), None)
+    return str(version or ""), _about(version) if version is not None else []
+
+
+def _about(version: Version) -> list[Problem]:
+    if version < OLDEST:
+        sentence = f"MetalLB {version} is older than {OLDEST}, the oldest that the checks know."
+        return [Problem(sentence=sentence, remedy="Upgrade MetalLB, or use an older release of this.")]
+    if Version(version.base_version) >= UNKNOWN:
+        known = f"{UNKNOWN.major}.{UNKNOWN.minor - 1}"
+        sentence = f"MetalLB {version} is newer than {known}, the newest that the checks know."
+        return [Problem(sentence=sentence, remedy="Use a newer release of this.")]
+    return []
+
+
+def kubernetes(version: str) -> tuple[list[Problem], list[str]]:
+    """What is wrong with a Kubernetes version ("v1.34.4", "v1.30.3-gke.100"), and what is to be noted of it."""
+    found = re.match(r"v?(\d+\.\d+)", version)
+    minor = Version(found[1]) if found else None
+    if minor is None:
+        return [], [f"Kubernetes calls its version {version!r}, which says nothing"]
+    if minor < OLDEST_KUBERNETES:
+        sentence = f"Kubernetes {version} is older than {OLDEST_KUBERNETES}, the oldest that the checks know."
+        return [Problem(sentence=sentence, remedy="Upgrade Kubernetes.")], []
+    newer = minor > NEWEST_KUBERNETES
+    return [], [f"Kubernetes {version} is newer than {NEWEST_KUBERNETES}, the newest tested"] if newer else []
+
+
+def _controllers(api: Api, namespace: str) -> list[dict[str, Any]]:
+    for selector in _SELECTORS:
+        found = api.list(res.DEPLOYMENTS, namespace, labels=selector)
+        if found:
+            return found
+    return []

@@ -1,0 +1,72 @@
+"""Whether the vantage stands where users do: on the addresses' segment, and on none of the cluster's nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from clusters.api import Api, ApiError
+from clusters.api import resources as res
+from clusters.errors import ConformanceError
+from clusters.metallb import pools
+from clusters.metallb.selectors import SelectorError
+from clusters.preflight.found import Problem
+from clusters.profile import Profile
+from clusters.providers import Cluster
+
+if TYPE_CHECKING:  # the vantage brings the packet library, which is slow to load
+    from clusters.vantage import Vantage
+
+_OTHER = "Name a host on their network as the profile's vantage (ssh:HOST), or none to go without the wire."
+
+
+def wrong(api: Api, profile: Profile, cluster: Cluster) -> tuple[list[Problem], list[str]]:
+    """Problems where the vantage is on a node, or on the segment of none of the addresses; notes where of some."""
+    vantage = cluster.vantage
+    if vantage is None:
+        return [], []
+    routes = {address: _route(vantage, address) for address in _addresses(api, profile)}
+    own = {source for source, _ in routes.values() if source}
+    problems = [
+        Problem(
+            sentence=f"Vantage {vantage.name} is node {node.name} itself, which sees its own answers only.",
+            remedy="Name a host as the vantage that is no node of the cluster.",
+        )
+        for node in cluster.nodes
+        if own & set(node.addresses)
+    ]
+    away = {address: why for address, (_, why) in routes.items() if why}
+    if not away:
+        return problems, []
+    shown = "; ".join(f"{address}: {why}" for address, why in list(away.items())[:3])
+    if len(away) == len(routes):
+        sentence = f"Vantage {vantage.name} is not on the segment of the pools' addresses ({shown})."
+        return [*problems, Problem(sentence=sentence, remedy=_OTHER)], []
+    return problems, [f"vantage {vantage.name} is not on the segment of every pool ({shown})"]
+
+
+def _addresses(api: Api, profile: Profile) -> Iterator[str]:
+    """An address of each range of each pool: the live ones, else those that the profile expects."""
+    try:
+        found = api.list(res.IP_ADDRESS_POOLS, profile.namespace)
+    except ApiError:
+        found = []  # said elsewhere
+    expected = [
+        {"metadata": {"name": pool.name}, "spec": {"addresses": pool.addresses}} for pool in profile.pools
+    ]
+    for raw in found or expected:
+        try:
+            for each in pools.parse(raw).ranges:
+                # Not the first: a prefix's first address is its network's, which has no route of its own.
+                yield str(type(each.first)(int(each.first) + each.size // 2))
+        except SelectorError:
+            continue
+
+
+def _route(vantage: Vantage, address: str) -> tuple[str, str]:
+    """The vantage's own address on the way to `address`, and why that is not on its segment ("" where it is)."""
+    try:
+        found = vantage.interface_for(address)
+    except ConformanceError as error:  # a VantageError
+        return "", str(error.args[0]).rstrip(".")
+    return found.source, "" if found.on_link else f"the way is through {found.gateway}"
