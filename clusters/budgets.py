@@ -140,6 +140,10 @@ _LIMITS = _table(
             "cluster lasts 60 s by these clocks."),
     _budget("last_validated", 90 * 86400, 86400,
             "How old the runbook's validation may be: two MetalLB releases lie in a quarter."),
+    _budget("stale", 36 * 3600, 3600,
+            "How old a check's last pass may be: a nightly run is a day apart, and half a day late at worst."),
+    _budget("delivered", 10, 0.1,
+            "Metrics and messages leave when a run has ended; a receiver that hangs may delay it by seconds."),
 )  # fmt: skip
 
 BUDGETS: Mapping[str, Budget] = {**_CLAIMS, **_LIMITS}

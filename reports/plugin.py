@@ -6,13 +6,25 @@ from pathlib import Path
 
 import pytest
 
+from clusters.errors import UsageError
+from reports.outlets.asked import add_options, asked
+
 #: What -r is where nobody asked for it: pytest's default, and with this project's -ra.
 _DEFAULT_REPORTCHARS = frozenset({"fE", "fEa", "a"})
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Register the options that say where else a run's outcome goes."""
+    add_options(parser)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_conformance_configure(config: pytest.Config, directory: Path) -> None:
     """Send pytest's own JUnit file and pytest-html's page to the run's directory, unless told elsewhere."""
+    try:
+        outlets = asked(config)
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from None
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -30,3 +42,7 @@ def pytest_conformance_configure(config: pytest.Config, directory: Path) -> None
 
     config.pluginmanager.register(Files(config, directory), "conformance-files")
     config.pluginmanager.register(FamiliarView(), "conformance-familiar-view")
+    if outlets:
+        from reports.outlets.delivering import Delivering  # noqa: PLC0415 - as above
+
+        config.pluginmanager.register(Delivering(outlets, directory), "conformance-outlets")

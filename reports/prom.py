@@ -1,77 +1,119 @@
-"""metrics.prom: the run for Prometheus, in the text format of the node exporter's collector."""
+"""metrics.prom: the run for Prometheus. A file cannot count seconds, so times are Unix times and rules count."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from clusters.checks import Outcome, RunResult, Verdict
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
-_PREFIX = "metallb_conformance"
-Sample = tuple[Mapping[str, str], float]
+from clusters.checks import CheckResult, Outcome, RunResult, Verdict
+
+PREFIX = "metallb_conformance"
+#: Every metric but its prefix: labels beside `cluster`, and its help text.
+FAMILIES: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "run_info": (("kubernetes", "metallb", "suite", "allow"), "The last run, always 1."),
+    "run_started_timestamp_seconds": ((), "When the last run started, Unix time."),
+    "run_finished_timestamp_seconds": ((), "When the last run ended, Unix time."),
+    "run_verdict": (("verdict",), "1 for the verdict of the last run, 0 for the others."),
+    "last_success_timestamp_seconds": (
+        (),
+        "When the last run that passed ended, Unix time; absent while none is known.",
+    ),
+    "not_tested": ((), "Checks that the last run left out."),
+    "check_outcome": (
+        ("check", "level", "outcome"),
+        "1 for the outcome of a check in the last run, 0 for the others.",
+    ),
+    "check_last_success_timestamp_seconds": (
+        ("check",),
+        "When a check last passed, Unix time; absent while no pass is known.",
+    ),
+    "check_duration_seconds": (("check",), "How long a check took in the last run."),
+    "measured_seconds": (("check", "figure"), "The worst sample of a measured time."),
+    "measured_budget_seconds": (("check", "figure"), "What that time is judged by."),
+    "measured": (("check", "figure", "unit"), "The worst sample of a measured figure that is no time."),
+    "measured_budget": (("check", "figure", "unit"), "What that figure is judged by."),
+}
+Sample = tuple[str, tuple[str, ...], float]
 
 
-def metrics(result: RunResult) -> str:
-    """Every metric of a run; one outcome (and the verdict) is 1, the others 0, so that changes show."""
+@dataclass(frozen=True, kw_only=True)
+class Successes:
+    """What earlier runs know, as Unix times: the end of the last passed run, and each check's last pass."""
+
+    run: float | None = None
+    checks: Mapping[str, float] = field(default_factory=dict)
+
+
+def metrics(result: RunResult, before: Successes | None = None) -> str:
+    """Every metric of a run as text. `before` is what was known of the cluster before it."""
+    return generate_latest(registry(result, before)).decode()
+
+
+def registry(result: RunResult, before: Successes | None = None) -> CollectorRegistry:
+    """The same as a registry of its own, to be pushed."""
+    made = CollectorRegistry()
+    made.register(_Run(result, before or Successes()))
+    return made
+
+
+class _Run(Collector):
+    """One outcome (and the verdict) is 1 and the others 0, so that a change shows as a step."""
+
+    def __init__(self, result: RunResult, before: Successes) -> None:
+        self._result, self._before = result, before
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        families = {
+            name: GaugeMetricFamily(f"{PREFIX}_{name}", text, labels=("cluster", *labels))
+            for name, (labels, text) in FAMILIES.items()
+        }
+        samples = [*_run(self._result, self._before)]
+        for check in self._result.checks:
+            samples += _check(check)
+        samples += _passed(self._result, self._before)
+        for name, labels, value in samples:
+            families[name].add_metric((self._result.run.cluster, *labels), value)
+        return [family for family in families.values() if family.samples]
+
+
+def _run(result: RunResult, before: Successes) -> Iterator[Sample]:
     run = result.run
-    who = {"cluster": run.cluster}
-    versions = {
-        "kubernetes": run.kubernetes_version,
-        "metallb": run.metallb_version,
-        "suite": run.suite_version,
-        "allow": run.allow,
-    }
-    finished = datetime.fromisoformat(run.finished).timestamp()
-    started = datetime.fromisoformat(run.started).timestamp()
-    families = (
-        ("run_info", "The last run, always 1", [(who | versions, 1.0)]),
-        ("run_started_seconds", "When the last run started, Unix time", [(who, started)]),
-        ("run_finished_seconds", "When the last run ended, Unix time", [(who, finished)]),
-        (
-            "run_verdict",
-            "1 for the verdict of the last run",
-            [(who | {"verdict": str(one)}, float(run.verdict is one)) for one in Verdict],
-        ),
-        ("check_outcome", "1 for the outcome of a check in the last run", list(_outcomes(result, who))),
-        (
-            "check_duration_seconds",
-            "How long a check took in the last run",
-            [(who | {"check": check.id}, check.duration_s) for check in result.checks],
-        ),
-        ("measurement", "The worst sample of a measured figure", list(_measurements(result, who))),
-        ("measurement_budget", "What that figure is judged by", list(_budgets(result, who))),
-        ("not_tested", "Checks that the last run left out", [(who, float(len(result.not_tested)))]),
-    )
-    return "".join(_family(name, text, samples) for name, text, samples in families if samples)
+    finished = _unix(run.finished)
+    yield "run_info", (run.kubernetes_version, run.metallb_version, run.suite_version, run.allow), 1
+    yield "run_started_timestamp_seconds", (), _unix(run.started)
+    yield "run_finished_timestamp_seconds", (), finished
+    for verdict in Verdict:
+        yield "run_verdict", (str(verdict),), float(run.verdict is verdict)
+    success = finished if run.verdict is Verdict.PASSED else before.run
+    if success is not None:
+        yield "last_success_timestamp_seconds", (), success
+    yield "not_tested", (), len(result.not_tested)
 
 
-def _outcomes(result: RunResult, who: Mapping[str, str]) -> Iterable[Sample]:
-    for check in result.checks:
-        for one in Outcome:
-            labels = {**who, "check": check.id, "level": check.level, "outcome": str(one)}
-            yield labels, float(check.outcome is one)
+def _check(check: CheckResult) -> Iterator[Sample]:
+    for outcome in Outcome:
+        yield "check_outcome", (check.id, check.level, str(outcome)), float(check.outcome is outcome)
+    yield "check_duration_seconds", (check.id,), check.duration_s
+    for name, one in check.measurements.items():
+        metric, labels = ("measured_seconds", ()) if one.unit == "s" else ("measured", (one.unit,))
+        yield metric, (check.id, name, *labels), one.value
+        if one.budget is not None:
+            budget = "measured_budget_seconds" if one.unit == "s" else "measured_budget"
+            yield budget, (check.id, name, *labels), one.budget
 
 
-def _measurements(result: RunResult, who: Mapping[str, str]) -> Iterable[Sample]:
-    for check in result.checks:
-        for name, one in check.measurements.items():
-            yield {**who, "check": check.id, "name": name, "unit": one.unit}, one.value
+def _passed(result: RunResult, before: Successes) -> Iterator[Sample]:
+    now = _unix(result.run.finished)
+    passed = {check.id: now for check in result.checks if check.outcome is Outcome.PASSED}
+    for check, when in {**before.checks, **passed}.items():
+        yield "check_last_success_timestamp_seconds", (check,), when
 
 
-def _budgets(result: RunResult, who: Mapping[str, str]) -> Iterable[Sample]:
-    for check in result.checks:
-        for name, one in check.measurements.items():
-            if one.budget is not None:
-                yield {**who, "check": check.id, "name": name, "unit": one.unit}, one.budget
-
-
-def _family(name: str, text: str, samples: Iterable[Sample]) -> str:
-    lines = [f"# HELP {_PREFIX}_{name} {text}.", f"# TYPE {_PREFIX}_{name} gauge"]
-    for labels, value in samples:
-        inner = ",".join(f'{key}="{_escaped(one)}"' for key, one in labels.items())
-        lines.append(f"{_PREFIX}_{name}{{{inner}}} {value!r}")
-    return "\n".join(lines) + "\n"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+def _unix(text: str) -> float:
+    """The Unix time of an RFC 3339 text."""
+    return datetime.fromisoformat(text).timestamp()

@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 import pytest
 
 from clusters.checks import Outcome, RunResult
 from reports.figures import figures, shown
-from reports.prom import metrics
 from reports.summary import markdown
 from reports.terminal import lines
 from reports.untested import counts, grouped, headline
 from tests.unit.reports.conftest import result_of
-
-_SAMPLE = re.compile(r'metallb_conformance_(\w+)\{((?:[a-z]+="(?:[^"\\]|\\.)*",?)*)\} (\S+)')
-
-
-def samples(text: str) -> dict[tuple[str, str], float]:
-    """Prometheus samples by name and labels; every line is one or a comment."""
-    found = {}
-    for line in text.splitlines():
-        if not line.startswith("# "):
-            match = _SAMPLE.fullmatch(line)
-            assert match is not None, line
-            found[match[1], match[2]] = float(match[3])
-    return found
 
 
 def test_the_headline_says_everything_in_one_line(run: RunResult) -> None:
@@ -130,23 +115,3 @@ def test_markdown_tells_failures_with_their_commands(run: RunResult) -> None:
     assert "<script>" not in text
     assert "| failover.moves | moved after | 12.5 s ✗ | 10 s |" in text
     assert "- needs --allow disrupt: recovery.reapply, rollback.drill" in text
-
-
-def test_prometheus_gets_one_sample_a_line_and_every_outcome(run: RunResult) -> None:
-    found = samples(metrics(run))
-
-    assert found["run_verdict", 'cluster="lab",verdict="failed"'] == 1
-    assert found["run_verdict", 'cluster="lab",verdict="passed"'] == 0
-    assert found["run_finished_seconds", 'cluster="lab"'] == 1767225850
-    moves = 'cluster="lab",check="failover.moves"'
-    assert found["check_outcome", f'{moves},level="observe",outcome="failed"'] == 1
-    assert found["check_outcome", f'{moves},level="observe",outcome="passed"'] == 0
-    assert found["measurement", f'{moves},name="moved after",unit="s"'] == 12.5
-    assert found["measurement_budget", f'{moves},name="moved after",unit="s"'] == 10
-    assert ("measurement_budget", f'{moves},name="answers",unit="frames"') not in found
-
-
-def test_prometheus_labels_are_escaped(run: RunResult) -> None:
-    odd = replace(run, run=replace(run.run, cluster='a"b\\c\nd'))
-
-    assert ("not_tested", 'cluster="a\\"b\\\\c\\nd"') in samples(metrics(odd))

@@ -1,0 +1,74 @@
+"""The options that say what leaves the run's directory, checked before anything is run."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from clusters.errors import UsageError
+from reports.outlets.gateway import VARIABLE as GATEWAY_VARIABLE
+from reports.outlets.gateway import Gateway, gateway
+from reports.outlets.sinks import VARIABLE as NOTIFY_VARIABLE
+from reports.outlets.sinks import Sink, sinks
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """Where a run's outcome is to go beside its own directory."""
+
+    textfiles: Path | None = None
+    gateway: Gateway | None = None
+    sinks: tuple[Sink, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.textfiles or self.gateway or self.sinks)
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Register the options."""
+    add = parser.getgroup("conformance", "MetalLB conformance").addoption
+    add(
+        "--textfile-dir",
+        metavar="DIR",
+        type=Path,
+        help="also write the metrics to DIR, which the node exporter's textfile collector reads",
+    )
+    add(
+        "--push-gateway",
+        metavar="URL",
+        help=f"push the metrics there; with a password in {GATEWAY_VARIABLE} instead",
+    )
+    add(
+        "--notify",
+        metavar="FILE",
+        type=Path,
+        help=f"tell the apprise URLs in FILE what changed, in one message; or those in {NOTIFY_VARIABLE}",
+    )
+
+
+def asked(config: pytest.Config) -> Asked:
+    """What the options and the environment ask for. Raises UsageError for what cannot be used."""
+    option = config.option
+    return Asked(
+        textfiles=_folder(option.textfile_dir),
+        gateway=gateway(option.push_gateway),
+        sinks=sinks(option.notify),
+    )
+
+
+def _folder(folder: Path | None) -> Path | None:
+    if folder is None:
+        return None
+    if not folder.is_dir():
+        raise UsageError(
+            f"--textfile-dir {folder} is no directory.",
+            remedy="Name the one that the node exporter was started with.",
+        )
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(
+            f"--textfile-dir {folder} cannot be written to.", remedy="Give this user the right to."
+        )
+    return folder.absolute()
