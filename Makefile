@@ -33,6 +33,8 @@ conformance: setup ## Boot the embedded lab, run every suite its level allows, w
 	@$(BIN)/pytest suites --cluster lab --allow disrupt $(ARGS)
 
 test: setup lint ## Pass the project's own tests
+	@$(BIN)/python -m clusters.lab.parts.system --tests
+	@$(BIN)/python -m tests.monitoring.programs
 	@$(BIN)/pytest tests -m "not full" --cov=clusters --cov=reports --cov-fail-under=90
 
 lint: $(STAMP) ## Formatting, lint, types and layers

@@ -10,12 +10,12 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from clusters.errors import ConformanceError, ExitCode, Refused
 
 #: Each command with its Debian package and what uses it.
-COMMANDS: Mapping[str, tuple[str, str]] = {
+COMMANDS: dict[str, tuple[str, str]] = {
     "runc": ("runc", "containerd, to start containers"),
     "conntrack": ("conntrack", "kube-proxy, to forget the flows of endpoints that are gone"),
     "iptables": ("iptables", "kube-proxy and the CNI plugins"),
@@ -26,46 +26,51 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "git": ("git", "the checks of overlays and their history"),
 }
 
+#: The same for the project's own tests: `python -m clusters.lab.parts.system --tests` installs those too.
+TESTING: dict[str, tuple[str, str]] = {
+    "systemd-analyze": ("systemd", "the tests of deploy/systemd; it starts nothing"),
+}
+
 #: Where system programs lie; the PATH of an ordinary user may lack the first two.
 _SEARCHED = os.pathsep.join(["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin"])
 
 
-def missing() -> list[str]:
-    """The commands that this machine does not have, in the table's order."""
+def missing(table: Mapping[str, tuple[str, str]] = COMMANDS) -> list[str]:
+    """The commands of a table that this machine does not have, in the table's order."""
     path = os.pathsep.join([os.environ.get("PATH", ""), _SEARCHED])
-    return [command for command in COMMANDS if shutil.which(command, path=path) is None]
+    return [command for command in table if shutil.which(command, path=path) is None]
 
 
 def packages(commands: list[str]) -> list[str]:
     """The Debian packages of those commands, each once."""
-    return list(dict.fromkeys(COMMANDS[command][0] for command in commands))
+    return list(dict.fromkeys((COMMANDS | TESTING)[command][0] for command in commands))
 
 
-def install() -> list[str]:
-    """Install what is missing; the packages that were installed.
+def install(table: Mapping[str, tuple[str, str]] = COMMANDS, *, what: str = "The lab needs") -> list[str]:
+    """Install what is missing of a table; the packages that were installed. `what` begins a sentence.
 
     Raises Refused where that cannot be done from here: no apt-get, no root, or apt-get failed.
     """
-    absent = missing()
+    absent = missing(table)
     if not absent:
         return []
     wanted = packages(absent)
     names = ", ".join(absent)
     if shutil.which("apt-get") is None:
         raise Refused(
-            f"The lab needs {names}, and this machine has no apt-get to install them with.",
+            f"{what} {names}, and this machine has no apt-get to install them with.",
             remedy=f"Install what your distribution calls {', '.join(wanted)}.",
         )
     command = ["apt-get", "install", "--yes", "--no-install-recommends", *wanted]
     if os.geteuid() != 0:
         raise Refused(
-            f"The lab needs {names}, and only root can install them.", remedy=f"Run: sudo {' '.join(command)}"
+            f"{what} {names}, and only root can install them.", remedy=f"Run: sudo {' '.join(command)}"
         )
     sys.stdout.write(f"setup: installing {', '.join(wanted)} (for {names})\n")
     sys.stdout.flush()
     _run(["apt-get", "update", "--quiet"], wanted)
     _run(command, wanted)
-    if still := missing():
+    if still := missing(table):
         raise Refused(f"{', '.join(still)} is still missing after apt-get installed {', '.join(wanted)}.")
     return wanted
 
@@ -82,10 +87,12 @@ def _run(command: list[str], wanted: list[str]) -> None:
     )
 
 
-def main() -> int:
+def main(arguments: Sequence[str] = ()) -> int:
     """Install what is missing; the exit code."""
     try:
         install()
+        if "--tests" in arguments:
+            install(TESTING, what="The tests need")
     except ConformanceError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
@@ -93,4 +100,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
