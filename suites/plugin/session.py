@@ -53,9 +53,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[RUN] = Run(settings)
     if not is_worker(config):
         # Only now that it is certain that there is a run are files of it made.
-        forget(settings.directory, judged=settings.snapshot)
         config.pluginmanager.register(Listener(config), "conformance-listener")
         config.hook.pytest_conformance_configure(config=config, directory=settings.directory)
+        forget(settings.directory, judged=settings.snapshot)
     _end_on_sigterm(config)
 
 
