@@ -26,7 +26,9 @@ _EXIT_CODES = {
     Verdict.REFUSED: ExitCode.REFUSED,
     Verdict.CLEANUP_FAILED: ExitCode.CLEANUP_FAILED,
 }
-_SCOPES = {"service": Scope.SERVICE, "pool": Scope.POOL}
+_SCOPES = {"service": Scope.SERVICE, "pool": Scope.POOL, "advertisement": Scope.POOL}
+#: Causes that reach only as far as the service or pool that they are found at.
+_AS_FOUND = frozenset({"pool-missing", "overlay-drift", "rival-controller"})
 
 
 def merge(parts: Sequence[CheckResult]) -> CheckResult:
@@ -66,12 +68,11 @@ def exit_code(reached: Verdict) -> ExitCode:
 def scope(checks: Iterable[CheckResult]) -> Scope:
     """How far what failed reaches: the widest of the causes found holds.
 
-    A cause that is not in the list reaches as far as its subject: "service …", "pool …", or all. Findings
-    that only repeat another check's root do not count.
+    Findings that only repeat another check's root do not count.
     """
     order = list(Scope)
     found = [
-        _reach(finding)
+        reach(finding.cause, finding.subject)
         for check in checks
         if check.outcome is Outcome.FAILED
         for finding in check.findings
@@ -80,9 +81,19 @@ def scope(checks: Iterable[CheckResult]) -> Scope:
     return max(found, key=order.index, default=Scope.NONE)
 
 
-def _reach(finding: Finding) -> Scope:
-    known = CAUSES.get(finding.cause)
-    return known.scope if known else _SCOPES.get(finding.subject.split(" ", 1)[0].lower(), Scope.CLUSTER)
+def reach(cause: str, subject: str) -> Scope:
+    """How far one cause reaches that was found at one subject ("service …", "pool …", or anything else: all).
+
+    It reaches as far as its subject at least: a stranger on a pool's free address concerns the pool. A cause
+    that touches nobody stays so, and one that is not in the list reaches as far as its subject.
+    """
+    known = CAUSES.get(cause)
+    at = _SCOPES.get(subject.split(" ", 1)[0].lower())
+    if known is None or (cause in _AS_FOUND and at is not None):
+        return at or Scope.CLUSTER
+    if known.scope is Scope.NONE or at is None:
+        return known.scope
+    return max(known.scope, at, key=list(Scope).index)
 
 
 def _merged_findings(parts: Sequence[CheckResult]) -> tuple[Finding, ...]:

@@ -107,6 +107,15 @@ class MetalLB:
             budget=budgets.get("pods_ready"),
         )
 
+    def rolled_out(self) -> None:
+        """Wait until the controller's Deployment runs as it is now, and nothing of an earlier one is left."""
+        wait.until(
+            "the controller's Deployment is rolled out",
+            read=self.deployment,
+            accept=_is_rolled_out,
+            budget=budgets.get("rollout"),
+        )
+
     def controller_ready(self) -> None:
         """Wait until the controller's Deployment has every replica that it wants."""
         wait.until(
@@ -137,6 +146,10 @@ class MetalLB:
         # The counts lag behind a pod that was just deleted; the pods themselves do not.
         alive = len(ownership.speakers(self.api, self.namespace))
         ready = min(status.get("numberReady", 0), alive)
+        if found["spec"].get("updateStrategy", {}).get("type") != "OnDelete":
+            ready = min(
+                ready, status.get("updatedNumberScheduled", 0)
+            )  # pods of before the change do not count
         return ready if current else -1, status.get("desiredNumberScheduled", 0)
 
     def _ready_controllers(self) -> frozenset[str]:
@@ -155,3 +168,10 @@ def _is_ready(pod: dict[str, Any]) -> bool:
     conditions = pod.get("status", {}).get("conditions") or ()
     ready = any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
     return ready and "deletionTimestamp" not in pod["metadata"]
+
+
+def _is_rolled_out(found: dict[str, Any]) -> bool:
+    status, wanted = found.get("status", {}), found["spec"].get("replicas", 1)
+    current = status.get("observedGeneration", 0) >= found["metadata"]["generation"]
+    counts = {status.get(name, 0) for name in ("replicas", "updatedReplicas", "readyReplicas")}
+    return current and counts == {wanted}

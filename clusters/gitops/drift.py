@@ -25,7 +25,9 @@ from clusters.gitops.findings import (
 )
 from clusters.gitops.pools import bounds, key, listed, pools_of
 from clusters.gitops.snapshot import LiveObject, RepositorySnapshot, usable
+from clusters.metallb import versions
 from clusters.metallb.pools import Pool
+from clusters.observation.pods import containers
 from clusters.observation.snapshot import Snapshot
 
 PRESENT = "health.config-present"
@@ -55,11 +57,12 @@ def intended_config(repository: RepositorySnapshot, snapshot: Snapshot) -> list[
     rendered = {key(found): found for found in render.objects}
     # People look for the configuration first; what MetalLB itself is made of comes after it.
     ordered = sorted(repository.live, key=lambda each: each.key.partition(" ")[0] not in _CONFIGURATION)
+    skewed = _another_version(render.version, snapshot)
     found = [
         finding
         for each in ordered
         if not each.unreadable and each.key in rendered
-        for finding in _object(repository, rendered[each.key], each)
+        for finding in _object(repository, rendered[each.key], each, skewed=skewed)
     ]
     found += _extras(repository, snapshot, rendered)
     if not found:
@@ -79,22 +82,32 @@ def _invalid(repository: RepositorySnapshot) -> Finding:
     )
 
 
-def _object(repository: RepositorySnapshot, rendered: Json, live: LiveObject) -> Iterator[Finding]:
+def _another_version(pinned: str, snapshot: Snapshot) -> bool:
+    """Whether every pod that runs is of another version than the overlay pins: then all of MetalLB differs."""
+    running = {versions.of_image(each.image) for each in containers(snapshot.pods.items)}
+    return bool(pinned and running) and not running & {versions.parse(pinned), None}
+
+
+def _object(
+    repository: RepositorySnapshot, rendered: Json, live: LiveObject, *, skewed: bool
+) -> Iterator[Finding]:
     kind, _, name = live.key.partition(" ")
     subject = subject_of(kind, name)
     commands = (f"kubectl diff -k {repository.layout.overlay}", apply_command(repository))
     if live.found is None:
+        cause, root = _blame(kind, (), skewed=skewed)
         yield Finding(
-            cause="overlay-drift",
+            cause=cause,
             subject=subject,
             summary=f"{live.key} is rendered by {repository.layout.overlay} and does not exist.",
             evidence=_revision(repository),
             commands=commands,
+            root=root,
         )
         return
     found = fields.differences(rendered, live.found)
     if found:
-        cause, root = _blame(kind, found)
+        cause, root = _blame(kind, found, skewed=skewed)
         yield Finding(
             cause=cause,
             subject=subject,
@@ -105,11 +118,13 @@ def _object(repository: RepositorySnapshot, rendered: Json, live: LiveObject) ->
         )
 
 
-def _blame(kind: str, found: tuple[Difference, ...]) -> tuple[str, str]:
+def _blame(kind: str, found: tuple[Difference, ...], *, skewed: bool) -> tuple[str, str]:
     """A wrong image or CRD is a matter of versions, which another check names as the root."""
-    if kind == "CustomResourceDefinition":
+    if kind in _CONFIGURATION:
+        return "overlay-drift", ""
+    if kind == "CustomResourceDefinition" and (found or skewed):
         return "crd-outdated", SKEW
-    if all(each.path[-1:] == ("image",) for each in found):
+    if skewed or (found and all(each.path[-1:] == ("image",) for each in found)):
         return "version-skew", SKEW
     return "overlay-drift", ""
 
@@ -178,20 +193,16 @@ def pool_owner(repository: RepositorySnapshot, snapshot: Snapshot) -> list[Findi
                 root=PRESENT,
             )
         ]
-    rendered = _rendered_pools(repository)
-    found = [finding for pool in pools for finding in _owners(repository, pool, rendered)]
-    if not found:
-        for render in repository.renders.values():
-            usable(render)
-    return found
-
-
-def _rendered_pools(repository: RepositorySnapshot) -> dict[str, tuple[Pool, ...]]:
-    """The pools of every overlay; the cluster's own as it was committed."""
+    # The cluster's own overlay counts as it was committed.
     renders = {**repository.renders, repository.layout.overlay: repository.intended}
-    return {
+    rendered = {
         name: pools_of(render.objects) for name, render in renders.items() if name != repository.layout.base
     }
+    found = [finding for pool in pools for finding in _owners(repository, pool, rendered)]
+    if not found:
+        for render in renders.values():
+            usable(render)
+    return found
 
 
 def _owners(
@@ -204,8 +215,8 @@ def _owners(
         f"{name} renders {listed((*found.ranges, *found.invalid))}" for name, found in named.items()
     )
     live = f"Pool {pool.name} runs with {listed((*pool.ranges, *pool.invalid))}"
-    if owners == [own]:
-        return
+    if owners == [own] or (not owners and repository.intended.problem):
+        return  # it may well be that the cluster's own overlay owns it: nothing that does not render can tell
     if len(owners) > 1:
         cause, root = "pool-overlap", ""
         summary = f"{live}, and {len(owners)} overlays render it so: {listed(owners)}."

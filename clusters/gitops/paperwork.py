@@ -57,6 +57,8 @@ def pool_documented(repository: RepositorySnapshot) -> list[Finding]:
 
 def _documented(change: PoolChange, entries: Iterable[Entry]) -> bool:
     before, after = pool_from(change.pool, change.before), pool_from(change.pool, change.after)
+    if after.invalid:
+        return True  # no document can state what is no range; overlay.ranges-valid names it
     old, new = {each.bounds for each in before.ranges}, {each.bounds for each in after.ranges}
     added = [each for each in after.ranges if each.bounds not in old]
     wanted = added or [each for each in before.ranges if each.bounds not in new]
@@ -82,13 +84,22 @@ def _undocumented(repository: RepositorySnapshot, change: Change, pool: PoolChan
 
 
 def _off_page(
-    repository: RepositorySnapshot, page: str, cluster: str, pools: Iterable[Pool], *, place: str
+    repository: RepositorySnapshot,
+    page: str,
+    cluster: str,
+    pools: Iterable[Pool],
+    *,
+    place: str,
+    soon: Iterable[Pool] = (),
 ) -> Iterator[Finding]:
-    """Pools whose ranges the service page does not have for this cluster."""
+    """Pools whose ranges the service page does not have for this cluster, neither as they are nor `soon`."""
+    coming = {pool.name: bounds(pool) for pool in soon}
     rows = [row for row in pages.clusters(page) if row.cluster == cluster]
     for pool in pools:
         stated = [each for row in rows if row.pool in {"", pool.name} for each in row.ranges]
-        if tuple(each.bounds for each in ranges.merged(stated)) == bounds(pool):
+        if pool.invalid:
+            continue
+        if tuple(each.bounds for each in ranges.merged(stated)) in {bounds(pool), coming.get(pool.name)}:
             continue
         says = f"says {listed(stated)}" if rows else f"does not name {cluster} in a table of clusters"
         yield Finding(
@@ -103,13 +114,17 @@ def _off_page(
 
 
 def service_page(repository: RepositorySnapshot, snapshot: Snapshot) -> list[Finding]:
-    """Ranges, cluster and versions that run and that the service page does not name, or names otherwise."""
+    """Ranges, cluster and versions that run and that the service page does not name, or names otherwise.
+
+    An edit that is not committed is made to overlay and page together: the page may be ahead by that.
+    """
     page = repository.text(repository.layout.service_page, what="service page")
     intended = {pool.name: bounds(pool) for pool in pools_of(repository.intended.objects)}
     live = live_pools(snapshot)
     # Where the cluster was changed past its overlay, that is the root; the page is judged again after it.
-    past_overlay = {pool.name for pool in live if bounds(pool) != intended.get(pool.name, bounds(pool))}
-    off = _off_page(repository, page, repository.layout.cluster, live, place="the cluster")
+    past_overlay = {pool.name for pool in live if bounds(pool) != intended.get(pool.name)}
+    soon = pools_of(repository.working.objects) if repository.history.dirty else ()
+    off = _off_page(repository, page, repository.layout.cluster, live, place="the cluster", soon=soon)
     found = [
         replace(finding, root=INTENDED if finding.subject.removeprefix("pool ") in past_overlay else "")
         for finding in off

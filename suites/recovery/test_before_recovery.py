@@ -11,7 +11,8 @@ from suites.plugin.observation import Judgement
     runbook="3",
     level=OBSERVE,
     causes=("node-not-ready", "node-network-unavailable", "api-unreachable", "memberlist-partition",
-            "wrong-segment", "foreign-responder", "nobody-answers"),
+            "wrong-segment", "foreign-responder", "nobody-answers", "duplicate-announcer", "owner-disagreement",
+            "kube-proxy-stale"),
     commands=("kubectl get nodes -o wide", "kubectl -n metallb-system get pods -o wide"),
 )  # fmt: skip
 def test_nodes_and_network_are_not_in_trouble(judgement: Judgement) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from clusters.checks import Scope
 
 if TYPE_CHECKING:
-    from tests.faults.catalogue_repository import Clone
-
+    from tests.faults.catalogue_clone import Clone
     from tests.faults.catalogue_stage import Stage
 
 #: They sum up what the others found, so that any fault may show in them.
@@ -40,6 +41,33 @@ OWN = (
 )
 
 
+class Summary(NamedTuple):
+    """What the three checks that sum up must note: how far it reaches, what is in trouble, whether to scale.
+
+    `trouble` and `scaling` are regular expressions for the beginning of the note.
+    """
+
+    scope: Scope
+    trouble: str
+    scaling: str = "no scale change is needed$"
+
+
+_TO_BLAME = "no scale change is needed; the pool configuration is to blame"
+_CONFIGURATION, _NETWORK, _ITSELF = "configuration alone", "nodes and network alone", "MetalLB itself alone"
+#: Nothing of it shows in the cluster.
+UNTOUCHED = Summary(Scope.NONE, "nothing$")
+ONE_SERVICE = Summary(Scope.SERVICE, _CONFIGURATION)
+ONE_SERVICE_BY_POOLS = Summary(Scope.SERVICE, _CONFIGURATION, _TO_BLAME)
+ONE_CONSUMER = Summary(Scope.SERVICE, "consumers' workloads alone")
+ONE_ADDRESS = Summary(Scope.SERVICE, _NETWORK)
+ONE_POOL = Summary(Scope.POOL, _CONFIGURATION, _TO_BLAME)
+ONE_RANGE = Summary(Scope.POOL, _NETWORK)
+ALL_BY_POOLS = Summary(Scope.CLUSTER, _CONFIGURATION, _TO_BLAME)
+ALL_BY_SETTING = Summary(Scope.CLUSTER, _CONFIGURATION)
+ALL_BY_NETWORK = Summary(Scope.CLUSTER, _NETWORK)
+ALL_BY_METALLB = Summary(Scope.CLUSTER, _ITSELF)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Fault:
     """One fault. `make` is a context manager that returns to its block once the fault stands.
@@ -47,7 +75,8 @@ class Fault:
     `shows` maps the id of each check that must fail to a regular expression for the subject that it must
     name with `cause`. `also` are true consequences that may show besides. A check that only refers to one in
     `shows` may do so; everything else counts as unrelated. `undecided` checks cannot be decided under the
-    fault. `profile` replaces fields of the profile for the look. `edit` is for faults of the repository.
+    fault. `says` is what must be said in sum. `profile` replaces fields of the profile for the look. `edit` is
+    for faults of the repository, instead of `make`.
     """
 
     name: str
@@ -57,15 +86,22 @@ class Fault:
     edit: Callable[[Clone], None] | None = None
     also: tuple[Also, ...] = ()
     undecided: frozenset[str] = frozenset()
+    says: Summary | None = None
     profile: Mapping[str, Any] = field(default_factory=dict)
     full: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Healthy:
-    """A set-up that is unusual and right: every check must stay silent. Fields as those of a Fault."""
+    """A set-up that is unusual and right: every check must stay silent.
+
+    `edit` makes the repository say so as well. It is looked at `later` seconds after it stands, by the clock
+    of the observation. Other fields are those of a Fault.
+    """
 
     name: str
     make: Callable[[Stage], AbstractContextManager[None]]
+    edit: Callable[[Clone], None] | None = None
     profile: Mapping[str, Any] = field(default_factory=dict)
+    later: float = 0.0
     full: bool = False

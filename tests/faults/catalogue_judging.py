@@ -9,7 +9,7 @@ import importlib
 import inspect
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ class Looked:
     outcomes: Mapping[str, Outcome]
     reasons: Mapping[str, str]
     found: tuple[tuple[str, Finding], ...]
+    notes: Mapping[str, tuple[str, ...]]
     snapshot: Snapshot
 
     @property
@@ -71,6 +72,7 @@ def judged(snapshot: Snapshot, repository: RepositorySnapshot) -> Looked:
     outcomes: dict[str, Outcome] = {}
     reasons: dict[str, str] = {}
     found: list[tuple[str, Finding]] = []
+    notes: dict[str, tuple[str, ...]] = {}
     with tempfile.TemporaryDirectory(prefix="looked-") as folder:
         for check, function in observe_checks().items():
             record, findings = Record(Path(folder), check), Findings()
@@ -84,8 +86,9 @@ def judged(snapshot: Snapshot, repository: RepositorySnapshot) -> Looked:
                 "findings": findings,
             }
             outcomes[check], reasons[check], named = _outcome(function, at_hand, findings)
-            found += ((check, replace(finding)) for finding in named)
-    return Looked(outcomes, reasons, tuple(found), snapshot)
+            found += ((check, finding) for finding in named)
+            notes[check] = tuple(record.evidence)
+    return Looked(outcomes, reasons, tuple(found), notes, snapshot)
 
 
 def _outcome(

@@ -1,16 +1,23 @@
-"""Faults of nodes, network and memberlist."""
+"""Faults of nodes and network, and of what answers on it."""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from clusters import budgets, ownership, wait
-from clusters.api.resources import NODES, SECRETS, SERVICES
+from clusters.api.resources import NODES
+from clusters.checks import Scope
 from clusters.faults import components, filters, kernels, strangers
-from tests.faults.catalogue_components import _log_of
-from tests.faults.catalogue_fault import Fault
+from tests.faults.catalogue_fault import (
+    ALL_BY_METALLB,
+    ALL_BY_NETWORK,
+    ALL_BY_SETTING,
+    ONE_ADDRESS,
+    ONE_RANGE,
+    Fault,
+    Summary,
+)
 from tests.faults.catalogue_stage import NAMESPACE, WHY, Stage
 
 TRAEFIK, ADDRESS, FREE = "service traefik/traefik", "172.30.0.210", "172.30.0.215"
@@ -85,62 +92,6 @@ def proxy_frozen(stage: Stage) -> Iterator[None]:
 
 
 @contextmanager
-def split(stage: Stage) -> Iterator[None]:
-    with filters.memberlist_cut(stage.changes, stage.lab, NODE):
-        wait.until(
-            "two speakers claim one address",
-            read=lambda: [
-                ownership.read(
-                    stage.api,
-                    raw["metadata"]["namespace"],
-                    raw["metadata"]["name"],
-                    metallb_namespace=NAMESPACE,
-                ).metric
-                for raw in stage.api.list(SERVICES)
-                if raw["spec"]["type"] == "LoadBalancer"
-            ],
-            accept=lambda claims: any(len(nodes or ()) > 1 for nodes in claims),
-            budget=budgets.get("failed_over_slow_mesh"),
-        )
-        yield
-    # A speaker looks for peers that it has lost once a minute; a new one looks at once.
-    stage.metallb.delete_speaker(NODE)
-    stage.metallb.speaker_ready_on(NODE)
-
-
-@contextmanager
-def two_keys(stage: Stage) -> Iterator[None]:
-    key = base64.b64encode(base64.b64encode(b"a fault's own key" * 8)[:128]).decode()
-    patch = {"data": {"secretkey": key}}
-    with stage.changes.patched(SECRETS, "memberlist", patch, NAMESPACE, foreign=WHY):
-        stage.metallb.delete_speaker(NODE)
-        stage.metallb.speaker_ready_on(NODE)
-        wait.until(
-            "a speaker says that it cannot read the others",
-            read=lambda: _log_of(stage, "speaker"),
-            accept=lambda text: "could decrypt" in text or "No installed keys" in text,
-            budget=budgets.get("failed_over_slow_mesh"),
-        )
-        yield
-    stage.metallb.delete_speaker(NODE)
-    stage.metallb.speaker_ready_on(NODE)
-
-
-@contextmanager
-def api_refused(stage: Stage) -> Iterator[None]:
-    service = stage.api.get(SERVICES, "kubernetes", "default")["spec"]["clusterIP"]
-    pod = stage.metallb.speaker_on(NODE)["metadata"]["name"]
-    with filters.address_refused(stage.changes, stage.lab, NODE, address=service):
-        wait.until(
-            "the speaker says that it is refused",
-            read=lambda: stage.api.logs(NAMESPACE, pod, tail=50).count("connection refused"),
-            accept=lambda count: count > 2,
-            budget=budgets.get("pods_ready"),
-        )
-        yield
-
-
-@contextmanager
 def webhook_refused(stage: Stage) -> Iterator[None]:
     """The API server's node does not get through to the webhook's port."""
     with filters.port_refused(
@@ -194,81 +145,70 @@ FAULTS = (
         name="an address on a loopback of every node",
         cause="strict-arp-off",
         make=on_every_node,
+        says=ALL_BY_SETTING,
         shows={"traffic.single-announcer": f"cluster|{TRAEFIK}"},
     ),
     Fault(
         name="a stranger answers for a free address",
         cause="foreign-responder",
         make=squatted_free,
+        says=ONE_RANGE,
         shows={"traffic.no-squatter": "pool metallb-pool"},
     ),
     Fault(
         name="a stranger answers for an assigned address",
         cause="foreign-responder",
         make=squatted_assigned,
+        says=ONE_ADDRESS,
         shows={"traffic.single-announcer": TRAEFIK},
     ),
     Fault(
         name="the announcer's answers are lost",
         cause="nobody-answers",
         make=silenced,
+        says=ONE_ADDRESS,
         shows={"traffic.single-announcer": TRAEFIK},
     ),
     Fault(
         name="another node answers than the one that announces",
         cause="owner-disagreement",
         make=taken_over,
+        says=ONE_ADDRESS,
         shows={"traffic.owner-agreed": TRAEFIK},
     ),
     Fault(
         name="a second node answers, and its speaker cannot be asked",
         cause="duplicate-announcer",
         make=doubled,
+        says=ONE_ADDRESS,
         shows={"traffic.single-announcer": TRAEFIK},
     ),
     Fault(
         name="kube-proxy stands still",
         cause="kube-proxy-stale",
         make=proxy_frozen,
+        says=ONE_ADDRESS,
         shows={"trigger.unreachable-address": "service shop/open"},
-    ),
-    Fault(
-        name="memberlist is cut off on one node",
-        cause="memberlist-partition",
-        make=split,
-        shows={"health.speaker-log": f"node {NODE}"},
-        full=True,
-    ),
-    Fault(
-        name="one speaker has another memberlist key",
-        cause="memberlist-key-mismatch",
-        make=two_keys,
-        shows={"health.speaker-log": "cluster"},
-        full=True,
-    ),
-    Fault(
-        name="one speaker is refused by the API server",
-        cause="api-unreachable",
-        make=api_refused,
-        shows={"health.speaker-log": f"node {NODE}"},
-        full=True,
     ),
     Fault(
         name="the API server does not reach the webhook",
         cause="webhook-unreachable",
         make=webhook_refused,
+        says=ALL_BY_METALLB,
         shows={"health.config-accepted": "deployment controller"},
     ),
     Fault(
         name="a node whose network is said to be unavailable",
         cause="node-network-unavailable",
         make=network_unavailable,
+        says=ALL_BY_NETWORK,
         shows={"recovery.incident-scope": f"node {NODE}"},
     ),
     Fault(
         name="a kubelet that stands still",
         cause="node-not-ready",
         make=not_ready,
+        says=ALL_BY_NETWORK,
         shows={"recovery.incident-scope": f"node {NODE}"},
         full=True,
     ),
@@ -276,6 +216,7 @@ FAULTS = (
         name="a vantage without a way to the addresses",
         cause="vantage-not-on-segment",
         make=far_away,
+        says=Summary(Scope.NONE, "the vantage alone"),
         shows={"recovery.address-routable": "pool metallb-pool|service .*"},
         undecided=_WIRE,
         profile={"vantage": "remote"},

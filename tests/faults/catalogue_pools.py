@@ -1,4 +1,4 @@
-"""Faults of pools and advertisements."""
+"""Faults of pools, and of the addresses in them."""
 
 from __future__ import annotations
 
@@ -8,16 +8,24 @@ from typing import Any
 
 from clusters import budgets, wait
 from clusters.api.resources import (
-    EVENTS,
     IP_ADDRESS_POOLS,
-    L2_ADVERTISEMENTS,
-    PODS,
     SERVICES,
     VALIDATING_WEBHOOKS,
 )
-from tests.faults.catalogue_fault import OWN, Also, Fault, drift
+from clusters.checks import Scope
+from tests.faults.catalogue_fault import (
+    ALL_BY_POOLS,
+    ONE_POOL,
+    ONE_SERVICE,
+    OWN,
+    UNTOUCHED,
+    Also,
+    Fault,
+    Summary,
+    drift,
+)
 from tests.faults.catalogue_services import POOL, REQUESTED
-from tests.faults.catalogue_stage import NAMESPACE, SHOP, WHY, Stage
+from tests.faults.catalogue_stage import NAMESPACE, WHY, Stage
 
 MAIN, EDGE = "metallb-pool", "edge"
 SPARE = "172.30.0.230-172.30.0.232"
@@ -74,62 +82,6 @@ def all_pools_gone(stage: Stage) -> Iterator[None]:
 
 
 @contextmanager
-def not_advertised(stage: Stage) -> Iterator[None]:
-    with stage.pool(EDGE, SPARE), stage.addressed("open", serves=False, annotations=FROM_EDGE):
-        yield
-
-
-@contextmanager
-def advertisement_deleted(stage: Stage) -> Iterator[None]:
-    with stage.changes.deleted(L2_ADVERTISEMENTS, "metallb-l2", NAMESPACE, foreign=WHY):
-        yield
-
-
-@contextmanager
-def unknown_pool(stage: Stage) -> Iterator[None]:
-    with stage.advertised("strays", ipAddressPools=["nowhere"]):
-        yield
-
-
-@contextmanager
-def selects_no_node(stage: Stage) -> Iterator[None]:
-    nobody = [{"matchLabels": {"example.org/zone": "none"}}]
-    with (
-        stage.own_pool(EDGE, SPARE, nodeSelectors=nobody),
-        stage.addressed("open", serves=False, annotations=FROM_EDGE),
-    ):
-        yield
-
-
-@contextmanager
-def no_such_interface(stage: Stage) -> Iterator[None]:
-    with (
-        stage.own_pool(EDGE, SPARE, interfaces=["eth9"]),
-        stage.addressed("open", serves=False, annotations=FROM_EDGE),
-    ):
-        wait.until(
-            "a speaker says that it cannot announce",
-            read=lambda: [one["reason"] for one in stage.api.list(EVENTS, SHOP)
-                          if one["involvedObject"].get("name") == "open"],
-            accept=lambda found: "announceFailed" in found,
-            budget=budgets.get("event_seen"),
-        )  # fmt: skip
-        yield
-
-
-@contextmanager
-def no_endpoint_where_announced(stage: Stage) -> Iterator[None]:
-    pods = stage.api.list(PODS, SHOP, labels=f"app.kubernetes.io/name={SHOP}")
-    empty = {host.name for host in stage.lab.nodes} - {pod["spec"]["nodeName"] for pod in pods}
-    only = [{"matchLabels": {"kubernetes.io/hostname": name}} for name in sorted(empty)]
-    with (
-        stage.own_pool(EDGE, SPARE, nodeSelectors=only),
-        stage.addressed("open", serves=False, annotations=FROM_EDGE, externalTrafficPolicy="Local"),
-    ):
-        yield
-
-
-@contextmanager
 def off_the_lan(stage: Stage) -> Iterator[None]:
     with (
         stage.own_pool(EDGE, "10.77.0.10-10.77.0.12"),
@@ -172,16 +124,6 @@ def malformed(stage: Stage) -> Iterator[None]:
 
 
 @contextmanager
-def refused_as_a_whole(stage: Stage) -> Iterator[None]:
-    """A selector that MetalLB cannot read; the API server lets it pass, and the webhook is away."""
-    twice = [{"matchLabels": {"a": "b"}}, {"matchLabels": {"a": "b"}}]
-    with ExitStack() as stack:
-        with stage.changes.deleted(VALIDATING_WEBHOOKS, WEBHOOKS, foreign=WHY):
-            stack.enter_context(stage.advertised("twice", ipAddressPools=[MAIN], nodeSelectors=twice))
-        yield
-
-
-@contextmanager
 def drifted(stage: Stage) -> Iterator[None]:
     with edited(stage, avoidBuggyIPs=True):
         yield
@@ -195,11 +137,20 @@ def moved_edge(stage: Stage) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def another_single_address(stage: Stage) -> Iterator[None]:
+    with stage.own_pool(EDGE, "172.30.0.232/32"):
+        yield
+
+
+_ONE_ADDRESS = {"name": EDGE, "addresses": ["172.30.0.231"], "single_address": True}
+
 FAULTS = (
     Fault(
         name="a pool without a free address",
         cause="pool-exhausted",
         make=full,
+        says=ONE_POOL,
         also=OWN,
         shows={"pending.free-address": "pool edge", "trigger.pending-services": WAITING},
     ),
@@ -207,6 +158,7 @@ FAULTS = (
         name="a pool that gives no address unasked",
         cause="pool-autoassign-off",
         make=not_assigned_unasked,
+        says=ONE_POOL,
         shows={"pending.free-address": "pool metallb-pool", "trigger.pending-services": WAITING},
         also=drift("pool metallb-pool"),
     ),
@@ -214,6 +166,7 @@ FAULTS = (
         name="a pool that is kept for another namespace",
         cause="pool-restricted",
         make=kept_for_others,
+        says=ONE_POOL,
         also=OWN,
         shows={"pending.free-address": "pool edge", "trigger.pending-services": WAITING},
     ),
@@ -221,56 +174,16 @@ FAULTS = (
         name="no pool at all",
         cause="pool-missing",
         make=all_pools_gone,
+        says=ALL_BY_POOLS,
         shows={"health.config-present": "cluster", "trigger.pending-services": "service .*"},
         also=drift("pool metallb-pool"),
         full=True,
     ),
     Fault(
-        name="a pool that no advertisement covers",
-        cause="pool-not-advertised",
-        make=not_advertised,
-        also=OWN,
-        shows={"health.config-present": "pool edge", "traffic.single-announcer": OPEN},
-    ),
-    Fault(
-        name="the advertisement is deleted",
-        cause="pool-not-advertised",
-        make=advertisement_deleted,
-        shows={"health.config-present": "pool metallb-pool", "traffic.single-announcer": "service .*"},
-        also=drift("L2Advertisement metallb-system/metallb-l2"),
-    ),
-    Fault(
-        name="an advertisement of a pool that does not exist",
-        cause="advertisement-unknown-pool",
-        make=unknown_pool,
-        also=drift("L2Advertisement metallb-system/strays"),
-        shows={"health.config-present": "advertisement strays"},
-    ),
-    Fault(
-        name="an advertisement whose selector fits no node",
-        cause="advertisement-selects-nothing",
-        make=selects_no_node,
-        also=OWN,
-        shows={"traffic.speakers-placed": "advertisement edge", "traffic.single-announcer": OPEN},
-    ),
-    Fault(
-        name="an advertisement on an interface that no node has",
-        cause="advertisement-interface-missing",
-        make=no_such_interface,
-        also=OWN,
-        shows={"traffic.speakers-placed": "advertisement edge", "traffic.single-announcer": OPEN},
-    ),
-    Fault(
-        name="local traffic policy, and no endpoint on the announcing node",
-        cause="local-policy-no-endpoint-on-announcer",
-        make=no_endpoint_where_announced,
-        also=OWN,
-        shows={"traffic.backends-healthy": OPEN},
-    ),
-    Fault(
         name="a pool on another network than the nodes",
         cause="wrong-segment",
         make=off_the_lan,
+        says=Summary(Scope.POOL, "nodes and network alone", ONE_POOL.scaling),
         also=OWN,
         undecided=frozenset({"traffic.no-squatter"}),
         shows={"traffic.l2-segment": "pool edge", "trigger.unreachable-address": OPEN},
@@ -279,6 +192,7 @@ FAULTS = (
         name="a pool with a node's address",
         cause="pool-holds-node-address",
         make=holds_node,
+        says=ALL_BY_POOLS,
         also=OWN,
         shows={"overlay.ranges-valid": "pool edge"},
     ),
@@ -286,6 +200,7 @@ FAULTS = (
         name="a pool with the gateway's address",
         cause="pool-holds-gateway-address",
         make=holds_gateway,
+        says=Summary(Scope.CLUSTER, "configuration .*, nodes and network", ONE_POOL.scaling),
         also=(
             *OWN,
             # The gateway answers for its address, which is free by the pool.
@@ -298,6 +213,7 @@ FAULTS = (
         name="two pools with a common address",
         cause="pool-overlap",
         make=overlapping,
+        says=ALL_BY_POOLS,
         also=OWN,
         shows={"overlay.ranges-valid": "pool (edge|metallb-pool)"},
     ),
@@ -305,31 +221,36 @@ FAULTS = (
         name="a range that ends before it begins",
         cause="pool-range-invalid",
         make=malformed,
+        says=ONE_POOL,
         also=OWN,
         shows={"overlay.ranges-valid": "pool edge"},
-    ),
-    Fault(
-        name="a configuration that MetalLB refuses as a whole",
-        cause="config-rejected",
-        make=refused_as_a_whole,
-        also=drift("L2Advertisement metallb-system/twice"),
-        shows={"health.config-accepted": "cluster|advertisement twice"},
     ),
     Fault(
         name="a pool edited behind the overlay's back",
         cause="overlay-drift",
         make=drifted,
+        says=UNTOUCHED,
         shows={"overlay.intended-config": "pool metallb-pool"},
     ),
     Fault(
         name="the edge has another address than it is known by",
         cause="address-not-intended",
         make=moved_edge,
+        says=ONE_SERVICE,
         also=(
             Also(
                 check="postincident.changelog", cause="change-undocumented", subject="service traefik/traefik"
             ),
         ),
         shows={"trigger.edge-address": "service traefik/traefik"},
+    ),
+    Fault(
+        name="a pool of one address, and not the one that is meant",
+        cause="address-not-intended",
+        make=another_single_address,
+        says=UNTOUCHED,
+        also=OWN,
+        shows={"maintenance.single-address-pools": "pool edge"},
+        profile={"pools": [{"name": MAIN, "addresses": ["172.30.0.200-172.30.0.220"]}, _ONE_ADDRESS]},
     ),
 )

@@ -9,7 +9,7 @@ from clusters import wait
 from clusters.api.resources import PODS
 from clusters.budgets import get as budget
 from clusters.faults import statuses
-from tests.faults.catalogue_fault import OWN, Fault
+from tests.faults.catalogue_fault import ONE_CONSUMER, ONE_SERVICE, ONE_SERVICE_BY_POOLS, OWN, Fault
 from tests.faults.catalogue_stage import SHOP, WHY, Stage
 
 REQUESTED = "metallb.io/loadBalancerIPs"
@@ -136,24 +136,28 @@ FAULTS = (
         name="an address that no pool holds",
         cause="requested-outside-pools",
         make=outside,
+        says=ONE_SERVICE_BY_POOLS,
         shows={**_WAITS, "pending.requested-address": WAITING, "rollback.stale-consumers": WAITING},
     ),
     Fault(
         name="an address that another service holds",
         cause="requested-taken",
         make=taken,
+        says=ONE_SERVICE,
         shows={**_WAITS, "pending.requested-address": WAITING},
     ),
     Fault(
         name="two addresses, by field and by annotation",
         cause="requested-twice",
         make=twice,
+        says=ONE_SERVICE,
         shows={**_WAITS, "pending.annotations": WAITING},
     ),
     Fault(
         name="an address of another pool than the one named",
         cause="requested-wrong-pool",
         make=wrong_pool,
+        says=ONE_SERVICE,
         also=OWN,
         shows={**_WAITS, "pending.annotations": WAITING},
     ),
@@ -161,54 +165,63 @@ FAULTS = (
         name="a pool that does not exist",
         cause="pool-missing",
         make=no_such_pool,
+        says=ONE_SERVICE_BY_POOLS,
         shows={**_WAITS, "pending.annotations": WAITING},
     ),
     Fault(
         name="an IPv6 address for an IPv4 service",
         cause="family-unavailable",
         make=other_family,
+        says=ONE_SERVICE,
         shows={**_WAITS, "pending.annotations": WAITING},
     ),
     Fault(
         name="one address under two sharing keys",
         cause="sharing-refused",
         make=unlike_keys,
+        says=ONE_SERVICE,
         shows={**_WAITS, "pending.annotations": WAITING},
     ),
     Fault(
         name="a load-balancer class that nobody serves",
         cause="class-mismatch",
         make=foreign_class,
+        says=ONE_SERVICE,
         shows={**_WAITS, "pending.annotations": WAITING},
     ),
     Fault(
         name="an annotation under the old prefix",
         cause="deprecated-annotation",
         make=old_annotation,
+        says=ONE_SERVICE,
         shows={"pending.annotations": OPEN},
     ),
     Fault(
         name="a service that selects nothing",
         cause="no-endpoints",
         make=nothing_behind,
+        says=ONE_CONSUMER,
         shows={"traffic.backends-healthy": OPEN},
     ),
     Fault(
         name="a service whose only pod is never ready",
         cause="endpoints-unready",
         make=never_ready,
+        says=ONE_CONSUMER,
         shows={"traffic.backends-healthy": OPEN},
     ),
     Fault(
         name="a target port that nobody listens on",
         cause="backend-refuses",
         make=closed_port,
+        says=ONE_CONSUMER,
         shows={"traffic.backends-healthy": OPEN, "trigger.unreachable-address": OPEN},
     ),
     Fault(
         name="another load balancer that writes a service's address",
         cause="rival-controller",
         make=rival,
+        says=ONE_SERVICE,
         shows={"health.services-addressed": OPEN},
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -63,8 +64,14 @@ class Stage:
         """The example platform, collected once; what is live of it is read anew at every look."""
         return collected(self, self.profile.gitops.repository if self.profile.gitops else Path())
 
-    def look(self, changed: Mapping[str, Any] | None = None) -> Looked:
-        """Observe the cluster once and ask every check. `changed` replaces fields of the profile."""
+    def look(
+        self, changed: Mapping[str, Any] | None = None, *, repository: Path | None = None, later: float = 0.0
+    ) -> Looked:
+        """Observe the cluster once and ask every check. `changed` replaces fields of the profile.
+
+        `repository` is another one than the profile's, collected anew. `later` makes the observation's clock
+        that many seconds late: so old is what it holds then.
+        """
         changed = dict(changed or {})
         if host := changed.get("vantage"):
             changed["vantage"] = f"netns:{self.lab.netns(host)}"
@@ -76,7 +83,9 @@ class Stage:
             found = collect(self.api, namespace=NAMESPACE, vantage=vantage, profile=wanted)
         wishes = expectations.of(wanted)
         wishes = replace(wishes, budgets={**wishes.budgets, "assigned": ASSIGNED})
-        return judged(replace(found, expectations=wishes), self._repository_now())
+        behind = collected(self, repository) if repository else self._repository_now()
+        taken = dt.datetime.fromisoformat(found.taken_at) + dt.timedelta(seconds=later)
+        return judged(replace(found, expectations=wishes, taken_at=taken.isoformat()), behind)
 
     def _repository_now(self) -> RepositorySnapshot:
         known = self.repository
@@ -168,9 +177,9 @@ class Stage:
         return tuple(one["ip"] for one in given if one.get("ip"))
 
     @contextmanager
-    def pool(self, name: str, addresses: str, **spec: Any) -> Iterator[None]:
+    def pool(self, name: str, *addresses: str, **spec: Any) -> Iterator[None]:
         """An IPAddressPool that gives its addresses on request only, unless `spec` says otherwise."""
-        obj = _object("IPAddressPool", name, {"addresses": [addresses], "autoAssign": False, **spec})
+        obj = _object("IPAddressPool", name, {"addresses": [*addresses], "autoAssign": False, **spec})
         with self._by_hand(obj):
             yield
 
@@ -189,9 +198,9 @@ class Stage:
             yield
 
     @contextmanager
-    def own_pool(self, name: str, addresses: str, **advertised: Any) -> Iterator[None]:
+    def own_pool(self, name: str, *addresses: str, **advertised: Any) -> Iterator[None]:
         """A pool and its advertisement, with fields of the advertisement."""
-        with self.pool(name, addresses), self.advertised(name, **advertised):
+        with self.pool(name, *addresses), self.advertised(name, **advertised):
             yield
 
 

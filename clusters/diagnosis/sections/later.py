@@ -14,21 +14,34 @@ from clusters.metallb.pools import Pool
 from clusters.metallb.ranges import parse_address
 from clusters.observation.snapshot import Status
 
-_SCALE = ("controller-cpu-bound", "speaker-unschedulable")
-_POOLS = ("pool-exhausted", "pool-missing", "pool-autoassign-off", "pool-restricted", "pool-overlap",
-          "pool-range-invalid", "requested-outside-pools", "requested-taken", "pool-not-advertised")  # fmt: skip
+#: What a pending speaker's condition says where a node is short of something, and does not merely refuse it.
+_SHORT = "Insufficient"
+_POOLS = frozenset(
+    {
+        "pool-exhausted", "pool-missing", "pool-autoassign-off", "pool-restricted", "pool-overlap",
+        "pool-range-invalid", "pool-holds-node-address", "pool-holds-gateway-address", "pool-not-advertised",
+        "advertisement-unknown-pool", "advertisement-selects-nothing", "advertisement-interface-missing",
+        "requested-outside-pools", "config-rejected", "wrong-segment",
+    }
+)  # fmt: skip
 
 
 def incident_scope(diagnosis: Diagnosis) -> Answer:
-    """It is said whether configuration alone is in trouble; nodes or network in trouble fail this check."""
+    """It is said where the trouble lies; nodes or network in trouble fail this check."""
     seen = diagnosis.snapshot
-    wide = [root for root in diagnosis.roots if root.cause in scope.NODES_AND_NETWORK]
-    rest = sorted({root.cause for root in diagnosis.roots if root not in wide})
-    text = "nodes and network too" if wide else "configuration alone" if rest else "nothing"
-    shown = [Explanation(root=root, subject=root.subject, summary=root.summary) for root in wide]
+    places: dict[str, dict[str, None]] = {}
+    for root in diagnosis.roots:
+        places.setdefault(scope.where(root), {})[root.cause] = None
+    alone = " alone" if len(places) == 1 else ""
+    listed = [f"{place}{alone} ({', '.join(causes)})" for place, causes in sorted(places.items())]
+    shown = [
+        Explanation(root=root, subject=root.subject, summary=root.summary)
+        for root in diagnosis.roots
+        if root.cause in scope.NODES_AND_NETWORK
+    ]
     return Answer(
         findings=told("recovery.incident-scope", diagnosis, shown),
-        notes=(f"in trouble: {text}" + (f" ({', '.join(rest)})" if rest else ""),),
+        notes=(f"in trouble: {', '.join(listed) or 'nothing'}",),
         missing=missing(("the nodes", seen.nodes), ("MetalLB's pods", seen.pods)),
     )
 
@@ -116,12 +129,15 @@ def speaker_scheduling(diagnosis: Diagnosis) -> Answer:
 
 def verdict(diagnosis: Diagnosis) -> Answer:
     """It is said whether a scale change is needed; only that fails this check."""
-    scaling = [root for root in diagnosis.roots if root.cause in _SCALE]
+    scaling = [root for root in diagnosis.roots if _is_scaling(root)]
     pools = sorted({root.cause for root in diagnosis.roots if root.cause in _POOLS})
+    kept_away = [root.subject for root in diagnosis.ground.get("speaker-unschedulable", ())]
     if scaling:
         text = "a scale change is needed"
     elif pools:
         text = f"no scale change is needed; the pool configuration is to blame ({', '.join(pools)})"
+    elif kept_away:
+        text = f"no scale change is needed; a node refuses its speaker ({', '.join(kept_away)})"
     else:
         text = "no scale change is needed"
     usage = diagnosis.snapshot.pod_usage
@@ -132,6 +148,14 @@ def verdict(diagnosis: Diagnosis) -> Answer:
         notes=notes,
         missing=missing(("MetalLB's pods", diagnosis.snapshot.pods), ("the nodes", diagnosis.snapshot.nodes)),
     )
+
+
+def _is_scaling(root: Root) -> bool:
+    """Whether more resources would help: a taint or selector that keeps a speaker away is no lack of them."""
+    short = root.cause == "speaker-unschedulable" and any(
+        _SHORT in line for line in (root.summary, *root.evidence)
+    )
+    return short or root.cause == "controller-cpu-bound"
 
 
 def stale_consumers(diagnosis: Diagnosis) -> Answer:

@@ -1,0 +1,18 @@
+"""Causes that no fault of this catalogue makes: why, and where each is proved instead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+#: A cause with the reason, and the proof that stands in for a fault.
+ELSEWHERE: Mapping[str, str] = {
+    "gratuitous-arp-missing": (
+        "Only a check of level create can name it, for it watches an address being taken; "
+        "`tests/faults/test_create_and_disrupt.py` drops the packets and sees it named."
+    ),
+    "over-budget": (
+        "Checks that measure name it where a figure misses its budget and nothing explains it; "
+        "no check of level observe measures."
+    ),
+    "unexplained": "It is what a check says that found no cause; a fault for it would be a gap in the diagnosis.",
+}

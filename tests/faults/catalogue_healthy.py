@@ -1,0 +1,218 @@
+"""Set-ups that are unusual and right: no check may have anything to say about them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from clusters.api.resources import DAEMON_SETS, DEPLOYMENTS, NODES
+from clusters.lab.options import LabOptions
+from tests.faults.catalogue_clone import Clone
+from tests.faults.catalogue_fault import Healthy
+from tests.faults.catalogue_repository import PAGE, RUNBOOK, recorded, without_a_plan
+from tests.faults.catalogue_services import KEY, POOL
+from tests.faults.catalogue_stage import NAMESPACE, SHOP, WHY, Stage
+
+OVERLAY = "metallb/overlays/lab"
+EDGE, SPARE = "edge", "172.30.0.230-172.30.0.232"
+ANNOUNCES = "example.org/announces"
+
+
+@contextmanager
+def local_with_one_replica(stage: Stage) -> Iterator[None]:
+    labels = {"app": "single"}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "single", "namespace": SHOP, "labels": labels},
+        "spec": {
+            "terminationGracePeriodSeconds": 0,
+            "containers": [
+                {"name": "echo", "image": stage.profile.image, "args": ["netexec", "--http-port=8080"]}
+            ],
+        },
+    }
+    with (
+        stage.changes.created(pod, foreign=WHY),
+        stage.addressed("single", selector=labels, externalTrafficPolicy="Local"),
+    ):
+        yield
+
+
+@contextmanager
+def shared(stage: Stage) -> Iterator[None]:
+    annotations = {KEY: "blue", "metallb.io/loadBalancerIPs": "172.30.0.219"}
+    other = [{"name": "http", "port": 8080, "targetPort": 8080}]
+    with (
+        stage.addressed("first", annotations=annotations),
+        stage.addressed("second", serves=False, annotations=annotations, ports=other),
+    ):
+        yield
+
+
+@contextmanager
+def on_request_only(stage: Stage) -> Iterator[None]:
+    with stage.own_pool(EDGE, SPARE):
+        yield
+
+
+@contextmanager
+def one_address(stage: Stage) -> Iterator[None]:
+    with (
+        stage.own_pool(EDGE, "172.30.0.231/32"),
+        stage.addressed("only", annotations={POOL: EDGE}),
+    ):
+        yield
+
+
+@contextmanager
+def both_families(stage: Stage) -> Iterator[None]:
+    with stage.own_pool(EDGE, SPARE, "fd00:172:30::230-fd00:172:30::232"):
+        yield
+
+
+@contextmanager
+def two_pools(stage: Stage) -> Iterator[None]:
+    with stage.own_pool(EDGE, SPARE), stage.addressed("open", annotations={POOL: EDGE}):
+        yield
+
+
+@contextmanager
+def on_some_nodes(stage: Stage) -> Iterator[None]:
+    """The DaemonSet as the overlay of the clone renders it."""
+    patch = {"spec": {"template": {"spec": {"nodeSelector": {ANNOUNCES: "yes"}}}}}
+    with (
+        stage.changes.labelled_node("node1", {ANNOUNCES: "yes"}),
+        stage.changes.labelled_node("node2", {ANNOUNCES: "yes"}),
+    ):
+        with stage.changes.patched(DAEMON_SETS, "speaker", patch, NAMESPACE, foreign=WHY):
+            stage.metallb.speakers_ready()
+            yield
+        stage.metallb.speakers_ready()
+
+
+@contextmanager
+def one_excluded(stage: Stage) -> Iterator[None]:
+    label = {"node.kubernetes.io/exclude-from-external-load-balancers": ""}
+    with stage.changes.labelled_node("node3", label):
+        yield
+
+
+@contextmanager
+def cordoned(stage: Stage) -> Iterator[None]:
+    with stage.changes.patched(NODES, "node3", {"spec": {"unschedulable": True}}, foreign=WHY):
+        yield
+
+
+@contextmanager
+def of_another_class(stage: Stage) -> Iterator[None]:
+    with stage.waiting("foreign", loadBalancerClass="example.org/other"):
+        yield
+
+
+@contextmanager
+def rolled_out(stage: Stage) -> Iterator[None]:
+    """Controller and speakers are restarted as `kubectl rollout restart` does it, and all are ready again."""
+    stamp = {"kubectl.kubernetes.io/restartedAt": f"{dt.datetime.now(dt.UTC):%Y-%m-%dT%H:%M:%SZ}"}
+    patch = {"spec": {"template": {"metadata": {"annotations": stamp}}}}
+    with (
+        stage.changes.patched(DEPLOYMENTS, "controller", patch, NAMESPACE, foreign=WHY),
+        stage.changes.patched(DAEMON_SETS, "speaker", patch, NAMESPACE, foreign=WHY),
+    ):
+        stage.metallb.speakers_ready()
+        stage.metallb.rolled_out()
+        yield
+
+
+@contextmanager
+def nothing(_: Stage) -> Iterator[None]:
+    yield
+
+
+def renders_edge(clone: Clone, *addresses: str) -> None:
+    """The overlay has a second pool, given on request, and the documents say so."""
+    listed = "".join(f"    - {each}\n" for each in addresses)
+    more = (
+        f"---\napiVersion: metallb.io/v1beta1\nkind: IPAddressPool\nmetadata:\n  name: {EDGE}\n"
+        f"  namespace: {NAMESPACE}\nspec:\n  autoAssign: false\n  addresses:\n{listed}"
+        f"---\napiVersion: metallb.io/v1beta1\nkind: L2Advertisement\nmetadata:\n  name: {EDGE}\n"
+        f"  namespace: {NAMESPACE}\nspec:\n  ipAddressPools: [{EDGE}]\n"
+    )
+    config = f"{OVERLAY}/config.yaml"
+    clone.write(config, (clone.root / config).read_text(encoding="utf-8") + more)
+    ranges = ", ".join(addresses)
+    row = f"| lab | {OVERLAY} | 172.30.0.0/24 | 172.30.0.1 | {EDGE} | {ranges} | 0.15.2 |\n"
+    clone.replace(PAGE, r"(\| local \|)", rf"{row}\g<1>")
+    recorded(clone, "lab", ranges)
+    clone.commit("Give the lab a second pool")
+
+
+def renders_spare(clone: Clone) -> None:
+    renders_edge(clone, SPARE)
+
+
+def renders_one(clone: Clone) -> None:
+    renders_edge(clone, "172.30.0.231/32")
+
+
+def renders_both(clone: Clone) -> None:
+    renders_edge(clone, SPARE, "fd00:172:30::230-fd00:172:30::232")
+
+
+def renders_selector(clone: Clone) -> None:
+    """The overlay puts speakers on labelled nodes only."""
+    patch = '- op: add\n  path: /spec/template/spec/nodeSelector/example.org~1announces\n  value: "yes"\n'
+    clone.write(f"{OVERLAY}/announcers.yaml", patch)
+    clone.replace(
+        f"{OVERLAY}/kustomization.yaml",
+        r"\npatches:\n",
+        "\npatches:\n  - path: announcers.yaml\n    target: {kind: DaemonSet, name: speaker}\n",
+    )
+    clone.commit("Let two of three nodes announce")
+
+
+def planned_change(clone: Clone) -> None:
+    """A pool change of another cluster, written down and planned, and not committed yet."""
+    without_a_plan(clone)
+    plan = (clone.root / "metallb/plans/homelab-second-range.yaml").read_text(encoding="utf-8")
+    clone.write("metallb/plans/local.yaml", plan.replace("overlays/homelab", "overlays/local"))
+
+
+def runbook_reworded(clone: Clone) -> None:
+    """A table more in the runbook: nothing that a check would have to encode."""
+    clone.replace(RUNBOOK, r"\n## 1\. ", "\n| Who | When |\n| --- | --- |\n| Platform | always |\n\n## 1. ")
+    clone.commit("Say who is called")
+
+
+HEALTHY = (
+    Healthy(name="local traffic policy with one replica", make=local_with_one_replica),
+    Healthy(name="two services that share an address", make=shared),
+    Healthy(name="a pool given on request that nobody uses", make=on_request_only, edit=renders_spare),
+    Healthy(name="a pool of one address, in use", make=one_address, edit=renders_one),
+    Healthy(name="a pool of both address families", make=both_families, edit=renders_both),
+    Healthy(name="two pools, each in use", make=two_pools, edit=renders_spare),
+    Healthy(
+        name="speakers on some nodes by design",
+        make=on_some_nodes,
+        edit=renders_selector,
+        profile={"announcers": {"selector": f"{ANNOUNCES}=yes"}},
+        full=True,
+    ),
+    Healthy(name="one node labelled out of load balancing, two left", make=one_excluded),
+    Healthy(name="a cordoned node", make=cordoned),
+    Healthy(name="a service of another load-balancer class", make=of_another_class),
+    Healthy(name="a rollout that has just completed", make=rolled_out, full=True),
+    Healthy(name="a rollout that completed two minutes ago", make=rolled_out, later=120.0, full=True),
+    Healthy(name="a pool change that is planned and written down", make=nothing, edit=planned_change),
+    Healthy(name="a runbook with another table", make=nothing, edit=runbook_reworded),
+)
+
+#: Labs of their own, healthy: every check has to be silent in them.
+LABS = {
+    "MetalLB 0.16.2": LabOptions(name="faults-next", metallb="0.16.2"),
+    "MetalLB 0.15.2 with the names of its Helm chart": LabOptions(name="faults-helm", install="helm"),
+    "MetalLB 0.16.2 with the names of its Helm chart": LabOptions(
+        name="faults-both", metallb="0.16.2", install="helm"
+    ),
+}

@@ -1,0 +1,43 @@
+"""MetalLB's workloads, as faults change them and wait for what comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from clusters import budgets, wait
+from clusters.api.resources import DEPLOYMENTS, PODS
+from tests.faults.catalogue_stage import NAMESPACE, WHY, Stage
+
+
+@contextmanager
+def arguments(stage: Stage, res: Any, name: str, *more: str) -> Iterator[None]:
+    """Another argument for a workload; the controller's old pod goes before the new one comes."""
+    found = stage.api.get(res, name, NAMESPACE)
+    args = [*found["spec"]["template"]["spec"]["containers"][0]["args"], *more]
+    patch: list[Any] = [
+        {"op": "replace", "path": "/spec/template/spec/containers/0/args", "value": args},
+    ]
+    if res is DEPLOYMENTS:
+        patch.append({"op": "replace", "path": "/spec/strategy", "value": {"type": "Recreate"}})
+    with stage.changes.patched(res, name, patch, NAMESPACE, kind="json", foreign=WHY):
+        yield
+
+
+def until_crashing(stage: Stage, name: str) -> None:
+    wait.until(
+        f"a {name} keeps crashing",
+        read=lambda: [
+            (pod["status"].get("containerStatuses") or [{}])[0].get("restartCount", 0)
+            for pod in stage.api.list(PODS, NAMESPACE, labels=f"component={name}")
+        ],
+        accept=lambda restarts: any(count > 1 for count in restarts),
+        budget=budgets.get("rollout"),
+    )
+
+
+def log_of(stage: Stage, component: str) -> str:
+    pods = stage.api.list(PODS, NAMESPACE, labels=f"component={component}")
+    running = [pod for pod in pods if pod["status"].get("phase") == "Running"]
+    return "".join(stage.api.logs(NAMESPACE, pod["metadata"]["name"], tail=100) for pod in running)

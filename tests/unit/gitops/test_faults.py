@@ -1,0 +1,38 @@
+"""The faults of the repository, each judged by the whole observe suite: the repository real, the cluster as observed.
+
+`make faults` makes the same faults in front of a running lab.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from clusters.observation import load
+from tests.faults.catalogue import IN_THE_REPOSITORY, edited
+from tests.faults.catalogue_clone import Clone
+from tests.faults.catalogue_fault import Fault
+from tests.faults.catalogue_judging import Looked, judged
+from tests.unit.gitops.site import Site
+
+OBSERVED = load(Path(__file__).parents[1] / "diagnosis" / "observations" / "healthy.json.gz")
+
+
+def look(site: Site) -> Looked:
+    """What all checks say of the lab as it was observed in good health, and of the repository as it is now."""
+    found = replace(site, unchanged=None).repository()
+    # The observation is older than the example's last day: what counts in days is the repository's matter.
+    return judged(OBSERVED, found)
+
+
+def test_without_a_fault_all_is_silent(site: Site) -> None:
+    assert look(site).trouble == []
+
+
+@pytest.mark.parametrize("fault", IN_THE_REPOSITORY, ids=lambda fault: fault.name)
+def test_a_fault_of_the_repository_is_named_and_nothing_else(site: Site, fault: Fault) -> None:
+    tried = edited(Clone.at(site.root), fault, lambda: look(site))
+
+    assert tried.wrong == ""
