@@ -14,7 +14,7 @@ from clusters.api import Api, ApiError
 from clusters.changes import clean, not_undone
 from clusters.errors import CleanupFailed, ConformanceError, ExitCode, Refused
 from clusters.journal import Header, Journal
-from clusters.profile import Profile, Provider
+from clusters.profile import DISPOSED, Profile
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,7 +77,7 @@ def _sweep_one(chosen: Profile, left: Journal) -> int:
         _say(f"run {header.run}: {error}", error=True)
         return int(error.exit_code)
     if api is None:
-        _say(f"run {header.run}: its lab is gone, and what was left to undo with it")
+        _say(f"run {header.run}: its cluster is gone, and what was left to undo with it")
         left.forget()
         return int(ExitCode.PASSED)
     return _undo(api, left)
@@ -100,13 +100,13 @@ def _undo(api: Api, left: Journal) -> int:
 
 
 def _cluster_of(chosen: Profile, header: Header) -> Api | None:
-    """The cluster that the journal is about, None where that was a lab which is no more.
+    """The cluster that the journal is about, None where that was a lab or kind cluster which is no more.
 
-    A lab is asked for by the kubeconfig that the run used, so that sweeping never boots one. Raises
+    It is asked for by the kubeconfig that the run used, so that sweeping never boots one. Raises
     CleanupFailed where the cluster is away, or another one now answers in its place.
     """
-    is_lab = chosen.provider is Provider.LAB
-    if is_lab and not Path(header.kubeconfig).exists():
+    disposed = chosen.provider in DISPOSED
+    if disposed and not Path(header.kubeconfig).exists():
         return None
     try:
         api = Api.connect(Path(header.kubeconfig), header.context)
@@ -117,7 +117,7 @@ def _cluster_of(chosen: Profile, header: Header) -> Api | None:
         ) from error
     if uid == header.uid:
         return api
-    if is_lab:
+    if disposed:
         return None
     raise CleanupFailed(
         f"Context {header.context!r} of {header.kubeconfig} now leads to cluster {uid}, and the run changed "

@@ -9,7 +9,7 @@ from clusters.changes.hold import held
 from clusters.checks import Level
 from clusters.lease import Holder
 from clusters.preflight.found import Problem, problem_of
-from clusters.profile import Profile, Provider
+from clusters.profile import DISPOSED, Profile
 
 
 def left_behind(profile: Profile, uid: str) -> list[Problem]:
@@ -20,7 +20,7 @@ def left_behind(profile: Profile, uid: str) -> list[Problem]:
     problems = []
     for each in journal.left_behind(profile.name):
         header = each.header
-        if header is None or not each.pending() or (profile.provider is Provider.LAB and header.uid != uid):
+        if header is None or not each.pending() or (profile.provider in DISPOSED and header.uid != uid):
             each.forget()
             continue
         many = len(each.pending())

@@ -9,7 +9,7 @@ from clusters.preflight import access, active, capacity, clock, installed, place
 from clusters.preflight.access import Needs, needs_of
 from clusters.preflight.active import left_behind
 from clusters.preflight.found import Preflight, Problem, Wanted, problem_of, refusal
-from clusters.profile import Profile, Provider, resolve_level
+from clusters.profile import DISPOSED, Profile, resolve_level
 from clusters.providers import Cluster
 
 
@@ -97,8 +97,8 @@ def _identity(wanted: Wanted, api: Api) -> tuple[str, list[Problem]]:
 
 
 def _here(profile: Profile, level: Level) -> list[Problem]:
-    """What can be told without the cluster; of a lab only the cluster can tell whether it is still the same."""
-    if profile.provider is Provider.LAB or not level.allows(Level.CREATE):
+    """What can be told without the cluster; of a disposable one only itself can tell whether it is still the same."""
+    if profile.provider in DISPOSED or not level.allows(Level.CREATE):
         return []
     return left_behind(profile, "")
 

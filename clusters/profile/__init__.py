@@ -2,6 +2,7 @@
 
 from clusters.profile.level import resolve_level
 from clusters.profile.models import (
+    DISPOSED,
     Announcers,
     Consumer,
     GitOps,
@@ -16,6 +17,7 @@ from clusters.profile.models import (
 from clusters.profile.reading import load, shipped
 
 __all__ = [
+    "DISPOSED",
     "Announcers",
     "Consumer",
     "GitOps",

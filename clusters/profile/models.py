@@ -20,7 +20,7 @@ from clusters.workloads.builders import DEFAULT_IMAGE
 _NAME = r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$"
 _SERVICE = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?/[a-z0-9]([a-z0-9-]*[a-z0-9])?$"
 _CHECK = r"^[a-z]+(\.[a-z0-9]+(-[a-z0-9]+)*)+$"
-_VANTAGE = re.compile(r"host|pod|(netns|ssh):[A-Za-z0-9][A-Za-z0-9_.@:-]*")
+_VANTAGE = re.compile(r"host|pod|container|(netns|ssh):[A-Za-z0-9][A-Za-z0-9_.@:-]*")
 
 
 class Provider(StrEnum):
@@ -29,6 +29,10 @@ class Provider(StrEnum):
     EXISTING = "existing"
     KIND = "kind"
     LAB = "lab"
+
+
+#: Providers whose clusters come and go: what was changed in one that is gone is gone as well.
+DISPOSED = frozenset({Provider.KIND, Provider.LAB})
 
 
 def _range(text: str) -> str:
@@ -54,7 +58,7 @@ def _some(values: tuple[str, ...]) -> tuple[str, ...]:
 
 def _vantage(text: str) -> str:
     if text and not _VANTAGE.fullmatch(text):
-        raise ValueError(f"{text!r} is none of host, pod, netns:NAME, ssh:HOST")
+        raise ValueError(f"{text!r} is none of host, pod, container, netns:NAME, ssh:HOST")
     return text
 
 
@@ -83,10 +87,26 @@ class Model(BaseModel):
 
 
 class KindSettings(Model):
-    """For provider kind: its configuration file and node image, both kind's own defaults where not given."""
+    """For provider kind. pytest-kind's options go before what a profile says.
+
+    `config` is kind's own configuration file (default: one control plane and two workers), `image` the node image
+    (default: kind's own), `images` what is loaded into the nodes: references that Docker has, or archives.
+    `binary` and `kubectl` are the programs where they are not on PATH. `cluster` is the name of a cluster that is
+    used where there is one, and made where there is none; without it, each run has a name of its own. `keep`
+    leaves behind what the run made. `fixture` names a fixture of the user's that gives the cluster. `logs` is where
+    kind's logs go when a cluster does not come up. `vantage_image` is an image with Python for vantage `container`.
+    """
 
     config: Path | None = None
     image: str = ""
+    images: tuple[str, ...] = ()
+    binary: Path | None = None
+    kubectl: Path | None = None
+    cluster: Annotated[str, Field(pattern=r"^([a-z0-9.-]{1,50})?$")] = ""
+    keep: bool = False
+    fixture: Annotated[str, Field(pattern=r"^([a-z_][a-z0-9_]*)?$")] = ""
+    logs: Path | None = None
+    vantage_image: str = "docker.io/library/python:3.11-slim"
 
 
 class LabSettings(Model):
@@ -216,4 +236,8 @@ class Profile(Model):
             raise ValueError("provider existing needs a context: a run never picks a cluster by accident")
         if self.provider is Provider.EXISTING and self.disposable and self.allow is not Level.DISRUPT:
             raise ValueError("disposable is set, and allow is not disrupt: say one or the other")
+        if self.vantage == "container" and self.provider is not Provider.KIND:
+            raise ValueError(
+                "vantage container is for provider kind: there is no other network of containers"
+            )
         return self

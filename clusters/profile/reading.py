@@ -20,7 +20,12 @@ _HERE = SHIPPED.parent.parent
 
 Where = Sequence[int | str]
 #: Fields with a path in them: a relative one starts at the profile's own folder.
-_PATHS = (("kubeconfig",), ("kind", "config"), ("lab", "overlay"), ("gitops", "repository"))
+_PATHS = (
+    ("kubeconfig",),
+    *(("kind", name) for name in ("config", "binary", "kubectl", "logs")),
+    ("lab", "overlay"),
+    ("gitops", "repository"),
+)
 
 
 def shipped() -> tuple[str, ...]:

@@ -8,13 +8,16 @@ from typing import cast
 
 from clusters.errors import UsageError
 from clusters.profile import Profile, Provider
-from clusters.providers.base import Cluster, NodeHost, Opener
+from clusters.providers.base import Cluster, Machines, NodeHost, Opener
 
 _OPENERS = {
     "existing": ("clusters.providers.existing", "open_existing"),
     "kind": ("clusters.providers.kind", "open_kind"),
     "lab": ("clusters.providers.lab", "open_lab"),
 }
+
+#: What comes with the extra: pytest-kind, and what it imports.
+_OF_KIND = ("pytest_kind", "pykube", "requests")
 
 
 def open_cluster(profile: Profile) -> AbstractContextManager[Cluster]:
@@ -26,7 +29,7 @@ def open_cluster(profile: Profile) -> AbstractContextManager[Cluster]:
     try:
         module = importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if profile.provider is not Provider.KIND:
+        if profile.provider is not Provider.KIND or str(error.name).partition(".")[0] not in _OF_KIND:
             raise  # only kind needs what may not be installed
         raise UsageError(
             f"Provider kind of profile {profile.name} needs the extra [kind], which is not installed.",
@@ -35,4 +38,4 @@ def open_cluster(profile: Profile) -> AbstractContextManager[Cluster]:
     return cast("Opener", getattr(module, function))(profile)
 
 
-__all__ = ["Cluster", "NodeHost", "Opener", "open_cluster"]
+__all__ = ["Cluster", "Machines", "NodeHost", "Opener", "open_cluster"]

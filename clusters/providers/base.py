@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from clusters.errors import ConformanceError
 from clusters.profile import Profile
 
 if TYPE_CHECKING:  # the lab and the vantage stand on the providers, and most commands need neither
+    from clusters.changes import Changes
     from clusters.lab.lab import Lab
     from clusters.vantage import Vantage
 
@@ -28,13 +30,30 @@ class NodeHost:
     netns: str = ""
 
 
+class Machines(Protocol):
+    """A cluster's nodes as machines that can be disturbed from outside.
+
+    Both raise NotSupported where that is not possible from here.
+    """
+
+    def kill(self, node: str, program: str) -> None:
+        """End every process called `program` on `node` at once. Raises Inconclusive where there is none."""
+        ...
+
+    def unplugged(self, changes: Changes, node: str) -> AbstractContextManager[None]:
+        """Pull the cable of `node` for the block: it loses its carrier, its programs run on."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
     """An open cluster. It stays usable until the context manager that gave it ends.
 
     `kubeconfig` is one file. `kubectl` is the path of a kubectl of about the cluster's version, where there
     is one. `vantage` is None where the profile names none, or it cannot be had: then `problems` says why.
-    `lab` is set for provider lab alone.
+    `lab` is set for provider lab alone. `machines` is None where there is no access to them. `spare_addresses` are
+    ranges on the nodes' network that the provider knows nobody to use. `export_logs` keeps the machines' own logs
+    below a folder.
     """
 
     name: str
@@ -47,6 +66,9 @@ class Cluster:
     vantage: Vantage | None = None
     lab: Lab | None = None
     problems: tuple[ConformanceError, ...] = ()
+    machines: Machines | None = None
+    spare_addresses: tuple[str, ...] = ()
+    export_logs: Callable[[Path], None] | None = None
 
 
 class Opener(Protocol):

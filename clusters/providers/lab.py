@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from clusters import budgets, wait
 from clusters.api import Api, ApiError
 from clusters.api.resources import POD_METRICS
+from clusters.faults.machines import LabMachines
 from clusters.lab import life
 from clusters.lab.lab import Lab
 from clusters.lab.options import LabOptions
@@ -49,6 +50,7 @@ def open_lab(profile: Profile) -> Iterator[Cluster]:
                 nodes=tuple(_node(host) for host in lab.nodes),
                 vantage=vantage,
                 lab=lab,
+                machines=LabMachines(lab),
             )
     finally:
         if found is None:

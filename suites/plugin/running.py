@@ -5,10 +5,12 @@ from __future__ import annotations
 import traceback
 from contextlib import ExitStack
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from clusters.checks import Verdict
 from clusters.errors import ConformanceError
 from suites.plugin.ledger import Ledger
 from suites.plugin.settings import Settings
@@ -32,13 +34,18 @@ class Run:
         self.ledger = Ledger(settings)
         self.hold: Hold | None = None
         self._stack = ExitStack()
+        #: Where a fixture of the user's gave the cluster.
+        self.kubeconfig: Path | None = None
 
     @cached_property
     def cluster(self) -> Cluster:
         """The cluster; the first use opens it. A worker process finds it open and only joins it."""
         from clusters import providers  # noqa: PLC0415 - see above
 
-        return self._stack.enter_context(providers.open_cluster(self.settings.profile))
+        profile = self.settings.profile
+        if self.kubeconfig is not None:
+            profile = profile.model_copy(update={"kubeconfig": self.kubeconfig})
+        return self._stack.enter_context(providers.open_cluster(profile))
 
     @cached_property
     def api(self) -> Api:
@@ -120,6 +127,23 @@ class Run:
 
         assert self.settings.snapshot is not None  # nobody asks for it otherwise
         return load(self.settings.snapshot)
+
+    def keep_machine_logs(self) -> str:
+        """After a failure, keep the logs of the cluster's machines among the evidence, where they can be had.
+
+        Returns what came of it as a sentence, "" where there was nothing to do.
+        """
+        cluster = self.__dict__.get("cluster")
+        if cluster is None or cluster.export_logs is None:
+            return ""
+        if self.ledger.result().run.verdict in (Verdict.PASSED, Verdict.INCOMPLETE):
+            return ""
+        folder = self.settings.evidence / str(self.settings.profile.provider)
+        try:
+            cluster.export_logs(folder)
+        except ConformanceError as error:
+            return f"the machines' logs could not be kept: {error}"
+        return f"the machines' logs are in {folder}"
 
     def close(self, *, lost_workers: bool) -> None:
         """Undo what is still changed and let the cluster go; what fails is kept in the ledger.

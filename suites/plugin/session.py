@@ -13,6 +13,7 @@ from clusters.checks import Verdict
 from clusters.checks.judgement import exit_code
 from clusters.checks.serialise import REPORT_FIELD
 from clusters.errors import ConformanceError, ExitCode
+from suites.plugin import kind
 from suites.plugin.collecting import NEEDS_CLUSTER, PLAN, asks_for_suites, profile_names
 from suites.plugin.ledger import PLAN_FILE
 from suites.plugin.listening import OTHERS_FAILED, Listener, take_plan, tell_progress
@@ -87,6 +88,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     tell_progress(session.config)
     try:
         _say(session.config, f"opening {run.settings.profile.name} ({run.settings.profile.provider})")
+        _take_fixture(session, run)
         run.open()
         _say(session.config, "preflight passed, nothing speaks against this run")
         for note in (*run.found.notes, *([run.hold.note] if run.hold and run.hold.note else [])):
@@ -100,12 +102,23 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     return True if run.ledger.refused else None
 
 
+def _take_fixture(session: pytest.Session, run: Run) -> None:
+    """Where the profile takes its cluster from a fixture: set that up, and undo everything before it ends."""
+    name = run.settings.profile.kind.fixture
+    if not name or run.settings.snapshot is not None:
+        return
+    run.kubeconfig = kind.kubeconfig_of_fixture(session, name)
+    kind.end_setup(session, before_it=lambda: run.close(lost_workers=False))
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Undo, close, and say how it went, before pytest's own reports are written."""
     run = session.config.stash.get(RUN, None)
     if run is None:
         return
+    if not is_worker(session.config) and (kept := run.keep_machine_logs()):
+        _say(session.config, kept)
     _end_items(session, run)
     run.close(lost_workers=not is_worker(session.config))
     failures = run.ledger.cleanup_failures

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from clusters.checks import Level
+from suites.plugin import kind
 
 if TYPE_CHECKING:
     from clusters.profile import Profile
@@ -98,10 +99,11 @@ def settings_from(config: pytest.Config) -> Settings:
     run_id = str(given.get("run_id") or f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}")
     chosen = _profile(option.cluster, option.snapshot)
     place = option.report_dir or config.rootpath / DEFAULT_PLACE / run_id
+    directory = Path(given.get("directory") or place).absolute()
     return Settings(
-        profile=chosen,
+        profile=kind.with_options(config, chosen, run_id=run_id, logs=directory / "evidence" / "kind"),
         level=_lower(Level(option.allow), Level(chosen.allow) if not option.snapshot else Level.OBSERVE),
-        directory=Path(given.get("directory") or place).absolute(),
+        directory=directory,
         run_id=run_id,
         started=str(given.get("started") or f"{started:%Y-%m-%dT%H:%M:%SZ}"),
         patience=option.patience,

@@ -25,6 +25,7 @@ class Addresses:
     profile: Profile
     vantage: Vantage | None
     metallb_namespace: str
+    known_spare: tuple[str, ...] = ()
 
     def pool(self, name: str) -> Pool:
         """One pool by name, as it is now."""
@@ -86,10 +87,12 @@ class Addresses:
         return str(next(each for each in block.addresses() if not any(each in pool for pool in everything)))
 
     def spare(self, count: int) -> tuple[str, ...]:
-        """`count` addresses that the profile grants for pools of the run's own; Inconclusive where it grants fewer."""
-        granted = [
-            each for text in self.profile.spare_addresses for each in ranges.parse(str(text)).addresses()
-        ]
+        """`count` addresses for pools of the run's own; Inconclusive where there are fewer.
+
+        The profile grants them, or where it names none the provider, which knows the network's free ones.
+        """
+        named = self.profile.spare_addresses or self.known_spare
+        granted = [each for text in named for each in ranges.parse(str(text)).addresses()]
         free = [str(each) for each in granted if each not in self.taken()][:count]
         if len(free) < count:
             raise Inconclusive(

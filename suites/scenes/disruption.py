@@ -10,11 +10,10 @@ from clusters import budgets, wait
 from clusters.api.resources import NODES, SERVICES
 from clusters.checks import CheckFailed, Finding, NotSupported
 from clusters.errors import CleanupFailed
-from clusters.faults import links, processes
 from clusters.faults.speakers import MetalLB
 from clusters.metallb import services
 from clusters.metallb.nodes import EXCLUDE_LABEL
-from clusters.providers.base import Cluster
+from clusters.providers.base import Cluster, Machines
 from clusters.vantage.watch import Measurement
 from clusters.wait import NotWithinBudget
 from suites.scenes.announced import Wire
@@ -39,10 +38,10 @@ class Disruption:
     @contextmanager
     def speaker_killed(self, node: str, seen: Measurement) -> Iterator[None]:
         """The speaker on `node` dies at once and stays away through the block; then it comes back, ready."""
-        netns = self._host(node)
+        machines = self._machines()
         with self.metallb.held_away(node):
             seen.mark(FAULT)
-            processes.kill(netns, "speaker")
+            machines.kill(node, "speaker")
             # Kubelet would start the container again within a second; without its pod it does not.
             self.metallb.delete_speaker(node, grace=0)
             yield
@@ -51,10 +50,9 @@ class Disruption:
     @contextmanager
     def node_lost(self, node: str, seen: Measurement) -> Iterator[None]:
         """The cable of `node` is pulled through the block; then it is plugged in, and the node is Ready again."""
-        self._host(node)
-        assert self.cluster.lab is not None
+        machines = self._machines()
         seen.mark(FAULT)
-        with links.unplugged(self.metallb.changes, self.cluster.lab, node):
+        with machines.unplugged(self.metallb.changes, node):
             yield
             seen.mark(RESTORED)
         self._node_ready(node)
@@ -130,14 +128,13 @@ class Disruption:
                 remedy="Look at MetalLB's pods and the nodes before anything else is disturbed.",
             ) from None
 
-    def _host(self, node: str) -> str:
-        """The network namespace of a node; NotSupported where the provider gives no access to its machines."""
-        netns = next((one.netns for one in self.cluster.nodes if one.name == node), "")
-        if self.cluster.lab is None or not netns:
+    def _machines(self) -> Machines:
+        """The cluster's machines; NotSupported where the provider gives no access to them."""
+        if self.cluster.machines is None:
             raise NotSupported(
                 f"provider {self.cluster.provider} gives no access to a node's processes and cables"
             )
-        return netns
+        return self.cluster.machines
 
     def _node_ready(self, node: str) -> None:
         def ready() -> str:

@@ -63,7 +63,7 @@ def services(api: Api, changes: Changes, echo: str) -> Iterator[Services]:
 @pytest.fixture
 def addresses(api: Api, profile: Profile, cluster: Cluster) -> Addresses:
     """The addresses of the cluster's pools."""
-    return Addresses(api, profile, cluster.vantage, profile.namespace)
+    return Addresses(api, profile, cluster.vantage, profile.namespace, cluster.spare_addresses)
 
 
 @pytest.fixture

@@ -154,7 +154,7 @@ def test_a_lab_that_is_no_more_took_everything_with_it(
     profile.write_text("name: edge\nprovider: lab\ndisposable: true\n")
 
     assert sweep.main(["--cluster", str(profile)]) == 0
-    assert capsys.readouterr().out == "run dead: its lab is gone, and what was left to undo with it\n"
+    assert capsys.readouterr().out == "run dead: its cluster is gone, and what was left to undo with it\n"
     assert not journal.path.exists()
 
 

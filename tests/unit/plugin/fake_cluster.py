@@ -38,7 +38,7 @@ def _open(profile: Any) -> Iterator[Cluster]:
         raise Refused(text)
     if text := _told("boot-breaks"):
         raise RuntimeError(text)
-    _log("opened")
+    _log(f"opened {profile.kubeconfig}" if profile.kubeconfig else "opened")
     vantage: Any = SimpleNamespace(name="netns:client") if _told("vantage") else None
     try:
         yield Cluster(

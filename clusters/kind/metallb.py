@@ -1,0 +1,116 @@
+"""MetalLB in a kind cluster: the overlay `local`, with the pool that kind's network has room for."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from clusters import budgets, wait
+from clusters.api import Api, ApiError
+from clusters.api.resources import DAEMON_SETS, DEPLOYMENTS
+from clusters.errors import Refused
+from clusters.gitops.at_hand import manifests
+from clusters.gitops.kustomize import Kustomize
+from clusters.metallb import install
+from clusters.profile import Profile
+
+Thing = dict[str, Any]
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "platform"
+OVERLAY = "metallb/overlays/local"
+#: What other objects stand on; everything else comes after these.
+_FIRST = (
+    "Namespace",
+    "CustomResourceDefinition",
+    "ServiceAccount",
+    "Role",
+    "ClusterRole",
+    "Secret",
+    "ConfigMap",
+)
+_CONFIGURATION = "metallb.io/"
+
+
+def rendered(profile: Profile, *, kubectl: Path, pool: str) -> list[Thing]:
+    """The objects of the profile's overlay, or of the shipped one, with the pool's addresses set to `pool`.
+
+    Raises OverlayError where it does not render, Refused where MetalLB's manifest is not at hand or the overlay
+    has more pools than there are ranges.
+    """
+    root, overlay = EXAMPLES, OVERLAY
+    if profile.gitops is not None:
+        root, overlay = profile.gitops.repository, profile.gitops.overlay
+    render = Kustomize(kubectl, manifests()).render(root, overlay)
+    if render.left_out:
+        raise Refused(
+            f"MetalLB's release manifest {', '.join(render.left_out)} of {overlay} is not at hand.",
+            remedy="Run make setup, or put the file there: metallb/base/README.md says where from.",
+        )
+    return with_pool(render.objects, pool)
+
+
+def with_pool(objects: Sequence[Thing], pool: str) -> list[Thing]:
+    """The same objects, the one pool among them with the addresses `pool`. Raises Refused for several pools."""
+    things = copy.deepcopy(list(objects))
+    pools = [thing for thing in things if thing["kind"] == "IPAddressPool"]
+    if len(pools) > 1:
+        names = ", ".join(thing["metadata"]["name"] for thing in pools)
+        raise Refused(
+            f"The overlay has {len(pools)} pools ({names}), and kind's network gives one range.",
+            remedy="Use an overlay with one pool.",
+        )
+    for thing in pools:
+        thing["spec"]["addresses"] = [pool]
+    return things
+
+
+def apply(api: Api, things: Iterable[Thing]) -> None:
+    """Apply everything, MetalLB's configuration last: its webhook must answer first.
+
+    Raises NotWithinBudget where the webhook does not, or MetalLB's pods do not become ready.
+    """
+    listed = list(things)
+    configuration = [thing for thing in listed if thing["apiVersion"].startswith(_CONFIGURATION)]
+    programs = [thing for thing in listed if thing not in configuration]
+    for thing in sorted(programs, key=_rank):
+        api.apply(thing)
+    for thing in configuration:
+        wait.until(
+            f"MetalLB's webhook accepts {thing['kind']} {thing['metadata']['name']}",
+            read=lambda thing=thing: api.apply(thing),  # type: ignore[misc]  # bound now, called now
+            accept=bool,
+            budget=budgets.get("pods_ready"),
+            tolerate=(ApiError,),
+        )
+
+
+def ready(api: Api, namespace: str) -> None:
+    """Wait until the controller and the speaker of every node are ready. Raises NotWithinBudget."""
+    wait.until(
+        "MetalLB's controller and every speaker are ready",
+        read=lambda: waiting_for(
+            [*api.list(DEPLOYMENTS, namespace), *api.list(DAEMON_SETS, namespace)],
+        ),
+        accept=lambda waiting: not waiting,
+        budget=budgets.get("rollout"),
+        tolerate=(ApiError,),
+    )
+
+
+def waiting_for(workloads: Iterable[Thing]) -> list[str]:
+    """What is not ready yet of MetalLB's workloads: "controller 0/1"; both must be there."""
+    parts: dict[str, tuple[int, int]] = {"controller": (0, 1), "speaker": (0, 1)}
+    for workload in workloads:
+        part, status = install.component_of(workload), workload.get("status") or {}
+        if part is None:
+            continue
+        have = status.get("readyReplicas", status.get("numberReady", 0))
+        want = workload["spec"].get("replicas", status.get("desiredNumberScheduled", 0))
+        parts[str(part)] = (have, max(want, 1))
+    return [f"{part} {have}/{want}" for part, (have, want) in parts.items() if have < want]
+
+
+def _rank(thing: Thing) -> int:
+    return _FIRST.index(thing["kind"]) if thing["kind"] in _FIRST else len(_FIRST)

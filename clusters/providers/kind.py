@@ -1,0 +1,141 @@
+"""kind as a cluster: made for the run and removed after it, or one that is there already and is left alone."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from clusters import budgets, wait
+from clusters.api import Api, ApiError
+from clusters.api.resources import NODES
+from clusters.kind import making, metallb, naming, network
+from clusters.kind.machines import Containers
+from clusters.kind.making import Made, Wanted
+from clusters.kind.programs import Program, ProgramFailed, find
+from clusters.profile import Profile
+from clusters.providers.base import Cluster
+from clusters.vantage import AgentVantage, Vantage, open_vantage
+from clusters.vantage.launch import Launch
+
+#: The vantage that is a container on the nodes' network: for machines that cannot reach that network themselves.
+CONTAINER = "container"
+
+
+@contextmanager
+def open_kind(profile: Profile) -> Iterator[Cluster]:
+    """The profile's kind cluster, with MetalLB where this call made it.
+
+    With a `kubeconfig` and no cluster's name in the profile: the cluster that it leads to, as it is. Raises Refused
+    with the words of kind or Docker where it cannot be made, and CleanupFailed where it cannot be removed.
+    """
+    docker = find("docker")
+    kubectl = find("kubectl", profile.kind.kubectl)
+    if profile.kubeconfig is not None and not profile.kind.cluster:
+        api = Api.connect(profile.kubeconfig, profile.context or None)
+        names = [node["metadata"]["name"] for node in api.list(NODES)]
+        found = _cluster(profile, docker, names, kubeconfig=profile.kubeconfig, context=api.context)
+        with _seen(profile, docker, replace(found, kubectl=kubectl.path)) as cluster:
+            yield cluster
+        return
+
+    def furnish(made: Made) -> None:
+        _furnish(profile, made, docker=docker, kubectl=kubectl)
+
+    kind = find("kind", profile.kind.binary)
+    with making.running(wanted(profile), kind=kind, kubectl=kubectl, furnish=furnish) as made:
+        found = _cluster(profile, docker, made.nodes, kubeconfig=made.wanted.kubeconfig, context=made.context)
+        found = replace(found, kubectl=kubectl.path, export_logs=made.export_logs)
+        with _seen(profile, docker, found) as cluster:
+            yield cluster
+
+
+def wanted(profile: Profile) -> Wanted:
+    """What the profile, and the options that were laid over it, ask for."""
+    settings = profile.kind
+    name = settings.cluster or naming.unique_name(profile.name)
+    return Wanted(
+        name=name,
+        kubeconfig=profile.kubeconfig or naming.folder_of(name) / "kubeconfig",
+        config=settings.config,
+        image=settings.image,
+        images=[_image(profile, image) for image in settings.images],
+        keep=settings.keep,
+        logs=settings.logs,
+    )
+
+
+def _image(profile: Profile, text: str) -> str:
+    """A reference as it is; an archive's path from the profile's own folder."""
+    return str(profile.source.parent / Path(text).expanduser()) if naming.is_archive(text) else text
+
+
+def _cluster(
+    profile: Profile, docker: Program, nodes: list[str], *, kubeconfig: Path, context: str
+) -> Cluster:
+    return Cluster(
+        name=profile.name,
+        provider=str(profile.provider),
+        kubeconfig=kubeconfig,
+        context=context,
+        disposable=profile.disposable,
+        nodes=network.nodes(docker, nodes),
+        spare_addresses=(network.room(network.inspect(docker)).spare,),
+        machines=Containers(docker),
+    )
+
+
+def _furnish(profile: Profile, made: Made, *, docker: Program, kubectl: Program) -> None:
+    """Wait for the nodes and install MetalLB."""
+    pool = network.room(network.inspect(docker)).pool
+    things = metallb.rendered(profile, kubectl=kubectl.path, pool=pool)
+    api, names = Api.connect(made.wanted.kubeconfig, made.context), made.nodes
+    wait.until(
+        f"every node of {made.wanted.name} is Ready",
+        read=lambda: _unready(api, names),
+        accept=lambda unready: not unready,
+        budget=budgets.get("node_ready"),
+        tolerate=(ApiError,),
+    )
+    metallb.apply(api, things)
+    metallb.ready(api, profile.namespace)
+
+
+def _unready(api: Api, names: list[str]) -> list[str]:
+    conditions = {
+        node["metadata"]["name"]: {
+            one["type"]: one["status"] for one in node.get("status", {}).get("conditions") or ()
+        }
+        for node in api.list(NODES)
+    }
+    return [name for name in names if conditions.get(name, {}).get("Ready") != "True"]
+
+
+@contextmanager
+def _seen(profile: Profile, docker: Program, cluster: Cluster) -> Iterator[Cluster]:
+    """The cluster with its vantage."""
+    if not profile.vantage:
+        yield cluster
+        return
+    with _vantage(profile, docker) as vantage:
+        yield replace(cluster, vantage=vantage)
+
+
+def _vantage(profile: Profile, docker: Program) -> AbstractContextManager[Vantage]:
+    """The host where it is on the nodes' network, as on Linux; else a container that is."""
+    if profile.vantage != CONTAINER and (profile.vantage != "host" or sys.platform == "linux"):
+        return open_vantage(profile.vantage)
+    image = profile.kind.vantage_image
+    try:
+        docker.run("image", "inspect", image, doing=f"find the image {image}")
+    except ProgramFailed:
+        docker.run("pull", image, doing=f"pull the image {image}")
+    return AgentVantage(CONTAINER, CONTAINER, Launch(python=inside(docker, image)))
+
+
+def inside(docker: Program, image: str) -> tuple[str, ...]:
+    """The command that gives a Python in a container on the nodes' network; it may send frames of its own."""
+    settings = ("--rm", "--interactive", "--network", network.name(), "--cap-add", "NET_RAW")
+    return (str(docker.path), "run", *settings, "--entrypoint", "python3", image)

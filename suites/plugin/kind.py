@@ -1,0 +1,93 @@
+"""What pytest gives to provider kind: the options of pytest-kind, which owns them, and a fixture of the user's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from clusters.errors import Refused
+
+if TYPE_CHECKING:
+    from clusters.profile import Profile
+
+#: The name that pytest-kind gives where none was asked for: one for every run, so it is not used.
+_DEFAULT_NAME = "pytest-kind"
+#: pytest-kind's options, by the field of the profile that each goes before.
+_OPTIONS = {"image": "kind_image", "binary": "kind_bin", "kubectl": "kind_kubectl_bin"}
+_PATHS = ("binary", "kubectl")
+
+
+def with_options(config: pytest.Config, chosen: Profile, *, run_id: str, logs: Path) -> Profile:
+    """The profile with pytest-kind's options laid over it, and with a cluster's name that is this run's own.
+
+    Without pytest-kind there are no such options. A profile of another provider stays as it is.
+    """
+    if str(chosen.provider) != "kind":
+        return chosen
+    from clusters.kind.naming import unique_name  # noqa: PLC0415 - pytest loads this plugin always
+
+    option = config.option
+    given = {field: value for field, name in _OPTIONS.items() if (value := getattr(option, name, None))}
+    update: dict[str, Any] = {
+        field: Path(value).absolute() if field in _PATHS else value for field, value in given.items()
+    }
+    name = getattr(option, "cluster_name", _DEFAULT_NAME)
+    cluster = chosen.kind.cluster if name == _DEFAULT_NAME else name
+    if not cluster and not chosen.kind.fixture and chosen.kubeconfig is None:
+        cluster = unique_name(chosen.name, run_id)
+    update |= {"cluster": cluster, "logs": chosen.kind.logs or logs}
+    update["keep"] = chosen.kind.keep or bool(getattr(option, "keep_cluster", False))
+    kubeconfig = getattr(option, "kubeconfig", None)
+    return chosen.model_copy(
+        update={
+            "kind": chosen.kind.model_copy(update=update),
+            "kubeconfig": Path(kubeconfig).absolute() if kubeconfig else chosen.kubeconfig,
+        }
+    )
+
+
+def kubeconfig_of_fixture(session: pytest.Session, name: str) -> Path:
+    """Set the fixture `name` up for the rest of the session; the kubeconfig that its value has.
+
+    Anything with a `kubeconfig_path` will do, as pytest-kind's own `kind_cluster`. Raises Refused where there is no
+    such fixture, where it fails or has no kubeconfig, and with worker processes, each of which would make its own.
+    """
+    if not session.items:
+        raise Refused(
+            f"The fixture {name} of the profile gives each worker process a cluster of its own.",
+            remedy="Run without -n, or name the cluster in the profile.",
+        )
+    runner: Any = session.config.pluginmanager.getplugin("runner")
+    item = pytest.Function.from_parent(session.items[0].parent, name=f"[{name}]", callobj=_asks)
+    try:
+        runner.pytest_runtest_setup(item)
+        request: Any = item.funcargs["request"]
+        value = request.getfixturevalue(name)
+    except pytest.FixtureLookupError:
+        raise Refused(
+            f"There is no fixture {name}, which the profile takes its cluster from.",
+            remedy="Define it in a conftest.py above suites, or in a plugin that is named with -p.",
+        ) from None
+    except Exception as error:
+        raise Refused(f"The fixture {name} failed: {type(error).__name__}: {error}.") from error
+    path = getattr(value, "kubeconfig_path", None)
+    if path is None or not Path(path).is_file():
+        raise Refused(
+            f"The fixture {name} gives a {type(value).__name__} without a kubeconfig_path that is a file.",
+            remedy="Give an object with that attribute, as pytest-kind's kind_cluster is.",
+        )
+    return Path(path).absolute()
+
+
+def end_setup(session: pytest.Session, before_it: Any) -> None:
+    """Let go of what set the fixture up; `before_it` is called at the session's end, before the fixture ends."""
+    runner: Any = session.config.pluginmanager.getplugin("runner")
+    session.addfinalizer(before_it)
+    item = session.items[0]
+    runner.pytest_runtest_teardown(item, nextitem=item)
+
+
+def _asks(request: pytest.FixtureRequest) -> None:
+    """What the item that sets the fixture up would run; it never is."""
