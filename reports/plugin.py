@@ -41,7 +41,7 @@ def pytest_conformance_configure(config: pytest.Config, directory: Path) -> None
     from reports.pytesthtml import FamiliarView  # noqa: PLC0415
 
     config.pluginmanager.register(Files(config, directory), "conformance-files")
-    config.pluginmanager.register(FamiliarView(), "conformance-familiar-view")
+    config.pluginmanager.register(FamiliarView(config), "conformance-familiar-view")
     if outlets:
         from reports.outlets.delivering import Delivering  # noqa: PLC0415 - as above
 

@@ -7,6 +7,7 @@ from html import escape
 
 import pytest
 from pytest_html import extras
+from pytest_metadata.plugin import metadata_key
 
 from clusters.checks import CheckResult, Outcome, RunResult
 from clusters.checks.serialise import REPORT_FIELD, check_from_dict
@@ -15,15 +16,34 @@ from reports.untested import headline
 
 _COLUMNS = ("id", "runbook", "level", "outcome")
 _FIRST_FREE = 2
+#: What pytest-metadata may tell of a run. It also takes what --metadata and a CI system's variables hold (Jenkins'
+#: GIT_URL with its password), and with workers it brings all of that back after pytest-html has blackened it.
+_HARMLESS = frozenset({"Python", "Platform", "Packages", "Plugins"})
 
 
 class FamiliarView:
     """A pytest plugin beside pytest-html. It hears of every report before pytest-html does."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
         self._results: dict[str, CheckResult] = {}
         self._reports: dict[str, list[pytest.TestReport]] = {}
         self._run: RunResult | None = None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self) -> None:
+        """Leave in the metadata only what every run may show; pytest-html reads it now."""
+        self._forget_metadata()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        """The same again, of what the workers brought: pytest-html writes its page now."""
+        self._forget_metadata()
+
+    def _forget_metadata(self) -> None:
+        metadata: dict[str, object] = self._config.stash.get(metadata_key, {})
+        for name in set(metadata) - _HARMLESS:
+            del metadata[name]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
