@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 
 from clusters.errors import ConformanceError
-from reports import render
+from reports import merge, render
 
-_COMMANDS = (render,)
+_COMMANDS = (merge, render)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

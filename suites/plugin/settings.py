@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +20,8 @@ from suites.plugin import kind
 if TYPE_CHECKING:
     from clusters.profile import Profile
 
+#: Words of a DNS label: before the dot the run, after it which shard of the run.
+_RUN_ID = re.compile(r"(?=.{1,40}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)?")
 DEFAULT_PLACE = Path("reports") / "out"
 
 
@@ -67,6 +71,7 @@ def add_options(parser: pytest.Parser) -> None:
     )
     add("--confirm-cluster", metavar="UID", default="", help="the kube-system namespace's UID, see --allow")
     add("--report-dir", metavar="DIR", type=Path, help="where the run's files go (default: reports/out/RUN)")
+    add("--run-id", metavar="ID", type=name_of_run, help="the run's name; ID.PART for a shard of run ID")
     add("--save-snapshot", metavar="FILE", type=Path, help="keep what was observed")
     add("--snapshot", metavar="FILE", type=Path, help="judge a saved observation, with no cluster at all")
     add("--baseline", metavar="FILE", type=Path, help="an earlier results.json to compare with")
@@ -96,7 +101,7 @@ def settings_from(config: pytest.Config) -> Settings:
     option = config.option
     given = worker_input(config)
     started = datetime.now(UTC)
-    run_id = str(given.get("run_id") or f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}")
+    run_id = str(given.get("run_id") or option.run_id or f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}")
     chosen = _profile(option.cluster, option.snapshot)
     place = option.report_dir or config.rootpath / DEFAULT_PLACE / run_id
     directory = Path(given.get("directory") or place).absolute()
@@ -167,6 +172,15 @@ def positive(text: str) -> float:
     if not 0 < value < float("inf"):
         raise ValueError(f"{text} is not above zero")
     return value
+
+
+def name_of_run(text: str) -> str:
+    """A run's id, for argparse: it becomes a label, part of object names and a folder."""
+    if not _RUN_ID.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a run's name: lower case letters, digits and dashes, at most one dot, 40 in all"
+        )
+    return text
 
 
 def count(text: str) -> int:

@@ -307,3 +307,21 @@ def test_a_kept_observation_that_is_none_is_one_sentence(project: Project) -> No
     assert result.ret == ExitCode.USAGE
     assert "kept.json" in result.stderr.str()
     assert "Traceback" not in result.stderr.str()
+
+
+def test_a_run_can_be_named_as_a_shard(project: Project) -> None:
+    project.checks(THREE)
+
+    assert project.run("--run-id", "nightly-0101.2").ret == ExitCode.PASSED
+    assert project.results["run"]["id"] == "nightly-0101.2"
+    assert project.directory.resolve().name == "nightly-0101.2"
+
+
+@pytest.mark.parametrize("name", ["Nightly", "a.b.c", "a/b", "-a", "a.", "x" * 41, "../a", "a b"])
+def test_a_name_that_cannot_be_a_label_is_refused(project: Project, name: str) -> None:
+    project.checks(THREE)
+
+    result = project.run_apart(f"--run-id={name}")
+
+    assert result.ret == ExitCode.USAGE
+    result.stderr.fnmatch_lines(["*is not a run's name: lower case letters*"])
