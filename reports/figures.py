@@ -10,7 +10,10 @@ from clusters.checks import RunResult
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """One figure of one check. `strain` is how much of its budget it used: above 1 it broke it."""
+    """One figure of one check. `strain` is how much of its budget it used: above 1 it broke it.
+
+    `least` says that the budget is a least, not a most.
+    """
 
     check: str
     name: str
@@ -20,6 +23,7 @@ class Figure:
     samples: tuple[float, ...]
     strain: float
     kept: bool
+    least: bool = False
 
 
 def figures(result: RunResult) -> list[Figure]:
@@ -34,6 +38,7 @@ def figures(result: RunResult) -> list[Figure]:
             samples=one.samples,
             strain=_strain(one.value, one.budget, lowest=one.worst == "lowest"),
             kept=one.within_budget,
+            least=one.worst == "lowest",
         )
         for check in result.checks
         for name, one in check.measurements.items()

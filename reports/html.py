@@ -2,43 +2,119 @@
 
 from __future__ import annotations
 
-from functools import cache
+import base64
+import hashlib
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
-from clusters.checks import CheckResult, Outcome, RunResult
-from reports import evidence
-from reports.figures import figures, shown
+from clusters.checks import Outcome, RunResult, Verdict
+from reports import addresses, cells, evidence, roots, strips, wording
+from reports import sections as runbook
+from reports.figures import Figure, figures, shown
+from reports.past import Past
 from reports.timeline import drawing
 from reports.untested import counts, grouped
 
 _TEMPLATES = Path(__file__).parent / "templates"
+_SIGNS = {
+    Verdict.PASSED: "✓",
+    Verdict.FAILED: "✕",
+    Verdict.INCOMPLETE: "?",
+    Verdict.REFUSED: "–",
+    Verdict.CLEANUP_FAILED: "!",
+}
+_REACH = {
+    "none": "nothing found",
+    "service": "single services",
+    "pool": "a pool",
+    "cluster": "the whole cluster",
+}
 
 
-def page(result: RunResult, *, directory: Path) -> str:
-    """The page of one run. `directory` is where its evidence lies; without it there are no pictures."""
-    template = _environment().get_template("report.html.j2")
-    return template.render(
-        run=result.run,
-        counts=counts(result),
-        failed=_of(result, Outcome.FAILED),
-        undecided=_of(result, Outcome.INCONCLUSIVE),
-        accepted=_of(result, Outcome.WAIVED) + _of(result, Outcome.NOT_SUPPORTED),
-        passed=_of(result, Outcome.PASSED),
-        not_tested=grouped(result),
-        figures=figures(result),
-        pictures=[
-            {"check": check, "file": name, "drawing": drawing(timeline)}
-            for check in result.checks
-            for name, timeline in evidence.timelines(check, directory)
-        ],
+def page(result: RunResult, *, directory: Path, past: Past | None = None) -> str:
+    """The page of one run.
+
+    `directory` is where its evidence and snapshot.json lie; without them there are no pictures of them. `past`
+    is what is known of earlier runs, None where nothing is kept.
+    """
+    facts = addresses.facts_of(directory)
+    failed = roots.ordered(roots.of(result, Outcome.FAILED))
+    pictures = _pictures(result, directory, addresses.node_names(facts))
+    shown_with_failures = {check.id for check in failed}
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            run=result.run,
+            sign=_SIGNS[result.run.verdict],
+            reach=_REACH[result.run.scope],
+            counts=counts(result),
+            roots=roots.roots(result),
+            past=past,
+            whole=_last_whole(result, past),
+            failed=failed,
+            undecided=roots.of(result, Outcome.INCONCLUSIVE),
+            accepted=roots.of(result, Outcome.WAIVED, Outcome.NOT_SUPPORTED),
+            passed=roots.of(result, Outcome.PASSED),
+            not_tested=grouped(result),
+            sections=runbook.sections(result, past),
+            standing={
+                row.about.check: row for section in runbook.sections(result, past) for row in section.rows
+            },
+            figures=[(figure, _trend(figure, past)) for figure in figures(result)],
+            pictures=pictures,
+            other_pictures={
+                name: found for name, found in pictures.items() if name not in shown_with_failures
+            },
+            map=addresses.address_map(facts) if facts else None,
+            strip_of=partial(_strip, past),
+            titles={check.id: check.title for check in result.checks},
+            script=_script(),
+            script_hash=_hash(_script()),
+        )
     )
 
 
-def _of(result: RunResult, outcome: Outcome) -> list[CheckResult]:
-    return [check for check in result.checks if check.outcome is outcome]
+def _pictures(result: RunResult, directory: Path, names: Any) -> dict[str, list[dict[str, Any]]]:
+    """The timelines of each check that has any."""
+    found = {
+        check.id: [
+            {"file": name, "drawing": drawing(timeline, names)}
+            for name, timeline in evidence.timelines(check, directory)
+        ]
+        for check in result.checks
+    }
+    return {check: pictures for check, pictures in found.items() if pictures}
+
+
+def _last_whole(result: RunResult, past: Past | None) -> str:
+    """When a run of this cluster last passed as a whole; "" for never, as far as is known."""
+    if result.run.verdict is Verdict.PASSED:
+        return result.run.finished
+    earlier = past.runs if past else ()
+    return next((run.finished for run in reversed(earlier) if run.verdict is Verdict.PASSED), "")
+
+
+def _strip(past: Past | None, check: str, now: Outcome | None) -> strips.Strip:
+    return strips.strip(past.strips.get(check, ()) if past else (), now)
+
+
+def _trend(figure: Figure, past: Past | None) -> strips.Trend | None:
+    earlier = past.trends.get((figure.check, figure.name), ()) if past else ()
+    return strips.trend(earlier, figure.value, figure.budget)
+
+
+@cache
+def _script() -> str:
+    return (_TEMPLATES / "report.js").read_text(encoding="utf-8")
+
+
+def _hash(script: str) -> str:
+    """What the page's own policy lets run: this script and nothing else."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
 
 
 @cache
@@ -50,6 +126,16 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters: dict[str, Any] = {"shown": shown, "files": evidence.files, "notes": evidence.notes}
+    filters: dict[str, Any] = {
+        "shown": shown,
+        "files": evidence.files,
+        "notes": evidence.notes,
+        "moment": wording.moment,
+        "long": wording.long,
+        "grid": cells.grid,
+        "announcers": cells.announcers,
+        "repeats_only": roots.repeats_only,
+    }
     environment.filters.update(filters)
+    environment.globals["between"] = wording.between
     return environment

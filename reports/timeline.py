@@ -1,8 +1,13 @@
-"""The picture of a failover: requests, owner, gratuitous ARPs and fault, as positions for an inline SVG."""
+"""The picture of a failover: requests, owner, gratuitous ARPs and fault, as positions for an inline SVG.
+
+Whatever colour says is said by a shape, a pattern or a word as well, and once more as a table of moments.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from reports.figures import shown
@@ -10,10 +15,17 @@ from reports.figures import shown
 if TYPE_CHECKING:
     from clusters.vantage import Timeline
 
-#: The drawing's width in user units, and where its time axis begins.
-WIDTH, LEFT, RIGHT = 900.0, 110.0, 890.0
+#: The drawing's width in user units, and where its time axis begins and ends.
+WIDTH, LEFT, RIGHT = 900.0, 128.0, 890.0
+#: How many kinds of owner bars differ by pattern; the letters go on.
+PATTERNS = 4
 _TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300)
 _MOST_TICKS = 12
+#: Requests closer together than this, in user units, are one tick: failed where any of them did.
+_COLUMN = 2.5
+#: Seconds kept before and after what happened; the quiet rest is left out of the picture.
+_AROUND = 2.0
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +35,8 @@ class Bar:
     x: float
     width: float
     label: str
-    kind: int | str
+    kind: int | str = ""
+    letter: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,12 +45,15 @@ class Point:
 
     x: float
     label: str
+    letter: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Drawing:
     """Everything that the template places, and the same in words."""
 
+    served: str
+    failed: str
     outages: tuple[Bar, ...]
     owners: tuple[Bar, ...]
     silences: tuple[Bar, ...]
@@ -45,54 +61,142 @@ class Drawing:
     gratuitous: tuple[Point, ...]
     marks: tuple[Point, ...]
     ticks: tuple[Point, ...]
+    legend: tuple[str, ...]
     text: str
+    moments: tuple[tuple[str, str], ...]
 
 
-def drawing(timeline: Timeline) -> Drawing:
-    """The drawing of one timeline."""
-    end = max(timeline.ended, 0.001)
+class _Scale:
+    """Seconds of the measurement to user units, and to what a reader calls the moment: from the fault on."""
 
-    def at(t: float) -> float:
-        return round(LEFT + min(max(t, 0.0), end) / end * (RIGHT - LEFT), 1)
+    def __init__(self, timeline: Timeline) -> None:
+        self.zero = next((mark.t for mark in timeline.marks if mark.name == "fault"), 0.0)
+        self.low, self.high = _window(timeline)
 
-    def bar(start: float, stop: float, *, label: str, kind: int | str) -> Bar:
-        return Bar(x=at(start), width=max(round(at(stop) - at(start), 1), 1.5), label=label, kind=kind)
+    def at(self, t: float) -> float:
+        inside = min(max(t, self.low), self.high)
+        return round(LEFT + (inside - self.low) / (self.high - self.low) * (RIGHT - LEFT), 1)
 
-    macs = list(dict.fromkeys(span.mac for span in timeline.spans))
+    def sees(self, t: float) -> bool:
+        return self.low <= t <= self.high
+
+    def bar(self, start: float, stop: float, label: str, *, kind: int | str = "", letter: str = "") -> Bar:
+        x = self.at(start)
+        return Bar(x=x, width=max(round(self.at(stop) - x, 1), 2.0), label=label, kind=kind, letter=letter)
+
+    def said(self, t: float) -> str:
+        return f"{t - self.zero:+.2f} s"
+
+
+def drawing(timeline: Timeline, names: Mapping[str, str]) -> Drawing:
+    """The drawing of one timeline. `names` are node names by MAC, as far as they are known."""
+    scale = _Scale(timeline)
+    macs = list(dict.fromkeys([one.mac for one in timeline.spans] + [one.mac for one in timeline.gratuitous]))
+    letters = {mac: _LETTERS[number % len(_LETTERS)] for number, mac in enumerate(macs)}
+    called = partial(_called, names)
     return Drawing(
+        served=_ticks_path(scale, [one.t for one in timeline.attempts if one.ok], top=44, height=8),
+        failed=_ticks_path(scale, [one.t for one in timeline.attempts if not one.ok], top=30, height=22),
         outages=tuple(
-            bar(one.start, one.end, label=f"not served for {shown(one.length, 's')}", kind="outage")
+            scale.bar(one.start, one.end, f"not served {shown(one.length, 's')}")
             for one in timeline.outages.windows
         ),
         owners=tuple(
-            bar(one.start, one.end, label=one.mac, kind=macs.index(one.mac) % 4) for one in timeline.spans
+            scale.bar(
+                one.start,
+                one.end,
+                called(one.mac),
+                kind=macs.index(one.mac) % PATTERNS,
+                letter=letters[one.mac],
+            )
+            for one in timeline.spans
         ),
         silences=tuple(
-            bar(one.start, one.end, label=f"nobody answered for {shown(one.length, 's')}", kind="silence")
+            scale.bar(one.start, one.end, f"nobody {shown(one.length, 's')}")
             for one in timeline.address_outages.windows
         ),
-        overlaps=tuple(
-            bar(one.start, one.end, label="more than one answer", kind="overlap") for one in timeline.overlaps
-        ),
+        overlaps=tuple(scale.bar(one.start, one.end, "two answer") for one in timeline.overlaps),
         gratuitous=tuple(
-            Point(x=at(one.t), label=f"{one.mac} at {one.t:.2f} s") for one in timeline.gratuitous
+            Point(
+                x=scale.at(one.t), label=f"{called(one.mac)} at {scale.said(one.t)}", letter=letters[one.mac]
+            )
+            for one in timeline.gratuitous
+            if scale.sees(one.t)
         ),
-        marks=tuple(Point(x=at(one.t), label=one.name) for one in timeline.marks),
-        ticks=tuple(Point(x=at(t), label=f"{t:g}") for t in _ticks(end)),
-        text=_text(timeline),
+        marks=tuple(Point(x=scale.at(one.t), label=one.name) for one in timeline.marks),
+        ticks=_ticks(scale),
+        legend=tuple(f"{letters[mac]} = {called(mac)}" for mac in macs),
+        text=_text(timeline, scale, names),
+        moments=tuple(_moments(timeline, scale, names)),
     )
 
 
-def _ticks(end: float) -> list[float]:
-    step = next((one for one in _TICKS if end / one <= _MOST_TICKS), end)
-    return [round(step * number, 6) for number in range(int(end / step) + 1)]
+def _called(names: Mapping[str, str], mac: str) -> str:
+    return f"{names[mac]} ({mac})" if mac in names else mac
 
 
-def _text(timeline: Timeline) -> str:
+def _window(timeline: Timeline) -> tuple[float, float]:
+    """The stretch of a measurement that something happened in, or all of it where that is not much longer."""
+    end = max(timeline.ended, 0.001)
+    moments = [mark.t for mark in timeline.marks] + [change.t for change in timeline.owner_changes]
+    for windows in (timeline.outages.windows, timeline.address_outages.windows, timeline.overlaps):
+        moments += [edge for one in windows for edge in (one.start, one.end)]
+    if not moments:
+        return 0.0, end
+    low, high = max(min(moments) - _AROUND, 0.0), min(max(moments) + _AROUND, end)
+    return (low, high) if 0 < high - low < 0.7 * end else (0.0, end)
+
+
+def _ticks_path(scale: _Scale, times: Sequence[float], *, top: float, height: float) -> str:
+    """One tick a column of the picture as path data, so that thousands of requests stay small."""
+    columns = sorted({round(scale.at(t) / _COLUMN) for t in times if scale.sees(t)})
+    return "".join(f"M{column * _COLUMN:g} {top:g}v{height:g}" for column in columns)
+
+
+def _ticks(scale: _Scale) -> tuple[Point, ...]:
+    length = scale.high - scale.low
+    step = next((one for one in _TICKS if length / one <= _MOST_TICKS), length)
+    first = -int((scale.zero - scale.low) / step)
+    found = []
+    for number in range(first, first + int(length / step) + 2):
+        t = scale.zero + number * step
+        if scale.sees(t):
+            found.append(Point(x=scale.at(t), label=f"{round(number * step, 6):g}"))
+    return tuple(found)
+
+
+def _moments(timeline: Timeline, scale: _Scale, names: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The picture as a list: when, and what happened."""
+    found = [(mark.t, mark.name) for mark in timeline.marks]
+    found += [(one.start, f"{_called(names, one.mac)} answers for the address") for one in timeline.spans]
+    found += [
+        (one.start, f"requests fail ({one.failed}), for {shown(one.length, 's')}{_unless(one.recovered)}")
+        for one in timeline.outages.windows
+    ]
+    found += [
+        (one.start, f"nobody answers for the address, for {shown(one.length, 's')}{_unless(one.recovered)}")
+        for one in timeline.address_outages.windows
+    ]
+    found += [(one.start, "more than one machine answers for the address") for one in timeline.overlaps]
+    found += [
+        (one.t, f"gratuitous announcement ({one.kind}) by {_called(names, one.mac)}")
+        for one in timeline.gratuitous
+    ]
+    return [(scale.said(t), what) for t, what in sorted(found, key=lambda moment: moment[0])]
+
+
+def _unless(recovered: bool) -> str:  # noqa: FBT001 - the one thing that it is about
+    return "" if recovered else ", and still at the end"
+
+
+def _text(timeline: Timeline, scale: _Scale, names: Mapping[str, str]) -> str:
     """What the picture shows, for whoever does not see it."""
     outages = timeline.outages
-    owners = ", then ".join(f"{span.mac} from {span.start:.2f} s" for span in timeline.spans) or "nobody"
-    marks = ", ".join(f"{mark.name} at {mark.t:.2f} s" for mark in timeline.marks) or "none"
+    owners = (
+        ", then ".join(f"{_called(names, one.mac)} from {scale.said(one.start)}" for one in timeline.spans)
+        or "nobody"
+    )
+    marks = ", ".join(f"{mark.name} at {scale.said(mark.t)}" for mark in timeline.marks) or "none"
     served = (
         f"The service was not served {outages.count} time{'s' if outages.count > 1 else ''}, "
         f"{shown(outages.longest, 's')} at the longest."

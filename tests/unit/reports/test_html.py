@@ -3,105 +3,174 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
-from clusters.checks import Outcome, RunResult, Verdict
-from clusters.vantage import Timeline
+from clusters.checks import Measurement, Outcome, RunResult, Verdict
 from reports.__main__ import main
 from reports.html import page
 from reports.model import save
 from tests.unit.reports.conftest import result_of
+from tests.unit.reports.dom import Element, parsed
+from tests.unit.reports.timelines import timeline
 
-_VOID = {"meta", "br", "link"}
+
+def read(result: RunResult, directory: Path) -> Element:
+    return parsed(page(result, directory=directory))
 
 
-class Reader(HTMLParser):
-    """The page as its tags and texts; fails where tags do not nest."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.links: list[str] = []
-        self.headings: list[str] = []
-        self.codes: list[str] = []
-        self._open: list[str] = []
-        self.feed(text)
-        assert self._open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.links += [str(value) for name, value in attrs if name in {"href", "src"}]
-        if tag not in _VOID:
-            self._open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self._open and self._open[-1] in {"h1", "h2"}:
-            self.headings.append(data)
-        if self._open and self._open[-1] == "pre":
-            self.codes.append(data)
+def headings(of: Element) -> list[str]:
+    return [one.text for one in of.walk() if one.tag in {"h1", "h2"}]
 
 
 def test_the_page_goes_from_the_verdict_to_what_passed(run: RunResult, tmp_path: Path) -> None:
-    read = Reader(page(run, directory=tmp_path))
-
-    assert read.headings == [
-        "FAILED: MetalLB on lab",
+    assert headings(read(run, tmp_path)) == [
+        "✕ FAILED: MetalLB on lab",
+        "What changed",
         "What failed (2)",
         "What could not be decided (1)",
-        "Waived or not supported (2)",
         "What was not tested",
+        "Last validated",
         "What was measured",
         "What passed (1)",
     ]
 
 
-def test_everything_is_there_without_scripts_and_nothing_is_fetched(run: RunResult, tmp_path: Path) -> None:
-    text = page(run, directory=tmp_path)
-    read = Reader(text)
+def test_the_band_says_what_where_and_how_far(run: RunResult, tmp_path: Path) -> None:
+    band = read(run, tmp_path).one("header")
 
-    assert "script" not in read.tags
-    assert not [link for link in read.links if not link.startswith(("evidence/", "#"))]
+    said = dict(zip([one.text for one in band.all("dt")], [one.text for one in band.all("dd")], strict=True))
+    assert said == {
+        "Cluster": "lab (lab, context lab)",
+        "Versions": "MetalLB 0.15.2, Kubernetes v1.34.4, suite 0.1.0",
+        "Vantage": "netns:client, level disrupt",
+        "Scope": "the whole cluster",
+        "Validated": "never, as far as is known",
+        "Run": "20260101-000000-ab12 2026-01-01 00:00 UTC, 4 min",
+    }
+
+
+def test_the_band_says_each_cause_once_and_what_to_type_first(run: RunResult, tmp_path: Path) -> None:
+    band = read(run, tmp_path).one("header")
+
+    (cause,) = band.one("ol").all("li")
+    assert "speaker-down, node w1; 2 checks fail by it" in cause.text
+    assert cause.one("a").attributes["href"] == "#failover.moves"
+    assert [one.text for one in cause.all("pre")] == [
+        "kubectl get pods -o wide | grep -v '<none>'",
+        "kubectl delete pod speaker-x",
+    ]
+
+
+def test_everything_is_there_without_scripts_styles_and_drawings(run: RunResult, tmp_path: Path) -> None:
+    text = read(run, tmp_path).without("script", "style", "svg", "head").text
+
     for check in run.checks:
         assert check.id in text
-    assert "prefers-color-scheme: dark" in text
-    assert 'name="viewport"' in text
-    assert len(text) < 100_000
+        for finding in check.findings:
+            assert finding.remedy in text
+            assert all(command in text for command in finding.commands)
+            assert all(one in text for one in finding.ruled_out)
+    for name, reason in run.not_tested:
+        assert name in text
+        assert reason in text
+
+
+def test_nothing_is_fetched_and_only_our_own_script_may_run(run: RunResult, tmp_path: Path) -> None:
+    found = read(run, tmp_path)
+
+    places = [
+        one.attributes[name]
+        for one in found.walk()
+        for name in ("href", "src", "action")
+        if name in one.attributes
+    ]
+    assert [place for place in places if not place.startswith(("evidence/", "#"))] == []
+    assert found.all("img") + found.all("link") + found.all("iframe") == []
+    policy = next(one.attributes["content"] for one in found.all("meta") if "http-equiv" in one.attributes)
+    assert policy.startswith("default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-")
+    assert [name for one in found.walk() for name in one.attributes if name.startswith("on")] == []
+
+
+def test_every_link_within_the_page_arrives(run: RunResult, tmp_path: Path) -> None:
+    found = read(run, tmp_path)
+
+    ids = [one.attributes["id"] for one in found.walk() if "id" in one.attributes]
+    assert len(ids) == len(set(ids))
+    targets = {one.attributes["href"][1:] for one in found.all("a") if one.attributes["href"].startswith("#")}
+    assert targets <= set(ids)
+    assert "failover.moves" in targets
 
 
 def test_texts_are_never_markup(run: RunResult, tmp_path: Path) -> None:
-    text = page(run, directory=tmp_path)
+    found = read(run, tmp_path)
 
-    assert "<script>" not in text
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
-    assert "kubectl get pods -o wide | grep -v '<none>'\nkubectl delete pod speaker-x" in Reader(text).codes
-
-
-def test_a_finding_that_repeats_leads_to_its_root(run: RunResult, tmp_path: Path) -> None:
-    read = Reader(page(run, directory=tmp_path))
-
-    assert "#failover.moves" in read.links
-    assert "evidence/failover.moves/speaker.log" in read.links
+    assert len(found.all("script")) == 1
+    assert 'its speaker says "<script>alert(1)</script>"' in found.by_id("failover.moves").text
 
 
-def test_a_figure_over_its_budget_is_said_in_words(run: RunResult, tmp_path: Path) -> None:
-    rows = re.findall(r"<tr><td>.*?</tr>", page(run, directory=tmp_path), re.DOTALL)
+def test_a_failure_has_its_cause_readings_remedy_commands_and_evidence(
+    run: RunResult, tmp_path: Path
+) -> None:
+    failure = read(run, tmp_path).by_id("failover.moves")
 
-    said = {re.sub(r"<[^>]+>|\s+", " ", row).strip() for row in rows}
-    assert "failover.moves moved after 12.5 s over 10 s 200 ms, 12.5 s" in {
-        " ".join(one.split()) for one in said
-    }
-    assert "failover.moves gap 120 ms 2 s 1" in {" ".join(one.split()) for one in said}
+    assert "Cause speaker-down of node w1" in failure.text
+    assert "Remedy: Delete the pod & wait." in failure.text
+    assert [one.text for one in failure.all("pre")] == [
+        "kubectl get pods -o wide | grep -v '<none>'",
+        "kubectl delete pod speaker-x",
+        "w1: not ready",
+    ]
+    assert "moved after : 12.5 s, and at most 10 s is allowed (200 ms, 12.5 s)" in failure.text
+    assert "announcements : 1 frames, and at least 2 frames is allowed" in failure.text
+    assert [one.attributes["href"] for one in failure.all("a")] == ["evidence/failover.moves/speaker.log"]
+
+
+def test_a_finding_that_repeats_comes_last_and_leads_to_its_root(run: RunResult, tmp_path: Path) -> None:
+    turned = replace(run, checks=tuple(reversed(run.checks)))
+
+    articles = [one for one in read(turned, tmp_path).all("article") if "failed" in one.classes]
+
+    assert [one.attributes["id"] for one in articles] == ["failover.moves", "traffic.repeats"]
+    assert articles[1].one("a").attributes["href"] == "#failover.moves"
+    assert articles[1].all("pre") == []
+
+
+def test_many_readings_are_folded_and_few_are_not(run: RunResult, tmp_path: Path) -> None:
+    (finding,) = run.checks[1].findings
+    long = replace(finding, evidence=tuple(f"line {number}" for number in range(200)), ruled_out=())
+    failure = read(replace(run, checks=(replace(run.checks[1], findings=(long,)),)), tmp_path).by_id(
+        "failover.moves"
+    )
+
+    (folded,) = failure.all("details")
+    assert folded.text.startswith("What was read line 0 line 1 ")
+    assert "line 199" in folded.text
+
+
+def test_a_figure_is_set_against_its_budget_in_words(run: RunResult, tmp_path: Path) -> None:
+    rows = read(run, tmp_path).all("table")[1].all("tr")
+
+    assert [one.text for one in rows[1:]] == [
+        "failover.moves moved after 12.5 s over 10 s 125 % – 200 ms, 12.5 s",
+        "failover.moves gap 120 ms 2 s 6 % – 1",
+        "failover.moves announcements 1 frames over at least 2 frames missed – 1",
+        "failover.moves answers 120 frames – – – 1",
+    ]
+
+
+def test_without_history_the_table_knows_this_run(run: RunResult, tmp_path: Path) -> None:
+    table = read(run, tmp_path).all("table")[0]
+
+    rows = {one.all("td")[0].text: one for one in table.all("tr", of_class="row")}
+    assert set(rows) == {check.id for check in run.checks}
+    assert rows["health.passes"].text == "health.passes ✓ passed 2026-01-01 00:04 UTC –"
+    assert rows["failover.moves"].text == "failover.moves ✕ failed – 2026-01-01 00:04 UTC"
+    assert rows["health.unsure"].text == "health.unsure – never passed – –"
+    assert rows["health.passes"].one("svg").attributes["aria-label"] == "no earlier run is known"
+    assert table.one("tr", of_class="group").text == "2.1 Stuck in Pending"
 
 
 def test_a_run_that_found_nothing_is_short(run: RunResult, tmp_path: Path) -> None:
@@ -109,46 +178,53 @@ def test_a_run_that_found_nothing_is_short(run: RunResult, tmp_path: Path) -> No
         run, run=replace(run.run, verdict=Verdict.PASSED), checks=(run.checks[0],), not_tested=()
     )
 
-    read = Reader(page(passed, directory=tmp_path))
+    found = read(passed, tmp_path)
 
-    assert read.headings == ["PASSED: MetalLB on lab", "What passed (1)"]
+    assert headings(found) == [
+        "✓ PASSED: MetalLB on lab",
+        "What changed",
+        "Last validated",
+        "What passed (1)",
+    ]
+    assert found.one("header").all("ol") == []
+    assert "now" in [one.text for one in found.one("header").all("dd")]
 
 
-def test_two_thousand_checks_stay_small(run: RunResult, tmp_path: Path) -> None:
-    failing = [
-        result_of(f"health.c{number}", Outcome.FAILED, "x" * 80, findings=run.checks[1].findings)
+def test_a_refused_run_says_so(run: RunResult, tmp_path: Path) -> None:
+    refused = replace(
+        run,
+        run=replace(run.run, verdict=Verdict.REFUSED, kubernetes_version="", metallb_version="", vantage=""),
+        checks=(),
+        not_tested=(("health.passes", "the run was refused: no cluster"),),
+    )
+
+    found = read(refused, tmp_path)
+
+    assert headings(found) == [
+        "– REFUSED: MetalLB on lab",
+        "What changed",
+        "What was not tested",
+        "Last validated",
+    ]
+    assert "MetalLB unknown, Kubernetes unknown" in found.one("header").text
+    assert "none: nothing was looked at from outside" in found.one("header").text
+
+
+@pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.PASSED])
+def test_two_thousand_checks_stay_small(run: RunResult, tmp_path: Path, outcome: Outcome) -> None:
+    many = [
+        result_of(
+            f"health.c{number}",
+            outcome,
+            "x" * 80 if outcome is Outcome.FAILED else "",
+            findings=run.checks[1].findings if outcome is Outcome.FAILED else (),
+            measurements={"gap": Measurement(value=0.1, unit="s", budget=1.0, samples=(0.1, 0.05, 0.07))},
+            evidence=tuple(f"evidence/health.c{number}/{name}" for name in ("events.txt", "objects.json")),
+        )
         for number in range(2000)
     ]
 
-    assert len(page(replace(run, checks=tuple(failing)), directory=tmp_path)) < 5_000_000
-
-
-def timeline() -> Timeline:
-    """A failover as it was measured: the owner changes, some requests fail, two nodes answer for a while."""
-    first, second = "02:00:00:00:00:01", "02:00:00:00:00:02"
-    data = {
-        "vantage": "netns:client",
-        "address": "172.30.0.10",
-        "port": 80,
-        "protocol": "http",
-        "began_ns": 1,
-        "ended": 10.0,
-        "every": 0.5,
-        "arp_every": 1.0,
-        "attempts": [{"t": 0.5 * number, "ok": not 4 <= number < 8, "latency": 0.01} for number in range(20)],
-        "requests": [float(number) for number in range(10)],
-        "answers": [
-            {"t": number + 0.01, "mac": first if number < 4 else second, "round": number}
-            for number in range(10)
-        ]
-        + [{"t": 4.02, "mac": first, "round": 4}],
-        "gratuitous": [{"t": 4.0, "mac": second, "kind": "reply"}],
-        "learned": [],
-        "marks": [{"t": 2.0, "name": "fault"}, {"t": 8.0, "name": "restored"}],
-        "slips": [],
-        "control": {"ok": True, "reason": "the neighbours answered"},
-    }
-    return Timeline.from_json(data)
+    assert len(page(replace(run, checks=tuple(many)), directory=tmp_path).encode()) < 5_000_000
 
 
 @pytest.fixture
@@ -161,26 +237,34 @@ def pictured(run: RunResult, tmp_path: Path) -> RunResult:
     return replace(run, checks=(check,))
 
 
-def test_a_failover_is_drawn_and_told_in_words(pictured: RunResult, tmp_path: Path) -> None:
-    text = page(pictured, directory=tmp_path)
+def test_a_failed_failover_is_drawn_where_it_is_told(pictured: RunResult, tmp_path: Path) -> None:
+    failure = read(pictured, tmp_path).by_id("failover.moves")
 
-    read = Reader(text)
-    assert "What happened on the wire" in read.headings
-    assert read.tags.count("svg") == 1
-    assert text.count('class="outage"') == 1
-    assert "owner-0" in text.split("<svg")[1]
-    assert "owner-1" in text.split("<svg")[1]
-    assert text.count('class="mark"') == 2
-    assert text.count('class="overlap"') == 1
-    assert "The service was not served 1 time" in text
-    assert "Marks: fault at 2.00 s, restored at 8.00 s." in text
+    drawn = failure.one("svg", of_class="wide")
+    assert len(drawn.all("rect", of_class="outage")) == 1
+    assert [one.attributes["fill"] for one in drawn.all("rect", of_class="owner")] == ["url(#p0)", "url(#p1)"]
+    assert len(drawn.all("line", of_class="mark")) == 2
+    assert len(drawn.all("rect", of_class="overlap")) == 1
+    assert len(drawn.all("path", of_class="arp")) == 1
+    assert drawn.all("title")[0].inside[0] in failure.one("figcaption").text
+    moments = [one.text for one in failure.one("figure").one("tbody").all("tr")]
+    assert moments[0] == "-1.99 s 02:00:00:00:00:01 answers for the address"
+
+
+def test_a_failover_that_passed_is_drawn_folded(pictured: RunResult, tmp_path: Path) -> None:
+    check = replace(pictured.checks[0], outcome=Outcome.PASSED, reason="", findings=())
+
+    found = read(replace(pictured, checks=(check,)), tmp_path)
+
+    (fold,) = [one for one in found.all("details", of_class="fold") if one.all("svg", of_class="wide")]
+    assert fold.text.startswith("What happened on the wire in the other checks (1) failover.moves")
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]"])
 def test_a_broken_timeline_is_left_out(pictured: RunResult, tmp_path: Path, content: str) -> None:
     (tmp_path / "evidence" / "failover.moves" / "timeline.json").write_text(content)
 
-    assert "<svg" not in page(pictured, directory=tmp_path)
+    assert read(pictured, tmp_path).all("svg", of_class="wide") == []
 
 
 def test_no_file_outside_the_evidence_is_read(pictured: RunResult, tmp_path: Path) -> None:
@@ -188,7 +272,7 @@ def test_no_file_outside_the_evidence_is_read(pictured: RunResult, tmp_path: Pat
     outside.write_text(json.dumps(timeline().to_json()))
     check = replace(pictured.checks[0], evidence=("evidence/../timeline.json",))
 
-    assert "<svg" not in page(replace(pictured, checks=(check,)), directory=tmp_path)
+    assert read(replace(pictured, checks=(check,)), tmp_path).all("svg", of_class="wide") == []
 
 
 def test_render_makes_the_page_again(

@@ -1,0 +1,206 @@
+"""The address map of a run's observation: what every pool holds, and who announces what, as plain data.
+
+Judged by the same code that the checks use (`clusters.diagnosis`), from snapshot.json alone. Ranges of any size
+are drawn: long runs of addresses alike are one cell that says how many they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clusters.errors import ConformanceError
+
+if TYPE_CHECKING:
+    from clusters.diagnosis.facts import Facts
+    from clusters.metallb.pools import Pool
+    from clusters.metallb.ranges import Address, AddressRange
+
+SNAPSHOT = "snapshot.json"
+#: Runs of addresses alike that are longer than this are drawn as one cell.
+_SINGLE = 40
+#: More cells than this in a range, or more announced addresses than this, are told and not drawn.
+_MOST_CELLS, _MOST_ROWS = 600, 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One address or a run of addresses alike: "assigned", "free", "squatted" or "avoided"."""
+
+    kind: str
+    first: str
+    last: str
+    count: int
+    label: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stretch:
+    """One range of a pool: as it is written, and its cells from the first address to the last."""
+
+    text: str
+    cells: tuple[Cell, ...]
+    untold: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolMap:
+    """One pool. `assigned` pairs each address given away with whom it was given to."""
+
+    name: str
+    stretches: tuple[Stretch, ...]
+    assigned: tuple[tuple[str, str], ...]
+    squatted: tuple[tuple[str, str], ...]
+    free: int
+    asked: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One announced address: its service, and for each node (by name) the sources that name it."""
+
+    address: str
+    service: str
+    by_node: Mapping[str, tuple[str, ...]]
+    strangers: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddressMap:
+    """What one observation shows. `outside` are addresses that services hold and no pool has."""
+
+    taken_at: str
+    pools: tuple[PoolMap, ...]
+    outside: tuple[tuple[str, str], ...]
+    nodes: tuple[str, ...]
+    rows: tuple[Row, ...]
+    rows_left_out: int
+    wire_heard: bool
+
+
+def facts_of(directory: Path) -> Facts | None:
+    """What the run observed, from the snapshot beside its results; None for none, or a broken one."""
+    # Imported here: the other commands need nothing of this, and it takes a while.
+    from clusters.diagnosis.facts import Facts  # noqa: PLC0415
+    from clusters.observation import load  # noqa: PLC0415
+
+    try:
+        return Facts(load(directory / SNAPSHOT))
+    except (ConformanceError, ValueError, TypeError, KeyError):
+        return None
+
+
+def address_map(facts: Facts) -> AddressMap | None:
+    """The map of one observation; None where neither pools nor services could be read."""
+    if not facts.snapshot.ip_address_pools.known and not facts.snapshot.services.known:
+        return None
+    rows = tuple(_rows(facts))
+    return AddressMap(
+        taken_at=facts.snapshot.taken_at,
+        pools=tuple(_pool(facts, pool) for pool in facts.pools),
+        outside=tuple(_outside(facts)),
+        nodes=tuple(sorted(facts.nodes)),
+        rows=rows[:_MOST_ROWS],
+        rows_left_out=len(rows[_MOST_ROWS:]),
+        wire_heard=facts.hearing.asked,
+    )
+
+
+def node_names(facts: Facts | None) -> Mapping[str, str]:
+    """The nodes' names by hardware address, as far as the observation shows them."""
+    return facts.hearing.node_of_mac if facts else {}
+
+
+def _pool(facts: Facts, pool: Pool) -> PoolMap:
+    held = {
+        address: ", ".join(each.key for each in holders) for address, holders in facts.usage[pool.name].held
+    }
+    squatted = {
+        address: _who(facts.hearing.named(one.macs))
+        for one in (facts.hearing.free if facts.hearing.asked else ())
+        if one.macs and (address := _address(one.address)) in pool and address not in held
+    }
+    share = next((one for one in facts.snapshot.wire.shares if one.pool == pool.name), None)
+    return PoolMap(
+        name=pool.name,
+        stretches=tuple(_stretch(one, pool, held, squatted) for one in pool.ranges),
+        assigned=tuple((str(address), holders) for address, holders in held.items()),
+        squatted=tuple((str(address), who) for address, who in squatted.items()),
+        free=facts.usage[pool.name].free,
+        asked=f"{share.asked} of {share.free} free addresses were asked for" if share else "",
+    )
+
+
+def _address(text: str) -> Address:
+    from clusters.metallb.ranges import parse_address  # noqa: PLC0415 - see facts_of
+
+    return parse_address(text)
+
+
+def _stretch(
+    whole: AddressRange, pool: Pool, held: Mapping[Address, str], squatted: Mapping[Address, str]
+) -> Stretch:
+    cells = list(_cells(whole, pool, held, squatted))
+    text = whole.text or f"{whole.first}-{whole.last}"
+    return Stretch(text=text, cells=tuple(cells[:_MOST_CELLS]), untold=len(cells[_MOST_CELLS:]))
+
+
+def _cells(
+    whole: AddressRange, pool: Pool, held: Mapping[Address, str], squatted: Mapping[Address, str]
+) -> Iterator[Cell]:
+    """The cells of a range. Only what is held or squatted is looked at one by one, however long it is."""
+    place = int(whole.first)
+    for address in sorted((one for one in (*held, *squatted) if one in whole), key=int):
+        yield from _free(whole, pool, place, int(address) - 1)
+        kind, label = ("assigned", held[address]) if address in held else ("squatted", squatted[address])
+        yield Cell(kind=kind, first=str(address), last=str(address), count=1, label=label)
+        place = int(address) + 1
+    yield from _free(whole, pool, place, int(whole.last))
+
+
+def _free(whole: AddressRange, pool: Pool, low: int, high: int) -> Iterator[Cell]:
+    """Free addresses from low to high, one by one where they are few. Avoided ones are marked there only."""
+    make = type(whole.first)
+    if high - low + 1 > _SINGLE:
+        yield Cell(kind="free", first=str(make(low)), last=str(make(high)), count=high - low + 1)
+        return
+    for number in range(low, high + 1):
+        text = str(make(number))
+        yield Cell(kind="free" if pool.gives(make(number)) else "avoided", first=text, last=text, count=1)
+
+
+def _outside(facts: Facts) -> Iterator[tuple[str, str]]:
+    for service in facts.services.values():
+        for address in service.ingress:
+            if facts.pool_of(address) is None:
+                yield str(address), service.key
+
+
+def _rows(facts: Facts) -> Iterator[Row]:
+    """Who announces each address: by status, by the speakers' metric and by the wire."""
+    for key, service in facts.layer2.items():
+        for address in service.ingress:
+            text = str(address)
+            named = {
+                "status": facts.stated.get(key, frozenset()),
+                "metric": facts.saying.announced.get(text, frozenset()),
+                "wire": frozenset(facts.hearing.owners(text) or ()),
+            }
+            pairs = sorted((node, source) for source, nodes in named.items() for node in nodes)
+            by_node = {
+                node: tuple(source for _, source in group)
+                for node, group in groupby(pairs, key=lambda pair: pair[0])
+            }
+            yield Row(
+                address=text,
+                service=key,
+                by_node={node: found for node, found in by_node.items() if not node.startswith("?")},
+                strangers=tuple(node.removeprefix("?") for node in by_node if node.startswith("?")),
+            )
+
+
+def _who(names: Iterable[str]) -> str:
+    return ", ".join(f"node {one}" if not one.startswith("?") else f"MAC {one[1:]}" for one in names)

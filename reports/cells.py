@@ -1,0 +1,141 @@
+"""Where the cells of the address map and the marks of the announcers go in their SVGs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from reports.addresses import AddressMap, Cell, Stretch
+
+#: One slot of the map in user units, how many fit in a line, and how many a run of addresses takes.
+SLOT, SLOTS, RUN = 32, 28, 5
+#: One line of the map, one line and one column of the announcers, and where their first column begins.
+LINE, ROW, COLUMN, FIRST = 28, 30, 130, 330
+
+SOURCES = ("status", "metric", "wire")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placed:
+    """A cell with its place, what is written in it and what it is called."""
+
+    x: int
+    y: int
+    width: int
+    kind: str
+    mark: str
+    title: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """The cells of one range, and how large the picture is."""
+
+    text: str
+    cells: tuple[Placed, ...]
+    width: int
+    height: int
+    untold: int
+
+
+def grid(stretch: Stretch) -> Grid:
+    """Lay the cells of one range out in lines."""
+    placed: list[Placed] = []
+    slot = line = 0
+    for cell in stretch.cells:
+        size = RUN if cell.count > 1 else 1
+        if slot + size > SLOTS:
+            slot, line = 0, line + 1
+        placed.append(_placed(cell, slot * SLOT, line * LINE, size * SLOT - 3))
+        slot += size
+    widest = max((one.x + one.width + 3 for one in placed), default=SLOT)
+    return Grid(
+        text=stretch.text,
+        cells=tuple(placed),
+        width=widest,
+        height=(line + 1) * LINE,
+        untold=stretch.untold,
+    )
+
+
+def _placed(cell: Cell, x: int, y: int, width: int) -> Placed:
+    if cell.count > 1:
+        mark, name = f"{cell.count:,} {cell.kind}", f"{cell.first} to {cell.last}"
+        if len(mark) > 20:
+            mark = f"{float(cell.count):.1e} {cell.kind}"
+    else:
+        last = cell.first.replace(":", ".").rpartition(".")[2] or "0"
+        mark, name = f"!{last}" if cell.kind == "squatted" else last, cell.first
+    title = f"{name}: {cell.kind}" + (f", {cell.label}" if cell.label else "")
+    return Placed(x=x, y=y, width=width, kind=cell.kind, mark=mark, title=title)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """That one source names one node for one address; `source` says which shape."""
+
+    x: int
+    y: int
+    source: str
+    title: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Announcers:
+    """Nodes as columns and addresses as lines, with a mark for each source that names a node."""
+
+    columns: tuple[tuple[int, str], ...]
+    lines: tuple[tuple[int, str], ...]
+    marks: tuple[Mark, ...]
+    width: int
+    height: int
+    text: str
+
+
+def announcers(found: AddressMap) -> Announcers:
+    """Lay out who announces what; machines that are no node have a column of their own."""
+    names = [*found.nodes, *(["no node"] if any(row.strangers for row in found.rows) else [])]
+    columns = {name: FIRST + number * COLUMN for number, name in enumerate(names)}
+    marks: list[Mark] = []
+    for line, row in enumerate(found.rows):
+        told = dict(row.by_node) | ({"no node": ("wire",)} if row.strangers else {})
+        for node, sources in told.items():
+            who = ", ".join(row.strangers) if node == "no node" else node
+            marks += (
+                Mark(
+                    x=columns.get(node, 0) + SOURCES.index(source) * 28,
+                    y=(line + 1) * ROW,
+                    source=source,
+                    title=f"{row.address}: {source} names {who}",
+                )
+                for source in sources
+                if node in columns
+            )
+    return Announcers(
+        columns=tuple((x, name) for name, x in columns.items()),
+        lines=tuple(
+            ((line + 1) * ROW, f"{row.address} {row.service}") for line, row in enumerate(found.rows)
+        ),
+        marks=tuple(marks),
+        width=FIRST + len(columns) * COLUMN,
+        height=(len(found.rows) + 1) * ROW + 8,
+        text=_text(found),
+    )
+
+
+def _text(found: AddressMap) -> str:
+    several = [row.address for row in found.rows if len(_owners(row.by_node, row.strangers)) > 1]
+    nobody = [row.address for row in found.rows if not row.by_node and not row.strangers]
+    parts = [f"{len(found.rows)} addresses."]
+    parts += [f"More than one machine is named for {_listed(several)}."] if several else []
+    parts += [f"Nobody is named for {_listed(nobody)}."] if nobody else []
+    parts += [] if found.wire_heard else ["The wire was not heard."]
+    return " ".join(parts)
+
+
+def _owners(by_node: Iterable[str], strangers: Iterable[str]) -> set[str]:
+    return {*by_node, *strangers}
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

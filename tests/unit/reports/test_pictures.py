@@ -1,0 +1,229 @@
+"""The pictures: what is measured is drawn at its place, of any size, and told in words."""
+
+from __future__ import annotations
+
+import shutil
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clusters.observation import load, save
+from clusters.observation.snapshot import Heard, Objects, Snapshot, Status, WireView
+from reports.addresses import AddressMap, address_map, facts_of, node_names
+from reports.cells import SLOTS, announcers, grid
+from reports.strips import SHOWN, strip, trend
+from reports.timeline import LEFT, RIGHT, drawing
+from tests.unit.reports.timelines import FIRST, SECOND, timeline
+
+OBSERVATIONS = Path(__file__).parents[1] / "diagnosis" / "observations"
+
+
+def observed(name: str, directory: Path) -> AddressMap:
+    shutil.copyfile(OBSERVATIONS / f"{name}.json.gz", directory / "snapshot.json")
+    facts = facts_of(directory)
+    assert facts is not None
+    found = address_map(facts)
+    assert found is not None
+    return found
+
+
+def made(tmp_path: Path, *, ranges: list[str], held: dict[str, str], heard: dict[str, str]) -> AddressMap:
+    """The map of one pool with services on some of its addresses, and machines heard on others."""
+    services = [_service(name, address) for address, name in held.items()]
+    pool = {"metadata": {"name": "edge", "namespace": "metallb-system"}, "spec": {"addresses": ranges}}
+    wire = WireView(
+        status=Status.OK,
+        control_ok=True,
+        heard=tuple(Heard(address=at, purpose="free", macs=(mac,), pool="edge") for at, mac in heard.items()),
+    )
+    save(
+        Snapshot(
+            taken_at="2026-01-01T00:00:00.0Z",
+            ip_address_pools=Objects(status=Status.OK, items=(pool,)),
+            services=Objects(status=Status.OK, items=tuple(services)),
+            wire=wire,
+        ),
+        tmp_path / "snapshot.json",
+    )
+    facts = facts_of(tmp_path)
+    assert facts is not None
+    found = address_map(facts)
+    assert found is not None
+    return found
+
+
+def _service(name: str, address: str) -> dict[str, Any]:
+    return {
+        "metadata": {"name": name, "namespace": "shop"},
+        "spec": {"type": "LoadBalancer", "ports": [{"port": 80}]},
+        "status": {"loadBalancer": {"ingress": [{"ip": address}]}},
+    }
+
+
+class TestTimeline:
+    def test_the_axis_begins_with_the_fault(self) -> None:
+        drawn = drawing(timeline(), {})
+
+        fault = next(one for one in drawn.marks if one.label == "fault")
+        assert next(one.x for one in drawn.ticks if one.label == "0") == fault.x
+        assert drawn.outages[0].x == fault.x
+
+    def test_owners_are_named_where_their_machine_is_known(self) -> None:
+        drawn = drawing(timeline(), {SECOND: "node2"})
+
+        assert [one.label for one in drawn.owners] == [FIRST, f"node2 ({SECOND})"]
+        assert [one.letter for one in drawn.owners] == ["A", "B"]
+        assert drawn.legend == (f"A = {FIRST}", f"B = node2 ({SECOND})")
+        assert len({one.kind for one in drawn.owners}) == 2
+
+    def test_the_quiet_rest_is_left_out(self) -> None:
+        drawn = drawing(timeline(ended=120.0, shift=60.0), {})
+
+        outage = drawn.outages[0]
+        assert outage.width > 0.1 * (RIGHT - LEFT)
+        assert all(LEFT <= one.x <= one.x + one.width <= RIGHT + 2 for one in (*drawn.owners, outage))
+
+    def test_thousands_of_requests_stay_small(self) -> None:
+        drawn = drawing(timeline(ended=3000.0), {})
+
+        assert len(drawn.served) + len(drawn.failed) < 12_000
+
+    def test_every_moment_is_in_the_list_in_order(self) -> None:
+        drawn = drawing(timeline(), {SECOND: "node2"})
+
+        times = [float(when.removesuffix(" s")) for when, _ in drawn.moments]
+        assert times == sorted(times)
+        what = [text for _, text in drawn.moments]
+        assert "fault" in what
+        assert f"node2 ({SECOND}) answers for the address" in what
+        assert "requests fail (4), for 2.01 s" in what
+        assert "more than one machine answers for the address" in what
+        assert f"gratuitous announcement (reply) by node2 ({SECOND})" in what
+
+    def test_a_timeline_in_which_nothing_happened(self) -> None:
+        empty = timeline().between(0.0, 1.0)
+
+        assert drawing(empty, {}).text.startswith("172.30.0.10 over 1.0 s. No request failed.")
+
+
+class TestAddresses:
+    def test_a_squatter_is_seen_in_its_place(self, tmp_path: Path) -> None:
+        (pool,) = observed("foreign-responder-free", tmp_path).pools
+
+        kinds = {one.first: one.kind for one in pool.stretches[0].cells}
+        assert kinds["172.30.0.200"] == "assigned"
+        assert kinds["172.30.0.215"] == "squatted"
+        assert kinds["172.30.0.220"] == "free"
+        assert pool.squatted == (("172.30.0.215", "MAC 2a:91:42:ea:83:f3"),)
+
+    def test_a_healthy_cluster_has_one_announcer_an_address(self, tmp_path: Path) -> None:
+        found = observed("healthy", tmp_path)
+
+        assert found.rows
+        assert all(len(row.by_node) == 1 and not row.strangers for row in found.rows)
+        assert "More than one" not in announcers(found).text
+
+    def test_two_announcers_are_told(self, tmp_path: Path) -> None:
+        found = observed("memberlist-partition", tmp_path)
+
+        assert "More than one machine is named for " in announcers(found).text
+
+    def test_a_stranger_on_an_assigned_address_has_a_column(self, tmp_path: Path) -> None:
+        drawn = announcers(observed("foreign-responder-assigned", tmp_path))
+
+        assert [name for _, name in drawn.columns][-1] == "no node"
+        assert any(
+            "wire names 2a:91:42:ea:83:f3" in one.title or "wire names" in one.title for one in drawn.marks
+        )
+
+    def test_an_address_of_no_pool_is_outside(self, tmp_path: Path) -> None:
+        found = made(tmp_path, ranges=["10.0.0.1-10.0.0.3"], held={"10.9.9.9": "old"}, heard={})
+
+        assert found.outside == (("10.9.9.9", "shop/old"),)
+
+    @pytest.mark.parametrize(
+        ("written", "held", "cells"),
+        [
+            ("10.0.0.0/8", "10.200.0.7", ["13,107,207 free", "7", "3,670,008 free"]),
+            ("2001:db8::/32", "2001:db8::1", ["1 free", "1", "7.9e+28 free"]),
+            ("fd00::10-fd00::12", "fd00::11", ["10", "11", "12"]),
+        ],
+    )
+    def test_ranges_of_any_size_are_drawn(
+        self, tmp_path: Path, written: str, held: str, cells: list[str]
+    ) -> None:
+        (pool,) = made(tmp_path, ranges=[written], held={held: "web"}, heard={}).pools
+
+        drawn = grid(pool.stretches[0])
+        marks = [one.mark for one in drawn.cells]
+        assert marks[-1] == cells[-1]
+        assert [one.kind for one in drawn.cells].count("assigned") == 1
+        assert len(marks) < 50
+
+    def test_ten_thousand_addresses_given_away_are_told_not_drawn(self, tmp_path: Path) -> None:
+        held = {str(ip_address("10.0.0.0") + number): f"s{number}" for number in range(10_000)}
+
+        (pool,) = made(tmp_path, ranges=["10.0.0.0/16"], held=held, heard={}).pools
+
+        assert len(pool.stretches[0].cells) + pool.stretches[0].untold == 10_001
+        assert len(pool.stretches[0].cells) <= 600
+        assert len(pool.assigned) == 10_000
+
+    def test_avoided_addresses_are_not_free(self, tmp_path: Path) -> None:
+        snapshot = tmp_path / "snapshot.json"
+        made(tmp_path, ranges=["10.0.0.254-10.0.1.1"], held={}, heard={})
+        kept = load(snapshot)
+        kept.ip_address_pools.items[0]["spec"]["avoidBuggyIPs"] = True
+        save(kept, snapshot)
+        facts = facts_of(tmp_path)
+        assert facts is not None
+        found = address_map(facts)
+        assert found is not None
+
+        assert [one.kind for one in found.pools[0].stretches[0].cells] == [
+            "free",
+            "avoided",
+            "avoided",
+            "free",
+        ]
+
+    def test_lines_of_the_map_stay_on_the_page(self, tmp_path: Path) -> None:
+        found = made(
+            tmp_path, ranges=["10.0.0.1-10.0.0.40"], held={}, heard={"10.0.0.9": "02:00:00:00:00:09"}
+        )
+
+        drawn = grid(found.pools[0].stretches[0])
+        assert drawn.width <= SLOTS * 32
+        assert len({(one.x, one.y) for one in drawn.cells}) == 40
+        assert [one.mark for one in drawn.cells if one.kind == "squatted"] == ["!9"]
+
+    @pytest.mark.parametrize("content", ["", "{}", '{"snapshot_version": 99}', "[]"])
+    def test_a_broken_snapshot_is_left_out(self, tmp_path: Path, content: str) -> None:
+        (tmp_path / "snapshot.json").write_text(content)
+
+        assert facts_of(tmp_path) is None
+        assert node_names(None) == {}
+
+
+class TestTrend:
+    def test_no_earlier_value_gives_no_trend(self) -> None:
+        assert trend((), 1.0, 2.0) is None
+        assert trend((None, None), 1.0, 2.0) is None
+
+    def test_a_trend_keeps_to_its_picture(self) -> None:
+        found = trend(tuple(float(number) for number in range(100)), 500.0, 50.0)
+
+        assert found is not None
+        assert found.runs == SHOWN
+        assert found.usual == (70.0, 99.0)
+        assert 0 <= found.last[1] <= 16
+        assert found.budget is not None
+        assert found.budget > found.last[1]
+
+    def test_figures_of_zero_are_drawn(self) -> None:
+        assert trend((0.0, 0.0), 0.0, None) is not None
+
+    def test_a_strip_of_one_run_says_so(self) -> None:
+        assert strip((), None).text == "no earlier run is known"
