@@ -35,6 +35,7 @@ conformance: setup ## Boot the embedded lab, run every suite its level allows, w
 test: setup lint ## Pass the project's own tests
 	@$(BIN)/python -m clusters.lab.parts.system --tests
 	@$(BIN)/python -m tests.monitoring.programs
+	@$(BIN)/python -m clusters.lab.parts.unpacked
 	@$(BIN)/pytest tests -m "not full" --cov=clusters --cov=reports --cov-fail-under=90
 
 lint: $(STAMP) ## Formatting, lint, types and layers

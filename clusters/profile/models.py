@@ -20,7 +20,7 @@ from clusters.workloads.builders import DEFAULT_IMAGE
 _NAME = r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$"
 _SERVICE = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?/[a-z0-9]([a-z0-9-]*[a-z0-9])?$"
 _CHECK = r"^[a-z]+(\.[a-z0-9]+(-[a-z0-9]+)*)+$"
-_VANTAGE = re.compile(r"host|pod|container|(netns|ssh):[A-Za-z0-9][A-Za-z0-9_.@:-]*")
+_VANTAGE = re.compile(r"host|container|(netns|ssh):[A-Za-z0-9][A-Za-z0-9_.@:-]*")
 
 
 class Provider(StrEnum):
@@ -57,8 +57,13 @@ def _some(values: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _vantage(text: str) -> str:
+    if text == "pod":
+        raise ValueError(
+            "a pod is inside the cluster, so nothing that it reaches is shown to be reachable from outside; "
+            "give host, netns:NAME or ssh:HOST"
+        )
     if text and not _VANTAGE.fullmatch(text):
-        raise ValueError(f"{text!r} is none of host, pod, container, netns:NAME, ssh:HOST")
+        raise ValueError(f"{text!r} is none of host, container, netns:NAME, ssh:HOST")
     return text
 
 

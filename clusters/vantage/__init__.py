@@ -25,19 +25,22 @@ from clusters.vantage.records import (
     Reply,
     mac,
 )
+from clusters.vantage.ssh import SshVantage
 from clusters.vantage.targets import Target
 from clusters.vantage.timeline import Timeline, require_control
 from clusters.vantage.watch import Measurement
 
 
 def open_vantage(spec: str) -> AbstractContextManager[Vantage]:
-    """The vantage that a profile names: "host", or "netns:NAME". UsageError for any other text."""
+    """The vantage that a profile names: "host", "netns:NAME" or "ssh:HOST". UsageError for any other text."""
     kind, _, name = spec.partition(":")
     if spec == "host":
         return HostVantage()
     if kind == "netns" and name:
         return NetnsVantage(name)
-    raise UsageError(f"{spec!r} names no vantage.", remedy='Use "host" or "netns:NAME".')
+    if kind == "ssh" and name:
+        return SshVantage(name)
+    raise UsageError(f"{spec!r} names no vantage.", remedy='Use "host", "netns:NAME" or "ssh:HOST".')
 
 
 __all__ = [
@@ -60,6 +63,7 @@ __all__ = [
     "OwnerChange",
     "Reply",
     "Span",
+    "SshVantage",
     "Target",
     "Timeline",
     "Vantage",

@@ -14,7 +14,7 @@ from clusters.vantage.watch import Measurement
 class Vantage(Protocol):
     """One place to measure from. A place where something cannot be done says so with a VantageError.
 
-    `kind` is "host", "netns", "ssh" or "pod"; `capabilities` holds what works there, of "tcp", "udp", "http",
+    `kind` is "host", "netns" or "ssh"; `capabilities` holds what works there, of "tcp", "udp", "http",
     "neighbours" (the kernel's table), "arp" (asking the segment, both families) and "capture".
     """
 

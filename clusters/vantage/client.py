@@ -12,7 +12,7 @@ import time
 from typing import Any, Self
 
 from clusters.vantage.errors import VantageError
-from clusters.vantage.launch import Launch
+from clusters.vantage.launch import Launch, Refusal
 
 Message = dict[str, Any]
 HELLO_WITHIN = 15.0
@@ -96,7 +96,8 @@ class Client:
         self.reader = threading.Thread(target=self._read, name=f"vantage {self.name}", daemon=True)
         self.reader.start()
         try:
-            self._write(self.launch.payload)
+            with contextlib.suppress(VantageError):  # it ended at once; why is told in its last words
+                self._write(self.launch.payload)
             self._await_hello()
             self._compare_clocks()
         except BaseException:
@@ -180,6 +181,8 @@ class Client:
     def _read(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
+            if not line.startswith(b"{"):
+                continue  # a login shell's greeting
             message = json.loads(line)
             task = self.tasks.get(message["id"])
             if task is not None:
@@ -195,7 +198,8 @@ class Client:
         if not self.hello.started.wait(HELLO_WITHIN):
             raise VantageError(f"Vantage {self.name} did not answer within {HELLO_WITHIN:g} s.")
         if not self.hello.messages:
-            raise VantageError(f"Vantage {self.name} cannot be used: {self._last_words()}.")
+            refusal = self.launch.explain(self._words()) or Refusal(self._last_words())
+            raise VantageError(f"Vantage {self.name} cannot be used: {refusal.why}.", remedy=refusal.remedy)
 
     def _compare_clocks(self) -> None:
         """Learn how far the agent's clock is from ours; where zero is possible, it is taken as zero."""
@@ -213,10 +217,13 @@ class Client:
         """The agent's CLOCK_REALTIME now, in ns, as well as it is known here."""
         return time.time_ns() + self.clock_offset_ns
 
-    def _last_words(self) -> str:
+    def _words(self) -> str:
         try:
             self.errors.seek(0)
-            lines = self.errors.read().decode("utf-8", "replace").strip().splitlines()
+            return self.errors.read().decode("utf-8", "replace").strip()
         except (OSError, ValueError):
-            lines = []
+            return ""
+
+    def _last_words(self) -> str:
+        lines = self._words().splitlines()
         return lines[-1].rstrip(".") if lines else "it said nothing"

@@ -7,9 +7,11 @@ in front of the command is all that another kind of vantage takes.
 
 from __future__ import annotations
 
+import base64
 import json
+import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,6 +19,10 @@ from pathlib import Path
 # It reads by exact sizes, because a buffered read would swallow commands that come after the agent.
 _LOADER = """
 import os, sys, json, types
+if sys.platform != "linux":
+    sys.exit("the vantage needs Linux, and this is " + sys.platform)
+if sys.version_info < (3, 8):
+    sys.exit("the vantage needs Python 3.8 or later, and this is %d.%d" % sys.version_info[:2])
 def take(size):
     data = b""
     while len(data) < size:
@@ -40,17 +46,37 @@ sys.exit(module.main(sent["settings"]))
 _MODULES = ("loop", "probes", "packets", "kernel", "main")  # each needs only those before it; `main` runs
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """Why an agent could not be started, as the second half of a sentence, and what to do about it."""
+
+    why: str
+    remedy: str = ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Launch:
-    """How to run an agent: the command that gives a Python, and the network namespace that it enters."""
+    """How to run an agent: the command that gives a Python, and the network namespace that it enters.
+
+    `ssh` is a command that hands what follows to a shell elsewhere. `explain` turns the last words of an agent
+    that did not start into a Refusal, None where it does not know them.
+    """
 
     python: Sequence[str] = (sys.executable,)
     netns: str = ""
+    ssh: Sequence[str] = ()
+    explain: Callable[[str], Refusal | None] = lambda _: None
 
     @property
     def command(self) -> list[str]:
         """The whole command. The last argument is there for people who read `ps`."""
-        return [*self.python, "-I", "-c", _LOADER, "metallb-conformance-vantage"]
+        name = "metallb-conformance-vantage"
+        if not self.ssh:
+            return [*self.python, "-I", "-c", _LOADER, name]
+        # Through somebody's shell, which may be any: one line, with nothing in it that a shell would read.
+        packed = base64.b64encode(_LOADER.encode()).decode()
+        line = f"import base64;exec(base64.b64decode('{packed}'))"
+        return [*self.ssh, shlex.join([*self.python, "-I", "-c", line, name])]
 
     @property
     def payload(self) -> bytes:

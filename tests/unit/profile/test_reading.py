@@ -97,14 +97,13 @@ def test_the_lab_may_be_disrupted_and_people_s_clusters_may_not() -> None:
         ("lab: {nodes: 9}", "line 4: lab.nodes: input should be less than or equal to 7"),
         ("lab: {metallb: 0.16}", "line 4: lab.metallb: 0.16 is a number here; put it in quotes"),
         ("lab: {node: 3}", "line 4: lab.node: there is no such field; did you mean 'nodes'?"),
+        ("vantage: router", "line 4: vantage: 'router' is none of host, container, netns:NAME, ssh:HOST"),
         (
-            "vantage: router",
-            "line 4: vantage: 'router' is none of host, pod, container, netns:NAME, ssh:HOST",
+            "vantage: pod",
+            "line 4: vantage: a pod is inside the cluster, so nothing that it reaches is shown to be reachable from "
+            "outside; give host, netns:NAME or ssh:HOST",
         ),
-        (
-            "vantage: 'netns:'",
-            "line 4: vantage: 'netns:' is none of host, pod, container, netns:NAME, ssh:HOST",
-        ),
+        ("vantage: 'netns:'", "line 4: vantage: 'netns:' is none of host, container, netns:NAME, ssh:HOST"),
         ("budgets: {asigned: 3}", "line 4: budgets: there is no budget 'asigned'; did you mean 'assigned'?"),
         ("budgets:\n  assigned: 0", "line 5: budgets.assigned: input should be greater than 0"),
         ("context: again", "line 4: context: this field is given twice"),
