@@ -43,6 +43,8 @@ def pytest_conformance_configure(config: pytest.Config, directory: Path) -> None
     config.pluginmanager.register(Files(config, directory), "conformance-files")
     config.pluginmanager.register(FamiliarView(config), "conformance-familiar-view")
     if outlets:
+        from reports.history import DEFAULT  # noqa: PLC0415 - as above
         from reports.outlets.delivering import Delivering  # noqa: PLC0415 - as above
 
-        config.pluginmanager.register(Delivering(outlets, directory), "conformance-outlets")
+        history = (getattr(option, "history", None) or config.rootpath / DEFAULT).absolute()
+        config.pluginmanager.register(Delivering(outlets, directory, history=history), "conformance-outlets")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,25 +16,19 @@ from reports.model import NotWritten, write_text
 from reports.outlets.asked import Asked
 from reports.outlets.deadline import Action, all_within
 from reports.outlets.digest import body, title
-from reports.outlets.news import Earlier, News, news
+from reports.outlets.known import Known, before
+from reports.outlets.news import News, news
 from reports.outlets.sinks import Sink
 
 _SUMMARY = "summary.md"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Before:
-    """What was known of the cluster before this run."""
-
-    successes: prom.Successes = field(default_factory=prom.Successes)
-    earlier: Earlier | None = None
-
-
 class Delivering:
     """A pytest plugin. What does not get through is told, and changes neither the verdict nor the exit code."""
 
-    def __init__(self, asked: Asked, directory: Path) -> None:
+    def __init__(self, asked: Asked, directory: Path, *, history: Path) -> None:
         self._asked = asked
+        self._history = history
         self._directory = directory
         self._lines: list[str] = []
         self._troubles: list[str] = []
@@ -43,11 +36,11 @@ class Delivering:
     @pytest.hookimpl(wrapper=True, optionalhook=True)
     def pytest_conformance_finished(self, result: RunResult) -> Generator[None, object, object]:
         """Deliver when the run's own files have been written, or could not be."""
-        before = Before()
+        known = before(self._history, result)  # this run is entered in the history meanwhile
         try:
             return (yield)
         finally:
-            self._deliver(result, before)
+            self._deliver(result, known)
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_terminal_summary(
@@ -61,10 +54,10 @@ class Delivering:
             terminalreporter.write_line(line, red=True)
         return result
 
-    def _deliver(self, result: RunResult, before: Before) -> None:
+    def _deliver(self, result: RunResult, known: Known) -> None:
         stale_after = timedelta(seconds=budgets.get("stale").within)
-        told = news(result, before.earlier, stale_after=stale_after)
-        actions = dict(metric_actions(self._asked, result, before.successes))
+        told = news(result, known.earlier, stale_after=stale_after)
+        actions = dict(metric_actions(self._asked, result, known.successes))
         if told.worth_telling:
             actions |= digest_actions(self._asked.sinks, result, told, directory=self._directory)
         with warnings.catch_warnings():
