@@ -10,7 +10,7 @@ from clusters.diagnosis.roots import Explanation, Root
 from clusters.diagnosis.telling import fields
 from clusters.metallb import election
 from clusters.metallb.advertisements import Advertisement
-from clusters.metallb.election import Prediction
+from clusters.metallb.election import Ballot, Prediction
 from clusters.metallb.nodes import Endpoint
 from clusters.metallb.reasons import Reason
 from clusters.metallb.services import Service
@@ -36,6 +36,7 @@ class Field:
 
     candidates: frozenset[str]
     prediction: Prediction
+    ballot: Ballot
 
 
 class Announcing:
@@ -44,6 +45,7 @@ class Announcing:
     def __init__(self, facts: Facts, ground: Mapping[str, tuple[Root, ...]]) -> None:
         self.facts, self.ground = facts, ground
         self._fields: dict[tuple[str, ...], Field] = {}
+        self._owners: dict[str, str | None] = {}
 
     def candidates(self, service: Service) -> frozenset[str]:
         """The nodes of which one announces the service, given its endpoints."""
@@ -59,19 +61,23 @@ class Announcing:
 
     def owner(self, service: Service) -> str | None:
         """The node that announces the service by MetalLB's election, None where nobody may."""
+        if service.key not in self._owners:
+            self._owners[service.key] = self._elected(service)
+        return self._owners[service.key]
+
+    def _elected(self, service: Service) -> str | None:
         candidates = self.candidates(service)
         if not candidates:
             return None
         field = self._field(service)
         assert isinstance(field, Field)  # there are candidates
-        rank = {name: place for place, name in enumerate(field.prediction.candidates)}
-        if field.prediction.advertisements and any(
-            each.preferences for each in field.prediction.advertisements
-        ):
+        chosen = field.prediction.advertisements
+        if any(each.preferences for each in chosen):
             # Preferences come before the hash; the order among the candidates is then the prediction's own.
             endpoints = self.facts.endpoints.get(service.key, ())
             return election.predict_announcer(service, endpoints, self.facts.scene).owner
-        return min(candidates & rank.keys(), key=lambda name: election.digest(name, service.ingress[0]))
+        ballot = field.ballot if len(candidates) == len(field.candidates) else Ballot(candidates)
+        return ballot.first(service.ingress[0])
 
     def _field(self, service: Service) -> Field | Reason:
         """The field of candidates for a service, endpoints and policy apart; or why it is not advertised."""
@@ -82,7 +88,8 @@ class Announcing:
         if key not in self._fields:
             probe = replace(service, local_policy=False)
             found = election.predict_announcer(probe, _SERVING, self.facts.scene)
-            self._fields[key] = Field(candidates=frozenset(found.candidates), prediction=found)
+            names = frozenset(found.candidates)
+            self._fields[key] = Field(candidates=names, prediction=found, ballot=Ballot(names))
         return self._fields[key]
 
     def _chosen(self, service: Service) -> tuple[Advertisement, ...] | Reason:

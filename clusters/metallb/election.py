@@ -77,6 +77,21 @@ def order(nodes: Iterable[str], address: Address, scores: Mapping[str, int] | No
     return tuple(sorted(nodes, key=lambda node: (-preferred.get(node, 0), digest(node, address))))
 
 
+class Ballot:
+    """The election of one set of nodes, none of which is preferred, for many addresses."""
+
+    def __init__(self, nodes: Iterable[str]) -> None:
+        self._nodes = tuple(nodes)
+        self._encoded = [node.encode() for node in self._nodes]
+
+    def first(self, address: Address) -> str:
+        """The first of `order` for an address. Raises ValueError where there are no nodes."""
+        # Thousands of addresses and hundreds of nodes make a million digests: this is as short as it gets.
+        tail = f"#{address}".encode()
+        digests = [sha256(node + tail).digest() for node in self._encoded]
+        return self._nodes[digests.index(min(digests))]
+
+
 def predict_announcer(service: Service, endpoints: Collection[Endpoint], scene: Scene) -> Prediction:
     """Who announces the service's addresses, given its endpoints and what the speakers know."""
     chosen = advertised_by(service, scene)

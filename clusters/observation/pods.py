@@ -93,6 +93,8 @@ class Source:
         place = one.metrics
         if place is None:
             return PodMetrics(pod=one.pod, status=Status.ABSENT, detail="its metrics are switched off")
+        if not one.started:
+            return PodMetrics(pod=one.pod, status=Status.ABSENT, detail="its container was never started")
         try:
             if place.token:
                 text = self.api.pod_https(self.namespace, one.pod, place.port, place.path)

@@ -79,8 +79,11 @@ def write_kubeconfig(path: Path, url: str, authority: pki.Authority, user: str, 
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Server]:
-    """A control plane of its own in `folder`, killed and forgotten at the end."""
+def running(folder: Path, *, cached: bool = False) -> Iterator[Server]:
+    """A control plane of its own in `folder`, killed and forgotten at the end.
+
+    `cached` keeps the API server's watch cache, as every real one has it.
+    """
     binaries = parts.ensure(only=_PARTS)
     authority = pki.Authority("test-ca")
     port, etcd_port = free_port(), free_port()
@@ -90,7 +93,7 @@ def running(folder: Path) -> Iterator[Server]:
     with ExitStack() as stack:
         for name, arguments in (
             ("etcd", _etcd(server)),
-            ("kube-apiserver", _api_server(server)),
+            ("kube-apiserver", [*_api_server(server), f"--watch-cache={str(cached).lower()}"]),
             ("kube-controller-manager", _controllers(server)),
         ):
             stack.enter_context(_process(binaries.binary(name), arguments, log=folder / f"{name}.log"))
@@ -133,7 +136,7 @@ def _api_server(server: Server) -> list[str]:
         "--service-account-issuer=https://tests", f"--service-account-key-file={folder}/sa.pub",
         f"--service-account-signing-key-file={folder}/sa.key", "--service-cluster-ip-range=10.96.0.0/16",
         # Tests compact etcd themselves; with no cache in front of it, a compacted version is gone at once.
-        "--watch-cache=false", "--etcd-compaction-interval=0", "--disable-admission-plugins=ServiceAccount",
+        "--etcd-compaction-interval=0", "--disable-admission-plugins=ServiceAccount",
     ]  # fmt: skip
 
 

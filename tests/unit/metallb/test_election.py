@@ -69,6 +69,7 @@ def test_order_equals_the_naive_reference(names: set[str], address: Any) -> None
     reference = sorted(names, key=lambda name: hashlib.sha256(f"{name}#{address}".encode()).hexdigest())
 
     assert list(election.order(names, address)) == reference
+    assert election.Ballot(names).first(address) == reference[0]
 
 
 @given(NODE_NAMES, st.ip_addresses(), st.data())

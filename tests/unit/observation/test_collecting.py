@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from typing import Any
 
@@ -61,6 +62,36 @@ def test_a_refusal_is_kept_with_its_verb_and_resource() -> None:
     )
     assert seen.configuration_states.status is Status.ABSENT
     assert seen.services.ok
+
+
+def test_a_container_that_never_started_is_not_asked() -> None:
+    labels = {"app": "metallb", "component": "speaker"}
+    waiting = {
+        "metadata": {"name": "speaker-1", "namespace": "metallb-system", "labels": labels},
+        "spec": {"containers": [{"name": "speaker", "image": "quay.io/metallb/speaker:v0.15.2"}]},
+        "status": {"containerStatuses": [{"name": "speaker", "restartCount": 0}]},
+    }
+    api = FakeApi()
+    api.objects["pods"] = [waiting]
+
+    seen = collect(api)  # type: ignore[arg-type]  # as above
+
+    assert [(page.status, page.detail) for page in seen.metrics] == [
+        (Status.ABSENT, "its container was never started")
+    ]
+    assert [tail.status for tail in seen.logs] == [Status.ABSENT]
+
+
+def test_the_search_for_garbage_goes_on_as_before() -> None:
+    collect(FakeApi())  # type: ignore[arg-type]  # as above
+    assert gc.isenabled()
+
+    gc.disable()
+    try:
+        collect(FakeApi())  # type: ignore[arg-type]  # as above
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
 
 
 def test_a_server_that_goes_away_fails_its_parts_alone() -> None:
