@@ -153,8 +153,9 @@ class WireView(Part):
     """What a vantage outside the cluster saw.
 
     `control` is the sentence that says why the capture can be trusted, and `control_ok` whether it can:
-    without it nobody's silence means anything. `routes` are those to services' addresses, to pools' first
-    addresses and to the nodes; only what is on a segment of the vantage was asked for.
+    without it nobody's silence means anything. `by_kernel` says that the segment was not asked by this project
+    but by the vantage's kernel, which tells one machine an address. `routes` are those to services' addresses,
+    to pools' first addresses and to the nodes; only what is on a segment of the vantage was asked for.
     """
 
     place: str = ""
@@ -164,6 +165,7 @@ class WireView(Part):
     heard: tuple[Heard, ...] = ()
     reached: tuple[Reached, ...] = ()
     shares: tuple[PoolShare, ...] = ()
+    by_kernel: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -69,9 +69,10 @@ class _Look:
         free, shares = self._free(set(assigned) | set(nodes))
         firsts = [addresses[0] for addresses in free.values() if addresses]
         routes = {address: self._route(address) for address in (*assigned, *nodes, *firsts)}
-        heard: tuple[Heard, ...] = ()
-        control_ok, control = False, f"vantage {self.vantage.name} cannot ask a segment"
-        if "arp" in self.vantage.capabilities:
+        asks = "arp" in self.vantage.capabilities
+        if not asks:
+            control_ok, control, heard = self._by_kernel(nodes, assigned, free, routes)
+        else:
             control_ok, control = self._control([each for each in nodes if routes[each].on_link])
             heard = (
                 *self._heard(nodes, "node", routes, probe=False),
@@ -87,7 +88,33 @@ class _Look:
             heard=heard,
             reached=self._reached(doors),
             shares=shares,
+            by_kernel=not asks,
         )
+
+    def _by_kernel(
+        self, nodes: list[str], assigned: list[str], free: dict[str, list[str]], routes: dict[str, Route]
+    ) -> tuple[bool, str, tuple[Heard, ...]]:
+        """Whom the vantage's kernel takes for the holder of each address; the nodes' own prove that it learns."""
+        pools = {address: pool for pool, addresses in free.items() for address in addresses}
+        purposes = (
+            dict.fromkeys(pools, "free") | dict.fromkeys(nodes, "node") | dict.fromkeys(assigned, "assigned")
+        )
+        found = self.vantage.learned(purposes)
+        heard = tuple(
+            Heard(
+                address=address,
+                purpose=purposes[address],
+                macs=(mac,) if mac else (),
+                pool=pools.get(address, "") if purposes[address] == "free" else "",
+            )
+            for address, mac in found.items()
+        )
+        known = [one.address for one in heard if one.purpose == "node" and one.macs]
+        if not any(routes[address].on_link for address in nodes):
+            return False, "no node has an address on a segment of the vantage", heard
+        if not known:
+            return False, f"the kernel of vantage {self.vantage.name} has learnt no node's address", heard
+        return True, f"the kernel of vantage {self.vantage.name} has learnt {', '.join(known[:3])}", heard
 
     def _route(self, address: str) -> Route:
         try:

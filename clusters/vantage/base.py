@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from clusters.vantage.records import AddressLike, Answers, Attempt, Control, Interface, Neighbour
+from clusters.vantage.records import AddressLike, Answers, Attempt, Control, Interface, Mac, Neighbour
 from clusters.vantage.targets import Target
 from clusters.vantage.watch import Measurement
 
@@ -39,6 +39,14 @@ class Vantage(Protocol):
 
     def neighbours(self) -> tuple[Neighbour, ...]:
         """The kernel's neighbour table."""
+        ...
+
+    def learned(self, addresses: Iterable[AddressLike], *, within: float = 10.0) -> dict[str, Mac]:
+        """Whom the kernel takes for the holder of each address on the segment; "" for nobody. No privilege needed.
+
+        It asks where it does not know, and confirms what it knew long ago, for up to `within` s. One machine an
+        address: a second one that answers too is not seen. Addresses behind a router are left out.
+        """
         ...
 
     def try_once(self, target: Target, *, timeout: float = 3.0) -> Attempt:

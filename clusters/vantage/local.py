@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from ipaddress import ip_address
@@ -21,6 +23,10 @@ from clusters.vantage.watch import Measurement
 ALWAYS = frozenset({"tcp", "udp", "http", "neighbours"})
 RAW = frozenset({"arp", "capture"})
 NETNS = Path("/run/netns")
+LOOK_EVERY = 0.05
+#: States of an entry by which nobody is known, and by which somebody is known for certain (ip-neighbour(8)).
+UNKNOWN = frozenset({"incomplete", "failed"})
+FRESH = frozenset({"reachable", "permanent", "noarp"})
 
 
 class AgentVantage:
@@ -85,6 +91,31 @@ class AgentVantage:
             )
             for row in rows
         )
+
+    def learned(self, addresses: Iterable[AddressLike], *, within: float = 10.0) -> dict[str, Mac]:
+        """Whom the kernel takes for the holder of each address on the segment; "" for nobody.
+
+        An entry that is not fresh is confirmed first, which takes the kernel up to 8 s: 5 s in which it hopes for
+        other traffic, and three questions. An address that it does not know takes it three questions, 3 s.
+        """
+        wanted = [
+            one for one in dict.fromkeys(str(ip_address(str(each))) for each in addresses) if self._near(one)
+        ]
+        self._client.ask("poke", addresses=wanted)
+        end, found = time.monotonic() + within, {}
+        while True:
+            table = {row.address: row for row in self.neighbours()}
+            found = {one: table.get(one) for one in wanted}
+            if all(_decided(row) for row in found.values()) or time.monotonic() >= end:
+                break
+            threading.Event().wait(LOOK_EVERY)
+        return {one: row.mac if row and row.state not in UNKNOWN else Mac("") for one, row in found.items()}
+
+    def _near(self, address: str) -> bool:
+        try:
+            return self.interface_for(address).on_link
+        except VantageError:
+            return False
 
     def try_once(self, target: Target, *, timeout: float = 3.0) -> Attempt:
         """One attempt, with the whole answer in `server`; its `t` is in seconds of the epoch."""
@@ -284,6 +315,10 @@ class NetnsVantage(AgentVantage):
                 f"There is no network namespace {name} in {NETNS}.", remedy="ip netns lists them."
             )
         super().__init__(f"netns:{name}", "netns", Launch(netns=str(path)))
+
+
+def _decided(row: Neighbour | None) -> bool:
+    return row is not None and (row.state in FRESH or row.state == "failed")
 
 
 def _probing(route: Interface, address: str) -> Asker:

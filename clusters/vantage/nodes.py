@@ -28,13 +28,14 @@ class MacTable:
     ) -> MacTable:
         """Ask for the own addresses of each node. `static` adds MAC -> node where all NICs are known.
 
+        Where the vantage has no right to ask, its kernel does.
+
         Addresses that are not on a segment of the vantage raise its VantageError.
         """
         wanted = {str(ip_address(str(one))): node for node, own in addresses.items() for one in own}
-        heard = vantage.who_answers_all(wanted, rounds=3, probe=False) if wanted else {}
         found: dict[Mac, set[str]] = {}
-        for address, answers in heard.items():
-            for one in answers.macs:
+        for address, macs in _heard(vantage, wanted).items():
+            for one in macs:
                 found.setdefault(one, set()).add(wanted[address])
         answered = {node for names in found.values() for node in names}
         known = {mac(text): node for text, node in (static or {}).items()}
@@ -51,3 +52,12 @@ class MacTable:
     def named(self, owner: str) -> str:
         """For people: "w1 (02:…)", or "unknown host (02:…)"."""
         return f"{self.node_of(owner) or 'unknown host'} ({owner})"
+
+
+def _heard(vantage: Vantage, addresses: Mapping[str, str]) -> dict[str, frozenset[Mac]]:
+    if not addresses:
+        return {}
+    if "arp" in vantage.capabilities:
+        heard = vantage.who_answers_all(addresses, rounds=3, probe=False)
+        return {address: answers.macs for address, answers in heard.items()}
+    return {address: frozenset({one} - {""}) for address, one in vantage.learned(addresses).items()}

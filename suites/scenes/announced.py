@@ -12,7 +12,7 @@ from clusters import budgets, ownership
 from clusters.ownership import Sources
 from clusters.vantage.base import Vantage
 from clusters.vantage.nodes import MacTable
-from clusters.vantage.records import Attempt
+from clusters.vantage.records import Attempt, Mac
 from clusters.vantage.targets import Target
 from clusters.vantage.timeline import Timeline, require_control
 from clusters.vantage.watch import Measurement
@@ -31,6 +31,8 @@ BASELINE = 25
 """Requests in a row that must be served before a fault: half a second of an undisturbed service."""
 SETTLED = 3.0
 """Seconds of one announcer alone after which an address counts as settled: 60 questions."""
+_LEARNT_WITHIN = 0.3
+"""Seconds for the kernel to learn an address that it has just been sent to; a LAN answers in a millisecond."""
 STEADY = 5.0
 """Seconds without a failed request after which a service counts as steady again: 250 requests."""
 
@@ -57,18 +59,36 @@ class Wire:
                 keep(seen, record)
 
     def answering(self, address: str, *, rounds: int = 3) -> frozenset[str]:
-        """The names of all who answer for `address` now: nodes, or MACs of machines that are no nodes."""
+        """The names of all who answer for `address` now: nodes, or MACs of machines that are no nodes.
+
+        Without raw sockets the one that this machine's kernel believes in.
+        """
+        if not self.asks:
+            return self._believed([address])[address]
         heard = self.vantage.who_answers(address, rounds=rounds, every=0.05)
-        return frozenset(failover.name(mac, self.macs.nodes) for mac in heard.macs)
+        return frozenset(map(self._named, heard.macs))
 
     def undecided(self, addresses: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """Of these addresses, those that not exactly one node answers for now, each with who does."""
-        heard = self.vantage.who_answers_all(addresses, rounds=3, probe=False)
-        named = {
-            one: tuple(sorted(failover.name(mac, self.macs.nodes) for mac in answers.macs))
-            for one, answers in heard.items()
-        }
+        if self.asks:
+            heard = self.vantage.who_answers_all(addresses, rounds=3, probe=False)
+            found = {one: frozenset(map(self._named, answers.macs)) for one, answers in heard.items()}
+        else:
+            found = self._believed(addresses)
+        named = {one: tuple(sorted(names)) for one, names in found.items()}
         return {one: names for one, names in named.items() if len(names) != 1}
+
+    @property
+    def asks(self) -> bool:
+        """Whether the segment can be asked from here; else only this machine's kernel tells whom it believes in."""
+        return "arp" in self.vantage.capabilities
+
+    def _believed(self, addresses: Iterable[str]) -> dict[str, frozenset[str]]:
+        found = self.vantage.learned(addresses, within=_LEARNT_WITHIN)
+        return {one: frozenset({self._named(mac)} if mac else ()) for one, mac in found.items()}
+
+    def _named(self, mac: Mac) -> str:
+        return failover.name(mac, self.macs.nodes)
 
     def proved(self) -> None:
         """Nothing where answers would be seen here; Inconclusive where silence proves nothing."""

@@ -6,11 +6,15 @@ from collections.abc import Iterable
 
 from clusters.errors import Inconclusive
 from clusters.vantage.timeline import Timeline
+from suites.scenes import learned
 
 
 def answered(timeline: Timeline, mark: str) -> float:
-    """Until somebody first answered for the address."""
-    return _first(timeline, mark, (one.t for one in timeline.answers), "an answer")
+    """Until somebody first answered for the address; without raw sockets, until the kernel had learnt of one."""
+    times = [one.t for one in timeline.answers]
+    if learned.applies(timeline):
+        times = [one.t for one in timeline.learned if one.mac]
+    return _first(timeline, mark, times, "an answer")
 
 
 def served(timeline: Timeline, mark: str) -> float:
@@ -20,11 +24,13 @@ def served(timeline: Timeline, mark: str) -> float:
 
 def announced(timeline: Timeline, mark: str) -> float:
     """Until the first gratuitous ARP."""
+    timeline.require_control()
     return _first(timeline, mark, (one.t for one in timeline.gratuitous), "a gratuitous ARP")
 
 
 def _first(timeline: Timeline, mark: str, times: Iterable[float], what: str) -> float:
-    timeline.require_control()
+    if not learned.applies(timeline):
+        timeline.require_control()
     begun = timeline.time_of(mark)
     first = min((t for t in times if t >= begun), default=None)
     if first is None:

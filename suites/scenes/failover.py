@@ -8,6 +8,7 @@ from typing import Protocol
 
 from clusters.vantage.records import Mac
 from clusters.vantage.timeline import Timeline
+from suites.scenes import learned
 
 FAULT = "fault"
 RESTORED = "restored"
@@ -30,21 +31,23 @@ class Failover:
     two machines answered, until the restoration and (`overlap_after_return`) from then on.
     `gratuitous_after` counts from the fault; `back_after` from the restoration, or from the fault where
     nothing had to be restored; `steady_after` is the end of the last gap before that.
-    `owners` are the nodes that owned the address in turn, as the wire says.
+    `owners` are the nodes that owned the address in turn, as the wire says. What a vantage without raw sockets
+    does not see is None, and `unseen` says so.
     """
 
     before: str
     owners: tuple[str, ...]
     moved_after: float | None
-    address_gap: float
+    address_gap: float | None
     service_gap: float
     service_gap_total: float
     failed: int
-    overlap: float
-    overlap_after_return: float
+    overlap: float | None
+    overlap_after_return: float | None
     gratuitous_after: float | None
     back_after: float | None
     steady_after: float | None
+    unseen: str = ""
 
     @property
     def last_owner(self) -> str:
@@ -57,6 +60,8 @@ def read(timeline: Timeline, nodes: Mapping[Mac, str]) -> Failover:
 
     `nodes` gives the node of each MAC; a MAC of no node stands for itself.
     """
+    if learned.applies(timeline):
+        return _by_kernel(timeline, nodes)
     timeline.require_control()
     fault = timeline.time_of(FAULT)
     marks = {mark.name for mark in timeline.marks}
@@ -83,9 +88,34 @@ def read(timeline: Timeline, nodes: Mapping[Mac, str]) -> Failover:
     )
 
 
+def _by_kernel(timeline: Timeline, nodes: Mapping[Mac, str]) -> Failover:
+    """The same, as far as traffic and the client's own neighbour table tell it."""
+    fault = timeline.time_of(FAULT)
+    marks = {mark.name for mark in timeline.marks}
+    after = timeline.between(FAULT)
+    away = timeline.between(FAULT, RESTORED if RESTORED in marks else None)
+    old = learned.owner_at(timeline, fault)
+    back = timeline.time_of(RESTORED) if RESTORED in marks else fault
+    return Failover(
+        before=name(old, nodes),
+        owners=tuple(name(mac, nodes) for mac in learned.owners(timeline)),
+        moved_after=learned.moved_after(timeline, fault),
+        address_gap=None,
+        service_gap=after.outages.longest,
+        service_gap_total=after.outages.total,
+        failed=sum(not attempt.ok for attempt in after.attempts),
+        overlap=None,
+        overlap_after_return=None,
+        gratuitous_after=None,
+        back_after=learned.moved_after(timeline, back, to=old) if old else None,
+        steady_after=_steady_after(away, fault),
+        unseen=learned.UNSEEN,
+    )
+
+
 def baseline(timeline: Timeline) -> int:
     """How many requests in a row were served at the end of a timeline in which somebody answers; else 0."""
-    if timeline.owner_at(timeline.ended) is None:
+    if timeline.owner_at(timeline.ended) is None and not learned.applies(timeline):
         return 0
     failed = [attempt.t for attempt in timeline.attempts if not attempt.ok]
     return sum(attempt.t > max(failed, default=-1.0) for attempt in timeline.attempts)
@@ -93,6 +123,8 @@ def baseline(timeline: Timeline) -> int:
 
 def settled_for(timeline: Timeline, owner: str, nodes: Mapping[Mac, str]) -> float:
     """How long (s) `owner` alone has answered every question, at the end of a timeline."""
+    if learned.applies(timeline):
+        return learned.alone_for(timeline, frozenset(mac for mac, node in nodes.items() if node == owner))
     alone = timeline.ended
     # The last question may not be answered yet.
     for asked in reversed(timeline.rounds[:-1]):

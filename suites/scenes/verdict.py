@@ -82,6 +82,8 @@ def judge(announced: Announced, timeline: Timeline, limits: Limits, record: Reco
     failover.record(seen, record, limits.seconds())
     turns = " → ".join(seen.owners) or "nobody"
     record.note(f"{announced.address} was answered by {turns}")
+    if seen.unseen:
+        record.note(seen.unseen)
     strangers = sorted(set(seen.owners) - set(announced.wire.macs.nodes.values()))
     if strangers:
         text = f"{', '.join(strangers)}, which is no node, answered for {announced.address} ({turns})"

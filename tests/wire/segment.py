@@ -19,7 +19,12 @@ from clusters.vantage.records import Mac, mac
 
 PORT = 8080
 VIP, VIP6 = "10.77.0.100", "fd77::100"
-NODAD, NTF_MASTER, NUD_NOARP = 0x02, 0x04, 0x40  # of <linux/if_addr.h> and <linux/neighbour.h>
+NODAD, NTF_MASTER, NUD_NOARP, NUD_STALE = (
+    0x02,
+    0x04,
+    0x40,
+    0x04,
+)  # of <linux/if_addr.h> and <linux/neighbour.h>
 SERVER = Path(__file__).with_name("server.py")
 
 
@@ -85,6 +90,13 @@ class Segment:
         self[after].take(address)
         if announce:
             self[after].announce(address)
+
+    def make_stale(self, address: str) -> None:
+        """Have the client's kernel hold what it knows of an address for old, as it does after half a minute."""
+        client = self["client"]
+        entry = {"ifindex": client.index, "dst": address, "state": NUD_STALE}
+        (known,) = (row for row in client.link.get_neighbours(dst=address))
+        client.link.neigh("replace", lladdr=known.get_attr("NDA_LLADDR"), **entry)
 
     def bind_port(self, name: str) -> None:
         """Have the bridge take frames of one MAC only from a host, as switches with port security do."""

@@ -94,7 +94,7 @@ def single_announcer(diagnosis: Diagnosis) -> Answer:
     return Answer(
         findings=told("traffic.single-announcer", diagnosis, diagnosis.odd.values()),
         notes=(asked,),
-        missing=(*_unheard(diagnosis), *unseen),
+        missing=(*_unheard(diagnosis), *unseen, *_only_one(diagnosis)),
     )
 
 
@@ -132,6 +132,16 @@ def no_squatter(diagnosis: Diagnosis) -> Answer:
         notes=tuple(shares),
         missing=(*_unheard(diagnosis), *unseen),
     )
+
+
+def _only_one(diagnosis: Diagnosis) -> Iterator[str]:
+    """Why a second machine that answers would stay unseen, if it would."""
+    wire = diagnosis.snapshot.wire
+    if wire.ok and wire.by_kernel and wire.heard:
+        yield (
+            f"Vantage {wire.place} may not use raw sockets: its kernel tells one machine an address, and a second one "
+            "that answers too would stay unseen. Run as root or with CAP_NET_RAW."
+        )
 
 
 def _unheard(diagnosis: Diagnosis) -> Iterator[str]:

@@ -20,6 +20,7 @@ NLMSG_ERROR, NLMSG_DONE = 2, 3
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PREFSRC, RTA_VIA = 1, 4, 5, 7, 18
 NDA_DST, NDA_LLADDR = 1, 2
 RTN_UNICAST = 1
+DISCARD = 9  # RFC 863
 SIOCGIFFLAGS, SIOCGIFHWADDR, IFF_UP, IFF_RUNNING = 0x8913, 0x8927, 0x1, 0x40
 STATES = {
     1: "incomplete",
@@ -113,6 +114,21 @@ def neighbours() -> list[dict[str, str]]:
             }
         )
     return rows
+
+
+def poke(addresses: list[str]) -> None:
+    """Have the kernel find out who holds each address: it must, to send an empty datagram to the discard port.
+
+    Whether that is answered does not matter, and no privilege is needed. An address without a way is left out.
+    """
+    for address in addresses:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as sender:
+            sender.settimeout(0)
+            try:
+                sender.sendto(b"", (address, DISCARD))
+            except OSError:
+                continue
 
 
 def neighbour(address: str, index: int) -> tuple[str, str]:

@@ -67,6 +67,7 @@ QUESTIONS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "clock": lambda _: {"real": time.time_ns(), "mono": time.monotonic_ns()},
     "route": lambda task: kernel.route(task["address"]),
     "neighbours": lambda _: kernel.neighbours(),
+    "poke": lambda task: kernel.poke(task["addresses"]),
 }
 
 

@@ -14,7 +14,7 @@ class Segment:
     """A vantage that only knows who answers."""
 
     def __init__(self, **answers: str) -> None:
-        self.answers = answers
+        self.answers, self.capabilities = answers, frozenset({"arp"})
 
     def who_answers_all(self, addresses: Iterable[str], **_: Any) -> dict[str, Answers]:
         return {
