@@ -1,0 +1,213 @@
+"""`python -m reports last-validated`: when each check last passed in a run that counts, and what is stale."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from clusters import budgets
+from clusters.checks import Level
+from clusters.errors import ExitCode, UsageError
+from reports.history import DEFAULT, opened, reading
+from reports.history.reading import Ending
+from reports.validated import Row, Validation, chosen, validation
+
+_HEAD = (
+    "check",
+    "state",
+    "last validated",
+    "age",
+    "last run",
+    "last failed",
+    "failures",
+    "since",
+    "MetalLB",
+    "Kubernetes",
+)
+
+
+def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    hours = budgets.get("stale").within / 3600
+    parser = commands.add_parser(
+        "last-validated", help="when each check was last validated; 1 if one is stale"
+    )
+    parser.add_argument("--cluster", metavar="NAME", default="", help="one cluster (default: all)")
+    parser.add_argument("--format", choices=("table", "json", "md"), default="table", help="default: table")
+    parser.add_argument(
+        "--stale-after",
+        metavar="HOURS",
+        type=_hours,
+        default=hours,
+        help=f"how old a pass may be (default: {hours:g})",
+    )
+    parser.add_argument("--level", choices=list(map(str, Level)), help="only checks up to this level")
+    add_history(parser)
+    parser.set_defaults(run=run)
+
+
+def add_history(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names the history."""
+    parser.add_argument(
+        "--history",
+        metavar="FILE",
+        type=Path,
+        default=DEFAULT,
+        help=f"the history of runs (default: {DEFAULT})",
+    )
+
+
+def run(given: argparse.Namespace) -> ExitCode:
+    """Print it, and say by the exit code whether a validation is lacking."""
+    now, budget = datetime.now(UTC), timedelta(hours=given.stale_after)
+    with opened(given.history) as connection:
+        names = one_of(reading.clusters(connection), given.cluster, given.history)
+        level = Level(given.level) if given.level else None
+        found = [chosen(validation(connection, name, now=now, budget=budget), level=level) for name in names]
+        notes = reading.notes(connection)
+    if given.format == "json":
+        sys.stdout.write(json.dumps(as_json(found, notes, now=now, budget=budget), indent=1) + "\n")
+    else:
+        write = _markdown if given.format == "md" else _table
+        sys.stdout.write("\n".join((*notes, *(write(one) for one in found))) + "\n")
+    return ExitCode.FAILED if any(one.lacking for one in found) else ExitCode.PASSED
+
+
+def one_of(known: Sequence[str], name: str, history: Path) -> list[str]:
+    """The clusters of that name, all for "". Raises UsageError for one that the history does not know."""
+    if not known:
+        raise UsageError(f"The history {history} has no runs yet.")
+    if name and name not in known:
+        raise UsageError(
+            f"The history {history} knows no cluster {name!r}.", remedy=f"It knows: {', '.join(known)}."
+        )
+    return [name] if name else list(known)
+
+
+def as_json(
+    found: Iterable[Validation], notes: Sequence[str], *, now: datetime, budget: timedelta
+) -> dict[str, object]:
+    """What the command says, for machines. Times are RFC 3339, UTC, null for never; ages are hours."""
+    return {
+        "schema_version": 1,
+        "as_of": f"{now:%Y-%m-%dT%H:%M:%SZ}",
+        "stale_after_hours": budget / timedelta(hours=1),
+        "notes": list(notes),
+        "clusters": [
+            {
+                "name": one.cluster,
+                "validated": not one.lacking,
+                "newest_run": _newest(one),
+                "interrupted_since": one.interrupted,
+                "checks": [_row_as_json(row) for row in one.rows],
+            }
+            for one in found
+        ],
+    }
+
+
+def _newest(one: Validation) -> dict[str, str | None] | None:
+    if one.newest is None:
+        return None
+    return {
+        "id": one.newest.id,
+        "started": one.newest.started,
+        "ending": str(one.newest.ending),
+        "verdict": str(one.newest.verdict) if one.newest.verdict else None,
+    }
+
+
+def _row_as_json(row: Row) -> dict[str, object]:
+    told: dict[str, object] = {"id": row.check, "state": str(row.state)}
+    if row.standing is None:
+        return told | {"reason": row.reason}
+    one = row.standing
+    return told | {
+        "title": one.title,
+        "runbook": list(one.runbook),
+        "level": one.level,
+        "metallb_version": one.metallb_version,
+        "kubernetes_version": one.kubernetes_version,
+        "last_validated": one.last_validated or None,
+        "age_hours": round(row.age / timedelta(hours=1), 2) if row.age is not None else None,
+        "last_run": one.last_run,
+        "last_outcome": str(one.last_outcome),
+        "last_passed": one.last_passed or None,
+        "last_failed": one.last_failed or None,
+        "consecutive_failures": one.consecutive_failures,
+        "since": one.since or None,
+    }
+
+
+def _table(one: Validation) -> str:
+    rows = [_HEAD, *(_cells(row) for row in one.rows)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    return "\n".join((_title(one), *lines, ""))
+
+
+def _markdown(one: Validation) -> str:
+    rows = [
+        "| " + " | ".join(cells) + " |" for cells in (_HEAD, ("---",) * len(_HEAD), *map(_cells, one.rows))
+    ]
+    return "\n".join((f"## {_title(one)}", "", *rows, ""))
+
+
+def _title(one: Validation) -> str:
+    lacking = sum(row.state.lacking for row in one.rows)
+    what = (
+        f"{lacking} not validated"
+        if lacking
+        else "nothing was ever validated"
+        if one.lacking
+        else "validated"
+    )
+    newest = one.newest
+    if newest is None:
+        return f"{one.cluster}: {what}"
+    ending = str(newest.verdict) if newest.ending is Ending.ENDED else str(newest.ending)
+    more = f", {one.interrupted} interrupted since the last that ended" if one.interrupted else ""
+    return f"{one.cluster}: {what} (newest run {newest.id}, {_when(newest.started)} UTC, {ending}{more})"
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    one = row.standing
+    if one is None:
+        return (row.check, str(row.state), *("–",) * (len(_HEAD) - 2))
+    return (
+        row.check,
+        str(row.state),
+        _when(one.last_validated) or "never",
+        _aged(row.age),
+        f"{_when(one.last_run)} {str(one.last_outcome).replace('_', ' ')}",
+        _when(one.last_failed) or "never",
+        str(one.consecutive_failures),
+        _when(one.since) or "–",
+        one.metallb_version or "–",
+        one.kubernetes_version or "–",
+    )
+
+
+def _when(moment: str) -> str:
+    return moment[:16].replace("T", " ")
+
+
+def _aged(age: timedelta | None) -> str:
+    if age is None:
+        return "–"
+    hours = age / timedelta(hours=1)
+    return f"{hours:.1f} h" if abs(hours) < 100 else f"{hours / 24:.0f} d"
+
+
+def _hours(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1e6:
+        raise ValueError(f"{text} is not above zero")
+    return value
