@@ -5,21 +5,29 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
-from clusters.errors import ConformanceError
-from reports import merge, render
+from clusters.errors import ConformanceError, UsageError
+from reports import compare, lastvalidated, merge, render
 
-_COMMANDS = (merge, render)
+_COMMANDS = (render, merge, compare, lastvalidated)
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints end as every other wrong usage of this project does."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}.", remedy=f"See {self.prog} --help.")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; what a user can mend is one line on stderr."""
-    parser = argparse.ArgumentParser(prog="python -m reports", description="Reports from stored results.")
+    parser = _Parser(prog="python -m reports", description="Reports from stored results.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in _COMMANDS:
         command.register(commands)
-    given = parser.parse_args(arguments)
     try:
+        given = parser.parse_args(arguments)
         return int(given.run(given))
     except ConformanceError as error:
         print(f"error: {error}", file=sys.stderr)

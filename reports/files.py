@@ -6,14 +6,18 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from clusters.checks import RunResult
 from reports import prom, summary
+from reports.history import Recorder
 from reports.html import page
 from reports.model import RESULTS, NotWritten, save, validator, write_text
+from reports.past import Past
+from reports.remembering import past_of
 from reports.terminal import Summary
 
 #: Where writing the results so far takes longer than this, in seconds, it rests for that many times as long.
@@ -21,17 +25,25 @@ _SLOW, _REST = 0.1, 20
 
 
 class Files:
-    """The files of one run, in `directory`."""
+    """The files of one run, in `directory`, and its place in the history that `recorder` keeps."""
 
-    def __init__(self, config: pytest.Config, directory: Path) -> None:
+    def __init__(
+        self, config: pytest.Config, directory: Path, recorder: Recorder, *, baseline: Path | None = None
+    ) -> None:
         self._config = config
         self._directory = directory
+        self._recorder = recorder
+        self._baseline = baseline
+        self._begun = False
         self._not_before = 0.0
         validator()  # made now, so that the first writing is not slower than the others
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_conformance_progress(self, result: RunResult) -> None:
         """Keep what is known so far, for a run that is killed; of a huge run only now and then."""
+        if not self._begun:
+            self._begun = True
+            self._recorder.begin(result)
         begun = time.monotonic()
         if begun >= self._not_before:
             # A full disk is told once, at the end; it does not end a check in its middle.
@@ -46,18 +58,31 @@ class Files:
 
         Raises NotWritten at the end, for the first of them.
         """
-        faults = [fault for name, write in self._writers(result) if (fault := _fault_of(name, write))]
+        self._recorder.finish(result)
+        past = self._past(result)
+        faults = [fault for name, write in self._writers(result, past) if (fault := _fault_of(name, write))]
+        faults += map(NotWritten, self._recorder.faults)
         _point_latest(self._config, self._directory)
-        self._config.pluginmanager.register(Summary(result, self._directory, faults), "conformance-summary")
+        self._config.pluginmanager.register(
+            Summary(result, self._directory, faults, past=past, begins=self._begins()), "conformance-summary"
+        )
         if faults:
             raise faults[0]
 
-    def _writers(self, result: RunResult) -> Iterable[tuple[str, Callable[[], None]]]:
+    def _past(self, result: RunResult) -> Past:
+        past = past_of(self._recorder.path, result, directory=self._directory, baseline=self._baseline)
+        return replace(past, problem=" ".join(self._recorder.faults) or past.problem)
+
+    def _begins(self) -> str:
+        """Where a history began with this run: nobody may take a lost one for one that never was."""
+        return str(self._recorder.path) if self._recorder.first else ""
+
+    def _writers(self, result: RunResult, past: Past) -> Iterable[tuple[str, Callable[[], None]]]:
         place = self._directory
         yield RESULTS, lambda: save(result, place / RESULTS)
         yield "report.html", lambda: write_text(place / "report.html", page(result, directory=place))
         yield "metrics.prom", lambda: write_text(place / "metrics.prom", prom.metrics(result))
-        yield "summary.md", lambda: write_text(place / "summary.md", summary.markdown(result))
+        yield "summary.md", lambda: write_text(place / "summary.md", summary.markdown(result, past))
 
 
 def _fault_of(name: str, write: Callable[[], None]) -> NotWritten | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,19 @@ _DEFAULT_REPORTCHARS = frozenset({"fE", "fEa", "a"})
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Register the options that say where else a run's outcome goes."""
     add_options(parser)
+    add = parser.getgroup("conformance", "MetalLB conformance").addoption
+    add(
+        "--history",
+        metavar="FILE",
+        type=Path,
+        help="the history that this run is entered in (default: reports/history.db)",
+    )
+    add(
+        "--history-days",
+        metavar="N",
+        type=int,
+        help="drop older runs from the history, but for those that a last pass or failure rests on (default: none)",
+    )
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -25,6 +39,7 @@ def pytest_conformance_configure(config: pytest.Config, directory: Path) -> None
         outlets = asked(config)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
+    _refuse_early(config.option)
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -38,13 +53,34 @@ def pytest_conformance_configure(config: pytest.Config, directory: Path) -> None
         option.reportchars = "N"
     # Imported now: pytest loads this plugin for the project's own tests too, which write no report.
     from reports.files import Files  # noqa: PLC0415
+    from reports.history import DEFAULT, Recorder  # noqa: PLC0415
     from reports.pytesthtml import FamiliarView  # noqa: PLC0415
 
-    config.pluginmanager.register(Files(config, directory), "conformance-files")
+    recorder = Recorder(
+        (option.history or config.rootpath / DEFAULT).absolute(),
+        directory=directory,
+        replayed=bool(getattr(option, "snapshot", None)),
+        days=option.history_days,
+    )
+    files = Files(config, directory, recorder, baseline=getattr(option, "baseline", None))
+    config.pluginmanager.register(files, "conformance-files")
     config.pluginmanager.register(FamiliarView(config), "conformance-familiar-view")
     if outlets:
-        from reports.history import DEFAULT  # noqa: PLC0415 - as above
         from reports.outlets.delivering import Delivering  # noqa: PLC0415 - as above
 
-        history = (getattr(option, "history", None) or config.rootpath / DEFAULT).absolute()
-        config.pluginmanager.register(Delivering(outlets, directory, history=history), "conformance-outlets")
+        config.pluginmanager.register(
+            Delivering(outlets, directory, history=recorder.path), "conformance-outlets"
+        )
+
+
+def _refuse_early(option: Any) -> None:
+    """Refuse what could only be said after the run otherwise."""
+    from reports.model import load  # noqa: PLC0415 - as above
+
+    if option.history_days is not None and option.history_days < 1:
+        raise pytest.UsageError(f"--history-days {option.history_days} is less than one day.")
+    if getattr(option, "baseline", None) is not None:
+        try:
+            load(option.baseline)
+        except UsageError as error:
+            raise pytest.UsageError(f"--baseline: {error}") from None

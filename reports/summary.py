@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from clusters.checks import CheckResult, Outcome, RunResult
+from reports.compare import sections
 from reports.figures import figures, shown
+from reports.past import Past
 from reports.untested import grouped, headline, named
 
 
-def markdown(result: RunResult) -> str:
-    """The verdict, then failures with remedy and commands, figures, and what was not tested."""
+def markdown(result: RunResult, past: Past | None = None) -> str:
+    """The verdict, what changed, then failures with remedy and commands, figures, and what was not tested."""
     run = result.run
     lines = [f"# {headline(result)}", "", f"Run `{run.id}`, {run.started} to {run.finished}."]
+    lines += _changed(past or Past())
     for outcome in (Outcome.FAILED, Outcome.INCONCLUSIVE, Outcome.WAIVED):
         chosen = [check for check in result.checks if check.outcome is outcome]
         lines += ["", f"## {str(outcome).capitalize()}"] if chosen else []
@@ -21,6 +24,14 @@ def markdown(result: RunResult) -> str:
     lines += ["", "## Not tested", ""] if groups else []
     lines += [f"- {_line(reason)}: {named(ids)}" for reason, ids in groups.items()]
     return "\n".join(lines) + "\n"
+
+
+def _changed(past: Past) -> list[str]:
+    lines = ["", _line(past.problem)] if past.problem else []
+    found = past.comparison
+    if found is None:
+        return lines
+    return [*lines, "", f"## Since {found.against} (`{found.run.id}`)", *sections(found, level=3)]
 
 
 def _check(check: CheckResult) -> list[str]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from clusters.checks import CheckResult, Finding, Outcome, RunResult, Verdict
+from reports.compare import brief
 from reports.figures import Figure, figures, shown
+from reports.past import Past
 from reports.untested import grouped, headline, named
 
 _FAILURES, _UNDECIDED, _FIGURES, _WIDTH = 5, 5, 8, 110
@@ -18,10 +21,20 @@ _FAILURES, _UNDECIDED, _FIGURES, _WIDTH = 5, 5, 8, 110
 class Summary:
     """A pytest plugin that prints the summary of a finished run after pytest's own sections."""
 
-    def __init__(self, result: RunResult, directory: Path, faults: Sequence[Exception]) -> None:
+    def __init__(
+        self,
+        result: RunResult,
+        directory: Path,
+        faults: Sequence[Exception],
+        *,
+        past: Past | None = None,
+        begins: str = "",
+    ) -> None:
         self._result = result
         self._directory = directory
         self._faults = faults
+        self._past = past or Past()
+        self._begins = begins
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -30,9 +43,11 @@ class Summary:
         terminalreporter.write_sep(
             "=", headline(self._result), bold=True, **{"green" if passed else "red": True}
         )
-        for line in lines(self._result):
+        for line in (*lines(self._result), *remembered(self._result, self._past)):
             for part in _wrapped(line):
                 terminalreporter.write_line(part)
+        if self._begins:
+            terminalreporter.write_line(f"history: begins with this run, in {self._begins}")
         for fault in self._faults:
             terminalreporter.write_line(f"error: {fault}", red=True)
         terminalreporter.write_line(f"report: {self._directory / 'report.html'}")
@@ -50,6 +65,17 @@ def lines(result: RunResult) -> list[str]:
     text += _more(len(undecided) - _UNDECIDED, "inconclusive checks")
     text += _measured(result)
     text += _not_tested(result)
+    return text
+
+
+def remembered(result: RunResult, past: Past) -> list[str]:
+    """What changed since the run before, and which checks have not been validated for too long."""
+    text = list(brief(past.comparison)) if past.comparison else []
+    stale = [one.check for one in past.validated if one.last_passed and one.stale(past.as_of)]
+    if stale:
+        hours = past.validated[0].budget / timedelta(hours=1)
+        command = f"python -m reports last-validated --cluster {result.run.cluster}"
+        text.append(f"stale, not validated for {hours:g} h ({len(stale)}): {named(stale)} ({command})")
     return text
 
 

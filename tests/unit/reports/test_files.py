@@ -11,6 +11,7 @@ import pytest
 from clusters.checks import RunResult
 from reports import files
 from reports.files import Files
+from reports.history import Recorder
 from reports.model import NotWritten, load
 
 
@@ -22,6 +23,11 @@ def config(tmp_path: Path) -> Any:
     return SimpleNamespace(rootpath=tmp_path / "root", pluginmanager=manager, summaries=summaries)
 
 
+def writer_of(config: Any, directory: Path) -> Files:
+    recorder = Recorder(directory.parent / "history.db", directory=directory)
+    return Files(config, directory, recorder)
+
+
 def test_a_page_that_breaks_leaves_the_results(
     run: RunResult, tmp_path: Path, config: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -31,7 +37,7 @@ def test_a_page_that_breaks_leaves_the_results(
     monkeypatch.setattr(files, "page", breaks)
 
     with pytest.raises(NotWritten, match=r"report\.html could not be made: ZeroDivisionError: oops"):
-        Files(config, tmp_path / "run").pytest_conformance_finished(run)
+        writer_of(config, tmp_path / "run").pytest_conformance_finished(run)
 
     assert load(tmp_path / "run") == run
     assert {path.name for path in (tmp_path / "run").iterdir()} == {
@@ -44,7 +50,7 @@ def test_a_page_that_breaks_leaves_the_results(
 
 def test_a_full_disk_ends_no_check_in_its_middle(run: RunResult, tmp_path: Path, config: Any) -> None:
     (tmp_path / "run").write_text("a file where the directory should be")
-    writer = Files(config, tmp_path / "run")
+    writer = writer_of(config, tmp_path / "run")
 
     writer.pytest_conformance_progress(run)
 
@@ -59,7 +65,7 @@ def test_writing_that_takes_long_rests(
     monkeypatch.setattr(files, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     written: list[Path] = []
     monkeypatch.setattr(files, "save", lambda _result, path: written.append(path))
-    writer = Files(config, tmp_path)
+    writer = writer_of(config, tmp_path)
 
     writer.pytest_conformance_progress(run)
     writer.pytest_conformance_progress(run)

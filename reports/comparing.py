@@ -1,0 +1,116 @@
+"""What is different between two runs: outcomes, figures, addresses, configuration. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+from clusters.checks import Outcome, RunResult
+from clusters.observation.snapshot import Snapshot
+from reports.configured import moves, reconfigured
+from reports.history.reading import Figure
+from reports.past import Change, Comparison, PastRun, Regression
+
+#: What each unit's figures differ by without a reason: a sampling interval or two, one retransmission.
+_FLOORS = {"s": 0.2, "%": 1.0}
+_OTHER_FLOOR = 1.0
+#: With fewer earlier runs than this there is no telling what is usual, and half as much again is allowed.
+_ENOUGH, _UNKNOWN = 5, 0.5
+#: Three standard deviations, estimated from the median deviation, and at least a quarter of the figure.
+_SPREAD, _LEAST = 3 * 1.4826, 0.25
+_UNDECIDED = frozenset({Outcome.SKIPPED, Outcome.INCONCLUSIVE, None})
+
+#: A check and the name of one of its figures.
+Name = tuple[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """One of the two runs. `outcomes` has the reason beside each outcome, and None for a check it left out."""
+
+    run: PastRun
+    outcomes: Mapping[str, tuple[Outcome | None, str]]
+    figures: Mapping[Name, Figure] = field(default_factory=dict)
+    snapshot: Snapshot | None = None
+
+
+def side_of(result: RunResult, snapshot: Snapshot | None = None) -> Side:
+    """A run's results, and what it observed, as one side of a comparison."""
+    info = result.run
+    left_out: dict[str, tuple[Outcome | None, str]] = {name: (None, why) for name, why in result.not_tested}
+    return Side(
+        run=PastRun(
+            id=info.id,
+            finished=info.finished,
+            verdict=info.verdict,
+            metallb_version=info.metallb_version,
+            kubernetes_version=info.kubernetes_version,
+        ),
+        outcomes=left_out | {one.id: (one.outcome, one.reason) for one in result.checks},
+        figures={
+            (check.id, name): Figure(unit=one.unit, worst=one.value, lowest=one.worst == "lowest")
+            for check in result.checks
+            for name, one in check.measurements.items()
+        },
+        snapshot=snapshot,
+    )
+
+
+def compared(
+    before: Side, after: Side, *, against: str, usual: Mapping[Name, Sequence[float]] | None = None
+) -> Comparison:
+    """What is otherwise in `after`. `usual` has the worst samples of earlier runs, by which noise is told."""
+    changes = list(_changes(before, after))
+    return Comparison(
+        against=against,
+        run=before.run,
+        newly_failing=tuple(one for one in changes if one.after is Outcome.FAILED),
+        fixed=tuple(one for one in changes if one.after is Outcome.PASSED and one.before is Outcome.FAILED),
+        newly_untested=tuple(
+            one for one in changes if one.after in _UNDECIDED and one.before not in _UNDECIDED
+        ),
+        regressions=tuple(_regressions(before, after, usual or {})),
+        moves=tuple(moves(before.snapshot, after.snapshot)),
+        reconfigured=tuple(reconfigured(before.snapshot, after.snapshot)),
+    )
+
+
+def band(values: Sequence[float], unit: str) -> tuple[float, float]:
+    """What is usual for a figure by its worst samples in earlier runs: (lowest, highest)."""
+    middle = median(values)
+    if len(values) < _ENOUGH:
+        spread = _UNKNOWN * abs(middle)
+    else:
+        spread = max(_SPREAD * median(abs(one - middle) for one in values), _LEAST * abs(middle))
+    spread = max(spread, _FLOORS.get(unit, _OTHER_FLOOR))
+    return middle - spread, middle + spread
+
+
+def _changes(before: Side, after: Side) -> Iterator[Change]:
+    for check in sorted({*before.outcomes, *after.outcomes}):
+        old, _ = before.outcomes.get(check, (None, ""))
+        new, reason = after.outcomes.get(check, (None, "not in this run at all"))
+        if old is not new:
+            yield Change(check=check, before=old, after=new, reason=reason)
+
+
+def _regressions(before: Side, after: Side, usual: Mapping[Name, Sequence[float]]) -> Iterator[Regression]:
+    """The figures that are worse than before and than what is usual, by more than the noise."""
+    for name, new in after.figures.items():
+        old = before.figures.get(name)
+        if old is None or old.unit != new.unit:
+            continue
+        known = usual.get(name, ())
+        enough = len(known) >= _ENOUGH
+        low, high = band(known if enough else (old.worst,), new.unit)
+        worse = new.worst < min(low, old.worst) if new.lowest else new.worst > max(high, old.worst)
+        if worse:
+            yield Regression(
+                check=name[0],
+                figure=name[1],
+                unit=new.unit,
+                before=old.worst,
+                after=new.worst,
+                usual=(low, high) if enough else None,
+            )
