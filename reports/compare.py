@@ -80,7 +80,7 @@ def usual_figures(history: Path | None, after: RunResult) -> dict[Name, list[flo
         return {}
     with opened(history or DEFAULT) as connection:
         known = reading.runs(connection, after.run.cluster)
-        earlier = [run for run in known if run.id != after.run.id and run.started < after.run.started]
+        earlier = [run for run in known if run.id != after.run.id and run.started <= after.run.started]
         trends = reading.trends(connection, earlier[-_USUAL:])
     return {name: [one for one in trend if one is not None] for name, trend in trends.items()}
 

@@ -80,7 +80,10 @@ class Files:
     def _writers(self, result: RunResult, past: Past) -> Iterable[tuple[str, Callable[[], None]]]:
         place = self._directory
         yield RESULTS, lambda: save(result, place / RESULTS)
-        yield "report.html", lambda: write_text(place / "report.html", page(result, directory=place))
+        yield (
+            "report.html",
+            lambda: write_text(place / "report.html", page(result, directory=place, past=past)),
+        )
         yield "metrics.prom", lambda: write_text(place / "metrics.prom", prom.metrics(result))
         yield "summary.md", lambda: write_text(place / "summary.md", summary.markdown(result, past))
 

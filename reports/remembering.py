@@ -15,6 +15,7 @@ from clusters.observation import Snapshot
 from reports.compare import observed
 from reports.comparing import Name, Side, compared, side_of
 from reports.history import HistoryError, opened, reading, standings
+from reports.history.opening import moment
 from reports.history.reading import Ending, Run
 from reports.history.standing import Standing
 from reports.model import load
@@ -46,8 +47,11 @@ def past_of(history: Path, result: RunResult, *, directory: Path, baseline: Path
 
 
 def _past(connection: sqlite3.Connection, result: RunResult, *, directory: Path, compare: bool) -> Past:
-    known = reading.runs(connection, result.run.cluster, most=MOST + 1)
-    earlier = [run for run in known if run.id != result.run.id and run.ending is not Ending.RUNNING][-MOST:]
+    begun = moment(datetime.fromisoformat(result.run.started))
+    known = reading.runs(connection, result.run.cluster)
+    there = [run for run in known if run.ending is not Ending.RUNNING and run.id != result.run.id]
+    earlier = [run for run in there if run.started <= begun][-MOST:]
+    newest = not any(run.started > begun for run in there)
     trends = reading.trends(connection, earlier)
     return Past(
         runs=tuple(_past_run(run) for run in earlier),
@@ -56,7 +60,8 @@ def _past(connection: sqlite3.Connection, result: RunResult, *, directory: Path,
         else None,
         strips=reading.strips(connection, earlier),
         trends=trends,
-        validated=tuple(_validated(one) for one in _present(connection, result)),
+        # Of an older run's page nobody could tell which of these were known then.
+        validated=tuple(_validated(one) for one in _present(connection, result)) if newest else (),
     )
 
 

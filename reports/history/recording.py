@@ -24,10 +24,10 @@ _RUN = (
     "kubernetes_version", "metallb_version", "suite_version", "vantage", "verdict", "scope", "validates",
     "replayed", "directory",
 )  # fmt: skip
-# One row a run and cluster, however often it is told; what the tables hold of it hangs on the row's key.
+# One row a run, however often it is told; a name that is given again, at another time, is another run.
 _ENTER = (
     f"INSERT INTO runs ({', '.join(_RUN)}) VALUES ({', '.join(f':{name}' for name in _RUN)}) "  # noqa: S608 - names
-    f"ON CONFLICT (id, cluster) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _RUN)} "
+    f"ON CONFLICT (id, cluster, started) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _RUN)} "
     "RETURNING key"
 )
 

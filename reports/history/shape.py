@@ -39,7 +39,7 @@ CREATE TABLE runs (
     validates INTEGER NOT NULL DEFAULT 0,
     replayed INTEGER NOT NULL DEFAULT 0,
     directory TEXT NOT NULL,
-    UNIQUE (id, cluster)
+    UNIQUE (id, cluster, started)
 );
 CREATE INDEX runs_by_cluster ON runs (cluster, started);
 CREATE TABLE checks (

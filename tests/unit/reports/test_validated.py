@@ -11,8 +11,9 @@ import pytest
 from clusters.checks import Level, Outcome, RunResult
 from clusters.errors import ExitCode
 from reports.__main__ import main
-from reports.history import opened
+from reports.history import opened, reading
 from reports.history.recording import enter, writing
+from reports.model import save
 from reports.validated import State, Validation, chosen, validation
 from tests.unit.reports.past_runs import BEGIN, a_run, keep
 
@@ -192,3 +193,32 @@ def test_the_three_formats_say_the_same(path: Path, capsys: pytest.CaptureFixtur
 def test_no_history_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["last-validated", "--history", str(tmp_path / "none.db")]) == ExitCode.USAGE
     assert capsys.readouterr().err.startswith(f"error: There is no history {tmp_path}/none.db.")
+
+
+def test_results_of_another_machine_can_be_entered(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, runs = (
+        tmp_path / "history.db",
+        (a_run("a", 0, {"health.a": PASSED}), a_run("b", 5, {"health.a": FAILED})),
+    )
+    for run in runs:
+        save(run, tmp_path / run.run.id / "results.json")
+    command = ["record", "--history", str(path)]
+
+    assert main([*command, str(tmp_path / "a"), str(tmp_path / "b" / "results.json")]) == ExitCode.PASSED
+    assert main([*command, str(tmp_path / "a")]) == ExitCode.PASSED
+    assert capsys.readouterr().out == "a on lab\nb on lab\na on lab\n"
+    assert states(seen(path, 6)) == {"health.a": State.FAILING}
+
+    (tmp_path / "a" / "results.json").write_text("{")
+    assert main([*command, str(tmp_path / "b"), str(tmp_path / "a")]) == ExitCode.USAGE
+    with opened(path) as connection:
+        assert [run.id for run in reading.runs(connection)] == ["a", "b"]
+
+
+def test_a_name_that_is_given_again_is_another_run(path: Path) -> None:
+    keep(path, a_run("nightly", 0, {"health.a": PASSED}), a_run("nightly", 24, {"health.a": PASSED}))
+
+    with opened(path) as connection:
+        assert len(reading.runs(connection)) == 2
