@@ -81,8 +81,10 @@ def pytest_collection_modifyitems(
     result = yield
     settings = config.stash.get(SETTINGS, None)
     if settings is not None:
-        items[:], plan = _planned(items, [spec for _, spec in checks], settings)
-        _announce_dropped(config, [item for item, _ in checks], items)
+        selected = list(items)
+        items[:], plan = _planned(selected, [spec for _, spec in checks], settings)
+        if dropped := _without(selected, items):
+            config.hook.pytest_deselected(items=dropped)
         config.stash[PLAN] = plan
         if is_worker(config):
             plan.write(settings.directory)
@@ -101,6 +103,11 @@ def _planned(
     runnable.sort(key=lambda pair: pair[1].level.rank)
     reasons = {spec.id: "deselected on the command line" for spec in collected}
     reasons |= {spec.id: _too_high(spec, settings) for _, spec in selected}
+    if shard := settings.shard:
+        mine = shard.checks(spec.id for _, spec in runnable)
+        elsewhere = f"in another shard, this is {shard.number} of {shard.count}"
+        reasons |= {spec.id: elsewhere for _, spec in runnable}
+        runnable = [(item, spec) for item, spec in runnable if spec.id in mine]
     checks = {spec.id: spec for _, spec in runnable}
     plan = Plan(
         checks=checks,
@@ -118,18 +125,9 @@ def _too_high(spec: CheckSpec, settings: Settings) -> str:
     return f"needs level {spec.level}, and the profile {settings.profile.name} allows {ceiling} at most"
 
 
-def _announce_dropped(
-    config: pytest.Config, before: Sequence[pytest.Item], after: Sequence[pytest.Item]
-) -> None:
-    kept = set(after)
-    settings = config.stash[SETTINGS]
-    dropped = [
-        item
-        for item in before
-        if item not in kept and (spec := spec_of(item)) and not settings.level.allows(spec.level)
-    ]
-    if dropped:
-        config.hook.pytest_deselected(items=dropped)
+def _without(items: Sequence[pytest.Item], kept: Sequence[pytest.Item]) -> list[pytest.Item]:
+    known = set(kept)
+    return [item for item in items if item not in known]
 
 
 def profile_names(config: pytest.Config) -> str:

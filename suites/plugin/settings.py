@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from clusters.checks import Level
+from clusters.errors import UsageError
 from suites.plugin import kind
+from suites.plugin.sharding import Shard, shard_of
 
 if TYPE_CHECKING:
     from clusters.profile import Profile
@@ -45,6 +47,7 @@ class Settings:
     save_snapshot: Path | None
     snapshot: Path | None
     baseline: Path | None
+    shard: Shard | None = None
 
     @property
     def evidence(self) -> Path:
@@ -72,6 +75,15 @@ def add_options(parser: pytest.Parser) -> None:
     add("--confirm-cluster", metavar="UID", default="", help="the kube-system namespace's UID, see --allow")
     add("--report-dir", metavar="DIR", type=Path, help="where the run's files go (default: reports/out/RUN)")
     add("--run-id", metavar="ID", type=name_of_run, help="the run's name; ID.PART for a shard of run ID")
+    add(
+        "--shard", metavar="I/N", help="run only part I of N of the checks; needs --run-id, see reports merge"
+    )
+    add(
+        "--balance-by",
+        metavar="FILE",
+        type=Path,
+        help="the earlier results.json that says how long each check takes, for --shard",
+    )
     add("--save-snapshot", metavar="FILE", type=Path, help="keep what was observed")
     add("--snapshot", metavar="FILE", type=Path, help="judge a saved observation, with no cluster at all")
     add("--baseline", metavar="FILE", type=Path, help="an earlier results.json to compare with")
@@ -101,7 +113,12 @@ def settings_from(config: pytest.Config) -> Settings:
     option = config.option
     given = worker_input(config)
     started = datetime.now(UTC)
-    run_id = str(given.get("run_id") or option.run_id or f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}")
+    shard = shard_of(option.shard, option.balance_by)
+    run_id = str(
+        given.get("run_id")
+        or _name_of(option.run_id, shard)
+        or f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    )
     chosen = _profile(option.cluster, option.snapshot)
     place = option.report_dir or config.rootpath / DEFAULT_PLACE / run_id
     directory = Path(given.get("directory") or place).absolute()
@@ -118,7 +135,20 @@ def settings_from(config: pytest.Config) -> Settings:
         save_snapshot=option.save_snapshot,
         snapshot=option.snapshot,
         baseline=option.baseline,
+        shard=shard,
     )
+
+
+def _name_of(run_id: str | None, shard: Shard | None) -> str | None:
+    """The run's name where one is given; of a shard, the run's name and which shard it is."""
+    if shard is None or (run_id and "." in run_id):
+        return run_id
+    if run_id is None:
+        raise UsageError(
+            "--shard needs --run-id, and the same one for all parts of the run.",
+            remedy="Its parts could not be joined without.",
+        )
+    return f"{run_id}.{shard.number}"
 
 
 def _profile(name: str | None, snapshot: Path | None) -> Profile:
