@@ -55,6 +55,7 @@ HOMES = {
     "nobody-answers": "traffic.single-announcer",
     "foreign-responder": "traffic.single-announcer",
     "owner-disagreement": "traffic.owner-agreed",
+    "not-routed": "traffic.routed",
     "kube-proxy-stale": "trigger.unreachable-address",
     "crd-outdated": "overlay.version-skew",
     "version-skew": "overlay.version-skew",

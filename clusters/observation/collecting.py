@@ -7,6 +7,7 @@ import gc
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from clusters.api import Api, Resource
@@ -32,6 +33,7 @@ def collect(
     *,
     namespace: str = "metallb-system",
     vantage: Vantage | None = None,
+    routed: Vantage | None = None,
     profile: Profile | None = None,
     limits: Limits = DEFAULT,
 ) -> Snapshot:
@@ -53,7 +55,7 @@ def collect(
         expectations=expectations.of(profile),
         **(expectations.place(profile) | found),
     )
-    return wire.seen(snapshot, vantage, limits)
+    return replace(wire.seen(snapshot, vantage, limits), routed=wire.reached_from(snapshot, routed, limits))
 
 
 @contextmanager

@@ -206,7 +206,7 @@ class Snapshot:
     `pods`, `daemon_sets`, `deployments`, `events`, `config_maps` and `secrets` are those of MetalLB's
     namespace (of secrets metadata only), `services` those of type LoadBalancer, `endpoint_slices` theirs and
     those of MetalLB's namespace. `service_lb_pods`, `kube_vip_pods` and `rival_pools` are other load
-    balancers' traces.
+    balancers' traces. `routed` is what a second vantage behind a router reaches: its routes and tries only.
     """
 
     snapshot_version: int = SNAPSHOT_VERSION
@@ -253,3 +253,4 @@ class Snapshot:
     metrics: tuple[PodMetrics, ...] = ()
     dry_run: DryRun = field(default_factory=DryRun)
     wire: WireView = field(default_factory=WireView)
+    routed: WireView = field(default_factory=WireView)

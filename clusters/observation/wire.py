@@ -45,6 +45,16 @@ def seen(snapshot: Snapshot, vantage: Vantage | None, limits: Limits) -> Snapsho
     return replace(snapshot, wire=view)
 
 
+def reached_from(snapshot: Snapshot, vantage: Vantage | None, limits: Limits) -> WireView:
+    """What a second vantage reaches of the services; it stands behind a router, so it asks no segment."""
+    if vantage is None:
+        return WireView(detail="the profile names no routed_vantage")
+    try:
+        return _Look(snapshot, vantage, limits).reach()
+    except VantageError as error:
+        return WireView(status=Status.FAILED, detail=error.args[0], place=vantage.name)
+
+
 @dataclass(frozen=True)
 class _Door:
     """One port of one address of a service."""
@@ -60,6 +70,14 @@ class _Look:
 
     def __init__(self, snapshot: Snapshot, vantage: Vantage, limits: Limits) -> None:
         self.snapshot, self.vantage, self.limits = snapshot, vantage, limits
+
+    def reach(self) -> WireView:
+        """Only which ports are reached, and by which way."""
+        doors = tuple(_doors(self.snapshot.services.items))[: self.limits.reached]
+        routes = tuple(self._route(address) for address in sorted({door.address for door in doors}))
+        return WireView(
+            status=Status.OK, place=self.vantage.name, routes=routes, reached=self._reached(doors)
+        )
 
     def view(self) -> WireView:
         """Everything that the vantage can see. Raises VantageError where it cannot see at all."""

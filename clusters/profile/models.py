@@ -211,6 +211,7 @@ class Profile(Model):
     `spare_addresses` are ranges on the nodes' network that nobody uses and no pool holds: a run may make
     pools of its own from them. `image` is what the run's own workloads run (agnhost, or a mirror of it).
     `vantage` is where addresses are probed from; empty means none, for a lab its own client host.
+    `routed_vantage` is a second place, behind a router, from which they have to be reached as well.
     """
 
     name: Name
@@ -230,6 +231,7 @@ class Profile(Model):
     announcers: Announcers = Announcers()
     consumers: tuple[Consumer, ...] = ()
     vantage: Annotated[str, AfterValidator(_vantage)] = ""
+    routed_vantage: Annotated[str, AfterValidator(_vantage)] = ""
     image: str = DEFAULT_IMAGE
     budgets: Budgets = {}
     waivers: tuple[Waiver, ...] = ()

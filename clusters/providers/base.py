@@ -51,9 +51,9 @@ class Cluster:
 
     `kubeconfig` is one file. `kubectl` is the path of a kubectl of about the cluster's version, where there
     is one. `vantage` is None where the profile names none, or it cannot be had: then `problems` says why.
-    `lab` is set for provider lab alone. `machines` is None where there is no access to them. `spare_addresses` are
-    ranges on the nodes' network that the provider knows nobody to use. `export_logs` keeps the machines' own logs
-    below a folder.
+    `routed` is a second vantage, behind a router, where the profile names one. `lab` is set for provider lab alone.
+    `machines` is None where there is no access to them. `spare_addresses` are ranges on the nodes' network that the
+    provider knows nobody to use. `export_logs` keeps the machines' own logs below a folder.
     """
 
     name: str
@@ -64,6 +64,7 @@ class Cluster:
     disposable: bool = False
     nodes: tuple[NodeHost, ...] = ()
     vantage: Vantage | None = None
+    routed: Vantage | None = None
     lab: Lab | None = None
     problems: tuple[ConformanceError, ...] = ()
     machines: Machines | None = None

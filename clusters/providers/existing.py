@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from clusters.api import Api, ApiError
 from clusters.api.kubeconfig import holder_of
@@ -15,10 +16,13 @@ from clusters.errors import ConformanceError
 from clusters.profile import Profile
 from clusters.providers.base import Cluster, NodeHost
 
+if TYPE_CHECKING:
+    from clusters.vantage import Vantage
+
 
 @contextmanager
 def open_existing(profile: Profile) -> Iterator[Cluster]:
-    """The cluster of the profile's context, and its vantage.
+    """The cluster of the profile's context, and its vantages.
 
     Raises KubeconfigInvalid where there is no such context. A cluster that cannot be reached, or that does not
     let its nodes be listed, is one without nodes, and a vantage that cannot be had is one of its `problems`:
@@ -35,18 +39,27 @@ def open_existing(profile: Profile) -> Iterator[Cluster]:
         disposable=profile.disposable,
         nodes=_nodes(Api.connect(kubeconfig, profile.context)),
     )
-    if not profile.vantage:
-        yield cluster
-        return
+    with ExitStack() as stack:
+        places: dict[str, Vantage] = {}
+        problems: list[ConformanceError] = []
+        for field, spec in (("vantage", profile.vantage), ("routed", profile.routed_vantage)):
+            try:
+                if spec:
+                    places[field] = stack.enter_context(_opened(spec))
+            except ConformanceError as error:
+                problems.append(error)
+        yield replace(
+            cluster,
+            vantage=places.get("vantage"),
+            routed=places.get("routed"),
+            problems=tuple(problems),
+        )
+
+
+def _opened(spec: str) -> AbstractContextManager[Vantage]:
     from clusters.vantage import open_vantage  # noqa: PLC0415 - brings the packet library, which is slow to load
 
-    with ExitStack() as stack:
-        try:
-            vantage = stack.enter_context(open_vantage(profile.vantage))
-            cluster = replace(cluster, vantage=vantage)
-        except ConformanceError as error:
-            cluster = replace(cluster, problems=(error,))
-        yield cluster
+    return open_vantage(spec)
 
 
 def _nodes(api: Api) -> tuple[NodeHost, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -115,12 +115,13 @@ def _unready(api: Api, names: list[str]) -> list[str]:
 
 @contextmanager
 def _seen(profile: Profile, docker: Program, cluster: Cluster) -> Iterator[Cluster]:
-    """The cluster with its vantage."""
-    if not profile.vantage:
+    """The cluster with its vantages."""
+    with ExitStack() as stack:
+        if profile.vantage:
+            cluster = replace(cluster, vantage=stack.enter_context(_vantage(profile, docker)))
+        if profile.routed_vantage:
+            cluster = replace(cluster, routed=stack.enter_context(open_vantage(profile.routed_vantage)))
         yield cluster
-        return
-    with _vantage(profile, docker) as vantage:
-        yield replace(cluster, vantage=vantage)
 
 
 def _vantage(profile: Profile, docker: Program) -> AbstractContextManager[Vantage]:

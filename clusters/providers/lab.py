@@ -39,7 +39,10 @@ def open_lab(profile: Profile) -> Iterator[Cluster]:
     try:
         if found is None:
             _metrics_answer(lab, profile.namespace)
-        with open_vantage(profile.vantage or f"netns:{lab.client.netns}") as vantage:
+        with (
+            open_vantage(profile.vantage or f"netns:{lab.client.netns}") as vantage,
+            open_vantage(profile.routed_vantage or f"netns:{lab.remote.netns}") as routed,
+        ):
             yield Cluster(
                 name=profile.name,
                 provider=str(profile.provider),
@@ -49,6 +52,7 @@ def open_lab(profile: Profile) -> Iterator[Cluster]:
                 disposable=profile.disposable,
                 nodes=tuple(_node(host) for host in lab.nodes),
                 vantage=vantage,
+                routed=routed,
                 lab=lab,
                 machines=LabMachines(lab),
             )

@@ -104,6 +104,7 @@ def _observed_once(run: Run, kept: Path) -> Snapshot:
             run.api,
             namespace=settings.profile.namespace,
             vantage=run.cluster.vantage,
+            routed=run.cluster.routed,
             profile=settings.profile,
         )
         save(found, kept)

@@ -93,3 +93,19 @@ def test_nobody_answers_for_a_free_address(judgement: Judgement) -> None:
     Of a large pool only a part is asked for; the check notes how large a part.
     """
     judgement.expect("traffic.no-squatter")
+
+
+@check(
+    "traffic.routed",
+    runbook="2.2",
+    level=OBSERVE,
+    needs={"wire"},
+    causes=("not-routed",),
+    commands=("traceroute -n -T -p <port> <address>", "ip route get <address>"),
+)
+def test_what_serves_on_its_segment_serves_through_a_router(judgement: Judgement) -> None:
+    """Every port that is reached on its address's segment is reached from behind a router as well.
+
+    Only where the profile names a routed_vantage. What neither place reaches is no matter of routes.
+    """
+    judgement.expect("traffic.routed")

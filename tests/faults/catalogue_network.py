@@ -15,6 +15,7 @@ from tests.faults.catalogue_fault import (
     ALL_BY_SETTING,
     ONE_ADDRESS,
     ONE_RANGE,
+    UNTOUCHED,
     Fault,
     Summary,
 )
@@ -182,6 +183,14 @@ FAULTS = (
         make=doubled,
         says=ONE_ADDRESS,
         shows={"traffic.single-announcer": TRAEFIK},
+    ),
+    Fault(
+        name="nothing comes back through the router",
+        cause="not-routed",
+        make=far_away,
+        profile={"routed_vantage": "remote"},
+        says=UNTOUCHED,
+        shows={"traffic.routed": f"cluster|{TRAEFIK}|service shop/.*"},
     ),
     Fault(
         name="kube-proxy stands still",

@@ -73,14 +73,18 @@ class Stage:
         that many seconds late: so old is what it holds then.
         """
         changed = dict(changed or {})
-        if host := changed.get("vantage"):
-            changed["vantage"] = f"netns:{self.lab.netns(host)}"
+        for field in ("vantage", "routed_vantage"):
+            if host := changed.get(field):
+                changed[field] = f"netns:{self.lab.netns(host)}"
         wanted = _profile({**self.settings, **changed}) if changed else self.profile
         with ExitStack() as stack:
             vantage = self.vantage
             if wanted.vantage:
                 vantage = stack.enter_context(open_vantage(wanted.vantage))
-            found = collect(self.api, namespace=NAMESPACE, vantage=vantage, profile=wanted)
+            routed = (
+                stack.enter_context(open_vantage(wanted.routed_vantage)) if wanted.routed_vantage else None
+            )
+            found = collect(self.api, namespace=NAMESPACE, vantage=vantage, routed=routed, profile=wanted)
         wishes = expectations.of(wanted)
         wishes = replace(wishes, budgets={**wishes.budgets, "assigned": ASSIGNED})
         behind = collected(self, repository) if repository else self._repository_now()

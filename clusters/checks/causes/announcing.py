@@ -125,6 +125,23 @@ CAUSES = (
         commands=(_ARPING, _STATUS, _SPEAKER_LOG, "tcpdump -n -i <interface> arp and host {address}"),
     ),
     Cause(
+        id="not-routed",
+        title="The address is reached on its segment, but not through a router",
+        meaning=(
+            "On the address's own network it serves, and from a network behind a router it does not: packets are lost "
+            "on the way there, or the announcing node's answers on the way back."
+        ),
+        remedy=(
+            "Give the router a route to the address's network, let its firewall pass, and see that the announcing node "
+            "answers through the same router (default route, rp_filter)."
+        ),
+        commands=(
+            "traceroute -n -T -p 80 {address}",
+            "ip route get {address}",
+            _ARPING,
+        ),
+    ),
+    Cause(
         id="owner-disagreement",
         title="The sources name different owners",
         meaning="The election, the ServiceL2Status, the metric and the wire do not name the same node.",

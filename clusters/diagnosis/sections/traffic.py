@@ -8,6 +8,7 @@ from clusters.diagnosis import ownership
 from clusters.diagnosis.answer import Answer, missing, told
 from clusters.diagnosis.diagnosis import Diagnosis
 from clusters.diagnosis.roots import Explanation
+from clusters.diagnosis.sections import routed
 from clusters.diagnosis.speakers import expected
 from clusters.metallb import versions
 from clusters.metallb.versions import Feature
@@ -158,6 +159,7 @@ def _unheard(diagnosis: Diagnosis) -> Iterator[str]:
 
 
 ANSWERS = {
+    "traffic.routed": routed.routed,
     "traffic.speakers-placed": speakers_placed,
     "traffic.l2-segment": l2_segment,
     "traffic.backends-healthy": backends_healthy,

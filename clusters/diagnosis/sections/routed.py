@@ -1,0 +1,66 @@
+"""Whether what serves on an address's segment serves through a router as well, where users often are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from clusters.diagnosis.answer import Answer, missing, told
+from clusters.diagnosis.diagnosis import Diagnosis
+from clusters.diagnosis.roots import Root
+from clusters.diagnosis.telling import fields
+from clusters.observation.snapshot import Reached, Status
+
+_SHOWN = 10
+
+
+def routed(diagnosis: Diagnosis) -> Answer:
+    """What is reached on the addresses' segment is reached through a router as well."""
+    near, far = diagnosis.snapshot.wire, diagnosis.snapshot.routed
+    if far.status is Status.NOT_ASKED:
+        return Answer(unsupported=f"{far.detail or 'nobody looked through a router'}.")
+    served = {_door(one) for one in near.reached if one.outcome == "answered"}
+    away = {route.address for route in far.routes if not route.on_link}
+    compared = [one for one in far.reached if _door(one) in served and one.address in away]
+    lost = [one for one in compared if one.outcome not in {"answered", "silent"}]
+    beside = sorted({one.address for one in far.reached} - away)
+    unseen = [f"Vantage {far.place} is on the segment of {', '.join(beside[:3])} itself."] if beside else []
+    return Answer(
+        findings=told("traffic.routed", diagnosis, roots=_roots(diagnosis, lost, compared)),
+        notes=(f"{len(compared)} ports that answer at {near.place} were tried from {far.place}",),
+        missing=(
+            *missing(("what answers from outside", near), ("what answers through a router", far)),
+            *(unseen if far.ok else ()),
+        ),
+    )
+
+
+def _door(one: Reached) -> tuple[str, str, int, str]:
+    return one.service, one.address, one.port, one.protocol
+
+
+def _roots(diagnosis: Diagnosis, lost: list[Reached], compared: list[Reached]) -> Iterator[Root]:
+    """A root for each service that is not reached; one for the cluster where it is every one of several."""
+    services: dict[str, list[Reached]] = {}
+    for one in lost:
+        services.setdefault(one.service, []).append(one)
+    if len(services) > 1 and len(lost) == len(compared):
+        yield _root(diagnosis, "cluster", "No address is", but="on their segment all answer", tries=lost)
+        return
+    for key, tries in services.items():
+        what = f"{tries[0].address} is not"
+        yield _root(diagnosis, f"service {key}", what, but="on its segment it answers", tries=tries)
+
+
+def _root(diagnosis: Diagnosis, subject: str, what: str, *, but: str, tries: list[Reached]) -> Root:
+    place = diagnosis.snapshot.routed.place
+    namespace, _, name = tries[0].service.partition("/")
+    return Root(
+        cause="not-routed",
+        subject=subject,
+        summary=f"{what} reached through a router, from {place}; {but}.",
+        evidence=tuple(
+            f"{place}: {one.protocol} {one.address}:{one.port}: {one.detail or one.outcome}"
+            for one in tries[:_SHOWN]
+        ),
+        fields=fields(diagnosis.facts, namespace=namespace, service=name, address=tries[0].address),
+    )
