@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from clusters.errors import ConformanceError, UsageError
-from reports import compare, lastvalidated, merge, record, render
+from reports import compare, lastvalidated, merge, record, render, stamp
 
-_COMMANDS = (render, merge, compare, record, lastvalidated)
+_COMMANDS = (render, merge, compare, record, lastvalidated, stamp)
 
 
 class _Parser(argparse.ArgumentParser):
