@@ -18,6 +18,7 @@ from clusters.api.kubeconfig import log_in
 from clusters.api.resources import NAMESPACES, PODS, Resource
 from clusters.api.transport import PATCH_TYPES, Request, Stats, Transport
 from clusters.api.watching import Watcher, WatchEvent
+from clusters.checks.access import Access
 
 Json = dict[str, Any]
 Objects = list[Json]
@@ -242,14 +243,17 @@ class Api:
         """GET any path of the API server, for instance "/readyz?verbose"."""
         return self._text(Request(asked=Asked(verb="get", path=path), accept="*/*"))
 
-    def can_i(self, verb: str, res: Resource, namespace: str = "", *, subresource: str = "") -> bool:
-        """Whether this login may do `verb`; "" asks for all namespaces. The review for it stores nothing."""
-        wanted = {"verb": verb, "group": res.group, "resource": res.plural, "namespace": namespace}
-        if subresource:
-            wanted["subresource"] = subresource
+    def can_i(self, use: Access, metallb_namespace: str = "") -> bool:
+        """Whether this login has a permission. The review for it stores nothing."""
+        if use.is_path:
+            about: Json = {"nonResourceAttributes": {"path": use.resource, "verb": use.verb}}
+        else:
+            names = {"group": use.group, "resource": use.plural, "subresource": use.subresource}
+            names |= {"namespace": use.namespace(metallb_namespace), "name": "".join(use.names[:1])}
+            about = {"resourceAttributes": {"verb": use.verb, **names}}
         kind, version = "SelfSubjectAccessReview", "authorization.k8s.io/v1"
         asked = Asked(verb="create", path=f"/apis/{version}/selfsubjectaccessreviews")
-        body = {"apiVersion": version, "kind": kind, "spec": {"resourceAttributes": wanted}}
+        body = {"apiVersion": version, "kind": kind, "spec": about}
         answer = self._json(Request(asked=asked, method="POST", body=body))
         return bool(answer["status"].get("allowed"))
 

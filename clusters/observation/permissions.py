@@ -6,6 +6,7 @@ may read them, too), and the dry run of a pool (a role cannot allow only that).
 
 from __future__ import annotations
 
+from clusters import lease
 from clusters.checks.access import Access, Place, may
 from clusters.observation.cluster_part import Listing, listings
 
@@ -22,10 +23,12 @@ def _listed(wanted: Listing) -> Access:
     return Access(resource=wanted.resource.qualified, verb="list", place=place, names=names)
 
 
-#: What every run reads before its first check: which cluster it is, and whether it has a MetalLB.
+#: What every run reads before its first check: which cluster it is, whether it has a
+#: MetalLB, and whether another run holds it.
 PREFLIGHT: tuple[Access, ...] = (
     *may("get", "namespaces", place=Place.KUBE_SYSTEM, names=("kube-system",)),
     *may("list", "deployments.apps", place=Place.METALLB),
+    *may("get", "leases.coordination.k8s.io", place=Place.METALLB, names=(lease.NAME,)),
     *may("list", "nodes"),
 )
 

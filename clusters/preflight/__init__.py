@@ -4,13 +4,13 @@ A refused run has changed nothing and checked nothing. What is looked at grows w
 observe, the run's own objects for create, MetalLB's and the nodes for disrupt.
 """
 
-from clusters.preflight.access import Access, Needs, needs_of
+from clusters.preflight.access import HOLD, Needs, needs_of
 from clusters.preflight.active import left_behind
 from clusters.preflight.found import Preflight, Problem, Wanted
 from clusters.preflight.inspecting import check, inspect, unopened, versions_of
 
 __all__ = [
-    "Access",
+    "HOLD",
     "Needs",
     "Preflight",
     "Problem",

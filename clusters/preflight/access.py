@@ -1,99 +1,85 @@
-"""Permissions: which ones a run uses, and which of them its login lacks, asked of the API server itself."""
+"""Permissions: which ones the chosen checks use, and which of them this login lacks, asked of the API server itself."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from clusters.api import Api, ApiError, Resource
-from clusters.api import resources as res
-from clusters.checks import Level
+from clusters import lease
+from clusters.api import Api, ApiError
+from clusters.checks import Access, CheckSpec, Level, Need, Place, may
+from clusters.observation import permissions
 from clusters.preflight.found import Problem
 
 _NAMED = 3
+#: Who may not read these cannot learn anything about MetalLB.
+_INDISPENSABLE = may("list", "pods", "deployments.apps", place=Place.METALLB)
+_LEASES = "leases.coordination.k8s.io"
+#: A run that changes something holds the cluster by a Lease, so that no second one changes it at the same time.
+HOLD = (
+    *may("get patch delete", _LEASES, place=Place.METALLB, names=(lease.NAME,)),
+    *may("create", _LEASES, place=Place.METALLB),
+)
+_ROLE = "Give it the role of this level: deploy/rbac has one for each."
+
+Users = Mapping[Access, Sequence[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Access:
-    """One permission; `namespace` "" for all namespaces (or for what has none)."""
+class Needs:
+    """Permissions with the ids of the checks that use them; none for those of the run itself.
 
-    verb: str
-    resource: Resource
-    namespace: str = ""
-    subresource: str = ""
+    A run does not begin without the `required` ones: what is created must also be followed and removed. Without
+    one of the `wished` it sees less, and the checks say what they could not see.
+    """
 
-    @property
-    def what(self) -> str:
-        """What the verb is about: "pods/log in namespace metallb-system"."""
-        name = f"{self.resource.qualified}/{self.subresource}".rstrip("/")
-        return f"{name} in namespace {self.namespace}" if self.namespace else name
+    required: Users = field(default_factory=dict)
+    wished: Users = field(default_factory=dict)
 
 
-#: Every permission that a run uses, with the ids of the checks that use it; none for the run itself.
-Needs = Mapping[Access, Sequence[str]]
+def needs_of(specs: Iterable[CheckSpec], level: Level) -> Needs:
+    """What a run of these checks uses at this level."""
+    chosen = [spec for spec in specs if Need.CLUSTER in spec.needs]
+    required: dict[Access, list[str]] = {use: [] for use in HOLD} if level.allows(Level.CREATE) else {}
+    wished: dict[Access, list[str]] = {use: [] for use in permissions.OBSERVATION}
+    for spec in chosen:
+        for use in spec.uses:
+            users = wished if spec.level is Level.OBSERVE else required
+            users.setdefault(use, []).append(spec.id)
+    return Needs(required=required, wished={use: who for use, who in wished.items() if use not in required})
 
 
-def needs_of(level: Level, namespace: str) -> Needs:
-    """What any run of a level uses, whatever checks are selected; `namespace` is MetalLB's."""
-    needs = list(_observing(namespace))
-    if level.allows(Level.CREATE):
-        needs += _creating(namespace)
-    if level.allows(Level.DISRUPT):
-        needs += _disrupting(namespace)
-    return dict.fromkeys(needs, ())
+def missing(api: Api, needs: Needs, namespace: str) -> tuple[list[Problem], list[str]]:
+    """Problems about permissions that are missing, or cannot be asked about; and what else will not be seen.
 
-
-def _observing(namespace: str) -> Iterator[Access]:
-    for resource in (res.SERVICES, res.PODS, res.NODES, res.EVENTS, res.ENDPOINT_SLICES, res.NAMESPACES):
-        for verb in ("get", "list"):
-            yield Access(verb=verb, resource=resource)
-    for resource in (res.IP_ADDRESS_POOLS, res.L2_ADVERTISEMENTS, res.DEPLOYMENTS, res.DAEMON_SETS):
-        yield Access(verb="list", resource=resource, namespace=namespace)
-    yield Access(verb="get", resource=res.PODS, namespace=namespace, subresource="log")
-
-
-def _creating(namespace: str) -> Iterator[Access]:
-    for resource in (res.NAMESPACES, res.SERVICES, res.DEPLOYMENTS):
-        for verb in ("create", "delete", "patch"):
-            yield Access(verb=verb, resource=resource)
-    # The run holds the cluster by a Lease, so that no second one changes it at the same time.
-    for verb in ("get", "create", "delete", "patch"):
-        yield Access(verb=verb, resource=res.LEASES, namespace=namespace)
-
-
-def _disrupting(namespace: str) -> Iterator[Access]:
-    yield Access(verb="patch", resource=res.NODES)
-    yield Access(verb="delete", resource=res.PODS, namespace=namespace)
-    for resource in (res.IP_ADDRESS_POOLS, res.L2_ADVERTISEMENTS):
-        for verb in ("create", "delete", "patch"):
-            yield Access(verb=verb, resource=resource, namespace=namespace)
-
-
-def missing(api: Api, needs: Needs) -> list[Problem]:
-    """One problem for each resource of which a permission is missing, or cannot be asked about."""
-    listed = list(needs)
+    Where there is a problem, all that is missing is one: who gives a role wants to know of everything at once.
+    """
+    users = {**needs.wished, **needs.required}
     with ThreadPoolExecutor(8, thread_name_prefix="preflight") as pool:
-        answers = list(pool.map(lambda need: _answer(api, need), listed))
+        answers = pool.map(lambda use: _answer(api, use, namespace), users)
+        refused = {use: answer for use, answer in zip(users, answers, strict=True) if answer}
     lacking: dict[tuple[str, str], list[Access]] = {}
-    for need, answer in zip(listed, answers, strict=True):
-        if answer:
-            lacking.setdefault((need.what, answer), []).append(need)
-    return [_problem(answer, what, found, needs) for (what, answer), found in lacking.items()]
+    for use, answer in refused.items():
+        lacking.setdefault((use.describe(namespace), answer), []).append(use)
+    told = [_problem(answer, what, found, users) for (what, answer), found in lacking.items()]
+    if refused.keys() & {*needs.required, *_INDISPENSABLE}:
+        return told, []
+    return [], [f"{problem.sentence} What needs it is not decided." for problem in told]
 
 
-def _problem(answer: str, what: str, found: Sequence[Access], needs: Needs) -> Problem:
-    verbs = ", ".join(need.verb for need in found)
-    users = list(dict.fromkeys(check for need in found for check in needs[need]))
-    more = f" and {len(users) - _NAMED} more" if len(users) > _NAMED else ""
-    wanted = f", which {', '.join(users[:_NAMED])}{more} needs" if users else ""
-    return Problem(sentence=f"{answer} {verbs} {what}{wanted}.", remedy="Give it the role of this level.")
+def _problem(answer: str, what: str, found: Sequence[Access], users: Users) -> Problem:
+    verbs = ", ".join(dict.fromkeys(use.verb for use in found))
+    checks = list(dict.fromkeys(check for use in found for check in users[use]))
+    more = f" and {len(checks) - _NAMED} more" if len(checks) > _NAMED else ""
+    wanted = f", which {', '.join(checks[:_NAMED])}{more} needs" if checks else ""
+    return Problem(sentence=f"{answer} {verbs} {what}{wanted}.", remedy=_ROLE)
 
 
-def _answer(api: Api, need: Access) -> str:
+def _answer(api: Api, use: Access, namespace: str) -> str:
     """How the sentence about a missing permission begins; "" where it is not missing."""
     try:
-        allowed = api.can_i(need.verb, need.resource, need.namespace, subresource=need.subresource)
+        allowed = api.can_i(use, namespace)
     except ApiError as error:
         return f"It cannot be told ({error}) whether this login may"
     return "" if allowed else "This login may not"

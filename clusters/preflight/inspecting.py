@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clusters.api import Api, ApiError, KubeconfigInvalid
+from clusters.api import Api, ApiError, Forbidden, KubeconfigInvalid
 from clusters.checks import Level
 from clusters.errors import ConformanceError, Refused
 from clusters.preflight import access, active, capacity, clock, installed, place
@@ -24,7 +24,7 @@ def check(wanted: Wanted, cluster: Cluster, api: Api, *, needs: Needs | None = N
 def inspect(wanted: Wanted, cluster: Cluster, api: Api, *, needs: Needs | None = None) -> Preflight:
     """Look at everything that a run of this level needs; nothing is raised for what is missing.
 
-    `needs` are the permissions that the selected checks declare; None stands for those of the whole level.
+    `needs` are the permissions that the selected checks declare; None stands for those of the run itself.
     """
     profile, level = wanted.profile, wanted.level
     problems = [problem_of(error) for error in cluster.problems]
@@ -45,13 +45,15 @@ def inspect(wanted: Wanted, cluster: Cluster, api: Api, *, needs: Needs | None =
     problems += active.another(api, profile, level)
     about_place, about_segments = place.wrong(api, profile, cluster)
     problems += about_place
-    problems += access.missing(api, needs_of(level, profile.namespace) if needs is None else needs)
+    needs = needs_of((), level) if needs is None else needs
+    about_permissions, unseen = access.missing(api, needs, profile.namespace)
+    problems += about_permissions
     return Preflight(
         level=level,
         kubernetes_version=kubernetes,
         metallb_version=metallb,
         problems=tuple(problems),
-        notes=(*notes, *about_segments),
+        notes=(*notes, *about_segments, *unseen),
     )
 
 
@@ -78,6 +80,10 @@ def _identity(wanted: Wanted, api: Api) -> tuple[str, list[Problem]]:
     profile, confirmed = wanted.profile, wanted.confirm_cluster
     try:
         uid = api.uid()
+    except Forbidden as error:
+        # Who only looks, at whatever cluster the context leads to, may do so without knowing which one it is.
+        looks = wanted.level is Level.OBSERVE and not (profile.uid or confirmed)
+        return "", [] if looks else [problem_of(error)]
     except ApiError as error:
         return "", [problem_of(error)]
     if profile.uid and profile.uid != uid:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Iterable
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clusters.checks import Verdict
+from clusters.checks import CheckSpec, Verdict
 from clusters.errors import ConformanceError
 from suites.plugin.ledger import Ledger
 from suites.plugin.settings import Settings
@@ -84,8 +85,8 @@ class Run:
             metallb_version=str(version or ""),
         )
 
-    def open(self) -> None:
-        """Open the cluster and look whether the run may start. Raises ConformanceError where it may not."""
+    def open(self, specs: Iterable[CheckSpec] = ()) -> None:
+        """Open the cluster and look whether a run of these checks may start; ConformanceError where not."""
         from clusters import preflight  # noqa: PLC0415 - see above
 
         if self.settings.snapshot is not None:
@@ -98,7 +99,8 @@ class Run:
             raise preflight.unopened(self.settings, error) from error
         self.ledger.context = cluster.context
         self.ledger.vantage = cluster.vantage.name if cluster.vantage else ""
-        self.found = preflight.check(self.settings, cluster, self.api)
+        needs = preflight.needs_of(specs, self.settings.level)
+        self.found = preflight.check(self.settings, cluster, self.api, needs=needs)
         self._note_versions()
         self._take_hold()
 

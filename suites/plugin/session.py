@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from clusters import budgets
-from clusters.checks import Verdict
+from clusters.checks import CheckSpec, Verdict
 from clusters.checks.judgement import exit_code
 from clusters.checks.serialise import REPORT_FIELD
 from clusters.errors import ConformanceError, ExitCode
 from suites.plugin import kind
 from suites.plugin.collecting import NEEDS_CLUSTER, PLAN, asks_for_suites, profile_names
+from suites.plugin.explaining import load
 from suites.plugin.ledger import PLAN_FILE
 from suites.plugin.listening import OTHERS_FAILED, Listener, take_plan, tell_progress
 from suites.plugin.observation import FILE, forget
@@ -89,7 +90,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     try:
         _say(session.config, f"opening {run.settings.profile.name} ({run.settings.profile.provider})")
         _take_fixture(session, run)
-        run.open()
+        run.open(_specs(session.config, run))
         _say(session.config, "preflight passed, nothing speaks against this run")
         for note in (*run.found.notes, *([run.hold.note] if run.hold and run.hold.note else [])):
             _say(session.config, f"note: {note}")
@@ -165,6 +166,14 @@ def _say(config: pytest.Config, text: str) -> None:
     if terminal is not None and terminal.verbosity >= 0:
         terminal.ensure_newline()
         terminal.write_line(f"  {text}")
+
+
+def _specs(config: pytest.Config, run: Run) -> list[CheckSpec]:
+    """The checks of the run. With worker processes, which collect for themselves, all that its level allows."""
+    chosen = list(run.ledger.plan.checks.values())
+    if not chosen and _distributed(config):
+        chosen = [one.spec for one in load(config.rootpath / "suites").values()]
+    return [spec for spec in chosen if run.settings.level.allows(spec.level)]
 
 
 def _distributed(config: pytest.Config) -> bool:

@@ -37,6 +37,7 @@ from clusters.api.resources import (
     VALIDATING_WEBHOOKS,
 )
 from clusters.api.transport import Request, Transport
+from clusters.checks import Place, may
 from clusters.lab import pki
 from tests.api.doubles import https_server, proxy_to
 from tests.api.objects import config_map, service
@@ -140,8 +141,15 @@ def test_a_missing_permission_is_named_with_verb_resource_and_namespace(server: 
 
 
 def test_what_one_may_do_can_be_asked_before(server: Server, api: Api) -> None:
-    assert api.can_i("delete", SERVICES)
-    assert not Api.connect(server.kubeconfig_for("jane"), None).can_i("delete", SERVICES, "shop")
+    wanted = [
+        *may("delete", "services"),
+        *may("get", "pods/log", place=Place.METALLB),
+        *may("get", "/metrics"),
+    ]
+    jane = Api.connect(server.kubeconfig_for("jane"), None)
+
+    assert [api.can_i(use, "shop") for use in wanted] == [True, True, True]
+    assert [jane.can_i(use, "shop") for use in wanted] == [False, False, False]
 
 
 def test_a_missing_object_and_a_missing_kind_are_two_things(api: Api, namespace: str) -> None:

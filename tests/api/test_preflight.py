@@ -14,10 +14,10 @@ import pytest
 
 from clusters import lease, preflight, wait
 from clusters.api import Api, NoSuchResource
-from clusters.api.resources import CUSTOM_RESOURCE_DEFINITIONS, IP_ADDRESS_POOLS, LEASES, NODES, PODS
+from clusters.api.resources import CUSTOM_RESOURCE_DEFINITIONS, IP_ADDRESS_POOLS, LEASES
 from clusters.budgets import Budget
 from clusters.changes import Changes
-from clusters.checks import Level
+from clusters.checks import CheckSpec, Level, Place, may
 from clusters.errors import ConformanceError, ExitCode, Refused
 from clusters.journal import STATE_VARIABLE, Journal
 from clusters.profile import Profile
@@ -44,6 +44,24 @@ def wanted(namespace: str, level: Level = Level.OBSERVE, **fields: Any) -> Wante
         "allow": "disrupt",
     }
     return Wanted(Profile.model_validate(known | fields, strict=False), level)
+
+
+LOOKING = CheckSpec(
+    id="health.looks",
+    title="",
+    promise="",
+    runbook=("1",),
+    level=Level.OBSERVE,
+    uses=may("get", "roles.rbac.authorization.k8s.io"),
+)
+MAKING = CheckSpec(
+    id="allocation.makes",
+    title="",
+    promise="",
+    runbook=("shape",),
+    level=Level.CREATE,
+    uses=may("create delete", "services", "namespaces"),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -102,6 +120,12 @@ def pools(api: Api, metallb: str) -> Iterator[str]:
     )
     yield metallb
     api.delete(CUSTOM_RESOURCE_DEFINITIONS, "ipaddresspools.metallb.io")
+    wait.until(
+        "the definition is gone",
+        read=lambda: [one["metadata"]["name"] for one in api.list(CUSTOM_RESOURCE_DEFINITIONS)],
+        accept=lambda names: "ipaddresspools.metallb.io" not in names,
+        budget=SOON,
+    )
 
 
 def pool(namespace: str, name: str, *addresses: str, **spec: Any) -> dict[str, Any]:
@@ -145,43 +169,68 @@ def test_no_metallb_at_all(api: Api, cluster: Cluster, namespace: str) -> None:
     assert caught.value.exit_code is ExitCode.REFUSED
 
 
+def needs(*specs: CheckSpec) -> preflight.Needs:
+    return preflight.needs_of(specs, max((spec.level for spec in specs), key=lambda level: level.rank))
+
+
 def test_a_login_without_rights_is_told_each_one_that_it_lacks(
     server: Server, cluster: Cluster, namespace: str
 ) -> None:
     jane = Api.connect(server.kubeconfig_for("jane"), None)
 
-    found = preflight.inspect(wanted(namespace), cluster, jane)
+    found = sentences(preflight.inspect(wanted(namespace), cluster, jane, needs=needs(LOOKING)))
 
-    assert sentences(found)[0] == "User 'jane' may not get namespaces in namespace kube-system (403)."
-    assert "This login may not get, list nodes." in sentences(found)
+    assert "This login may not get namespaces in namespace kube-system." in found
+    assert "This login may not list nodes." in found
+    assert f"This login may not get pods/log in namespace {namespace}." in found
+    assert "This login may not get /metrics." in found
+    assert "This login may not get roles.rbac.authorization.k8s.io, which health.looks needs." in found
 
 
-def test_a_login_that_may_only_see_namespaces_is_told_all_the_rest_at_once(
+def test_a_login_that_may_read_metallbs_namespace_runs_and_is_told_what_it_will_not_see(
+    server: Server, api: Api, cluster: Cluster, metallb: str
+) -> None:
+    rule = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list", "watch"]}
+    grant(api, "ann", rule, namespace=metallb)
+    ann = Api.connect(server.kubeconfig_for("ann"), None)
+
+    found = preflight.check(wanted(metallb), cluster, ann, needs=needs(LOOKING))
+
+    assert found.metallb_version == "0.15.2"
+    assert "This login may not list services. What needs it is not decided." in found.notes
+    assert not [note for note in found.notes if f"in namespace {metallb}" in note]
+
+
+def test_what_a_check_that_changes_something_needs_is_needed_before_it_begins(
     server: Server, api: Api, cluster: Cluster, namespace: str
 ) -> None:
-    grant(api, "joe", {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get", "list"]})
+    grant(api, "joe", {"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list", "watch"]})
     joe = Api.connect(server.kubeconfig_for("joe"), None)
 
     with pytest.raises(Refused) as caught:
-        preflight.check(wanted(namespace, Level.CREATE), cluster, joe)
+        preflight.check(wanted(namespace, Level.CREATE), cluster, joe, needs=needs(LOOKING, MAKING))
 
     text = str(caught.value)
     assert "reasons not to start against edge:\n  1. " in text
-    assert "This login may not get, list, create, delete, patch services." in text
-    assert f"This login may not list ipaddresspools.metallb.io in namespace {namespace}." in text
-    assert f"This login may not get pods/log in namespace {namespace}." in text
-    assert "This login may not create, delete, patch namespaces." in text
-    assert "get, list namespaces" not in text
-    assert "nodes" not in text.replace("get, list nodes", "")
+    assert (
+        "This login may not create, delete services, which allocation.makes needs. Give it the role" in text
+    )
+    assert "This login may not create, delete namespaces, which allocation.makes needs." in text
+    assert (
+        f"This login may not patch, delete, create leases.coordination.k8s.io in namespace {namespace}."
+        in text
+    )
 
 
-def grant(api: Api, user: str, rule: dict[str, Any]) -> None:
+def grant(api: Api, user: str, rule: dict[str, Any], *, namespace: str = "") -> None:
     group = "rbac.authorization.k8s.io"
-    role = {"apiGroup": group, "kind": "ClusterRole", "name": user}
+    prefix = "" if namespace else "Cluster"
+    role = {"apiGroup": group, "kind": f"{prefix}Role", "name": user}
     subject = {"apiGroup": group, "kind": "User", "name": user}
-    base = {"apiVersion": f"{group}/v1", "metadata": {"name": user}}
-    api.create({**base, "kind": "ClusterRole", "rules": [rule]})
-    api.create({**base, "kind": "ClusterRoleBinding", "roleRef": role, "subjects": [subject]})
+    metadata = {"name": user, "namespace": namespace} if namespace else {"name": user}
+    base = {"apiVersion": f"{group}/v1", "metadata": metadata}
+    api.create({**base, "kind": f"{prefix}Role", "rules": [rule]})
+    api.create({**base, "kind": f"{prefix}RoleBinding", "roleRef": role, "subjects": [subject]})
 
 
 def test_a_cluster_that_is_away_is_the_only_problem(server: Server, cluster: Cluster, tmp_path: Path) -> None:
@@ -302,13 +351,10 @@ def test_the_permissions_of_the_selected_checks_are_named_with_them(
 ) -> None:
     grant(api, "looker", {"apiGroups": ["", "apps"], "resources": ["*"], "verbs": ["get", "list"]})
     looker = Api.connect(server.kubeconfig_for("looker"), None)
-    delete = preflight.Access(verb="delete", resource=PODS, namespace=metallb)
-    needs = {
-        preflight.Access(verb="list", resource=NODES): ["health.nodes-ready"],
-        delete: ["failover.a", "failover.b", "failover.c", "failover.d"],
-    }
+    users = [f"failover.{letter}" for letter in "abcd"]
+    required = dict.fromkeys(may("list delete", "pods", place=Place.METALLB), users)
 
-    found = preflight.inspect(wanted(metallb), cluster, looker, needs=needs)
+    found = preflight.inspect(wanted(metallb), cluster, looker, needs=preflight.Needs(required=required))
 
     assert sentences(found) == [
         f"This login may not delete pods in namespace {metallb}, which failover.a, failover.b, failover.c and "
