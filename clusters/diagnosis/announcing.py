@@ -45,10 +45,16 @@ class Announcing:
     def __init__(self, facts: Facts, ground: Mapping[str, tuple[Root, ...]]) -> None:
         self.facts, self.ground = facts, ground
         self._fields: dict[tuple[str, ...], Field] = {}
+        self._candidates: dict[str, frozenset[str]] = {}
         self._owners: dict[str, str | None] = {}
 
     def candidates(self, service: Service) -> frozenset[str]:
         """The nodes of which one announces the service, given its endpoints."""
+        if service.key not in self._candidates:
+            self._candidates[service.key] = self._able(service)
+        return self._candidates[service.key]
+
+    def _able(self, service: Service) -> frozenset[str]:
         endpoints = self.facts.endpoints.get(service.key, ())
         if election.no_endpoint(service, endpoints):
             return frozenset()

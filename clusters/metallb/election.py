@@ -88,7 +88,7 @@ class Ballot:
         """The first of `order` for an address. Raises ValueError where there are no nodes."""
         # Thousands of addresses and hundreds of nodes make a million digests: this is as short as it gets.
         tail = f"#{address}".encode()
-        digests = [sha256(node + tail).digest() for node in self._encoded]
+        digests = [found.digest() for found in map(sha256, [node + tail for node in self._encoded])]
         return self._nodes[digests.index(min(digests))]
 
 
