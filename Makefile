@@ -50,8 +50,9 @@ unit: $(STAMP) ## Only the tests that need neither root nor a cluster
 faults: setup ## Make every fault of the catalogue, judge what the checks say, write docs/faults.md
 	@$(BIN)/python -m tests.faults.report
 
-docs: $(STAMP) ## Write docs/checks.md from the checks themselves
+docs: $(STAMP) ## Write docs/checks.md and deploy/rbac from the checks themselves
 	@$(BIN)/python -m suites.docs
+	@$(BIN)/python -m suites.rbac
 
 lock: ## Pin the dependencies again, with hashes
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-strip-extras --upgrade --group dev pyproject.toml -o requirements/dev.txt
