@@ -2,7 +2,7 @@
 // Filter and sort, for whoever has scripts: the page is complete without them.
 (() => {
   const rows = [...document.querySelectorAll(".row")];
-  const texts = new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
+  const texts = new Map(); // filled when first needed: a large page opens at once
   const folds = [...document.querySelectorAll("details.fold")];
 
   const bar = document.createElement("form");
@@ -16,6 +16,7 @@
   const filter = () => {
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
     let left = 0;
+    if (!texts.size) for (const row of rows) texts.set(row, row.textContent.toLowerCase());
     for (const row of rows) {
       row.hidden = !words.every((word) => texts.get(row).includes(word));
       left += row.hidden ? 0 : 1;

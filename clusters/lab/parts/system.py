@@ -29,6 +29,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 #: The same for the project's own tests: `python -m clusters.lab.parts.system --tests` installs those too.
 TESTING: dict[str, tuple[str, str]] = {
     "systemd-analyze": ("systemd", "the tests of deploy/systemd; it starts nothing"),
+    "chromium": ("chromium", "the tests of the page, which a browser opens"),
+    "pdftotext": ("poppler-utils", "the tests of the printed page"),
 }
 
 #: Where system programs lie; the PATH of an ordinary user may lack the first two.
