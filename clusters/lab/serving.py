@@ -117,10 +117,14 @@ def wait_for_all(door: Door, plan: Plan, *, controls: Mapping[str, HostControl],
 
 
 def nodes_ready(door: Door, plan: Plan, *, controls: Controls) -> None:
-    """Wait until every node is Ready."""
+    """Wait until every node is Ready and takes pods.
+
+    A node that has just become Ready keeps its not-ready taint until the node lifecycle controller takes it
+    away; until then the scheduler gives all pods to the nodes that were faster.
+    """
     names = {host.name for host in plan.nodes}
     claim(
-        "every node is Ready",
+        "every node is Ready and takes pods",
         read=lambda: ready_nodes(door),
         accept=lambda ready: ready == names,
         controls=controls,
@@ -128,9 +132,11 @@ def nodes_ready(door: Door, plan: Plan, *, controls: Controls) -> None:
 
 
 def ready_nodes(door: Door) -> set[str]:
-    """Names of the nodes that are Ready."""
+    """Names of the nodes that are Ready and have no taint."""
     return {
-        item["metadata"]["name"] for item in door.get("/api/v1/nodes")["items"] if _condition(item, "Ready")
+        item["metadata"]["name"]
+        for item in door.get("/api/v1/nodes")["items"]
+        if _condition(item, "Ready") and not item["spec"].get("taints")
     }
 
 
