@@ -41,6 +41,7 @@ def page(result: RunResult, *, directory: Path, past: Past | None = None) -> str
     is what is known of earlier runs, None where nothing is kept.
     """
     facts = addresses.facts_of(directory)
+    table = runbook.sections(result, past)
     failed = roots.ordered(roots.of(result, Outcome.FAILED))
     pictures = _pictures(result, directory, addresses.node_names(facts))
     shown_with_failures = {check.id for check in failed}
@@ -60,10 +61,8 @@ def page(result: RunResult, *, directory: Path, past: Past | None = None) -> str
             accepted=roots.of(result, Outcome.WAIVED, Outcome.NOT_SUPPORTED),
             passed=roots.of(result, Outcome.PASSED),
             not_tested=grouped(result),
-            sections=runbook.sections(result, past),
-            standing={
-                row.about.check: row for section in runbook.sections(result, past) for row in section.rows
-            },
+            sections=table,
+            standing={row.about.check: row for section in table for row in section.rows},
             figures=[(figure, _trend(figure, past)) for figure in figures(result)],
             pictures=pictures,
             other_pictures={

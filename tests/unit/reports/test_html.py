@@ -169,7 +169,7 @@ def test_without_history_the_table_knows_this_run(run: RunResult, tmp_path: Path
     assert rows["health.passes"].text == "health.passes ✓ passed 2026-01-01 00:04 UTC –"
     assert rows["failover.moves"].text == "failover.moves ✕ failed – 2026-01-01 00:04 UTC"
     assert rows["health.unsure"].text == "health.unsure – never passed – –"
-    assert rows["health.passes"].one("svg").attributes["aria-label"] == "no earlier run is known"
+    assert rows["health.passes"].one("svg").one("title").inside[0] == "no earlier run is known"
     assert table.one("tr", of_class="group").text == "2.1 Stuck in Pending"
 
 
