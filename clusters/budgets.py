@@ -107,6 +107,12 @@ _CLAIMS = _table(
             "No pod restarts in a change of pools: the time of an assignment, per service."),
     _budget("api_back", 60, 0.5,
             "An API server that restarts is ready in 3 to 20 s."),
+    _budget("fleet_run", 7200, 1,
+            "The longest run of one cluster among several: every check with three repetitions and a lost node's "
+            "endpoints takes half an hour; a run that hangs must end before the next night."),
+    _budget("fleet_undone", 300, 1,
+            "What a run that is told to end has to undo: a namespace (90 s), a node that comes back (90 s) and "
+            "settles (90 s)."),
     _budget("cluster_held", 60, 15,
             "How long a run's hold on a cluster outlives it: four renewals, so that one that is lost on a busy "
             "machine costs nothing, and a dead run blocks the next one for a minute."),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from clusters.checks.fleet import Member
 from clusters.errors import UsageError
 from reports.outlets.asked import add_options, asked
 
@@ -84,3 +87,13 @@ def _refuse_early(option: Any) -> None:
             load(option.baseline)
         except UsageError as error:
             raise pytest.UsageError(f"--baseline: {error}") from None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_conformance_fleet(members: Sequence[Member], directory: Path) -> None:
+    """Write the one report of several clusters, and say where it is."""
+    from reports import fleet  # noqa: PLC0415 - as above
+
+    found = fleet.write(members, directory)
+    told = "\n".join(fleet.lines(found))
+    sys.stdout.write(f"{told}\nreport: {directory / fleet.PAGE}\n")

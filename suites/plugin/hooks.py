@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from clusters.checks import RunResult
+from clusters.checks.fleet import Member
 
 
 def pytest_conformance_configure(config: pytest.Config, directory: Path) -> None:
@@ -19,3 +21,7 @@ def pytest_conformance_progress(config: pytest.Config, result: RunResult, direct
 
 def pytest_conformance_finished(config: pytest.Config, result: RunResult, directory: Path) -> None:
     """The run has ended, clean-up included. Called once, whatever went wrong before."""
+
+
+def pytest_conformance_fleet(config: pytest.Config, members: Sequence[Member], directory: Path) -> None:
+    """The runs of several clusters have ended; each has its own files, and what joins them goes to `directory`."""

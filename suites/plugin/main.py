@@ -8,6 +8,7 @@ from suites.plugin import (
     collecting,
     explaining,
     fixtures,
+    fleet,
     hooks,
     judging,
     keeping,
@@ -17,7 +18,7 @@ from suites.plugin import (
 )
 from suites.plugin.settings import add_options
 
-_PARTS = (collecting, explaining, fixtures, judging, keeping, observation, session, turns)
+_PARTS = (collecting, explaining, fixtures, fleet, judging, keeping, observation, session, turns)
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:

@@ -64,7 +64,10 @@ def add_options(parser: pytest.Parser) -> None:
     group = parser.getgroup("conformance", "MetalLB conformance")
     add = group.addoption
     add(
-        "--cluster", metavar="NAME", help="the profile to run against: a name in clusters/profiles, or a file"
+        "--cluster",
+        metavar="NAME",
+        action="append",
+        help="the profile to run against: a name in clusters/profiles, or a file; several run side by side",
     )
     add(
         "--allow",
@@ -114,12 +117,8 @@ def settings_from(config: pytest.Config) -> Settings:
     given = worker_input(config)
     started = datetime.now(UTC)
     shard = shard_of(option.shard, option.balance_by)
-    run_id = str(
-        given.get("run_id")
-        or _name_of(option.run_id, shard)
-        or f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-    )
-    chosen = _profile(option.cluster, option.snapshot)
+    run_id = str(given.get("run_id") or _name_of(option.run_id, shard) or fresh_id(started))
+    chosen = _profile(next(iter(option.cluster or ()), None), option.snapshot)
     place = option.report_dir or config.rootpath / DEFAULT_PLACE / run_id
     directory = Path(given.get("directory") or place).absolute()
     return Settings(
@@ -149,6 +148,11 @@ def _name_of(run_id: str | None, shard: Shard | None) -> str | None:
             remedy="Its parts could not be joined without.",
         )
     return f"{run_id}.{shard.number}"
+
+
+def fresh_id(started: datetime | None = None) -> str:
+    """A name for a run or a fleet that begins now: "20261124-052258-5a61"."""
+    return f"{started or datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
 def _profile(name: str | None, snapshot: Path | None) -> Profile:

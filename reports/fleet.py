@@ -1,0 +1,194 @@
+"""The report of a fleet: one page with a column a cluster, the same as data, and a table for the terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from clusters.checks import CheckResult, Outcome, RunResult
+from clusters.checks.fleet import Member, worst
+from clusters.checks.serialise import run_to_dict
+from clusters.errors import ExitCode, UsageError
+from reports.model import RESULTS, load, write_text
+from reports.untested import counts
+
+PAGE, DATA = "report.html", "fleet.json"
+_TEMPLATES = Path(__file__).parent / "templates"
+_VERDICTS = {
+    ExitCode.PASSED: "passed",
+    ExitCode.FAILED: "failed",
+    ExitCode.CLEANUP_FAILED: "cleanup-failed",
+    ExitCode.REFUSED: "refused",
+    ExitCode.INCOMPLETE: "incomplete",
+}
+_SIGNS = {"passed": "✓", "failed": "✕", "cleanup-failed": "!", "refused": "–", "incomplete": "?"}
+#: Signs of outcomes, so that nobody has to tell colours apart.
+_MARKS = {
+    Outcome.PASSED: "✓",
+    Outcome.FAILED: "✕",
+    Outcome.INCONCLUSIVE: "?",
+    Outcome.SKIPPED: "–",
+    Outcome.WAIVED: "~",
+    Outcome.NOT_SUPPORTED: "·",
+}
+
+
+_NOTABLE = frozenset({Outcome.FAILED, Outcome.INCONCLUSIVE, Outcome.SKIPPED})
+
+
+@dataclass(frozen=True)
+class Column:
+    """One cluster of the fleet. `result` is None where its run left none; `reason` says what there is to say."""
+
+    member: Member
+    result: RunResult | None
+    reason: str
+
+    @property
+    def verdict(self) -> str:
+        """How its run ended, in the words of a run's verdict."""
+        return _VERDICTS.get(self.member.exit_code, "failed")
+
+    @cached_property
+    def checks(self) -> Mapping[str, CheckResult]:
+        """Its results by check."""
+        return {check.id: check for check in self.result.checks} if self.result else {}
+
+    @cached_property
+    def untested(self) -> Mapping[str, str]:
+        """Why a check was not tested here, by check."""
+        return dict(self.result.not_tested) if self.result else {}
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """The columns, and the checks that any of them has, worst first."""
+
+    columns: tuple[Column, ...]
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The worst of all."""
+        return worst(column.member.exit_code for column in self.columns)
+
+    @property
+    def verdict(self) -> str:
+        """The worst of all, in a word."""
+        return _VERDICTS.get(self.exit_code, "failed")
+
+    @cached_property
+    def titles(self) -> Mapping[str, str]:
+        """The title of every check that was run somewhere."""
+        return {name: check.title for column in self.columns for name, check in column.checks.items()}
+
+    @cached_property
+    def notable(self) -> tuple[str, ...]:
+        """The checks that failed, or were not decided, on some cluster."""
+        return tuple(
+            name
+            for name in sorted(self.titles)
+            if any(
+                column.checks[name].outcome in _NOTABLE for column in self.columns if name in column.checks
+            )
+        )
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The checks that are well wherever they were run."""
+        return tuple(name for name in sorted(self.titles) if name not in self.notable)
+
+
+def fleet_of(members: Sequence[Member]) -> Fleet:
+    """The fleet, from what each run left in its directory. A run without results still has its column."""
+    return Fleet(tuple(_column(member) for member in members))
+
+
+def _column(member: Member) -> Column:
+    try:
+        result = load(member.directory / RESULTS)
+    except UsageError as error:
+        lines = [line.strip() for line in member.words.strip().splitlines() if line.strip()]
+        said = lines[-1] if lines else str(error)
+        return Column(member, None, member.trouble or f"it left no results; its last words: {said}")
+    reason = member.trouble
+    if not reason and result.not_tested and not result.checks:
+        reason = result.not_tested[0][1]
+    return Column(member, result, reason)
+
+
+def write(members: Sequence[Member], directory: Path) -> Fleet:
+    """Write the page and the data of a fleet into its directory."""
+    fleet = fleet_of(members)
+    write_text(directory / DATA, json.dumps(_data(fleet, directory), indent=1, allow_nan=False) + "\n")
+    write_text(directory / PAGE, page(fleet, directory))
+    return fleet
+
+
+def page(fleet: Fleet, directory: Path) -> str:
+    """The page: a column a cluster, with links to each cluster's own page."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    return environment.get_template("fleet.html.j2").render(
+        fleet=fleet,
+        sign=_SIGNS.get(fleet.verdict, "✕"),
+        signs=_SIGNS,
+        marks=_MARKS,
+        counts=counts,
+        link=lambda column: os.path.relpath(column.member.directory / PAGE, directory),
+        output=lambda column: os.path.relpath(column.member.directory / "output.txt", directory),
+        written=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+    )
+
+
+def lines(fleet: Fleet) -> list[str]:
+    """The same for a terminal: a line a cluster."""
+    width = max(len(column.member.cluster) for column in fleet.columns)
+    told = []
+    for column in fleet.columns:
+        text = counts(column.result) if column.result and column.result.checks else ""
+        reason = column.reason.partition("\n")[0]
+        said = "; ".join(part for part in (text, reason) if part)
+        told.append(f"{column.verdict.upper():<14} {column.member.cluster:<{width}}  {said}")
+    return told
+
+
+def _data(fleet: Fleet, directory: Path) -> dict[str, Any]:
+    return {
+        "schema_version": 1,
+        "verdict": fleet.verdict,
+        "exit_code": int(fleet.exit_code),
+        "clusters": [
+            {
+                "cluster": column.member.cluster,
+                "verdict": column.verdict,
+                "exit_code": column.member.code,
+                "seconds": column.member.seconds,
+                "reason": column.reason,
+                "directory": os.path.relpath(column.member.directory, directory),
+                "run": run_to_dict(column.result)["run"] if column.result else None,
+            }
+            for column in fleet.columns
+        ],
+        "checks": [
+            {
+                "id": name,
+                "title": fleet.titles[name],
+                "outcomes": {
+                    column.member.cluster: str(column.checks[name].outcome)
+                    for column in fleet.columns
+                    if name in column.checks
+                },
+            }
+            for name in (*fleet.notable, *fleet.others)
+        ],
+    }
