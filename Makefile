@@ -13,7 +13,7 @@ STAMP := $(VENV)/.installed-from-lock
 
 export PYTHONDONTWRITEBYTECODE ?= 1
 
-.PHONY: help setup conformance test lint unit faults docs lock clean
+.PHONY: help setup conformance test lint unit faults kind docs lock clean
 
 help: ## Show what each target does
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -36,7 +36,7 @@ test: setup lint ## Pass the project's own tests
 	@$(BIN)/python -m clusters.lab.parts.system --tests
 	@$(BIN)/python -m tests.monitoring.programs
 	@$(BIN)/python -m clusters.lab.parts.unpacked
-	@$(BIN)/pytest tests -m "not full" --cov=clusters --cov=reports --cov-fail-under=90
+	@$(BIN)/pytest tests -m "not full and not kind" --cov=clusters --cov=reports --cov-fail-under=90
 
 lint: $(STAMP) ## Formatting, lint, types and layers
 	@$(BIN)/ruff format --check --quiet .
@@ -49,6 +49,10 @@ unit: $(STAMP) ## Only the tests that need neither root nor a cluster
 
 faults: setup ## Make every fault of the catalogue, judge what the checks say, write docs/faults.md
 	@$(BIN)/python -m tests.faults.report
+
+kind: setup ## Run the suites against real kind on a real Docker of their own, and compare with the lab
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/kind.txt
+	@$(BIN)/pytest tests/kind -m kind $(ARGS)
 
 docs: $(STAMP) ## Write docs/checks.md and deploy/rbac from the checks themselves
 	@$(BIN)/python -m suites.docs

@@ -9,11 +9,13 @@ from typing import Any
 
 from clusters import budgets, wait
 from clusters.api import Api, ApiError
-from clusters.api.resources import DAEMON_SETS, DEPLOYMENTS
+from clusters.api.resources import DAEMON_SETS, DEPLOYMENTS, NODES
 from clusters.errors import Refused
 from clusters.gitops.at_hand import manifests
 from clusters.gitops.kustomize import Kustomize
-from clusters.metallb import install
+from clusters.kind import network
+from clusters.kind.programs import find
+from clusters.metallb.install import component_of
 from clusters.profile import Profile
 
 Thing = dict[str, Any]
@@ -31,6 +33,39 @@ _FIRST = (
     "ConfigMap",
 )
 _CONFIGURATION = "metallb.io/"
+
+
+def install(kubeconfig: Path, context: str | None = None, *, profile: Profile) -> None:
+    """Wait for the nodes of a kind cluster, and install MetalLB with addresses of kind's own network.
+
+    Raises NotWithinBudget where nodes or MetalLB do not become ready, and what `rendered` and `network.room` raise.
+    """
+    kubectl = find("kubectl", profile.kind.kubectl)
+    pool = network.room(network.inspect(find("docker"))).pool
+    things = rendered(profile, kubectl=kubectl.path, pool=pool)
+    api = Api.connect(kubeconfig, context)
+    wait.until(
+        "every node of the kind cluster is Ready",
+        read=lambda: unready(api.list(NODES)),
+        accept=lambda waiting: not waiting,
+        budget=budgets.get("node_ready"),
+        tolerate=(ApiError,),
+    )
+    apply(api, things)
+    ready(api, profile.namespace)
+
+
+def unready(nodes: Sequence[Thing]) -> list[str]:
+    """The nodes that are not Ready; "no node" where there is none at all."""
+    conditions = {
+        node["metadata"]["name"]: {
+            one["type"]: one["status"] for one in node.get("status", {}).get("conditions") or ()
+        }
+        for node in nodes
+    }
+    if not conditions:
+        return ["no node"]
+    return [name for name, found in conditions.items() if found.get("Ready") != "True"]
 
 
 def rendered(profile: Profile, *, kubectl: Path, pool: str) -> list[Thing]:
@@ -103,7 +138,7 @@ def waiting_for(workloads: Iterable[Thing]) -> list[str]:
     """What is not ready yet of MetalLB's workloads: "controller 0/1"; both must be there."""
     parts: dict[str, tuple[int, int]] = {"controller": (0, 1), "speaker": (0, 1)}
     for workload in workloads:
-        part, status = install.component_of(workload), workload.get("status") or {}
+        part, status = component_of(workload), workload.get("status") or {}
         if part is None:
             continue
         have = status.get("readyReplicas", status.get("numberReady", 0))

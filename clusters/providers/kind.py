@@ -8,8 +8,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from clusters import budgets, wait
-from clusters.api import Api, ApiError
+from clusters.api import Api
 from clusters.api.resources import NODES
 from clusters.kind import making, metallb, naming, network
 from clusters.kind.machines import Containers
@@ -42,7 +41,7 @@ def open_kind(profile: Profile) -> Iterator[Cluster]:
         return
 
     def furnish(made: Made) -> None:
-        _furnish(profile, made, docker=docker, kubectl=kubectl)
+        metallb.install(made.wanted.kubeconfig, made.context, profile=profile)
 
     kind = find("kind", profile.kind.binary)
     with making.running(wanted(profile), kind=kind, kubectl=kubectl, furnish=furnish) as made:
@@ -85,32 +84,6 @@ def _cluster(
         spare_addresses=(network.room(network.inspect(docker)).spare,),
         machines=Containers(docker),
     )
-
-
-def _furnish(profile: Profile, made: Made, *, docker: Program, kubectl: Program) -> None:
-    """Wait for the nodes and install MetalLB."""
-    pool = network.room(network.inspect(docker)).pool
-    things = metallb.rendered(profile, kubectl=kubectl.path, pool=pool)
-    api, names = Api.connect(made.wanted.kubeconfig, made.context), made.nodes
-    wait.until(
-        f"every node of {made.wanted.name} is Ready",
-        read=lambda: _unready(api, names),
-        accept=lambda unready: not unready,
-        budget=budgets.get("node_ready"),
-        tolerate=(ApiError,),
-    )
-    metallb.apply(api, things)
-    metallb.ready(api, profile.namespace)
-
-
-def _unready(api: Api, names: list[str]) -> list[str]:
-    conditions = {
-        node["metadata"]["name"]: {
-            one["type"]: one["status"] for one in node.get("status", {}).get("conditions") or ()
-        }
-        for node in api.list(NODES)
-    }
-    return [name for name in names if conditions.get(name, {}).get("Ready") != "True"]
 
 
 @contextmanager

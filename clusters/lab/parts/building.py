@@ -89,7 +89,7 @@ class Builder:
                     f"The part {self.part.name} cannot be built: {module} {found['Version']} has no {carried.files}.",
                     remedy="Correct the part's entry in clusters/lab/parts/table.py.",
                 )
-            (folder / carried.folder).mkdir(exist_ok=True)
+            (folder / carried.folder).mkdir(parents=True, exist_ok=True)
             for source in sources:
                 shutil.copyfile(source, folder / carried.folder / source.name)
         return str(found["Version"])

@@ -38,9 +38,9 @@ def write_all(folder: Path, binary: Callable[[str, str], Path]) -> None:
         write_archive(image, binary(image.part, image.binary), folder / archive_name(image))
 
 
-def write_archive(image: Image, binary: Path, target: Path) -> None:
-    """Write the archive of one image."""
-    layer = _layer(image, binary)
+def write_archive(image: Image, binary: Path, target: Path, *, base: Path | None = None) -> None:
+    """Write the archive of one image; `base` is a tree of files that the binary needs beside itself."""
+    layer = _layer(image, binary, base)
     config = _json(_configuration(image, layer.digest))
     manifest = _json(
         {
@@ -124,7 +124,7 @@ def _configuration(image: Image, layer_digest: str) -> dict[str, Any]:
     }
 
 
-def _layer(image: Image, binary: Path) -> Blob:
+def _layer(image: Image, binary: Path, base: Path | None) -> Blob:
     """An uncompressed tar: unpacking it costs a copy and no more."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as layer:
@@ -138,7 +138,18 @@ def _layer(image: Image, binary: Path) -> Blob:
             link = _entry(name, kind=tarfile.SYMTYPE, mode=0o777)
             link.linkname = target
             layer.addfile(link)
+        if base is not None:
+            for path in sorted(base.rglob("*")):
+                layer.add(path, str(path.relative_to(base)), recursive=False, filter=_nobodys)
     return _blob(buffer.getvalue())
+
+
+def _nobodys(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    """The entry of a file of this machine, without what only this machine knows."""
+    entry.uid = entry.gid = 0
+    entry.uname = entry.gname = ""
+    entry.mtime = 0
+    return entry
 
 
 def _entry(name: str, *, kind: bytes = tarfile.REGTYPE, mode: int = 0o644) -> tarfile.TarInfo:

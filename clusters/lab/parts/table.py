@@ -33,7 +33,8 @@ class Part:
 
     `outputs` maps the name of each binary to the Go package it is the main program of; `ldflags` are added to
     those of every part. `needs` is a module as `path@version` that the sums name and not every module proxy has;
-    `clusters.lab.parts.substitute` says what happens where it is missing.
+    `clusters.lab.parts.substitute` says what happens where it is missing. `modules` is the folder of the folder
+    with its go.mod and go.sum.
     """
 
     name: str
@@ -42,11 +43,12 @@ class Part:
     ldflags: tuple[str, ...] = ()
     carried: tuple[Carried, ...] = ()
     needs: str = ""
+    modules: Path = MODULES
 
     @property
     def source(self) -> Path:
         """The folder of the part's go.mod and go.sum."""
-        return MODULES / self.module
+        return self.modules / self.module
 
 
 def _kubernetes_stamp() -> tuple[str, ...]:
@@ -58,7 +60,8 @@ def _kubernetes_stamp() -> tuple[str, ...]:
     return (*component, *client)
 
 
-def _kubernetes(name: str) -> Part:
+def kubernetes(name: str) -> Part:
+    """A program of Kubernetes itself, by the name of its folder."""
     folder = "test/images" if name == "agnhost" else "cmd"
     return Part(name, "kubernetes", {name: f"k8s.io/kubernetes/{folder}/{name}"}, ldflags=_kubernetes_stamp())
 
@@ -83,7 +86,7 @@ _METRICS_SERVER = "sigs.k8s.io/metrics-server"
 
 PARTS: tuple[Part, ...] = (
     *map(
-        _kubernetes,
+        kubernetes,
         (
             "kube-apiserver",
             "kube-controller-manager",

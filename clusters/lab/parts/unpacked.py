@@ -59,7 +59,7 @@ def fetch(name: str) -> Program:
             f"There is no {name} on this machine, and no apt-get to fetch it with.",
             remedy="Install OpenSSH's server by your distribution's means; it need not run.",
         )
-    _slot(name).publish(lambda folder: _unpack(packages, folder), waiting=lambda: None)
+    _slot(name).publish(lambda folder: unpack(packages, folder), waiting=lambda: None)
     if found := find(name):
         return found
     raise Refused(f"{', '.join(packages)} came without {name}.")
@@ -72,7 +72,8 @@ def _slot(name: str) -> Slot:
     return Slot(cache_root(), "unpacked", name, content_key(PROGRAMS[name], release, platform.machine()))
 
 
-def _unpack(packages: tuple[str, ...], folder: Path) -> None:
+def unpack(packages: tuple[str, ...], folder: Path) -> None:
+    """Fill `folder` with the files of Debian packages, as a tree. Raises Refused where they are not to be had."""
     download = ["apt-get", "download", "--quiet", *packages]
     try:
         _run(download, folder)

@@ -69,3 +69,20 @@ def test_two_pools_are_refused_by_name() -> None:
 )
 def test_both_parts_are_waited_for(workloads: list[dict[str, Any]], waiting: list[str]) -> None:
     assert metallb.waiting_for(workloads) == waiting
+
+
+def node(name: str, ready: str) -> dict[str, Any]:
+    return {"metadata": {"name": name}, "status": {"conditions": [{"type": "Ready", "status": ready}]}}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "waiting"),
+    [
+        ([], ["no node"]),
+        ([node("a", "True"), node("b", "Unknown"), {"metadata": {"name": "c"}}], ["b", "c"]),
+        ([node("a", "True")], []),
+    ],
+    ids=["none", "some", "all"],
+)
+def test_every_node_is_waited_for(nodes: list[dict[str, Any]], waiting: list[str]) -> None:
+    assert metallb.unready(nodes) == waiting

@@ -1,0 +1,3 @@
+module lab.invalid/podnet
+
+go 1.25
