@@ -31,6 +31,8 @@ class Need(StrEnum):
     CLUSTER = "cluster"
     WIRE = "wire"
     REPOSITORY = "repository"
+    #: The version that an upgrade would go to. Without one such a check is not run at all.
+    TARGET = "target"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,8 +54,8 @@ def _invalid(repository: RepositorySnapshot, found: Json) -> Iterator[Finding]:
     validator = Draft202012Validator(json_schema(schema))
     errors = sorted(validator.iter_errors(found), key=lambda error: list(map(str, error.absolute_path)))
     if errors:
-        text = f"{key(found)} is not valid against the installed definition: {_said(errors[0])}."
-        yield _finding(repository, _subject(found), text, tuple(map(_said, errors)))
+        text = f"{key(found)} is not valid against the installed definition: {said(errors[0])}."
+        yield _finding(repository, _subject(found), text, tuple(map(said, errors)))
 
 
 def _subject(found: Json) -> str:
@@ -76,7 +76,8 @@ def _finding(repository: RepositorySnapshot, subject: str, summary: str, lines: 
     )
 
 
-def _said(error: ValidationError) -> str:
+def said(error: ValidationError) -> str:
+    """A validation error as a person reads it: the field, and what is wrong with it."""
     path = ".".join(str(step) for step in error.absolute_path)
     return f"{path or 'the object'}: {error.message}"[:300]
 

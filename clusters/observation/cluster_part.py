@@ -94,6 +94,33 @@ def listings() -> Iterable[Listing]:
         yield Listing(field=field, resource=resource, trim=trimming.small)
 
 
+def listings_before_an_upgrade() -> Iterable[Listing]:
+    """What is listed besides where an upgrade is asked about."""
+    yield Listing(
+        field="cluster_roles", resource=known.CLUSTER_ROLES, trim=trimming.small, keep=_about_metallb
+    )
+    yield Listing(
+        field="legacy_pools", resource=known.ADDRESS_POOLS, trim=trimming.name_only, everywhere=True
+    )
+    yield Listing(
+        field="host_pods", resource=known.PODS, trim=trimming.pod_with_ports, everywhere=True,
+        keep=_has_host_ports,
+    )  # fmt: skip
+
+
+def _about_metallb(found: Json) -> bool:
+    return any("metallb.io" in (rule.get("apiGroups") or ()) for rule in found.get("rules") or ())
+
+
+def _has_host_ports(found: Json) -> bool:
+    spec = found.get("spec") or {}
+    containers = spec.get("containers") or ()
+    return bool(
+        spec.get("hostNetwork")
+        or any(port.get("hostPort") for each in containers for port in each.get("ports") or ())
+    )
+
+
 #: MetalLB's own kinds, by the field of the Snapshot.
 METALLB: tuple[tuple[str, Resource], ...] = (
     ("ip_address_pools", known.IP_ADDRESS_POOLS),

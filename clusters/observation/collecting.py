@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from clusters.api import Api, Resource
 from clusters.api import resources as known
 from clusters.observation import dry_run, expectations, pods, trimming, wire
-from clusters.observation.cluster_part import Listing, listings
+from clusters.observation.cluster_part import Listing, listings, listings_before_an_upgrade
 from clusters.observation.limits import DEFAULT, Limits
 from clusters.observation.reading import Trim, objects
 from clusters.observation.snapshot import Json, Objects, Snapshot, Status
@@ -35,16 +35,19 @@ def collect(
     vantage: Vantage | None = None,
     routed: Vantage | None = None,
     profile: Profile | None = None,
+    upgrade: bool = False,
     limits: Limits = DEFAULT,
 ) -> Snapshot:
     """Observe the cluster once. Never raises for a part that cannot be read: the part says so itself.
+
+    With `upgrade` also what has to be known before one.
 
     Only reads, but for one server-side dry run of a pool (see `dry_run`). Raises Unreachable where the API
     server does not answer at all, as then there is nothing to judge.
     """
     taken_at = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
     version = api.version()
-    collection = _Collection(api, namespace, limits)
+    collection = _Collection(api, namespace, limits, upgrade=upgrade)
     with _no_search_for_garbage(), ThreadPoolExecutor(limits.workers, thread_name_prefix="observe") as pool:
         found = collection.gather(pool)
     snapshot = Snapshot(
@@ -73,14 +76,15 @@ def _no_search_for_garbage() -> Iterator[None]:
 class _Collection:
     """The requests of one collection and what waits for what."""
 
-    def __init__(self, api: Api, namespace: str, limits: Limits) -> None:
+    def __init__(self, api: Api, namespace: str, limits: Limits, *, upgrade: bool) -> None:
         self.api, self.namespace, self.limits = api, namespace, limits
+        self.wanted = (*listings(), *(listings_before_an_upgrade() if upgrade else ()))
 
     def gather(self, pool: ThreadPoolExecutor) -> dict[str, Any]:
         """Everything but the wire, by the Snapshot's fields. The long lists start first."""
         services = pool.submit(self._services)
         slices = pool.submit(self._slices, services)
-        listed = {each.field: pool.submit(self._listed, each) for each in listings()}
+        listed = {each.field: pool.submit(self._listed, each) for each in self.wanted}
         listed["secrets"] = pool.submit(self._secrets)
         listed["custom_resource_definitions"] = pool.submit(self._definitions)
         usage = pool.submit(self._usage)

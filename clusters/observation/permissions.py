@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from clusters import lease
 from clusters.checks.access import Access, Place, may
-from clusters.observation.cluster_part import Listing, listings
+from clusters.observation.cluster_part import Listing, listings, listings_before_an_upgrade
 
 _BY_NAME = "metadata.name="
 
@@ -47,3 +47,6 @@ OBSERVATION: tuple[Access, ...] = tuple(
         )
     )
 )
+
+#: What it reads besides where an upgrade is asked about.
+BEFORE_AN_UPGRADE: tuple[Access, ...] = tuple(map(_listed, listings_before_an_upgrade()))

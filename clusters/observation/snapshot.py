@@ -206,7 +206,9 @@ class Snapshot:
     `pods`, `daemon_sets`, `deployments`, `events`, `config_maps` and `secrets` are those of MetalLB's
     namespace (of secrets metadata only), `services` those of type LoadBalancer, `endpoint_slices` theirs and
     those of MetalLB's namespace. `service_lb_pods`, `kube_vip_pods` and `rival_pools` are other load
-    balancers' traces. `routed` is what a second vantage behind a router reaches: its routes and tries only.
+    balancers' traces. `routed` is what a second vantage behind a router reaches: its routes and tries only. What
+    an upgrade has to know besides was read only where one was asked about: `cluster_roles` (MetalLB's),
+    `legacy_pools` (AddressPools) and `host_pods` (those that have ports of their nodes).
     """
 
     snapshot_version: int = SNAPSHOT_VERSION
@@ -247,6 +249,10 @@ class Snapshot:
     service_l2_statuses: Objects = field(default_factory=Objects)
     service_bgp_statuses: Objects = field(default_factory=Objects)
     configuration_states: Objects = field(default_factory=Objects)
+
+    cluster_roles: Objects = field(default_factory=Objects)
+    legacy_pools: Objects = field(default_factory=Objects)
+    host_pods: Objects = field(default_factory=Objects)
 
     pod_usage: Objects = field(default_factory=Objects)
     logs: tuple[LogTail, ...] = ()

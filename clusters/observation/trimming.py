@@ -136,6 +136,18 @@ def pod_in_passing(found: Json) -> Json:
     }
 
 
+def pod_with_ports(found: Json) -> Json:
+    """A pod of which only its node and its containers' ports matter."""
+    spec = found.get("spec", {})
+    return {
+        "metadata": _pick(found["metadata"], ("name", "namespace")),
+        "spec": {
+            **_pick(spec, ("nodeName", "hostNetwork")),
+            "containers": [_pick(each, ("name", "ports")) for each in spec.get("containers") or ()],
+        },
+    }
+
+
 def event(found: Json) -> Json:
     """An event of either API: who, why, what, how often and when."""
     kept = _pick(found, _EVENT)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from clusters.checks import CheckSpec, Level
+from clusters.checks import CheckSpec, Level, Need
 from suites.plugin.declare import DeclarationError, spec_of
 from suites.plugin.ledger import Plan
 from suites.plugin.settings import SETTINGS, Settings, is_worker
@@ -27,6 +27,7 @@ _MARKERS = (
     "disrupt: breaks something and mends it",
     "wire: needs a vantage on the addresses' network",
     "repository: needs the GitOps repository",
+    "target: about an upgrade, needs --target-version",
     "measured: its figures are measured --repeat times",
 )
 
@@ -99,10 +100,10 @@ def _planned(
     """The items to run, least intrusive first, and the plan that says so."""
     selected = [(item, spec) for item in items if (spec := spec_of(item))]
     others = [item for item in items if spec_of(item) is None]
-    runnable = [(item, spec) for item, spec in selected if settings.level.allows(spec.level)]
+    runnable = [(item, spec) for item, spec in selected if not _left_out(spec, settings)]
     runnable.sort(key=lambda pair: pair[1].level.rank)
     reasons = {spec.id: "deselected on the command line" for spec in collected}
-    reasons |= {spec.id: _too_high(spec, settings) for _, spec in selected}
+    reasons |= {spec.id: _left_out(spec, settings) for _, spec in selected}
     if shard := settings.shard:
         mine = shard.checks(spec.id for _, spec in runnable)
         elsewhere = f"in another shard, this is {shard.number} of {shard.count}"
@@ -116,6 +117,15 @@ def _planned(
         not_tested=tuple(sorted((name, why) for name, why in reasons.items() if name not in checks)),
     )
     return [*others, *(item for item, _ in runnable)], plan
+
+
+def _left_out(spec: CheckSpec, settings: Settings) -> str:
+    """Why this run does not run a check; an empty text where it does."""
+    if not settings.level.allows(spec.level):
+        return _too_high(spec, settings)
+    if Need.TARGET in spec.needs and not settings.target_version:
+        return "needs --target-version"
+    return ""
 
 
 def _too_high(spec: CheckSpec, settings: Settings) -> str:

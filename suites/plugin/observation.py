@@ -106,6 +106,7 @@ def _observed_once(run: Run, kept: Path) -> Snapshot:
             vantage=run.cluster.vantage,
             routed=run.cluster.routed,
             profile=settings.profile,
+            upgrade=bool(settings.target_version),
         )
         save(found, kept)
     return found

@@ -44,6 +44,7 @@ class Settings:
     repeat: int
     confirm_cluster: str
     target_version: str
+    helm_values: dict[str, Any] | None
     save_snapshot: Path | None
     snapshot: Path | None
     baseline: Path | None
@@ -91,6 +92,7 @@ def add_options(parser: pytest.Parser) -> None:
     add("--snapshot", metavar="FILE", type=Path, help="judge a saved observation, with no cluster at all")
     add("--baseline", metavar="FILE", type=Path, help="an earlier results.json to compare with")
     add("--target-version", metavar="V", default="", help="the MetalLB version that an upgrade would go to")
+    add("--helm-values", metavar="FILE", type=Path, help="the Helm values that it would be made with")
     add("--patience", metavar="X", type=positive, default=1.0, help="multiply every time budget")
     add("--repeat", metavar="N", type=count, default=1, help="repetitions of every measured check")
     add("--explain", metavar="ID", help="print what a check promises, sees and says, and run nothing")
@@ -130,7 +132,8 @@ def settings_from(config: pytest.Config) -> Settings:
         patience=option.patience,
         repeat=option.repeat,
         confirm_cluster=option.confirm_cluster,
-        target_version=option.target_version,
+        target_version=_target(option.target_version),
+        helm_values=_helm_values(option.helm_values),
         save_snapshot=option.save_snapshot,
         snapshot=option.snapshot,
         baseline=option.baseline,
@@ -173,6 +176,32 @@ def _profile(name: str | None, snapshot: Path | None) -> Profile:
         context=kept.context or "snapshot",
         namespace=kept.metallb_namespace,
     )
+
+
+def _target(text: str) -> str:
+    """The target version without a v before it. Raises UsageError for what is no release."""
+    if not text:
+        return ""
+    from clusters.upgrade.releases import target_of  # noqa: PLC0415 - as above
+
+    return str(target_of(text))
+
+
+def _helm_values(path: Path | None) -> dict[str, Any] | None:
+    """The values in a file. Raises UsageError for a file that holds none."""
+    if path is None:
+        return None
+    import yaml  # noqa: PLC0415 - as above
+
+    try:
+        found = yaml.safe_load(path.read_bytes()) or {}
+    except OSError as error:
+        raise UsageError(f"--helm-values {path} cannot be read: {error.strerror}.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"--helm-values {path} is not YAML: {str(error).splitlines()[0]}.") from None
+    if not isinstance(found, dict):
+        raise UsageError(f"--helm-values {path} holds no values.")
+    return found
 
 
 def _lower(first: Level, second: Level) -> Level:

@@ -15,4 +15,21 @@ ELSEWHERE: Mapping[str, str] = {
         "no check of level observe measures."
     ),
     "unexplained": "It is what a check says that found no cause; a fault for it would be a gap in the diagnosis.",
+    **dict.fromkeys(
+        (
+            "target-unsafe",
+            "kubernetes-unsupported",
+            "legacy-configuration",
+            "address-outside-pools",
+            "webhook-left-over",
+            "role-outdated",
+            "object-not-accepted",
+            "port-taken",
+            "values-outdated",
+            "no-spare-announcer",
+            "no-way-back",
+        ),
+        "It is no fault while nobody upgrades: only `upgrade.readiness` names it, which is asked for by "
+        "`--target-version`; `tests/unit/upgrade` trips each of its rules on an observation of a lab.",
+    ),
 }

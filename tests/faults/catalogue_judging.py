@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from clusters.checks import Finding, Level, Outcome
+from clusters.checks import Finding, Level, Need, Outcome
 from clusters.diagnosis import Diagnosis
 from clusters.gitops.snapshot import RepositorySnapshot
 from clusters.observation.snapshot import Snapshot
@@ -55,12 +55,12 @@ def told(check: str, finding: Finding) -> str:
 
 @cache
 def observe_checks() -> Mapping[str, Callable[..., None]]:
-    """The functions of all checks of level observe, by id."""
+    """The functions of all checks of level observe, by id; those about an upgrade are asked only before one."""
     for path in sorted((ROOT / "suites").rglob("test_*.py")):
         importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
     found: dict[str, Callable[..., None]] = {}
     for check, declared in registry().items():
-        if declared.spec.level is Level.OBSERVE:
+        if declared.spec.level is Level.OBSERVE and Need.TARGET not in declared.spec.needs:
             name = ".".join(declared.path.relative_to(ROOT).with_suffix("").parts)
             found[check] = getattr(importlib.import_module(name), declared.function)
     return found

@@ -8,14 +8,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from clusters.checks.causes import addresses, announcing, components, measured, repository
+from clusters.checks.causes import addresses, announcing, components, measured, repository, upgrading
 from clusters.checks.causes.cause import DEFAULTS, FIELDS, Cause
 
 __all__ = ["CAUSES", "DEFAULTS", "FIELDS", "Cause", "get"]
 
 
 def _registry() -> Mapping[str, Cause]:
-    tables = (addresses.CAUSES, announcing.CAUSES, components.CAUSES, measured.CAUSES, repository.CAUSES)
+    tables = (
+        addresses.CAUSES,
+        announcing.CAUSES,
+        components.CAUSES,
+        measured.CAUSES,
+        repository.CAUSES,
+        upgrading.CAUSES,
+    )
     result: dict[str, Cause] = {}
     for cause in (each for table in tables for each in table):
         if cause.id in result:

@@ -1,0 +1,168 @@
+"""Going through the table: GO, NO-GO or UNDECIDED, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from clusters.checks import Finding
+from clusters.errors import Inconclusive
+from clusters.upgrade.releases import NEWEST
+from clusters.upgrade.rule import Rule, Sighting
+from clusters.upgrade.situation import Situation
+from clusters.upgrade.table import RULES
+
+#: Where a decision is kept among a run's evidence.
+FILE = "decision.json"
+
+
+class Verdict(StrEnum):
+    """Whether the upgrade may start."""
+
+    GO = "GO"
+    NO_GO = "NO-GO"
+    UNDECIDED = "UNDECIDED"
+
+
+class Result(StrEnum):
+    """What one rule says of this upgrade, worst first."""
+
+    STOPS = "stops"
+    UNKNOWN = "unknown"
+    HEED = "heed"
+    CLEAR = "clear"
+    ELSEWHERE = "not about this upgrade"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ruling:
+    """One rule with what it saw; `unknown` is the sentence that says why it could not tell."""
+
+    rule: Rule
+    about: bool
+    seen: tuple[Sighting, ...] = ()
+    unknown: str = ""
+
+    @property
+    def result(self) -> Result:
+        """What that comes to."""
+        if any(each.stops for each in self.seen):
+            return Result.STOPS
+        if self.unknown:
+            return Result.UNKNOWN
+        if self.seen:
+            return Result.HEED
+        return Result.CLEAR if self.about else Result.ELSEWHERE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """Every ruling, and what no rule can know: `beyond` is empty, or why the table does not reach."""
+
+    situation: Situation
+    rulings: tuple[Ruling, ...]
+    beyond: str = ""
+
+    @property
+    def verdict(self) -> Verdict:
+        """NO-GO for whatever stops it, UNDECIDED for what is not known, else GO."""
+        results = {each.result for each in self.rulings}
+        if Result.STOPS in results:
+            return Verdict.NO_GO
+        return Verdict.UNDECIDED if self.beyond or Result.UNKNOWN in results else Verdict.GO
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What stops the upgrade, each with its remedy."""
+        return tuple(_finding(each.rule, seen) for each in self.rulings for seen in each.seen if seen.stops)
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """What could not be told, a sentence each, once each."""
+        told = (each.unknown for each in self.rulings if each.result is Result.UNKNOWN)
+        return tuple(dict.fromkeys(filter(None, (self.beyond, *told))))
+
+    @property
+    def heed(self) -> Iterator[tuple[Rule, Sighting]]:
+        """What does not stop it and has to be known."""
+        for each in self.rulings:
+            yield from ((each.rule, seen) for seen in each.seen if not seen.stops)
+
+    def as_json(self) -> dict[str, Any]:
+        """The decision as data; every rule is in it, whatever it says."""
+        return {
+            "schema_version": 1,
+            "verdict": str(self.verdict),
+            "current": str(self.situation.current or ""),
+            "target": str(self.situation.target),
+            "unknown": list(self.unknown),
+            "rules": [_ruling_as_json(each) for each in self.rulings],
+        }
+
+
+def decide(situation: Situation, rules: Iterable[Rule] = RULES) -> Decision:
+    """Look at a situation by every rule. Never raises for what could not be seen: that is part of the decision."""
+    return Decision(
+        situation=situation,
+        rulings=tuple(_ruling(each, situation) for each in rules),
+        beyond=_beyond(situation),
+    )
+
+
+def _beyond(situation: Situation) -> str:
+    current, target = situation.current, situation.target
+    if target > NEWEST:
+        return f"MetalLB {target} is newer than what this suite knows, which ends with {NEWEST}."
+    if current is None:
+        return "The running MetalLB's images name no version, so where the upgrade begins is not known."
+    if current > NEWEST:
+        return f"MetalLB {current} runs, which is newer than what this suite knows."
+    if current > target:
+        return f"MetalLB {current} runs; nothing is known of the way down to {target}."
+    return ""
+
+
+def _ruling(rule: Rule, situation: Situation) -> Ruling:
+    about = rule.about(situation)
+    if about is False:
+        return Ruling(rule=rule, about=False)
+    if about is None:
+        return Ruling(rule=rule, about=True, unknown=_beyond(situation))
+    try:
+        return Ruling(rule=rule, about=True, seen=tuple(rule.look(situation)))
+    except Inconclusive as error:
+        return Ruling(rule=rule, about=True, unknown=str(error))
+
+
+def _finding(rule: Rule, seen: Sighting) -> Finding:
+    return Finding(
+        cause=rule.cause,
+        subject=seen.subject,
+        summary=f"{seen.summary} {rule.consequence}",
+        evidence=(*seen.lines, f"rule {rule.id}: {rule.source}"),
+        remedy=rule.remedy,
+        commands=rule.commands,
+    )
+
+
+def _ruling_as_json(each: Ruling) -> dict[str, Any]:
+    rule = each.rule
+    return {
+        "id": rule.id,
+        "result": str(each.result),
+        "from": rule.current or "any",
+        "to": rule.target or "any",
+        "condition": rule.condition,
+        "consequence": rule.consequence,
+        "remedy": rule.remedy,
+        "commands": list(rule.commands),
+        "source": rule.source,
+        "cause": rule.cause,
+        "unknown": each.unknown,
+        "seen": [
+            {"subject": one.subject, "summary": one.summary, "evidence": list(one.lines), "stops": one.stops}
+            for one in each.seen
+        ],
+    }

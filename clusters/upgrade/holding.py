@@ -1,0 +1,240 @@
+"""Rules about what the cluster holds: legacy configuration, services and their addresses, nodes that are excluded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import yaml
+
+from clusters.errors import Inconclusive
+from clusters.gitops.findings import known
+from clusters.metallb import services
+from clusters.metallb.nodes import EXCLUDE_LABEL
+from clusters.observation.snapshot import Json
+from clusters.upgrade.rule import Rule, Sighting
+from clusters.upgrade.situation import Situation
+
+_NOTES = "MetalLB's release notes"
+_ADDRESS_POOLS = "addresspools.metallb.io"
+_SHOWN = 10
+
+
+def _config_map(situation: Situation) -> Iterator[Sighting]:
+    for found in known(situation.snapshot.config_maps, "configuration maps"):
+        if found["metadata"]["name"] == "config" and "address-pools" in str(
+            (found.get("data") or {}).get("config")
+        ):
+            yield Sighting(
+                subject=f"configmap {situation.snapshot.metallb_namespace}/config",
+                summary="MetalLB is configured by the ConfigMap config.",
+            )
+
+
+def _address_pools(situation: Situation) -> Iterator[Sighting]:
+    for found in known(situation.snapshot.legacy_pools, "AddressPools"):
+        name = found["metadata"]["name"]
+        yield Sighting(subject=f"pool {name}", summary=f"{name} is an AddressPool, of the legacy API.")
+
+
+def _address_pool_definition(situation: Situation) -> Iterator[Sighting]:
+    definitions = known(situation.snapshot.custom_resource_definitions, "resource definitions")
+    if any(each["metadata"]["name"] == _ADDRESS_POOLS for each in definitions):
+        yield Sighting(
+            subject="cluster", summary=f"The definition {_ADDRESS_POOLS} is still installed.", stops=False
+        )
+
+
+def _excluded(situation: Situation) -> Iterator[Sighting]:
+    """All speakers' nodes excluded means that nobody announces; some means that addresses move."""
+    parts = situation.facts.components
+    if parts.speaking and parts.speaking.ignore_exclude_label:
+        return
+    known(situation.snapshot.nodes, "nodes")
+    nodes = [node for node in situation.facts.nodes.values() if node.name in parts.speakers]
+    excluded = [node for node in nodes if node.excluded]
+    for node in excluded:
+        yield Sighting(
+            subject=f"node {node.name}",
+            summary=f"Node {node.name} has a speaker and the label {EXCLUDE_LABEL}.",
+            stops=len(excluded) == len(nodes),
+        )
+
+
+def _outside(situation: Situation) -> Iterator[Sighting]:
+    known(situation.snapshot.services, "services")
+    known(situation.snapshot.ip_address_pools, "address pools")
+    for service in situation.addressed:
+        for address in service.ingress:
+            if situation.facts.pool_of(address) is None:
+                yield Sighting(
+                    subject=f"service {service.key}",
+                    summary=f"Service {service.key} holds {address}, which is in no address pool.",
+                )
+
+
+def _annotations(situation: Situation) -> Iterator[Sighting]:
+    known(situation.snapshot.services, "services")
+    for service in situation.facts.owned.values():
+        if found := services.deprecated_annotations(service):
+            yield Sighting(
+                subject=f"service {service.key}",
+                summary=f"Service {service.key} has {', '.join(found)}.",
+                stops=False,
+            )
+
+
+def _webhooks(situation: Situation) -> Iterator[Sighting]:
+    for found in known(situation.snapshot.webhooks, "webhook configurations"):
+        name = found["metadata"]["name"]
+        if name != "metallb-webhook-configuration":
+            yield Sighting(
+                subject=f"webhook {name}",
+                summary=f"The webhook configuration {name} judges MetalLB's resources beside the present one.",
+            )
+
+
+def _webhook_to_be(situation: Situation) -> Iterator[Sighting]:
+    for each in _webhooks(situation):
+        yield Sighting(
+            subject=each.subject, summary=each.summary.replace(" beside the present one", ""), stops=False
+        )
+
+
+def _tuning(situation: Situation) -> Iterator[Sighting]:
+    for found in known(situation.snapshot.config_maps, "configuration maps"):
+        text = (found.get("data") or {}).get("config.json")
+        if text is None or "memberlist" not in found["metadata"]["name"]:
+            continue
+        lacking = sorted(_MEMBERLIST - _keys(text))
+        if lacking:
+            yield Sighting(
+                subject=f"configmap {found['metadata']['namespace']}/{found['metadata']['name']}",
+                summary=f"Its config.json lacks {lacking[0]} and {len(lacking) - 1} more of memberlist's fields."
+                if len(lacking) > 1
+                else f"Its config.json lacks memberlist's field {lacking[0]}.",
+                lines=tuple(lacking[:_SHOWN]),
+            )
+
+
+def _keys(text: str) -> set[str]:
+    try:
+        found: Json = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise Inconclusive(f"The memberlist configuration cannot be read: {error}.") from None
+    return set(found) if isinstance(found, dict) else set()
+
+
+#: Source: memberlistFileConfig in internal/speakerlist/speakerlist.go of 0.16.2.
+_MEMBERLIST = frozenset(
+    ("TCPTimeout", "IndirectChecks", "RetransmitMult", "SuspicionMult", "SuspicionMaxTimeoutMult",
+     "PushPullInterval", "ProbeTimeout", "ProbeInterval", "DisableTcpPings", "AwarenessMaxMultiplier",
+     "GossipNodes", "GossipInterval", "GossipToTheDeadTime", "GossipVerifyIncoming", "GossipVerifyOutgoing",
+     "EnableCompression", "HandoffQueueDepth", "UDPBufferSize", "QueueCheckInterval")
+)  # fmt: skip
+
+RULES = (
+    Rule(
+        id="config-map",
+        current="<0.13.2",
+        target=">=0.13.2",
+        condition="the ConfigMap config holds the configuration",
+        consequence="From 0.13 on it is not read: no service gets an address, and those held are lost.",
+        remedy="Write IPAddressPools, and an L2Advertisement for each, from it; MetalLB's configmaptocrs does it.",
+        commands=("kubectl -n metallb-system get configmap config -o yaml",),
+        source=f"{_NOTES} of 0.13.2",
+        cause="legacy-configuration",
+        look=_config_map,
+    ),
+    Rule(
+        id="address-pools",
+        current="<0.14.2",
+        target=">=0.14.2",
+        condition="AddressPools exist",
+        consequence="From 0.14.2 on they are not read, and services lose the addresses that are in no IPAddressPool.",
+        remedy="Write an IPAddressPool with the same addresses, and an L2Advertisement for it.",
+        commands=("kubectl get addresspools.metallb.io -A -o yaml",),
+        source=f"{_NOTES} of 0.14.2",
+        cause="legacy-configuration",
+        look=_address_pools,
+    ),
+    Rule(
+        id="address-pool-definition",
+        target=">=0.14.3",
+        condition="the definition of AddressPool is installed",
+        consequence="Nothing serves it any more, so its conversion fails whenever somebody lists AddressPools.",
+        remedy="Delete it once no AddressPool is left.",
+        commands=(f"kubectl delete crd {_ADDRESS_POOLS}",),
+        source=f"{_NOTES} of 0.14.3 and 0.14.4; issue 2270",
+        cause="legacy-configuration",
+        look=_address_pool_definition,
+    ),
+    Rule(
+        id="exclude-label",
+        current="<0.14.2",
+        target=">=0.14.2",
+        condition="nodes with a speaker have the label that excludes them from load balancers",
+        consequence="From 0.14.2 on these nodes announce nothing; if there are no others, nobody does.",
+        remedy="Remove the label, or start the speakers with --ignore-exclude-lb (0.14.4 and newer).",
+        commands=(f"kubectl get nodes -l {EXCLUDE_LABEL}", f"kubectl label node <node> {EXCLUDE_LABEL}-"),
+        source=f"{_NOTES} of 0.14.2 and 0.14.4; issues 2274, 2285",
+        cause="node-excluded",
+        look=_excluded,
+    ),
+    Rule(
+        id="addresses-in-pools",
+        target=">=0.14.2",
+        condition="a service holds an address that no pool has",
+        consequence="The new controller takes such an address away as soon as it starts.",
+        remedy="Put the address into a pool first.",
+        commands=("kubectl get svc -A | grep LoadBalancer", "kubectl -n metallb-system get ipaddresspools -o yaml"),
+        source=f"{_NOTES} of 0.14.2; issue 2449",
+        cause="address-outside-pools",
+        look=_outside,
+    ),
+    Rule(
+        id="annotations",
+        target=">=0.14.9",
+        condition="services have annotations with the prefix metallb.universe.tf",
+        consequence="They are read still, and a later release may end that.",
+        remedy="Write them with the prefix metallb.io.",
+        commands=("kubectl get svc -A -o yaml | grep metallb.universe.tf",),
+        source=f"{_NOTES} of 0.14.9",
+        cause="deprecated-annotation",
+        look=_annotations,
+    ),
+    Rule(
+        id="webhook-left-over",
+        current=">=0.13.4",
+        condition="another webhook configuration than metallb-webhook-configuration judges MetalLB's resources",
+        consequence="It asks a service that is gone, so every change to a pool is refused.",
+        remedy="Delete it.",
+        commands=("kubectl get validatingwebhookconfigurations",
+                  "kubectl delete validatingwebhookconfiguration <name>"),
+        source=f"{_NOTES} of 0.13.4 and 0.14.4",
+        cause="webhook-left-over",
+        look=_webhooks,
+    ),
+    Rule(
+        id="webhook-renamed",
+        current="<0.13.4",
+        target=">=0.13.4",
+        condition="the webhook configuration has its name of before 0.13.4",
+        consequence="The upgrade brings another one, and this one stays and refuses every change to a pool.",
+        remedy="Delete it as soon as the new one is there.",
+        commands=("kubectl delete validatingwebhookconfiguration validating-webhook-configuration",),
+        source=f"{_NOTES} of 0.13.4",
+        cause="webhook-left-over",
+        look=_webhook_to_be,
+    ),
+    Rule(
+        id="memberlist-file",
+        target=">=0.16.0",
+        condition="a ConfigMap tunes memberlist and leaves fields out",
+        consequence="A speaker does not start without one of the times, and takes a missing number for 0.",
+        remedy="Give every field, or do without the file.",
+        commands=("kubectl -n metallb-system get configmaps",),
+        source="internal/speakerlist/speakerlist.go of 0.16.2",
+        cause="legacy-configuration",
+        look=_tuning,
+    ),
+)  # fmt: skip

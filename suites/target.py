@@ -1,0 +1,67 @@
+"""What an upgrade is judged by, as a fixture: the run's observation, its repository, and the target's own release."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from clusters.errors import Inconclusive
+from clusters.gitops import at_hand
+from clusters.gitops.snapshot import RepositorySnapshot
+from clusters.metallb import versions
+from clusters.observation.snapshot import Json, Snapshot
+from clusters.upgrade.decision import FILE, Decision, decide
+from clusters.upgrade.situation import Situation
+from suites.plugin.judging import STATE
+from suites.plugin.running import RUN
+
+
+@pytest.fixture
+def readiness(request: pytest.FixtureRequest, snapshot: Snapshot) -> Decision:
+    """The decision about the upgrade to --target-version; it is kept among the check's evidence."""
+    settings = request.config.stash[RUN].settings
+    target = versions.parse(settings.target_version)
+    assert target is not None  # the check is not run without one
+    found = decide(
+        Situation(
+            snapshot=snapshot,
+            target=target,
+            repository=_repository(request),
+            manifest=_manifest(settings.target_version),
+            values=settings.helm_values,
+        )
+    )
+    record = request.node.stash[STATE].record
+    record.attach(FILE, found.as_json())
+    for rule, seen in found.heed:
+        record.note(f"{seen.summary} {rule.consequence} {rule.remedy}")
+    return found
+
+
+def conclude(found: Decision) -> None:
+    """Return for GO. Raises Inconclusive for UNDECIDED; what stops the upgrade the findings say."""
+    if found.unknown and not found.findings:
+        raise Inconclusive(" ".join(found.unknown))
+
+
+def _repository(request: pytest.FixtureRequest) -> RepositorySnapshot | None:
+    """What the GitOps repository says; None where the profile names none, or none was kept."""
+    try:
+        found: RepositorySnapshot = request.getfixturevalue("repository")
+    except Inconclusive:
+        return None
+    return found
+
+
+def _manifest(version: str) -> tuple[Json, ...] | None:
+    """The objects of the target's release, from the manifest in MetalLB's own module; None where it is not at hand."""
+    place = at_hand.manifests().get(version)
+    if place is None:
+        return None
+    return tuple(each for each in yaml.load_all(place.read_bytes(), Loader=_LOADER) if each)
+
+
+#: The parser in C where this Python has it: a release's manifest is thousands of lines.
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

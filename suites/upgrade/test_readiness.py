@@ -1,0 +1,31 @@
+"""Before an upgrade: nothing is there that is known to break on the way."""
+
+from __future__ import annotations
+
+from clusters.observation.permissions import BEFORE_AN_UPGRADE
+from clusters.upgrade.decision import Decision
+from suites import target
+from suites.plugin import OBSERVE, Findings, check
+
+pytest_plugins = ("suites.repository", "suites.target")
+
+
+@check(
+    "upgrade.readiness",
+    runbook="pre-upgrade",
+    level=OBSERVE,
+    needs={"target"},
+    causes=("target-unsafe", "kubernetes-unsupported", "legacy-configuration", "address-outside-pools",
+            "webhook-left-over", "role-outdated", "object-not-accepted", "port-taken", "values-outdated",
+            "no-spare-announcer", "no-way-back", "version-skew", "crd-outdated", "node-excluded", "speaker-down"),
+    commands=("kubectl -n metallb-system get deploy,ds -o wide", "kubectl get crds | grep metallb.io"),
+    uses=BEFORE_AN_UPGRADE,
+)  # fmt: skip
+def test_nothing_that_is_there_is_known_to_break(readiness: Decision, findings: Findings) -> None:
+    """Nothing known to break on the way to the target version is present.
+
+    What it goes through is the table of docs/before-an-upgrade.md. What could not be seen leaves it undecided.
+    """
+    findings.extend(readiness.findings)
+
+    target.conclude(readiness)
