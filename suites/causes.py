@@ -70,4 +70,4 @@ ODD = tuple(
     )
 )
 #: Whatever keeps a service from being reached.
-UNREACHED = (*ODD, "kube-proxy-stale", "wrong-segment", "vantage-not-on-segment")
+UNREACHED = (*ODD, "kube-proxy-stale", "source-not-allowed", "wrong-segment", "vantage-not-on-segment")

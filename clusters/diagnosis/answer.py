@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from clusters.checks import Finding
 from clusters.diagnosis.diagnosis import Diagnosis
 from clusters.diagnosis.roots import Explanation, Root
-from clusters.observation.snapshot import Part, Status
+from clusters.observation.snapshot import Objects, Part, Snapshot, Status
 
 #: As many services with one root are told one by one; more become one finding.
 MOST_ALIKE = 20
@@ -111,3 +111,15 @@ def sentence(what: str, part: Part) -> str:
             return f"It does not know {what}: {part.detail or 'nobody asked'}."
         case _:
             return f"It could not read {what}: {part.detail}"
+
+
+def unpermitted(seen: Snapshot) -> tuple[str, ...]:
+    """A sentence where parts of the observation may not be read by this login, with each of them.
+
+    Names of secrets are not counted, no role should let anybody list those, and neither are metrics that a login
+    without a token cannot read.
+    """
+    parts = [part for name, part in vars(seen).items() if isinstance(part, Objects) and name != "secrets"]
+    parts += [*seen.logs, *(page for page in seen.metrics if not page.resource.startswith("/"))]
+    refused = dict.fromkeys(part.detail for part in parts if part.status is Status.NOT_PERMITTED)
+    return (f"Not all of the cluster may be read: {' '.join(refused)}",) if refused else ()

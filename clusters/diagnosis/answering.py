@@ -13,6 +13,7 @@ from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.proxying import settings, strict_arp_off
 from clusters.diagnosis.roots import Explanation, Root
 from clusters.diagnosis.telling import fields
+from clusters.metallb.ranges import within
 from clusters.metallb.services import Service
 from clusters.observation.snapshot import Reached
 
@@ -157,9 +158,23 @@ class Answering:
         return self._told(service, root, f"{told[0]}. {root.summary}", *ruled_out)
 
     def _not_served(self, service: Service, tries: tuple[Reached, ...], told: tuple[str, ...]) -> Root:
-        """The workload says no, or nobody says anything: then the announcing node does not pass packets on."""
+        """The workload says no, or nobody says anything: then the announcing node does not pass packets on.
+
+        That may be meant: kube-proxy drops what comes from outside a service's loadBalancerSourceRanges.
+        """
         spoken = any(each.outcome in {"refused", "broken", "answered"} for each in tries)
         owner = self.announcing.owner(service) or ""
+        allowed = self.facts.raw_services[service.key].get("spec", {}).get("loadBalancerSourceRanges") or ()
+        source = getattr(self.facts.hearing.routes.get(tries[0].address), "source", "")
+        if allowed and not spoken and not within(source, allowed):
+            client = f"vantage {source}" if source else "the vantage perhaps"
+            return Root(
+                cause="source-not-allowed",
+                subject=f"service {service.key}",
+                summary=f"{tries[0].address} serves clients of {', '.join(allowed)} only, and {client} is none.",
+                evidence=told,
+                fields=self._fields(service, address=tries[0].address, node=owner),
+            )
         text = (
             "but the service behind it refuses"
             if spoken

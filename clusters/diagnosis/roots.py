@@ -57,6 +57,7 @@ HOMES = {
     "owner-disagreement": "traffic.owner-agreed",
     "not-routed": "traffic.routed",
     "kube-proxy-stale": "trigger.unreachable-address",
+    "source-not-allowed": "trigger.unreachable-address",
     "crd-outdated": "overlay.version-skew",
     "version-skew": "overlay.version-skew",
     "address-not-intended": "trigger.edge-address",

@@ -26,14 +26,25 @@ DOMAIN = "cluster.local"
 ISSUER = f"https://kubernetes.default.svc.{DOMAIN}"
 KUBELET_CLIENT = "kube-apiserver-kubelet-client"
 
-# Who asked for what, without bodies. Renewals of leases and health probes would be most of the lines.
+# Who asked for what, most of it without bodies. Renewals of the components' leases and health probes would be
+# most of the lines.
 _AUDIT_POLICY = {
     "apiVersion": "audit.k8s.io/v1",
     "kind": "Policy",
     "omitStages": ["RequestReceived"],
     "rules": [
-        {"level": "None", "resources": [{"group": "coordination.k8s.io", "resources": ["leases"]}]},
+        {
+            "level": "None",
+            "resources": [{"group": "coordination.k8s.io", "resources": ["leases"]}],
+            "namespaces": ["kube-node-lease", "kube-system"],
+        },
         {"level": "None", "nonResourceURLs": ["/readyz*", "/livez*", "/healthz*"]},
+        # What the suite itself writes, with its labels: these accounts are those of deploy/rbac.
+        {
+            "level": "Request",
+            "userGroups": ["system:serviceaccounts:metallb-conformance"],
+            "verbs": ["create", "update", "patch", "delete", "deletecollection"],
+        },
         {"level": "Metadata"},
     ],
 }

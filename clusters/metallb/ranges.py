@@ -215,3 +215,14 @@ def edges(network: Network) -> tuple[Address, ...]:
     if network.version == 6 or network.prefixlen >= 31:
         return ()
     return network.network_address, network.broadcast_address
+
+
+def within(address: str, networks: Iterable[str]) -> bool:
+    """Whether an address lies in one of the networks; what is no address, or no network, does not."""
+    for text in networks:
+        try:
+            if ipaddress.ip_address(address) in ipaddress.ip_network(text.strip(), strict=False):
+                return True
+        except ValueError:
+            continue
+    return False

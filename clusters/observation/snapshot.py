@@ -100,11 +100,15 @@ class DryRun(Part):
 
 @dataclass(frozen=True, kw_only=True)
 class Route:
-    """How the vantage reaches an address: `on_link` on its own segment; `problem` says why not at all."""
+    """How the vantage reaches an address: `on_link` on its own segment; `problem` says why not at all.
+
+    `source` is the address that it comes from then.
+    """
 
     address: str
     on_link: bool = False
     gateway: str = ""
+    source: str = ""
     problem: str = ""
 
 

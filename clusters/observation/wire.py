@@ -139,7 +139,7 @@ class _Look:
             found = self.vantage.interface_for(address)
         except VantageError as error:
             return Route(address=address, problem=error.args[0])
-        return Route(address=address, on_link=found.on_link, gateway=found.gateway)
+        return Route(address=address, on_link=found.on_link, gateway=found.gateway, source=found.source)
 
     def _control(self, neighbours: Sequence[str]) -> tuple[bool, str]:
         if not neighbours:

@@ -22,6 +22,10 @@ HOLD = (
     *may("create", _LEASES, place=Place.METALLB),
 )
 _ROLE = "Give it the role of this level: deploy/rbac has one for each."
+_UNSEEN = (
+    "not all may be read, and the checks that need it stay undecided (deploy/rbac/observe.yaml allows all of it); "
+    "this login may not {what}"
+)
 
 Users = Mapping[Access, Sequence[str]]
 
@@ -65,14 +69,22 @@ def missing(api: Api, needs: Needs, namespace: str) -> tuple[list[Problem], list
     told = [_problem(answer, what, found, users) for (what, answer), found in lacking.items()]
     if refused.keys() & {*needs.required, *_INDISPENSABLE}:
         return told, []
-    return [], [f"{problem.sentence} What needs it is not decided." for problem in told]
+    return [], [
+        _UNSEEN.format(what="; ".join(_in_short(found, namespace) for found in lacking.values()))
+    ] if told else []
+
+
+def _in_short(found: Sequence[Access], namespace: str) -> str:
+    verbs = ", ".join(dict.fromkeys(use.verb for use in found))
+    return f"{verbs} {found[0].describe(namespace)}"
 
 
 def _problem(answer: str, what: str, found: Sequence[Access], users: Users) -> Problem:
     verbs = ", ".join(dict.fromkeys(use.verb for use in found))
     checks = list(dict.fromkeys(check for use in found for check in users[use]))
     more = f" and {len(checks) - _NAMED} more" if len(checks) > _NAMED else ""
-    wanted = f", which {', '.join(checks[:_NAMED])}{more} needs" if checks else ""
+    need = "needs" if len(checks) == 1 else "need"
+    wanted = f", which {', '.join(checks[:_NAMED])}{more} {need}" if checks else ""
     return Problem(sentence=f"{answer} {verbs} {what}{wanted}.", remedy=_ROLE)
 
 

@@ -197,8 +197,10 @@ def test_a_login_that_may_read_metallbs_namespace_runs_and_is_told_what_it_will_
     found = preflight.check(wanted(metallb), cluster, ann, needs=needs(LOOKING))
 
     assert found.metallb_version == "0.15.2"
-    assert "This login may not list services. What needs it is not decided." in found.notes
-    assert not [note for note in found.notes if f"in namespace {metallb}" in note]
+    (note,) = found.notes
+    assert "deploy/rbac/observe.yaml allows all of it" in note
+    assert "; list services; " in note
+    assert f"in namespace {metallb}" not in note
 
 
 def test_what_a_check_that_changes_something_needs_is_needed_before_it_begins(
@@ -358,7 +360,7 @@ def test_the_permissions_of_the_selected_checks_are_named_with_them(
 
     assert sentences(found) == [
         f"This login may not delete pods in namespace {metallb}, which failover.a, failover.b, failover.c and "
-        "1 more needs."
+        "1 more need."
     ]
 
 

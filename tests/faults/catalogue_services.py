@@ -122,6 +122,12 @@ def closed_port(stage: Stage) -> Iterator[None]:
 
 
 @contextmanager
+def other_sources(stage: Stage) -> Iterator[None]:
+    with stage.addressed("open", serves=False, loadBalancerSourceRanges=["10.0.0.0/8"]):
+        yield
+
+
+@contextmanager
 def rival(stage: Stage) -> Iterator[None]:
     with (
         stage.addressed("open"),
@@ -216,6 +222,13 @@ FAULTS = (
         make=closed_port,
         says=ONE_CONSUMER,
         shows={"traffic.backends-healthy": OPEN, "trigger.unreachable-address": OPEN},
+    ),
+    Fault(
+        name="a service that lets in other clients only",
+        cause="source-not-allowed",
+        make=other_sources,
+        says=ONE_SERVICE,
+        shows={"trigger.unreachable-address": OPEN},
     ),
     Fault(
         name="another load balancer that writes a service's address",

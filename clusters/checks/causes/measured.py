@@ -34,6 +34,19 @@ CAUSES = (
         ),
     ),
     Cause(
+        id="source-not-allowed",
+        title="The service lets in other clients only",
+        meaning=(
+            "The service has loadBalancerSourceRanges, and the nodes drop the packets of every client outside them: "
+            "its address answers ARP and its ports stay silent."
+        ),
+        remedy="Add these clients' network to the service's loadBalancerSourceRanges, if they are meant to come in.",
+        commands=(
+            "kubectl -n {namespace} get svc {service} -o jsonpath='{{.spec.loadBalancerSourceRanges}}'",
+            "kubectl -n {namespace} edit svc {service}",
+        ),
+    ),
+    Cause(
         id="over-budget",
         title="It happened, but later than promised",
         meaning="What was promised came true after its time budget, and nothing else was found wrong.",

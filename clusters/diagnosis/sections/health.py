@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from clusters.checks import Scope
 from clusters.diagnosis import scope
-from clusters.diagnosis.answer import Answer, missing, sentence, told
+from clusters.diagnosis.answer import Answer, missing, sentence, told, unpermitted
 from clusters.diagnosis.diagnosis import Diagnosis
 from clusters.diagnosis.pods import Pod
 from clusters.diagnosis.roots import Explanation, Root
@@ -159,7 +159,10 @@ def allocation_events(diagnosis: Diagnosis) -> Answer:
 
 
 def how_far(diagnosis: Diagnosis) -> Answer:
-    """It is said how far what was found reaches; only trouble of the whole cluster fails this check."""
+    """It is said how far what was found reaches; only trouble of the whole cluster fails this check.
+
+    Who may not see all of the cluster cannot say that of it either.
+    """
     seen = diagnosis.snapshot
     reach = scope.widest(diagnosis.roots)
     wide = [root for root in diagnosis.roots if scope.of_root(root) is Scope.CLUSTER]
@@ -173,7 +176,8 @@ def how_far(diagnosis: Diagnosis) -> Answer:
             ("the services", seen.services),
             ("the pools", seen.ip_address_pools),
             ("MetalLB's pods", seen.pods),
-        ),
+        )
+        or unpermitted(seen),
     )
 
 

@@ -22,9 +22,9 @@ def free_address(diagnosis: Diagnosis) -> Answer:
         missing=missing(
             ("the pools", diagnosis.snapshot.ip_address_pools), ("the services", diagnosis.snapshot.services)
         ),
-        figures={
-            f"free in {name}": Figure(value=used.free, unit="addresses") for name, used in usage.items()
-        },
+        figures={f"free in {name}": Figure(value=used.free, unit="addresses") for name, used in usage.items()}
+        if diagnosis.snapshot.services.ok
+        else {},
     )
 
 

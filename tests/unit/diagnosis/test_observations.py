@@ -174,6 +174,52 @@ def test_a_part_that_may_not_be_read_names_the_missing_permission() -> None:
     assert "verb list, resource services" in found.missing[0]
 
 
+@pytest.mark.parametrize(
+    ("ranges", "cause"),
+    [
+        (["10.0.0.0/8"], "source-not-allowed"),
+        (["10.0.0.0/8", "172.30.0.0/24"], "kube-proxy-stale"),
+        ([], "kube-proxy-stale"),
+    ],
+)
+def test_a_service_that_lets_in_others_only_is_not_kube_proxys_fault(ranges: list[str], cause: str) -> None:
+    seen = observed("kube-proxy-stale")
+    items = tuple(
+        {**raw, "spec": {**raw["spec"], "loadBalancerSourceRanges": ranges}}
+        if f"service {raw['metadata']['namespace']}/{raw['metadata']['name']}" == LATE
+        else raw
+        for raw in seen.services.items
+    )
+    routes = tuple(replace(route, source="172.30.0.100") for route in seen.wire.routes)
+    changed = replace(
+        seen, services=replace(seen.services, items=items), wire=replace(seen.wire, routes=routes)
+    )
+
+    found = judged(changed)["trigger.unreachable-address"].findings
+
+    assert [(finding.cause, finding.subject) for finding in found] == [(cause, LATE)]
+    assert ("10.0.0.0/8" in found[0].summary) == (cause == "source-not-allowed")
+
+
+def test_a_part_that_may_not_be_read_leaves_the_scope_open() -> None:
+    seen = observed("healthy")
+    refused = Objects(
+        status=Status.NOT_PERMITTED, verb="list", resource="leases", detail="may not list leases"
+    )
+
+    found = judged(replace(seen, node_leases=refused))["health.scope"]
+    secrets = judged(replace(seen, secrets=refused))["health.scope"]
+
+    assert found.missing == ("Not all of the cluster may be read: may not list leases",)
+    assert secrets.missing == ()
+
+
+def test_free_addresses_are_not_counted_where_services_are_not_known() -> None:
+    refused = Objects(status=Status.NOT_PERMITTED, verb="list", resource="services", detail="no")
+
+    assert not judged(replace(observed("healthy"), services=refused))["pending.free-address"].figures
+
+
 def test_a_young_service_is_given_its_time() -> None:
     snapshot = observed("pool-exhausted")
     patient = replace(snapshot.expectations, budgets={"assigned": 3600.0})
