@@ -30,8 +30,9 @@ _ADDRESS = re.compile(r"Failed to join \[?([0-9a-fA-F.:]+?)\]?:\d+:")
 def roots(facts: Facts) -> Iterator[Root]:
     """What keeps speakers apart, and what keeps one from the API server."""
     key = tuple(_key_mismatch(facts))
-    yield from key
-    if not key:
+    elsewhere = tuple(_looking_elsewhere(facts))
+    yield from (*key, *elsewhere)
+    if not (key or elsewhere):
         yield from _partition(facts)
     yield from _disabled(facts)
     yield from _cut_from_api(facts)
@@ -146,6 +147,32 @@ def _disabled(facts: Facts) -> Iterator[Root]:
             subject=workload(facts, "speaker"),
             summary="The speakers run without memberlist: no other node takes over from one that is lost.",
             evidence=(f"{facts.components.speaker_name} lacks METALLB_ML_BIND_ADDR or METALLB_ML_LABELS",),
+            fields=fields(facts),
+        )
+
+
+def _looking_elsewhere(facts: Facts) -> Iterator[Root]:
+    """Speakers find each other by their pods' labels; where none has those, each takes itself for the only one."""
+    settings = facts.components.speaking
+    if not (settings and settings.memberlist and facts.snapshot.pods.ok):
+        return
+    pairs = [part.partition("=") for part in settings.memberlist_labels.split(",")]
+    if not all(equals for _, equals, _ in pairs):
+        return  # no list of equations, which is all that is judged here
+    names = {pod.name for pod in facts.components.speakers.values()}
+    labels = [
+        raw["metadata"].get("labels") or {}
+        for raw in facts.snapshot.pods.items
+        if raw["metadata"]["name"] in names
+    ]
+    if labels and not any(all(each.get(key) == value for key, _, value in pairs) for each in labels):
+        told = f"METALLB_ML_LABELS={settings.memberlist_labels}"
+        yield Root(
+            cause="memberlist-partition",
+            subject="cluster",
+            summary=f"No speaker finds another: they look for pods by {told}, which no speaker's pod has.",
+            evidence=(f"{facts.components.speaker_name} has {told}",),
+            remedy="Set METALLB_ML_LABELS of the speakers to labels that their pods have, as the manifest does.",
             fields=fields(facts),
         )
 

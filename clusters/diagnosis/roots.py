@@ -76,7 +76,8 @@ HOMES = {
 class Root:
     """One cause that holds for one subject ("service shop/web", "pool edge", "node w1", "cluster").
 
-    `fields` fill in the commands of the cause (see `clusters.checks.causes.FIELDS`).
+    `fields` fill in the commands of the cause (see `clusters.checks.causes.FIELDS`). `remedy` is given where
+    more is known than the cause's own says.
     """
 
     cause: str
@@ -85,6 +86,7 @@ class Root:
     evidence: tuple[str, ...] = ()
     ruled_out: tuple[str, ...] = ()
     home: str = ""
+    remedy: str = ""
     fields: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -105,7 +107,7 @@ class Root:
             subject=self.subject,
             summary=self.summary,
             evidence=self.evidence,
-            remedy=known.remedy,
+            remedy=self.remedy or known.remedy,
             commands=known.render(**self.fields),
             ruled_out=self.ruled_out,
         )
@@ -130,7 +132,7 @@ class Explanation:
             subject=self.subject,
             summary=self.summary,
             evidence=tuple(dict.fromkeys((*self.evidence, *self.root.evidence))),
-            remedy=known.remedy,
+            remedy=self.root.remedy or known.remedy,
             commands=known.render(**(self.root.fields | self.fields)),
             ruled_out=tuple(dict.fromkeys((*self.ruled_out, *self.root.ruled_out))),
             root="" if self.root.at == check else self.root.at,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.pods import STARTING, Pod
 from clusters.diagnosis.roots import Root
-from clusters.diagnosis.telling import events, fields, proof, state, warnings_on, workload
+from clusters.diagnosis.telling import ALLOW, events, fields, proof, refused, state, warnings_on, workload
 from clusters.diagnosis.times import seconds
 
 
@@ -40,8 +41,12 @@ def _missing(facts: Facts, node: str, pod: Pod | None) -> Iterator[Root]:
             yield _on_node(facts, "speaker-unschedulable", node, summary, f"node {node} has the taint {text}")
     elif pod is None:
         if not _young(facts, node):
-            warnings = warnings_on(facts, "DaemonSet")
-            yield _on_node(facts, "speaker-down", node, f"Node {node} has no speaker pod.", *warnings)
+            why = refused(facts, "DaemonSet")
+            summary = f"Node {node} has no speaker pod" + (
+                f": the API server refuses it: {why}" if why else "."
+            )
+            found = _on_node(facts, "speaker-down", node, summary, *warnings_on(facts, "DaemonSet"))
+            yield replace(found, remedy=ALLOW) if why else found
     elif pod.unscheduled:
         summary = f"The speaker for node {node} cannot be scheduled: {pod.unscheduled}"
         yield _on_node(facts, "speaker-unschedulable", node, summary, *proof(facts, pod))

@@ -43,6 +43,23 @@ def warnings_on(facts: Facts, kind: str) -> tuple[str, ...]:
     return tuple(str(event) for found in of_kind for event in found if event.warning)[:2]
 
 
+#: What mends a pod that the API server refuses to make.
+ALLOW = (
+    "Mend what the API server's answer names: a quota, the namespace's Pod Security label, an admission policy. "
+    "The pod is then made by itself."
+)
+
+
+def refused(facts: Facts, kind: str) -> str:
+    """What the API server last answered to an owner of this kind that wants to make a pod; "" where it refused none."""
+    of_kind = (each for key, each in facts.saying.of_metallb.items() if key.startswith(f"{kind}/"))
+    found = sorted(
+        (event for events_of in of_kind for event in events_of if event.reason == "FailedCreate"),
+        key=lambda event: event.age,
+    )
+    return found[0].message.rpartition("Error creating: ")[2] if found else ""
+
+
 def workload(facts: Facts, part: str) -> str:
     """The controller's or speakers' workload as a finding names it: "deployment controller"."""
     name = facts.components.controller_name if part == "controller" else facts.components.speaker_name

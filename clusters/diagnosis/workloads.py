@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.pods import Pod
 from clusters.diagnosis.quantities import cpu
 from clusters.diagnosis.roots import Root
-from clusters.diagnosis.telling import fields, proof, state, warnings_on, workload
+from clusters.diagnosis.telling import ALLOW, fields, proof, refused, state, warnings_on, workload
 from clusters.metallb.nodes import Node
 from clusters.observation.snapshot import Json
 
@@ -59,7 +60,12 @@ def _controller_root(facts: Facts, pods: tuple[Pod, ...]) -> Root:
     if deployment is not None and deployment["spec"].get("replicas", 1) == 0:
         return _down(facts, "The controller's Deployment is scaled to 0.")
     if not pods:
-        return _down(facts, "The controller's Deployment has no pod.", *warnings_on(facts, "ReplicaSet"))
+        why = refused(facts, "ReplicaSet")
+        summary = "The controller's Deployment has no pod" + (
+            f": the API server refuses it: {why}" if why else "."
+        )
+        found = _down(facts, summary, *warnings_on(facts, "ReplicaSet"))
+        return replace(found, remedy=ALLOW) if why else found
     node = facts.nodes.get(pods[0].node)
     if node and not node.ready:
         return _condition(facts, node, "Ready", "node-not-ready")

@@ -42,6 +42,7 @@ TROUBLE = {
     "local-policy": ("local-policy-no-endpoint-on-announcer", "service shop/web-local"),
     "memberlist-disabled": ("memberlist-disabled", SPEAKERS),
     "memberlist-key-mismatch": ("memberlist-key-mismatch", "cluster"),
+    "memberlist-labels": ("memberlist-partition", "cluster"),
     "memberlist-partition": ("memberlist-partition", "node node3"),
     "memberlist-secret-missing": ("memberlist-secret-missing", "secret metallb-system/memberlist"),
     "no-endpoints": ("no-endpoints", LATE),
@@ -64,6 +65,7 @@ TROUBLE = {
     "sharing-refused": ("sharing-refused", LATE),
     "speaker-crashing": ("speaker-crashing", "node node3"),
     "speaker-down": ("speaker-down", "node node3"),
+    "speaker-refused": ("speaker-down", "node node2"),
     "speaker-unschedulable": ("speaker-unschedulable", "node node3"),
     "strict-arp-off": ("strict-arp-off", "cluster"),
     "webhook-unreachable": ("webhook-unreachable", CONTROLLER),
@@ -111,6 +113,21 @@ def test_the_root_is_named_at_its_home_and_the_others_refer_to_it(name: str) -> 
     assert answers[home].findings
     for check, found in answers.items():
         assert {finding.root for finding in found.findings} <= ({""} if check == home else {home})
+
+
+def test_a_pod_that_is_refused_is_told_with_the_refusal_and_what_mends_it() -> None:
+    (found,) = judged(observed("speaker-refused"))["health.pods-ready"].findings
+
+    assert 'the API server refuses it: pods "speaker-' in found.summary
+    assert 'violates PodSecurity "restricted:latest"' in found.summary
+    assert "Pod Security label" in found.remedy
+
+
+def test_speakers_that_look_for_other_pods_are_told_to_be_mended_not_restarted() -> None:
+    (found,) = judged(observed("memberlist-labels"))["health.speaker-log"].findings
+
+    assert "METALLB_ML_LABELS=app=metallb,component=speakr, which no speaker's pod has" in found.summary
+    assert found.remedy.startswith("Set METALLB_ML_LABELS")
 
 
 @pytest.mark.parametrize("name", HEALTHY)
