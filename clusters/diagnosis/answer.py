@@ -119,7 +119,11 @@ def unpermitted(seen: Snapshot) -> tuple[str, ...]:
     Names of secrets are not counted, no role should let anybody list those, and neither are metrics that a login
     without a token cannot read.
     """
-    parts = [part for name, part in vars(seen).items() if isinstance(part, Objects) and name != "secrets"]
-    parts += [*seen.logs, *(page for page in seen.metrics if not page.resource.startswith("/"))]
+    listed = [part for name, part in vars(seen).items() if isinstance(part, Objects) and name != "secrets"]
+    parts: list[Part] = [
+        *listed,
+        *seen.logs,
+        *(page for page in seen.metrics if not page.resource.startswith("/")),
+    ]
     refused = dict.fromkeys(part.detail for part in parts if part.status is Status.NOT_PERMITTED)
     return (f"Not all of the cluster may be read: {' '.join(refused)}",) if refused else ()
