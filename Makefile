@@ -13,10 +13,10 @@ STAMP := $(VENV)/.installed-from-lock
 
 export PYTHONDONTWRITEBYTECODE ?= 1
 
-.PHONY: help setup conformance test lint unit faults kind docs lock clean
+.PHONY: help setup conformance test lint unit faults kill-test kind docs lock clean
 
 help: ## Show what each target does
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
 
 setup: $(STAMP) ## Install the dependencies and build the lab's parts (cached outside the checkout)
 	@$(BIN)/python -m clusters.lab.parts.system
@@ -53,6 +53,9 @@ faults: setup ## Make every fault of the catalogue, judge what the checks say, w
 kind: setup ## Run the suites against real kind on a real Docker of their own, and compare with the lab
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/kind.txt
 	@$(BIN)/pytest tests/kind -m kind $(ARGS)
+
+kill-test: setup ## Kill runs at fifty random moments, sweep, and compare the whole cluster (a quarter of an hour)
+	@$(BIN)/pytest tests/lab/test_killed_runs.py -m full -s
 
 docs: $(STAMP) ## Write docs/checks.md and deploy/rbac from the checks themselves
 	@$(BIN)/python -m suites.docs
