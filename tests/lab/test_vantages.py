@@ -69,10 +69,14 @@ def outcomes(results: dict[str, Any]) -> dict[str, tuple[str, str]]:
 
 def test_an_ordinary_user_on_the_segment_measures_a_failover(lab: Lab, folder: Path) -> None:
     enter = ("nsenter", f"--net=/run/netns/{lab.client.netns}")
-    drop = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs")
+    ids = (f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs")
+    # The right to look into folders, for this Python may lie in one of root's; none that has to do with networks.
+    search = ("--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search")
+    drop = ("setpriv", *ids, *search)
     profile = {
         "name": "ordinary", "provider": "existing", "context": lab.name, "disposable": True, "allow": "disrupt",
         "kubeconfig": str(kubeconfig(lab, folder)), "vantage": "host",
+        "spare_addresses": ["172.30.0.230-172.30.0.239"],
     }  # fmt: skip
     chosen = "traffic or failover.speaker-deleted or failover.node-excluded or announcement"
 
