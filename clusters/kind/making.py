@@ -80,7 +80,7 @@ def running(
     cluster cannot be deleted.
     """
     wanted.kubeconfig.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{wanted.kubeconfig}.lock"):
+    with FileLock(_lock(wanted)):
         made = _found_or_made(wanted, kind, kubectl, furnish)
     try:
         yield made
@@ -106,9 +106,17 @@ def _found_or_made(wanted: Wanted, kind: Program, kubectl: Program, furnish: Cal
         if wanted.logs is not None and isinstance(error, ConformanceError):
             with contextlib.suppress(ConformanceError):
                 made.export_logs(wanted.logs)
-        _delete(made)
+        try:
+            _delete(made)
+        except CleanupFailed as left:
+            raise CleanupFailed(f"{error} {left.args[0]}", remedy=left.remedy) from error
         raise
     return made
+
+
+def _lock(wanted: Wanted) -> Path:
+    """The file that one process at a time holds; kind itself takes the kubeconfig's name with .lock."""
+    return wanted.kubeconfig.with_name(f".{wanted.kubeconfig.name}.making")
 
 
 def _base(wanted: Wanted, kind: Program, kubectl: Program) -> KindCluster:
@@ -170,7 +178,7 @@ def _delete(made: Made) -> None:
             remedy=f"Delete it: kind delete cluster --name {wanted.name}",
         ) from error
     own = folder_of(wanted.name)
-    for path in (wanted.kubeconfig, Path(f"{wanted.kubeconfig}.lock")):
+    for path in (wanted.kubeconfig, _lock(wanted)):
         if path.parent == own:
             path.unlink(missing_ok=True)
     with contextlib.suppress(OSError):

@@ -32,6 +32,8 @@ names = clusters.read_text().split() if clusters.exists() else []
 value = lambda option: arguments[arguments.index(option) + 1]
 if arguments[:2] == ["get", "clusters"]:
     print("\\n".join(names))
+elif "--kubeconfig" in arguments and Path(value("--kubeconfig") + ".lock").exists():
+    sys.exit("ERROR: failed to lock config file: file exists")
 elif arguments[:2] == ["create", "cluster"]:
     (here / "config").write_text(Path(value("--config")).read_text())
     clusters.write_text(" ".join([*names, value("--name")]))

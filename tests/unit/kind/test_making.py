@@ -132,6 +132,16 @@ def test_a_cluster_that_cannot_be_deleted_is_told(bench: Bench) -> None:
         pass
 
 
+def test_a_cluster_that_fails_and_stays_is_told_with_both_reasons(bench: Bench) -> None:
+    bench.fails("kind", "create", "cluster", words="ERROR: failed to create cluster: no space left\n")
+    bench.fails("kind", "delete", "cluster", words="ERROR: failed to delete nodes\n")
+
+    with pytest.raises(
+        CleanupFailed, match=r"no space left\. .*mine is still there: .*failed to delete nodes"
+    ):
+        running(bench).__enter__()
+
+
 def test_two_at_once_make_one_cluster(bench: Bench) -> None:
     furnished: list[str] = []
 
