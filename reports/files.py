@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from clusters.checks import RunResult
-from reports import prom, summary
+from reports import decision, prom, summary
 from reports.history import Recorder
 from reports.html import page
 from reports.model import RESULTS, NotWritten, save, validator, write_text
@@ -25,15 +25,25 @@ _SLOW, _REST = 0.1, 20
 
 
 class Files:
-    """The files of one run, in `directory`, and its place in the history that `recorder` keeps."""
+    """The files of one run, in `directory`, and its place in the history that `recorder` keeps.
+
+    `target` is the MetalLB version that an upgrade would go to, where one is asked about.
+    """
 
     def __init__(
-        self, config: pytest.Config, directory: Path, recorder: Recorder, *, baseline: Path | None = None
+        self,
+        config: pytest.Config,
+        directory: Path,
+        recorder: Recorder,
+        *,
+        baseline: Path | None = None,
+        target: str = "",
     ) -> None:
         self._config = config
         self._directory = directory
         self._recorder = recorder
         self._baseline = baseline
+        self._target = target
         self._begun = False
         self._not_before = 0.0
         validator()  # made now, so that the first writing is not slower than the others
@@ -60,11 +70,19 @@ class Files:
         """
         self._recorder.finish(result)
         past = self._past(result)
-        faults = [fault for name, write in self._writers(result, past) if (fault := _fault_of(name, write))]
+        decided = (
+            decision.decision_of(result, directory=self._directory, target=self._target)
+            if self._target
+            else None
+        )
+        writers = [*self._writers(result, past)]
+        writers += decision.writers(decided, self._directory) if decided else ()
+        faults = [fault for name, write in writers if (fault := _fault_of(name, write))]
         faults += map(NotWritten, self._recorder.faults)
         _point_latest(self._config, self._directory)
         self._config.pluginmanager.register(
-            Summary(result, self._directory, faults, past=past, begins=self._begins()), "conformance-summary"
+            Summary(result, self._directory, faults, past=past, begins=self._begins(), decision=decided),
+            "conformance-summary",
         )
         if faults:
             raise faults[0]

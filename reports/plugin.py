@@ -55,6 +55,7 @@ def pytest_conformance_configure(config: pytest.Config, directory: Path) -> None
     if option.reportchars in _DEFAULT_REPORTCHARS:
         option.reportchars = "N"
     # Imported now: pytest loads this plugin for the project's own tests too, which write no report.
+    from reports import decision  # noqa: PLC0415
     from reports.files import Files  # noqa: PLC0415
     from reports.history import DEFAULT, Recorder  # noqa: PLC0415
     from reports.pytesthtml import FamiliarView  # noqa: PLC0415
@@ -65,7 +66,14 @@ def pytest_conformance_configure(config: pytest.Config, directory: Path) -> None
         replayed=bool(getattr(option, "snapshot", None)),
         days=option.history_days,
     )
-    files = Files(config, directory, recorder, baseline=getattr(option, "baseline", None))
+    decision.forget(directory)
+    files = Files(
+        config,
+        directory,
+        recorder,
+        baseline=getattr(option, "baseline", None),
+        target=getattr(option, "target_version", ""),
+    )
     config.pluginmanager.register(files, "conformance-files")
     config.pluginmanager.register(FamiliarView(config), "conformance-familiar-view")
     if outlets:

@@ -11,6 +11,8 @@ import pytest
 
 from clusters.checks import CheckResult, Finding, Outcome, RunResult, Verdict
 from reports.compare import brief
+from reports.decision import Answer, Decision
+from reports.decision import brief as told_briefly
 from reports.figures import Figure, figures, shown
 from reports.past import Past
 from reports.untested import grouped, headline, named
@@ -29,12 +31,14 @@ class Summary:
         *,
         past: Past | None = None,
         begins: str = "",
+        decision: Decision | None = None,
     ) -> None:
         self._result = result
         self._directory = directory
         self._faults = faults
         self._past = past or Past()
         self._begins = begins
+        self._decision = decision
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -46,6 +50,14 @@ class Summary:
         for line in (*lines(self._result), *remembered(self._result, self._past)):
             for part in _wrapped(line):
                 terminalreporter.write_line(part)
+        if self._decision is not None:
+            go = self._decision.answer is Answer.GO
+            answer, *reasons = told_briefly(self._decision)
+            terminalreporter.write_line(answer, bold=True, **{"green" if go else "red": True})
+            for line in reasons:
+                for part in _wrapped(line):
+                    terminalreporter.write_line(part)
+            terminalreporter.write_line(f"decision: {self._directory / 'decision.html'}")
         if self._begins:
             terminalreporter.write_line(f"history: begins with this run, in {self._begins}")
         for fault in self._faults:

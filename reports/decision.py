@@ -1,0 +1,242 @@
+"""May tonight's upgrade start? The decision of a run that was given a target version, as page, Markdown and JSON.
+
+It follows the run's verdict, so that it says the same as the exit code: what failed stops the upgrade, what was
+not decided leaves it undecided. `upgrade.readiness` brings what there is to know besides.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from clusters.checks import CheckResult, Outcome, RunResult, Verdict
+from clusters.checks.failure import EVIDENCE
+from reports.model import write_text
+
+CHECK = "upgrade.readiness"
+NAMES = ("decision.html", "decision.json", "decision.md")
+_TEMPLATES = Path(__file__).parent / "templates"
+_KEPT = f"{EVIDENCE}{CHECK}/decision.json"
+_WORDS = {
+    Verdict.REFUSED: "The run was refused before anything was looked at.",
+    Verdict.CLEANUP_FAILED: "The run could not clean up behind itself.",
+}
+
+
+class Answer(StrEnum):
+    """The decision."""
+
+    GO = "GO"
+    NO_GO = "NO-GO"
+    UNDECIDED = "UNDECIDED"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reason:
+    """Why it is not GO. `stops` says that it is NO-GO; `check` is empty for what is about the run itself."""
+
+    check: str
+    text: str
+    stops: bool
+    subject: str = ""
+    remedy: str = ""
+    commands: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heed:
+    """What does not stop the upgrade and has to be known."""
+
+    text: str
+    consequence: str
+    remedy: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """The answer with its reasons first. `rules` is every rule of the table with what it came to."""
+
+    answer: Answer
+    cluster: str
+    current: str
+    target: str
+    run: str
+    finished: str
+    reasons: tuple[Reason, ...] = ()
+    heed: tuple[Heed, ...] = ()
+    rules: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def headline(self) -> str:
+        """The answer, on what."""
+        way = f"from {self.current or 'an unknown version'} to {self.target}"
+        return f"{self.answer}: MetalLB on {self.cluster} {way}"
+
+
+def decision_of(result: RunResult, *, directory: Path, target: str) -> Decision:
+    """The decision of a run that was to prepare an upgrade to `target`."""
+    readiness = next((one for one in result.checks if one.id == CHECK), None)
+    kept = _kept(readiness, directory)
+    # What is about the upgrade itself comes before what is wrong with the cluster.
+    checks = sorted(result.checks, key=lambda one: one.id != CHECK)
+    reasons = (*_stops(checks), *_open(result, readiness, checks))
+    rules = kept.get("rules", ())
+    return Decision(
+        answer=_answer(reasons),
+        cluster=result.run.cluster,
+        current=result.run.metallb_version,
+        target=kept.get("target", target),
+        run=result.run.id,
+        finished=result.run.finished,
+        reasons=reasons,
+        heed=tuple(
+            Heed(text=seen["summary"], consequence=rule["consequence"], remedy=rule["remedy"])
+            for rule in rules
+            for seen in rule["seen"]
+            if not seen["stops"]
+        ),
+        rules=tuple(rules),
+    )
+
+
+def writers(found: Decision, directory: Path) -> Iterator[tuple[str, Callable[[], None]]]:
+    """What writes each of the decision's files."""
+    page, data, text = (directory / name for name in NAMES)
+    yield page.name, lambda: write_text(page, html(found))
+    yield data.name, lambda: write_text(data, json.dumps(as_json(found), indent=1) + "\n")
+    yield text.name, lambda: write_text(text, markdown(found))
+
+
+def forget(directory: Path) -> None:
+    """Remove the decision of an earlier run into the same directory: nobody may act on it any more."""
+    for name in NAMES:
+        (directory / name).unlink(missing_ok=True)
+
+
+def as_json(found: Decision) -> dict[str, Any]:
+    """The decision for machines."""
+    told = asdict(found)
+    return {"schema_version": 1, "verdict": str(told.pop("answer")), **told}
+
+
+def markdown(found: Decision) -> str:
+    """The decision for a change request: the answer, its reasons, what to expect."""
+    lines = [f"# {_line(found.headline)}", "", f"Run `{found.run}`, {found.finished}."]
+    for title, stops in (("What stops it", True), ("What is not known", False)):
+        chosen = [one for one in found.reasons if one.stops is stops]
+        lines += ["", f"## {title} ({len(chosen)})", ""] if chosen else []
+        for one in chosen:
+            lines += _reason(one)
+    lines += ["", f"## What to expect ({len(found.heed)})", ""] if found.heed else []
+    lines += [f"- {_line(one.text)} {_line(one.consequence)} *{_line(one.remedy)}*" for one in found.heed]
+    return "\n".join(lines) + "\n"
+
+
+def html(found: Decision) -> str:
+    """The decision as one static page."""
+    return _environment().get_template("decision.html.j2").render(found=found)
+
+
+def brief(found: Decision) -> Iterator[str]:
+    """The decision in a few lines of a terminal, after the run's own failures."""
+    yield f"{found.headline} ({_counted(found)})"
+    for one in found.reasons[:_BRIEF]:
+        yield f"  {one.text}"
+    if len(found.reasons) > _BRIEF:
+        yield f"  and {len(found.reasons) - _BRIEF} more reasons, see decision.html"
+
+
+_BRIEF = 6
+
+
+def _counted(found: Decision) -> str:
+    stops = sum(one.stops for one in found.reasons)
+    parts = [f"{stops} reasons against it" if stops != 1 else "1 reason against it"] if stops else []
+    unknown = len(found.reasons) - stops
+    parts += [f"{unknown} not known"] if unknown else []
+    parts += [f"{len(found.heed)} to expect"] if found.heed else []
+    return ", ".join(parts) or "nothing speaks against it"
+
+
+def _answer(reasons: tuple[Reason, ...]) -> Answer:
+    if any(one.stops for one in reasons):
+        return Answer.NO_GO
+    return Answer.UNDECIDED if reasons else Answer.GO
+
+
+def _stops(checks: list[CheckResult]) -> Iterator[Reason]:
+    """What failed; a finding that only repeats another failed check's is told there."""
+    failed = [one for one in checks if one.outcome is Outcome.FAILED]
+    names = {one.id for one in failed}
+    told = False
+    for check in failed:
+        for one in check.findings:
+            if one.root not in names - {check.id}:
+                told = True
+                yield Reason(
+                    check=check.id,
+                    text=one.summary,
+                    stops=True,
+                    subject=one.subject,
+                    remedy=one.remedy,
+                    commands=one.commands,
+                )
+        if not check.findings:
+            told = True
+            yield Reason(check=check.id, text=check.reason, stops=True)
+    if failed and not told:
+        yield Reason(check=failed[0].id, text=failed[0].reason, stops=True)
+
+
+def _open(result: RunResult, readiness: CheckResult | None, checks: list[CheckResult]) -> Iterator[Reason]:
+    """What was not decided, and what says that nothing was."""
+    if word := _WORDS.get(result.run.verdict):
+        yield Reason(check="", text=word, stops=False)
+    if readiness is None:
+        yield Reason(
+            check=CHECK, text="The upgrade itself was not judged: upgrade.readiness was not run.", stops=False
+        )
+    elif readiness.outcome in {Outcome.WAIVED, Outcome.NOT_SUPPORTED}:
+        yield Reason(check=CHECK, text=readiness.reason, stops=False)
+    for check in checks:
+        if check.outcome in {Outcome.SKIPPED, Outcome.INCONCLUSIVE}:
+            yield Reason(check=check.id, text=check.reason, stops=False)
+
+
+def _kept(readiness: CheckResult | None, directory: Path) -> dict[str, Any]:
+    """What the check kept of every rule; nothing where it did not get that far in this run."""
+    if readiness is None or _KEPT not in readiness.evidence:
+        return {}
+    try:
+        found: dict[str, Any] = json.loads((directory / _KEPT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found
+
+
+def _reason(one: Reason) -> list[str]:
+    lines = [f"- {_line(one.text)}" + (f" (`{one.check}`)" if one.check else "")]
+    lines += [f"  {_line(one.remedy)}"] if one.remedy else []
+    return lines + (["", "  ```sh", *(f"  {text}" for text in one.commands), "  ```"] if one.commands else [])
+
+
+def _line(text: str) -> str:
+    return " ".join(text.replace("<", "&lt;").split())
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
