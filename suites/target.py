@@ -40,12 +40,6 @@ def readiness(request: pytest.FixtureRequest, snapshot: Snapshot) -> Decision:
     return found
 
 
-def conclude(found: Decision) -> None:
-    """Return for GO. Raises Inconclusive for UNDECIDED; what stops the upgrade the findings say."""
-    if found.unknown and not found.findings:
-        raise Inconclusive(" ".join(found.unknown))
-
-
 def _repository(request: pytest.FixtureRequest) -> RepositorySnapshot | None:
     """What the GitOps repository says; None where the profile names none, or none was kept."""
     try:

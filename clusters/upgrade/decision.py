@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from clusters.checks import Finding
+from clusters.checks import CheckFailed, Finding
 from clusters.errors import Inconclusive
 from clusters.upgrade.releases import NEWEST
 from clusters.upgrade.rule import Rule, Sighting
@@ -109,6 +109,14 @@ def decide(situation: Situation, rules: Iterable[Rule] = RULES) -> Decision:
         rulings=tuple(_ruling(each, situation) for each in rules),
         beyond=_beyond(situation),
     )
+
+
+def conclude(found: Decision) -> None:
+    """Return for GO. Raises CheckFailed for what stops the upgrade, Inconclusive for what is not known."""
+    if found.findings:
+        raise CheckFailed(found.findings)
+    if found.verdict is not Verdict.GO:
+        raise Inconclusive(" ".join(found.unknown))
 
 
 def _beyond(situation: Situation) -> str:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from clusters.observation.permissions import BEFORE_AN_UPGRADE
-from clusters.upgrade.decision import Decision
-from suites import target
-from suites.plugin import OBSERVE, Findings, check
+from clusters.upgrade.decision import Decision, conclude
+from suites.plugin import OBSERVE, check
 
 pytest_plugins = ("suites.repository", "suites.target")
 
@@ -21,11 +20,9 @@ pytest_plugins = ("suites.repository", "suites.target")
     commands=("kubectl -n metallb-system get deploy,ds -o wide", "kubectl get crds | grep metallb.io"),
     uses=BEFORE_AN_UPGRADE,
 )  # fmt: skip
-def test_nothing_that_is_there_is_known_to_break(readiness: Decision, findings: Findings) -> None:
+def test_nothing_that_is_there_is_known_to_break(readiness: Decision) -> None:
     """Nothing known to break on the way to the target version is present.
 
     What it goes through is the table of docs/before-an-upgrade.md. What could not be seen leaves it undecided.
     """
-    findings.extend(readiness.findings)
-
-    target.conclude(readiness)
+    conclude(readiness)
