@@ -44,7 +44,7 @@ def page(result: RunResult, *, directory: Path, past: Past | None = None) -> str
     table = runbook.sections(result, past)
     failed = roots.ordered(roots.of(result, Outcome.FAILED))
     pictures = _pictures(result, directory, addresses.node_names(facts))
-    shown_with_failures = {check.id for check in failed}
+    failed_ids = {check.id for check in failed}
     return (
         _environment()
         .get_template("report.html.j2")
@@ -57,6 +57,7 @@ def page(result: RunResult, *, directory: Path, past: Past | None = None) -> str
             past=past,
             whole=_last_whole(result, past),
             failed=failed,
+            failed_ids=failed_ids,
             undecided=roots.of(result, Outcome.INCONCLUSIVE),
             accepted=roots.of(result, Outcome.WAIVED, Outcome.NOT_SUPPORTED),
             passed=roots.of(result, Outcome.PASSED),
@@ -65,9 +66,7 @@ def page(result: RunResult, *, directory: Path, past: Past | None = None) -> str
             standing={row.about.check: row for section in table for row in section.rows},
             figures=[(figure, _trend(figure, past)) for figure in figures(result)],
             pictures=pictures,
-            other_pictures={
-                name: found for name, found in pictures.items() if name not in shown_with_failures
-            },
+            other_pictures={name: found for name, found in pictures.items() if name not in failed_ids},
             map=addresses.address_map(facts) if facts else None,
             strip_of=partial(_strip, past),
             titles={check.id: check.title for check in result.checks},
@@ -133,7 +132,7 @@ def _environment() -> jinja2.Environment:
         "long": wording.long,
         "grid": cells.grid,
         "announcers": cells.announcers,
-        "repeats_only": roots.repeats_only,
+        "told_elsewhere": roots.told_elsewhere,
     }
     environment.filters.update(filters)
     environment.globals["between"] = wording.between

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 
 from clusters.checks import CheckResult, Finding, Outcome, RunResult
 
@@ -20,15 +20,32 @@ class Root:
 def roots(result: RunResult) -> tuple[Root, ...]:
     """Every cause of the failed checks, by how many checks it fails; where equal, as the run found them."""
     failed = of(result, Outcome.FAILED)
+    names = {check.id for check in failed}
     found: dict[tuple[str, str], Root] = {}
-    for check, finding in _findings(failed):
-        if not finding.root:
-            key = (finding.cause, finding.subject)
-            known = found.get(key, Root(finding=finding, told_by=check, checks=()))
-            found[key] = Root(finding=known.finding, told_by=known.told_by, checks=(*known.checks, check))
-    repeats = {(check, finding.cause, finding.root) for check, finding in _findings(failed) if finding.root}
-    whole = [_with_repeats(root, sorted(repeats)) for root in found.values()]
+    repeated: dict[tuple[str, str], list[str]] = {}
+    for check in failed:
+        for finding in check.findings:
+            if told_elsewhere(finding, names):
+                repeated.setdefault((finding.cause, finding.root), []).append(check.id)
+                continue
+            key = (finding.cause, finding.summary)
+            known = found.get(key, Root(finding=finding, told_by=check.id, checks=()))
+            found[key] = replace(known, checks=tuple(dict.fromkeys((*known.checks, check.id))))
+    whole = (
+        replace(
+            root,
+            checks=tuple(
+                dict.fromkeys((*root.checks, *repeated.get((root.finding.cause, root.told_by), ())))
+            ),
+        )
+        for root in found.values()
+    )
     return tuple(sorted(whole, key=lambda root: -len(root.checks)))
+
+
+def told_elsewhere(finding: Finding, failed: Collection[str]) -> bool:
+    """Whether another check of the run tells this finding's cause. One that was not run tells nothing."""
+    return finding.root in failed
 
 
 def of(result: RunResult, *outcomes: Outcome) -> list[CheckResult]:
@@ -38,22 +55,9 @@ def of(result: RunResult, *outcomes: Outcome) -> list[CheckResult]:
 
 def ordered(failed: Iterable[CheckResult]) -> list[CheckResult]:
     """Failed checks for a reader: first those that tell a cause, then those that only repeat one."""
-    return sorted(failed, key=repeats_only)
-
-
-def repeats_only(check: CheckResult) -> bool:
-    """Whether everything that a check found is told elsewhere."""
-    return bool(check.findings) and all(finding.root for finding in check.findings)
-
-
-def _findings(checks: Iterable[CheckResult]) -> Iterator[tuple[str, Finding]]:
-    return ((check.id, finding) for check in checks for finding in check.findings)
-
-
-def _with_repeats(root: Root, repeats: Iterable[tuple[str, str, str]]) -> Root:
-    others = (
-        check for check, cause, told_by in repeats if told_by == root.told_by and cause == root.finding.cause
-    )
-    return Root(
-        finding=root.finding, told_by=root.told_by, checks=tuple(dict.fromkeys((*root.checks, *others)))
+    checks = list(failed)
+    names = {check.id for check in checks}
+    return sorted(
+        checks,
+        key=lambda check: bool(check.findings) and all(told_elsewhere(one, names) for one in check.findings),
     )

@@ -5,8 +5,8 @@ Whatever colour says is said by a shape, a pattern or a word as well, and once m
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from reports.figures import shown
 
 if TYPE_CHECKING:
     from clusters.vantage import Timeline
+    from clusters.vantage.analysis import Span
 
 #: The drawing's width in user units, and where its time axis begins and ends.
 WIDTH, LEFT, RIGHT = 900.0, 128.0, 890.0
@@ -25,6 +26,8 @@ _MOST_TICKS = 12
 _COLUMN = 2.5
 #: Seconds kept before and after what happened; the quiet rest is left out of the picture.
 _AROUND = 2.0
+#: Bars of one kind closer together than this, in user units, are drawn as one.
+_APART = 6.0
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -97,9 +100,12 @@ def drawing(timeline: Timeline, names: Mapping[str, str]) -> Drawing:
     return Drawing(
         served=_ticks_path(scale, [one.t for one in timeline.attempts if one.ok], top=44, height=8),
         failed=_ticks_path(scale, [one.t for one in timeline.attempts if not one.ok], top=30, height=22),
-        outages=tuple(
-            scale.bar(one.start, one.end, f"not served {shown(one.length, 's')}")
-            for one in timeline.outages.windows
+        outages=_joined(
+            (
+                scale.bar(one.start, one.end, f"not served {shown(one.length, 's')}")
+                for one in timeline.outages.windows
+            ),
+            several="not served, several times",
         ),
         owners=tuple(
             scale.bar(
@@ -109,13 +115,15 @@ def drawing(timeline: Timeline, names: Mapping[str, str]) -> Drawing:
                 kind=macs.index(one.mac) % PATTERNS,
                 letter=letters[one.mac],
             )
-            for one in timeline.spans
+            for one in _answering(timeline)
         ),
         silences=tuple(
             scale.bar(one.start, one.end, f"nobody {shown(one.length, 's')}")
             for one in timeline.address_outages.windows
         ),
-        overlaps=tuple(scale.bar(one.start, one.end, "two answer") for one in timeline.overlaps),
+        overlaps=_joined(
+            (scale.bar(one.start, one.end, "two answer") for one in timeline.overlaps), several="two answer"
+        ),
         gratuitous=tuple(
             Point(
                 x=scale.at(one.t), label=f"{called(one.mac)} at {scale.said(one.t)}", letter=letters[one.mac]
@@ -129,6 +137,31 @@ def drawing(timeline: Timeline, names: Mapping[str, str]) -> Drawing:
         text=_text(timeline, scale, names),
         moments=tuple(_moments(timeline, scale, names)),
     )
+
+
+def _joined(bars: Iterable[Bar], several: str) -> tuple[Bar, ...]:
+    """The bars, those that are drawn next to each other as one called `several`; the list of moments has each."""
+    found: list[Bar] = []
+    for bar in bars:
+        last = found[-1] if found else None
+        if last and bar.x - (last.x + last.width) <= _APART:
+            width = round(max(bar.x + bar.width, last.x + last.width) - last.x, 1)
+            found[-1] = replace(last, width=width, label=several)
+        else:
+            found.append(bar)
+    return tuple(found)
+
+
+def _answering(timeline: Timeline) -> Iterator[Span]:
+    """Who was the owner from when to when, without the times in which nobody answered."""
+    for span in timeline.spans:
+        start = span.start
+        for silence in timeline.address_outages.windows:
+            if start <= silence.start < span.end:
+                yield replace(span, start=start, end=silence.start)
+                start = min(silence.end, span.end)
+        if start < span.end:
+            yield replace(span, start=start, end=span.end)
 
 
 def _called(names: Mapping[str, str], mac: str) -> str:

@@ -10,7 +10,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from reports.html import page as rendered
+from reports.model import load
 from tests.browser.conftest import Opener, keep
+from tests.unit.reports.golden import unpacked
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 FIRST_COMMAND = "kubectl get pods -o wide | grep -v '<none>'"
@@ -203,3 +206,27 @@ def test_axe_finds_nothing_serious(
 
     serious = [one for one in found.response["violations"] if one["impact"] in {"serious", "critical"}]
     assert [(one["id"], [node["target"] for node in one["nodes"]]) for one in serious] == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_real_failover_that_failed_is_told_on_a_phone(
+    opened: Opener, tmp_path: Path, *, scheme: str
+) -> None:
+    directory = unpacked("failover-failed", tmp_path)
+    path = directory / "report.html"
+    path.write_text(rendered(load(directory), directory=directory))
+
+    page = opened(path, color_scheme=scheme, device_scale_factor=2, **PHONE)
+    keep(page, f"failover-phone-{scheme}")
+
+    first = page.locator("header pre").first
+    expect(first).to_have_text("kubectl -n metallb-system get pods --field-selector status.phase=Pending")
+    box = first.bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] <= 844
+    page.locator("header ol a").first.click()
+    expect(page.locator("article:target")).to_be_in_viewport()
+    failure = page.locator("article", has_text="failover.speaker-deleted").first
+    failure.locator("svg.wide").scroll_into_view_if_needed()
+    expect(failure.locator("svg text", has_text="nobody 1.46 s")).to_be_in_viewport()
+    keep(page, f"failover-phone-{scheme}-whole", whole=True)

@@ -97,7 +97,7 @@ def parsed(html: str) -> Element:
 def outline(element: Element, depth: int = 0) -> list[str]:
     """What the page is made of, one line an element that means something: its tag, id, classes and own text.
 
-    Drawings are one line with their words: where their lines go is not the page's structure.
+    Drawings and their lists are one line each: where their lines go is not the page's structure.
     """
     lines = []
     for child in element.children:
@@ -113,6 +113,9 @@ def outline(element: Element, depth: int = 0) -> list[str]:
                 {("." + min(one.classes)) if one.classes else one.tag for one in child.walk()} - {"svg"}
             )
             lines.append(f"{'  ' * depth}{name} {' '.join(shapes)}")
+            continue
+        if element.tag == "details" and child.tag == "table":
+            lines.append(f"{'  ' * depth}{name} {len(child.all('tr'))} rows")
             continue
         own = " ".join(" ".join(one for one in child.inside if isinstance(one, str)).split())
         lines.append(f"{'  ' * depth}{name}{' | ' + own if own else ''}")

@@ -138,6 +138,22 @@ def test_a_finding_that_repeats_comes_last_and_leads_to_its_root(run: RunResult,
     assert articles[1].all("pre") == []
 
 
+def test_a_cause_whose_own_check_was_not_run_is_told_where_it_is_found(
+    run: RunResult, tmp_path: Path
+) -> None:
+    (repeated,) = run.checks[2].findings
+    lonely = replace(
+        run, checks=(replace(run.checks[2], findings=(replace(repeated, commands=("kubectl x",)),)),)
+    )
+
+    found = read(lonely, tmp_path)
+
+    assert found.one("header").one("pre").text == "kubectl x"
+    failure = found.by_id("traffic.repeats")
+    assert [one.text for one in failure.all("pre")] == ["kubectl x"]
+    assert failure.all("a") == []
+
+
 def test_many_readings_are_folded_and_few_are_not(run: RunResult, tmp_path: Path) -> None:
     (finding,) = run.checks[1].findings
     long = replace(finding, evidence=tuple(f"line {number}" for number in range(200)), ruled_out=())

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from clusters.checks import Outcome, RunResult
 from clusters.observation import load, save
 from clusters.observation.snapshot import Heard, Objects, Snapshot, Status, WireView
 from reports.addresses import AddressMap, address_map, facts_of, node_names
 from reports.cells import SLOTS, announcers, grid
+from reports.html import page
 from reports.strips import SHOWN, strip, trend
-from reports.timeline import LEFT, RIGHT, drawing
+from reports.timeline import LEFT, PATTERNS, RIGHT, drawing
+from tests.unit.reports.dom import parsed
 from tests.unit.reports.timelines import FIRST, SECOND, timeline
 
 OBSERVATIONS = Path(__file__).parents[1] / "diagnosis" / "observations"
@@ -84,6 +88,16 @@ class TestTimeline:
         outage = drawn.outages[0]
         assert outage.width > 0.1 * (RIGHT - LEFT)
         assert all(LEFT <= one.x <= one.x + one.width <= RIGHT + 2 for one in (*drawn.owners, outage))
+
+    def test_an_owner_s_bar_is_cut_where_nobody_answers(self) -> None:
+        quiet = replace(timeline(), answers=tuple(one for one in timeline().answers if not 5 < one.t < 8))
+
+        drawn = drawing(quiet, {})
+
+        assert [one.letter for one in drawn.owners] == ["A", "B", "B"]
+        (silence,) = drawn.silences
+        assert drawn.owners[1].x + drawn.owners[1].width <= silence.x + 0.2
+        assert drawn.owners[2].x >= silence.x + silence.width - 0.2
 
     def test_thousands_of_requests_stay_small(self) -> None:
         drawn = drawing(timeline(ended=3000.0), {})
@@ -227,3 +241,24 @@ class TestTrend:
 
     def test_a_strip_of_one_run_says_so(self) -> None:
         assert strip((), None).text == "no earlier run is known"
+
+
+class TestWithoutColour:
+    """What colours say apart, shapes say apart as well."""
+
+    def test_every_outcome_has_a_mark_of_its_own(self) -> None:
+        decided = (Outcome.PASSED, Outcome.FAILED, Outcome.INCONCLUSIVE, Outcome.WAIVED, None)
+
+        marks = [strip((), one).paths[0][1] for one in decided]
+
+        assert len(set(marks)) == len(decided)
+
+    def test_every_owner_has_a_pattern_of_its_own(self, run: RunResult, tmp_path: Path) -> None:
+        found = parsed(page(run, directory=tmp_path))
+
+        patterns = {
+            one.attributes["id"]: tuple((part.tag, part.attributes.get("d")) for part in one.walk())
+            for one in found.all("pattern")
+        }
+        assert {f"p{number}" for number in range(PATTERNS)} < set(patterns)
+        assert len(set(patterns.values())) == len(patterns)
