@@ -16,6 +16,7 @@ from reports import decision, prom, summary
 from reports.history import Recorder
 from reports.html import page
 from reports.model import RESULTS, NotWritten, save, validator, write_text
+from reports.outlets.known import before
 from reports.past import Past
 from reports.remembering import past_of
 from reports.terminal import Summary
@@ -68,6 +69,7 @@ class Files:
 
         Raises NotWritten at the end, for the first of them.
         """
+        successes = before(self._recorder.path, result).successes
         self._recorder.finish(result)
         past = self._past(result)
         decided = (
@@ -75,7 +77,7 @@ class Files:
             if self._target
             else None
         )
-        writers = [*self._writers(result, past)]
+        writers = [*self._writers(result, past, successes)]
         writers += decision.writers(decided, self._directory) if decided else ()
         faults = [fault for name, write in writers if (fault := _fault_of(name, write))]
         faults += map(NotWritten, self._recorder.faults)
@@ -95,14 +97,16 @@ class Files:
         """Where a history began with this run: nobody may take a lost one for one that never was."""
         return str(self._recorder.path) if self._recorder.first else ""
 
-    def _writers(self, result: RunResult, past: Past) -> Iterable[tuple[str, Callable[[], None]]]:
+    def _writers(
+        self, result: RunResult, past: Past, successes: prom.Successes
+    ) -> Iterable[tuple[str, Callable[[], None]]]:
         place = self._directory
         yield RESULTS, lambda: save(result, place / RESULTS)
         yield (
             "report.html",
             lambda: write_text(place / "report.html", page(result, directory=place, past=past)),
         )
-        yield "metrics.prom", lambda: write_text(place / "metrics.prom", prom.metrics(result))
+        yield "metrics.prom", lambda: write_text(place / "metrics.prom", prom.metrics(result, successes))
         yield "summary.md", lambda: write_text(place / "summary.md", summary.markdown(result, past))
 
 

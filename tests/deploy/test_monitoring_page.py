@@ -8,8 +8,8 @@ from pathlib import Path
 
 import yaml
 
+from clusters.lab.parts import unpacked
 from reports.prom import FAMILIES
-from tests.monitoring import programs
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/monitoring.md").read_text()
@@ -21,13 +21,15 @@ def blocks(language: str) -> list[str]:
 
 
 def test_its_configuration_is_one_that_prometheus_takes(tmp_path: Path) -> None:
-    programs.ensure()
     (text,) = blocks("yaml")
     file = tmp_path / "prometheus.yaml"
     file.write_text(text.replace("/etc/prometheus/rules/metallb-conformance.yaml", str(RULES)))
 
     done = subprocess.run(
-        [programs.program("promtool"), "check", "config", file], capture_output=True, text=True, check=False
+        [unpacked.fetch("promtool").path, "check", "config", file],
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
     assert done.returncode == 0, done.stderr
@@ -35,11 +37,10 @@ def test_its_configuration_is_one_that_prometheus_takes(tmp_path: Path) -> None:
 
 
 def test_its_promtool_commands_work(tmp_path: Path) -> None:
-    programs.ensure()
     commands = re.findall(r"^\$ promtool (.*)$", PAGE, flags=re.MULTILINE)
     assert len(commands) == 2
     for command in commands:
-        promtool = programs.program("promtool")
+        promtool = unpacked.fetch("promtool").path
         done = subprocess.run([promtool, *command.split()], cwd=ROOT, capture_output=True, check=False)
         assert done.returncode == 0, command
 

@@ -18,8 +18,7 @@ import yaml
 
 from clusters import wait
 from clusters.budgets import Budget
-from clusters.lab.parts import children
-from tests.monitoring.programs import program
+from clusters.lab.parts import children, unpacked
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "deploy" / "prometheus" / "rules.yaml"
@@ -89,7 +88,7 @@ def monitoring(place: Path, *, alertmanager: str) -> Iterator[Monitoring]:
             stack,
             place,
             [
-                program("prometheus-node-exporter"),
+                unpacked.fetch("prometheus-node-exporter").path,
                 "--collector.disable-defaults",
                 "--collector.textfile",
                 f"--collector.textfile.directory={textfiles}",
@@ -100,7 +99,7 @@ def monitoring(place: Path, *, alertmanager: str) -> Iterator[Monitoring]:
         _start(
             stack,
             place,
-            [program("prometheus-pushgateway"), f"--web.listen-address=127.0.0.1:{gateway}"],
+            [unpacked.fetch("prometheus-pushgateway").path, f"--web.listen-address=127.0.0.1:{gateway}"],
             f"http://127.0.0.1:{gateway}/-/ready",
         )
         settings = place / "prometheus.yaml"
@@ -109,7 +108,7 @@ def monitoring(place: Path, *, alertmanager: str) -> Iterator[Monitoring]:
             stack,
             place,
             [
-                program("prometheus"),
+                unpacked.fetch("prometheus").path,
                 f"--config.file={settings}",
                 f"--storage.tsdb.path={place / 'tsdb'}",
                 f"--web.listen-address=127.0.0.1:{prometheus}",

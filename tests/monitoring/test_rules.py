@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from clusters.checks import RunResult
+from clusters.lab.parts import unpacked
 from reports.prom import Successes, metrics
 from tests.monitoring.daemons import RULES
-from tests.monitoring.programs import program
 from tests.unit.reports.conftest import run
 
 __all__ = ["run"]
@@ -23,7 +23,7 @@ ALERTS = [rule["alert"] for group in GROUPS for rule in group["rules"] if "alert
 
 def promtool(*arguments: str | Path, given: str | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [program("promtool"), *arguments],
+        [unpacked.fetch("promtool").path, *arguments],
         input=given,
         capture_output=True,
         text=True,

@@ -19,7 +19,13 @@ from clusters.errors import ConformanceError, ExitCode, Refused
 from clusters.lab.parts.cache import Slot, cache_root, content_key
 
 #: Each program with the packages that it comes from (its own first, then libraries that may be missing).
-PROGRAMS: Mapping[str, tuple[str, ...]] = {"sshd": ("openssh-server", "libwrap0")}
+PROGRAMS: Mapping[str, tuple[str, ...]] = {
+    "sshd": ("openssh-server", "libwrap0"),
+    "prometheus": ("prometheus",),
+    "promtool": ("prometheus",),
+    "prometheus-node-exporter": ("prometheus-node-exporter",),
+    "prometheus-pushgateway": ("prometheus-pushgateway",),
+}
 _FOLDERS = ("usr/sbin", "usr/bin")
 
 
@@ -57,7 +63,7 @@ def fetch(name: str) -> Program:
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
         raise Refused(
             f"There is no {name} on this machine, and no apt-get to fetch it with.",
-            remedy="Install OpenSSH's server by your distribution's means; it need not run.",
+            remedy=f"Install {packages[0]}, or what your distribution calls it; it need not run.",
         )
     _slot(name).publish(lambda folder: unpack(packages, folder), waiting=lambda: None)
     if found := find(name):
@@ -66,10 +72,12 @@ def fetch(name: str) -> Program:
 
 
 def _slot(name: str) -> Slot:
+    """Where a program's packages are unpacked: programs of the same packages share a slot."""
+    packages = PROGRAMS[name]
     release = (
         platform.freedesktop_os_release().get("VERSION_ID", "") if Path("/etc/os-release").exists() else ""
     )
-    return Slot(cache_root(), "unpacked", name, content_key(PROGRAMS[name], release, platform.machine()))
+    return Slot(cache_root(), "unpacked", packages[0], content_key(packages, release, platform.machine()))
 
 
 def unpack(packages: tuple[str, ...], folder: Path) -> None:

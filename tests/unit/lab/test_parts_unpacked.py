@@ -28,6 +28,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", f"{programs}:/bin:/usr/bin")
     monkeypatch.setenv("INDEX", str(tmp_path / "index"))
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setattr(unpacked, "PROGRAMS", {"sshd": ("openssh-server", "libwrap0")})
     which = shutil.which
     monkeypatch.setattr(
         shutil, "which", lambda name, path=None: None if name == "sshd" else which(name, path=path)

@@ -81,6 +81,29 @@ def test_the_environment_names_sinks_as_well_and_shows_nowhere(
     assert SECRET not in result.stdout.str() + result.stderr.str() + everything_written(failing)
 
 
+def test_over_many_nights_only_what_changed_is_told(failing: Project) -> None:
+    """Failed, failed, fixed, passed: a message the first and the third time."""
+    told, lasting = [], []
+    with web() as hook:
+        for broken in (True, True, False, False, True):
+            if broken:
+                (failing.path / "broken").touch()
+            else:
+                (failing.path / "broken").unlink(missing_ok=True)
+            before = len(hook.requests)
+            failing.run_apart(*sinks(failing, f"json://{hook.place}"))
+            told.append(len(hook.requests) - before)
+            lasting.append(
+                "last_success_timestamp_seconds{" in (failing.directory / "metrics.prom").read_text()
+            )
+        texts = [json.loads(body)["message"] for _, _, _, body in hook.requests]
+
+    assert told == [1, 0, 1, 0, 1]
+    assert ["Newly failing (1):" in text for text in texts] == [True, False, True]
+    assert "Fixed (1):\n- health.first" in texts[1]
+    assert lasting == [False, False, True, True, True]
+
+
 def test_a_first_run_that_passes_tells_nobody(failing: Project) -> None:
     (failing.path / "broken").unlink()
 
