@@ -13,7 +13,7 @@ STAMP := $(VENV)/.installed-from-lock
 
 export PYTHONDONTWRITEBYTECODE ?= 1
 
-.PHONY: help setup conformance test lint unit faults kill-test kind docs lock clean
+.PHONY: help setup conformance test lint unit faults kill-test kind pods docs lock clean
 
 help: ## Show what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -34,7 +34,6 @@ conformance: setup ## Boot the embedded lab, run every suite its level allows, w
 
 test: setup lint ## Pass the project's own tests
 	@$(BIN)/python -m clusters.lab.parts.system --tests
-	@$(BIN)/python -m tests.monitoring.programs
 	@$(BIN)/python -m clusters.lab.parts.unpacked
 	@$(BIN)/pytest tests -m "not full and not kind" --cov=clusters --cov=reports --cov-fail-under=90
 
@@ -57,6 +56,10 @@ kind: setup ## Run the suites against real kind on a real Docker of their own, a
 kill-test: setup ## Kill runs at fifty random moments, sweep, and compare the whole cluster (a quarter of an hour)
 	@$(BIN)/pytest tests/lab/test_killed_runs.py -m full -s
 
+pods: setup ## Run the suite as pods of a lab, whole and in parts, from an image built without a registry
+	@$(BIN)/python -m clusters.lab.parts.system --images
+	@$(BIN)/pytest tests/deploy -m full
+
 docs: $(STAMP) ## Write docs/checks.md and deploy/rbac from the checks themselves
 	@$(BIN)/python -m suites.docs
 	@$(BIN)/python -m suites.rbac
@@ -64,6 +67,7 @@ docs: $(STAMP) ## Write docs/checks.md and deploy/rbac from the checks themselve
 lock: ## Pin the dependencies again, with hashes
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-strip-extras --upgrade --group dev pyproject.toml -o requirements/dev.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-strip-extras --extra kind --constraint requirements/dev.txt pyproject.toml -o requirements/kind.txt
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-strip-extras --constraint requirements/dev.txt pyproject.toml -o requirements/run.txt
 
 clean: ## Remove what the checkout built (the cache outside it stays)
 	rm -rf $(VENV) .tox .mypy_cache .ruff_cache .pytest_cache .hypothesis reports/out

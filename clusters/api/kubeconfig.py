@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from clusters.api import service_account
 from clusters.api.errors import KubeconfigInvalid, Unauthorized
 
 _POOL_SIZE = 32
@@ -37,11 +38,18 @@ class Login:
 
 
 def files_for(kubeconfig: Path | None) -> tuple[Path, ...]:
-    """The files to read: the one given, else those of KUBECONFIG, else ~/.kube/config, as kubectl does."""
+    """The files to read: the one given, else those of KUBECONFIG, else ~/.kube/config, as kubectl does.
+
+    In a pod where there is none of these, it is the login of the pod's service account, context `in-cluster`.
+    """
     if kubeconfig is not None:
         return (kubeconfig.expanduser(),)
     listed = [Path(part).expanduser() for part in os.environ.get("KUBECONFIG", "").split(os.pathsep) if part]
-    return tuple(listed) or (Path("~/.kube/config").expanduser(),)
+    if listed:
+        return tuple(listed)
+    usual = Path("~/.kube/config").expanduser()
+    own = None if usual.exists() else service_account.kubeconfig()
+    return (own or usual,)
 
 
 def log_in(kubeconfig: Path | None, context: str | None) -> Login:

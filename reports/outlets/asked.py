@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,6 +15,9 @@ from reports.outlets.gateway import Gateway, gateway
 from reports.outlets.sinks import VARIABLE as NOTIFY_VARIABLE
 from reports.outlets.sinks import Sink, sinks
 
+if TYPE_CHECKING:
+    from reports.outlets.configmap import Kept
+
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
@@ -22,9 +26,10 @@ class Asked:
     textfiles: Path | None = None
     gateway: Gateway | None = None
     sinks: tuple[Sink, ...] = ()
+    configmap: Kept | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.textfiles or self.gateway or self.sinks)
+        return bool(self.textfiles or self.gateway or self.sinks or self.configmap)
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -47,6 +52,11 @@ def add_options(parser: pytest.Parser) -> None:
         type=Path,
         help=f"tell the apprise URLs in FILE what changed, in one message; or those in {NOTIFY_VARIABLE}",
     )
+    add(
+        "--summary-configmap",
+        metavar="NAMESPACE/NAME",
+        help="in a pod: put the summary and the results into this ConfigMap, which has to be there",
+    )
 
 
 def asked(config: pytest.Config) -> Asked:
@@ -56,7 +66,17 @@ def asked(config: pytest.Config) -> Asked:
         textfiles=_folder(option.textfile_dir),
         gateway=gateway(option.push_gateway),
         sinks=sinks(option.notify),
+        configmap=_configmap(option.summary_configmap),
     )
+
+
+def _configmap(option: str | None) -> Kept | None:
+    if not option:
+        return None
+    # Only a run in a pod needs it, and pytest loads this module always.
+    from reports.outlets.configmap import kept  # noqa: PLC0415
+
+    return kept(option)
 
 
 def _folder(folder: Path | None) -> Path | None:

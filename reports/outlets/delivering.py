@@ -96,6 +96,10 @@ def metric_actions(asked: Asked, result: RunResult, successes: prom.Successes) -
         actions[f"metrics to {target.url}"] = lambda: target.push(
             registry, cluster=result.run.cluster, timeout=timeout
         )
+    if asked.configmap:
+        target_map = asked.configmap
+        place = f"{target_map.namespace}/{target_map.name}"
+        actions[f"the summary to ConfigMap {place}"] = lambda: target_map.write(result)
     return actions
 
 

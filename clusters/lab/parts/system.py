@@ -33,6 +33,12 @@ TESTING: dict[str, tuple[str, str]] = {
     "pdftotext": ("poppler-utils", "the tests of the printed page"),
 }
 
+#: And for `make pods`, by `--images`: an image of the suite is built without a registry.
+BUILDING: dict[str, tuple[str, str]] = {
+    "debootstrap": ("debootstrap", "the base of the suite's image"),
+    "buildah": ("buildah", "the suite's image"),
+}
+
 #: Where system programs lie; the PATH of an ordinary user may lack the first two.
 _SEARCHED = os.pathsep.join(["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin"])
 
@@ -45,7 +51,7 @@ def missing(table: Mapping[str, tuple[str, str]] = COMMANDS) -> list[str]:
 
 def packages(commands: list[str]) -> list[str]:
     """The Debian packages of those commands, each once."""
-    return list(dict.fromkeys((COMMANDS | TESTING)[command][0] for command in commands))
+    return list(dict.fromkeys((COMMANDS | TESTING | BUILDING)[command][0] for command in commands))
 
 
 def install(table: Mapping[str, tuple[str, str]] = COMMANDS, *, what: str = "The lab needs") -> list[str]:
@@ -95,6 +101,8 @@ def main(arguments: Sequence[str] = ()) -> int:
         install()
         if "--tests" in arguments:
             install(TESTING, what="The tests need")
+        if "--images" in arguments:
+            install(BUILDING, what="The image of the suite needs")
     except ConformanceError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code

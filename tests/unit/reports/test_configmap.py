@@ -1,0 +1,45 @@
+"""The summary that a ConfigMap holds: whole where it fits, and saying so where it does not."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from clusters.checks import RunResult
+from clusters.checks.serialise import run_from_dict
+from clusters.errors import UsageError
+from reports.outlets.configmap import data_of, kept
+
+
+def test_it_holds_the_verdict_the_summary_and_the_results(run: RunResult) -> None:
+    data = data_of(run)
+
+    assert data["verdict"] == "failed"
+    assert data["summary.md"].startswith("# FAILED on lab")
+    assert run_from_dict(json.loads(data["results.json"])) == run
+    assert data["left-out"] is None
+
+
+def test_what_is_too_long_is_left_out_and_told(run: RunResult) -> None:
+    long = tuple(replace(run.checks[1], id=f"a.c{number}", reason="long " * 400) for number in range(600))
+
+    data = data_of(replace(run, checks=long))
+
+    assert data["results.json"] is None
+    assert "too long" in data["left-out"]
+    assert data["summary.md"].endswith("(cut here)\n")
+    assert len(json.dumps(data).encode()) < 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [("only-a-name", "is not NAMESPACE/NAME"), ("a/b", "for a run in a pod, and this is none")],
+)
+def test_what_cannot_be_written_to_is_refused(given: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+
+    with pytest.raises(UsageError, match=said):
+        kept(given)
+    assert kept(None) is None
