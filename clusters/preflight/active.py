@@ -10,6 +10,7 @@ from clusters.checks import Level
 from clusters.lease import Holder
 from clusters.preflight.found import Problem, problem_of
 from clusters.profile import DISPOSED, Profile
+from clusters.profile.reading import SHIPPED
 
 
 def left_behind(profile: Profile, uid: str) -> list[Problem]:
@@ -25,9 +26,15 @@ def left_behind(profile: Profile, uid: str) -> list[Problem]:
             continue
         many = len(each.pending())
         sentence = f"Run {header.run} ended without undoing {many} of its changes."
-        remedy = f"Undo them: python -m clusters.sweep --cluster {profile.name}"
+        remedy = f"Undo them: python -m clusters.sweep --cluster {_typed(profile)}"
         problems.append(Problem(sentence=sentence, remedy=remedy))
     return problems
+
+
+def _typed(profile: Profile) -> str:
+    """How a command line names the profile: a shipped one by its name, any other by its file."""
+    is_file = profile.source.name and profile.source.parent != SHIPPED
+    return str(profile.source) if is_file else profile.name
 
 
 def another(api: Api, profile: Profile, level: Level) -> list[Problem]:

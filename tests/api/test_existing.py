@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,11 @@ def test_a_context_that_is_not_there_is_one_sentence(server: Server) -> None:
 
 
 def test_kind_without_its_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "clusters.providers.kind", None)
+    monkeypatch.setitem(sys.modules, "pytest_kind", None)
+    for name in [
+        name for name in sys.modules if name.startswith(("clusters.providers.kind", "clusters.kind"))
+    ]:
+        monkeypatch.delitem(sys.modules, name)
 
     with pytest.raises(UsageError, match=r"needs the extra \[kind\], which is not installed"):
         open_cluster(profile(name="local", provider="kind"))

@@ -538,3 +538,14 @@ def test_an_expired_login_is_told_with_what_else_is_missing(
 
     assert len(found.problems) == 2
     assert "no network namespace nowhere" in sentences(found)[1]
+
+
+def test_the_sweep_is_typed_as_the_profile_was(
+    api: Api, cluster: Cluster, metallb: str, *, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead_run(api, metallb, monkeypatch)
+    file = tmp_path / "edge.yaml"
+
+    found = preflight.inspect(wanted(metallb, Level.CREATE, source=file), cluster, api)
+
+    assert found.problems[0].remedy == f"Undo them: python -m clusters.sweep --cluster {file}"

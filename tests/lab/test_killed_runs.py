@@ -185,7 +185,7 @@ def test_the_next_run_offers_the_sweep_and_starts_nothing(stage: Stage) -> None:
     printed, _ = again.communicate(timeout=120)
 
     assert again.returncode == ExitCode.REFUSED, printed
-    assert f"Undo them: python -m clusters.sweep --cluster {stage.name}" in printed
+    assert f"Undo them: python -m clusters.sweep --cluster {stage.profile}" in printed
     assert "holds the cluster" not in printed
     stage.swept()
     wait.until(
