@@ -45,6 +45,8 @@ class Run:
     replayed: bool
     directory: str
     ending: Ending
+    #: Whether it told anything of any check.
+    ran: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +61,8 @@ class Figure:
 def runs(connection: sqlite3.Connection, cluster: str = "", *, most: int | None = None) -> list[Run]:
     """The runs of one cluster or of all, oldest first; the newest `most` of them. Replayed ones are left out."""
     found = connection.execute(
-        f"SELECT {', '.join(_RUN)} FROM runs WHERE NOT replayed AND ? IN ('', cluster) "  # noqa: S608 - names from above
+        f"SELECT {', '.join(_RUN)}, EXISTS (SELECT 1 FROM outcomes WHERE run = key) "  # noqa: S608 - names from above
+        "FROM runs WHERE NOT replayed AND ? IN ('', cluster) "
         "ORDER BY started DESC, key DESC LIMIT ?",
         (cluster, -1 if most is None else most),
     )
@@ -109,7 +112,7 @@ def trends(
 
 def previous(chosen: Iterable[Run], *, allow: str) -> Run | None:
     """The newest of some runs to compare with: one that ended and ran checks, at the same level if there is one."""
-    ended = [run for run in chosen if run.ending is Ending.ENDED and run.verdict is not Verdict.REFUSED]
+    ended = [run for run in chosen if run.ending is Ending.ENDED and run.ran]
     alike = [run for run in ended if run.allow == allow]
     return next(reversed(alike or ended), None)
 
@@ -125,7 +128,7 @@ def notes(connection: sqlite3.Connection) -> list[str]:
 
 
 def _run(row: Sequence[object]) -> Run:
-    told = dict(zip(_RUN, row, strict=True))
+    told = dict(zip((*_RUN, "ran"), row, strict=True))
     host, pid, since = str(told.pop("host")), told.pop("pid"), told.pop("process_started")
     ended = told["finished"] is not None
     running = not ended and _alive(host, int(str(pid)), float(str(since)))
@@ -135,6 +138,7 @@ def _run(row: Sequence[object]) -> Run:
         "verdict": Verdict(str(told["verdict"])) if told["verdict"] else None,
         "validates": bool(told["validates"]),
         "replayed": bool(told["replayed"]),
+        "ran": bool(told["ran"]),
     }
     return Run(**told, ending=ending)  # type: ignore[arg-type]  # as the columns of the table are declared
 

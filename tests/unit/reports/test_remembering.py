@@ -60,14 +60,14 @@ def test_the_run_before_is_one_that_ended_at_the_same_level(path: Path) -> None:
     with writing(path) as connection:
         enter(connection, timed("killed", 30, 1.0), directory=path, ended=False)
         connection.execute("UPDATE runs SET process_started = 0 WHERE id = 'killed'")
-    keep(path, replace_verdict(a_run("refused", 40, {}), Verdict.REFUSED))
+    keep(path, replace_verdict(a_run("refused", 40, {}), Verdict.REFUSED), a_run("nothing-was-run", 41, {}))
 
     past = known(path, timed("now", 48, 1.0))
 
     assert past.comparison is not None
     assert past.comparison.run.id == "disrupt"
     assert past.comparison.nothing
-    assert [(run.id, run.verdict) for run in past.runs][2:] == [
+    assert [(run.id, run.verdict) for run in past.runs][2:4] == [
         ("killed", None),
         ("refused", Verdict.REFUSED),
     ]
