@@ -5,6 +5,7 @@ Slow, for the image is built first: `make in-cluster` runs it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import yaml
 
@@ -34,7 +36,7 @@ NODE = "node2"
 NAMESPACE = "metallb-conformance"
 PARTS = "metallb-conformance-parts"
 ENDED = Budget(name="test.job_ended", within=300, every=0.5, reason="a run in a pod takes seconds when idle")
-BEGUN = Budget(name="test.part_begun", within=180, every=0.05, reason="a pod starts, and Python with it")
+BEGUN = Budget(name="test.part_begun", within=180, every=0.02, reason="a pod starts, and Python with it")
 #: A folder that the lab's node shares with the machine. It takes the place of the volume, which needs a provisioner.
 SHARED = "kubelet/conformance-results"
 USER = 65532
@@ -175,30 +177,42 @@ def test_a_run_in_a_pod_writes_to_its_one_object_alone(deployed: InCluster) -> N
     writes = {
         (event["verb"], event["objectRef"]["resource"], event["objectRef"].get("name"))
         for event in mine
-        if event["verb"] not in {"get", "list", "watch"} and event["objectRef"]["resource"] not in asked
+        if event["verb"] not in {"get", "list", "watch"}
+        and event["objectRef"]["resource"] not in asked
+        and "dryRun=All" not in event["requestURI"]  # MetalLB's webhook is asked, and nothing is kept
     }
 
     assert len(mine) > 20
     assert writes == {("patch", "configmaps", "metallb-conformance-last")}
 
 
+def third_part() -> psutil.Process | None:
+    """The process of the third part's run, as this machine sees it."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            environment = process.environ()
+            if environment.get("RUN") == PARTS and environment.get("JOB_COMPLETION_INDEX") == "2":
+                return process
+    return None
+
+
 def test_four_parts_are_one_run_although_one_was_killed_and_begun_anew(
     deployed: InCluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     deployed.do("patch", "job", PARTS, "--patch", '{"spec": {"suspend": false}}')
-    victim = deployed.results / f"{PARTS}.3" / "results.json"
-    wait.until("the third part has begun", read=victim.exists, accept=bool, budget=BEGUN)
-    selector = f"job-name={PARTS},batch.kubernetes.io/job-completion-index=2"
-    pod = deployed.do("get", "pods", "--selector", selector, "-o", "name").strip()
-    deployed.do("delete", pod, "--grace-period=0", "--force")
+    process = wait.until("the third part runs", read=third_part, accept=bool, budget=BEGUN)
+    assert process is not None
+    begun = deployed.results / f"{PARTS}.3" / "results.json"
+    wait.until("it has begun to keep results", read=begun.exists, accept=bool, budget=BEGUN)
+    process.kill()
 
     assert deployed.ended(PARTS) == "Complete", deployed.log(PARTS)
 
     status = deployed.job(PARTS)["status"]
     assert status["completedIndexes"] == "0-3"
-    assert status["failed"] == 1  # the pod that was killed, so it had not ended before
-    again = deployed.do("get", "pods", "--selector", selector, "-o", "name").strip()
-    assert again != pod
+    assert status["failed"] == 1  # the one that was killed, so it had not ended before
+    selector = f"job-name={PARTS},batch.kubernetes.io/job-completion-index=2"
+    assert len(deployed.do("get", "pods", "--selector", selector, "-o", "name").split()) == 2
     parts = [deployed.results / f"{PARTS}.{number}" for number in (1, 2, 3, 4)]
     assert reports(["merge", *map(str, parts), "-o", str(tmp_path / "whole")]) == 0
     whole = json.loads((tmp_path / "whole" / "results.json").read_text())
