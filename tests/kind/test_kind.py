@@ -18,7 +18,8 @@ pytestmark = pytest.mark.kind
 LACKING = (
     "needs the GitOps repository",  # the pool is computed, so no overlay says what is meant
     "has no metrics API",  # kind brings no metrics-server
-    "The profile names no consumers",
+    "names no consumers",
+    "names no routed_vantage",
 )
 #: A plugin of a user's: pytest-kind's own cluster, with MetalLB put into it.
 THEIRS = """
