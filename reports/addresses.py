@@ -7,7 +7,8 @@ are drawn: long runs of addresses alike are one cell that says how many they are
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 SNAPSHOT = "snapshot.json"
 #: Runs of addresses alike that are longer than this are drawn as one cell.
 _SINGLE = 40
-#: More cells than this in a range, or more announced addresses than this, are told and not drawn.
-_MOST_CELLS, _MOST_ROWS = 600, 60
+#: More cells than this in a range or on the page, or more announced addresses than this, are told and not drawn.
+_MOST_CELLS, _MOST_OF_ALL, _MOST_ROWS = 600, 3000, 60
+_FEW_NODES = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,16 +83,31 @@ class AddressMap:
     wire_heard: bool
 
 
-def facts_of(directory: Path) -> Facts | None:
-    """What the run observed, from the snapshot beside its results; None for none, or a broken one."""
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What the page takes of a run's observation. `names` are node names by MAC; `problem` is why there is no map."""
+
+    map: AddressMap | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
+    problem: str = ""
+
+
+def seen(directory: Path) -> Seen:
+    """The observation beside a run's results. One that is none costs the page its map, and nothing else."""
+    if not (directory / SNAPSHOT).exists():
+        return Seen()
     # Imported here: the other commands need nothing of this, and it takes a while.
     from clusters.diagnosis.facts import Facts  # noqa: PLC0415
     from clusters.observation import load  # noqa: PLC0415
 
     try:
-        return Facts(load(directory / SNAPSHOT))
-    except (ConformanceError, ValueError, TypeError, KeyError):
-        return None
+        facts = Facts(load(directory / SNAPSHOT))
+        datetime.fromisoformat(facts.snapshot.taken_at)
+        return Seen(map=address_map(facts), names=facts.hearing.node_of_mac)
+    except (ConformanceError, ValueError, TypeError, KeyError, AttributeError) as error:
+        return Seen(
+            problem=f"There is no map of addresses: {SNAPSHOT} cannot be read ({type(error).__name__})."
+        )
 
 
 def address_map(facts: Facts) -> AddressMap | None:
@@ -100,18 +117,25 @@ def address_map(facts: Facts) -> AddressMap | None:
     rows = tuple(_rows(facts))
     return AddressMap(
         taken_at=facts.snapshot.taken_at,
-        pools=tuple(_pool(facts, pool) for pool in facts.pools),
+        pools=tuple(_drawn(_pool(facts, pool) for pool in facts.pools)),
         outside=tuple(_outside(facts)),
-        nodes=tuple(sorted(facts.nodes)),
+        nodes=_columns(facts, rows[:_MOST_ROWS]),
         rows=rows[:_MOST_ROWS],
         rows_left_out=len(rows[_MOST_ROWS:]),
         wire_heard=facts.hearing.asked,
     )
 
 
-def node_names(facts: Facts | None) -> Mapping[str, str]:
-    """The nodes' names by hardware address, as far as the observation shows them."""
-    return facts.hearing.node_of_mac if facts else {}
+def _drawn(pools: Iterable[PoolMap]) -> Iterator[PoolMap]:
+    """The same pools; where all of them have more cells than a page can hold, the rest is only told."""
+    room = _MOST_OF_ALL
+    for pool in pools:
+        stretches = []
+        for one in pool.stretches:
+            kept = one.cells[:room]
+            room -= len(kept)
+            stretches.append(replace(one, cells=kept, untold=one.untold + len(one.cells) - len(kept)))
+        yield replace(pool, stretches=tuple(stretches))
 
 
 def _pool(facts: Facts, pool: Pool) -> PoolMap:
@@ -177,6 +201,13 @@ def _outside(facts: Facts) -> Iterator[tuple[str, str]]:
         for address in service.ingress:
             if facts.pool_of(address) is None:
                 yield str(address), service.key
+
+
+def _columns(facts: Facts, rows: Iterable[Row]) -> tuple[str, ...]:
+    """The nodes to draw: all of a small cluster, of a large one those that announce something."""
+    if len(facts.nodes) <= _FEW_NODES:
+        return tuple(sorted(facts.nodes))
+    return tuple(sorted({node for row in rows for node in row.by_node}))
 
 
 def _rows(facts: Facts) -> Iterator[Row]:

@@ -9,8 +9,8 @@ from reports.addresses import AddressMap, Cell, Stretch
 
 #: One slot of the map in user units, how many fit in a line, and how many a run of addresses takes.
 SLOT, SLOTS, RUN = 32, 28, 5
-#: One line of the map, one line and one column of the announcers, and where their first column begins.
-LINE, ROW, COLUMN, FIRST = 28, 30, 130, 330
+#: One line of the map, one line of the announcers, and how wide their columns and a letter are at least.
+LINE, ROW, COLUMN, LETTER = 28, 30, 110, 8.5
 
 SOURCES = ("status", "metric", "wire")
 
@@ -95,7 +95,10 @@ class Announcers:
 def announcers(found: AddressMap) -> Announcers:
     """Lay out who announces what; machines that are no node have a column of their own."""
     names = [*found.nodes, *(["no node"] if any(row.strangers for row in found.rows) else [])]
-    columns = {name: FIRST + number * COLUMN for number, name in enumerate(names)}
+    labels = [f"{row.address} {row.service}" for row in found.rows]
+    first = _wide(labels, 200)
+    step = _wide(names, COLUMN)
+    columns = {name: first + number * step for number, name in enumerate(names)}
     marks: list[Mark] = []
     for line, row in enumerate(found.rows):
         told = dict(row.by_node) | ({"no node": ("wire",)} if row.strangers else {})
@@ -113,14 +116,17 @@ def announcers(found: AddressMap) -> Announcers:
             )
     return Announcers(
         columns=tuple((x, name) for name, x in columns.items()),
-        lines=tuple(
-            ((line + 1) * ROW, f"{row.address} {row.service}") for line, row in enumerate(found.rows)
-        ),
+        lines=tuple(((line + 1) * ROW, label) for line, label in enumerate(labels)),
         marks=tuple(marks),
-        width=FIRST + len(columns) * COLUMN,
+        width=first + len(columns) * step,
         height=(len(found.rows) + 1) * ROW + 8,
         text=_text(found),
     )
+
+
+def _wide(texts: Iterable[str], least: int) -> int:
+    """How wide a column of texts is."""
+    return max(least, int(max(map(len, texts), default=0) * LETTER) + 20)
 
 
 def _text(found: AddressMap) -> str:

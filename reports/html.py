@@ -40,10 +40,10 @@ def page(result: RunResult, *, directory: Path, past: Past | None = None) -> str
     `directory` is where its evidence and snapshot.json lie; without them there are no pictures of them. `past`
     is what is known of earlier runs, None where nothing is kept.
     """
-    facts = addresses.facts_of(directory)
+    seen = addresses.seen(directory)
     table = runbook.sections(result, past)
     failed = roots.ordered(roots.of(result, Outcome.FAILED))
-    pictures = _pictures(result, directory, addresses.node_names(facts))
+    pictures = _pictures(result, directory, seen.names)
     failed_ids = {check.id for check in failed}
     return (
         _environment()
@@ -67,7 +67,7 @@ def page(result: RunResult, *, directory: Path, past: Past | None = None) -> str
             figures=[(figure, _trend(figure, past)) for figure in figures(result)],
             pictures=pictures,
             other_pictures={name: found for name, found in pictures.items() if name not in failed_ids},
-            map=addresses.address_map(facts) if facts else None,
+            seen=seen,
             strip_of=partial(_strip, past),
             titles={check.id: check.title for check in result.checks},
             script=_script(),

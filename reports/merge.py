@@ -11,8 +11,10 @@ from pathlib import Path
 from clusters.checks.failure import EVIDENCE
 from clusters.checks.judgement import exit_code
 from clusters.errors import ExitCode, UsageError
+from reports.history import DEFAULT
 from reports.html import page
 from reports.model import RESULTS, NotWritten, load, save, write_text
+from reports.remembering import past_of
 from reports.shards import Shard, joined
 
 PAGE = "report.html"
@@ -34,6 +36,12 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         metavar="DIR",
         help="where the whole run goes, a new place",
     )
+    parser.add_argument(
+        "--history",
+        metavar="FILE",
+        type=Path,
+        help=f"what is known of earlier runs (default: {DEFAULT}, if there)",
+    )
     parser.set_defaults(run=run)
 
 
@@ -46,7 +54,9 @@ def run(given: argparse.Namespace) -> ExitCode:
         raise UsageError(f"{output} is not empty.", remedy="Name a new place for the whole run.")
     _keep(counted, output)
     save(result, output / RESULTS)
-    write_text(output / PAGE, page(result, directory=output))
+    history = given.history or (DEFAULT if DEFAULT.exists() else None)
+    past = past_of(history, result, directory=output) if history else None
+    write_text(output / PAGE, page(result, directory=output, past=past))
     sys.stdout.write(f"{output / PAGE}\n")
     return exit_code(result.run.verdict)
 

@@ -43,7 +43,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"screenshots of the page: {SCREENSHOTS}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # and no longer: where it runs, nobody else can start an event loop
 def browser() -> Iterator[Browser]:
     """Chromium with an empty profile; Playwright brings no browser of its own."""
     program = shutil.which("chromium")

@@ -13,7 +13,7 @@ import pytest
 from clusters.checks import Outcome, RunResult
 from clusters.observation import load, save
 from clusters.observation.snapshot import Heard, Objects, Snapshot, Status, WireView
-from reports.addresses import AddressMap, address_map, facts_of, node_names
+from reports.addresses import AddressMap, Seen, seen
 from reports.cells import SLOTS, announcers, grid
 from reports.html import page
 from reports.strips import SHOWN, strip, trend
@@ -26,9 +26,7 @@ OBSERVATIONS = Path(__file__).parents[1] / "diagnosis" / "observations"
 
 def observed(name: str, directory: Path) -> AddressMap:
     shutil.copyfile(OBSERVATIONS / f"{name}.json.gz", directory / "snapshot.json")
-    facts = facts_of(directory)
-    assert facts is not None
-    found = address_map(facts)
+    found = seen(directory).map
     assert found is not None
     return found
 
@@ -51,9 +49,7 @@ def made(tmp_path: Path, *, ranges: list[str], held: dict[str, str], heard: dict
         ),
         tmp_path / "snapshot.json",
     )
-    facts = facts_of(tmp_path)
-    assert facts is not None
-    found = address_map(facts)
+    found = seen(tmp_path).map
     assert found is not None
     return found
 
@@ -191,9 +187,7 @@ class TestAddresses:
         kept = load(snapshot)
         kept.ip_address_pools.items[0]["spec"]["avoidBuggyIPs"] = True
         save(kept, snapshot)
-        facts = facts_of(tmp_path)
-        assert facts is not None
-        found = address_map(facts)
+        found = seen(tmp_path).map
         assert found is not None
 
         assert [one.kind for one in found.pools[0].stretches[0].cells] == [
@@ -213,12 +207,56 @@ class TestAddresses:
         assert len({(one.x, one.y) for one in drawn.cells}) == 40
         assert [one.mark for one in drawn.cells if one.kind == "squatted"] == ["!9"]
 
-    @pytest.mark.parametrize("content", ["", "{}", '{"snapshot_version": 99}', "[]"])
-    def test_a_broken_snapshot_is_left_out(self, tmp_path: Path, content: str) -> None:
+    @pytest.mark.parametrize(
+        "content",
+        [
+            "",
+            "{}",
+            '{"snapshot_version": 99}',
+            "[]",
+            '{"taken_at": "x", "snapshot_version": 1, "services": {"status": "ok", "items": [{"kind": "Service"}]}}',
+        ],
+    )
+    def test_a_broken_observation_costs_the_map_and_is_told(
+        self, run: RunResult, tmp_path: Path, content: str
+    ) -> None:
         (tmp_path / "snapshot.json").write_text(content)
 
-        assert facts_of(tmp_path) is None
-        assert node_names(None) == {}
+        found = parsed(page(run, directory=tmp_path))
+
+        assert found.all("svg", of_class="map") == []
+        assert found.one("p", of_class="warning").text.startswith(
+            "There is no map of addresses: snapshot.json"
+        )
+
+    def test_without_an_observation_there_is_no_map(self, tmp_path: Path) -> None:
+        assert seen(tmp_path) == Seen()
+
+    def test_a_hundred_full_pools_stay_small(self, run: RunResult, tmp_path: Path) -> None:
+        held = {str(ip_address("10.0.0.0") + number): f"s{number}" for number in range(25_600)}
+        made(tmp_path, ranges=[f"10.0.{number}.0/24" for number in range(100)], held=held, heard={})
+
+        text = page(run, directory=tmp_path)
+
+        assert len(text.encode()) < 1_000_000
+        assert "25600 assigned, 0 free" in parsed(text).text
+
+    def test_of_a_large_cluster_only_announcing_nodes_are_drawn(self, tmp_path: Path) -> None:
+        kept = load(OBSERVATIONS / "healthy.json.gz")
+        more = [
+            {"metadata": {"name": f"idle{number}", "labels": {}}, "spec": {}, "status": {}}
+            for number in range(200)
+        ]
+        save(
+            replace(kept, nodes=replace(kept.nodes, items=(*kept.nodes.items, *more))),
+            tmp_path / "snapshot.json",
+        )
+
+        found = seen(tmp_path).map
+
+        assert found is not None
+        assert found.nodes
+        assert not [name for name in found.nodes if name.startswith("idle")]
 
 
 class TestTrend:
