@@ -41,6 +41,7 @@ _SYSCTLS = (
     "kernel/keys/root_maxkeys",
     "kernel/keys/root_maxbytes",
 )
+_BEFORE = "settings-before.json"
 _RUNC = Path("/usr/sbin/runc")
 _LOOPBACK = "from pyroute2 import IPRoute; IPRoute().link('set', index=1, state='up')"
 
@@ -83,14 +84,12 @@ def running(parent: Path, *, debian: Path, programs: Mapping[str, Path]) -> Iter
     """
     if os.geteuid() != 0:
         raise Refused("Real kind needs privileged containers, and only root can start Docker for them.")
-    before = {
-        name: Path("/proc/sys", name).read_text() for name in _SYSCTLS if Path("/proc/sys", name).exists()
-    }
     folder = parent / str(os.getpid())
     for left in parent.glob("[0-9]*"):
         if not psutil.pid_exists(int(left.name)):
             _remove(left)
     folder.mkdir(parents=True)
+    (folder / _BEFORE).write_text(json.dumps(_settings()))
     try:
         found = {name: debian / "usr" / "bin" / name for name in ("docker",)} | dict(programs)
         (folder / "bin").mkdir()
@@ -100,10 +99,14 @@ def running(parent: Path, *, debian: Path, programs: Mapping[str, Path]) -> Iter
         with _process(folder, debian) as pid:
             yield Docker(folder / "docker.sock", folder / "bin", pid)
     finally:
-        for name, text in before.items():
-            with contextlib.suppress(OSError):
-                Path("/proc/sys", name).write_text(text)
         _remove(folder)
+
+
+def _settings() -> dict[str, str]:
+    """The kernel's settings that kubelets change, as they are now."""
+    return {
+        name: Path("/proc/sys", name).read_text() for name in _SYSCTLS if Path("/proc/sys", name).exists()
+    }
 
 
 def _group(folder: Path) -> str:
@@ -111,7 +114,11 @@ def _group(folder: Path) -> str:
 
 
 def _remove(folder: Path) -> None:
-    """The cgroups and files of a Docker whose processes have ended."""
+    """What is left of a Docker whose processes have ended: settings of the kernel, cgroups, files."""
+    kept = folder / _BEFORE
+    for name, text in json.loads(kept.read_text()).items() if kept.exists() else ():
+        with contextlib.suppress(OSError):
+            Path("/proc/sys", name).write_text(text)
     _remove_groups(_group(folder))
     shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():
