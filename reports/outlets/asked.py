@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -60,14 +60,31 @@ def add_options(parser: pytest.Parser) -> None:
 
 
 def asked(config: pytest.Config) -> Asked:
-    """What the options and the environment ask for. Raises UsageError for what cannot be used."""
+    """What the options and the environment ask for. Raises UsageError for what cannot be used.
+
+    Nothing leaves a run that is no whole run of a cluster: a part of one, or a kept observation judged again.
+    """
     option = config.option
+    for partial in ("shard", "snapshot"):
+        if getattr(option, partial, None):
+            _refuse_outlets(option, partial)
+            return Asked()
     return Asked(
         textfiles=_folder(option.textfile_dir),
         gateway=gateway(option.push_gateway),
         sinks=sinks(option.notify),
         configmap=_configmap(option.summary_configmap),
     )
+
+
+def _refuse_outlets(option: Any, partial: str) -> None:
+    outlets = ("textfile_dir", "push_gateway", "notify", "summary_configmap")
+    given = [f"--{name.replace('_', '-')}" for name in outlets if getattr(option, name)]
+    if given:
+        raise UsageError(
+            f"{given[0]} does not go with --{partial}: others would take it for a whole run of the cluster.",
+            remedy=f"Leave out {' and '.join(given)}.",
+        )
 
 
 def _configmap(option: str | None) -> Kept | None:

@@ -206,3 +206,26 @@ def test_what_cannot_be_used_is_said_before_anything_runs(
     assert SECRET not in result.stdout.str() + result.stderr.str()
     assert "Traceback" not in result.stderr.str()
     assert not (failing.path / "reports").exists()
+
+
+def test_a_part_of_a_run_sends_nothing(failing: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    with web() as receiver:
+        monkeypatch.setenv("METALLB_CONFORMANCE_NOTIFY", f"json://{receiver.place}")
+        monkeypatch.setenv("METALLB_CONFORMANCE_PUSH_GATEWAY", f"http://{receiver.place}")
+        result = failing.run_apart("--run-id", "night", "--shard", "1/1")
+
+    assert result.ret == 1
+    assert receiver.requests == []
+
+
+@pytest.mark.parametrize(
+    "partial",
+    [("--run-id", "night", "--shard", "1/2"), ("--snapshot", "kept.json")],
+    ids=["part", "observation"],
+)
+def test_what_is_no_whole_run_may_not_be_told_as_one(failing: Project, partial: tuple[str, ...]) -> None:
+    arguments = failing.arguments((*partial, "--push-gateway", "http://127.0.0.1:9"), "observe")
+    result = failing.pytest_apart(*arguments)
+
+    assert result.ret == 4
+    result.stderr.fnmatch_lines([f"*--push-gateway does not go with {partial[-2]}: *"])
