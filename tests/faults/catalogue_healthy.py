@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from clusters.api.resources import DAEMON_SETS, DEPLOYMENTS, NODES
 from clusters.lab.options import LabOptions
@@ -185,6 +186,17 @@ def runbook_reworded(clone: Clone) -> None:
     clone.commit("Say who is called")
 
 
+def renders_chart_names(clone: Clone) -> None:
+    """The overlay gives MetalLB the names of its Helm chart: over a folder of its own with all the rest."""
+    settings, probes = (f"{OVERLAY}/{name}" for name in ("kustomization.yaml", "quick-probes.yaml"))
+    (clone.root / OVERLAY / "plain").mkdir()
+    plain = (clone.root / settings).read_text(encoding="utf-8").replace("../../base", "../../../base")
+    clone.write(f"{OVERLAY}/plain/kustomization.yaml", plain.replace("  - config.yaml\n", ""))
+    (clone.root / probes).rename(clone.root / OVERLAY / "plain" / "quick-probes.yaml")
+    clone.write(settings, "resources: [plain, config.yaml]\ncomponents: [../../components/helm-names]\n")
+    clone.commit("Name MetalLB as its chart does")
+
+
 HEALTHY = (
     Healthy(name="local traffic policy with one replica", make=local_with_one_replica),
     Healthy(name="two services that share an address", make=shared),
@@ -208,11 +220,26 @@ HEALTHY = (
     Healthy(name="a runbook with another table", make=nothing, edit=runbook_reworded),
 )
 
-#: Labs of their own, healthy: every check has to be silent in them.
-LABS = {
-    "MetalLB 0.16.2": LabOptions(name="faults-next", metallb="0.16.2"),
-    "MetalLB 0.15.2 with the names of its Helm chart": LabOptions(name="faults-helm", install="helm"),
-    "MetalLB 0.16.2 with the names of its Helm chart": LabOptions(
-        name="faults-both", metallb="0.16.2", install="helm"
+
+@dataclass(frozen=True, kw_only=True)
+class HealthyLab:
+    """A lab of another version or naming: every check has to be silent. `edit` makes the repository say so."""
+
+    name: str
+    options: LabOptions
+    edit: Callable[[Clone], None] | None = None
+
+
+LABS = (
+    HealthyLab(name="MetalLB 0.16.2", options=LabOptions(name="faults-next", metallb="0.16.2")),
+    HealthyLab(
+        name="MetalLB 0.15.2 with the names of its Helm chart",
+        options=LabOptions(name="faults-helm", install="helm"),
+        edit=renders_chart_names,
     ),
-}
+    HealthyLab(
+        name="MetalLB 0.16.2 with the names of its Helm chart",
+        options=LabOptions(name="faults-both", metallb="0.16.2", install="helm"),
+        edit=renders_chart_names,
+    ),
+)

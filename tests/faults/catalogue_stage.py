@@ -95,11 +95,11 @@ class Stage:
         known = self.repository
         return known.model_copy(update={"live": live.counterparts(self.api, known.intended.objects)})
 
-    def until_silent(self) -> None:
+    def until_silent(self, *, repository: Path | None = None) -> None:
         """Look until no check has anything to say."""
         wait.until(
             "every check is silent",
-            read=lambda: self.look().trouble,
+            read=lambda: self.look(repository=repository).trouble,
             accept=lambda trouble: not trouble,
             budget=SILENT,
         )

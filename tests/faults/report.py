@@ -1,18 +1,21 @@
 """`python -m tests.faults.report`: make every fault of the catalogue, and write what came of it to docs/faults.md.
 
-Without --lab it boots labs of its own and removes them: one for all faults, and one for each further version and
-naming of MetalLB that has to be silent. Exit code 1 where anything is not as the catalogue says.
+Without --lab it boots labs of its own and removes them: --labs of them share the faults, and one comes after them
+for each further version and naming of MetalLB that has to be silent. Exit code 1 where anything is not as the
+catalogue says.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import count
+from queue import Empty, SimpleQueue
 
 from clusters.errors import ConformanceError
 from clusters.lab import life, parts
@@ -22,92 +25,130 @@ from tests.faults.bench import ROOT
 from tests.faults.catalogue import IN_THE_CLUSTER, IN_THE_REPOSITORY, Trial, edited, heard, tried
 from tests.faults.catalogue_clone import cloned
 from tests.faults.catalogue_fault import Fault, Healthy
-from tests.faults.catalogue_healthy import HEALTHY, LABS
+from tests.faults.catalogue_healthy import HEALTHY, LABS, HealthyLab
+from tests.faults.catalogue_judging import observe_checks
 from tests.faults.catalogue_stage import Stage, opened
 from tests.faults.report_page import Conditions, Quiet, page
 
 PAGE = ROOT / "docs" / "faults.md"
-_NAME = "faults"
+#: Makes one fault or variant on a stage; returns what is wrong with what was said, empty where nothing is.
+Task = Callable[[Stage], str]
 
 
 @dataclass
 class Run:
-    """What was made so far. `wanted` are words of names or causes; empty means everything."""
+    """What is still to be made, and what came of the rest."""
 
-    wanted: tuple[str, ...] = ()
+    tasks: SimpleQueue[tuple[str, Task]] = field(default_factory=SimpleQueue)
     trials: list[Trial] = field(default_factory=list)
     quiet: list[Quiet] = field(default_factory=list)
-    numbers: Iterator[int] = field(default_factory=lambda: count(1))
+    conditions: Conditions | None = None
 
-    def wants(self, one: Fault | Healthy) -> bool:
-        """Whether a fault or variant was asked for."""
-        told = f"{getattr(one, 'cause', 'healthy')} {one.name}"
-        return not self.wanted or any(word in told for word in self.wanted)
+    def plan(self, wanted: Sequence[str]) -> None:
+        """Line up everything, or what has one of these words in its name or cause: the slow ones first."""
+        for fault in sorted((*IN_THE_CLUSTER, *IN_THE_REPOSITORY), key=lambda one: not one.full):
+            self._add(f"{fault.cause}: {fault.name}", self._trial(fault), wanted)
+        for variant in HEALTHY:
+            self._add(f"healthy: {variant.name}", self._variant(variant.name, _hears(variant)), wanted)
 
-    def fault(self, fault: Fault, make: Callable[[], Trial]) -> None:
-        """Make one fault and keep what came of it; what breaks on the way counts as not detected."""
-        begun = time.monotonic()
+    def _add(self, name: str, task: Task, wanted: Sequence[str]) -> None:
+        if not wanted or any(word in name for word in wanted):
+            self.tasks.put((name, task))
+
+    def _trial(self, fault: Fault) -> Task:
+        def make(stage: Stage) -> str:
+            begun = time.monotonic()
+            try:
+                found = tried(stage, fault) if fault.make else _edited(stage, fault)
+            except Exception as error:  # noqa: BLE001 - whatever breaks, the others are still made
+                found = Trial.broken(fault, f"it broke: {error}", seconds=time.monotonic() - begun)
+            self.trials.append(found)
+            return found.wrong
+
+        return make
+
+    def _variant(self, name: str, look: Callable[[Stage], Sequence[str]]) -> Task:
+        def make(stage: Stage) -> str:
+            begun = time.monotonic()
+            try:
+                said = look(stage)
+            except Exception as error:  # noqa: BLE001 - as above
+                said = [f"it broke: {error}"]
+            self.quiet.append(Quiet(name, tuple(said), time.monotonic() - begun))
+            return "\n".join(said)
+
+        return make
+
+    def work_off(self, options: LabOptions, *, keep: bool) -> None:
+        """Take from the line until it is empty; a lab that does not recover from a fault makes way for a new one."""
+        while not self.tasks.empty():
+            with _lab(options, keep=keep) as lab, opened(lab) as stage:
+                stage.until_silent()
+                self.conditions = self.conditions or Conditions.of(lab)
+                while (task := self._next()) and self.made(*task, stage):
+                    pass
+
+    def _next(self) -> tuple[str, Task] | None:
         try:
-            found = make()
-        except (AssertionError, ConformanceError, OSError) as error:
-            found = Trial.broken(fault, f"it broke: {error}", seconds=time.monotonic() - begun)
-        self.trials.append(found)
-        self._say(found.seconds, f"{fault.cause}: {fault.name}", found.wrong)
+            return self.tasks.get_nowait()
+        except Empty:
+            return None
 
-    def variant(self, name: str, make: Callable[[], list[str]]) -> None:
-        """Make one healthy variant and keep what was said about it."""
+    def made(self, name: str, task: Task, stage: Stage) -> bool:
+        """Make one, say what came of it, and return whether the stage can be used further."""
         begun = time.monotonic()
-        try:
-            said = make()
-        except (AssertionError, ConformanceError, OSError) as error:
-            said = [f"it broke: {error}"]
-        seconds = time.monotonic() - begun
-        self.quiet.append(Quiet(name, tuple(said), seconds))
-        self._say(seconds, f"silent: {name}", "\n".join(said))
-
-    def _say(self, seconds: float, what: str, wrong: str) -> None:
-        mark = "WRONG" if wrong else "ok"
-        lines = [f"{next(self.numbers):3} {seconds:6.1f} s  {mark:5} {what}"]
-        lines += [f"        {line}" for line in wrong.splitlines()]
-        sys.stdout.write("\n".join(lines) + "\n")
+        wrong = task(stage)
+        lines = [f"{time.monotonic() - begun:6.1f} s  {'WRONG' if wrong else 'ok':5}  {name}"]
+        sys.stdout.write("\n".join([*lines, *(f"{'':17}{line}" for line in wrong.splitlines())]) + "\n")
         sys.stdout.flush()
+        return "it broke" not in wrong or _recovered(stage)
+
+    def look_elsewhere(self, wanted: Sequence[str]) -> None:
+        """Labs of other versions and names, healthy: every check has to be silent there too."""
+        for one in LABS:
+            if not wanted or any(word in f"healthy: {one.name}" for word in wanted):
+                with _lab(one.options, keep=False) as lab, opened(lab) as stage:
+                    self.made(f"healthy: {one.name}", self._variant(one.name, _settles(one)), stage)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what was asked for. The page is written only where that was everything."""
+    """Make what was asked for. The page is written only where that was everything."""
     given = _arguments(arguments)
     parts.ensure()
-    run = Run(tuple(given.only))
-    begun = time.monotonic()
-    with _lab(LabOptions(name=given.lab or _NAME, metallb=given.metallb), keep=bool(given.lab)) as lab:
-        conditions = Conditions.of(lab)
-        with opened(lab) as stage:
-            _all_in_one_lab(run, stage)
-    if not given.lab:
-        _other_labs(run)
-    conditions = conditions.ended(time.monotonic() - begun)
-    if not given.only and not given.metallb:
-        PAGE.write_text(page(run.trials, run.quiet, conditions), encoding="utf-8")
-    wrong = [one for one in run.trials if one.wrong] + [one for one in run.quiet if one.said]
-    right = sum(one.right for one in run.trials)
+    observe_checks()  # imported before threads are
+    run, begun = Run(), time.monotonic()
+    run.plan(given.only)
+    names = [given.lab] if given.lab else [f"f{os.getpid()}-{number}" for number in range(given.labs)]
+    with ThreadPoolExecutor(len(names)) as pool:
+        options = [LabOptions(name=name, metallb=given.metallb) for name in names]
+        list(pool.map(lambda one: run.work_off(one, keep=bool(given.lab)), options))
+    if not (given.lab or given.metallb):
+        run.look_elsewhere(given.only)
+    seconds = time.monotonic() - begun
+    if run.conditions and not (given.only or given.metallb or given.lab):
+        PAGE.write_text(
+            page(run.trials, run.quiet, run.conditions.ended(seconds, labs=len(names))), encoding="utf-8"
+        )
     sys.stdout.write(
-        f"{len(run.trials)} faults, {sum(one.detected for one in run.trials)} detected, {right} with the right cause, "
-        f"{sum(len(one.unrelated) for one in run.trials)} unrelated findings; {len(run.quiet)} healthy variants, "
-        f"{sum(not one.said for one in run.quiet)} silent; {conditions.seconds:.0f} s\n"
+        f"{len(run.trials)} faults, {sum(one.detected for one in run.trials)} detected, "
+        f"{sum(one.right for one in run.trials)} with the right cause, "
+        f"{sum(len(one.unrelated) for one in run.trials)} unrelated findings; {len(run.quiet)} healthy set-ups, "
+        f"{sum(not one.said for one in run.quiet)} silent; {seconds:.0f} s\n"
     )
-    return int(bool(wrong))
+    return int(any(one.wrong for one in run.trials) or any(one.said for one in run.quiet))
 
 
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.faults.report", description=__doc__)
-    parser.add_argument("--lab", default="", help="a lab that runs already, and is left running")
-    parser.add_argument("--metallb", default="", help="another version of MetalLB; writes no page")
+    parser.add_argument("--labs", type=int, default=2, help="how many labs share the faults (default: 2)")
+    parser.add_argument("--lab", default="", help="a lab that runs already, and is left running; no page")
+    parser.add_argument("--metallb", default="", help="another version of MetalLB; no page")
     parser.add_argument(
         "--only",
         nargs="+",
         default=[],
         metavar="WORD",
-        help="faults with one of these in name or cause; no page",
+        help="what has one of these in its name or cause; no page",
     )
     return parser.parse_args(arguments)
 
@@ -121,30 +162,35 @@ def _lab(options: LabOptions, *, keep: bool) -> Iterator[Lab]:
             life.down(options.name)
 
 
-def _all_in_one_lab(run: Run, stage: Stage) -> None:
-    stage.until_silent()
+def _edited(stage: Stage, fault: Fault) -> Trial:
     with cloned() as clone:
-        for fault in _chosen(run, IN_THE_REPOSITORY):
-            run.fault(
-                fault, lambda fault=fault: edited(clone, fault, lambda: stage.look(repository=clone.root))
-            )
-    for fault in _chosen(run, IN_THE_CLUSTER):
-        run.fault(fault, lambda fault=fault: tried(stage, fault))
-    for variant in HEALTHY:
-        if run.wants(variant):
-            run.variant(variant.name, lambda variant=variant: heard(stage, variant))
+        return edited(clone, fault, lambda: stage.look(repository=clone.root))
 
 
-def _chosen(run: Run, faults: Iterable[Fault]) -> Iterator[Fault]:
-    return (fault for fault in faults if run.wants(fault))
+def _settles(one: HealthyLab) -> Callable[[Stage], Sequence[str]]:
+    """What is said of a lab that was just booted, once it has settled, and of a repository that is made for it."""
+
+    def said(stage: Stage) -> Sequence[str]:
+        with cloned() as clone:
+            if one.edit:
+                one.edit(clone)
+            stage.until_silent(repository=clone.root)
+            return stage.look(repository=clone.root).trouble
+
+    return said
 
 
-def _other_labs(run: Run) -> None:
-    """Labs of other versions and names, healthy: every check has to be silent there too."""
-    for name, options in LABS.items():
-        if not run.wanted or any(word in f"healthy {name}" for word in run.wanted):
-            with _lab(options, keep=False) as lab, opened(lab) as stage:
-                run.variant(name, lambda stage=stage: stage.until_silent() or stage.look().trouble)
+def _hears(variant: Healthy) -> Callable[[Stage], Sequence[str]]:
+    return lambda stage: heard(stage, variant)
+
+
+def _recovered(stage: Stage) -> bool:
+    try:
+        stage.healthy()
+        stage.until_silent()
+    except (AssertionError, ConformanceError, OSError):
+        return False
+    return True
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Self
 
 import psutil
 
-from clusters.lab import cgroups
+from clusters.lab import cgroups, status
 from clusters.lab.lab import Lab
 from tests.faults.catalogue import Trial
 from tests.faults.catalogue_elsewhere import ELSEWHERE
@@ -53,6 +53,7 @@ class Conditions:
     metallb: str
     load: float
     seconds: float = 0.0
+    labs: int = 1
 
     @classmethod
     def of(cls, lab: Lab) -> Self:
@@ -63,20 +64,21 @@ class Conditions:
             kernel=".".join(os.uname().release.split(".")[:2]),
             cgroups="v2" if cgroups.is_v2() else "v1",
             nodes=len(lab.nodes),
-            kubernetes=lab.kubernetes_version,
+            kubernetes=status.of(lab.name)["kubernetes_version"],
             metallb=lab.metallb_version,
             load=os.getloadavg()[1],
         )
 
-    def ended(self, seconds: float) -> Self:
-        """The same with the time that everything took."""
-        return replace(self, seconds=seconds)
+    def ended(self, seconds: float, *, labs: int) -> Self:
+        """The same with the time that everything took, and in how many labs side by side."""
+        return replace(self, seconds=seconds, labs=labs)
 
     def __str__(self) -> str:
+        side = "one lab" if self.labs == 1 else f"{self.labs} labs side by side, each"
         return (
-            f"{self.processors} processors, {self.memory:.0f} GiB, kernel {self.kernel}, cgroup {self.cgroups}; one "
-            f"lab of {self.nodes} nodes with Kubernetes {self.kubernetes} and MetalLB {self.metallb}; load "
-            f"of the machine (5 minutes) {self.load:.1f} when the lab had come up; {self.seconds:.0f} s for everything."
+            f"{self.processors} processors, {self.memory:.0f} GiB, kernel {self.kernel}, cgroup {self.cgroups}; {side} "
+            f"of {self.nodes} nodes with Kubernetes {self.kubernetes} and MetalLB {self.metallb}; load of the machine "
+            f"{self.load:.1f} (5 minutes) when the first lab was ready; {self.seconds:.0f} s for everything."
         )
 
 
