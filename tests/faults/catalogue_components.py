@@ -11,13 +11,11 @@ from clusters.api.resources import (
     CLUSTER_ROLES,
     CUSTOM_RESOURCE_DEFINITIONS,
     DEPLOYMENTS,
-    POD_METRICS,
     PODS,
 )
-from clusters.diagnosis.quantities import cpu
-from tests.faults.catalogue_fault import ALL_BY_METALLB, Also, Fault, drift
+from tests.faults.catalogue_fault import ALL_BY_METALLB, UNMEASURED, Also, Fault, drift
 from tests.faults.catalogue_stage import NAMESPACE, WHY, Stage
-from tests.faults.catalogue_workloads import arguments, log_of, until_crashing
+from tests.faults.catalogue_workloads import arguments, log_of, until_crashing, usage_of
 
 _CONTROLLER = "deployment controller"
 
@@ -48,26 +46,12 @@ def throttled(stage: Stage) -> Iterator[None]:
         stage.metallb.rolled_out()
         wait.until(
             "the controller's use of its limit is measured",
-            read=lambda: _measured(stage),
+            read=lambda: usage_of(stage, "controller"),
             accept=lambda cores: cores is not None and cores > 0.002,
             budget=budgets.get("rollout"),
         )
         yield
     stage.metallb.rolled_out()
-
-
-def _measured(stage: Stage) -> float | None:
-    """The cores that the controller's present pod uses, None before they were measured."""
-    alive = {
-        pod["metadata"]["name"] for pod in stage.api.list(PODS, NAMESPACE, labels="component=controller")
-    }
-    usages = [
-        cpu(one["usage"]["cpu"])
-        for found in stage.api.list(POD_METRICS, NAMESPACE)
-        if found["metadata"]["name"] in alive
-        for one in found["containers"]
-    ]
-    return max((each for each in usages if each is not None), default=None)
 
 
 @contextmanager
@@ -128,7 +112,7 @@ FAULTS = (
         says=ALL_BY_METALLB,
         shows={"health.pods-ready": _CONTROLLER},
         also=_DEPLOYMENT,
-        undecided=frozenset({"health.controller-log"}),
+        undecided=UNMEASURED | {"health.controller-log"},
     ),
     Fault(
         name="a controller with an argument that it does not know",
@@ -137,6 +121,7 @@ FAULTS = (
         says=ALL_BY_METALLB,
         shows={"health.pods-ready": _CONTROLLER},
         also=_DEPLOYMENT,
+        undecided=UNMEASURED,
         full=True,
     ),
     Fault(
@@ -154,6 +139,7 @@ FAULTS = (
         make=may_not_list,
         says=ALL_BY_METALLB,
         shows={"health.controller-log": ".*"},
+        undecided=UNMEASURED,
         also=drift("ClusterRole metallb-system:controller"),
         full=True,
     ),
@@ -172,6 +158,7 @@ FAULTS = (
             Also(check="overlay.version-skew", cause="crd-outdated"),
             Also(check="postincident.service-page", cause="page-outdated"),
         ),
+        undecided=UNMEASURED,
         full=True,
     ),
 )

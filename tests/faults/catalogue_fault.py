@@ -33,6 +33,8 @@ def drift(*subjects: str) -> tuple[Also, ...]:
     return tuple(Also(check=INTENDED, cause="overlay-drift", subject=each) for each in subjects)
 
 
+#: The metrics API has measured a pod that was just started only after a while.
+UNMEASURED = frozenset({"scaling.controller-cpu"})
 #: A pool and an advertisement of a fault's own, which no overlay renders.
 OWN = (
     *drift("pool edge", "L2Advertisement metallb-system/edge"),

@@ -7,13 +7,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from clusters import wait
 from clusters.api.resources import DAEMON_SETS, DEPLOYMENTS, NODES
+from clusters.budgets import get as budget
 from clusters.lab.options import LabOptions
 from tests.faults.catalogue_clone import Clone
 from tests.faults.catalogue_fault import Healthy
 from tests.faults.catalogue_repository import PAGE, RUNBOOK, recorded, without_a_plan
 from tests.faults.catalogue_services import KEY, POOL
 from tests.faults.catalogue_stage import NAMESPACE, SHOP, WHY, Stage
+from tests.faults.catalogue_workloads import usage_of
 
 OVERLAY = "metallb/overlays/lab"
 EDGE, SPARE = "edge", "172.30.0.230-172.30.0.232"
@@ -123,6 +126,12 @@ def rolled_out(stage: Stage) -> Iterator[None]:
     ):
         stage.metallb.speakers_ready()
         stage.metallb.rolled_out()
+        wait.until(
+            "the metrics API has measured the new controller",
+            read=lambda: usage_of(stage, "controller"),
+            accept=lambda cores: cores is not None,
+            budget=budget("rollout"),
+        )
         yield
 
 

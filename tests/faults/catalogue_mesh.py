@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from clusters import budgets, ownership, wait
-from clusters.api.resources import SECRETS, SERVICES
+from clusters.api.resources import LEASES, SECRETS, SERVICES
 from clusters.faults import filters
+from clusters.lab.control_plane import API_PORT
 from tests.faults.catalogue_fault import (
     ALL_BY_METALLB,
     ALL_BY_NETWORK,
@@ -18,6 +20,8 @@ from tests.faults.catalogue_stage import NAMESPACE, WHY, Stage
 from tests.faults.catalogue_workloads import log_of
 
 NODE = "node2"
+#: A kubelet renews its lease every 10 s; the suite takes note of a lag of more than 25 s.
+MISSED = 26.0
 
 
 @contextmanager
@@ -64,16 +68,34 @@ def two_keys(stage: Stage) -> Iterator[None]:
 
 @contextmanager
 def api_refused(stage: Stage) -> Iterator[None]:
+    """The node's own processes, its speaker among them, do not get through to the API server."""
     service = stage.api.get(SERVICES, "kubernetes", "default")["spec"]["clusterIP"]
-    pod = stage.metallb.speaker_on(NODE)["metadata"]["name"]
-    with filters.address_refused(stage.changes, stage.lab, NODE, address=service):
+    with (
+        filters.address_refused(stage.changes, stage.lab, NODE, address=service),
+        filters.port_refused(stage.changes, stage.lab, NODE, port=API_PORT, out=True),
+    ):
         wait.until(
-            "the speaker says that it is refused",
-            read=lambda: stage.api.logs(NAMESPACE, pod, tail=50).count("connection refused"),
-            accept=lambda count: count > 2,
-            budget=budgets.get("pods_ready"),
+            "the node has not renewed its lease for long enough to be missed",
+            read=lambda: _lag(stage),
+            accept=lambda lag: lag > MISSED,
+            budget=budgets.get("node_not_ready"),
         )
         yield
+    wait.until(
+        "the node renews its lease again",
+        read=lambda: _lag(stage),
+        accept=lambda lag: lag < MISSED,
+        budget=budgets.get("node_ready"),
+    )
+
+
+def _lag(stage: Stage) -> float:
+    """How many seconds before the latest lease the node renewed its own."""
+    found = {
+        raw["metadata"]["name"]: dt.datetime.fromisoformat(raw["spec"]["renewTime"])
+        for raw in stage.api.list(LEASES, "kube-node-lease")
+    }
+    return (max(found.values()) - found[NODE]).total_seconds()
 
 
 FAULTS = (
@@ -94,11 +116,11 @@ FAULTS = (
         full=True,
     ),
     Fault(
-        name="one speaker is refused by the API server",
+        name="a node is refused by the API server",
         cause="api-unreachable",
         make=api_refused,
         says=ALL_BY_NETWORK,
-        shows={"health.speaker-log": f"node {NODE}"},
+        shows={"recovery.incident-scope": f"node {NODE}"},
         full=True,
     ),
 )

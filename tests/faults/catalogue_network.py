@@ -16,6 +16,7 @@ from tests.faults.catalogue_fault import (
     ONE_ADDRESS,
     ONE_RANGE,
     UNTOUCHED,
+    UNMEASURED,
     Fault,
     Summary,
 )
@@ -219,6 +220,8 @@ FAULTS = (
         make=not_ready,
         says=ALL_BY_NETWORK,
         shows={"recovery.incident-scope": f"node {NODE}"},
+        # Nobody hands out the logs of that node's pods, and the controller may be one of them.
+        undecided=UNMEASURED | {"health.speaker-log", "health.controller-log"},
         full=True,
     ),
     Fault(

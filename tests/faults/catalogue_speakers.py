@@ -12,7 +12,7 @@ from clusters.api.resources import (
     SECRETS,
 )
 from tests.faults.catalogue_fault import ALL_BY_METALLB, ALL_BY_SETTING, Fault, drift
-from tests.faults.catalogue_stage import NAMESPACE, WHY, Stage
+from tests.faults.catalogue_stage import EDGE_ADDRESS, NAMESPACE, WHY, Stage
 from tests.faults.catalogue_workloads import arguments, until_crashing
 
 NODE = "node3"
@@ -115,6 +115,7 @@ def no_memberlist(stage: Stage) -> Iterator[None]:
     patch = [{"op": "replace", "path": "/spec/template/spec/containers/0/env", "value": kept}]
     with stage.changes.patched(DAEMON_SETS, "speaker", patch, NAMESPACE, kind="json", foreign=WHY):
         stage.metallb.speakers_ready()
+        stage.until_reached(EDGE_ADDRESS)
         yield
 
 

@@ -36,6 +36,8 @@ Json = dict[str, Any]
 NAMESPACE = "metallb-system"
 #: The namespace of the lab's own workload, whose pods stand behind the services that faults are made with.
 SHOP = "shop"
+#: The address of the lab's edge, which was there before any fault.
+EDGE_ADDRESS = "172.30.0.210"
 WHY = "a fault is made here"
 #: A service counts as waiting after this many seconds, instead of the suite's own ten: faults stand still.
 ASSIGNED = 1.0

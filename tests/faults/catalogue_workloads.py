@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from clusters import budgets, wait
-from clusters.api.resources import DEPLOYMENTS, PODS
+from clusters.api.resources import DEPLOYMENTS, POD_METRICS, PODS
+from clusters.diagnosis.quantities import cpu
 from tests.faults.catalogue_stage import NAMESPACE, WHY, Stage
 
 
@@ -41,3 +42,17 @@ def log_of(stage: Stage, component: str) -> str:
     pods = stage.api.list(PODS, NAMESPACE, labels=f"component={component}")
     running = [pod for pod in pods if pod["status"].get("phase") == "Running"]
     return "".join(stage.api.logs(NAMESPACE, pod["metadata"]["name"], tail=100) for pod in running)
+
+
+def usage_of(stage: Stage, component: str) -> float | None:
+    """The cores that a component's present pod uses, None before they were measured."""
+    alive = {
+        pod["metadata"]["name"] for pod in stage.api.list(PODS, NAMESPACE, labels=f"component={component}")
+    }
+    usages = [
+        cpu(one["usage"]["cpu"])
+        for found in stage.api.list(POD_METRICS, NAMESPACE)
+        if found["metadata"]["name"] in alive
+        for one in found["containers"]
+    ]
+    return max((each for each in usages if each is not None), default=None)
