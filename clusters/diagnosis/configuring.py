@@ -18,7 +18,7 @@ def roots(facts: Facts) -> Iterator[Root]:
     yield from refusals
     if not refusals:
         yield from _reported(facts)
-    yield from _webhook(facts)
+    yield from _webhook(facts, known=bool(refusals))
     yield from _annotations(facts)
 
 
@@ -98,8 +98,8 @@ def _mended(facts: Facts, pod: str) -> bool:
     return all(hit.signature.id != "config-rejected" for hit in facts.hits.get(pod, ()))
 
 
-def _webhook(facts: Facts) -> Iterator[Root]:
-    """What the dry run of a pool met: no webhook, or one that said no."""
+def _webhook(facts: Facts, *, known: bool) -> Iterator[Root]:
+    """What the dry run of a pool met: no webhook, or one that said no for another reason than those `known`."""
     tried = facts.snapshot.dry_run
     working = any(pod.ready for pod in facts.components.controllers)
     if not working:
@@ -108,7 +108,7 @@ def _webhook(facts: Facts) -> Iterator[Root]:
     if facts.snapshot.endpoint_slices.ok and idle:
         yield _no_webhook(facts, idle[0])
         return
-    if not tried.ok or tried.accepted:
+    if not tried.ok or tried.accepted or (known and not tried.webhook_failed):
         return
     cause = "webhook-unreachable" if tried.webhook_failed else "config-rejected"
     meaning = "MetalLB's webhook cannot be asked" if tried.webhook_failed else "A harmless pool was refused"

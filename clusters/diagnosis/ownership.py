@@ -15,10 +15,12 @@ from dataclasses import dataclass, replace
 
 from packaging.version import Version
 
+from clusters.diagnosis import ranges
 from clusters.diagnosis.announcing import Announcing
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.roots import Explanation, Root
 from clusters.diagnosis.telling import fields
+from clusters.metallb.ranges import parse_address
 from clusters.metallb.services import Service
 from clusters.observation.snapshot import Heard
 
@@ -137,6 +139,9 @@ def _squatter(facts: Facts, heard: Heard, ground: Mapping[str, tuple[Root, ...]]
     for root in ground.get("api-unreachable", ()):
         if root.subject.removeprefix("node ") in owners:
             return root  # a speaker that does not see that the address was given back goes on announcing it
+    for root in ground.get("pool-holds-gateway-address", ()):
+        if root.subject == f"pool {heard.pool}" and parse_address(heard.address) in ranges.gateways(facts):
+            return root  # no stranger: the gateway answers for its own address
     who = ", ".join(
         f"node {each}" if not each.startswith("?") else f"a machine with MAC {each[1:]}" for each in owners
     )

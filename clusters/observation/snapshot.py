@@ -157,9 +157,10 @@ class WireView(Part):
     """What a vantage outside the cluster saw.
 
     `control` is the sentence that says why the capture can be trusted, and `control_ok` whether it can:
-    without it nobody's silence means anything. `by_kernel` says that the segment was not asked by this project
+        without it nobody's silence means anything. `by_kernel` says that the segment was not asked by this project
     but by the vantage's kernel, which tells one machine an address. `routes` are those to services' addresses,
-    to pools' first addresses and to the nodes; only what is on a segment of the vantage was asked for.
+    to pools' first addresses and to the nodes, and one by each gateway; only what is on a segment of the
+    vantage was asked for.
     """
 
     place: str = ""

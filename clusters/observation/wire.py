@@ -34,6 +34,10 @@ _OUTCOMES = {
 }
 
 
+#: Addresses of documentation, RFC 5737 and 3849: nobody is asked there, the way to them only names the gateway.
+_BEYOND = ("192.0.2.1", "2001:db8::1")
+
+
 def seen(snapshot: Snapshot, vantage: Vantage | None, limits: Limits) -> Snapshot:
     """`snapshot` with what the vantage sees of its services, pools and nodes."""
     if vantage is None:
@@ -87,6 +91,7 @@ class _Look:
         free, shares = self._free(set(assigned) | set(nodes))
         firsts = [addresses[0] for addresses in free.values() if addresses]
         routes = {address: self._route(address) for address in (*assigned, *nodes, *firsts)}
+        beyond = [route for address in _BEYOND if (route := self._route(address)).gateway]
         asks = "arp" in self.vantage.capabilities
         if not asks:
             control_ok, control, heard = self._by_kernel(nodes, assigned, free, routes)
@@ -100,7 +105,7 @@ class _Look:
         return WireView(
             status=Status.OK,
             place=self.vantage.name,
-            routes=tuple(routes.values()),
+            routes=(*routes.values(), *beyond),
             control_ok=control_ok,
             control=control,
             heard=heard,

@@ -83,7 +83,7 @@ def no_endpoint_where_announced(stage: Stage) -> Iterator[None]:
 @contextmanager
 def refused_as_a_whole(stage: Stage) -> Iterator[None]:
     """A selector that MetalLB cannot read; the API server lets it pass, and the webhook is away."""
-    twice = [{"matchLabels": {"a": "b"}}, {"matchLabels": {"a": "b"}}]
+    twice = [{"matchLabels": {"kubernetes.io/os": "linux"}}] * 2
     with ExitStack() as stack:
         with stage.changes.deleted(VALIDATING_WEBHOOKS, WEBHOOKS, foreign=WHY):
             stack.enter_context(stage.advertised("twice", ipAddressPools=[MAIN], nodeSelectors=twice))

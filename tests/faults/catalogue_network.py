@@ -15,8 +15,8 @@ from tests.faults.catalogue_fault import (
     ALL_BY_SETTING,
     ONE_ADDRESS,
     ONE_RANGE,
-    UNTOUCHED,
     UNMEASURED,
+    UNTOUCHED,
     Fault,
     Summary,
 )

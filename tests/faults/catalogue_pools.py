@@ -107,7 +107,7 @@ def past_the_webhook(stage: Stage, *addresses: str) -> Iterator[None]:
     """A pool that MetalLB's webhook would refuse, made while there is none."""
     with ExitStack() as stack:
         with stage.changes.deleted(VALIDATING_WEBHOOKS, WEBHOOKS, foreign=WHY):
-            stack.enter_context(stage.pool(EDGE, addresses[0]))
+            stack.enter_context(stage.own_pool(EDGE, addresses[0]))
         yield
 
 
@@ -143,7 +143,7 @@ def another_single_address(stage: Stage) -> Iterator[None]:
         yield
 
 
-_ONE_ADDRESS = {"name": EDGE, "addresses": ["172.30.0.231"], "single_address": True}
+_ONE_ADDRESS = {"name": EDGE, "addresses": ["172.30.0.231/32"], "single_address": True}
 
 FAULTS = (
     Fault(
@@ -200,14 +200,9 @@ FAULTS = (
         name="a pool with the gateway's address",
         cause="pool-holds-gateway-address",
         make=holds_gateway,
-        says=Summary(Scope.CLUSTER, "configuration .*, nodes and network", ONE_POOL.scaling),
-        also=(
-            *OWN,
-            # The gateway answers for its address, which is free by the pool.
-            Also(check="traffic.no-squatter", cause="foreign-responder", subject="pool edge"),
-            Also(check="recovery.incident-scope", cause="foreign-responder", subject="pool edge"),
-        ),
-        shows={"overlay.ranges-valid": "pool edge"},
+        says=ALL_BY_POOLS,
+        also=OWN,
+        shows={"overlay.ranges-valid": "pool edge", "traffic.no-squatter": "pool edge"},
     ),
     Fault(
         name="two pools with a common address",
@@ -221,7 +216,7 @@ FAULTS = (
         name="a range that ends before it begins",
         cause="pool-range-invalid",
         make=malformed,
-        says=ONE_POOL,
+        says=ALL_BY_POOLS,
         also=OWN,
         shows={"overlay.ranges-valid": "pool edge"},
     ),

@@ -54,7 +54,7 @@ CAUSES = (
             "hosts."
         ),
         commands=(_POOL, _EDIT_POOL),
-        scope=Scope.POOL,
+        scope=Scope.CLUSTER,
     ),
     Cause(
         id="pool-holds-node-address",

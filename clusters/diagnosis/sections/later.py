@@ -63,6 +63,8 @@ def address_routable(diagnosis: Diagnosis) -> Answer:
 
 def _routable(diagnosis: Diagnosis, pool: Pool) -> Explanation | str | None:
     """Why a pool's addresses cannot be reached; a sentence where nothing tells; None where they can."""
+    if not pool.ranges:
+        return None
     hearing = diagnosis.facts.hearing
     held = {str(address): holders for address, holders in diagnosis.facts.usage[pool.name].held}
     tries = [each for each in diagnosis.snapshot.wire.reached if each.address in held]

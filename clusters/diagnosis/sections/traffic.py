@@ -128,8 +128,13 @@ def no_squatter(diagnosis: Diagnosis) -> Answer:
     ]
     away = [share.pool for share in wire.shares if share.asked and share.pool not in asked]
     unseen = [f"Pool {pool} is not on a segment of the vantage." for pool in away] if wire.ok else []
+    elsewhere = [
+        Explanation(root=root, subject=root.subject, summary=root.summary)
+        for root in ownership.squatters(diagnosis.facts, diagnosis.ground)
+        if root.at != "traffic.no-squatter"
+    ]
     return Answer(
-        findings=told("traffic.no-squatter", diagnosis),
+        findings=told("traffic.no-squatter", diagnosis, elsewhere),
         notes=tuple(shares),
         missing=(*_unheard(diagnosis), *unseen),
     )
