@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from clusters.diagnosis.facts import Facts
+from clusters.diagnosis.pods import Pod
 from clusters.diagnosis.roots import Root
 from clusters.diagnosis.telling import fields, workload
 from clusters.metallb import advertisements, configuration, services
@@ -74,7 +75,7 @@ def _reported(facts: Facts) -> Iterator[Root]:
         f"pod {pod.name}: metallb_k8s_client_config_stale_bool is 1"
         for pod in facts.components.pods
         if facts.saying.value(pod.name, "metallb_k8s_client_config_stale_bool") == 1
-        and not _mended(facts, pod.name)
+        and not _mended(facts, pod)
     ]
     if said:
         yield Root(
@@ -86,16 +87,16 @@ def _reported(facts: Facts) -> Iterator[Root]:
         )
 
 
-def _mended(facts: Facts, pod: str) -> bool:
-    """Whether a pod's log is known and tells of no refusal that still holds.
+def _mended(facts: Facts, pod: Pod) -> bool:
+    """Whether a pod's log is known and tells of no refusal that still holds, or cannot be had as its node is lost.
 
     The metric stays at 1 where what was refused is taken back: MetalLB then sees the configuration that it
     has, and changes nothing. (`clusters.metallb.configuration` says where that was seen.)
     """
-    tail = facts.saying.logs.get(pod)
+    tail = facts.saying.logs.get(pod.name)
     if tail is None or not tail.lines:
-        return False
-    return all(hit.signature.id != "config-rejected" for hit in facts.hits.get(pod, ()))
+        return pod.node in facts.nodes and not facts.nodes[pod.node].ready
+    return all(hit.signature.id != "config-rejected" for hit in facts.hits.get(pod.name, ()))
 
 
 def _webhook(facts: Facts, *, known: bool) -> Iterator[Root]:

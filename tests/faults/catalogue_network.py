@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from clusters import budgets, ownership, wait
-from clusters.api.resources import NODES
+from clusters.api.resources import ENDPOINT_SLICES, NODES, SERVICES
 from clusters.checks import Scope
 from clusters.faults import components, filters, kernels, strangers
 from tests.faults.catalogue_fault import (
@@ -19,11 +19,12 @@ from tests.faults.catalogue_fault import (
     UNTOUCHED,
     Fault,
     Summary,
+    drift,
 )
 from tests.faults.catalogue_stage import NAMESPACE, WHY, Stage
 
 TRAEFIK, ADDRESS, FREE = "service traefik/traefik", "172.30.0.210", "172.30.0.215"
-NODE = "node2"
+NODE, WEBHOOK = "node2", "metallb-webhook-service"
 
 
 def _owner(stage: Stage) -> str:
@@ -95,10 +96,25 @@ def proxy_frozen(stage: Stage) -> Iterator[None]:
 
 @contextmanager
 def webhook_refused(stage: Stage) -> Iterator[None]:
-    """The API server's node does not get through to the webhook's port."""
-    with filters.port_refused(
-        stage.changes, stage.lab, stage.lab.plan.control_plane.name, port=9443, out=True
+    """The API server does not get through to the service by which it asks the webhook."""
+    address = stage.api.get(SERVICES, WEBHOOK, NAMESPACE)["spec"]["clusterIP"]
+    with filters.address_refused(
+        stage.changes, stage.lab, stage.lab.plan.control_plane.name, address=address
     ):
+        yield
+
+
+@contextmanager
+def webhook_gone(stage: Stage) -> Iterator[None]:
+    with stage.changes.deleted(SERVICES, WEBHOOK, NAMESPACE, foreign=WHY):
+        wait.until(
+            "nobody is behind the webhook's service",
+            read=lambda: stage.api.list(
+                ENDPOINT_SLICES, NAMESPACE, labels=f"kubernetes.io/service-name={WEBHOOK}"
+            ),
+            accept=lambda found: not found,
+            budget=budgets.get("released"),
+        )
         yield
 
 
@@ -138,9 +154,7 @@ def far_away(stage: Stage) -> Iterator[None]:
         yield
 
 
-_WIRE = frozenset(
-    {"traffic.single-announcer", "traffic.owner-agreed", "traffic.no-squatter", "traffic.l2-segment"}
-)
+_WIRE = frozenset({"traffic.single-announcer", "traffic.owner-agreed", "traffic.no-squatter"})
 
 FAULTS = (
     Fault(
@@ -208,6 +222,14 @@ FAULTS = (
         shows={"health.config-accepted": "deployment controller"},
     ),
     Fault(
+        name="the webhook's service is gone",
+        cause="webhook-unreachable",
+        make=webhook_gone,
+        says=ALL_BY_METALLB,
+        also=drift(f"Service {NAMESPACE}/{WEBHOOK}", f"service {NAMESPACE}/{WEBHOOK}"),
+        shows={"health.config-accepted": "deployment controller"},
+    ),
+    Fault(
         name="a node whose network is said to be unavailable",
         cause="node-network-unavailable",
         make=network_unavailable,
@@ -229,7 +251,10 @@ FAULTS = (
         cause="vantage-not-on-segment",
         make=far_away,
         says=Summary(Scope.NONE, "the vantage alone"),
-        shows={"recovery.address-routable": "pool metallb-pool|service .*"},
+        shows={
+            "traffic.l2-segment": "service .*",
+            "recovery.address-routable": "service .*|pool metallb-pool",
+        },
         undecided=_WIRE,
         profile={"vantage": "remote"},
     ),

@@ -88,6 +88,15 @@ class Run:
                 while (task := self._next()) and self.made(*task, stage):
                     pass
 
+    @contextmanager
+    def stopping(self) -> Iterator[None]:
+        """Leave the rest of the line where the block is interrupted; what is being made is mended first."""
+        try:
+            yield
+        finally:
+            while self._next():
+                pass
+
     def _next(self) -> tuple[str, Task] | None:
         try:
             return self.tasks.get_nowait()
@@ -119,7 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run, begun = Run(), time.monotonic()
     run.plan(given.only)
     names = [given.lab] if given.lab else [f"f{os.getpid()}-{number}" for number in range(given.labs)]
-    with ThreadPoolExecutor(len(names)) as pool:
+    with ThreadPoolExecutor(len(names)) as pool, run.stopping():
         options = [LabOptions(name=name, metallb=given.metallb) for name in names]
         list(pool.map(lambda one: run.work_off(one, keep=bool(given.lab)), options))
     if not (given.lab or given.metallb):
