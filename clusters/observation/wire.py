@@ -89,7 +89,7 @@ class _Look:
         assigned = sorted({door.address for door in doors})
         nodes = sorted(_node_addresses(self.snapshot.nodes.items))
         free, shares = self._free(set(assigned) | set(nodes))
-        firsts = [addresses[0] for addresses in free.values() if addresses]
+        firsts = [each[0] for addresses in free.values() for each in _by_family(addresses)]
         routes = {address: self._route(address) for address in (*assigned, *nodes, *firsts)}
         beyond = [route for address in _BEYOND if (route := self._route(address)).gateway]
         asks = "arp" in self.vantage.capabilities
@@ -181,11 +181,11 @@ class _Look:
         return tuple(first.values())
 
     def _heard_free(self, free: dict[str, list[str]], routes: dict[str, Route]) -> Iterator[Heard]:
-        """Who answers for free addresses, of each pool whose first one is on a segment of the vantage."""
+        """Who answers for free addresses; a pool's first one of a family says whether its others are on the segment."""
         for pool, addresses in free.items():
-            if addresses and routes[addresses[0]].on_link:
-                same = dict.fromkeys(addresses, routes[addresses[0]])
-                yield from self._heard(addresses, "free", same, pool=pool)
+            for alike in _by_family(addresses):
+                same = dict.fromkeys(alike, routes[alike[0]])
+                yield from self._heard(alike, "free", same, pool=pool)
 
     def _free(self, taken: set[str]) -> tuple[dict[str, list[str]], tuple[PoolShare, ...]]:
         """Some free addresses of each pool, and what share of all of them that is."""
@@ -258,3 +258,11 @@ def _node_addresses(nodes: Iterable[Json]) -> Iterator[str]:
 
 def _inside(held: Iterable[Address], merged: Iterable[ranges.AddressRange]) -> int:
     return sum(1 for address in held if any(address in each for each in merged))
+
+
+def _by_family(addresses: Iterable[str]) -> list[list[str]]:
+    """The addresses of IPv4 and those of IPv6, a list for each family that is there."""
+    families: dict[bool, list[str]] = {}
+    for address in addresses:
+        families.setdefault(":" in address, []).append(address)
+    return list(families.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -149,6 +150,10 @@ def renders_edge(clone: Clone, *addresses: str) -> None:
         f"---\napiVersion: metallb.io/v1beta1\nkind: L2Advertisement\nmetadata:\n  name: {EDGE}\n"
         f"  namespace: {NAMESPACE}\nspec:\n  ipAddressPools: [{EDGE}]\n"
     )
+    for other in ("lab-dual", "lab-ipv6"):
+        shutil.rmtree(
+            clone.root / "metallb" / "overlays" / other
+        )  # they stand on the lab's, and would have it too
     config = f"{OVERLAY}/config.yaml"
     clone.write(config, (clone.root / config).read_text(encoding="utf-8") + more)
     ranges = ", ".join(addresses)

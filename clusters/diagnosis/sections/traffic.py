@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from clusters.diagnosis import ownership
@@ -121,9 +122,9 @@ def owner_agreed(diagnosis: Diagnosis) -> Answer:
 def no_squatter(diagnosis: Diagnosis) -> Answer:
     """Nobody answers for a free address of a pool."""
     wire = diagnosis.snapshot.wire
-    asked = {heard.pool for heard in diagnosis.facts.hearing.free}
+    asked = Counter(heard.pool for heard in diagnosis.facts.hearing.free)
     shares = [
-        f"pool {share.pool}: {share.asked if share.pool in asked else 0} of {share.free} free addresses were asked for"
+        f"pool {share.pool}: {asked[share.pool]} of {share.free} free addresses were asked for"
         for share in wire.shares
     ]
     away = [share.pool for share in wire.shares if share.asked and share.pool not in asked]
