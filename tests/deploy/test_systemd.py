@@ -24,7 +24,8 @@ def units(tmp_path: Path) -> list[str]:
     names = []
     for unit in sorted(UNITS.glob("*@.*")):
         place = tmp_path / unit.name.replace("@", "@homelab")
-        place.write_text(unit.read_text().replace(INSTALLED, str(ROOT)))
+        here = unit.read_text().replace(f"{INSTALLED}/.venv/bin", str(Path(sys.executable).parent))
+        place.write_text(here.replace(INSTALLED, str(ROOT)))
         names.append(str(place))
     assert len(names) == 2
     return names
