@@ -129,13 +129,16 @@ def test_a_failure_has_its_cause_readings_remedy_commands_and_evidence(
 
 
 def test_a_finding_that_repeats_comes_last_and_leads_to_its_root(run: RunResult, tmp_path: Path) -> None:
-    turned = replace(run, checks=tuple(reversed(run.checks)))
+    (repeated,) = run.checks[2].findings
+    also = replace(run.checks[2], findings=(replace(repeated, commands=("kubectl get pods",)),))
+    turned = replace(run, checks=(also, run.checks[1]))
 
     articles = [one for one in read(turned, tmp_path).all("article") if "failed" in one.classes]
 
     assert [one.attributes["id"] for one in articles] == ["failover.moves", "traffic.repeats"]
     assert articles[1].one("a").attributes["href"] == "#failover.moves"
-    assert articles[1].all("pre") == []
+    (folded,) = articles[1].all("details")
+    assert folded.text == "Type kubectl get pods"
 
 
 def test_a_cause_whose_own_check_was_not_run_is_told_where_it_is_found(
