@@ -20,6 +20,7 @@ from reports.history.reading import Ending, Run
 from reports.history.standing import Standing
 from reports.model import load
 from reports.past import Comparison, Past, PastRun, Validated
+from reports.shards import run_of
 
 #: How many earlier runs a report shows; two months of nights.
 MOST = 60
@@ -49,7 +50,10 @@ def past_of(history: Path, result: RunResult, *, directory: Path, baseline: Path
 def _past(connection: sqlite3.Connection, result: RunResult, *, directory: Path, compare: bool) -> Past:
     begun = moment(datetime.fromisoformat(result.run.started))
     known = reading.runs(connection, result.run.cluster)
-    there = [run for run in known if run.ending is not Ending.RUNNING and run.id != result.run.id]
+    # A run's own parts are no earlier runs, neither of the whole nor of each other.
+    there = [
+        run for run in known if run.ending is not Ending.RUNNING and run_of(run.id) != run_of(result.run.id)
+    ]
     earlier = [run for run in there if run.started <= begun][-MOST:]
     newest = not any(run.started > begun for run in there)
     trends = reading.trends(connection, earlier)

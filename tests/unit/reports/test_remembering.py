@@ -132,3 +132,12 @@ def test_a_page_that_is_made_again_knows_what_was_before(path: Path, tmp_path: P
     text = (tmp_path / "run" / "report.html").read_text()
     assert "the run before" in text
     assert "later" not in {one.id for one in past_of(path, run, directory=tmp_path).runs}
+
+
+def test_parts_of_a_run_are_no_earlier_runs(path: Path) -> None:
+    first = a_run("night-2.1", 24, {"health.a": PASSED})
+    second = a_run("night-2.2", 25, {"health.b": PASSED})
+    keep(path, a_run("night-1", 0, {"health.a": PASSED, "health.b": PASSED}), first, second)
+
+    for result in (second, a_run("night-2", 24, {"health.a": PASSED, "health.b": PASSED})):
+        assert [run.id for run in past_of(path, result, directory=Path("/nowhere")).runs] == ["night-1"]
