@@ -19,7 +19,7 @@ from clusters.changes.cleaning import clean, not_undone
 from clusters.changes.hold import Hold
 from clusters.changes.making import ForeignObject, Maker, Patch
 from clusters.changes.target import Json, Target
-from clusters.changes.undoing import HostUndo, await_gone
+from clusters.changes.undoing import HostUndo, await_gone, to_wait
 from clusters.checks import Level
 from clusters.journal import Entry, Journal
 
@@ -157,10 +157,14 @@ class Changes:
         foreign: str = "",
     ) -> Iterator[Json]:
         """One object gone for the length of a block, and made again at its end as it was."""
-        seq, before = self._maker.delete(Target(res, name, namespace, foreign), grace=grace)
-        with self._undone_after(seq):
-            await_gone(self._api, Target(res, name, namespace), uid=before["metadata"]["uid"])
+        target = Target(res, name, namespace, foreign)
+        seq, before = self._maker.delete(target, grace=grace)
+        try:
+            await_gone(self._api, target, uid=before["metadata"]["uid"])
             yield before
+        finally:
+            # Where it was made again meanwhile, in another form, that form is undone first.
+            self._undo([one for one in self._journal.pending(after=seq - 1) if target.is_of(one)])
 
     def label_node(self, name: str, labels: Mapping[str, str | None]) -> Json:
         """Set labels of a node; None takes one away."""
@@ -205,6 +209,15 @@ class Changes:
         finally:
             left = self._journal.pending(after=mark)
             self._undo([entry for entry in left if entry.seq != self._home_seq])
+
+    @contextmanager
+    def awaited(self, addresses: Mapping[str, tuple[str, ...]]) -> Iterator[None]:
+        """At the end of the block wait until services hold these addresses, by "namespace/name".
+
+        What was changed before the block, to protect the addresses, is undone only after that.
+        """
+        with self._undone_after(self._maker.record("addresses may be lost meanwhile", to_wait(addresses))):
+            yield
 
     def undo(self, seq: int) -> None:
         """Undo one change now; nothing happens where it is undone already. Raises CleanupFailed."""

@@ -25,6 +25,8 @@ _SERVERS_OWN = frozenset(
         ("metadata", "selfLink"),
         ("metadata", "deletionTimestamp"),
         ("metadata", "deletionGracePeriodSeconds"),
+        # The API server counts a DaemonSet's templates there (pkg/registry/apps/daemonset/strategy.go).
+        ("metadata", "annotations", "deprecated.daemonset.template.generation"),
     }
 )
 _ABSENT = object()

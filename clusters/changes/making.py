@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 from clusters import budgets, wait
 from clusters.api import Api, ApiError, ServerFault, TimedOut, Unreachable
 from clusters.api.resources import CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES
-from clusters.changes.fields import differences, storable
+from clusters.changes.fields import Field, Path, differences, storable
 from clusters.changes.target import Json, Target
 from clusters.changes.undoing import (
     RUN_LABEL,
@@ -20,7 +20,7 @@ from clusters.changes.undoing import (
     to_nothing,
     to_restore,
 )
-from clusters.journal import Journal
+from clusters.journal import Entry, Journal
 
 Patch = Json | list[Any]
 T = TypeVar("T")
@@ -44,7 +44,10 @@ class Send(Protocol):
 
 
 class Maker:
-    """Makes the changes of one run. Every method returns the journal entry's number and an object."""
+    """Makes the changes of one run. Every method returns an object, and the number of its journal entry.
+
+    The number is 0 where an earlier entry covers the change as well.
+    """
 
     def __init__(self, api: Api, journal: Journal, run_id: str) -> None:
         self._api, self._journal, self._run = api, journal, run_id
@@ -82,14 +85,25 @@ class Maker:
         return self._change(target, send, subresource=subresource)
 
     def apply(self, obj: Json, *, home: str, foreign: str) -> tuple[int, Json]:
-        """Create `obj`, or apply it over the one that is there, taking over fields of other managers."""
+        """Create `obj`, or apply it over the one that is there, taking over fields of other managers.
+
+        What this run deleted or changed before is brought back by it: fields that become what they were are
+        no change of their own, so that undoing goes straight to how it was, and not by way of the damage.
+        """
         res, metadata = self._api.resource_for(obj), obj["metadata"]
         target = Target(res, metadata["name"], metadata.get("namespace") if res.namespaced else None, foreign)
-        if target.read(self._api) is None:
+        if target.read(self._api) is not None:
+            return self._change(
+                target, lambda *, dry_run: self._api.apply(obj, dry_run=dry_run, force=True), subresource=""
+            )
+        lost = next((each for each in self._earlier(target) if each.undo["kind"] == "create"), None)
+        if lost is None:
             return self.create(obj, home=home, foreign=foreign)
-        return self._change(
-            target, lambda *, dry_run: self._api.apply(obj, dry_run=dry_run, force=True), subresource=""
-        )
+        fields = differences(lost.undo["object"], self._api.create(obj, dry_run=True))
+        if not fields:
+            return 0, self._api.create(obj)
+        seq = self.record(f"make {target} again", to_restore(target, fields, ""))
+        return seq, self._make(seq, lambda: self._api.create(obj))
 
     def delete(self, target: Target, *, grace: int | None) -> tuple[int, Json]:
         """Delete one object; a pod with a controller is not made again, that is the controller's task."""
@@ -146,10 +160,27 @@ class Maker:
             budget=budgets.get("conflict_settled"),
         )
         fields = differences(before, after, status=subresource == "status")
-        undo = to_restore(target, fields, subresource)
-        names = ", ".join(".".join(field.path) for field in fields) or "nothing"
+        found = self._origins(target, subresource)
+        rest = [field for field in fields if found.get(field.path) != (field.has, field.new)]
+        if found and not rest:
+            return 0, send(dry_run=False)
+        undo = to_restore(target, rest, subresource)
+        names = ", ".join(".".join(field.path) for field in rest) or "nothing"
         seq = self.record(f"change {names} of {target}", undo)
         return seq, self._make(seq, lambda: send(dry_run=False))
+
+    def _earlier(self, target: Target) -> list[Entry]:
+        """What this run has changed of the same object and not undone, the newest first."""
+        return [each for each in self._journal.pending() if target.is_of(each)]
+
+    def _origins(self, target: Target, subresource: str) -> dict[Path, tuple[bool, Any]]:
+        """Of fields that this run has changed: whether they were there before all of it, and as what."""
+        return {
+            field.path: (field.had, field.old)
+            for each in self._earlier(target)
+            if each.undo["kind"] == "restore" and each.undo["subresource"] == subresource
+            for field in map(Field.from_json, each.undo["fields"])
+        }
 
     def _make(self, seq: int, act: Callable[[], T]) -> T:
         """Do what entry `seq` is about; where it certainly did not happen the entry is void."""

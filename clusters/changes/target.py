@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from clusters.api import Api, NotFound, Resource
+from clusters.journal import Entry
 
 Json = dict[str, Any]
 
@@ -32,6 +33,10 @@ class Target:
     def as_json(self) -> Json:
         """As it stands in the journal."""
         return {"resource": asdict(self.res), "name": self.name, "namespace": self.namespace}
+
+    def is_of(self, entry: Entry) -> bool:
+        """Whether a journal entry is about this object."""
+        return self.as_json().items() <= entry.undo.items()
 
     @classmethod
     def from_json(cls, value: Json) -> Target:

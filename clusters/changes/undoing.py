@@ -17,18 +17,22 @@ from clusters.api import (
     ServerFault,
     TimedOut,
     Unreachable,
+    WebhookFailed,
 )
-from clusters.api.resources import NAMESPACES, PODS
+from clusters.api.resources import NAMESPACES, PODS, SERVICES
 from clusters.budgets import Budget
 from clusters.changes.fields import Field, restoring, storable, without_numbers
 from clusters.changes.target import Json, Target
 from clusters.errors import CleanupFailed
 from clusters.journal import Entry
+from clusters.metallb import services
 
 RUN_LABEL = "metallb-conformance/run"
 #: A request that was under way when its run was killed may still be carried out: so long is looked.
 _LATE = Budget(name="late", within=1.0, every=0.1, reason="The API server has the request, or it never will.")
 _BLIPS = (Unreachable, TimedOut, ServerFault)
+#: MetalLB's own objects are refused until its webhook serves, which may just have been made again itself.
+_PATIENT = {"metallb.io": "webhook_ready"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +74,11 @@ def by_host(undo: HostUndo) -> Json:
     return {"kind": "host", "action": undo.action, "args": dict(undo.args)}
 
 
+def to_wait(addresses: Mapping[str, tuple[str, ...]]) -> Json:
+    """The undo that waits until services hold their addresses, by "namespace/name"; it changes nothing."""
+    return {"kind": "wait", "addresses": {name: list(held) for name, held in addresses.items()}}
+
+
 def perform(api: Api, entry: Entry) -> str:
     """Undo one change and wait until it is undone; returns what is worth telling about it, as a rule "".
 
@@ -80,6 +89,7 @@ def perform(api: Api, entry: Entry) -> str:
         "create": _create,
         "restore": _restore,
         "host": _host,
+        "wait": _wait,
         "nothing": lambda _api, _entry: "",
     }
     kind = entry.undo["kind"]
@@ -172,8 +182,8 @@ def _create_again(api: Api, target: Target, obj: Json) -> str:
             f"{target} is there again",
             read=lambda: _there_or_created(api, target, obj),
             accept=bool,
-            budget=budgets.get("conflict_settled"),
-            tolerate=(Invalid, *_BLIPS),
+            budget=budgets.get(_PATIENT.get(target.res.group, "conflict_settled")),
+            tolerate=(Invalid, WebhookFailed, *_BLIPS),
         )
     except wait.NotWithinBudget:
         renumbered = without_numbers(obj)
@@ -187,8 +197,11 @@ def _create_again(api: Api, target: Target, obj: Json) -> str:
 def _there_or_created(api: Api, target: Target, obj: Json) -> Json:
     """The object as it is, created where it is not there.
 
-    Creating a Service twice is not always AlreadyExists: its own cluster address is "already allocated" then.
+    Looked for first, because a webhook may refuse to create what is there. Creating a Service twice is not
+    always AlreadyExists: its own cluster address is "already allocated" then.
     """
+    if (found := target.read(api)) is not None:
+        return found
     try:
         return api.create(obj)
     except (AlreadyExists, Invalid):
@@ -210,8 +223,8 @@ def _restore(api: Api, entry: Entry) -> str:
         f"{target} is as it was",
         read=lambda: _put_back(api, target, fields, subresource),
         accept=lambda _: True,
-        budget=budgets.get("conflict_settled"),
-        tolerate=(Conflict, *_BLIPS),
+        budget=budgets.get(_PATIENT.get(target.res.group, "conflict_settled")),
+        tolerate=(Conflict, WebhookFailed, *_BLIPS),
     )
     return f"{target}: {', '.join(left)} was changed by others since" if left else ""
 
@@ -234,3 +247,21 @@ def _host(_api: Api, entry: Entry) -> str:
         )
     told = getattr(importlib.import_module(module), function)(**entry.undo["args"])
     return told if isinstance(told, str) else ""
+
+
+def _wait(api: Api, entry: Entry) -> str:
+    wanted: dict[str, list[str]] = entry.undo["addresses"]
+
+    def others() -> dict[str, list[str]]:
+        """The services that are there and hold something else."""
+        found = {one.key: list(map(str, one.ingress)) for one in map(services.parse, api.list(SERVICES))}
+        return {name: found[name] for name, held in wanted.items() if found.get(name, held) != held}
+
+    wait.until(
+        "every service holds its address again",
+        read=others,
+        accept=lambda left: not left,
+        budget=budgets.get("reapplied"),
+        tolerate=_BLIPS,
+    )
+    return ""

@@ -508,3 +508,70 @@ def test_threads_share_a_run(api: Api, changes: Changes, namespace: str) -> None
         thread.join()
 
     assert api.list(CONFIG_MAPS, namespace, labels="metallb-conformance/run") == []
+
+
+def test_what_was_deleted_and_applied_again_is_not_lost_a_second_time(
+    api: Api, changes: Changes, namespace: str, shelf: Callable[[], dict[str, Any]]
+) -> None:
+    api.create(config_map("a", namespace, k="before"))
+    before = shelf()
+
+    with changes.deleted(CONFIG_MAPS, "a", namespace, foreign="test"):
+        changes.apply(config_map("a", namespace, k="before"), foreign="test")
+        made = api.get(CONFIG_MAPS, "a", namespace)["metadata"]["uid"]
+
+    changes.undo_all()
+    assert api.get(CONFIG_MAPS, "a", namespace)["metadata"]["uid"] == made
+    assert shelf() == before
+
+
+def test_what_was_deleted_and_applied_in_another_form_gets_its_own_back(
+    api: Api, changes: Changes, namespace: str, shelf: Callable[[], dict[str, Any]]
+) -> None:
+    api.create(config_map("a", namespace, k="before", only="before"))
+    before = shelf()
+
+    changes.delete(CONFIG_MAPS, "a", namespace, foreign="test")
+    changes.apply(config_map("a", namespace, k="now", new="now"), foreign="test")
+    made = api.get(CONFIG_MAPS, "a", namespace)
+
+    assert made["data"] == {"k": "now", "new": "now"}
+    changes.undo_all()
+    assert api.get(CONFIG_MAPS, "a", namespace)["metadata"]["uid"] == made["metadata"]["uid"]
+    assert shelf() == before
+
+
+def test_what_was_changed_and_applied_back_is_never_changed_again(
+    api: Api, changes: Changes, namespace: str
+) -> None:
+    api.create(config_map("a", namespace, k="before"))
+    with changes.applied(config_map("a", namespace, k="bad"), foreign="test"):
+        changes.apply(config_map("a", namespace, k="before"), foreign="test")
+        back = api.get(CONFIG_MAPS, "a", namespace)
+
+    changes.undo_all()
+    left = api.get(CONFIG_MAPS, "a", namespace)
+    assert left["data"] == {"k": "before"}
+    assert left["metadata"]["resourceVersion"] == back["metadata"]["resourceVersion"]
+
+
+def test_a_protection_is_undone_only_when_the_addresses_are_back(
+    api: Api, changes: Changes, namespace: str
+) -> None:
+    api.create(service("web", namespace, type="LoadBalancer"))
+    held = {"status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}}
+    api.patch(SERVICES, "web", held, namespace, subresource="status")
+    seen: list[list[str]] = []
+
+    with changes.awaited({f"{namespace}/web": ("192.0.2.1",), f"{namespace}/gone": ("192.0.2.2",)}):
+        none = {"status": {"loadBalancer": {"ingress": None}}}
+        api.patch(SERVICES, "web", none, namespace, subresource="status")
+
+        def give_back() -> None:
+            seen.append([entry.change for entry in changes._journal.pending()])
+            api.patch(SERVICES, "web", held, namespace, subresource="status")
+
+        threading.Timer(0.5, give_back).start()
+
+    assert seen == [["addresses may be lost meanwhile"]]
+    assert changes._journal.pending() == []
