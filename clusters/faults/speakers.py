@@ -125,6 +125,24 @@ class MetalLB:
             budget=budgets.get("pods_ready"),
         )
 
+    def unready(self) -> list[str]:
+        """What of MetalLB does not run as it should, a sentence each; empty where all of it does."""
+        try:
+            speakers, wanted = self._speaker_counts()
+            controllers = int(self.deployment()["spec"].get("replicas", 1))
+        except Inconclusive as missing:
+            return [str(missing).rstrip(".")]
+        ready = len(self._ready_controllers())
+        found = [f"{ready} of {controllers} controllers are ready"] if ready < max(controllers, 1) else []
+        if not speakers == wanted > 0:
+            found.append(f"{max(speakers, 0)} of {wanted} speakers are ready")
+        return found
+
+    def pods(self) -> list[str]:
+        """The names of all pods of MetalLB, those that are ending included."""
+        found = self.api.list(PODS, self.namespace)
+        return [pod["metadata"]["name"] for pod in found if install.component_of(pod)]
+
     def daemon_set(self) -> dict[str, Any]:
         """The speakers' DaemonSet."""
         return self._workload(DAEMON_SETS, "speaker")

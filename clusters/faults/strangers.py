@@ -10,7 +10,7 @@ import errno
 import json
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -47,21 +47,43 @@ def squatting_after(changes: Changes, api: Api, lab: Lab, *, event: str, prefix:
     """Let a stranger take the address of every service whose name begins with `prefix`, on a watch `event`."""
     taken: set[str] = set()
 
-    def take(service: Json) -> None:
-        for address in map(str, services.parse(service).ingress):
-            if address not in taken:
-                taken.add(address)
-                changes.host(
-                    HostUndo(
-                        text=f"a stranger answers for {address}",
-                        action="clusters.faults.strangers:go_away",
-                        args={"lab": lab.name, "address": address},
-                    )
-                )
-                _give(lab, address)
+    def take(kind: str, service: Json) -> None:
+        if kind == event:
+            _take_all(changes, lab, map(str, services.parse(service).ingress), taken)
 
-    with _following(api, lambda kind, found: take(found) if kind == event else None, prefix=prefix):
+    with _following(api, take, prefix=prefix):
         yield
+
+
+@contextmanager
+def squatting_on_loss(changes: Changes, api: Api, lab: Lab, *, prefix: str) -> Iterator[None]:
+    """Let a stranger take every address that a service whose name begins with `prefix` has lost but for a while."""
+    held: dict[str, tuple[str, ...]] = {}
+    taken: set[str] = set()
+
+    def take(kind: str, found: Json) -> None:
+        service = services.parse(found)
+        has = tuple(map(str, service.ingress))
+        if kind != "DELETED" and not has:
+            _take_all(changes, lab, held.get(service.key, ()), taken)
+        held[service.key] = has
+
+    with _following(api, take, prefix=prefix):
+        yield
+
+
+def _take_all(changes: Changes, lab: Lab, addresses: Iterable[str], taken: set[str]) -> None:
+    for address in addresses:
+        if address not in taken:
+            taken.add(address)
+            changes.host(
+                HostUndo(
+                    text=f"a stranger answers for {address}",
+                    action="clusters.faults.strangers:go_away",
+                    args={"lab": lab.name, "address": address},
+                )
+            )
+            _give(lab, address)
 
 
 @contextmanager

@@ -25,8 +25,6 @@ from suites.scenes.trouble import Symptom, Trouble
 
 ASKED_FOR_SILENCE = 5
 """Questions that must all stay unanswered before nobody is said to answer."""
-
-
 BASELINE = 25
 """Requests in a row that must be served before a fault: half a second of an undisturbed service."""
 SETTLED = 3.0
@@ -68,15 +66,18 @@ class Wire:
         heard = self.vantage.who_answers(address, rounds=rounds, every=0.05)
         return frozenset(map(self._named, heard.macs))
 
-    def undecided(self, addresses: Iterable[str]) -> dict[str, tuple[str, ...]]:
-        """Of these addresses, those that not exactly one node answers for now, each with who does."""
+    def owners(self, addresses: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Who answers for each of these addresses now: names of nodes, or MACs of machines that are no nodes."""
         if self.asks:
             heard = self.vantage.who_answers_all(addresses, rounds=3, probe=False)
             found = {one: frozenset(map(self._named, answers.macs)) for one, answers in heard.items()}
         else:
             found = self._believed(addresses)
-        named = {one: tuple(sorted(names)) for one, names in found.items()}
-        return {one: names for one, names in named.items() if len(names) != 1}
+        return {one: tuple(sorted(names)) for one, names in found.items()}
+
+    def undecided(self, addresses: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Of these addresses, those that not exactly one node answers for now, each with who does."""
+        return {one: names for one, names in self.owners(addresses).items() if len(names) != 1}
 
     @property
     def asks(self) -> bool:

@@ -7,17 +7,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from clusters import budgets, wait
-from clusters.api.resources import NODES, SERVICES
+from clusters.api.resources import NODES
 from clusters.checks import CheckFailed, Finding, NotSupported
 from clusters.errors import CleanupFailed
 from clusters.faults.speakers import MetalLB
-from clusters.metallb import services
 from clusters.metallb.nodes import EXCLUDE_LABEL
 from clusters.providers.base import Cluster, Machines
 from clusters.vantage.watch import Measurement
 from clusters.wait import NotWithinBudget
 from suites.scenes.announced import Wire
 from suites.scenes.failover import FAULT, RESTORED
+from suites.scenes.services import held_addresses
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,7 @@ class Disruption:
 
     def addresses(self) -> dict[str, tuple[str, ...]]:
         """The addresses that every LoadBalancer service of the cluster holds now."""
-        found = (services.parse(raw) for raw in self.metallb.api.list(SERVICES))
-        return {one.key: tuple(map(str, one.ingress)) for one in found if one.type == "LoadBalancer"}
+        return held_addresses(self.metallb.api)
 
     def changed_since(self, before: dict[str, tuple[str, ...]]) -> str:
         """What became of each service whose addresses are others than they were, as a sentence; "" for none."""

@@ -22,7 +22,7 @@ from suites.scenes.services import METALLB_WRITES_AS, WRITTEN_BY
 from suites.scenes.trouble import Symptom, Trouble
 
 #: What a symptom means where the observation shows nothing else that is wrong.
-_LAST_RESORT = {
+LAST_RESORT = {
     Symptom.NO_GRATUITOUS: "gratuitous-arp-missing",
     Symptom.UNREACHABLE: "kube-proxy-stale",
     Symptom.SILENT: "nobody-answers",
@@ -44,7 +44,7 @@ def cause_of_trouble(item: pytest.Item, error: BaseException) -> Sequence[Findin
     state = item.stash[STATE]
     found = _stranger(trouble, item) or _meddler(trouble) or _observed(state.run, trouble, item)
     if found is None:
-        cause = _LAST_RESORT.get(trouble.symptom)
+        cause = LAST_RESORT.get(trouble.symptom)
         if cause is None:
             return ()
         found = Finding(cause=cause, subject=_subject(trouble), summary=_first_line(trouble))

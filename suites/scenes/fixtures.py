@@ -11,19 +11,24 @@ from clusters.api import Api
 from clusters.api.resources import NODES
 from clusters.changes import Changes
 from clusters.faults.speakers import MetalLB
+from clusters.gitops.snapshot import RepositorySnapshot
 from clusters.profile import Profile
 from clusters.providers import Cluster
 from clusters.vantage.base import Vantage
 from clusters.vantage.nodes import MacTable
 from clusters.workloads import builders
+from suites.plugin.record import Record
 from suites.plugin.running import RUN
 from suites.plugin.settings import Settings
 from suites.scenes import readiness
 from suites.scenes.addresses import Addresses
 from suites.scenes.announced import Announced, Wire
 from suites.scenes.disruption import Disruption
+from suites.scenes.drill import Drill
 from suites.scenes.echoes import Echoes
+from suites.scenes.overlay import Overlay
 from suites.scenes.pools import OwnPools
+from suites.scenes.rebuild import Rebuild
 from suites.scenes.services import Services
 
 ECHO = "echo"
@@ -103,6 +108,34 @@ def disruption(
     before = made.undecided(wire)
     yield made
     made.recovered(wire, but=before)
+
+
+@pytest.fixture
+def overlay(repository: RepositorySnapshot, api: Api, changes: Changes) -> Overlay:
+    """The overlay that the profile names, as it was committed."""
+    return Overlay.of(repository, api, changes)
+
+
+@pytest.fixture
+def drill(
+    disruption: Disruption,
+    overlay: Overlay,
+    repository: RepositorySnapshot,
+    profile: Profile,
+    wire: Wire,
+    record: Record,
+) -> Iterator[Drill]:
+    """A drill on the cluster; when it ends every service holds what it held before."""
+    made = Drill(disruption, overlay, repository, profile, wire, record)
+    before = made.state()
+    yield made
+    made.restored(before)
+
+
+@pytest.fixture
+def rebuild(drill: Drill, cluster: Cluster, services: Services, addresses: Addresses) -> Rebuild:
+    """The rebuild of the cluster's MetalLB in stages, with a consumer of the run's own at the end."""
+    return Rebuild(drill, cluster, services, address=addresses.free())
 
 
 def _workers(api: Api) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clusters.checks.access import Place, may
+from clusters.gitops import live
 
 _ADVERTISED = ("ipaddresspools.metallb.io", "l2advertisements.metallb.io")
 
@@ -40,3 +41,36 @@ METALLB_PODS = (
 )
 #: A label or a taint of a node, put back afterwards.
 NODES = may("get patch", "nodes")
+
+_WORKLOADS = ("deployments.apps", "daemonsets.apps")
+_WEBHOOKS = "validatingwebhookconfigurations.admissionregistration.k8s.io"
+#: Before a drill all that the overlay renders is compared, and pools are changed and put back: fixture `drill`.
+DRILL = (
+    *METALLB_PODS,
+    *live.READS,
+    *may("get patch", "ipaddresspools.metallb.io", place=Place.METALLB),
+)
+#: Controller, speakers, pools, advertisements and the webhook's configuration, lost and made again.
+LOSS = (
+    *DRILL,
+    *may("get list create delete patch", *_WORKLOADS, *_ADVERTISED, place=Place.METALLB),
+    *may("get create delete patch", _WEBHOOKS),
+)
+#: The same, while services are made to ask for the addresses that they hold.
+REBUILD = (*LOSS, *may("get patch", "services"))
+#: Everything that MetalLB's manifest makes, of two versions.
+UPGRADE = (
+    *DRILL,
+    *may(
+        "get create delete patch",
+        *("configmaps", "services", "serviceaccounts", *_WORKLOADS, *_ADVERTISED),
+        *("roles.rbac.authorization.k8s.io", "rolebindings.rbac.authorization.k8s.io"),
+        place=Place.METALLB,
+    ),
+    *may(
+        "get create delete patch",
+        *("clusterroles.rbac.authorization.k8s.io", "clusterrolebindings.rbac.authorization.k8s.io"),
+        *("customresourcedefinitions.apiextensions.k8s.io", _WEBHOOKS),
+    ),
+    *may("get patch", "namespaces"),
+)

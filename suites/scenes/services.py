@@ -32,6 +32,11 @@ class Service:
     namespace: str
     name: str
 
+    @property
+    def key(self) -> str:
+        """namespace/name."""
+        return f"{self.namespace}/{self.name}"
+
     def read(self) -> dict[str, Any]:
         """The object as it is now."""
         return self.api.get(SERVICES, self.name, self.namespace)
@@ -138,6 +143,12 @@ def _given(raw: dict[str, Any]) -> Iterator[str]:
     ]
     for address in metallb_services.ingress_addresses(raw):
         yield f"{address} {WRITTEN_BY} {' and '.join(sorted(set(writers))) or 'nobody known'}"
+
+
+def held_addresses(api: Api) -> dict[str, tuple[str, ...]]:
+    """The addresses that every LoadBalancer service of the cluster holds now, by "namespace/name"."""
+    found = (metallb_services.parse(raw) for raw in api.list(SERVICES))
+    return {one.key: tuple(map(str, one.ingress)) for one in found if one.type == "LoadBalancer"}
 
 
 class Services:

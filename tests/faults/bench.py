@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -56,9 +57,14 @@ class Bench:
     profile: Path
     folder: Path
 
+    def settings(self) -> dict[str, Any]:
+        """The profile as it is written."""
+        found: dict[str, Any] = yaml.safe_load(self.profile.read_text())
+        return found
+
     def profile_with(self, **fields: object) -> Bench:
         """The same bench with another profile for its runs."""
-        changed = yaml.safe_load(self.profile.read_text()) | fields
+        changed = self.settings() | fields
         path = self.folder / "profile.yaml"
         path.write_text(yaml.safe_dump(changed))
         return replace(self, profile=path)
@@ -74,15 +80,37 @@ class Bench:
 
     def run(self, select: str, *options: str, allow: str = "disrupt") -> Outcome:
         """Run the selected checks against the lab, as a user would, in a process of their own."""
-        target = self.folder / re.sub(r"[^a-z0-9]+", "-", select.lower())[:60]
-        command = [
+        target = self._target(select)
+        done = subprocess.run(  # noqa: PLW1510 - its exit code is what the tests look at
+            self._command(select, target, *options, allow=allow),
+            cwd=ROOT, capture_output=True, text=True, timeout=600, env=dict(os.environ),
+        )  # fmt: skip
+        text = done.stdout + done.stderr
+        assert (target / "results.json").is_file(), text
+        return Outcome(done.returncode, text, json.loads((target / "results.json").read_text()))
+
+    def killed(self, select: str, *, when: Callable[[], bool]) -> int:
+        """Begin a run and kill it (SIGKILL) as soon as `when` is true; returns its exit status."""
+        command = self._command(select, self._target(select), allow="disrupt")
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+            try:
+                wait.until(
+                    f"the run of {select} has come far enough to be killed",
+                    read=when,
+                    accept=bool,
+                    budget=budgets.get("rollout"),
+                    give_up=lambda _: None if run.poll() is None else "the run has ended",
+                )
+            finally:
+                run.kill()
+        return run.returncode
+
+    def _target(self, select: str) -> Path:
+        return self.folder / re.sub(r"[^a-z0-9]+", "-", select.lower())[:60]
+
+    def _command(self, select: str, target: Path, *options: str, allow: str) -> list[str]:
+        return [
             *(sys.executable, "-m", "pytest", str(ROOT / "suites"), "-p", "no:cacheprovider"),
             *("--cluster", str(self.profile), "--allow", allow, "-k", select),
             *("--report-dir", str(target), *options),
         ]
-        done = subprocess.run(  # noqa: PLW1510 - its exit code is what the tests look at
-            command, cwd=ROOT, capture_output=True, text=True, timeout=600, env=dict(os.environ)
-        )
-        text = done.stdout + done.stderr
-        assert (target / "results.json").is_file(), text
-        return Outcome(done.returncode, text, json.loads((target / "results.json").read_text()))

@@ -1,0 +1,43 @@
+"""Section 5 of the runbook, exercised: a pool is changed, and validated as the runbook says."""
+
+from __future__ import annotations
+
+from suites.plugin import DISRUPT, Record, check
+from suites.scenes import permissions
+from suites.scenes.announced import Announced
+from suites.scenes.drill import Drill
+from suites.scenes.overlay import Overlay, Part
+
+pytest_plugins = ("suites.repository",)
+
+
+@check(
+    "maintenance.after-change",
+    runbook="5",
+    level=DISRUPT,
+    needs={"cluster", "wire", "repository"},
+    causes=("overlay-drift", "overlay-invalid", "version-skew", "crd-outdated", "webhook-unreachable",
+            "config-rejected", "pool-missing", "pool-overlap", "pool-not-advertised", "controller-down",
+            "controller-crashing", "speaker-down", "requested-taken", "requested-outside-pools",
+            "address-not-intended", "nobody-answers", "duplicate-announcer", "foreign-responder",
+            "owner-disagreement", "over-budget"),
+    commands=("kubectl apply -k metallb/overlays/<cluster>", "kubectl get svc -A | grep LoadBalancer"),
+    uses=permissions.DRILL,
+    measured=True,
+)  # fmt: skip
+def test_services_receive_their_address_again_after_a_pool_change(
+    announced: Announced, drill: Drill, overlay: Overlay, record: Record
+) -> None:
+    """After a pool change every affected service receives the expected address again."""
+    before = drill.begin()
+    narrower = overlay.without(announced.address)
+
+    with announced.watched(record) as seen:
+        with drill.changed(narrower):
+            drill.loses(before, announced.service.key)
+            with drill.timed("expected address back after", budget="changed_pool"):
+                overlay.apply(Part.CONFIGURATION)
+                drill.same(before, budget="changed_pool")
+        announced.settles(seen)
+
+    drill.cost(seen.timeline)

@@ -1,0 +1,103 @@
+"""Section 3 of the runbook, exercised: MetalLB is lost, and comes back from its overlay."""
+
+from __future__ import annotations
+
+from suites.plugin import DISRUPT, Record, check
+from suites.scenes import permissions
+from suites.scenes.announced import Announced
+from suites.scenes.drill import Drill
+from suites.scenes.overlay import Overlay, Part
+from suites.scenes.rebuild import Rebuild, Stage
+
+pytest_plugins = ("suites.repository",)
+
+_BEFORE_IT_BEGINS = (
+    "overlay-drift",
+    "overlay-invalid",
+    "version-skew",
+    "crd-outdated",
+    "webhook-unreachable",
+    "config-rejected",
+    "pool-missing",
+    "pool-not-advertised",
+    "controller-down",
+    "controller-crashing",
+    "speaker-down",
+    "speaker-crashing",
+    "speaker-unschedulable",
+)
+_AFTERWARDS = (
+    "pool-overlap",
+    "requested-taken",
+    "requested-outside-pools",
+    "address-not-intended",
+    "nobody-answers",
+    "duplicate-announcer",
+    "foreign-responder",
+    "owner-disagreement",
+    "over-budget",
+)
+_COMMANDS = (
+    "kubectl apply -k metallb/overlays/<cluster>",
+    "kubectl -n metallb-system get pods -o wide",
+    "kubectl -n metallb-system get ipaddresspools,l2advertisements",
+    "kubectl get svc -A | grep LoadBalancer",
+)
+
+
+@check(
+    "recovery.reapply",
+    runbook="3",
+    level=DISRUPT,
+    needs={"cluster", "wire", "repository"},
+    causes=(*_BEFORE_IT_BEGINS, *_AFTERWARDS),
+    commands=_COMMANDS,
+    uses=permissions.LOSS,
+    measured=True,
+)
+def test_reapplying_the_overlay_brings_everything_back(
+    announced: Announced, drill: Drill, overlay: Overlay, record: Record
+) -> None:
+    """Where MetalLB is lost, reapplying the overlay brings pods, pools and every address back, within budget.
+
+    Controller, speakers, pools, advertisements and the webhook's configuration are lost; Secrets, definitions
+    and the namespace stay. The controller is lost first, so that it takes no address away.
+    """
+    before = drill.begin()
+
+    with announced.watched(record) as seen:
+        with (
+            drill.lost(Part.WORKLOADS),
+            drill.lost(Part.WEBHOOKS),
+            drill.lost(Part.CONFIGURATION),
+            drill.timed("everything back after", budget="reapplied"),
+        ):
+            overlay.apply()
+            drill.metallb_ready()
+            drill.same(before, budget="reapplied")
+        announced.settles(seen)
+
+    drill.cost(seen.timeline)
+
+
+@check(
+    "recovery.rebuild-order",
+    runbook="3",
+    level=DISRUPT,
+    needs={"cluster", "wire", "repository"},
+    causes=(*_BEFORE_IT_BEGINS, *_AFTERWARDS, "node-not-ready", "node-network-unavailable"),
+    commands=("kubectl get nodes -o wide", *_COMMANDS),
+    uses=permissions.REBUILD,
+    measured=True,
+)
+def test_a_rebuild_passes_gate_after_gate(drill: Drill, rebuild: Rebuild) -> None:
+    """A rebuild in the runbook's order passes each stage's gate; a stage started early is refused, not half done."""
+    before = drill.begin()
+    rebuild.begin(Stage.NETWORK)
+
+    with rebuild.torn_down(before):
+        rebuild.refuses(Stage.CONFIGURATION)
+        rebuild.begin(Stage.METALLB)
+        rebuild.refuses(Stage.CONSUMERS)
+        rebuild.begin(Stage.CONFIGURATION)
+        rebuild.begin(Stage.CONSUMERS)

@@ -1,0 +1,44 @@
+"""Section 6 of the runbook, exercised: a bad overlay is applied, and undone by reverting."""
+
+from __future__ import annotations
+
+from suites.plugin import DISRUPT, Record, check
+from suites.scenes import permissions
+from suites.scenes.announced import Announced
+from suites.scenes.drill import Drill
+from suites.scenes.overlay import Overlay, Part
+
+pytest_plugins = ("suites.repository",)
+
+
+@check(
+    "rollback.drill",
+    runbook="6",
+    level=DISRUPT,
+    needs={"cluster", "wire", "repository"},
+    causes=("overlay-drift", "overlay-invalid", "version-skew", "crd-outdated", "webhook-unreachable",
+            "config-rejected", "pool-missing", "pool-overlap", "pool-not-advertised", "controller-down",
+            "controller-crashing", "speaker-down", "requested-taken", "requested-outside-pools",
+            "address-not-intended", "nobody-answers", "duplicate-announcer", "foreign-responder",
+            "owner-disagreement", "over-budget"),
+    commands=("git revert HEAD", "kubectl apply -k metallb/overlays/<cluster>",
+              "kubectl get svc -A | grep LoadBalancer"),
+    uses=permissions.DRILL,
+    measured=True,
+)  # fmt: skip
+def test_reverting_a_bad_overlay_brings_every_address_back(
+    announced: Announced, drill: Drill, overlay: Overlay, record: Record
+) -> None:
+    """A bad overlay, once applied, is undone by reverting: every service is back on its address within budget."""
+    before = drill.begin()
+    bad = overlay.misplaced(but=drill.kept(before))
+
+    with announced.watched(record) as seen:
+        with drill.changed(bad):
+            drill.loses(before, *drill.asking(before))
+            with drill.timed("every address back after", budget="rolled_back"):
+                overlay.apply(Part.CONFIGURATION)
+                drill.same(before, budget="rolled_back")
+        announced.settles(seen)
+
+    drill.cost(seen.timeline)

@@ -1,0 +1,57 @@
+"""Who or what is to blame for a change that should not be: asked of an observation taken while it lasts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from clusters.api import Api
+from clusters.checks import CheckFailed, Finding
+from clusters.diagnosis import Diagnosis, explain_service, judging
+from clusters.observation.collecting import collect
+from clusters.observation.snapshot import Snapshot
+from clusters.profile import Profile
+from clusters.vantage.base import Vantage
+from suites.scenes.explaining import LAST_RESORT
+from suites.scenes.state import Change
+
+
+@dataclass(frozen=True)
+class Blame:
+    """Observes the cluster and says what is wrong with it."""
+
+    api: Api
+    profile: Profile
+    vantage: Vantage
+
+    def observed(self) -> Snapshot:
+        """What the cluster looks like now."""
+        return collect(self.api, namespace=self.profile.namespace, vantage=self.vantage, profile=self.profile)
+
+    def changes(self, found: Sequence[Change], readings: str = "") -> CheckFailed:
+        """The cause behind each change, one finding a service."""
+        snapshot = self.observed()
+        first = {change.service: change for change in reversed(found)}
+        return CheckFailed([_blamed(snapshot, change, readings) for _, change in sorted(first.items())])
+
+    def unwell(self, check: str, otherwise: str, readings: str) -> CheckFailed:
+        """What a check of level observe finds now; where it finds nothing, the cause `otherwise`."""
+        found = judging.answer(check, Diagnosis(self.observed())).findings
+        if not found:
+            first = readings.strip().partition("\n")[0]
+            found = (Finding(cause=otherwise, subject="cluster", summary=first),)
+        return CheckFailed([_with_evidence(one, readings) for one in found])
+
+
+def _blamed(snapshot: Snapshot, change: Change, readings: str) -> Finding:
+    namespace, _, name = change.service.partition("/")
+    found = explain_service(snapshot, namespace, name, change.symptom)
+    if found is None:
+        cause = LAST_RESORT.get(change.symptom, "address-not-intended")
+        found = Finding(cause=cause, subject=f"service {change.service}", summary=f"{change.text}.")
+    return _with_evidence(found, change.text, readings)
+
+
+def _with_evidence(found: Finding, *texts: str) -> Finding:
+    lines = tuple(line for text in texts for line in text.splitlines() if line.strip())
+    return replace(found, evidence=(*found.evidence, *lines))

@@ -1,0 +1,226 @@
+"""Recovery exercised on a cluster: what is lost, what must be the same afterwards, and who is to blame if not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from clusters import budgets, wait
+from clusters.api.resources import SERVICES
+from clusters.checks import CheckFailed
+from clusters.diagnosis import Diagnosis, judging
+from clusters.errors import CleanupFailed
+from clusters.gitops import drift, live
+from clusters.gitops.pools import key
+from clusters.gitops.snapshot import RepositorySnapshot
+from clusters.metallb import services
+from clusters.profile import Profile
+from clusters.vantage.timeline import Timeline
+from clusters.wait import NotWithinBudget
+from clusters.workloads.builders import REQUESTED
+from suites.plugin.record import Record
+from suites.scenes import state
+from suites.scenes.announced import Wire
+from suites.scenes.blame import Blame
+from suites.scenes.disruption import Disruption
+from suites.scenes.overlay import Overlay, Part
+from suites.scenes.state import Change, State
+from suites.scenes.trouble import Symptom
+
+Json = dict[str, Any]
+_WHY = "MetalLB is lost in a drill"
+#: What must be well before anything is taken away, or it could not be brought back.
+_FIRST = ("health.pods-ready", "health.config-present", "health.config-accepted")
+
+
+@dataclass(frozen=True)
+class Drill:
+    """One drill on one cluster. Whatever it takes away stands in the journal first."""
+
+    disruption: Disruption
+    overlay: Overlay
+    repository: RepositorySnapshot
+    profile: Profile
+    wire: Wire
+    record: Record
+
+    @property
+    def blame(self) -> Blame:
+        """Who to ask when something is not as it should be."""
+        return Blame(self.overlay.api, self.profile, self.wire.vantage)
+
+    def begin(self) -> State:
+        """How things are. Raises CheckFailed, with nothing changed, where the cluster could not be brought back.
+
+        Then MetalLB, its webhook or its configuration is in trouble, or is not what the overlay renders.
+        """
+        snapshot = self.blame.observed()
+        diagnosis = Diagnosis(snapshot)
+        for check in _FIRST:
+            judging.conclude(judging.answer(check, diagnosis))
+        now = live.counterparts(self.overlay.api, self.repository.intended.objects)
+        found = drift.intended_config(self.repository.model_copy(update={"live": now}), snapshot)
+        if found:
+            raise CheckFailed(found)
+        return self.state()
+
+    def state(self) -> State:
+        """Who holds which address now, and who answers for it."""
+        return State.seen(self.disruption.addresses(), self.wire.owners)
+
+    @contextmanager
+    def lost(self, *parts: Part) -> Iterator[None]:
+        """Some parts of the overlay are gone through the block, each object deleted by its name.
+
+        At the end of the block each is as it was, whoever made it again.
+        """
+        changes, api = self.overlay.changes, self.overlay.api
+        with ExitStack() as stack:
+            for obj in self.overlay.part(*parts):
+                meta, resource = obj["metadata"], api.resource_for(obj)
+                gone = changes.deleted(resource, meta["name"], meta.get("namespace"), foreign=_WHY)
+                stack.enter_context(gone)
+            if Part.WORKLOADS in parts:
+                wait.until(
+                    "no pod of MetalLB is left",
+                    read=self.disruption.metallb.pods,
+                    accept=lambda left: not left,
+                    budget=budgets.get("pod_gone"),
+                )
+            yield
+
+    @contextmanager
+    def changed(self, objects: Sequence[Json]) -> Iterator[None]:
+        """Objects of the overlay are applied in another form for the block."""
+        with ExitStack() as stack:
+            for obj in objects:
+                stack.enter_context(
+                    self.overlay.changes.applied(obj, foreign=f"{key(obj)} is changed in a drill")
+                )
+            yield
+
+    @contextmanager
+    def pinned(self, before: State) -> Iterator[None]:
+        """Services that ask for no address ask for the one that they hold, through the block.
+
+        A controller that starts without pools takes every address away, and gives out any when pools are
+        there again; so long as that may happen, the addresses are asked for.
+        """
+        changes, automatic = self.overlay.changes, self.automatic(before)
+        with ExitStack() as stack:
+            for name in automatic:
+                namespace, _, service = name.partition("/")
+                patch = {"metadata": {"annotations": {REQUESTED: ",".join(before.addresses[name])}}}
+                pin = changes.patched(
+                    SERVICES, service, patch, namespace, foreign="its address is kept in a drill"
+                )
+                stack.enter_context(pin)
+            if automatic:
+                self.record.note(
+                    f"{', '.join(automatic)} ask for no address: each was made to ask for its own during the drill, "
+                    "for MetalLB gives any free one to a service that lost its address."
+                )
+            stack.enter_context(
+                changes.awaited({name: held for name, held in before.addresses.items() if held})
+            )
+            yield
+
+    def automatic(self, before: State) -> list[str]:
+        """The services that hold an address which they do not ask for."""
+        found = (services.parse(raw) for raw in self.overlay.api.list(SERVICES))
+        asking = {one.key for one in found if services.request(one).addresses}
+        return sorted(name for name, held in before.addresses.items() if held and name not in asking)
+
+    def kept(self, before: State) -> list[str]:
+        """The addresses of the services that do not ask for them."""
+        return sorted({each for name in self.automatic(before) for each in before.addresses[name]})
+
+    def asking(self, before: State) -> list[str]:
+        """The services that ask for the address that they hold, and share it with none that does not."""
+        kept = set(self.kept(before))
+        return sorted(name for name, held in before.addresses.items() if held and kept.isdisjoint(held))
+
+    def loses(self, before: State, *lost: str) -> None:
+        """Wait until these services hold nothing any more, while all others hold what they held."""
+
+        def others() -> list[str]:
+            now = self.disruption.addresses()
+            wanted = {**before.addresses, **dict.fromkeys(lost, ())}
+            return sorted(name for name, held in wanted.items() if now.get(name, held) != held)
+
+        try:
+            wait.until(
+                f"{', '.join(lost)} hold no address, and all others hold theirs",
+                read=others,
+                accept=lambda found: not found,
+                budget=budgets.get("released"),
+            )
+        except NotWithinBudget as late:
+            wrong = [Change(name, Symptom.ADDRESS_CHANGED, late.claim) for name in late.readings[-1][1]]
+            raise self.blame.changes(wrong, str(late)) from None
+
+    def metallb_ready(self) -> None:
+        """Wait until all of MetalLB is ready. CheckFailed with what keeps it."""
+        try:
+            wait.until(
+                "MetalLB's controller and speakers are ready",
+                read=self.disruption.metallb.unready,
+                accept=lambda reasons: not reasons,
+                budget=budgets.get("pods_ready"),
+            )
+        except NotWithinBudget as late:
+            raise self.blame.unwell("health.pods-ready", "controller-down", str(late)) from None
+
+    def same(self, before: State, *, budget: str) -> None:
+        """Wait until every service holds its address, and the same node alone answers for it. CheckFailed else."""
+        nodes = frozenset(self.wire.macs.nodes.values())
+        last: list[Change] = []
+
+        def read() -> list[str]:
+            last[:] = state.changes(before, self.state(), nodes=nodes)
+            return [str(each) for each in last]
+
+        try:
+            wait.until(
+                "every service has its address back, and the node that answers for it",
+                read=read,
+                accept=lambda found: not found,
+                budget=budgets.get(budget),
+            )
+        except NotWithinBudget as late:
+            raise self.blame.changes(last, str(late)) from None
+
+    @contextmanager
+    def timed(self, figure: str, *, budget: str) -> Iterator[None]:
+        """Measure a block that succeeds against the budget of that name."""
+        began = time.monotonic()
+        yield
+        self.record.measure(figure, time.monotonic() - began, budget=budgets.get(budget).within)
+
+    def cost(self, timeline: Timeline) -> None:
+        """Keep how long the watched address was silent and its service was out; a drill has no limit for that."""
+        self.record.measure("gap of the address", timeline.address_gap)
+        self.record.measure("gap of the service", timeline.outages.longest)
+
+    def restored(self, before: State) -> None:
+        """Wait until services that are still there hold what they held. CleanupFailed where they do not."""
+
+        def others() -> list[str]:
+            now = self.disruption.addresses()
+            return [name for name, held in before.addresses.items() if now.get(name, held) != held]
+
+        try:
+            wait.until(
+                "every service holds the address that it had before the drill",
+                read=others,
+                accept=lambda found: not found,
+                budget=budgets.get("reapplied"),
+            )
+        except NotWithinBudget as late:
+            raise CleanupFailed(
+                f"The drill has cost services their addresses: {late}",
+                remedy="Look at the pools and at these services' events.",
+            ) from None
