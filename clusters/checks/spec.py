@@ -43,7 +43,8 @@ class CheckSpec:
     the section's name where the runbook gives no number ("Trigger"). `causes` are the cause ids that the
     check may name, `commands` what a person would type to see the same, `since` the MetalLB version
     below which the check is not supported ("" where there is none). `uses` are the permissions that it needs
-    beyond those of the run's observation.
+    beyond those of the run's observation. `phases` are the phases of an upgrade that somebody else performs
+    ("before", "after") in which the check is decided by looking alone.
     """
 
     id: str
@@ -57,3 +58,4 @@ class CheckSpec:
     uses: tuple[Access, ...] = ()
     since: str = ""
     measured: bool = False
+    phases: tuple[str, ...] = ()

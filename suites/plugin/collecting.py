@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -98,7 +99,7 @@ def _planned(
     items: Sequence[pytest.Item], collected: Sequence[CheckSpec], settings: Settings
 ) -> tuple[list[pytest.Item], Plan]:
     """The items to run, least intrusive first, and the plan that says so."""
-    selected = [(item, spec) for item in items if (spec := spec_of(item))]
+    selected = [(item, _in_phase(item, spec, settings)) for item in items if (spec := spec_of(item))]
     others = [item for item in items if spec_of(item) is None]
     runnable = [(item, spec) for item, spec in selected if not _left_out(spec, settings)]
     runnable.sort(key=lambda pair: pair[1].level.rank)
@@ -119,8 +120,19 @@ def _planned(
     return [*others, *(item for item, _ in runnable)], plan
 
 
+def _in_phase(item: pytest.Item, spec: CheckSpec, settings: Settings) -> CheckSpec:
+    """The check as it is in this run: one that belongs to the phase of an upgrade only looks."""
+    if settings.phase not in spec.phases:
+        return spec
+    looking = replace(spec, level=Level.OBSERVE, uses=tuple(use for use in spec.uses if not use.writes))
+    item.add_marker(pytest.mark.check(looking, id=spec.id, level=str(Level.OBSERVE)), append=False)
+    return looking
+
+
 def _left_out(spec: CheckSpec, settings: Settings) -> str:
     """Why this run does not run a check; an empty text where it does."""
+    if spec.phases and settings.phase not in spec.phases and (settings.phase or spec.level is Level.OBSERVE):
+        return f"needs --phase {' or '.join(spec.phases)}"
     if not settings.level.allows(spec.level):
         return _too_high(spec, settings)
     if Need.TARGET in spec.needs and not settings.target_version:

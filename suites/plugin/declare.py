@@ -55,13 +55,15 @@ def check(
     uses: Collection[Access] = (),
     measured: bool = False,
     since: str = "",
+    phases: Collection[str] = (),
 ) -> Callable[[Check], Check]:
     """Declare a test function as the check `check_id`.
 
     `needs` are names of `Need`; the cluster is implied unless the repository alone is named. `causes`
     are ids of `clusters.checks.causes`, `commands` what a person would type to see the same. `uses` are
     permissions beyond those of the observation, which every check of a cluster has. `measured` checks are
-    repeated by --repeat. `since` is the first MetalLB version that the check is supported on.
+    repeated by --repeat. `since` is the first MetalLB version that the check is supported on. `phases`: with
+    one of them in --phase the check only looks, whatever its level; with another it is not run.
     The title comes from the function's name, the promise is the docstring's first line.
     """
 
@@ -83,6 +85,7 @@ def check(
             uses=tuple(dict.fromkeys(uses)),
             since=since,
             measured=measured,
+            phases=tuple(phases),
         )
         _register(spec, function)
         return _marked(function, spec)

@@ -173,7 +173,7 @@ def _spec_to_dict(spec: CheckSpec) -> dict[str, Any]:
 
 
 def _spec_from_dict(data: Mapping[str, Any]) -> CheckSpec:
-    tuples = {name: tuple(data[name]) for name in ("runbook", "causes", "commands")}
+    tuples = {name: tuple(data[name]) for name in ("runbook", "causes", "commands", "phases")}
     needs = frozenset(Need(one) for one in data["needs"])
     uses = tuple(
         Access(**{**one, "place": Place(one["place"]), "names": tuple(one["names"])}) for one in data["uses"]

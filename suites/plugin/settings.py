@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 #: Words of a DNS label: before the dot the run, after it which shard of the run.
 _RUN_ID = re.compile(r"(?=.{1,40}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)?")
 DEFAULT_PLACE = Path("reports") / "out"
+BEFORE, AFTER = "before", "after"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +33,8 @@ class Settings:
     """What one run was asked to do. The same in every worker process.
 
     `level` is what may be done: the lower one of --allow and the profile's ceiling. `directory` is
-    absolute. `started` is RFC 3339, UTC.
+    absolute. `started` is RFC 3339, UTC. `phase` is "before" or "after" around an upgrade that somebody else
+    performs, else empty; `phase_file` is what the first keeps and the second compares with.
     """
 
     profile: Profile
@@ -49,6 +51,8 @@ class Settings:
     snapshot: Path | None
     baseline: Path | None
     shard: Shard | None = None
+    phase: str = ""
+    phase_file: Path = Path()
 
     @property
     def evidence(self) -> Path:
@@ -93,6 +97,18 @@ def add_options(parser: pytest.Parser) -> None:
     add("--baseline", metavar="FILE", type=Path, help="an earlier results.json to compare with")
     add("--target-version", metavar="V", default="", help="the MetalLB version that an upgrade would go to")
     add("--helm-values", metavar="FILE", type=Path, help="the Helm values that it would be made with")
+    add(
+        "--phase",
+        choices=[BEFORE, AFTER],
+        default="",
+        help="around an upgrade that somebody else performs: keep, then compare, who holds which address",
+    )
+    add(
+        "--phase-file",
+        metavar="FILE",
+        type=Path,
+        help="what --phase before keeps and --phase after compares with (default: reports/out/upgrade-NAME.json)",
+    )
     add("--patience", metavar="X", type=positive, default=1.0, help="multiply every time budget")
     add("--repeat", metavar="N", type=count, default=1, help="repetitions of every measured check")
     add("--explain", metavar="ID", help="print what a check promises, sees and says, and run nothing")
@@ -137,6 +153,8 @@ def settings_from(config: pytest.Config) -> Settings:
         save_snapshot=option.save_snapshot,
         snapshot=option.snapshot,
         baseline=option.baseline,
+        phase=option.phase,
+        phase_file=_phase_file(config, chosen.name),
         shard=shard,
     )
 
@@ -156,6 +174,21 @@ def _name_of(run_id: str | None, shard: Shard | None) -> str | None:
 def fresh_id(started: datetime | None = None) -> str:
     """A name for a run or a fleet that begins now: "20261124-052258-5a61"."""
     return f"{started or datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def _phase_file(config: pytest.Config, cluster: str) -> Path:
+    """Where the state around an upgrade is kept. Raises UsageError where it is needed and cannot be used."""
+    option = config.option
+    path = Path(option.phase_file or config.rootpath / DEFAULT_PLACE / f"upgrade-{cluster}.json").absolute()
+    if option.phase and option.snapshot:
+        raise UsageError(
+            "--phase looks at a cluster, and --snapshot judges without one: give one of the two."
+        )
+    if option.phase == AFTER:
+        from suites.plugin import phases  # noqa: PLC0415 - only such a run needs it
+
+        phases.read(path)
+    return path
 
 
 def _profile(name: str | None, snapshot: Path | None) -> Profile:

@@ -1,0 +1,93 @@
+"""What `--phase before` keeps and `--phase after` compares with: who held which address around an upgrade."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from clusters import budgets
+from clusters.errors import Inconclusive, UsageError
+
+VERSION = 1
+_KEEP_AGAIN = "Keep the state anew with --phase before, before the upgrade."
+
+
+class Kept(BaseModel):
+    """The state of one cluster before an upgrade.
+
+    `addresses` are those of every LoadBalancer service by "namespace/name"; `owners` says which machine
+    answered for each address: a node's name, or a MAC. `uid` is the kube-system namespace's. `taken_at` is
+    RFC 3339, UTC.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    upgrade_state: Literal[1] = 1
+    cluster: str
+    uid: str
+    taken_at: dt.datetime
+    kubernetes_version: str
+    metallb_version: str
+    addresses: dict[str, tuple[str, ...]]
+    owners: dict[str, tuple[str, ...]]
+
+    def for_cluster(self, uid: str, *, now: dt.datetime) -> Kept:
+        """Itself. Raises Inconclusive where it is of another cluster than `uid`, or too old to compare with."""
+        taken = f"{self.taken_at:%Y-%m-%d %H:%M} UTC"
+        if uid != self.uid:
+            raise Inconclusive(
+                f"The kept state is of another cluster: of {self.cluster} (UID {self.uid}), taken {taken}, and "
+                f"this one's UID is {uid}.",
+                remedy="Name the file of this cluster with --phase-file.",
+            )
+        age, limit = now - self.taken_at, budgets.get("upgrade_window").within
+        if age.total_seconds() > limit:
+            raise Inconclusive(
+                f"The kept state was taken {taken}, {age.days} days ago: too long to say what the upgrade changed.",
+                remedy=_KEEP_AGAIN,
+            )
+        return self
+
+
+def write(kept: Kept, path: Path) -> None:
+    """Write the state; a half-written file never stays. Raises UsageError where it cannot be written."""
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(kept.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise UsageError(
+            f"The state before the upgrade cannot be written to {path}: {error.strerror}.",
+            remedy="Name another place with --phase-file.",
+        ) from None
+
+
+def read(path: Path) -> Kept:
+    """The state that `path` holds. Raises UsageError, one sentence, for a file that is missing, foreign or newer."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UsageError(
+            f"There is no state from before the upgrade: {path} does not exist.",
+            remedy="Name the file that --phase before wrote with --phase-file.",
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"The state before the upgrade cannot be read from {path}: {error}.") from None
+    try:
+        return Kept.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        if first["loc"] == ("upgrade_state",):
+            raise UsageError(
+                f"{path} was written by another version of this suite (upgrade_state is {first['input']!r}, not "
+                f"{VERSION}).",
+                remedy="Compare with the version that wrote it.",
+            ) from None
+        place = ".".join(map(str, first["loc"])) or "it"
+        raise UsageError(
+            f"{path} holds no state from before an upgrade: {place}: {first['msg']}.", remedy=_KEEP_AGAIN
+        ) from None

@@ -1,0 +1,185 @@
+"""An upgrade of MetalLB performed on a lab: to the other version that the lab has, and back, measured throughout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from clusters import budgets, wait
+from clusters.api.resources import PODS, SERVICES
+from clusters.checks import NotSupported
+from clusters.errors import Inconclusive
+from clusters.gitops import at_hand, example, moving
+from clusters.gitops.kustomize import Kustomize, Render
+from clusters.gitops.pools import is_configuration
+from clusters.metallb import install, services, versions
+from clusters.providers import Cluster
+from clusters.vantage.targets import Target
+from clusters.vantage.timeline import Timeline
+from clusters.vantage.watch import Measurement
+from clusters.wait import NotWithinBudget
+from clusters.workloads.builders import HTTP_PORT
+from suites.scenes import failover
+from suites.scenes.announced import BASELINE, Announced, keep
+from suites.scenes.drill import Drill
+from suites.scenes.failover import FAULT, RESTORED
+from suites.scenes.overlay import Part, part_of
+from suites.scenes.state import State
+
+Json = dict[str, Any]
+#: So many addresses are measured at once; more would make the vantage itself late.
+MOST_WATCHED = 6
+_WHY = "MetalLB is upgraded and taken back"
+_LIMITS = {
+    "gap of the address": "nobody_answers_upgrade",
+    "gap of the service": "traffic_gap_upgrade",
+    "two nodes answering": "double_answers_overlap",
+}
+
+
+@dataclass(frozen=True)
+class LabUpgrade:
+    """From the version that runs to another one that the lab has, and back.
+
+    What the last commit renders is what runs; what is upgraded to is the working tree, with the other version.
+    """
+
+    drill: Drill
+    cluster: Cluster
+    announced: Announced
+    wanted: str
+
+    def before(self) -> State:
+        """Who held which address before it, and who answered for it."""
+        return self.drill.begin()
+
+    @contextmanager
+    def made(self, before: State) -> Iterator[None]:
+        """The other version runs in the block, the first one again after it; both ways are measured."""
+        first, other = self._renders()
+        with self._watched(before) as seen:
+            with self.drill.overlay.changes.scope():
+                seen.mark(FAULT)
+                self._roll_out(first, other)
+                yield
+                seen.mark(RESTORED)
+                self._roll_out(other, first)
+                self.drill.same(before, budget="settled")
+            self.announced.settles(seen)
+        self._record(seen)
+
+    def compare(self, before: State) -> None:
+        """Wait until every service holds its address and the same node answers for it. CheckFailed else."""
+        self.drill.same(before, budget="settled")
+
+    def _renders(self) -> tuple[Render, Render]:
+        """What runs, and what is upgraded to. NotSupported, Inconclusive where there is no such thing."""
+        gitops, kubectl = self.drill.profile.gitops, self.cluster.kubectl
+        if self.cluster.lab is None or gitops is None or kubectl is None:
+            raise NotSupported(
+                f"provider {self.cluster.provider} upgrades nothing itself: run --phase before and --phase after"
+            )
+        manifests, intended = at_hand.manifests(), self.drill.repository.intended
+        target = self.wanted or next((each for each in manifests if each != intended.version), "")
+        if target not in manifests:
+            raise Inconclusive(
+                f"The lab has no MetalLB {target}.", remedy=f"It has {' and '.join(manifests) or 'none'}."
+            )
+        kustomize, overlay = Kustomize(kubectl, manifests), gitops.overlay.strip("/")
+        with example.opened(gitops.repository) as root:
+            runs = kustomize.render(root, overlay, version=intended.version)
+            other = kustomize.render(root, overlay, version=target)
+        # Definitions are whole here, and cut down in the observation; what is configured is what was committed.
+        objects = [obj for obj in runs.objects if not is_configuration(obj)]
+        objects += [obj for obj in intended.objects if is_configuration(obj)]
+        return runs.model_copy(update={"objects": tuple(objects)}), other
+
+    def _roll_out(self, earlier: Render, later: Render) -> None:
+        overlay = self.drill.overlay
+        steps = moving.steps(_public(earlier), _public(later))
+        with self.drill.timed(f"rolled out {later.version} in", budget="rollout"):
+            for step in sorted(steps, key=lambda each: list(Part).index(part_of(each.obj))):
+                meta, resource = step.obj["metadata"], overlay.api.resource_for(step.obj)
+                # MetalLB writes its certificate into the webhooks, so their list is never replaced as a whole.
+                if step.patch is None or part_of(step.obj) is Part.WEBHOOKS:
+                    overlay.changes.apply(step.obj, foreign=_WHY)
+                else:
+                    overlay.changes.patch(
+                        resource, meta["name"], step.patch, meta.get("namespace"), foreign=_WHY
+                    )
+            self._rolled_out(later.version)
+
+    def _rolled_out(self, version: str) -> None:
+        try:
+            wait.until(
+                f"all of MetalLB runs {version}, ready",
+                read=lambda: [*self.drill.disruption.metallb.unready(), *self._behind(version)],
+                accept=lambda found: not found,
+                budget=budgets.get("rollout"),
+            )
+        except NotWithinBudget as late:
+            raise self.drill.blame.unwell("health.pods-ready", "version-skew", str(late)) from None
+
+    def _behind(self, version: str) -> list[str]:
+        """The pods of MetalLB that run another version."""
+        found = []
+        for pod in self.drill.overlay.api.list(PODS, self.drill.profile.namespace):
+            images = (
+                [each["image"] for each in pod["spec"]["containers"]] if install.component_of(pod) else []
+            )
+            runs = {str(known) for image in images if (known := versions.of_image(image))}
+            found += (
+                [f"pod {pod['metadata']['name']} runs {', '.join(sorted(runs))}"] if runs - {version} else []
+            )
+        return found
+
+    @contextmanager
+    def _watched(self, before: State) -> Iterator[Measurement]:
+        """Traffic and questions for the run's own service and others of the cluster, once all are served."""
+        wire, targets = self.announced.wire, self._targets(before)
+        with wire.vantage.watch_all(targets, neighbours=wire.neighbours) as seen:
+            wait.until(
+                "the measurement sees every address answered and served before anything is upgraded",
+                read=lambda: {each.name: failover.baseline(seen.so_far(each)) for each in targets},
+                accept=lambda served: min(served.values()) >= BASELINE,
+                budget=budgets.get("served"),
+            )
+            yield seen
+
+    def _targets(self, before: State) -> list[Target]:
+        own = self.announced.address
+        found = [Target(address=own, port=HTTP_PORT)]
+        for service in map(services.parse, self.drill.overlay.api.list(SERVICES)):
+            held = (address for address in before.addresses.get(service.key, ()) if address != own)
+            port = next((each.number for each in service.ports if each.protocol == "TCP"), 0)
+            found += [Target(address=address, port=port, protocol="tcp") for address in held if port]
+        if len(found) > MOST_WATCHED:
+            self.drill.record.note(
+                f"{MOST_WATCHED} of {len(found)} addresses were measured during the upgrade"
+            )
+        return found[:MOST_WATCHED]
+
+    def _record(self, seen: Measurement) -> None:
+        keep(seen, self.drill.record)
+        for timeline in seen.timelines.values():
+            timeline.require_control()
+            for way in (timeline.between(FAULT, RESTORED), timeline.between(RESTORED)):
+                self._figures(way)
+
+    def _figures(self, way: Timeline) -> None:
+        figures = {
+            "gap of the address": way.address_gap,
+            "gap of the service": way.outages.longest,
+            "two nodes answering": way.overlap,
+        }
+        for name, value in figures.items():
+            self.drill.record.measure(name, value, budget=budgets.get(_LIMITS[name]).within)
+        failed = sum(not attempt.ok for attempt in way.attempts)
+        self.drill.record.measure("failed requests", failed, unit="requests")
+
+
+def _public(render: Render) -> Sequence[Json]:
+    """What is rendered but for Secrets, which are never written."""
+    return [obj for obj in render.objects if obj.get("kind") != "Secret"]

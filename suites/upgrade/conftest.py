@@ -1,0 +1,36 @@
+"""Fixtures of the checks around an upgrade: the lab performs one, elsewhere somebody else does."""
+
+from __future__ import annotations
+
+import pytest
+
+from clusters.api import Api
+from clusters.profile import Profile
+from suites.plugin.record import Record
+from suites.plugin.running import RUN
+from suites.plugin.settings import Settings
+from suites.scenes.announced import Wire
+from suites.scenes.around import Around
+from suites.scenes.blame import Blame
+from suites.scenes.upgrading import LabUpgrade
+
+
+@pytest.fixture
+def around(
+    request: pytest.FixtureRequest, run: Settings, api: Api, profile: Profile, wire: Wire, record: Record
+) -> Around:
+    """An upgrade that somebody else performs."""
+    found = request.config.stash[RUN].found
+    blame = Blame(api, profile, wire.vantage)
+    return Around(api, wire, blame, record, run.phase_file, (found.kubernetes_version, found.metallb_version))
+
+
+@pytest.fixture
+def upgrade(request: pytest.FixtureRequest, run: Settings) -> LabUpgrade | Around:
+    """The upgrade: the one of the phase that the run is for, or one that is performed here."""
+    # Only what is needed is made: a run in a phase may not create anything.
+    if run.phase:
+        found: Around = request.getfixturevalue("around")
+        return found
+    drill, cluster, announced = map(request.getfixturevalue, ("drill", "cluster", "announced"))
+    return LabUpgrade(drill, cluster, announced, run.target_version)

@@ -1,0 +1,71 @@
+"""An upgrade of MetalLB costs nobody an address: performed on a lab, or compared around somebody else's."""
+
+from __future__ import annotations
+
+from suites.plugin import DISRUPT, OBSERVE, check
+from suites.scenes import permissions
+from suites.scenes.around import Around
+from suites.scenes.upgrading import LabUpgrade
+
+pytest_plugins = ("suites.repository",)
+
+_ON_THE_WIRE = (
+    "nobody-answers",
+    "duplicate-announcer",
+    "foreign-responder",
+    "owner-disagreement",
+    "memberlist-partition",
+    "memberlist-key-mismatch",
+    "strict-arp-off",
+    "speaker-down",
+    "speaker-crashing",
+    "speaker-unschedulable",
+    "speaker-missing-on-node",
+    "node-excluded",
+    "node-not-ready",
+)
+
+
+@check(
+    "upgrade.recorded",
+    runbook="pre-upgrade",
+    level=OBSERVE,
+    needs={"wire"},
+    causes=_ON_THE_WIRE,
+    commands=("kubectl get svc -A | grep LoadBalancer", "arping -b -c 5 -I <interface> {address}"),
+    phases=("before",),
+)
+def test_who_holds_and_answers_is_kept_before_an_upgrade(around: Around) -> None:
+    """Before an upgrade one node alone answers for each address; who it is, is kept to compare with."""
+    now = around.keep()
+
+    around.one_owner_each(now)
+
+
+@check(
+    "upgrade.preserved",
+    runbook="pre-upgrade",
+    level=DISRUPT,
+    needs={"wire"},
+    causes=(*_ON_THE_WIRE, "overlay-drift", "version-skew", "crd-outdated", "webhook-unreachable",
+            "config-rejected", "controller-down", "controller-crashing", "pool-missing", "pool-exhausted",
+            "pool-not-advertised", "requested-outside-pools", "requested-taken", "address-not-intended",
+            "over-budget"),
+    commands=("kubectl -n metallb-system rollout status daemonset/speaker",
+              "kubectl get svc -A | grep LoadBalancer", "arping -b -c 5 -I <interface> {address}"),
+    uses=permissions.UPGRADE,
+    measured=True,
+    phases=("after",),
+)  # fmt: skip
+def test_an_upgrade_keeps_every_address_and_its_owner(upgrade: LabUpgrade | Around) -> None:
+    """An upgrade keeps every address and its owner; the traffic gap is measured.
+
+    On a lab MetalLB is upgraded to the other version and taken back. Elsewhere somebody else upgrades: run
+    `--phase before`, upgrade, run `--phase after`.
+    """
+    before = upgrade.before()
+
+    with upgrade.made(before):
+        upgrade.compare(before)
+
+    upgrade.compare(before)

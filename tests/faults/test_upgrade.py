@@ -1,0 +1,61 @@
+"""An upgrade that costs an address is seen, whether the lab performs it or somebody else does."""
+
+from __future__ import annotations
+
+from clusters import ownership
+from clusters.api.resources import SERVICES
+from tests.faults import repositories, somebody
+from tests.faults.bench import Bench
+
+OWN = "upgrade.preserved"
+OTHER = {"0.15.2": "0.16.2", "0.16.2": "0.15.2"}
+
+
+def subjects(bench_run: dict[str, object]) -> set[str]:
+    """What a check's findings are about."""
+    findings = bench_run["findings"]
+    assert isinstance(findings, list)
+    return {finding["subject"] for finding in findings}
+
+
+def test_an_address_that_the_new_overlay_lacks_is_lost_and_named(bench: Bench) -> None:
+    other = repositories.with_range(bench, "172.30.0.200-172.30.0.209", committed=False)
+
+    seen = other.run(OWN, "--patience", "2")
+
+    assert seen.failed == {OWN: {"requested-outside-pools"}}
+    assert subjects(seen[OWN]) == {"service traefik/traefik"}
+    assert seen.code == 1
+
+
+def test_an_announcer_that_does_not_come_back_is_named(bench: Bench) -> None:
+    found = ownership.read(bench.api, "traefik", "traefik", metallb_namespace="metallb-system")
+    (owner,) = found.metric or ()
+    with bench.metallb.held_away(owner):
+        seen = bench.run(OWN, "--patience", "0.5")
+
+    assert seen.failed == {OWN: {"speaker-unschedulable"}}
+
+
+def test_around_somebody_s_upgrade_what_moved_is_named(bench: Bench) -> None:
+    phase_file = bench.folder / "kept.json"
+    around = ("--phase-file", str(phase_file))
+
+    before = bench.run("upgrade.preserved or upgrade.recorded", "--phase", "before", *around, allow="observe")
+    assert before.outcomes == {"upgrade.recorded": "passed"}, before.text
+
+    too_soon = bench.run("upgrade.preserved", "--phase", "after", *around, allow="observe")
+    assert too_soon.outcomes == {OWN: "inconclusive"}
+    assert "Nothing was upgraded since the state was kept" in too_soon[OWN]["reason"]
+
+    with somebody.upgraded(bench, OTHER[bench.lab.metallb_version]):
+        after = bench.run("upgrade.preserved", "--phase", "after", *around, allow="observe")
+        assert after.outcomes == {OWN: "passed"}, after.text
+
+        elsewhere = {"metadata": {"annotations": {"metallb.io/loadBalancerIPs": "172.30.0.215"}}}
+        with bench.changes.patched(SERVICES, "traefik", elsewhere, "traefik", foreign="the fault"):
+            moved = bench.run("upgrade.preserved", "--phase", "after", *around, allow="observe")
+
+    assert moved.failed == {OWN: {"address-not-intended"}}
+    assert subjects(moved[OWN]) == {"service traefik/traefik"}
+    assert "traefik/traefik held 172.30.0.210 and now holds 172.30.0.215" in moved.text

@@ -1,0 +1,147 @@
+"""Around an upgrade that somebody else performs: which checks run in which phase, and what is kept between."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clusters import budgets
+from clusters.errors import ExitCode, Inconclusive, UsageError
+from suites.plugin import phases
+from suites.plugin.phases import Kept
+from tests.unit.plugin.project import Project
+
+CHECKS = '''
+@check("upgrade.recorded", runbook="pre-upgrade", level=OBSERVE, phases=("before",))
+def test_recorded(run):
+    """Kept."""
+    run.phase_file.write_text(KEPT)
+
+@check("upgrade.preserved", runbook="pre-upgrade", level=DISRUPT, phases=("after",))
+def test_preserved(run):
+    """Preserved."""
+
+@check("health.sees", runbook="1", level=OBSERVE)
+def test_sees():
+    """Sees."""
+'''
+NOW = dt.datetime(2026, 1, 10, 12, 0, tzinfo=dt.UTC)
+KEPT = Kept(
+    cluster="edge",
+    uid="u-1",
+    taken_at=NOW - dt.timedelta(hours=3),
+    kubernetes_version="v1.34.4",
+    metallb_version="0.15.2",
+    addresses={"shop/web": ("192.0.2.1",)},
+    owners={"192.0.2.1": ("node1",)},
+)
+
+
+@pytest.fixture
+def around(project: Project) -> Project:
+    project.checks(f"KEPT = {KEPT.model_dump_json()!r}\n" + CHECKS)
+    return project
+
+
+def test_without_a_phase_an_upgrade_is_performed_and_nothing_is_kept(around: Project) -> None:
+    around.run(allow="disrupt")
+
+    assert around.outcomes == {"health.sees": "passed", "upgrade.preserved": "passed"}
+    assert around.not_tested == {"upgrade.recorded": "needs --phase before"}
+
+
+def test_a_phase_only_looks_and_the_second_finds_what_the_first_kept(around: Project) -> None:
+    before = around.run("--phase", "before", allow="observe")
+
+    assert before.ret == ExitCode.PASSED
+    assert around.outcomes == {"health.sees": "passed", "upgrade.recorded": "passed"}
+    assert around.not_tested == {"upgrade.preserved": "needs --phase after"}
+
+    after = around.run("--phase", "after", allow="observe")
+
+    assert after.ret == ExitCode.PASSED
+    assert around.outcomes == {"health.sees": "passed", "upgrade.preserved": "passed"}
+    assert around.check("upgrade.preserved")["level"] == "observe"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, r"There is no state from before the upgrade: .*kept\.json does not exist\."),
+        ("", r"kept\.json holds no state from before an upgrade: it: Invalid JSON"),
+        (
+            '{"upgrade_state": 2}',
+            r"kept\.json was written by another version of this suite \(upgrade_state is 2, not 1\)",
+        ),
+        (
+            '{"schema_version": 1}',
+            r"kept\.json holds no state from before an upgrade: cluster: Field required\.",
+        ),
+    ],
+)
+def test_a_file_that_is_none_ends_the_run_in_one_sentence(
+    around: Project, text: str | None, said: str
+) -> None:
+    file = around.path / "kept.json"
+    if text is not None:
+        file.write_text(text)
+
+    result = around.pytest_apart(
+        *around.arguments(["--phase", "after", "--phase-file", str(file)], "observe")
+    )
+
+    assert result.ret == ExitCode.USAGE
+    (line,) = [line for line in result.errlines if line.startswith("ERROR:")]
+    assert len(result.errlines) <= 2
+    with pytest.raises(UsageError, match=said):
+        phases.read(file)
+    assert str(file) in line
+
+
+def test_a_phase_has_no_kept_observation(around: Project, tmp_path: Path) -> None:
+    snapshot = around.path / "snapshot.json"
+    snapshot.write_text("{}")
+
+    result = around.pytest_apart(
+        *around.arguments(["--phase", "before", "--snapshot", str(snapshot)], "observe")
+    )
+
+    assert result.ret == ExitCode.USAGE
+
+
+def test_what_is_kept_is_read_back(tmp_path: Path) -> None:
+    file = tmp_path / "there" / "kept.json"
+
+    phases.write(KEPT, file)
+
+    assert phases.read(file) == KEPT
+    assert json.loads(file.read_text())["upgrade_state"] == phases.VERSION
+    assert phases.read(file).for_cluster("u-1", now=NOW) == KEPT
+
+
+def test_a_place_that_cannot_be_written_to_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(
+        UsageError, match=r"cannot be written to .*(File exists|Not a directory)\. Name another place"
+    ):
+        phases.write(KEPT, tmp_path / "file" / "kept.json")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"uid": "u-2"}, r"of another cluster: of edge \(UID u-2\).*this one's UID is u-1"),
+        (
+            {"taken_at": NOW - dt.timedelta(seconds=budgets.get("upgrade_window").within + 86400)},
+            r"taken 2026-01-02 12:00 UTC, 8 days ago: too long",
+        ),
+    ],
+)
+def test_a_state_of_another_cluster_or_of_long_ago_decides_nothing(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(Inconclusive, match=said):
+        KEPT.model_copy(update=change).for_cluster("u-1", now=NOW)
