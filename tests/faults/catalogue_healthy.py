@@ -154,6 +154,7 @@ def renders_edge(clone: Clone, *addresses: str) -> None:
         shutil.rmtree(
             clone.root / "metallb" / "overlays" / other
         )  # they stand on the lab's, and would have it too
+        recorded(clone, other, "no more, and had fd00:172:30::200-fd00:172:30::220")
     config = f"{OVERLAY}/config.yaml"
     clone.write(config, (clone.root / config).read_text(encoding="utf-8") + more)
     ranges = ", ".join(addresses)
