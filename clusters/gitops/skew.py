@@ -151,10 +151,10 @@ def base_version(repository: RepositorySnapshot) -> str:
     base = repository.renders.get(layout.base)
     if base and base.version:
         return base.version
+    # A cluster that was asked to run another version than is pinned says nothing of the base.
+    apart = {layout.legacy, layout.base, layout.overlay if layout.version else ""}
     pinned = [
-        render.version
-        for name, render in repository.renders.items()
-        if name not in {layout.legacy, layout.base} and render.version and not layout.version
+        render.version for name, render in repository.renders.items() if name not in apart and render.version
     ]
     return max(pinned, key=Version, default="")
 
