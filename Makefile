@@ -13,7 +13,7 @@ STAMP := $(VENV)/.installed-from-lock
 
 export PYTHONDONTWRITEBYTECODE ?= 1
 
-.PHONY: help setup conformance test lint unit faults kill-test kind pods docs lock clean
+.PHONY: help setup conformance test lint unit faults drills kill-test kind pods docs lock clean
 
 help: ## Show what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -59,6 +59,9 @@ kill-test: setup ## Kill runs at fifty random moments, sweep, and compare the wh
 pods: setup ## Run the suite as pods of a lab, whole and in parts, from an image built without a registry
 	@$(BIN)/python -m clusters.lab.parts.system --images
 	@$(BIN)/pytest tests/deploy -m full
+
+drills: setup ## Make the slow faults of drills and upgrades: each is seen to fail, and to be undone when it is killed
+	@$(BIN)/pytest tests/faults/test_drills.py tests/faults/test_upgrade.py -m full
 
 docs: $(STAMP) ## Write docs/checks.md and deploy/rbac from the checks themselves
 	@$(BIN)/python -m suites.docs

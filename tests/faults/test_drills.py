@@ -85,6 +85,7 @@ def test_a_webhook_without_endpoints_is_named_before_anything_is_lost(bench: Ben
     assert configured(bench) == before
 
 
+@pytest.mark.full
 def test_a_controller_that_cannot_come_back_is_named(bench: Bench) -> None:
     with meanwhile.nodes_close(bench):
         seen = bench.run("recovery.reapply", "--patience", "0.4")
@@ -94,6 +95,7 @@ def test_a_controller_that_cannot_come_back_is_named(bench: Bench) -> None:
     assert sweep(bench) == 0
 
 
+@pytest.mark.full
 def test_a_range_that_somebody_grabs_meanwhile_is_named(bench: Bench) -> None:
     with meanwhile.range_grabbed(bench, "172.30.0.219"):
         seen = bench.run("rollback.drill", "--patience", "0.3")
@@ -103,6 +105,7 @@ def test_a_range_that_somebody_grabs_meanwhile_is_named(bench: Bench) -> None:
     assert sweep(bench) == 0
 
 
+@pytest.mark.full
 def test_an_address_that_a_stranger_takes_meanwhile_is_named(bench: Bench) -> None:
     with strangers.squatting_on_loss(bench.changes, bench.api, bench.lab, prefix="announced"):
         seen = bench.run("maintenance.after-change", "--patience", "0.4")
@@ -111,6 +114,7 @@ def test_an_address_that_a_stranger_takes_meanwhile_is_named(bench: Bench) -> No
     assert seen.code == 7
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("check", ["recovery.reapply", "recovery.rebuild-order"])
 def test_a_drill_that_is_killed_is_undone_by_a_sweep(bench: Bench, check: str) -> None:
     assert bench.killed(check, when=lambda: gone(bench, "controller")) == -signal.SIGKILL

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from clusters import ownership
 from clusters.api.resources import SERVICES
 from tests.faults import repositories, somebody
@@ -18,6 +20,7 @@ def subjects(bench_run: dict[str, object]) -> set[str]:
     return {finding["subject"] for finding in findings}
 
 
+@pytest.mark.full
 def test_an_address_that_the_new_overlay_lacks_is_lost_and_named(bench: Bench) -> None:
     other = repositories.with_range(bench, "172.30.0.200-172.30.0.209", committed=False)
 
@@ -28,6 +31,7 @@ def test_an_address_that_the_new_overlay_lacks_is_lost_and_named(bench: Bench) -
     assert seen.code == 1
 
 
+@pytest.mark.full
 def test_an_announcer_that_does_not_come_back_is_named(bench: Bench) -> None:
     found = ownership.read(bench.api, "traefik", "traefik", metallb_namespace="metallb-system")
     (owner,) = found.metric or ()
