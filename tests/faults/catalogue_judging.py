@@ -60,7 +60,8 @@ def observe_checks() -> Mapping[str, Callable[..., None]]:
         importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
     found: dict[str, Callable[..., None]] = {}
     for check, declared in registry().items():
-        if declared.spec.level is Level.OBSERVE and Need.TARGET not in declared.spec.needs:
+        around_upgrade = Need.TARGET in declared.spec.needs or declared.spec.phases
+        if declared.spec.level is Level.OBSERVE and not around_upgrade:
             name = ".".join(declared.path.relative_to(ROOT).with_suffix("").parts)
             found[check] = getattr(importlib.import_module(name), declared.function)
     return found
