@@ -35,7 +35,7 @@ conformance: setup ## Boot the embedded lab, run every suite its level allows, w
 test: setup lint ## Pass the project's own tests
 	@$(BIN)/python -m clusters.lab.parts.system --tests
 	@$(BIN)/python -m clusters.lab.parts.unpacked
-	@$(BIN)/pytest tests -m "not full and not kind" --timeout 600 --cov=clusters --cov=reports --cov-fail-under=90
+	@$(BIN)/pytest tests -m "not full and not kind" --timeout 600 --durations 40 --cov=clusters --cov=reports --cov-fail-under=90
 
 lint: $(STAMP) ## Formatting, lint, types and layers
 	@$(BIN)/ruff format --check --quiet .
