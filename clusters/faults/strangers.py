@@ -18,8 +18,8 @@ from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from clusters.api import Api
-from clusters.api.resources import SERVICES
-from clusters.changes import Changes, HostUndo
+from clusters.api.resources import NAMESPACES, SERVICES, Resource
+from clusters.changes import MANAGER, MANAGER_LABEL, Changes, HostUndo
 from clusters.errors import Refused
 from clusters.lab import netns
 from clusters.lab.lab import Lab
@@ -111,6 +111,22 @@ def rival_controller(lab: Lab, api: Api, address: str, *, prefix: str) -> Iterat
         yield
 
 
+@contextmanager
+def crowding(changes: Changes, api: Api, *wanted: Json) -> Iterator[None]:
+    """Let other services take addresses as soon as a run has a namespace of its own: it began while they were free."""
+    crowded = threading.Event()
+
+    def crowd(kind: str, namespace: Json) -> None:
+        labels = namespace["metadata"].get("labels") or {}
+        if kind == "ADDED" and labels.get(MANAGER_LABEL) == MANAGER and not crowded.is_set():
+            crowded.set()
+            for service in wanted:
+                changes.create(service, foreign="the fault")
+
+    with _following(api, crowd, of=NAMESPACES):
+        yield
+
+
 def go_away(lab: str, address: str) -> None:
     """Take a stranger's address away; nothing happens where it is gone, or its lab is."""
     with contextlib.suppress(Refused):
@@ -133,11 +149,13 @@ def _addr(what: str, address: str) -> None:
 
 
 @contextmanager
-def _following(api: Api, react: Callable[[str, Json], None], *, prefix: str) -> Iterator[None]:
+def _following(
+    api: Api, react: Callable[[str, Json], None], *, prefix: str = "", of: Resource = SERVICES
+) -> Iterator[None]:
     stop = threading.Event()
 
     def follow() -> None:
-        for event in api.watch(SERVICES, stop=stop):
+        for event in api.watch(of, stop=stop):
             if event.object["metadata"]["name"].startswith(prefix):
                 react(event.type, event.object)
 

@@ -7,10 +7,21 @@ import pytest
 from clusters.api.resources import DEPLOYMENTS, IP_ADDRESS_POOLS, L2_ADVERTISEMENTS, NODES, SERVICES
 from clusters.faults import components, filters, strangers
 from clusters.metallb import services
+from clusters.workloads import builders
 from tests.faults.bench import Bench
 
 ADVERTISEMENT = "metallb-l2"
 POOL = "metallb-pool"
+
+
+def held(bench: Bench) -> list[str]:
+    """The addresses that services hold."""
+    return sorted(str(one) for raw in bench.api.list(SERVICES) for one in services.parse(raw).ingress)
+
+
+def only(addresses: list[str]) -> dict[str, dict[str, list[str]]]:
+    """A patch of a pool that leaves it these addresses."""
+    return {"spec": {"addresses": [f"{one}-{one}" for one in addresses]}}
 
 
 def test_a_stopped_controller_leaves_services_pending(bench: Bench) -> None:
@@ -24,10 +35,24 @@ def test_a_stopped_controller_leaves_services_pending(bench: Bench) -> None:
     assert seen.code == 1
 
 
-def test_a_full_pool_leaves_services_pending(bench: Bench) -> None:
-    held = sorted(str(one) for raw in bench.api.list(SERVICES) for one in services.parse(raw).ingress)
-    patch = {"spec": {"addresses": [f"{one}-{one}" for one in held]}}
-    with bench.changes.patched(IP_ADDRESS_POOLS, POOL, patch, "metallb-system", foreign="the fault"):
+def test_a_full_pool_is_told_before_anything_is_made(bench: Bench) -> None:
+    with bench.changes.patched(
+        IP_ADDRESS_POOLS, POOL, only(held(bench)), "metallb-system", foreign="the fault"
+    ):
+        seen = bench.run("allocation.automatic", allow="create")
+
+    assert seen.code == 6
+    assert "The pools have 0 free addresses left for new services" in seen.text
+
+
+def test_a_pool_that_others_fill_meanwhile_leaves_services_pending(bench: Bench) -> None:
+    two = [*held(bench), "172.30.0.216", "172.30.0.217"]
+    rest = [builders.load_balancer(f"crowd{number}", namespace="shop", app="shop") for number in range(2)]
+    with (
+        bench.changes.patched(IP_ADDRESS_POOLS, POOL, only(two), "metallb-system", foreign="the fault"),
+        bench.changes.scope(),
+        strangers.crowding(bench.changes, bench.api, *rest),
+    ):
         seen = bench.run("allocation.automatic or allocation.requested or allocation.shared", allow="create")
 
     assert seen.failed == {"allocation.automatic": {"pool-exhausted"}}

@@ -132,9 +132,18 @@ def test_what_is_not_rolled_out_is_listed(
     assert serving.unfinished(door) == left  # type: ignore[arg-type]
 
 
-def test_only_nodes_that_are_ready_count() -> None:
+def test_only_nodes_that_are_ready_and_take_pods_count() -> None:
     ready = {"conditions": [{"type": "Ready", "status": "True"}]}
-    door = _Door({"nodes": [_thing("Node", "a") | {"status": ready}, _thing("Node", "b")]})
+    tainted = {"taints": [{"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}]}
+    door = _Door(
+        {
+            "nodes": [
+                _thing("Node", "a") | {"spec": {}, "status": ready},
+                _thing("Node", "b") | {"spec": {}},
+                _thing("Node", "c") | {"spec": tainted, "status": ready},
+            ]
+        }
+    )
 
     assert serving.ready_nodes(door) == {"a"}  # type: ignore[arg-type]
 

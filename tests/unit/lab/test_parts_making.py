@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -285,8 +286,7 @@ def test_the_key_follows_module_files_go_and_flags(monkeypatch: pytest.MonkeyPat
     (tmp_path / "cni").mkdir()
     for path in part.source.iterdir():
         (tmp_path / "cni" / path.name).write_bytes(path.read_bytes() + b"\n")
-    monkeypatch.setattr("clusters.lab.parts.table.MODULES", tmp_path)
-    assert building.key(part, "1.26.8") != before
+    assert building.key(replace(part, modules=tmp_path), "1.26.8") != before
 
 
 def test_images_and_store_have_other_keys_when_a_part_of_theirs_has(
