@@ -153,11 +153,15 @@ def _following(
     api: Api, react: Callable[[str, Json], None], *, prefix: str = "", of: Resource = SERVICES
 ) -> Iterator[None]:
     stop = threading.Event()
+    broken: list[Exception] = []
 
     def follow() -> None:
-        for event in api.watch(of, stop=stop):
-            if event.object["metadata"]["name"].startswith(prefix):
-                react(event.type, event.object)
+        try:
+            for event in api.watch(of, stop=stop):
+                if event.object["metadata"]["name"].startswith(prefix):
+                    react(event.type, event.object)
+        except Exception as error:  # noqa: BLE001 - raised again where somebody hears it
+            broken.append(error)
 
     thread = threading.Thread(target=follow, name="meddling", daemon=True)
     thread.start()
@@ -166,3 +170,5 @@ def _following(
     finally:
         stop.set()
         thread.join(10)
+    if broken:
+        raise broken[0]
