@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,7 +49,8 @@ def bench(faulty_lab: Lab, profile_file: Path, tmp_path: Path) -> Iterator[Bench
     """The lab, healthy, and what it is broken with; what a test breaks is mended at its end."""
     api = Api.connect(faulty_lab.kubeconfig, faulty_lab.name)
     # A journal of the bench's own: a run must not take the fault for what an earlier run left behind.
-    run = f"bench-{os.getpid()}-{tmp_path.name}".lower()[:40]
+    # It is a label's value too, and so may not end in a sign.
+    run = re.sub(r"[^a-z0-9]+", "-", f"bench-{os.getpid()}-{tmp_path.name}".lower())[:40].strip("-")
     journal = Journal.for_run(run, cluster=f"{faulty_lab.name}-bench")
     journal.identify(uid=api.uid(), kubeconfig=str(faulty_lab.kubeconfig), context=faulty_lab.name)
     changes = Changes(api, journal, run)
