@@ -44,12 +44,16 @@ def squatting(changes: Changes, lab: Lab, address: str) -> Iterator[None]:
 
 @contextmanager
 def squatting_after(changes: Changes, api: Api, lab: Lab, *, event: str, prefix: str) -> Iterator[None]:
-    """Let a stranger take the address of every service whose name begins with `prefix`, on a watch `event`."""
+    """Let a stranger take the address of every service whose name begins with `prefix`, on a watch `event`.
+
+    Of a service that has none yet it takes the address that it asks for.
+    """
     taken: set[str] = set()
 
-    def take(kind: str, service: Json) -> None:
+    def take(kind: str, found: Json) -> None:
+        service = services.parse(found)
         if kind == event:
-            _take_all(changes, lab, map(str, services.parse(service).ingress), taken)
+            _take_all(changes, lab, map(str, service.ingress or services.request(service).addresses), taken)
 
     with _following(api, take, prefix=prefix):
         yield

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, note, settings
+from packaging.version import Version
 
 from clusters import wait
 from clusters.api.client import Api
@@ -32,6 +33,8 @@ MORE = int(os.environ.get("MORE_DECISIONS", "1"))
 ANNOUNCED = Budget(
     name="test.announced", within=30, every=0.1, reason="speakers decide within a second or two"
 )
+#: Before it speakers write each other's status objects, and a wrong one may stay (metallb issue 2626).
+STATUS_IS_TRUE = Version("0.16.0")
 NODES = ("node1", "node2", "node3")
 POOLS = {
     "pool1": ["172.30.0.230-172.30.0.233", "fd00:172:30::e0/125"],
@@ -118,7 +121,7 @@ def _compare_reason(playground: Playground, expected: Allocation, service: Servi
 @often(12)
 @given(stage=strategies.stages(NODES, addresses=ADDRESSES, newest=False))
 def test_announcers(playground: Playground, stage: Stage) -> None:
-    """Every generated address is announced by the predicted node, says MetalLB and says the wire."""
+    """Every generated address is answered by the predicted node; where its statuses are true, MetalLB says so too."""
     _announce(playground, stage)
 
 
@@ -135,23 +138,33 @@ def _announce(playground: Playground, stage: Stage) -> None:
     playground.set_stage(stage)
     expected = _expected(playground)
     note(f"{stage} -> {expected}")
-    said = {key: {owner} for key, owner in expected.items() if owner}
     wait.until(
-        "MetalLB announces as predicted",
+        "the predicted nodes answer on the wire",
+        read=lambda: _on_the_wire(playground),
+        accept=lambda found: found == expected,
+        budget=ANNOUNCED,
+    )
+    if playground.version >= STATUS_IS_TRUE:
+        _says(playground, {key: {owner} for key, owner in expected.items() if owner})
+    assert _on_the_wire(playground) == expected
+    for owner in expected.values():
+        TALLY[str(playground.version), "announcement", "by a node" if owner else "by nobody"] += 1
+
+
+def _says(playground: Playground, owners: dict[str, set[str]]) -> None:
+    wait.until(
+        "MetalLB says that it announces as predicted",
         read=playground.announcers,
-        accept=lambda found: found == said,
+        accept=lambda found: found == owners,
         budget=ANNOUNCED,
     )
     wait.holds(
         "it stays so",
         read=playground.announcers,
-        accept=lambda found: found == said,
+        accept=lambda found: found == owners,
         throughout=0.5,
         every=0.1,
     )
-    assert _on_the_wire(playground) == expected
-    for owner in expected.values():
-        TALLY[str(playground.version), "announcement", "by a node" if owner else "by nobody"] += 1
 
 
 def _expected(playground: Playground) -> dict[str, str | None]:
