@@ -63,6 +63,12 @@ pods: setup ## Run the suite as pods of a lab, whole and in parts, from an image
 drills: setup ## Make the slow faults of drills and upgrades: each is seen to fail, and to be undone when it is killed
 	@$(BIN)/pytest tests/faults/test_drills.py tests/faults/test_upgrade.py -m full
 
+full: setup ## Everything that make test leaves out for its length (the fault catalogue, kills, pods, drills, roles), real kind aside
+	@$(BIN)/python -m clusters.lab.parts.system --tests
+	@$(BIN)/python -m clusters.lab.parts.system --images
+	@$(BIN)/python -m clusters.lab.parts.unpacked
+	@$(BIN)/pytest tests -m "full and not kind" $(ARGS)
+
 docs: $(STAMP) ## Write docs/checks.md and deploy/rbac from the checks themselves
 	@$(BIN)/python -m suites.docs
 	@$(BIN)/python -m suites.rbac

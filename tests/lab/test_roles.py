@@ -5,6 +5,7 @@ Taken away from it, each rule is missed, and named.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,13 +14,15 @@ from typing import Any
 import pytest
 import yaml
 
-from clusters import preflight, profile, wait
-from clusters.api import Api
-from clusters.api.resources import CLUSTER_ROLES, ROLES
+from clusters import budgets, preflight, profile, wait
+from clusters.api import Api, ApiError
+from clusters.api.resources import CLUSTER_ROLES, POD_METRICS, ROLES
 from clusters.changes.undoing import RUN_LABEL
 from clusters.checks import Access, Level
 from clusters.diagnosis import Diagnosis, judging
+from clusters.lab import life
 from clusters.lab.lab import Lab
+from clusters.lab.options import LabOptions
 from clusters.observation.collecting import collect
 from clusters.observation.permissions import OBSERVATION
 from clusters.preflight import needs_of
@@ -39,6 +42,30 @@ QUICK = {
     "disrupt": ("-k", "failover.controller-restart or failover.node-excluded"),
 }
 WHOLE = {"create": ("-m", "create"), "disrupt": ("-m", "disrupt")}
+
+
+@pytest.fixture(scope="module")
+def lab(as_root: None) -> Iterator[Lab]:
+    """A lab of its own: elsewhere nodes are cut off, and the logs of their speakers tell of it for a while."""
+    name = f"r{os.getpid()}"
+    try:
+        made = life.up(LabOptions(name=name))
+        api = Api.connect(made.kubeconfig, name)
+        wait.until(
+            "the metrics API answers",
+            read=lambda: len(api.list(POD_METRICS, "metallb-system")),
+            accept=lambda pods: pods > len(made.nodes),
+            budget=budgets.get("metrics_answered"),
+            tolerate=(ApiError,),
+        )
+        yield made
+    finally:
+        life.down(name)
+
+
+@pytest.fixture(scope="module")
+def kubectl(lab: Lab) -> Kubectl:
+    return Kubectl(lab)
 
 
 @pytest.fixture(scope="module")
