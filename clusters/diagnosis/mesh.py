@@ -19,6 +19,8 @@ from clusters.metallb.signatures import Hit, fields_of
 
 #: A speaker looks for peers that it lacks every 60 s; a pod must have had that time before this counts.
 _SETTLED = 75.0
+#: A speaker that is killed is missed within some seconds, by when the next one may run already.
+_BEFORE_LEAVING = 15.0
 #: client-go tries again after at most 30 s, so that a lasting outage has been told of again within this time.
 _API_RETRIES = 45.0
 #: A kubelet renews its node's lease every 10 s; other nodes' leases are the clock.
@@ -108,23 +110,34 @@ def lost_peers(facts: Facts) -> Mapping[str, tuple[str, ...]]:
     found = {}
     for name in sorted(present):
         tail = facts.saying.logs.get(facts.components.speakers[name].name)
-        gone = _gone(tail.lines) if tail else set()
-        if peers := tuple(sorted(gone & present - {name})):
-            found[name] = peers
+        gone = _gone(tail.lines) if tail else {}
+        peers = {peer: at for peer, at in gone.items() if peer in present - {name}}
+        if cut := tuple(sorted(peer for peer, at in peers.items() if _ran_meanwhile(facts, peer, at))):
+            found[name] = cut
     return found
 
 
-def _gone(lines: tuple[str, ...]) -> set[str]:
-    """The nodes of which the last word in a log is that they left."""
-    gone: set[str] = set()
+def _ran_meanwhile(facts: Facts, peer: str, left: float | None) -> bool:
+    """Whether a peer's speaker ran when it was taken for gone, or has since run for long enough to be heard.
+
+    One that crashes runs for a moment at each try, and was rightly counted as gone.
+    """
+    pod = facts.components.speakers[peer]
+    age = pod.started or 0
+    return pod.ready and (age > _SETTLED or (left is not None and facts.now - age < left - _BEFORE_LEAVING))
+
+
+def _gone(lines: tuple[str, ...]) -> dict[str, float | None]:
+    """The nodes of which the last word in a log is that they left, and when."""
+    gone: dict[str, float | None] = {}
     for line in lines:
         if "node event" not in line:
             continue
         said = fields_of(line)
         if said.get("node event") == "NodeLeave":
-            gone.add(said.get("node name", ""))
+            gone[said.get("node name", "")] = seconds(said.get("ts"))
         elif said.get("node event") in {"NodeJoin", "NodeUpdate"}:
-            gone.discard(said.get("node name", ""))
+            gone.pop(said.get("node name", ""), None)
     return gone
 
 

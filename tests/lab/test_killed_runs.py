@@ -148,7 +148,9 @@ def stage(lab: Lab, tmp_path: Path) -> Iterator[Stage]:
         made = Stage(
             name=lab.name, api=api, vantage=vantage, profile=profile, folder=tmp_path, rng=random.Random(11)
         )
-        made.before = made.look()
+        made.before = wait.until(
+            "every address is answered for", read=made.look, accept=whole.all_owned, budget=AS_IT_WAS
+        )
         yield made
 
 

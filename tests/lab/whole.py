@@ -30,6 +30,7 @@ _VOLATILE = ("resourceVersion", "generation", "managedFields")
 _STATUS = frozenset({"services", "ipaddresspools.metallb.io"})
 #: Node leases beat; only these would be a run's.
 _LEASE_PREFIX = "metallb-conformance"
+_OWNER = "owner of "
 
 
 def objects(api: Api) -> dict[str, Any]:
@@ -53,7 +54,12 @@ def owners(api: Api, vantage: Vantage) -> dict[str, tuple[str, ...]]:
     """Of every address that a service holds, the MACs that answer for it on the wire now."""
     held = sorted({address for raw in api.list(SERVICES) for address in map(str, ingress_addresses(raw))})
     heard = vantage.who_answers_all(held, rounds=3, probe=False)
-    return {f"owner of {address}": tuple(sorted(answers.macs)) for address, answers in heard.items()}
+    return {f"{_OWNER}{address}": tuple(sorted(answers.macs)) for address, answers in heard.items()}
+
+
+def all_owned(seen: dict[str, Any]) -> bool:
+    """Whether somebody answers for every address: a pod of a speaker that was just replaced announces later."""
+    return all(macs for name, macs in seen.items() if name.startswith(_OWNER))
 
 
 def differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:

@@ -247,6 +247,7 @@ def test_stopping_at_the_first_failure_leaves_the_rest_untested(project: Project
     assert project.check("allocation.passes")["reason"] == "not reached: the run ended before it"
 
 
+# It says that it waits by a rename, one call: opening a file may swallow the interrupt that comes meanwhile.
 WAITING = '''
 @pytest.fixture
 def taint():
@@ -258,7 +259,8 @@ def taint():
 def test_waits(taint, changes):
     """Waits."""
     import threading
-    Path("waiting").write_text("")
+    Path("soon").write_text("")
+    Path("soon").rename("waiting")
     threading.Event().wait(60)
 '''
 
