@@ -24,12 +24,12 @@ from typing import Any
 
 import pytest
 
-from clusters import budgets
+from clusters import budgets, children
 from clusters.checks.fleet import Member, worst
 from clusters.errors import ConformanceError, ExitCode, UsageError
 from suites.plugin.settings import DEFAULT_PLACE, fresh_id
 
-#: Set for the runs of a fleet, so that none of them becomes a fleet again.
+#: Set for the runs of a fleet, so that none of them becomes a fleet again: the process that started them.
 _MARK = "METALLB_CONFORMANCE_IN_FLEET"
 _OURS = ("--cluster", "--report-dir", "--cluster-within", "--junitxml", "--junit-xml", "--html")
 _FOR_ONE = ("confirm_cluster", "save_snapshot", "snapshot", "baseline")
@@ -53,6 +53,9 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """Run the fleet in place of a session, where there is more than one cluster."""
     option = config.option
     names = option.cluster or []
+    if not hasattr(config, "workerinput") and _orphaned():
+        sys.stderr.write("ERROR: The fleet that started this run is gone, and nobody would end it in time.\n")
+        return int(ExitCode.USAGE)
     if len(names) < 2 or option.collectonly or option.explain or hasattr(config, "workerinput"):
         return None
     try:
@@ -60,6 +63,11 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     except ConformanceError as error:
         sys.stderr.write(f"ERROR: {error}\n")
         return int(error.exit_code)
+
+
+def _orphaned() -> bool:
+    """Whether we are a run of a fleet that died before the kernel knew whom to tell of it."""
+    return os.environ.get(_MARK, "") not in ("", str(os.getppid()))
 
 
 def _run(config: pytest.Config, names: Sequence[str]) -> ExitCode:
@@ -147,11 +155,13 @@ class Running:
         """Run it to its end, or to the end of its time."""
         begun = time.monotonic()
         output = self.directory / _OUTPUT
-        environment = os.environ | {_MARK: "1", "PYTHONUNBUFFERED": "1"}
+        environment = os.environ | {_MARK: str(os.getpid()), "PYTHONUNBUFFERED": "1"}
         with output.open("wb") as file:
             # A session of its own: Ctrl-C at the terminal is passed on once, and not also by the terminal itself.
+            # Tied to us, also where we are killed: it hears SIGTERM when the thread that starts it here is gone,
+            # and that one stays until the run has ended.
             self.process = subprocess.Popen(
-                self.command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT,
+                children.tied(self.command), stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT,
                 env=environment, start_new_session=True,
             )  # fmt: skip
             if self.told_to_end.is_set():

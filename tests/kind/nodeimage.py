@@ -18,11 +18,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from clusters import wait
+from clusters import children, wait
 from clusters.budgets import Budget
 from clusters.errors import ConformanceError, Refused
 from clusters.lab import parts as lab_parts
-from clusters.lab.parts import Parts, children
+from clusters.lab.parts import Parts
 from clusters.lab.parts.cache import Slot, cache_root, content_key, files_digest
 from tests.kind import debian, images, parts, rootfs
 from tests.kind.parts import KindParts

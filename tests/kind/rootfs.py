@@ -9,8 +9,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from clusters import children
 from clusters.errors import Refused
-from clusters.lab.parts import Parts, children
+from clusters.lab.parts import Parts
 from tests.kind import images
 from tests.kind.parts import KindParts
 

@@ -16,9 +16,9 @@ from urllib.request import ProxyHandler, build_opener
 
 import yaml
 
-from clusters import wait
+from clusters import children, wait
 from clusters.budgets import Budget
-from clusters.lab.parts import children, unpacked
+from clusters.lab.parts import unpacked
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "deploy" / "prometheus" / "rules.yaml"

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from clusters.lab.parts import children, substitute
+from clusters import children
+from clusters.lab.parts import substitute
 from clusters.lab.parts.cache import content_key, files_digest
 from clusters.lab.parts.errors import NETWORK, SHOWN_LINES, PartError
 from clusters.lab.parts.table import Part

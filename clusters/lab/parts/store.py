@@ -15,9 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from clusters import wait
+from clusters import children, wait
 from clusters.budgets import Budget
-from clusters.lab.parts import children
 from clusters.lab.parts.errors import PartError
 from clusters.lab.parts.table import IMAGES
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from clusters.lab.parts import children
+from clusters import children
 from clusters.lab.parts.cache import Slot, content_key
 from clusters.lab.parts.errors import PartError
 from clusters.lab.parts.table import PARTS

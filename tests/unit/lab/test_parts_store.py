@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from clusters import children
 from clusters.budgets import Budget
-from clusters.lab.parts import children, store
+from clusters.lab.parts import store
 from clusters.lab.parts.errors import PartError
 from clusters.lab.parts.store import Clone, Store
 from clusters.lab.parts.table import IMAGES

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,7 @@ from suites.plugin import fleet
 from suites.plugin.fleet import Running
 from tests.unit.plugin.project import Project
 
-SOON = Budget(name="test.soon", within=20, every=0.1, reason="Killed processes are reaped on a busy machine.")
+SOON = Budget(name="test.soon", within=60, every=0.1, reason="Killed processes are reaped on a busy machine.")
 CHECKS = '''
 @check("health.by-name", runbook="1", level=OBSERVE)
 def test_by_name(run):
@@ -32,6 +35,24 @@ def test_by_name(run):
 @check("health.passes", runbook="1", level=OBSERVE)
 def test_passes():
     """Passes."""
+'''
+
+
+# As in test_files: each says that it waits by a rename.
+WAITING = '''
+@pytest.fixture
+def taint(run):
+    Path(f"tainted-{run.profile.name}").write_text(str(os.getpid()))
+    yield
+    Path(f"tainted-{run.profile.name}").unlink()
+
+@check("failover.waits", runbook="shape", level=DISRUPT)
+def test_waits(taint, run):
+    """Waits."""
+    import threading
+    Path(f"soon-{run.profile.name}").write_text(str(os.getpid()))
+    Path(f"soon-{run.profile.name}").rename(f"waiting-{run.profile.name}")
+    threading.Event().wait(300)
 '''
 
 
@@ -182,6 +203,63 @@ def test_an_interrupt_reaches_every_run_once_also_one_that_is_yet_to_begin(tmp_p
 
     assert heard == [signal.SIGINT]
     assert all(member.code in (ExitCode.INTERRUPTED, -signal.SIGTERM) for member in members)
+
+
+@contextmanager
+def waiting_fleet(project: Project, *names: str) -> Iterator[tuple[subprocess.Popen[bytes], dict[str, int]]]:
+    """A fleet whose runs all wait in the middle of a check that has changed something, and their process ids."""
+    project.checks(WAITING)
+    arguments = ["suites", "--allow", "disrupt", "--report-dir", "out", *profiles(project, *names)]
+    fleet = subprocess.Popen([sys.executable, "-m", "pytest", *arguments], start_new_session=True)
+    places = {name: project.path / f"waiting-{name}" for name in names}
+    pids: dict[str, int] = {}
+    try:
+        wait.until(
+            "all wait",
+            read=lambda: [place.exists() for place in places.values()],
+            accept=all,
+            budget=SOON,
+        )
+        pids |= {name: int(place.read_text()) for name, place in places.items()}
+        yield fleet, pids
+    finally:
+        for pid in (fleet.pid, *pids.values()):
+            if _alive(pid):
+                os.kill(pid, signal.SIGKILL)
+        fleet.wait()
+
+
+def test_the_runs_of_a_killed_fleet_undo_and_report(project: Project) -> None:
+    with waiting_fleet(project, "one", "two") as (fleet, pids):
+        fleet.kill()
+        wait.until(
+            "both runs have ended",
+            read=lambda: [_alive(pid) for pid in pids.values()],
+            accept=lambda seen: not any(seen),
+            budget=SOON,
+        )
+
+    for name in pids:
+        directory = project.path / "out" / name
+        assert not (project.path / f"tainted-{name}").exists()
+        (check,) = json.loads((directory / "results.json").read_text())["checks"]
+        assert check["outcome"] == "skipped"
+        assert all((directory / file).exists() for file in ("report.html", "junit.xml"))
+    log = (project.path / "cluster-log").read_text().splitlines()
+    assert [log.count(line) for line in ("undone all", "closed")] == [2, 2]
+
+
+def test_a_run_whose_fleet_died_before_it_began_does_not_begin(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.checks(CHECKS)
+    monkeypatch.setenv("METALLB_CONFORMANCE_IN_FLEET", str(os.getppid()))
+
+    result = run(project, *profiles(project, "good"))
+
+    assert result.ret == ExitCode.USAGE
+    result.stderr.fnmatch_lines("ERROR: The fleet that started this run is gone*")
+    assert not (project.path / "out").exists()
 
 
 def test_the_worst_exit_code_holds() -> None:

@@ -13,7 +13,7 @@ _ENDS_WITHIN = 20.0
 
 
 def tied(command: Sequence[str | Path]) -> list[str]:
-    """The command, such that the kernel ends it when the thread that starts it dies."""
+    """The command, such that the kernel sends it SIGTERM when the thread that starts it dies (Linux)."""
     tie = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
     return [*tie, *map(str, command)]
 
