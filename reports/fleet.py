@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,10 +16,10 @@ from clusters.checks import CheckResult, Outcome, RunResult
 from clusters.checks.fleet import Member, worst
 from clusters.checks.serialise import run_to_dict
 from clusters.errors import ExitCode, UsageError
-from reports.model import RESULTS, load, write_text
+from reports.model import FLEET, RESULTS, keep, load, read, write_text
 from reports.untested import counts
 
-PAGE, DATA = "report.html", "fleet.json"
+PAGE = "report.html"
 _TEMPLATES = Path(__file__).parent / "templates"
 _VERDICTS = {
     ExitCode.PASSED: "passed",
@@ -124,10 +123,29 @@ def _column(member: Member) -> Column:
     return Column(member, result, reason)
 
 
+def fleet_from(path: Path) -> Fleet:
+    """The fleet that a fleet.json tells of, from what is still in each run's directory beside it.
+
+    Raises UsageError for a file that is none, or not one we know.
+    """
+    return fleet_of(
+        [
+            Member(
+                cluster=one["cluster"],
+                directory=path.parent / one["directory"],
+                code=one["exit_code"],
+                seconds=one["seconds"],
+                trouble=one["reason"],
+            )
+            for one in read(path, FLEET)["clusters"]
+        ]
+    )
+
+
 def write(members: Sequence[Member], directory: Path) -> Fleet:
     """Write the page and the data of a fleet into its directory."""
     fleet = fleet_of(members)
-    write_text(directory / DATA, json.dumps(_data(fleet, directory), indent=1, allow_nan=False) + "\n")
+    keep(_data(fleet, directory), directory / FLEET, FLEET)
     write_text(directory / PAGE, page(fleet, directory))
     return fleet
 

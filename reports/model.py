@@ -1,4 +1,7 @@
-"""results.json: read, checked against its schema, refused with one sentence, and written in one step."""
+"""results.json: read, checked against its schema, refused with one sentence, and written in one step.
+
+The report of several clusters, fleet.json, is read and written by the same means.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+from referencing import Registry, Resource
 
 from clusters.checks import RunResult
 from clusters.checks.serialise import run_from_dict, run_to_dict
 from clusters.errors import ConformanceError, ExitCode, UsageError
 
-RESULTS = "results.json"
+RESULTS, FLEET = "results.json", "fleet.json"
 _SCHEMAS = Path(__file__).parent / "schema"
 _VERSION = 1
 
@@ -28,27 +32,36 @@ class NotWritten(ConformanceError):  # noqa: N818 - named as the other errors of
 
 def load(path: Path) -> RunResult:
     """The run that a results.json holds. Raises UsageError for a file that is none, or not one we know."""
-    if path.is_dir():
-        path /= RESULTS
-    try:
-        data = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise UsageError(f"There is no file {path}.", remedy="Name a results.json of a run.") from None
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise UsageError(f"{path} is not JSON, or cut off: {error}.") from None
-    _refuse_foreign(path, data)
-    fault = next(iter(validator().iter_errors(data)), None)
-    if fault is not None:
-        raise UsageError(f"{path} is no valid results.json: {fault.json_path}: {fault.message[:200]}.")
-    return run_from_dict(data)
+    return run_from_dict(read(path / RESULTS if path.is_dir() else path, RESULTS))
 
 
 def save(result: RunResult, path: Path) -> None:
     """Write a run's results in one step. A result that breaks the schema raises ValidationError."""
-    data = run_to_dict(result)
-    validator().validate(data)
+    keep(run_to_dict(result), path, RESULTS)
+
+
+def read(path: Path, kind: str) -> dict[str, Any]:
+    """What a file holds that must be a valid one of its `kind`: RESULTS or FLEET. Raises UsageError."""
+    try:
+        data = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise UsageError(
+            f"There is no file {path}.", remedy=f"Name a {kind} that this suite wrote."
+        ) from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise UsageError(f"{path} is not JSON, or cut off: {error}.") from None
+    found = _ours(path, data, kind)
+    fault = next(iter(validator(kind).iter_errors(found)), None)
+    if fault is not None:
+        raise UsageError(f"{path} is no valid {kind}: {fault.json_path}: {fault.message[:200]}.")
+    return found
+
+
+def keep(data: dict[str, Any], path: Path, kind: str) -> None:
+    """Write a file of a `kind` in one step. What breaks its schema raises ValidationError and is not written."""
+    validator(kind).validate(data)
     write_text(path, json.dumps(data, indent=1, allow_nan=False) + "\n")
 
 
@@ -77,15 +90,24 @@ def _fill(unfinished: Any, text: str) -> None:
 
 
 @cache
-def validator() -> jsonschema.Draft202012Validator:
+def validator(kind: str = RESULTS) -> jsonschema.Draft202012Validator:
     """The validator of the present schema version."""
-    schema = json.loads((_SCHEMAS / f"results-{_VERSION}.json").read_text(encoding="utf-8"))
-    return jsonschema.Draft202012Validator(schema)
+    results = _schema(RESULTS)
+    # A fleet's file says what is known of each run in the words of its results.
+    known: Registry[Any] = Resource.from_contents(results) @ Registry()
+    return jsonschema.Draft202012Validator(results if kind == RESULTS else _schema(kind), registry=known)
 
 
-def _refuse_foreign(path: Path, data: object) -> None:
+def _schema(kind: str) -> dict[str, Any]:
+    path = _SCHEMAS / f"{Path(kind).stem}-{_VERSION}.json"
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+def _ours(path: Path, data: object, kind: str) -> dict[str, Any]:
+    """The same data, where this suite wrote it in the present version. Raises UsageError."""
     if not isinstance(data, dict) or "schema_version" not in data:
-        raise UsageError(f"{path} is not a results.json of this suite: it has no schema_version.")
+        raise UsageError(f"{path} is not a {kind} of this suite: it has no schema_version.")
     version = data["schema_version"]
     if version != _VERSION:
         newer = isinstance(version, int) and version > _VERSION
@@ -93,3 +115,4 @@ def _refuse_foreign(path: Path, data: object) -> None:
         raise UsageError(
             f"{path} has schema version {version!r}, and this suite reads version {_VERSION}.", remedy=remedy
         )
+    return data

@@ -7,16 +7,17 @@ import sys
 from pathlib import Path
 
 from clusters.errors import ExitCode
+from reports import fleet
 from reports.history import DEFAULT
 from reports.html import page
-from reports.model import RESULTS, load, write_text
+from reports.model import FLEET, RESULTS, load, write_text
 from reports.remembering import past_of
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command."""
-    parser = commands.add_parser("render", help="make the page again from a results.json")
-    parser.add_argument("results", type=Path, metavar=RESULTS, help="the file, or the run's directory")
+    parser = commands.add_parser("render", help=f"make the page again from a {RESULTS}, or a {FLEET}")
+    parser.add_argument("results", type=Path, metavar=RESULTS, help="the file, or the directory it is in")
     parser.add_argument(
         "-o", "--output", type=Path, help="the page (default: report.html beside the results)"
     )
@@ -31,11 +32,22 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def run(given: argparse.Namespace) -> ExitCode:
     """Write the page and say where."""
-    results: Path = given.results / RESULTS if given.results.is_dir() else given.results
-    result = load(results)
+    results: Path = given.results
+    if results.is_dir():
+        # The directory of several clusters' runs has no results of its own.
+        results /= FLEET if (results / FLEET).exists() else RESULTS
     output = given.output or results.parent / "report.html"
-    history = given.history or (DEFAULT if DEFAULT.exists() else None)
-    past = past_of(history, result, directory=results.parent) if history else None
-    write_text(output, page(result, directory=results.parent, past=past))
+    write_text(output, _fleet(results, output) if results.name == FLEET else _run(results, given.history))
     sys.stdout.write(f"{output}\n")
     return ExitCode.PASSED
+
+
+def _fleet(path: Path, output: Path) -> str:
+    return fleet.page(fleet.fleet_from(path), output.parent)
+
+
+def _run(path: Path, history: Path | None) -> str:
+    result = load(path)
+    history = history or (DEFAULT if DEFAULT.exists() else None)
+    past = past_of(history, result, directory=path.parent) if history else None
+    return page(result, directory=path.parent, past=past)

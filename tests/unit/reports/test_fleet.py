@@ -1,0 +1,144 @@
+"""fleet.json: valid by its schema, the page is made from it again, and what is foreign or broken is refused."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from clusters.checks import RunResult
+from clusters.checks.fleet import Member
+from clusters.errors import ExitCode, UsageError
+from reports import fleet
+from reports.__main__ import main
+from reports.model import FLEET, RESULTS, save
+
+Break = Callable[[dict[str, Any]], object]
+
+
+@pytest.fixture
+def place(run: RunResult, tmp_path: Path) -> Path:
+    """A fleet of two: one cluster's run failed, the other's was killed before it could write anything."""
+    members = [
+        Member(cluster="lab", directory=tmp_path / "lab", code=1, seconds=250.5),
+        Member(
+            cluster="far",
+            directory=tmp_path / "far",
+            code=-9,
+            seconds=2,
+            trouble="it died by SIGKILL: sweep it",
+            words="collecting ...\n",
+        ),
+    ]
+    save(run, tmp_path / "lab" / RESULTS)
+    fleet.write(members, tmp_path)
+    return tmp_path
+
+
+def data_of(place: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((place / FLEET).read_text())
+    return found
+
+
+def test_it_says_how_each_run_ended_and_every_outcome(place: Path, run: RunResult) -> None:
+    data = data_of(place)
+
+    assert (data["schema_version"], data["verdict"], data["exit_code"]) == (1, "cleanup-failed", 7)
+    lab, far = data["clusters"]
+    assert (lab["exit_code"], lab["verdict"], lab["directory"]) == (1, "failed", "lab")
+    assert (lab["run"]["id"], lab["reason"]) == (run.run.id, "")
+    assert (far["exit_code"], far["run"], far["reason"]) == (-9, None, "it died by SIGKILL: sweep it")
+    assert {one["id"]: one["outcomes"] for one in data["checks"]} == {
+        one.id: {"lab": str(one.outcome)} for one in run.checks
+    }
+
+
+@pytest.mark.parametrize("named", [".", FLEET])
+def test_the_page_is_made_from_it_again(place: Path, capsys: pytest.CaptureFixture[str], named: str) -> None:
+    page = place / "report.html"
+    before = page.read_text()
+    page.unlink()
+
+    assert main(["render", str(place / named)]) == ExitCode.PASSED
+
+    assert capsys.readouterr().out == f"{page}\n"
+    assert _undated(page.read_text()) == _undated(before)
+    assert "it died by SIGKILL: sweep it" in before
+
+
+def _undated(page: str) -> str:
+    return re.sub(r"Written [^.]*\.", "", page)
+
+
+def test_fields_of_a_later_release_are_left_alone(place: Path) -> None:
+    data = data_of(place)
+    data["weather"] = data["clusters"][0]["weather"] = data["clusters"][0]["run"]["weather"] = "fine"
+    (place / FLEET).write_text(json.dumps(data))
+
+    assert [one.member.cluster for one in fleet.fleet_from(place / FLEET).columns] == ["lab", "far"]
+
+
+@pytest.mark.parametrize(
+    ("break_it", "said"),
+    [
+        (lambda data: data.update(verdict="green"), r"is no valid fleet\.json: \$\.verdict: 'green' is not"),
+        (lambda data: data.update(clusters=[]), r"\$\.clusters: \[\] "),
+        (lambda data: data["clusters"][0].pop("directory"), r"\$\.clusters\[0\]: 'directory' is a required"),
+        (lambda data: data["clusters"][0]["run"].pop("allow"), r"\$\.clusters\[0\]\.run: 'allow' is"),
+        (lambda data: data["checks"][0]["outcomes"].update(lab="red"), r"\.outcomes\.lab: 'red' is not one"),
+        (lambda data: data["checks"][0].update(id="No Id"), r"\$\.checks\[0\]\.id: 'No Id' does not match"),
+        (lambda data: data.update(schema_version=2), "comes from a newer suite"),
+        (lambda data: data.pop("schema_version"), r"is not a fleet\.json of this suite"),
+    ],
+)
+def test_a_file_that_breaks_a_rule_is_refused(
+    place: Path, capsys: pytest.CaptureFixture[str], break_it: Break, said: str
+) -> None:
+    data = data_of(place)
+    break_it(data)
+    (place / FLEET).write_text(json.dumps(data))
+
+    assert main(["render", str(place)]) == ExitCode.USAGE
+
+    told = capsys.readouterr().err
+    assert re.search(said, told)
+    assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize("content", [b"", b'{"schema_version": 1, "clusters": [', b"\xff\xfe\x00"])
+def test_a_file_that_is_cut_off_is_refused(place: Path, content: bytes) -> None:
+    (place / FLEET).write_bytes(content)
+
+    with pytest.raises(UsageError, match=r"fleet\.json is not JSON, or cut off"):
+        fleet.fleet_from(place / FLEET)
+
+
+def test_results_are_no_fleet_and_one_that_is_not_there_is_named(place: Path) -> None:
+    with pytest.raises(UsageError, match=r"results\.json is no valid fleet\.json: "):
+        fleet.fleet_from(place / "lab" / RESULTS)
+    with pytest.raises(UsageError, match=r"There is no file .*elsewhere/fleet\.json\."):
+        fleet.fleet_from(place / "elsewhere" / FLEET)
+
+
+def test_nothing_that_breaks_the_schema_is_written(place: Path, run: RunResult) -> None:
+    before = (place / FLEET).read_bytes()
+    broken = Member(cluster="", directory=place / "lab", code=0, seconds=1)
+
+    with pytest.raises(jsonschema.ValidationError):
+        fleet.write([broken], place)
+    assert (place / FLEET).read_bytes() == before
+
+
+def test_what_a_run_leaves_later_is_what_the_page_shows(place: Path, run: RunResult) -> None:
+    save(replace(run, run=replace(run.run, metallb_version="0.16.2")), place / "lab" / RESULTS)
+
+    column = fleet.fleet_from(place / FLEET).columns[0]
+
+    assert column.result is not None
+    assert column.result.run.metallb_version == "0.16.2"
