@@ -10,6 +10,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK := requirements/dev.txt
 STAMP := $(VENV)/.installed-from-lock
+# What may share the machine with another test, and what measures, or looks at all that a machine has.
+SIDE_BY_SIDE := tests/unit tests/api tests/browser tests/deploy tests/monitoring
+BY_ITSELF := tests/lab tests/faults tests/wire
+QUICK := -m "not full and not kind" --timeout 600 --durations 40 --cov=clusters --cov=reports
 
 export PYTHONDONTWRITEBYTECODE ?= 1
 
@@ -35,7 +39,10 @@ conformance: setup ## Boot the embedded lab, run every suite its level allows, w
 test: setup lint ## Pass the project's own tests
 	@$(BIN)/python -m clusters.lab.parts.system --tests
 	@$(BIN)/python -m clusters.lab.parts.unpacked
-	@$(BIN)/pytest tests -m "not full and not kind" --timeout 600 --durations 40 --cov=clusters --cov=reports --cov-fail-under=90
+	@failed=0; \
+	$(BIN)/pytest $(SIDE_BY_SIDE) $(QUICK) -n 2 --dist loadfile --cov-report= || failed=1; \
+	$(BIN)/pytest $(BY_ITSELF) $(QUICK) --cov-append --cov-fail-under=90 || failed=1; \
+	exit $$failed
 
 lint: $(STAMP) ## Formatting, lint, types and layers
 	@$(BIN)/ruff format --check --quiet .
@@ -60,8 +67,8 @@ pods: setup ## Run the suite as pods of a lab, whole and in parts, from an image
 	@$(BIN)/python -m clusters.lab.parts.system --images
 	@$(BIN)/pytest tests/deploy -m full
 
-drills: setup ## Make the slow faults of drills and upgrades: each is seen to fail, and to be undone when it is killed
-	@$(BIN)/pytest tests/faults/test_drills.py tests/faults/test_upgrade.py -m full
+drills: setup ## Make the faults of create and disrupt checks, drills and upgrades: each is seen to fail, and to be undone
+	@$(BIN)/pytest tests/faults/test_create_and_disrupt.py tests/faults/test_drills.py tests/faults/test_upgrade.py
 
 full: setup ## Everything that make test leaves out for its length (the fault catalogue, kills, pods, drills, roles), real kind aside
 	@$(BIN)/python -m clusters.lab.parts.system --tests

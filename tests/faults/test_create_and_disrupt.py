@@ -1,4 +1,7 @@
-"""Every create and disrupt check is seen to fail, for a fault made for real, with the cause that it must name."""
+"""Every create and disrupt check is seen to fail, for a fault made for real, with the cause that it must name.
+
+The slower of these are behind the mark `full`; `make drills` runs them all.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,7 @@ def only(addresses: list[str]) -> dict[str, dict[str, list[str]]]:
     return {"spec": {"addresses": [f"{one}-{one}" for one in addresses]}}
 
 
+@pytest.mark.full
 def test_a_stopped_controller_leaves_services_pending(bench: Bench) -> None:
     with bench.changes.scaled(DEPLOYMENTS, "controller", 0, namespace="metallb-system", foreign="the fault"):
         seen = bench.run("allocation.automatic or allocation.requested", allow="create")
@@ -45,6 +49,7 @@ def test_a_full_pool_is_told_before_anything_is_made(bench: Bench) -> None:
     assert "The pools have 0 free addresses left for new services" in seen.text
 
 
+@pytest.mark.full
 def test_a_pool_that_others_fill_meanwhile_leaves_services_pending(bench: Bench) -> None:
     two = [*held(bench), "172.30.0.216", "172.30.0.217"]
     rest = [builders.load_balancer(f"crowd{number}", namespace="shop", app="shop") for number in range(2)]
@@ -75,6 +80,7 @@ def test_a_rival_controller_gives_addresses_away(bench: Bench, check: str, prefi
     assert seen.failed == {check: {"rival-controller"}}
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("check", ["allocation.released", "announcement.withdrawn"])
 def test_a_stranger_takes_an_address_when_it_is_freed(bench: Bench, check: str) -> None:
     prefix = check.partition(".")[2]
@@ -99,6 +105,7 @@ def test_a_pool_without_advertisement_stays_silent(bench: Bench) -> None:
     assert seen.outcomes["allocation.automatic"] == "passed"
 
 
+@pytest.mark.full
 def test_a_cut_memberlist_makes_two_announcers(bench: Bench) -> None:
     with filters.memberlist_cut(bench.changes, bench.lab, "node2"):
         bench.claimed_by("traefik", "traefik", 2)
@@ -116,6 +123,7 @@ def test_gratuitous_arp_that_is_dropped_is_missed(bench: Bench) -> None:
     assert seen.failed == {"announcement.gratuitous": {"gratuitous-arp-missing"}}
 
 
+@pytest.mark.full
 def test_a_stopped_kube_proxy_leaves_an_address_unserved(bench: Bench) -> None:
     with components.frozen(bench.changes, bench.lab, "kube-proxy"):
         seen = bench.run("announcement.answered", allow="create")
@@ -123,6 +131,7 @@ def test_a_stopped_kube_proxy_leaves_an_address_unserved(bench: Bench) -> None:
     assert seen.failed == {"announcement.answered": {"kube-proxy-stale"}}
 
 
+@pytest.mark.full
 def test_local_policy_without_a_speaker_at_the_endpoint_is_silent(bench: Bench) -> None:
     only = {"spec": {"nodeSelectors": [{"matchLabels": {"kubernetes.io/hostname": "node1"}}]}}
     with (
@@ -134,6 +143,7 @@ def test_local_policy_without_a_speaker_at_the_endpoint_is_silent(bench: Bench) 
     assert seen.failed == {"announcement.local-policy": {"local-policy-no-endpoint-on-announcer"}}
 
 
+@pytest.mark.full
 def test_without_a_second_speaker_nobody_takes_over(bench: Bench) -> None:
     with bench.metallb.only_on("node2"):
         seen = bench.run("failover and not controller")
@@ -147,6 +157,7 @@ def test_without_a_second_speaker_nobody_takes_over(bench: Bench) -> None:
     }
 
 
+@pytest.mark.full
 def test_a_controller_that_cannot_come_back_is_named(bench: Bench) -> None:
     quota = {
         "apiVersion": "v1",
@@ -163,6 +174,7 @@ def test_a_controller_that_cannot_come_back_is_named(bench: Bench) -> None:
     assert "not as well as before it was disturbed" in seen.text
 
 
+@pytest.mark.full
 def test_backends_that_never_start_decide_nothing(bench: Bench) -> None:
     other = bench.profile_with(image="registry.invalid/none:1", budgets={"pods_ready": 8.0})
 

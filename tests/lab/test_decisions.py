@@ -1,7 +1,7 @@
 """The real MetalLB decides as `clusters.metallb` predicts: who gets an address, whence, and who announces it.
 
 Pools, services, advertisements, nodes and endpoints are generated (the same ones every time), put into a lab of
-each MetalLB version, and every decision is compared. MORE_DECISIONS=5 asks for five times as many.
+each MetalLB version, and every decision is compared. `make full` compares hundreds, `make test` the first fifth.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from tests.unit.metallb.strategies import Scenario, Stage
 
 pytestmark = pytest.mark.variants
 
-MORE = int(os.environ.get("MORE_DECISIONS", "1"))
 ANNOUNCED = Budget(
     name="test.announced", within=30, every=0.1, reason="speakers decide within a second or two"
 )
@@ -53,7 +52,7 @@ ADDRESSES = (
 def often(examples: int) -> settings:
     """Generate the same examples every time; a lab is too slow to look for smaller ones after a failure."""
     return settings(
-        max_examples=examples * MORE,
+        max_examples=examples,
         derandomize=True,
         database=None,
         deadline=None,
@@ -87,10 +86,22 @@ def tally() -> Iterator[None]:
         print(f"{version}: {count} x {what} {outcome}")  # noqa: T201 - shown by pytest -rP
 
 
-@often(50)
+@often(10)
 @given(scenario=strategies.scenarios(versions=(4, 6)))
 def test_allocations(playground: Playground, scenario: Scenario) -> None:
     """Every generated service gets what is predicted, from the predicted pool, or waits for a fitting reason."""
+    _allocate(playground, scenario)
+
+
+@pytest.mark.full
+@often(50)
+@given(scenario=strategies.scenarios(versions=(4, 6)))
+def test_many_allocations(playground: Playground, scenario: Scenario) -> None:
+    """The same, five times as often."""
+    _allocate(playground, scenario)
+
+
+def _allocate(playground: Playground, scenario: Scenario) -> None:
     playground.clear()
     playground.create_pools(scenario.pools)
     for raw in scenario.services:
@@ -118,17 +129,33 @@ def _compare_reason(playground: Playground, expected: Allocation, service: Servi
     assert told <= {expected.reason.cause}
 
 
-@often(12)
+@often(3)
 @given(stage=strategies.stages(NODES, addresses=ADDRESSES, newest=False))
 def test_announcers(playground: Playground, stage: Stage) -> None:
     """Every generated address is answered by the predicted node; where its statuses are true, MetalLB says so too."""
     _announce(playground, stage)
 
 
-@often(12)
+@often(3)
 @given(stage=strategies.stages(NODES, addresses=ADDRESSES, newest=True))
 def test_announcers_with_selectors_and_preferences(playground: Playground, stage: Stage) -> None:
     """The same with what 0.16.2 has more; 0.15.2 drops those fields and decides without them."""
+    _announce(playground, stage)
+
+
+@pytest.mark.full
+@often(12)
+@given(stage=strategies.stages(NODES, addresses=ADDRESSES, newest=False))
+def test_many_announcers(playground: Playground, stage: Stage) -> None:
+    """Four times as many of the first kind."""
+    _announce(playground, stage)
+
+
+@pytest.mark.full
+@often(12)
+@given(stage=strategies.stages(NODES, addresses=ADDRESSES, newest=True))
+def test_many_announcers_with_selectors_and_preferences(playground: Playground, stage: Stage) -> None:
+    """Four times as many of the second kind."""
     _announce(playground, stage)
 
 
