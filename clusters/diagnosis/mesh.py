@@ -26,6 +26,8 @@ _API_RETRIES = 45.0
 #: A kubelet renews its node's lease every 10 s; other nodes' leases are the clock.
 _LEASE_LATE = 25.0
 _SENDER = re.compile(r"from=\[?([0-9a-fA-F.:]+?)\]?:\d+")
+#: Where UDP is blocked, a speaker says so at each probe, every second or two; a busy machine misses one now and then.
+_PROBES_LOST, _LOST_WITHIN = 3, 30.0
 _ADDRESS = re.compile(r"Failed to join \[?([0-9a-fA-F.:]+?)\]?:\d+:")
 
 
@@ -70,7 +72,9 @@ def _heard_again(facts: Facts, node: str, hit: Hit) -> bool:
 
 def _partition(facts: Facts) -> Iterator[Root]:
     lost = lost_peers(facts)
-    insisting = [(node, hit) for node, hit in _hits(facts, "memberlist-partition") if _insists(facts, hit)]
+    insisting = [
+        (node, hit) for node, hit in _hits(facts, "memberlist-partition") if _insists(facts, node, hit)
+    ]
     if not lost and not insisting:
         return
     told = [f"the speaker on {node} counts {peer} as gone" for node, peers in lost.items() for peer in peers]
@@ -87,7 +91,7 @@ def _partition(facts: Facts) -> Iterator[Root]:
     )
 
 
-def _insists(facts: Facts, hit: Hit) -> bool:
+def _insists(facts: Facts, node: str, hit: Hit) -> bool:
     """Whether a line tells of a peer whose speaker runs all the same, and has for long enough to be heard."""
     named = {hit.subjects.get("node", ""), *_ADDRESS.findall(hit.line)}
     peers = [
@@ -96,8 +100,21 @@ def _insists(facts: Facts, hit: Hit) -> bool:
         if name in named
         or (name in facts.nodes and named & {str(each) for each in facts.nodes[name].addresses})
     ]
-    steady = [pod for pod in peers if pod.ready and (pod.started or 0) > _SETTLED]
-    return bool(steady) and (hit.signature.certain or hit.signature.id == "memberlist-partial-join")
+    if not any(pod.ready and (pod.started or 0) > _SETTLED for pod in peers):
+        return False
+    return hit.signature.id == "memberlist-partial-join" or (
+        hit.signature.certain and _goes_on(facts, node, hit)
+    )
+
+
+def _goes_on(facts: Facts, node: str, hit: Hit) -> bool:
+    """Whether a speaker has said the same several times shortly before it said it last."""
+    tail = facts.saying.logs[facts.components.speakers[node].name]
+    alike = [
+        said for line in tail.lines if (said := fields_of(line)).get("msg") == fields_of(hit.line).get("msg")
+    ]
+    times = [at for said in alike if (at := seconds(said.get("ts"))) is not None]
+    return sum(at > max(times) - _LOST_WITHIN for at in times) >= _PROBES_LOST
 
 
 def lost_peers(facts: Facts) -> Mapping[str, tuple[str, ...]]:

@@ -32,6 +32,10 @@ _SPLITTING = (
     "strict-arp-off",
 )
 _STATUS_MENDED = Version("0.16.0")
+_ONE_HEARD = (
+    "the vantage's kernel tells one machine an address: the others named may answer too, as where an address is on "
+    "a loopback (strict-arp-off)"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +116,8 @@ def disagreements(
                 facts, namespace=service.namespace, service=service.name, address=str(service.ingress[0])
             ),
         )
+        if facts.hearing.wire.by_kernel and found.wire:
+            own = replace(own, evidence=(*own.evidence, _ONE_HEARD))
         root = _split(ground, named) or own
         yield (
             key,

@@ -1,0 +1,87 @@
+"""What a busy machine or a vantage without raw sockets lets one see counts for what it is, and no more."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from clusters.checks import Finding
+from clusters.diagnosis import Diagnosis
+from clusters.diagnosis.judging import answer
+from clusters.observation import Snapshot, load
+
+FOLDER = Path(__file__).parent / "observations"
+BLOCKED = (
+    "memberlist: Was able to connect to {peer} over TCP but UDP probes failed, network may be misconfigured"
+)
+
+
+@pytest.fixture
+def healthy() -> Snapshot:
+    """A lab in good health; its speakers run for hours, where `later` says so."""
+    seen = load(FOLDER / "healthy.json.gz")
+    later = dt.datetime.fromisoformat(seen.taken_at) + dt.timedelta(seconds=80)
+    return replace(seen, taken_at=later.isoformat())
+
+
+def told(seen: Snapshot, check: str) -> tuple[Finding, ...]:
+    return answer(check, Diagnosis(seen)).findings
+
+
+def saying(seen: Snapshot, *ages: float) -> Snapshot:
+    """node1's speaker has said so many seconds ago that it reached node2 by TCP only."""
+    pod = next(
+        raw["metadata"]["name"]
+        for raw in seen.pods.items
+        if raw["metadata"]["name"].startswith("speaker") and raw["spec"]["nodeName"] == "node1"
+    )
+    now = dt.datetime.fromisoformat(seen.taken_at)
+    lines = tuple(
+        json.dumps(
+            {
+                "component": "Memberlist",
+                "level": "warn",
+                "msg": BLOCKED.format(peer="node2"),
+                "ts": f"{now - dt.timedelta(seconds=age):%Y-%m-%dT%H:%M:%SZ}",
+            }
+        )
+        for age in ages
+    )
+    logs = tuple(
+        replace(tail, lines=(*tail.lines, *lines)) if tail.pod == pod and not tail.previous else tail
+        for tail in seen.logs
+    )
+    return replace(seen, logs=logs)
+
+
+@pytest.mark.parametrize("ages", [(5.0,), (100.0, 60.0, 5.0)])
+def test_a_probe_lost_now_and_then_splits_nothing(healthy: Snapshot, ages: tuple[float, ...]) -> None:
+    assert told(saying(healthy, *ages), "health.speaker-log") == ()
+
+
+def test_probes_lost_in_every_round_are_a_split(healthy: Snapshot) -> None:
+    found = told(saying(healthy, 9.0, 6.0, 3.0), "health.speaker-log")
+
+    assert [finding.cause for finding in found] == ["memberlist-partition"]
+    assert "UDP probes failed" in "".join(found[0].evidence)
+
+
+@pytest.mark.parametrize("by_kernel", [True, False])
+def test_a_kernel_that_knows_another_machine_does_not_say_that_only_that_one_answers(
+    healthy: Snapshot, *, by_kernel: bool
+) -> None:
+    macs = {one.macs for one in healthy.wire.heard if one.purpose == "node"}
+    heard = tuple(
+        replace(one, macs=next(iter(sorted(macs - {one.macs})))) if one.purpose == "assigned" else one
+        for one in healthy.wire.heard
+    )
+    seen = replace(healthy, wire=replace(healthy.wire, heard=heard, by_kernel=by_kernel))
+
+    found = told(seen, "traffic.owner-agreed")
+
+    assert {finding.cause for finding in found} == {"owner-disagreement"}
+    assert all(("may answer too" in "".join(each.evidence)) == by_kernel for each in found)
