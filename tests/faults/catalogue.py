@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import Self
+from typing import Any
 
-from clusters.checks import Finding, Outcome
 from tests.faults import (
     catalogue_advertisements,
     catalogue_components,
@@ -21,9 +18,10 @@ from tests.faults import (
     catalogue_speakers,
 )
 from tests.faults.catalogue_clone import Clone, cloned
-from tests.faults.catalogue_fault import SUMMARIES, Fault, Healthy
-from tests.faults.catalogue_judging import Looked, told
+from tests.faults.catalogue_fault import Fault, Healthy
+from tests.faults.catalogue_judging import Looked
 from tests.faults.catalogue_stage import Stage
+from tests.faults.catalogue_trial import Trial, judge, judge_ordinary, unexpected
 
 IN_THE_CLUSTER: tuple[Fault, ...] = (
     *catalogue_services.FAULTS,
@@ -36,81 +34,40 @@ IN_THE_CLUSTER: tuple[Fault, ...] = (
 )
 IN_THE_REPOSITORY: tuple[Fault, ...] = catalogue_repository.FAULTS
 FAULTS: tuple[Fault, ...] = (*IN_THE_REPOSITORY, *IN_THE_CLUSTER)
-_SILENT = frozenset({Outcome.PASSED, Outcome.NOT_SUPPORTED, Outcome.WAIVED})
 
 
-@dataclass(frozen=True, kw_only=True)
-class Trial:
-    """What came of one fault. `missed` are checks that stayed silent, `misnamed` those with another cause.
+def tried(stage: Stage, fault: Fault, *, ordinary: bool = True) -> Trial:
+    """Make one fault of the cluster, look, mend it, and look until all is silent again.
 
-    `missaid` are summaries that say something else than they must. `seconds` are those until all was silent
-    again, `mended` those of them after the fault had been taken back.
+    With `ordinary` it is looked at a second time while it stands, without raw sockets.
     """
-
-    fault: Fault
-    missed: tuple[str, ...]
-    misnamed: tuple[str, ...]
-    missaid: tuple[str, ...]
-    unrelated: tuple[str, ...]
-    seconds: float
-    mended: float
-
-    @classmethod
-    def broken(cls, fault: Fault, why: str, *, seconds: float) -> Self:
-        """A fault that could not be made, or not mended."""
-        return cls(
-            fault=fault, missed=tuple(fault.shows), misnamed=(), missaid=(why,), unrelated=(),
-            seconds=seconds, mended=0.0,
-        )  # fmt: skip
-
-    @property
-    def detected(self) -> bool:
-        """Whether any of the checks that must fail did."""
-        return len(self.missed) < len(self.fault.shows)
-
-    @property
-    def right(self) -> bool:
-        """Whether all of them failed, with the cause and subject that they must name."""
-        return not (self.missed or self.misnamed)
-
-    @property
-    def wrong(self) -> str:
-        """What is not as it must be, a line each; empty where all is."""
-        lines = [f"{check} stays silent" for check in self.missed]
-        lines += [f"{check} does not name {self.fault.cause}" for check in self.misnamed]
-        lines += self.missaid
-        lines += [f"unrelated: {each}" for each in self.unrelated]
-        return "\n".join(lines)
-
-
-def tried(stage: Stage, fault: Fault) -> Trial:
-    """Make one fault of the cluster, look, mend it, and look until all is silent again."""
-    begun = time.monotonic()
+    clock = _Clock()
     assert fault.make is not None
     with stage.changes.scope(), fault.make(stage):
         looked = stage.look(fault.profile)
+        plain = clock.again(stage, looked, fault.profile) if ordinary else None
     stage.healthy()
-    mending = time.monotonic()
     stage.until_silent()
-    ended = time.monotonic()
-    return trial(fault, looked, seconds=ended - begun, mended=ended - mending)
+    return clock.trial(fault, looked, plain)
 
 
-def edited(clone: Clone, fault: Fault, look: Callable[[], Looked]) -> Trial:
-    """Make one fault of the repository, look, mend it, and look again: then all must be silent."""
-    begun = time.monotonic()
+def edited(clone: Clone, fault: Fault, look: Callable[[], Looked], stage: Stage | None = None) -> Trial:
+    """Make one fault of the repository, look, mend it, and look again: then all must be silent.
+
+    On a `stage` it is looked at without raw sockets as well.
+    """
+    clock = _Clock()
     assert fault.edit is not None
     fault.edit(clone)
     looked = look()
+    plain = clock.again(stage, looked) if stage else None
     clone.mend()
-    mending = time.monotonic()
     left = look().trouble
-    ended = time.monotonic()
     assert not left, "\n".join(left)
-    return trial(fault, looked, seconds=ended - begun, mended=ended - mending)
+    return clock.trial(fault, looked, plain)
 
 
-def heard(stage: Stage, variant: Healthy) -> list[str]:
+def heard(stage: Stage, variant: Healthy, *, ordinary: bool = True) -> list[str]:
     """Make one healthy variant and look: a line for each check that has anything to say, of which none may."""
     with ExitStack() as stack:
         repository = None
@@ -120,66 +77,31 @@ def heard(stage: Stage, variant: Healthy) -> list[str]:
             repository = clone.root
         stack.enter_context(stage.changes.scope())
         stack.enter_context(variant.make(stage))
-        said = stage.look(variant.profile, repository=repository, later=variant.later).trouble
+        looked = stage.look(variant.profile, repository=repository, later=variant.later)
+        said = looked.trouble
+        if ordinary:
+            said += unexpected(stage.look_as_ordinary_user(looked, variant.profile, later=variant.later))
     stage.healthy()
     stage.until_silent()
     return said
 
 
-def trial(fault: Fault, looked: Looked, *, seconds: float, mended: float) -> Trial:
-    """Judge one look at a fault."""
-    failed = {check for check, _ in looked.found}
-    named = {check for check, finding in looked.found if _names(fault, check, finding)}
-    return Trial(
-        fault=fault,
-        missed=tuple(check for check in fault.shows if check not in failed),
-        misnamed=tuple(check for check in fault.shows if check in failed - named),
-        missaid=tuple(_missaid(fault, looked)),
-        unrelated=tuple(_unrelated(fault, looked)),
-        seconds=seconds,
-        mended=mended,
-    )
+class _Clock:
+    """The time that one fault takes, and the part of it for the look without raw sockets."""
 
+    def __init__(self) -> None:
+        self.begun, self.looking = time.monotonic(), 0.0
 
-def _names(fault: Fault, check: str, finding: Finding) -> bool:
-    subject = fault.shows.get(check)
-    return (
-        subject is not None and finding.cause == fault.cause and bool(re.fullmatch(subject, finding.subject))
-    )
+    def again(self, stage: Stage, before: Looked, changed: Mapping[str, Any] | None = None) -> Looked:
+        begun = time.monotonic()
+        found = stage.look_as_ordinary_user(before, changed)
+        self.looking = time.monotonic() - begun
+        return found
 
-
-def _missaid(fault: Fault, looked: Looked) -> Iterator[str]:
-    if fault.says is None:
-        return
-    wanted = {
-        "health.scope": f"scope {fault.says.scope}: ",
-        "recovery.incident-scope": f"in trouble: {fault.says.trouble}",
-        "scaling.verdict": fault.says.scaling,
-    }
-    for check, pattern in wanted.items():
-        said = next(iter(looked.notes[check]), "")
-        if not re.match(pattern, said):
-            yield f"{check} must say {pattern!r}, and says {said!r}"
-
-
-def _unrelated(fault: Fault, looked: Looked) -> Iterator[str]:
-    for check, finding in looked.found:
-        if not (
-            _names(fault, check, finding) or _refers(fault, check, finding) or _also(fault, check, finding)
-        ):
-            yield told(check, finding)
-    for check, outcome in looked.outcomes.items():
-        if outcome not in _SILENT and outcome is not Outcome.FAILED and check not in fault.undecided:
-            yield f"{check}: {outcome}: {looked.reasons[check]}"
-
-
-def _refers(fault: Fault, check: str, finding: Finding) -> bool:
-    """Whether it tells of the same cause and says at which check the root is, or sums up."""
-    return finding.cause == fault.cause and (finding.root in fault.shows or check in SUMMARIES)
-
-
-def _also(fault: Fault, check: str, finding: Finding) -> bool:
-    return any(
-        each.check == check and each.cause == finding.cause and re.fullmatch(each.subject, finding.subject)
-        for each in fault.also
-    )
+    def trial(self, fault: Fault, looked: Looked, plain: Looked | None) -> Trial:
+        return Trial(
+            told=judge(fault, looked),
+            ordinary=judge_ordinary(fault, plain) if plain else None,
+            seconds=time.monotonic() - self.begun,
+            again=self.looking,
+        )

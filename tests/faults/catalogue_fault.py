@@ -71,6 +71,21 @@ ALL_BY_METALLB = Summary(Scope.CLUSTER, _ITSELF)
 
 
 @dataclass(frozen=True, kw_only=True)
+class Less:
+    """What a vantage without raw sockets tells of a fault, where that is less than one with them tells.
+
+    Where its kernel heard the machine that gives it away, `shows` name `cause`, by default the fault's own, and
+    `says` is said. Else nothing is named, and the checks that name it with raw sockets cannot be decided. `why`
+    are sentences.
+    """
+
+    why: str
+    cause: str = ""
+    shows: Mapping[str, str] = field(default_factory=dict)
+    says: Summary | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Fault:
     """One fault. `make` is a context manager that returns to its block once the fault stands.
 
@@ -78,7 +93,8 @@ class Fault:
     name with `cause`. `also` are true consequences that may show besides. A check that only refers to one in
     `shows` may do so; everything else counts as unrelated. `undecided` checks cannot be decided under the
     fault. `says` is what must be said in sum. `profile` replaces fields of the profile for the look. `edit` is
-    for faults of the repository, instead of `make`.
+    for faults of the repository, instead of `make`. `less` is what is told without raw sockets; without it the
+    same must be told there.
     """
 
     name: str
@@ -90,6 +106,7 @@ class Fault:
     undecided: frozenset[str] = frozenset()
     says: Summary | None = None
     profile: Mapping[str, Any] = field(default_factory=dict)
+    less: Less | None = None
     full: bool = False
 
 

@@ -34,6 +34,7 @@ class Looked:
     found: tuple[tuple[str, Finding], ...]
     notes: Mapping[str, tuple[str, ...]]
     snapshot: Snapshot
+    repository: RepositorySnapshot
 
     @property
     def trouble(self) -> list[str]:
@@ -48,9 +49,10 @@ class Looked:
 
 
 def told(check: str, finding: Finding) -> str:
-    """A finding as a line."""
+    """A finding as a line, with what it rests on."""
     root = f" (root: {finding.root})" if finding.root else ""
-    return f"{check}: {finding.cause}: {finding.subject}: {finding.summary}{root}"
+    proof = f" [{'; '.join(finding.evidence)}]" if finding.evidence else ""
+    return f"{check}: {finding.cause}: {finding.subject}: {finding.summary}{root}{proof}"
 
 
 @cache
@@ -89,7 +91,7 @@ def judged(snapshot: Snapshot, repository: RepositorySnapshot) -> Looked:
             outcomes[check], reasons[check], named = _outcome(function, at_hand, findings)
             found += ((check, finding) for finding in named)
             notes[check] = tuple(record.evidence)
-    return Looked(outcomes, reasons, tuple(found), notes, snapshot)
+    return Looked(outcomes, reasons, tuple(found), notes, snapshot, repository)
 
 
 def _outcome(

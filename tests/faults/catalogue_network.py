@@ -18,6 +18,7 @@ from tests.faults.catalogue_fault import (
     UNMEASURED,
     UNTOUCHED,
     Fault,
+    Less,
     Summary,
     drift,
 )
@@ -154,6 +155,16 @@ def far_away(stage: Stage) -> Iterator[None]:
         yield
 
 
+#: Of several nodes that answer a kernel knows one, and nobody can tell that the announcing one answers too.
+_DISAGREES = Less(
+    why=(
+        "A kernel believes whom it hears first. Where that is another node than the one that announces, it cannot tell "
+        "whether the latter answers too; where it is the latter, nothing is to be seen."
+    ),
+    cause="owner-disagreement",
+    shows={"traffic.owner-agreed": TRAEFIK},
+    says=ONE_ADDRESS,
+)
 _WIRE = frozenset({"traffic.single-announcer", "traffic.owner-agreed", "traffic.no-squatter"})
 
 FAULTS = (
@@ -163,6 +174,7 @@ FAULTS = (
         make=on_every_node,
         says=ALL_BY_SETTING,
         shows={"traffic.single-announcer": f"cluster|{TRAEFIK}"},
+        less=_DISAGREES,
     ),
     Fault(
         name="a stranger answers for a free address",
@@ -177,6 +189,11 @@ FAULTS = (
         make=squatted_assigned,
         says=ONE_ADDRESS,
         shows={"traffic.single-announcer": TRAEFIK},
+        less=Less(
+            why="A kernel believes whom it hears first: the stranger is seen where that is the stranger.",
+            shows={"traffic.single-announcer": TRAEFIK},
+            says=ONE_ADDRESS,
+        ),
     ),
     Fault(
         name="the announcer's answers are lost",
@@ -198,6 +215,7 @@ FAULTS = (
         make=doubled,
         says=ONE_ADDRESS,
         shows={"traffic.single-announcer": TRAEFIK},
+        less=_DISAGREES,
     ),
     Fault(
         name="nothing comes back through the router",

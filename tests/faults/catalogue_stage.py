@@ -27,10 +27,12 @@ from clusters.journal import Journal
 from clusters.lab.lab import Lab
 from clusters.observation import expectations
 from clusters.observation.collecting import collect
+from clusters.observation.snapshot import Snapshot
 from clusters.profile import Profile
 from clusters.vantage import Target, Vantage, open_vantage
 from tests.faults.bench import ROOT
 from tests.faults.catalogue_judging import Looked, judged
+from tests.wire.ordinary import ordinary_user
 
 Json = dict[str, Any]
 NAMESPACE = "metallb-system"
@@ -74,11 +76,7 @@ class Stage:
         `repository` is another one than the profile's, collected anew. `later` makes the observation's clock
         that many seconds late: so old is what it holds then.
         """
-        changed = dict(changed or {})
-        for field in ("vantage", "routed_vantage"):
-            if host := changed.get(field):
-                changed[field] = f"netns:{self.lab.netns(host)}"
-        wanted = _profile({**self.settings, **changed}) if changed else self.profile
+        wanted = self._wanted(changed)
         with ExitStack() as stack:
             vantage = self.vantage
             if wanted.vantage:
@@ -87,24 +85,53 @@ class Stage:
                 stack.enter_context(open_vantage(wanted.routed_vantage)) if wanted.routed_vantage else None
             )
             found = collect(self.api, namespace=NAMESPACE, vantage=vantage, routed=routed, profile=wanted)
-        wishes = expectations.of(wanted)
-        wishes = replace(wishes, budgets={**wishes.budgets, "assigned": ASSIGNED})
         behind = collected(self, repository) if repository else self._repository_now()
-        taken = dt.datetime.fromisoformat(found.taken_at) + dt.timedelta(seconds=later)
-        return judged(replace(found, expectations=wishes, taken_at=taken.isoformat()), behind)
+        return _judged(found, behind, wanted, later)
+
+    def look_as_ordinary_user(
+        self, before: Looked, changed: Mapping[str, Any] | None = None, *, later: float = 0.0
+    ) -> Looked:
+        """Observe the cluster once more, from a vantage without raw sockets, and ask every check.
+
+        The repository is the one of the look `before`. The client has not spoken with anybody on its segment
+        lately, as one that comes once a night.
+        """
+        wanted = self._wanted(changed)
+        netns, routed = (each.removeprefix("netns:") for each in (wanted.vantage, wanted.routed_vantage))
+        self.lab.run(self.lab.client.name, ["ip", "neighbour", "flush", "all"])
+        with ExitStack() as stack:
+            found = collect(
+                self.api,
+                namespace=NAMESPACE,
+                vantage=stack.enter_context(ordinary_user(netns or self.lab.client.netns)),
+                routed=stack.enter_context(ordinary_user(routed)) if routed else None,
+                profile=wanted,
+            )
+        return _judged(found, before.repository, wanted, later)
+
+    def _wanted(self, changed: Mapping[str, Any] | None) -> Profile:
+        changed = dict(changed or {})
+        for field in ("vantage", "routed_vantage"):
+            if host := changed.get(field):
+                changed[field] = f"netns:{self.lab.netns(host)}"
+        return _profile({**self.settings, **changed}) if changed else self.profile
 
     def _repository_now(self) -> RepositorySnapshot:
         known = self.repository
         return known.model_copy(update={"live": live.counterparts(self.api, known.intended.objects)})
 
     def until_silent(self, *, repository: Path | None = None) -> None:
-        """Look until no check has anything to say."""
-        wait.until(
-            "every check is silent",
-            read=lambda: self.look(repository=repository).trouble,
-            accept=lambda trouble: not trouble,
-            budget=SILENT,
-        )
+        """Look until no check has anything to say; an error has all that was said last."""
+        last: list[str] = []
+
+        def read() -> list[str]:
+            last[:] = self.look(repository=repository).trouble
+            return [*last]
+
+        try:
+            wait.until("every check is silent", read=read, accept=lambda said: not said, budget=SILENT)
+        except wait.NotWithinBudget:
+            raise AssertionError("\n".join(("not every check fell silent:", *last))) from None
 
     def healthy(self) -> None:
         """Wait until MetalLB's pods and the lab's programs run."""
@@ -208,6 +235,14 @@ class Stage:
         """A pool and its advertisement, with fields of the advertisement."""
         with self.pool(name, *addresses), self.advertised(name, **advertised):
             yield
+
+
+def _judged(found: Snapshot, behind: RepositorySnapshot, wanted: Profile, later: float) -> Looked:
+    """Every check's outcome for what was collected; a service counts as waiting sooner, and all of it is `later`."""
+    wishes = expectations.of(wanted)
+    wishes = replace(wishes, budgets={**wishes.budgets, "assigned": ASSIGNED})
+    taken = dt.datetime.fromisoformat(found.taken_at) + dt.timedelta(seconds=later)
+    return judged(replace(found, expectations=wishes, taken_at=taken.isoformat()), behind)
 
 
 def _object(kind: str, name: str, spec: Json) -> Json:

@@ -22,12 +22,13 @@ from clusters.lab import life, parts
 from clusters.lab.lab import Lab
 from clusters.lab.options import LabOptions
 from tests.faults.bench import ROOT
-from tests.faults.catalogue import IN_THE_CLUSTER, IN_THE_REPOSITORY, Trial, edited, heard, tried
+from tests.faults.catalogue import IN_THE_CLUSTER, IN_THE_REPOSITORY, edited, heard, tried
 from tests.faults.catalogue_clone import cloned
 from tests.faults.catalogue_fault import Fault, Healthy
 from tests.faults.catalogue_healthy import HEALTHY, LABS, HealthyLab
 from tests.faults.catalogue_judging import observe_checks
 from tests.faults.catalogue_stage import Stage, opened
+from tests.faults.catalogue_trial import Told, Trial, unexpected
 from tests.faults.report_page import Conditions, Quiet, page
 
 PAGE = ROOT / "docs" / "faults.md"
@@ -139,12 +140,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             page(run.trials, run.quiet, run.conditions.ended(seconds, labs=len(names))), encoding="utf-8"
         )
     sys.stdout.write(
-        f"{len(run.trials)} faults, {sum(one.detected for one in run.trials)} detected, "
-        f"{sum(one.right for one in run.trials)} with the right cause, "
-        f"{sum(len(one.unrelated) for one in run.trials)} unrelated findings; {len(run.quiet)} healthy set-ups, "
+        f"{len(run.trials)} faults, {_summed([one.told for one in run.trials])}; without raw sockets "
+        f"{_summed([one.ordinary for one in run.trials if one.ordinary])}; {len(run.quiet)} healthy set-ups, "
         f"{sum(not one.said for one in run.quiet)} silent; {seconds:.0f} s\n"
     )
     return int(any(one.wrong for one in run.trials) or any(one.said for one in run.quiet))
+
+
+def _summed(told: Sequence[Told]) -> str:
+    return (
+        f"{sum(one.detected for one in told)} detected, {sum(one.right for one in told)} right, "
+        f"{sum(len(one.unrelated) for one in told)} unrelated findings"
+    )
 
 
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -173,7 +180,7 @@ def _lab(options: LabOptions, *, keep: bool) -> Iterator[Lab]:
 
 def _edited(stage: Stage, fault: Fault) -> Trial:
     with cloned() as clone:
-        return edited(clone, fault, lambda: stage.look(repository=clone.root))
+        return edited(clone, fault, lambda: stage.look(repository=clone.root), stage)
 
 
 def _settles(one: HealthyLab) -> Callable[[Stage], Sequence[str]]:
@@ -184,7 +191,8 @@ def _settles(one: HealthyLab) -> Callable[[Stage], Sequence[str]]:
             if one.edit:
                 one.edit(clone)
             stage.until_silent(repository=clone.root)
-            return stage.look(repository=clone.root).trouble
+            looked = stage.look(repository=clone.root)
+            return [*looked.trouble, *unexpected(stage.look_as_ordinary_user(looked))]
 
     return said
 

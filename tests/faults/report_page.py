@@ -11,8 +11,8 @@ import psutil
 
 from clusters.lab import cgroups, status
 from clusters.lab.lab import Lab
-from tests.faults.catalogue import Trial
 from tests.faults.catalogue_elsewhere import ELSEWHERE
+from tests.faults.catalogue_trial import Trial
 
 _HEAD = """\
 # The fault catalogue
@@ -27,7 +27,17 @@ every check that must fail named the expected cause and subject. *Unrelated* cou
 check that could not be decided although it should have been; a finding that names the same cause and refers to its
 root is neither. Afterwards the fault is mended, and the next one is made only once every check is silent again.
 
+While it stands, the lab is observed and judged a second time as an ordinary user of the client's machine does it:
+vantage `host` without root and CAP_NET_RAW, so from traffic and the kernel's neighbour table alone, which holds nobody
+at first. *The same* means that all of the above holds there too. What such a user sees less of is declared beside each
+fault; a check that passes where it can tell nothing, or names another cause than is declared, counts as wrong.
+
 A service counts as waiting after 1 s here, not after the suite's own 10 s: these faults stand still.
+"""
+
+_LESS = """\
+A kernel tells one machine an address, so `traffic.single-announcer` never passes for an ordinary user: it fails, or it
+is inconclusive and says why.
 """
 
 
@@ -84,6 +94,7 @@ class Conditions:
 
 def page(trials: Sequence[Trial], quiet: Sequence[Quiet], conditions: Conditions) -> str:
     """The whole page."""
+    made = sorted(trials, key=lambda one: (one.fault.cause, one.fault.name))
     lines = [
         _HEAD,
         *_totals(trials, quiet),
@@ -92,11 +103,18 @@ def page(trials: Sequence[Trial], quiet: Sequence[Quiet], conditions: Conditions
         "",
         "## Faults",
         "",
-        "| cause | fault | named by | result | seconds |",
-        "| --- | --- | --- | --- | --- |",
-        *(_row(one) for one in sorted(trials, key=lambda one: (one.fault.cause, one.fault.name))),
+        "| cause | fault | named by | result | without raw sockets | seconds |",
+        "| --- | --- | --- | --- | --- | --- |",
+        *(_row(one) for one in made),
         "",
         "The seconds are those from the first step of the fault until every check was silent again.",
+        "",
+        "## What is not always seen without raw sockets",
+        "",
+        _LESS,
+        "| cause | fault | at best named | else inconclusive | why |",
+        "| --- | --- | --- | --- | --- |",
+        *_less(made),
         "",
         "## Healthy, and silent",
         "",
@@ -114,22 +132,32 @@ def page(trials: Sequence[Trial], quiet: Sequence[Quiet], conditions: Conditions
 
 
 def _totals(trials: Sequence[Trial], quiet: Sequence[Quiet]) -> Iterator[str]:
-    seconds = sorted(one.seconds for one in trials)
-    causes = {one.fault.cause for one in trials}
-    said = [one for one in trials if one.fault.says]
+    told = [one.told for one in trials]
+    plain = [one.ordinary for one in trials if one.ordinary]
+    said = [one for one in told if one.fault.says]
     rows = {
-        "causes made": f"{len(causes)}",
+        "causes made": f"{len({one.fault.cause for one in trials})}",
         "faults made": f"{len(trials)}",
-        "detected": _share([one.detected for one in trials]),
-        "right cause": _share([one.right for one in trials]),
-        "unrelated findings": str(sum(len(one.unrelated) for one in trials)),
+        "detected": _share([one.detected for one in told]),
+        "right cause": _share([one.right for one in told]),
+        "unrelated findings": str(sum(len(one.unrelated) for one in told)),
         "scope and verdict right, where stated": _share([not one.missaid for one in said]),
         "healthy set-ups silent": _share([not one.said for one in quiet]),
-        "seconds for a fault": f"{seconds[len(seconds) // 2]:.1f} (median), {seconds[-1]:.1f} (most)",
+        "without raw sockets: detected": _share([one.detected for one in plain]),
+        "without raw sockets: right cause": _share([one.named for one in trials if one.ordinary]),
+        "without raw sockets: as declared": _share([not one.wrong for one in plain]),
+        "without raw sockets: unrelated findings": str(sum(len(one.unrelated) for one in plain)),
+        "seconds for a fault": _seconds(one.seconds for one in trials),
+        "seconds of them without raw sockets": _seconds(one.again for one in trials if one.ordinary),
     }
     yield "| | |"
     yield "| --- | --- |"
     yield from (f"| {what} | {figure} |" for what, figure in rows.items())
+
+
+def _seconds(each: Iterable[float]) -> str:
+    found = sorted(each)
+    return f"{found[len(found) // 2]:.1f} (median), {found[-1]:.1f} (most)" if found else "none"
 
 
 def _share(found: Iterable[bool]) -> str:
@@ -138,6 +166,38 @@ def _share(found: Iterable[bool]) -> str:
 
 
 def _row(one: Trial) -> str:
-    named = ", ".join(f"`{check}`" for check in one.fault.shows)
-    result = one.wrong.replace("\n", "; ").replace("|", "\\|") or "right"
-    return f"| {one.fault.cause} | {one.fault.name} | {named} | {result} | {one.seconds:.1f} |"
+    cells = (
+        one.fault.cause,
+        one.fault.name,
+        _checks(one.fault.shows),
+        _cell(one.told.wrong) or "right",
+        _ordinary(one),
+        f"{one.seconds:.1f}",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _ordinary(one: Trial) -> str:
+    """What came of it without raw sockets, in a cell."""
+    if one.ordinary is None:
+        return "not looked at"
+    if one.ordinary.wrong:
+        return _cell(one.ordinary.wrong)
+    if not one.ordinary.detected:
+        return "not seen, and inconclusive"
+    return "the same" if one.named else f"as `{one.ordinary.fault.cause}`"
+
+
+def _less(trials: Iterable[Trial]) -> Iterator[str]:
+    """The faults of which less is told, with what is said of them."""
+    for fault, less in ((one.fault, one.fault.less) for one in trials if one.fault.less):
+        seen = f"`{less.cause or fault.cause}`, by {_checks(less.shows)}" if less.shows else "nothing"
+        yield f"| {fault.cause} | {fault.name} | {seen} | {_checks(fault.shows)} | {less.why} |"
+
+
+def _checks(each: Iterable[str]) -> str:
+    return ", ".join(f"`{check}`" for check in each)
+
+
+def _cell(lines: str) -> str:
+    return lines.replace("\n", "; ").replace("|", "\\|")

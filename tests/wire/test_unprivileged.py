@@ -12,17 +12,14 @@ from clusters.errors import Inconclusive
 from clusters.vantage import AgentVantage, MacTable, Target, VantageError
 from clusters.vantage.launch import Launch
 from suites.scenes import failover
+from tests.wire.ordinary import NOBODY, ordinary_user
 from tests.wire.segment import PORT, VIP, Segment
-
-NOBODY = "65534"
 
 
 @pytest.fixture
 def unprivileged(lan: Segment) -> Iterator[AgentVantage]:
-    """The client's host as a user without rights; getting there takes root, so it is done before."""
-    enter = ("nsenter", f"--net=/run/netns/{lan['client'].netns}")
-    drop = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
-    with AgentVantage("plain", "host", Launch(python=(*enter, *drop, sys.executable))) as vantage:
+    """The client's host as a user without rights."""
+    with ordinary_user(lan["client"].netns, "plain") as vantage:
         yield vantage
 
 

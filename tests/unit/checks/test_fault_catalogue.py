@@ -29,3 +29,13 @@ def test_names_tell_faults_and_variants_apart() -> None:
     names = [one.name for one in (*FAULTS, *HEALTHY)]
 
     assert len(names) == len(set(names))
+
+
+def test_what_is_seen_less_of_without_raw_sockets_is_told_with_its_reason() -> None:
+    declared = [(fault, fault.less) for fault in FAULTS if fault.less]
+
+    assert declared
+    for fault, less in declared:
+        assert less.why
+        assert set(less.shows) <= set(observe_checks())
+        assert (less.cause or fault.cause) in CAUSES
