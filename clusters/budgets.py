@@ -120,6 +120,9 @@ _CLAIMS = _table(
     _budget("cluster_held", 60, 15,
             "How long a run's hold on a cluster outlives it: four renewals, so that one that is lost on a busy "
             "machine costs nothing, and a dead run blocks the next one for a minute."),
+    _budget("part_turn", 7200, 5,
+            "One part of a run waits for all others that change the cluster, and in sum they take what the whole run "
+            "does: as fleet_run."),
     _budget("conflict_settled", 10, 0.1,
             "Two writers on one object take turns within a few tries."),
 )  # fmt: skip

@@ -32,6 +32,10 @@ class Holder:
         """As it stands in the object."""
         return f"{self.run}@{self.machine}"
 
+    def is_part_with(self, run: str) -> bool:
+        """Whether it and `run` are parts of one run; one that is begun anew waits for its former self, too."""
+        return bool(whole_of(run)) and whole_of(self.run) == whole_of(run)
+
     def is_over(self, now: dt.datetime) -> bool:
         """Whether nobody has renewed it for so long that its run must be dead."""
         return now >= self.until
@@ -50,6 +54,12 @@ class Holder:
             level=Level(level) if level in set(Level) else Level.DISRUPT,
             until=renewed + dt.timedelta(seconds=int(spec.get("leaseDurationSeconds") or 0)),
         )
+
+
+def whole_of(run: str) -> str:
+    """The run that a part belongs to: "nightly-42" of "nightly-42.3"; "" for a run that is none's part."""
+    whole, dot, _ = run.partition(".")
+    return whole if dot else ""
 
 
 def spec(identity: str, *, seconds: float, transitions: int, now: dt.datetime) -> Json:

@@ -21,6 +21,14 @@ from clusters.lease import Holder
 _WHY = "the run's hold on the cluster"
 
 
+class Held(Refused):
+    """Another run holds the cluster: `holder`, None where it came at the same moment and is not known."""
+
+    def __init__(self, text: str, *, holder: Holder | None = None) -> None:
+        super().__init__(text, remedy="Wait until it has ended.")
+        self.holder = holder
+
+
 class Hold:
     """A hold on one cluster. `lost` is "" while it holds; then a sentence, and nothing may be changed any more.
 
@@ -38,15 +46,12 @@ class Hold:
         self.lost = self.note = ""
 
     def take(self) -> None:
-        """Take it; Refused where another run has it. Errors of `clusters.api` as they come."""
+        """Take it; Held where another run has it. Errors of `clusters.api` as they come."""
         found = self._target.read(self._api)
         try:
             self._now = self._create() if found is None else self._take_over(found)
         except (AlreadyExists, Conflict, NotFound):
-            raise Refused(
-                "Another run has taken hold of the cluster at the same moment.",
-                remedy="Wait until it has ended.",
-            ) from None
+            raise Held("Another run has taken hold of the cluster at the same moment.") from None
         self._thread.start()
 
     def end(self) -> None:
@@ -111,10 +116,10 @@ class Hold:
                 self.lost = f"The hold on the cluster is lost: {by}."
 
 
-def held(holder: Holder) -> Refused:
+def held(holder: Holder) -> Held:
     """The refusal where another run holds the cluster."""
-    return Refused(
+    return Held(
         f"Run {holder.run} on {holder.machine or 'an unknown machine'} holds the cluster at level "
         f"{holder.level} (until {holder.until:%H:%M:%S} UTC, if it is not renewed).",
-        remedy="Wait until it has ended.",
+        holder=holder,
     )

@@ -8,12 +8,14 @@ from clusters.preflight.access import HOLD, Needs, needs_of
 from clusters.preflight.active import left_behind
 from clusters.preflight.found import Preflight, Problem, Wanted
 from clusters.preflight.inspecting import check, inspect, unopened, versions_of
+from clusters.preflight.turn import Turn
 
 __all__ = [
     "HOLD",
     "Needs",
     "Preflight",
     "Problem",
+    "Turn",
     "Wanted",
     "check",
     "inspect",

@@ -8,7 +8,7 @@ from clusters.api.resources import LEASES
 from clusters.changes.hold import held
 from clusters.checks import Level
 from clusters.lease import Holder
-from clusters.preflight.found import Problem, problem_of
+from clusters.preflight.found import Problem, Wanted, problem_of
 from clusters.profile import DISPOSED, Profile
 from clusters.profile.reading import SHIPPED
 
@@ -37,8 +37,17 @@ def _typed(profile: Profile) -> str:
     return str(profile.source) if is_file else profile.name
 
 
-def another(api: Api, profile: Profile, level: Level) -> list[Problem]:
-    """A problem where another run holds the cluster.
+def another(api: Api, wanted: Wanted, level: Level) -> list[Problem]:
+    """A problem where a run holds the cluster that is no other part of this one; for those see `turn`."""
+    try:
+        holder = ahead(api, wanted.profile, level)
+    except ApiError as error:
+        return [problem_of(error)]
+    return [] if holder is None or holder.is_part_with(wanted.run_id) else [problem_of(held(holder))]
+
+
+def ahead(api: Api, profile: Profile, level: Level) -> Holder | None:
+    """Who holds the cluster so that a run of this level may not begin. Errors of `clusters.api` as they come.
 
     Runs that change something stand in each other's way. A run that only looks is disturbed by one that
     disrupts: it would report the other's faults. A dead run's hold is over when it ends; that of a run whose
@@ -47,11 +56,7 @@ def another(api: Api, profile: Profile, level: Level) -> list[Problem]:
     try:
         holder = Holder.of(api.get(LEASES, lease.NAME, profile.namespace))
     except (NotFound, Forbidden):
-        return []  # without the right to look it cannot change anything either: taking it is refused
-    except ApiError as error:
-        return [problem_of(error)]
+        return None  # without the right to look it cannot change anything either: taking it is refused
     dead = {each.header.run for each in journal.left_behind(profile.name) if each.header}
     disturbs = level.allows(Level.CREATE) or holder.level is Level.DISRUPT
-    if not disturbs or holder.is_over(lease.now()) or holder.run in dead:
-        return []
-    return [problem_of(held(holder))]
+    return holder if disturbs and not holder.is_over(lease.now()) and holder.run not in dead else None

@@ -50,6 +50,11 @@ class Wanted(Protocol):
         ...
 
     @property
+    def run_id(self) -> str:
+        """The run's name; with a dot in it, it is a part of the run that stands before the dot."""
+        ...
+
+    @property
     def confirm_cluster(self) -> str:
         """The UID given with --confirm-cluster, or ""."""
         ...

@@ -42,7 +42,7 @@ def inspect(wanted: Wanted, cluster: Cluster, api: Api, *, needs: Needs | None =
     problems += about_kubernetes + about_metallb + clock.skew(api)
     if level.allows(Level.CREATE):
         problems += left_behind(profile, uid) + capacity.shortage(api, profile)
-    problems += active.another(api, profile, level)
+    problems += active.another(api, wanted, level)
     about_place, about_segments = place.wrong(api, profile, cluster)
     problems += about_place
     needs = needs_of((), level) if needs is None else needs

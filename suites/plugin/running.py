@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
@@ -85,8 +85,11 @@ class Run:
             metallb_version=str(version or ""),
         )
 
-    def open(self, specs: Iterable[CheckSpec] = ()) -> None:
-        """Open the cluster and look whether a run of these checks may start; ConformanceError where not."""
+    def open(self, specs: Iterable[CheckSpec] = (), *, say: Callable[[str], None] = lambda _: None) -> None:
+        """Open the cluster and look whether a run of these checks may start; ConformanceError where not.
+
+        `say` is told when it waits for other parts of the same run.
+        """
         from clusters import preflight  # noqa: PLC0415 - see above
 
         if self.settings.snapshot is not None:
@@ -100,20 +103,27 @@ class Run:
         self.ledger.context = cluster.context
         self.ledger.vantage = cluster.vantage.name if cluster.vantage else ""
         needs = preflight.needs_of(specs, self.settings.level)
-        self.found = preflight.check(self.settings, cluster, self.api, needs=needs)
-        self._note_versions()
-        self._take_hold()
+
+        def begin() -> None:
+            self.found = preflight.check(self.settings, cluster, self.api, needs=needs)
+            self._note_versions()
+            self._take_hold()
+
+        preflight.Turn(self.settings, self.api, say).take(begin)
 
     def _take_hold(self) -> None:
         """Keep other runs from changing the cluster meanwhile; a run that only looks writes nothing, so no Lease.
 
-        Where worker processes choose the checks, what may be done stands for what will be.
+        Where worker processes choose the checks, what may be done stands for what will be. A part that only looks
+        has a hold all the same where its run may change something: the other parts do.
         """
+        from clusters import lease  # noqa: PLC0415 - see above
         from clusters.checks import Level  # noqa: PLC0415 - see above
 
         planned = [spec.level for spec in self.ledger.plan.checks.values()] or [self.settings.level]
         level = max(planned, key=lambda each: each.rank)
-        if level.allows(Level.CREATE):
+        others_change = lease.whole_of(self.settings.run_id) and self.settings.level.allows(Level.CREATE)
+        if level.allows(Level.CREATE) or others_change:
             self.hold = self.changes.hold(self.settings.profile.namespace, level)
 
     def _note_versions(self) -> None:

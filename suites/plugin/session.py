@@ -90,7 +90,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     try:
         _say(session.config, f"opening {run.settings.profile.name} ({run.settings.profile.provider})")
         _take_fixture(session, run)
-        run.open(_specs(session.config, run))
+        run.open(_specs(session.config, run), say=lambda text: _say(session.config, text))
         _say(session.config, "preflight passed, nothing speaks against this run")
         for note in (*run.found.notes, *([run.hold.note] if run.hold and run.hold.note else [])):
             _say(session.config, f"note: {note}")
@@ -166,6 +166,7 @@ def _say(config: pytest.Config, text: str) -> None:
     if terminal is not None and terminal.verbosity >= 0:
         terminal.ensure_newline()
         terminal.write_line(f"  {text}")
+        terminal.flush()  # some of these are followed by a long wait
 
 
 def _specs(config: pytest.Config, run: Run) -> list[CheckSpec]:

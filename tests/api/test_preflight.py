@@ -33,6 +33,7 @@ class Wanted:
     profile: Profile
     level: Level = Level.OBSERVE
     confirm_cluster: str = ""
+    run_id: str = "ours"
 
 
 def wanted(namespace: str, level: Level = Level.OBSERVE, **fields: Any) -> Wanted:

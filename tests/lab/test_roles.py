@@ -187,6 +187,7 @@ class Wanted:
     profile: Profile
     level: Level
     confirm_cluster: str = ""
+    run_id: str = "roles"
 
 
 def covers(rule: Rule, use: Access) -> bool:

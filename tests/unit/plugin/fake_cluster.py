@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from clusters import api, changes, preflight, providers
+from clusters.api import NotFound
 from clusters.errors import CleanupFailed, Refused
 from clusters.providers import Cluster
 
@@ -58,6 +59,9 @@ class _Api:
             metadata = {"name": "controller-1", "managedFields": [1]}
             return [{"metadata": metadata, "spec": {"containers": [{"name": "controller"}]}}]
         return []
+
+    def get(self, *_: object) -> dict[str, Any]:
+        raise NotFound("There is no such object.")
 
     def logs(self, *_: object, **__: object) -> str:
         return "caller=main.go msg=hello token=hunter2hunter2\n"
