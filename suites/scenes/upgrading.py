@@ -15,6 +15,7 @@ from clusters.gitops import at_hand, example, moving
 from clusters.gitops.kustomize import Kustomize, Render
 from clusters.gitops.pools import is_configuration
 from clusters.metallb import install, services, versions
+from clusters.profile import Profile
 from clusters.providers import Cluster
 from clusters.vantage.targets import Target
 from clusters.vantage.timeline import Timeline
@@ -37,6 +38,14 @@ _LIMITS = {
     "gap of the service": "traffic_gap_upgrade",
     "two nodes answering": "double_answers_overlap",
 }
+
+
+def performed_here(cluster: Cluster, profile: Profile) -> None:
+    """Raises NotSupported where somebody else upgrades the cluster: to be asked before anything is made for it."""
+    if cluster.lab is None or cluster.kubectl is None or profile.gitops is None:
+        raise NotSupported(
+            f"provider {cluster.provider} upgrades nothing itself: run --phase before and --phase after"
+        )
 
 
 @dataclass(frozen=True)
@@ -75,12 +84,10 @@ class LabUpgrade:
         self.drill.same(before, budget="settled")
 
     def _renders(self) -> tuple[Render, Render]:
-        """What runs, and what is upgraded to. NotSupported, Inconclusive where there is no such thing."""
+        """What runs, and what is upgraded to. Inconclusive where there is no such version."""
         gitops, kubectl = self.drill.profile.gitops, self.cluster.kubectl
-        if self.cluster.lab is None or gitops is None or kubectl is None:
-            raise NotSupported(
-                f"provider {self.cluster.provider} upgrades nothing itself: run --phase before and --phase after"
-            )
+        assert gitops is not None, "performed_here has seen to it"
+        assert kubectl is not None, "performed_here has seen to it"
         manifests, intended = at_hand.manifests(), self.drill.repository.intended
         target = self.wanted or next((each for each in manifests if each != intended.version), "")
         if target not in manifests:

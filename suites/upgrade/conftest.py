@@ -6,13 +6,14 @@ import pytest
 
 from clusters.api import Api
 from clusters.profile import Profile
+from clusters.providers import Cluster
 from suites.plugin.record import Record
 from suites.plugin.running import RUN
 from suites.plugin.settings import Settings
 from suites.scenes.announced import Wire
 from suites.scenes.around import Around
 from suites.scenes.blame import Blame
-from suites.scenes.upgrading import LabUpgrade
+from suites.scenes.upgrading import LabUpgrade, performed_here
 
 
 @pytest.fixture
@@ -32,5 +33,7 @@ def upgrade(request: pytest.FixtureRequest, run: Settings) -> LabUpgrade | Aroun
     if run.phase:
         found: Around = request.getfixturevalue("around")
         return found
-    drill, cluster, announced = map(request.getfixturevalue, ("drill", "cluster", "announced"))
+    cluster: Cluster = request.getfixturevalue("cluster")
+    performed_here(cluster, run.profile)
+    drill, announced = map(request.getfixturevalue, ("drill", "announced"))
     return LabUpgrade(drill, cluster, announced, run.target_version)
