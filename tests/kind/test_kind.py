@@ -17,6 +17,7 @@ pytestmark = pytest.mark.kind
 #: Why a check may be undecided on kind although the lab decides it: what its profile or cluster does not have.
 LACKING = (
     "needs the GitOps repository",  # the pool is computed, so no overlay says what is meant
+    "provider kind upgrades nothing itself",
     "has no metrics API",  # kind brings no metrics-server
     "names no consumers",
     "names no routed_vantage",
