@@ -13,6 +13,7 @@ from clusters.checks import Outcome, RunResult
 from clusters.errors import ExitCode, UsageError
 from clusters.observation import Snapshot
 from clusters.observation import load as load_snapshot
+from reports.blame import said
 from reports.comparing import Name, Side, compared, side_of
 from reports.figures import shown
 from reports.history import DEFAULT, opened, reading
@@ -113,7 +114,8 @@ def sections(found: Comparison, *, level: int) -> Iterator[str]:
 
 def as_json(found: Comparison, after: Side) -> dict[str, object]:
     """The comparison for machines."""
-    told = {name: [_plain(one) for one in getattr(found, name)] for name in ("fixed", *POLICIES.values())}
+    kinds = ("fixed", "failing_otherwise", *POLICIES.values())
+    told = {name: [_plain(one) for one in getattr(found, name)] for name in kinds}
     return {"schema_version": 1, "before": asdict(found.run), "after": asdict(after.run), **told}
 
 
@@ -131,6 +133,13 @@ _BRIEF = 3
 
 def _lists(found: Comparison) -> Iterator[tuple[str, list[str]]]:
     yield "Newly failing", [_change(one) for one in found.newly_failing]
+    yield (
+        "Failing otherwise",
+        [
+            f"{one.check}: {said(one.before)} → {said(one.after)}: {one.reason}"
+            for one in found.failing_otherwise
+        ],
+    )
     yield "Fixed", [one.check for one in found.fixed]
     yield "No longer tested", [_change(one) for one in found.newly_untested]
     yield (

@@ -8,9 +8,10 @@ from statistics import median
 
 from clusters.checks import Outcome, RunResult
 from clusters.observation.snapshot import Snapshot
+from reports.blame import Blame, blames, otherwise
 from reports.configured import moves, reconfigured
 from reports.history.reading import Figure
-from reports.past import Change, Comparison, PastRun, Regression
+from reports.past import Change, Comparison, Otherwise, PastRun, Regression
 
 #: What each unit's figures differ by without a reason: a sampling interval or two, one retransmission.
 _FLOORS = {"s": 0.2, "%": 1.0}
@@ -27,10 +28,14 @@ Name = tuple[str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
-    """One of the two runs. `outcomes` has the reason beside each outcome, and None for a check it left out."""
+    """One of the two runs. `outcomes` has the reason beside each outcome, and None for a check it left out.
+
+    `blamed` says what each failed check was laid to.
+    """
 
     run: PastRun
     outcomes: Mapping[str, tuple[Outcome | None, str]]
+    blamed: Mapping[str, tuple[Blame, ...]] = field(default_factory=dict)
     figures: Mapping[Name, Figure] = field(default_factory=dict)
     snapshot: Snapshot | None = None
 
@@ -48,6 +53,7 @@ def side_of(result: RunResult, snapshot: Snapshot | None = None) -> Side:
             kubernetes_version=info.kubernetes_version,
         ),
         outcomes=left_out | {one.id: (one.outcome, one.reason) for one in result.checks},
+        blamed={check.id: blames(check) for check in result.checks},
         figures={
             (check.id, name): Figure(unit=one.unit, worst=one.value, lowest=one.worst == "lowest")
             for check in result.checks
@@ -66,6 +72,7 @@ def compared(
         against=against,
         run=before.run,
         newly_failing=tuple(one for one in changes if one.after is Outcome.FAILED),
+        failing_otherwise=tuple(_otherwise(before, after)),
         fixed=tuple(one for one in changes if one.after is Outcome.PASSED and one.before is Outcome.FAILED),
         newly_untested=tuple(
             one for one in changes if one.after in _UNDECIDED and one.before not in _UNDECIDED
@@ -93,6 +100,13 @@ def _changes(before: Side, after: Side) -> Iterator[Change]:
         new, reason = after.outcomes.get(check, (None, "not in this run at all"))
         if old is not new:
             yield Change(check=check, before=old, after=new, reason=reason)
+
+
+def _otherwise(before: Side, after: Side) -> Iterator[Otherwise]:
+    for check, now in sorted(after.blamed.items()):
+        was = before.blamed.get(check, ())
+        if otherwise(was, now):
+            yield Otherwise(check=check, before=was, after=now, reason=after.outcomes[check][1])
 
 
 def _regressions(before: Side, after: Side, usual: Mapping[Name, Sequence[float]]) -> Iterator[Regression]:

@@ -11,7 +11,7 @@ from typing import Any
 import jinja2
 
 from clusters.checks import Outcome, RunResult, Verdict
-from reports import addresses, cells, evidence, roots, strips, wording
+from reports import addresses, blame, cells, evidence, roots, strips, wording
 from reports import sections as runbook
 from reports.figures import Figure, figures, shown
 from reports.past import Past
@@ -129,6 +129,7 @@ def _environment() -> jinja2.Environment:
         "files": evidence.files,
         "notes": evidence.notes,
         "moment": wording.moment,
+        "said": blame.said,
         "long": wording.long,
         "grid": cells.grid,
         "announcers": cells.announcers,

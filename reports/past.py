@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from clusters.checks import Outcome, Verdict
+from reports.blame import Blame
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,16 @@ class Change:
     check: str
     before: Outcome | None
     after: Outcome | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Otherwise:
+    """A check that failed before and fails now, by a cause or a subject that it did not fail by then."""
+
+    check: str
+    before: tuple[Blame, ...]
+    after: tuple[Blame, ...]
     reason: str = ""
 
 
@@ -66,6 +77,7 @@ class Comparison:
     against: str
     run: PastRun
     newly_failing: tuple[Change, ...] = ()
+    failing_otherwise: tuple[Otherwise, ...] = ()
     fixed: tuple[Change, ...] = ()
     newly_untested: tuple[Change, ...] = ()
     regressions: tuple[Regression, ...] = ()
@@ -77,6 +89,7 @@ class Comparison:
         """Whether nothing worth telling changed."""
         return not (
             self.newly_failing
+            or self.failing_otherwise
             or self.fixed
             or self.newly_untested
             or self.regressions

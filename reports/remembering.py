@@ -85,6 +85,7 @@ def _since(
     one = Side(
         run=_past_run(before),
         outcomes=reading.outcomes(connection, before.key),
+        blamed=reading.blamed(connection, before.key),
         figures=reading.figures(connection, before.key),
         snapshot=theirs,
     )

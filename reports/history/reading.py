@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -11,6 +12,7 @@ from enum import StrEnum
 import psutil
 
 from clusters.checks import Outcome, Verdict
+from reports.blame import Blame
 
 #: How far apart two readings of one process's start may lie, in seconds.
 _SAME_PROCESS = 2.0
@@ -75,6 +77,21 @@ def outcomes(connection: sqlite3.Connection, run: int) -> dict[str, tuple[Outcom
     found: dict[str, tuple[Outcome | None, str]] = {check: (None, reason) for check, reason in left_out}
     told = connection.execute("SELECT check_id, outcome, reason FROM outcomes WHERE run = ?", (run,))
     return found | {check: (Outcome(outcome), reason) for check, outcome, reason in told}
+
+
+def blamed(connection: sqlite3.Connection, run: int) -> dict[str, tuple[Blame, ...]]:
+    """What each check that failed in a run was laid to; of a run entered by an older suite the causes alone."""
+    told = connection.execute(
+        "SELECT check_id, blamed, causes FROM outcomes WHERE run = ? AND outcome = ?",
+        (run, str(Outcome.FAILED)),
+    )
+    return {
+        check: tuple(
+            Blame(cause, subject)
+            for cause, subject in json.loads(pairs) or [(cause, "") for cause in json.loads(causes)]
+        )
+        for check, pairs, causes in told
+    }
 
 
 def figures(connection: sqlite3.Connection, run: int) -> dict[tuple[str, str], Figure]:

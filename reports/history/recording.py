@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 
 from clusters.checks import CheckResult, Outcome, RunResult, Verdict
+from reports.blame import blames
 from reports.history import opening, standing
 from reports.history.opening import Damaged, HistoryError, moment, opened
 from reports.history.retention import prune
@@ -149,7 +150,7 @@ def _enter_outcomes(connection: sqlite3.Connection, key: int, result: RunResult)
         ((one.id, one.title, json.dumps(one.runbook), one.level) for one in result.checks),
     )
     connection.executemany(
-        "INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         ((key, *_outcome(one, result)) for one in result.checks),
     )
     connection.executemany(
@@ -172,8 +173,10 @@ def validates(result: RunResult) -> bool:
 
 def _outcome(check: CheckResult, result: RunResult) -> tuple[object, ...]:
     causes = sorted({finding.cause for finding in check.findings})
+    blamed = [[one.cause, one.subject] for one in blames(check)]
     return (
-        check.id, str(check.outcome), _decided(check, result), check.duration_s, check.reason, json.dumps(causes)
+        check.id, str(check.outcome), _decided(check, result), check.duration_s, check.reason, json.dumps(causes),
+        json.dumps(blamed),
     )  # fmt: skip
 
 

@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping
 
 #: What a history is marked with ("MLBC"), so that no other SQLite file is taken for one.
 APPLICATION_ID = 0x4D4C4243
-VERSION = 1
+VERSION = 2
 
 #: `runs.finished` is NULL until a run has ended. `validates` is 1 where a pass in the run counts as validation,
 #: `replayed` where the run judged a kept observation. Times are RFC 3339 in UTC with microseconds, so that they
 #: sort as texts. `outcomes.at` is when the check was decided, or when its run ended where it was not. `standings`
 #: is what the outcomes add up to (reports.history.standing); its times are '' and its runs 0 for never.
-_TABLES = """
+_VERSION_1 = """
 CREATE TABLE runs (
     key INTEGER PRIMARY KEY,
     id TEXT NOT NULL,
@@ -100,15 +100,25 @@ CREATE TABLE untested (
 CREATE TABLE notes (at TEXT NOT NULL, text TEXT NOT NULL);
 """
 
+
+def _keep_subjects(connection: sqlite3.Connection) -> None:
+    """Version 2: what a failed check was laid to, as pairs of cause and subject; empty in what was there before."""
+    connection.execute("ALTER TABLE outcomes ADD COLUMN blamed TEXT NOT NULL DEFAULT '[]'")
+
+
 #: From each version to the next one. Each runs inside the transaction that also raises the version.
-MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {}
+MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _keep_subjects}
 
 
 def make(connection: sqlite3.Connection) -> None:
-    """Give an empty file the present shape. The journal is kept ahead of the file, for readers beside a writer."""
+    """Give an empty file the present shape, as an old one gets it; nobody else has the file yet.
+
+    The journal is kept ahead of the file, for readers beside a writer.
+    """
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    connection.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
+    connection.executescript(f"BEGIN; {_VERSION_1} PRAGMA user_version = 1; COMMIT;")
+    migrate(connection)
 
 
 def version_of(connection: sqlite3.Connection) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from clusters.checks import CheckResult, RunResult
+from reports.blame import said
 from reports.outlets.news import News
 from reports.untested import headline
 
@@ -22,6 +23,11 @@ def body(result: RunResult, told: News, *, directory: Path) -> str:
     lines = [headline(result), _since(told)]
     checks = {check.id: check for check in result.checks}
     lines += _listed("Newly failing", told.failing, [_failure(checks[name]) for name in told.failing])
+    lines += _listed(
+        "Failing otherwise",
+        tuple(told.otherwise),
+        [f"{_failure(checks[name])}\n  before: {said(was)}" for name, was in told.otherwise.items()],
+    )
     lines += _listed("Fixed", told.fixed, told.fixed)
     lines += _listed("No longer decided", told.undecided, told.undecided)
     lines += _listed("Last pass too old", told.stale, told.stale)

@@ -9,8 +9,9 @@ from datetime import datetime
 from pathlib import Path
 
 from clusters.checks import Outcome, RunResult, Verdict
-from reports.history import HistoryError, opened, standings
-from reports.history.reading import Ending, Run, outcomes, previous, runs
+from reports.blame import Blame
+from reports.history import HistoryError, opened, reading, standings
+from reports.history.reading import Ending, Run
 from reports.outlets.news import Earlier
 from reports.prom import Successes
 
@@ -30,24 +31,33 @@ def before(history: Path, result: RunResult) -> Known:
     """
     try:
         with opened(history) as connection:
-            known = [one for one in runs(connection, result.run.cluster) if one.id != result.run.id]
+            known = [one for one in reading.runs(connection, result.run.cluster) if one.id != result.run.id]
             passed = _last_passes(connection, result.run.cluster)
-            decided = previous(known, allow=result.run.allow)
-            was = outcomes(connection, decided.key) if decided else {}
+            decided = reading.previous(known, allow=result.run.allow)
+            was = reading.outcomes(connection, decided.key) if decided else {}
+            by = reading.blamed(connection, decided.key) if decided else {}
     except HistoryError:
         return Known()
     successes = [_unix(one.finished) for one in known if one.verdict is Verdict.PASSED]
     checks = {check: when.timestamp() for check, when in passed.items()}
     return Known(
         successes=Successes(run=max(successes, default=None), checks=checks),
-        earlier=_earlier(known, result, {check: one for check, (one, _) in was.items() if one}, passed),
+        earlier=_earlier(
+            known,
+            result,
+            was={check: one for check, (one, _) in was.items() if one},
+            blamed=by,
+            passed=passed,
+        ),
     )
 
 
 def _earlier(
     known: Sequence[Run],
     result: RunResult,
+    *,
     was: Mapping[str, Outcome],
+    blamed: Mapping[str, tuple[Blame, ...]],
     passed: Mapping[str, datetime],
 ) -> Earlier | None:
     """The run before, refused or not: a second refusal is no news. What `was` may come from one before that."""
@@ -57,7 +67,7 @@ def _earlier(
     if newest is None or newest.verdict is None:
         return None
     finished = datetime.fromisoformat(newest.finished)
-    return Earlier(verdict=newest.verdict, finished=finished, outcomes=was, passed=passed)
+    return Earlier(verdict=newest.verdict, finished=finished, outcomes=was, blamed=blamed, passed=passed)
 
 
 def _last_passes(connection: sqlite3.Connection, cluster: str) -> dict[str, datetime]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from clusters.checks import Outcome, RunResult, Verdict
+from reports.blame import Blame, blames, otherwise
 
 _UNDECIDED = frozenset({Outcome.INCONCLUSIVE, Outcome.SKIPPED})
 
@@ -15,12 +16,13 @@ _UNDECIDED = frozenset({Outcome.INCONCLUSIVE, Outcome.SKIPPED})
 class Earlier:
     """What was known before this run: the previous one of its cluster and level, and each check's last pass.
 
-    `passed` reaches back over all runs. Times have a zone.
+    `blamed` says what each failed check was laid to. `passed` reaches back over all runs. Times have a zone.
     """
 
     verdict: Verdict
     finished: datetime
     outcomes: Mapping[str, Outcome]
+    blamed: Mapping[str, tuple[Blame, ...]] = field(default_factory=dict)
     passed: Mapping[str, datetime] = field(default_factory=dict)
 
 
@@ -28,13 +30,15 @@ class Earlier:
 class News:
     """What a digest would tell; checks by id. `before` is None where no earlier run is known.
 
-    `failing`, `fixed` and `undecided` are changes since the previous run. `stale` are checks whose last
-    pass became too old since then, and which this run did not pass either.
+    `failing`, `fixed` and `undecided` are changes since the previous run; `otherwise` are checks that failed then, too,
+    but not by all that they fail by now, with what that was. `stale` are checks whose last pass became too old since
+    then, and which this run did not pass either.
     """
 
     verdict: Verdict
     before: Verdict | None
     failing: tuple[str, ...] = ()
+    otherwise: Mapping[str, tuple[Blame, ...]] = field(default_factory=dict)
     fixed: tuple[str, ...] = ()
     undecided: tuple[str, ...] = ()
     stale: tuple[str, ...] = ()
@@ -45,7 +49,7 @@ class News:
         if self.before is None:
             return self.verdict is not Verdict.PASSED
         changed = self.verdict is not self.before
-        return changed or any((self.failing, self.fixed, self.undecided, self.stale))
+        return changed or any((self.failing, self.otherwise, self.fixed, self.undecided, self.stale))
 
 
 def news(result: RunResult, earlier: Earlier | None, *, stale_after: timedelta) -> News:
@@ -61,6 +65,11 @@ def news(result: RunResult, earlier: Earlier | None, *, stale_after: timedelta) 
         verdict=result.run.verdict,
         before=earlier.verdict,
         failing=_sorted(failing - failed),
+        otherwise={
+            check.id: earlier.blamed[check.id]
+            for check in sorted(result.checks, key=lambda one: one.id)
+            if otherwise(earlier.blamed.get(check.id, ()), blames(check))
+        },
         fixed=_sorted(name for name in failed if now.get(name) is Outcome.PASSED),
         undecided=() if refused else _sorted(_no_longer_decided(was, now)),
         stale=_sorted(_newly_stale(result, earlier, now, stale_after)),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from clusters.checks import Outcome, Verdict
-from reports.past import Change, Comparison, Move, Past, PastRun, Regression, Validated
+from reports.blame import Blame
+from reports.past import Change, Comparison, Move, Otherwise, Past, PastRun, Regression, Validated
 
 P, F = Outcome.PASSED, Outcome.FAILED
 
@@ -45,6 +46,14 @@ PAST = Past(
         against="the run before",
         run=RUNS[-1],
         newly_failing=(Change(check="failover.moves", before=P, after=F, reason="its speaker is not ready"),),
+        failing_otherwise=(
+            Otherwise(
+                check="traffic.repeats",
+                before=(Blame("speaker-down", "node w1"),),
+                after=(Blame("node-not-ready", "node w1"),),
+                reason="the node is gone",
+            ),
+        ),
         fixed=(Change(check="health.passes", before=F, after=P),),
         newly_untested=(Change(check="overlay.repository", before=P, after=None),),
         regressions=(

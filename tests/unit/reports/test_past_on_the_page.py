@@ -27,6 +27,8 @@ def test_what_changed_comes_before_what_failed(run: RunResult, tmp_path: Path) -
     assert [one.text for one in changes.children] == [
         "✕ Newly failing (1)",
         "failover.moves passed → failed : its speaker is not ready",
+        "✕ Failing otherwise (1)",
+        "traffic.repeats speaker-down (node w1) → node-not-ready (node w1) : the node is gone",
         "✓ Fixed (1)",
         "health.passes failed → passed",
         "– Newly untested (1)",
@@ -47,6 +49,7 @@ def test_nothing_changed_is_said(run: RunResult, tmp_path: Path) -> None:
         comparison=replace(
             PAST.comparison,
             newly_failing=(),
+            failing_otherwise=(),
             fixed=(),
             newly_untested=(),
             regressions=(),
