@@ -12,6 +12,8 @@ from threading import Event
 from typing import Any
 from urllib.parse import quote
 
+from pydantic_core import from_json
+
 from clusters.api import errors, forwarding, resources
 from clusters.api.answers import Asked
 from clusters.api.kubeconfig import log_in
@@ -299,7 +301,8 @@ class Api:
         return res, str(metadata.get("name") or ""), (metadata.get("namespace") if res.namespaced else None)
 
     def _json(self, request: Request) -> Json:
-        return json.loads(self._transport.send(request))  # type: ignore[no-any-return]  # an object, by the API
+        # Half of what collecting takes is to read JSON, and this reader is a third faster than `json`.
+        return from_json(self._transport.send(request), cache_strings="keys")  # type: ignore[no-any-return]  # an object, by the API
 
     def _text(self, request: Request) -> str:
         return self._transport.send(request).decode(errors="replace")

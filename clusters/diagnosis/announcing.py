@@ -45,6 +45,7 @@ class Announcing:
     def __init__(self, facts: Facts, ground: Mapping[str, tuple[Root, ...]]) -> None:
         self.facts, self.ground = facts, ground
         self._fields: dict[tuple[str, ...], Field] = {}
+        self._field_of: dict[str, Field | Reason] = {}
         self._candidates: dict[str, frozenset[str]] = {}
         self._owners: dict[str, str | None] = {}
 
@@ -87,6 +88,11 @@ class Announcing:
 
     def _field(self, service: Service) -> Field | Reason:
         """The field of candidates for a service, endpoints and policy apart; or why it is not advertised."""
+        if service.key not in self._field_of:
+            self._field_of[service.key] = self._entered(service)
+        return self._field_of[service.key]
+
+    def _entered(self, service: Service) -> Field | Reason:
         chosen = self._chosen(service)
         if isinstance(chosen, Reason):
             return chosen

@@ -147,9 +147,14 @@ class Diagnosis:
         return dict(holding.strays(self.facts, self.ground))
 
     @cached_property
+    def disputed(self) -> Mapping[str, ownership.Sources]:
+        """What the sources say of the services on whose announcer they do not agree."""
+        return dict(ownership.disputed(self.facts, self.announcing))
+
+    @cached_property
     def disagreeing(self) -> Mapping[str, Explanation]:
         """Services whose announcer the sources do not agree on, where exactly one answers."""
-        found = ownership.disagreements(self.facts, self.announcing, self.ground)
+        found = ownership.disagreements(self.facts, self.disputed, self.ground)
         return {key: each for key, each in found if key not in self.odd and key not in self.unannounced}
 
     @cached_property

@@ -85,18 +85,8 @@ def status_sticks(facts: Facts) -> bool:
     return facts.components.version is not None and facts.components.version < _STATUS_MENDED
 
 
-def left_over(facts: Facts, announcing: Announcing) -> Iterator[str]:
-    """Sentences on statuses that stayed with another node than the one that announces."""
-    for key, service in facts.layer2.items() if status_sticks(facts) else ():
-        found = sources(facts, announcing, service) if key in facts.stated else None
-        if found and found.only_status_dissents:
-            yield f"service {key}: the ServiceL2Status stayed with another node, as it does before 0.16.0: {found}"
-
-
-def disagreements(
-    facts: Facts, announcing: Announcing, ground: Mapping[str, tuple[Root, ...]]
-) -> Iterator[tuple[str, Explanation]]:
-    """The services on whose announcer the sources do not agree."""
+def disputed(facts: Facts, announcing: Announcing) -> Iterator[tuple[str, Sources]]:
+    """What the sources say of each service on whose announcer they do not agree."""
     for key, service in facts.layer2.items():
         claims = (facts.stated.get(key, frozenset()) & facts.members) or facts.saying.announced.get(
             str(service.ingress[0])
@@ -104,8 +94,25 @@ def disagreements(
         if not claims and not facts.hearing.owners(str(service.ingress[0])):
             continue  # nothing to compare the election with
         found = sources(facts, announcing, service)
-        if found.agree or (found.only_status_dissents and status_sticks(facts)):
+        if not found.agree:
+            yield key, found
+
+
+def left_over(facts: Facts, disputes: Mapping[str, Sources]) -> Iterator[str]:
+    """Sentences on statuses that stayed with another node than the one that announces."""
+    for key, found in disputes.items() if status_sticks(facts) else ():
+        if found.only_status_dissents:
+            yield f"service {key}: the ServiceL2Status stayed with another node, as it does before 0.16.0: {found}"
+
+
+def disagreements(
+    facts: Facts, disputes: Mapping[str, Sources], ground: Mapping[str, tuple[Root, ...]]
+) -> Iterator[tuple[str, Explanation]]:
+    """The services on whose announcer the sources do not agree, but for a status that was left over."""
+    for key, found in disputes.items():
+        if found.only_status_dissents and status_sticks(facts):
             continue
+        service = facts.layer2[key]
         named = found.election | found.status | found.metric | found.wire
         own = Root(
             cause="owner-disagreement",

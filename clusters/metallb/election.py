@@ -82,13 +82,18 @@ class Ballot:
 
     def __init__(self, nodes: Iterable[str]) -> None:
         self._nodes = tuple(nodes)
-        self._encoded = [node.encode() for node in self._nodes]
+        # What is hashed begins with the node for every address: that part is taken in once, and copied.
+        self._begun = [sha256(f"{node}#".encode()) for node in self._nodes]
 
     def first(self, address: Address) -> str:
         """The first of `order` for an address. Raises ValueError where there are no nodes."""
         # Thousands of addresses and hundreds of nodes make a million digests: this is as short as it gets.
-        tail = f"#{address}".encode()
-        digests = [found.digest() for found in map(sha256, [node + tail for node in self._encoded])]
+        rest = str(address).encode()
+        digests = []
+        for begun in self._begun:
+            hashed = begun.copy()
+            hashed.update(rest)
+            digests.append(hashed.digest())
         return self._nodes[digests.index(min(digests))]
 
 

@@ -63,11 +63,16 @@ def collect(
 
 @contextmanager
 def _no_search_for_garbage() -> Iterator[None]:
-    """Keep Python from looking for cycles in what is read, which has none: that takes longer than to read it."""
+    """Keep Python from looking for cycles in what is read, which has none: that takes longer than to read it.
+
+    What has been read is left out of later searches too, which would go through all of it again and again.
+    """
     wanted = gc.isenabled()
     gc.disable()
     try:
         yield
+        if wanted:
+            gc.freeze()
     finally:
         if wanted:
             gc.enable()

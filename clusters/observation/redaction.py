@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 REDACTED = "<redacted>"
@@ -28,6 +29,7 @@ def text(value: str) -> str:
     return _SECRET_TEXT.sub(REDACTED, value)
 
 
+@lru_cache(maxsize=4096)  # thousands of objects have the same few names
 def secret_name(name: str) -> bool:
     """Whether a field, annotation or environment variable of this name is taken to hold a secret."""
     return _SECRET_NAME.search(name.replace("-", "_").rsplit("/", 1)[-1]) is not None

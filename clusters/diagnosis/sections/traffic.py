@@ -105,7 +105,7 @@ def owner_agreed(diagnosis: Diagnosis) -> Answer:
     seen = diagnosis.snapshot
     gate = versions.supports(diagnosis.facts.components.version, Feature.SERVICE_L2_STATUS)
     notes = [] if gate else [gate.reason]
-    notes += ownership.left_over(diagnosis.facts, diagnosis.announcing)
+    notes += ownership.left_over(diagnosis.facts, diagnosis.disputed)
     notes += missing(("the ServiceL2Statuses", seen.service_l2_statuses))
     notes += [
         f"pod {page.pod}: its metrics could not be read: {page.detail}"

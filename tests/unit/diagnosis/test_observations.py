@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from clusters.checks.causes import CAUSES
-from clusters.diagnosis import Diagnosis, explain_service
+from clusters.diagnosis import Diagnosis, explain_service, ownership
 from clusters.diagnosis.answer import Answer
 from clusters.diagnosis.judging import ANSWERS, answer
 from clusters.diagnosis.roots import HOMES
@@ -144,6 +144,17 @@ def test_every_check_finds_what_it_found_before(name: str) -> None:
     }
 
     assert found == EXPECTED[name]
+
+
+@pytest.mark.parametrize("name", sorted({*TROUBLE, *HEALTHY}))
+def test_the_disputed_services_are_all_those_whose_sources_do_not_agree(name: str) -> None:
+    diagnosis = Diagnosis(observed(name))
+    told = {
+        key: ownership.sources(diagnosis.facts, diagnosis.announcing, service)
+        for key, service in diagnosis.facts.layer2.items()
+    }
+
+    assert diagnosis.disputed == {key: found for key, found in told.items() if not found.agree}
 
 
 @pytest.mark.parametrize("name", ["memberlist-partition", "pool-exhausted"])

@@ -69,7 +69,16 @@ def test_order_equals_the_naive_reference(names: set[str], address: Any) -> None
     reference = sorted(names, key=lambda name: hashlib.sha256(f"{name}#{address}".encode()).hexdigest())
 
     assert list(election.order(names, address)) == reference
-    assert election.Ballot(names).first(address) == reference[0]
+
+
+@given(NODE_NAMES, st.lists(st.ip_addresses(), min_size=1, max_size=8))
+def test_one_ballot_elects_for_many_addresses_as_each_election_alone(
+    names: set[str], addresses: list[Any]
+) -> None:
+    ballot = election.Ballot(names)
+
+    for address in addresses * 2:
+        assert ballot.first(address) == election.order(names, address)[0]
 
 
 @given(NODE_NAMES, st.ip_addresses(), st.data())

@@ -82,6 +82,17 @@ def test_a_container_that_never_started_is_not_asked() -> None:
     assert [tail.status for tail in seen.logs] == [Status.ABSENT]
 
 
+def test_what_was_read_is_left_out_of_later_searches_for_garbage() -> None:
+    try:
+        seen = collect(FakeApi())  # type: ignore[arg-type]  # as much of an Api as collecting needs
+
+        searched = {id(one) for one in gc.get_objects()}
+        assert seen.services.items
+        assert not [one for one in seen.services.items if id(one) in searched]
+    finally:
+        gc.unfreeze()
+
+
 def test_the_search_for_garbage_goes_on_as_before() -> None:
     collect(FakeApi())  # type: ignore[arg-type]  # as above
     assert gc.isenabled()
