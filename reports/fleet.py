@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -164,6 +165,8 @@ def page(fleet: Fleet, directory: Path) -> str:
         counts=counts,
         link=lambda column: os.path.relpath(column.member.directory / PAGE, directory),
         output=lambda column: os.path.relpath(column.member.directory / "output.txt", directory),
+        directory=directory.absolute(),
+        host=platform.node(),
         written=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
     )
 

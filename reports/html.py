@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import platform
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,9 @@ def page(result: RunResult, *, directory: Path, past: Past | None = None) -> str
         .get_template("report.html.j2")
         .render(
             run=result.run,
+            # A page that is sent by mail has no files beside it.
+            directory=directory.absolute(),
+            host=platform.node(),
             sign=_SIGNS[result.run.verdict],
             reach=_REACH[result.run.scope],
             counts=counts(result),

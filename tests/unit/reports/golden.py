@@ -7,6 +7,7 @@ it. A page that changes on purpose is looked at in a browser first, and then wri
 from __future__ import annotations
 
 import gzip
+import platform
 import sys
 import tempfile
 from pathlib import Path
@@ -35,7 +36,8 @@ def unpacked(name: str, into: Path) -> Path:
 def structure(name: str, into: Path) -> str:
     """The outline of a run's page."""
     directory = unpacked(name, into)
-    return "\n".join(outline(parsed(page(load(directory), directory=directory)))) + "\n"
+    lines = "\n".join(outline(parsed(page(load(directory), directory=directory)))) + "\n"
+    return lines.replace(str(directory), "DIRECTORY").replace(f"on {platform.node()};", "on HOST;")
 
 
 def keep(run: Path, name: str) -> None:

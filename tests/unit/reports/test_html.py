@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,6 +50,7 @@ def test_the_band_says_what_where_and_how_far(run: RunResult, tmp_path: Path) ->
         "Scope": "the whole cluster",
         "Validated": "never, as far as is known",
         "Run": "20260101-000000-ab12 2026-01-01 00:00 UTC, 4 min",
+        "Files": f"{tmp_path} on {platform.node()}; links to evidence open only where this page lies beside them",
     }
 
 
@@ -111,6 +113,21 @@ def test_texts_are_never_markup(run: RunResult, tmp_path: Path) -> None:
     assert 'its speaker says "<script>alert(1)</script>"' in found.by_id("failover.moves").text
 
 
+def test_a_page_that_was_sent_alone_says_where_its_evidence_is(
+    run: RunResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = read(run, Path("out/nightly"))
+
+    header = found.one("header").text
+    assert (
+        f"Files {tmp_path}/out/nightly on {platform.node()}; links to evidence open only where this" in header
+    )
+    assert found.by_id("files").text == "Files"
+    (evidence,) = [one for one in found.by_id("failover.moves").all("a") if one.text == "Evidence"]
+    assert evidence.attributes["href"] == "#files"
+
+
 def test_a_failure_has_its_cause_readings_remedy_commands_and_evidence(
     run: RunResult, tmp_path: Path
 ) -> None:
@@ -125,7 +142,10 @@ def test_a_failure_has_its_cause_readings_remedy_commands_and_evidence(
     ]
     assert "moved after : 12.5 s, and at most 10 s is allowed (200 ms, 12.5 s)" in failure.text
     assert "announcements : 1 frames, and at least 2 frames is allowed" in failure.text
-    assert [one.attributes["href"] for one in failure.all("a")] == ["evidence/failover.moves/speaker.log"]
+    assert [one.attributes["href"] for one in failure.all("a")] == [
+        "#files",
+        "evidence/failover.moves/speaker.log",
+    ]
 
 
 def test_a_finding_that_repeats_comes_last_and_leads_to_its_root(run: RunResult, tmp_path: Path) -> None:
