@@ -6,6 +6,7 @@ is over, and some sweeps are killed as well and swept again. `make kill-test` dr
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import subprocess
@@ -22,7 +23,9 @@ from clusters import journal, wait
 from clusters.api import Api
 from clusters.budgets import Budget
 from clusters.errors import ExitCode
+from clusters.lab import life
 from clusters.lab.lab import Lab
+from clusters.lab.options import LabOptions
 from clusters.vantage import NetnsVantage, Vantage
 from tests.lab import whole
 from tests.lab.tools import ROOT
@@ -136,6 +139,16 @@ def _until(run: subprocess.Popen[str], words: str) -> list[str]:
     return printed
 
 
+@pytest.fixture(scope="module")
+def lab(as_root: None) -> Iterator[Lab]:
+    """A lab of its own: where another test has just cut a node's power, pods go on changing for a minute."""
+    name = f"t{os.getpid()}-kills"
+    try:
+        yield life.up(LabOptions(name=name))
+    finally:
+        life.down(name)
+
+
 @pytest.fixture
 def stage(lab: Lab, tmp_path: Path) -> Iterator[Stage]:
     profile = tmp_path / "kills.yaml"
@@ -148,9 +161,14 @@ def stage(lab: Lab, tmp_path: Path) -> Iterator[Stage]:
         made = Stage(
             name=lab.name, api=api, vantage=vantage, profile=profile, folder=tmp_path, rng=random.Random(11)
         )
-        made.before = wait.until(
-            "every address is answered for", read=made.look, accept=whole.all_owned, budget=AS_IT_WAS
+        macs = {node.name: node.interfaces[0].mac for node in lab.nodes}
+        wait.until(
+            "the cluster is at rest",
+            read=lambda: whole.unsettled(api, vantage, macs),
+            accept=lambda found: not found,
+            budget=AS_IT_WAS,
         )
+        made.before = made.look()
         yield made
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from clusters import ownership
 from clusters.api import Api, ApiError
 from clusters.api.resources import SERVICES, Resource
 from clusters.metallb.services import ingress_addresses
@@ -57,9 +58,24 @@ def owners(api: Api, vantage: Vantage) -> dict[str, tuple[str, ...]]:
     return {f"{_OWNER}{address}": tuple(sorted(answers.macs)) for address, answers in heard.items()}
 
 
-def all_owned(seen: dict[str, Any]) -> bool:
-    """Whether somebody answers for every address: a pod of a speaker that was just replaced announces later."""
-    return all(macs for name, macs in seen.items() if name.startswith(_OWNER))
+def elected(api: Api, macs: dict[str, str]) -> dict[str, tuple[str, ...]]:
+    """Of the same addresses, the MAC that should answer: `macs` has those of the nodes on the segment."""
+    owed: dict[str, tuple[str, ...]] = {}
+    for raw in api.list(SERVICES):
+        metadata = raw["metadata"]
+        for address in ingress_addresses(raw):
+            found = ownership.read(
+                api, metadata["namespace"], metadata["name"], metallb_namespace="metallb-system"
+            )
+            owner = found.prediction.owner
+            owed[f"{_OWNER}{address}"] = (macs[owner],) if owner else ()
+    return owed
+
+
+def unsettled(api: Api, vantage: Vantage, macs: dict[str, str]) -> list[str]:
+    """What is still on its way: pods that start or go, and addresses that others than the elected answer for."""
+    restless = [name for name in objects(api) if name.endswith((", not ready", ", going"))]
+    return restless + differences(elected(api, macs), owners(api, vantage))
 
 
 def differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
