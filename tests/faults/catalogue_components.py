@@ -157,6 +157,8 @@ FAULTS = (
         also=(
             Also(check="overlay.version-skew", cause="crd-outdated"),
             Also(check="postincident.service-page", cause="page-outdated"),
+            # With the manifest of the older version it ends again and again; the old one serves on beside it.
+            Also(check="health.probes", cause="controller-crashing", subject="pod controller-.*"),
         ),
         undecided=UNMEASURED,
         full=True,
