@@ -9,11 +9,12 @@ from clusters.changes import Changes, HostUndo
 from clusters.errors import Inconclusive, Refused
 from clusters.lab.lab import Lab
 
-_TABLE = "mlc_fault"
+TABLE = "mlc_fault"
 MEMBERLIST_PORT = 7946
 
-_MEMBERLIST = f"""
-table inet {_TABLE} {{
+#: A table of nftables for the node that is to be cut off.
+MEMBERLIST = f"""
+table inet {TABLE} {{
   chain in {{
     type filter hook input priority -10;
     udp dport {MEMBERLIST_PORT} drop
@@ -70,14 +71,14 @@ table bridge {table} {{
 @contextmanager
 def memberlist_cut(changes: Changes, lab: Lab, node: str) -> Iterator[None]:
     """Drop memberlist's packets, both ways, TCP and UDP, on one node of a lab."""
-    with _table(changes, lab, node, family="inet", rules=_MEMBERLIST, text=f"memberlist is cut on {node}"):
+    with _table(changes, lab, node, family="inet", rules=MEMBERLIST, text=f"memberlist is cut on {node}"):
         yield
 
 
 @contextmanager
 def gratuitous_arp_lost(changes: Changes, lab: Lab, addresses: str) -> Iterator[None]:
     """Drop gratuitous ARP for the range `addresses` ("first-last") between all ports of the lab's LAN."""
-    rules = _GRATUITOUS.format(table=_TABLE, addresses=addresses)
+    rules = _GRATUITOUS.format(table=TABLE, addresses=addresses)
     text = f"gratuitous ARP for {addresses} is dropped"
     with _table(changes, lab, "lan", family="bridge", rules=rules, text=text):
         yield
@@ -86,7 +87,7 @@ def gratuitous_arp_lost(changes: Changes, lab: Lab, addresses: str) -> Iterator[
 @contextmanager
 def answers_lost(changes: Changes, lab: Lab, address: str, *, mac: str = "") -> Iterator[None]:
     """Drop all ARP that names `address` as its sender's, or only that of one machine, on the lab's LAN."""
-    rules = _ANSWERS.format(table=_TABLE, address=address, sender=f"ether saddr {mac} " if mac else "")
+    rules = _ANSWERS.format(table=TABLE, address=address, sender=f"ether saddr {mac} " if mac else "")
     text = f"answers for {address} are dropped"
     with _table(changes, lab, "lan", family="bridge", rules=rules, text=text):
         yield
@@ -96,7 +97,7 @@ def answers_lost(changes: Changes, lab: Lab, address: str, *, mac: str = "") -> 
 def port_refused(changes: Changes, lab: Lab, host: str, *, port: int, out: bool = False) -> Iterator[None]:
     """Refuse TCP to a port, from other hosts to `host`, or with `out` from `host` to others."""
     hook, side = ("output", "oifname !=") if out else ("input", "iifname !=")
-    rules = _PORT.format(table=_TABLE, hook=hook, side=side, port=port)
+    rules = _PORT.format(table=TABLE, hook=hook, side=side, port=port)
     with _table(changes, lab, host, family="inet", rules=rules, text=f"port {port} is refused on {host}"):
         yield
 
@@ -104,7 +105,7 @@ def port_refused(changes: Changes, lab: Lab, host: str, *, port: int, out: bool 
 @contextmanager
 def address_refused(changes: Changes, lab: Lab, host: str, *, address: str) -> Iterator[None]:
     """Refuse TCP from the processes of `host` to one address, a service's own included."""
-    rules = _ADDRESS.format(table=_TABLE, address=address)
+    rules = _ADDRESS.format(table=TABLE, address=address)
     with _table(changes, lab, host, family="inet", rules=rules, text=f"{address} is refused on {host}"):
         yield
 
@@ -115,7 +116,7 @@ def lift(lab: str, host: str, family: str) -> None:
         found = Lab.load(lab)
     except Refused:
         return
-    found.run(host, ["nft", "delete", "table", family, _TABLE])
+    found.run(host, ["nft", "delete", "table", family, TABLE])
 
 
 @contextmanager

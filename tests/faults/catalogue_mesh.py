@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from clusters import budgets, ownership, wait
 from clusters.api.resources import LEASES, SECRETS, SERVICES
@@ -26,7 +26,14 @@ MISSED = 26.0
 
 @contextmanager
 def split(stage: Stage) -> Iterator[None]:
-    with filters.memberlist_cut(stage.changes, stage.lab, NODE):
+    with parted(stage, NODE, filters.memberlist_cut(stage.changes, stage.lab, NODE)):
+        yield
+
+
+@contextmanager
+def parted(stage: Stage, node: str, cut: AbstractContextManager[None]) -> Iterator[None]:
+    """A node's speaker is cut off from the others by `cut`, and has claimed an address that another claims as well."""
+    with cut:
         wait.until(
             "two speakers claim one address",
             read=lambda: [
@@ -44,8 +51,8 @@ def split(stage: Stage) -> Iterator[None]:
         )
         yield
     # A speaker looks for peers that it has lost once a minute; a new one looks at once.
-    stage.metallb.delete_speaker(NODE)
-    stage.metallb.speaker_ready_on(NODE)
+    stage.metallb.delete_speaker(node)
+    stage.metallb.speaker_ready_on(node)
 
 
 @contextmanager

@@ -136,17 +136,19 @@ def network_unavailable(stage: Stage) -> Iterator[None]:
 def not_ready(stage: Stage) -> Iterator[None]:
     """The kubelet stands still, and the cluster has noticed."""
     with components.frozen(stage.changes, stage.lab, "kubelet", NODE):
-        _until_ready(stage, "Unknown", budgets.get("node_not_ready"))
+        until_ready(stage, NODE, "Unknown", budgets.get("node_not_ready"))
         yield
-    _until_ready(stage, "True", budgets.get("node_ready"))
+    until_ready(stage, NODE, "True", budgets.get("node_ready"))
 
 
-def _until_ready(stage: Stage, status: str, budget: budgets.Budget) -> None:
+def until_ready(stage: Stage, node: str, status: str, budget: budgets.Budget) -> None:
+    """Wait until the condition Ready of a node is "True", "False" or "Unknown"."""
+
     def condition() -> str:
-        found = stage.api.get(NODES, NODE)["status"]["conditions"]
+        found = stage.api.get(NODES, node)["status"]["conditions"]
         return next(str(one["status"]) for one in found if one["type"] == "Ready")
 
-    wait.until(f"{NODE} has Ready={status}", read=condition, accept=lambda now: now == status, budget=budget)
+    wait.until(f"{node} has Ready={status}", read=condition, accept=lambda now: now == status, budget=budget)
 
 
 @contextmanager

@@ -1,10 +1,8 @@
-"""Where faults are made: one lab, its profile, and a look at it through every check of level observe."""
+"""Where faults are made: one cluster, its profile, and a look at it through every check of level observe."""
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
-import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -23,15 +21,14 @@ from clusters.faults.speakers import MetalLB
 from clusters.gitops import at_hand, collecting, live
 from clusters.gitops.collecting import Tools
 from clusters.gitops.snapshot import RepositorySnapshot
-from clusters.journal import Journal
 from clusters.lab.lab import Lab
 from clusters.observation import expectations
 from clusters.observation.collecting import collect
 from clusters.observation.snapshot import Snapshot
 from clusters.profile import Profile
 from clusters.vantage import Target, Vantage, open_vantage
-from tests.faults.bench import ROOT
 from tests.faults.catalogue_judging import Looked, judged
+from tests.faults.catalogue_site import Site, changing, settings_for
 from tests.wire.ordinary import ordinary_user
 
 Json = dict[str, Any]
@@ -49,18 +46,28 @@ SILENT = budgets.Budget(name="silent", within=90.0, every=0.5, reason="Log lines
 
 @dataclass(frozen=True)
 class Stage:
-    """One lab and what it is disturbed and looked at with."""
+    """One cluster and what it is disturbed and looked at with.
 
-    lab: Lab
+    `version` is MetalLB's where it is another than the overlay pins.
+    """
+
+    site: Site
     api: Api
     changes: Changes
     metallb: MetalLB
     settings: Mapping[str, Any]
     vantage: Vantage
+    version: str = ""
+
+    @property
+    def lab(self) -> Lab:
+        """The lab: most faults of the network are made in its namespaces, and nowhere else."""
+        assert isinstance(self.site, Lab), f"{self.site.name} is no lab"
+        return self.site
 
     @cached_property
     def profile(self) -> Profile:
-        """The lab's profile."""
+        """The cluster's profile."""
         return _profile(self.settings)
 
     @cached_property
@@ -134,12 +141,12 @@ class Stage:
             raise AssertionError("\n".join(("not every check fell silent:", *last))) from None
 
     def healthy(self) -> None:
-        """Wait until MetalLB's pods and the lab's programs run."""
+        """Wait until MetalLB's pods run, and all that the cluster itself consists of."""
         self.metallb.speakers_ready()
         self.metallb.controller_ready()
         wait.until(
-            "no component of the lab is dead",
-            read=self.lab.problems,
+            "no component of the cluster is dead",
+            read=self.site.problems,
             accept=lambda problems: not problems,
             budget=budgets.get("api_back"),
         )
@@ -257,18 +264,9 @@ def _object(kind: str, name: str, spec: Json) -> Json:
 def collected(stage: Stage, repository: Path) -> RepositorySnapshot:
     """Collect a repository as a run does, with what is live of it."""
     assert stage.profile.gitops is not None
-    layout = at_hand.layout_of(stage.profile.gitops, version=stage.lab.state.options.metallb)
-    tools = Tools(kubectl=stage.lab.kubectl, manifests=at_hand.manifests(), reader=stage.api)
+    layout = at_hand.layout_of(stage.profile.gitops, version=stage.version)
+    tools = Tools(kubectl=stage.site.kubectl, manifests=at_hand.manifests(), reader=stage.api)
     return collecting.collect(repository, layout, tools)
-
-
-def settings_for(lab: Lab) -> Json:
-    """The shipped profile of the lab under another lab's name; all three nodes are expected to announce."""
-    found: Json = yaml.safe_load((ROOT / "clusters/profiles/lab.yaml").read_text())
-    found["name"] = lab.name
-    found["lab"]["overlay"] = str(ROOT / "examples/platform/metallb/overlays/lab")
-    found["gitops"]["repository"] = str(ROOT / "examples/platform")
-    return found
 
 
 def _profile(settings: Mapping[str, Any]) -> Profile:
@@ -281,18 +279,15 @@ def _profile(settings: Mapping[str, Any]) -> Profile:
 @contextmanager
 def opened(lab: Lab) -> Iterator[Stage]:
     """The stage in a lab; whatever is still changed at its end is undone then."""
-    api = Api.connect(lab.kubeconfig, lab.name)
-    run = f"catalogue-{os.getpid()}"
-    journal = Journal.for_run(run, cluster=f"{lab.name}-catalogue")
-    journal.identify(uid=api.uid(), kubeconfig=str(lab.kubeconfig), context=lab.name)
-    changes = Changes(api, journal, run)
-    with contextlib.closing(_Undo(changes)), open_vantage(f"netns:{lab.client.netns}") as vantage:
-        yield Stage(lab, api, changes, MetalLB(api, changes, NAMESPACE), settings_for(lab), vantage)
+    with (
+        open_vantage(f"netns:{lab.client.netns}") as vantage,
+        standing(lab, lab.name, settings=settings_for(lab), vantage=vantage) as stage,
+    ):
+        yield replace(stage, version=lab.state.options.metallb)
 
 
-@dataclass(frozen=True)
-class _Undo:
-    changes: Changes
-
-    def close(self) -> None:
-        self.changes.undo_all()
+@contextmanager
+def standing(site: Site, context: str, *, settings: Mapping[str, Any], vantage: Vantage) -> Iterator[Stage]:
+    """The stage in the cluster of a context; whatever is still changed at its end is undone then."""
+    with changing(site, context) as (api, changes):
+        yield Stage(site, api, changes, MetalLB(api, changes, NAMESPACE), settings, vantage)
