@@ -56,7 +56,7 @@ unit: $(STAMP) ## Only the tests that need neither root nor a cluster
 faults: setup ## Make every fault of the catalogue, judge what the checks say, write docs/faults.md
 	@$(BIN)/python -m tests.faults.report
 
-kind: setup ## Run the suites against real kind on a real Docker of their own, and compare with the lab
+kind: setup ## Run the suites and a sample of the faults on real kind, on a Docker of their own, and compare with the lab
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/kind.txt
 	@$(BIN)/pytest tests/kind -m kind $(ARGS)
 
