@@ -49,7 +49,8 @@ Written by `make kind`; `tests/kind/sample.py` names the faults.
 
 The provider makes the cluster; it has the addresses, the overlay and the consumers of the lab. Faults of objects and
 workloads are made as in the lab, those of network and nodes with Docker: memberlist's packets are dropped in a node's
-container, a container on the nodes' network is given an address of the pool, the kubelet of a node is stopped.
+container, a container on the nodes' network is given an address of the pool, the kubelet of a node is stopped, or all
+of the node (`docker pause`).
 """
 _TAIL = "The seconds are those from the first step of the fault until every check was silent again."
 
