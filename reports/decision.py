@@ -7,6 +7,7 @@ not decided leaves it undecided. `upgrade.readiness` brings what there is to kno
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -147,10 +148,11 @@ def html(found: Decision) -> str:
 def brief(found: Decision) -> Iterator[str]:
     """The decision in a few lines of a terminal, after the run's own failures."""
     yield f"{found.headline} ({_counted(found)})"
-    for one in found.reasons[:_BRIEF]:
-        yield f"  {one.text}"
-    if len(found.reasons) > _BRIEF:
-        yield f"  and {len(found.reasons) - _BRIEF} more reasons, see decision.html"
+    texts = Counter(one.text for one in found.reasons)
+    for text, times in list(texts.items())[:_BRIEF]:
+        yield f"  {text}" if times == 1 else f"  {text} ({times} times)"
+    if rest := sum(list(texts.values())[_BRIEF:]):
+        yield f"  and {rest} more reasons, see decision.html"
 
 
 _BRIEF = 6

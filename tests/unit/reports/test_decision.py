@@ -159,4 +159,6 @@ def test_the_terminal_has_the_answer_and_the_first_reasons() -> None:
     assert list(brief(of(readiness()))) == [
         "GO: MetalLB on lab from 0.15.2 to 0.16.2 (nothing speaks against it)"
     ]
+    alike = (stops[0], replace(stops[1], summary="Reason 0."), stops[2])
+    assert list(brief(of(readiness(FAILED, findings=alike))))[1:] == ["  Reason 0. (2 times)", "  Reason 2."]
     assert as_json(of(readiness()))["reasons"] == ()
