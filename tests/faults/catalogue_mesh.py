@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from clusters import budgets, ownership, wait
-from clusters.api.resources import LEASES, SECRETS, SERVICES
+from clusters.api.resources import LEASES, PODS, SECRETS, SERVICES
 from clusters.faults import filters
 from clusters.lab.control_plane import API_PORT
+from clusters.metallb.signatures import fields_of
 from tests.faults.catalogue_fault import (
     ALL_BY_METALLB,
     ALL_BY_NETWORK,
@@ -49,10 +50,31 @@ def parted(stage: Stage, node: str, cut: AbstractContextManager[None]) -> Iterat
             accept=lambda claims: any(len(nodes or ()) > 1 for nodes in claims),
             budget=budgets.get("failed_over_slow_mesh"),
         )
+        others = {host.name for host in stage.lab.nodes} - {NODE}
+        wait.until(
+            "each side counts all of the other as gone",
+            read=lambda: _gone(stage),
+            accept=lambda gone: gone >= {(NODE, each) for each in others} | {(each, NODE) for each in others},
+            budget=budgets.get("failed_over_slow_mesh"),
+        )
         yield
     # A speaker looks for peers that it has lost once a minute; a new one looks at once.
     stage.metallb.delete_speaker(node)
     stage.metallb.speaker_ready_on(node)
+
+
+def _gone(stage: Stage) -> set[tuple[str, str]]:
+    """The pairs of a node whose speaker runs and a peer of which it last said that it left."""
+    found = set()
+    for pod in stage.api.list(PODS, NAMESPACE, labels="component=speaker"):
+        for line in stage.api.logs(NAMESPACE, pod["metadata"]["name"]).splitlines():
+            said = fields_of(line)
+            pair = (pod["spec"]["nodeName"], said.get("node name", ""))
+            if said.get("node event") == "NodeLeave":
+                found.add(pair)
+            elif said.get("node event") == "NodeJoin":
+                found.discard(pair)
+    return found
 
 
 @contextmanager
