@@ -9,6 +9,7 @@ from typing import Any
 from clusters import budgets, wait
 from clusters.api.resources import (
     IP_ADDRESS_POOLS,
+    PODS,
     SERVICES,
     VALIDATING_WEBHOOKS,
 )
@@ -55,8 +56,23 @@ def full(stage: Stage) -> Iterator[None]:
 
 @contextmanager
 def not_assigned_unasked(stage: Stage) -> Iterator[None]:
-    with edited(stage, autoAssign=False), stage.waiting("waiting"):
-        yield
+    before = _reloads(stage)
+    with edited(stage, autoAssign=False):
+        wait.until(
+            "the controller has read the pool anew",
+            read=lambda: _reloads(stage),
+            accept=lambda now: now > before,
+            budget=budgets.get("config_loaded"),
+        )
+        with stage.waiting("waiting"):
+            yield
+
+
+def _reloads(stage: Stage) -> int:
+    """How often the present controllers have said that they took another configuration."""
+    pods = stage.api.list(PODS, NAMESPACE, labels="component=controller")
+    logs = (stage.api.logs(NAMESPACE, pod["metadata"]["name"]) for pod in pods)
+    return sum(text.count('"event":"config reloaded"') for text in logs)
 
 
 @contextmanager
