@@ -50,11 +50,12 @@ def parted(stage: Stage, node: str, cut: AbstractContextManager[None]) -> Iterat
             accept=lambda claims: any(len(nodes or ()) > 1 for nodes in claims),
             budget=budgets.get("failed_over_slow_mesh"),
         )
-        others = {host.name for host in stage.lab.nodes} - {NODE}
+        speakers = stage.api.list(PODS, NAMESPACE, labels="component=speaker")
+        others = {pod["spec"]["nodeName"] for pod in speakers} - {node}
         wait.until(
             "each side counts all of the other as gone",
             read=lambda: _gone(stage),
-            accept=lambda gone: gone >= {(NODE, each) for each in others} | {(each, NODE) for each in others},
+            accept=lambda gone: gone >= {(node, each) for each in others} | {(each, node) for each in others},
             budget=budgets.get("failed_over_slow_mesh"),
         )
         yield
