@@ -22,7 +22,7 @@ Written by `python -m suites.docs` from the checks' own declarations; change tho
 
 Levels: **observe** only reads and probes, **create** makes and removes objects of its own, **disrupt** breaks
 something and mends it. A check marked *wire* needs a vantage on the addresses' network, *repository* the GitOps
-repository, *measured* is repeated by `--repeat`.
+repository, *pod* a profile with `vantage: pod`; *measured* is repeated by `--repeat`.
 """
 
 

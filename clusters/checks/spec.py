@@ -31,6 +31,8 @@ class Need(StrEnum):
     CLUSTER = "cluster"
     WIRE = "wire"
     REPOSITORY = "repository"
+    #: That the profile asks for pods to look from. Without that such a check is not run at all.
+    POD = "pod"
     #: The version that an upgrade would go to. Without one such a check is not run at all.
     TARGET = "target"
 

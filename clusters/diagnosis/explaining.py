@@ -26,6 +26,8 @@ _KEEPING = (
     "speaker-missing-on-node",
     "node-network-unavailable",
 )
+#: What is wrong behind a service, whether or not anybody announces it.
+_BEHIND = frozenset({"no-endpoints", "endpoints-unready", "node-not-ready", "api-unreachable"})
 #: What makes addresses change or be given out wrongly.
 _MEDDLING = ("rival-controller", "config-rejected", "pool-overlap", "controller-crashing", "controller-down")
 
@@ -58,7 +60,8 @@ def _explained(diagnosis: Diagnosis, service: Service, symptom: str) -> Explanat
         case "silent":
             return diagnosis.answering.silent(service, str(service.ingress[0]))
         case _:
-            return _unserved(diagnosis, service)
+            unserved = _unserved_inside if symptom == "unreached-inside" else _unserved
+            return unserved(diagnosis, service)
 
 
 def _answered_wrongly(diagnosis: Diagnosis, service: Service) -> Explanation | None:
@@ -90,6 +93,12 @@ def _unserved(diagnosis: Diagnosis, service: Service) -> Explanation | None:
         return _first(diagnosis, service, _KEEPING)
     explained = diagnosis.answering.silent(service, str(service.ingress[0]))
     return explained if explained.root.cause != "nobody-answers" else None
+
+
+def _unserved_inside(diagnosis: Diagnosis, service: Service) -> Explanation | None:
+    """What keeps the cluster's own pods from a service: only what is behind it, they need nobody to announce it."""
+    explained = diagnosis.announcing.explain(service)
+    return explained if explained and explained.root.cause in _BEHIND else None
 
 
 def _reached(tries: Iterable[Reached]) -> bool:

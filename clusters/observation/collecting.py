@@ -58,7 +58,11 @@ def collect(
         expectations=expectations.of(profile),
         **(expectations.place(profile) | found),
     )
-    return replace(wire.seen(snapshot, vantage, limits), routed=wire.reached_from(snapshot, routed, limits))
+    unseen = expectations.unseen(profile)
+    return replace(
+        wire.seen(snapshot, vantage, limits, unseen=unseen),
+        routed=wire.reached_from(snapshot, routed, limits),
+    )
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clusters import budgets
-from clusters.observation.snapshot import Consumer, Expectations
+from clusters.observation.snapshot import Consumer, Expectations, WireView
 
 if TYPE_CHECKING:
     from clusters.profile import Profile
@@ -44,3 +44,10 @@ def place(profile: Profile | None) -> dict[str, str]:
     if profile is None:
         return {}
     return {"cluster": profile.name, "provider": str(profile.provider)}
+
+
+def unseen(profile: Profile | None) -> WireView:
+    """The wire where nobody looks at it: why not, and the vantage that the profile has in place of one outside."""
+    if profile is None:
+        return WireView(detail="the profile names no vantage")
+    return WireView(detail=profile.unseen, place=profile.vantage if profile.inside else "")

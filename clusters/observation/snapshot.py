@@ -160,7 +160,7 @@ class WireView(Part):
         without it nobody's silence means anything. `by_kernel` says that the segment was not asked by this project
     but by the vantage's kernel, which tells one machine an address. `routes` are those to services' addresses,
     to pools' first addresses and to the nodes, and one by each gateway; only what is on a segment of the
-    vantage was asked for.
+    vantage was asked for. `place` is the vantage's name, also of one that sees nothing of the wire: a pod.
     """
 
     place: str = ""

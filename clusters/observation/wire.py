@@ -38,10 +38,10 @@ _OUTCOMES = {
 _BEYOND = ("192.0.2.1", "2001:db8::1")
 
 
-def seen(snapshot: Snapshot, vantage: Vantage | None, limits: Limits) -> Snapshot:
-    """`snapshot` with what the vantage sees of its services, pools and nodes."""
+def seen(snapshot: Snapshot, vantage: Vantage | None, limits: Limits, *, unseen: WireView) -> Snapshot:
+    """`snapshot` with what the vantage sees of its services, pools and nodes; `unseen` where there is none."""
     if vantage is None:
-        return replace(snapshot, wire=WireView(detail="the profile names no vantage"))
+        return replace(snapshot, wire=unseen)
     try:
         view = _Look(snapshot, vantage, limits).view()
     except VantageError as error:

@@ -112,10 +112,10 @@ def _here(profile: Profile, level: Level) -> list[Problem]:
 def _vantage(profile: Profile) -> list[Problem]:
     from clusters.vantage import open_vantage  # noqa: PLC0415 - brings the packet library, which is slow to load
 
-    if not profile.vantage:
+    if not profile.outside:
         return []
     try:
-        with open_vantage(profile.vantage):
+        with open_vantage(profile.outside):
             return []
     except ConformanceError as error:
         return [problem_of(error)]

@@ -21,10 +21,10 @@ _OTHER = "Name a host on their network as the profile's vantage (ssh:HOST), or n
 
 
 def wrong(api: Api, profile: Profile, cluster: Cluster) -> tuple[list[Problem], list[str]]:
-    """Problems where the vantage is on a node, or on the segment of none of the addresses; notes where of some."""
+    """Problems where the vantage is on a node, or on the segment of no address; notes where it sees some, or none."""
     vantage = cluster.vantage
     if vantage is None:
-        return [], []
+        return [], [f"nothing is measured from outside: {profile.unseen}"] if profile.inside else []
     routes = {address: _route(vantage, address) for address in _addresses(api, profile)}
     own = {source for source, _ in routes.values() if source}
     problems = [

@@ -21,6 +21,9 @@ _NAME = r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$"
 _SERVICE = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?/[a-z0-9]([a-z0-9-]*[a-z0-9])?$"
 _CHECK = r"^[a-z]+(\.[a-z0-9]+(-[a-z0-9]+)*)+$"
 _VANTAGE = re.compile(r"host|container|(netns|ssh):[A-Za-z0-9][A-Za-z0-9_.@:-]*")
+#: The vantage that is a pod: it asks for checks from inside, and stands in for no place outside.
+POD = "pod"
+_ANSWERED_INSIDE = "kube-proxy answers one inside the cluster for any address that a service holds"
 
 
 class Provider(StrEnum):
@@ -57,14 +60,15 @@ def _some(values: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _vantage(text: str) -> str:
-    if text == "pod":
-        raise ValueError(
-            "a pod is inside the cluster, so nothing that it reaches is shown to be reachable from outside; "
-            "give host, netns:NAME or ssh:HOST"
-        )
-    if text and not _VANTAGE.fullmatch(text):
-        raise ValueError(f"{text!r} is none of host, container, netns:NAME, ssh:HOST")
+    if text and text != POD and not _VANTAGE.fullmatch(text):
+        raise ValueError(f"{text!r} is none of host, container, netns:NAME, ssh:HOST, pod")
     return text
+
+
+def _routed(text: str) -> str:
+    if text == POD:
+        raise ValueError(f"a pod is behind no router: {_ANSWERED_INSIDE}; give host, netns:NAME or ssh:HOST")
+    return _vantage(text)
 
 
 def _known_budgets(values: dict[str, float]) -> dict[str, float]:
@@ -210,7 +214,8 @@ class Profile(Model):
     `reserve` is how many addresses a run leaves free in the pools, however many it would like.
     `spare_addresses` are ranges on the nodes' network that nobody uses and no pool holds: a run may make
     pools of its own from them. `image` is what the run's own workloads run (agnhost, or a mirror of it).
-    `vantage` is where addresses are probed from; empty means none, for a lab its own client host.
+    `vantage` is where addresses are probed from; empty means none, for a lab its own client host. A pod is inside
+    the cluster: it is no place to look at the wire from, and only asks for the checks that need one.
     `routed_vantage` is a second place, behind a router, from which they have to be reached as well.
     """
 
@@ -231,7 +236,7 @@ class Profile(Model):
     announcers: Announcers = Announcers()
     consumers: tuple[Consumer, ...] = ()
     vantage: Annotated[str, AfterValidator(_vantage)] = ""
-    routed_vantage: Annotated[str, AfterValidator(_vantage)] = ""
+    routed_vantage: Annotated[str, AfterValidator(_routed)] = ""
     image: str = DEFAULT_IMAGE
     budgets: Budgets = {}
     waivers: tuple[Waiver, ...] = ()
@@ -248,3 +253,20 @@ class Profile(Model):
                 "vantage container is for provider kind: there is no other network of containers"
             )
         return self
+
+    @property
+    def inside(self) -> bool:
+        """Whether the vantage is a pod, from which nothing is seen of the wire."""
+        return self.vantage == POD
+
+    @property
+    def outside(self) -> str:
+        """The vantage that the wire is looked at from; empty where the profile names none, or a pod."""
+        return "" if self.inside else self.vantage
+
+    @property
+    def unseen(self) -> str:
+        """Why nobody looks at the wire where `outside` is empty, without a full stop."""
+        if self.inside:
+            return f"the profile's vantage is a pod, and {_ANSWERED_INSIDE}"
+        return "the profile names no vantage"

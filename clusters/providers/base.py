@@ -50,7 +50,7 @@ class Cluster:
     """An open cluster. It stays usable until the context manager that gave it ends.
 
     `kubeconfig` is one file. `kubectl` is the path of a kubectl of about the cluster's version, where there
-    is one. `vantage` is None where the profile names none, or it cannot be had: then `problems` says why.
+    is one. `vantage` is None where the profile names none or a pod, or it cannot be had: then `problems` says why.
     `routed` is a second vantage, behind a router, where the profile names one. `lab` is set for provider lab alone.
     `machines` is None where there is no access to them. `spare_addresses` are ranges on the nodes' network that the
     provider knows nobody to use. `export_logs` keeps the machines' own logs below a folder.

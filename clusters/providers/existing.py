@@ -42,7 +42,7 @@ def open_existing(profile: Profile) -> Iterator[Cluster]:
     with ExitStack() as stack:
         places: dict[str, Vantage] = {}
         problems: list[ConformanceError] = []
-        for field, spec in (("vantage", profile.vantage), ("routed", profile.routed_vantage)):
+        for field, spec in (("vantage", profile.outside), ("routed", profile.routed_vantage)):
             try:
                 if spec:
                     places[field] = stack.enter_context(_opened(spec))

@@ -90,7 +90,7 @@ def _cluster(
 def _seen(profile: Profile, docker: Program, cluster: Cluster) -> Iterator[Cluster]:
     """The cluster with its vantages."""
     with ExitStack() as stack:
-        if profile.vantage:
+        if profile.outside:
             cluster = replace(cluster, vantage=stack.enter_context(_vantage(profile, docker)))
         if profile.routed_vantage:
             cluster = replace(cluster, routed=stack.enter_context(open_vantage(profile.routed_vantage)))

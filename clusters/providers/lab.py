@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from clusters import budgets, wait
 from clusters.api import Api, ApiError
@@ -15,7 +15,7 @@ from clusters.lab.options import LabOptions
 from clusters.lab.plan import Host
 from clusters.profile import Profile
 from clusters.providers.base import Cluster, NodeHost
-from clusters.vantage import open_vantage
+from clusters.vantage import Vantage, open_vantage
 
 
 @contextmanager
@@ -40,7 +40,7 @@ def open_lab(profile: Profile) -> Iterator[Cluster]:
         if found is None:
             _metrics_answer(lab, profile.namespace)
         with (
-            open_vantage(profile.vantage or f"netns:{lab.client.netns}") as vantage,
+            _vantage(profile, lab) as vantage,
             open_vantage(profile.routed_vantage or f"netns:{lab.remote.netns}") as routed,
         ):
             yield Cluster(
@@ -59,6 +59,13 @@ def open_lab(profile: Profile) -> Iterator[Cluster]:
     finally:
         if found is None:
             life.down(profile.name)
+
+
+def _vantage(profile: Profile, lab: Lab) -> AbstractContextManager[Vantage | None]:
+    """The profile's place outside, else the lab's client host; none where the profile wants a pod."""
+    if profile.inside:
+        return nullcontext()
+    return open_vantage(profile.outside or f"netns:{lab.client.netns}")
 
 
 def _metrics_answer(lab: Lab, namespace: str) -> None:

@@ -8,6 +8,7 @@ from clusters.workloads.builders import (
     echo_deployment,
     l2_advertisement,
     load_balancer,
+    probe_deployment,
 )
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "echo_deployment",
     "l2_advertisement",
     "load_balancer",
+    "probe_deployment",
 ]

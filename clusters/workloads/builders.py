@@ -28,22 +28,65 @@ def echo_deployment(
     The pods satisfy the "restricted" Pod Security Standard, hold no service-account token, and leave
     at once when told to (nothing of theirs is worth a grace period).
     """
-    labels = {"app": name}
-    container: JsonObject = {
-        "name": "echo",
-        "image": image,
-        "args": [
+    container = _container(
+        "echo",
+        image=image,
+        args=[
             "netexec",
             f"--http-port={CONTAINER_HTTP}",
             f"--udp-port={CONTAINER_UDP}",
             "--http-override=/hostname",
         ],
-        "ports": [{"containerPort": CONTAINER_HTTP}, {"containerPort": CONTAINER_UDP, "protocol": "UDP"}],
-        "readinessProbe": {
+        ports=[{"containerPort": CONTAINER_HTTP}, {"containerPort": CONTAINER_UDP, "protocol": "UDP"}],
+        readinessProbe={
             "httpGet": {"path": "/", "port": CONTAINER_HTTP},
             "periodSeconds": 1,
             "failureThreshold": 2,
         },
+    )
+    return _deployment(name, [container], namespace=namespace, replicas=replicas, node=node)
+
+
+def probe_deployment(
+    name: str,
+    *,
+    namespace: str,
+    targets: Mapping[str, tuple[str, int]],
+    replicas: int,
+    image: str = DEFAULT_IMAGE,
+) -> JsonObject:
+    """A Deployment of pods that try TCP connections, spread over the nodes, alike to those of the echo servers.
+
+    `targets` are addresses and ports by name: each is a container's of that name, which is ready while it connects
+    there, so that whoever may read pods may read what they reach.
+    """
+    containers = [
+        _container(
+            target,
+            image=image,
+            args=["pause"],
+            readinessProbe={
+                "exec": {"command": ["/agnhost", "connect", "--timeout=2s", _door(*where)]},
+                "periodSeconds": 2,
+                "timeoutSeconds": 4,
+                "failureThreshold": 1,
+            },
+        )
+        for target, where in targets.items()
+    ]
+    return _deployment(name, containers, namespace=namespace, replicas=replicas)
+
+
+def _door(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def _container(name: str, *, image: str, **fields: Any) -> JsonObject:
+    """A small container that may do nothing but what its program does."""
+    return {
+        "name": name,
+        "image": image,
+        **fields,
         "resources": {"requests": {"cpu": "5m", "memory": "16Mi"}, "limits": {"memory": "64Mi"}},
         "securityContext": {
             "allowPrivilegeEscalation": False,
@@ -51,6 +94,12 @@ def echo_deployment(
             "readOnlyRootFilesystem": True,
         },
     }
+
+
+def _deployment(
+    name: str, containers: list[JsonObject], *, namespace: str, replicas: int, node: str = ""
+) -> JsonObject:
+    labels = {"app": name}
     pod: JsonObject = {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
@@ -60,7 +109,7 @@ def echo_deployment(
             "runAsUser": 65532,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "containers": [container],
+        "containers": containers,
         "topologySpreadConstraints": [
             {
                 "maxSkew": 1,

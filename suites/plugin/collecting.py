@@ -28,6 +28,7 @@ _MARKERS = (
     "disrupt: breaks something and mends it",
     "wire: needs a vantage on the addresses' network",
     "repository: needs the GitOps repository",
+    "pod: needs a profile that asks for probe pods, by its vantage",
     "target: about an upgrade, needs --target-version",
     "measured: its figures are measured --repeat times",
 )
@@ -137,6 +138,10 @@ def _left_out(spec: CheckSpec, settings: Settings) -> str:
         return _too_high(spec, settings)
     if Need.TARGET in spec.needs and not settings.target_version:
         return "needs --target-version"
+    if Need.POD in spec.needs and not settings.profile.inside:
+        return (
+            f"needs a probe pod, and the profile {settings.profile.name} does not ask for one (vantage: pod)"
+        )
     return ""
 
 

@@ -56,10 +56,10 @@ def changes(request: pytest.FixtureRequest, record: Record) -> Iterator[Changes]
 
 
 @pytest.fixture(scope="session")
-def vantage(cluster: Cluster) -> Vantage:
+def vantage(cluster: Cluster, run: Settings) -> Vantage:
     """Where the addresses are probed from. A check that asks for it says needs={"wire"}."""
     if cluster.vantage is None:
-        raise Inconclusive("There is no vantage on the addresses' network.")
+        raise Inconclusive(f"There is no vantage on the addresses' network: {run.profile.unseen}.")
     return cluster.vantage
 
 

@@ -75,7 +75,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     observed = run.settings.snapshot is not None or "judgement" in getattr(item, "fixturenames", ())
     if Need.WIRE in spec.needs and not observed and run.cluster.vantage is None:
         raise Inconclusive(
-            "It needs a vantage on the addresses' network, and there is none.",
+            f"It needs a vantage on the addresses' network, and there is none: {run.settings.profile.unseen}.",
             remedy=f"Name one under vantage in the profile {run.settings.profile.name}.",
         )
     found = run.found.metallb_version

@@ -101,7 +101,9 @@ class Run:
         except ConformanceError as error:
             raise preflight.unopened(self.settings, error) from error
         self.ledger.context = cluster.context
-        self.ledger.vantage = cluster.vantage.name if cluster.vantage else ""
+        profile = self.settings.profile
+        inside = profile.vantage if profile.inside else ""
+        self.ledger.vantage = cluster.vantage.name if cluster.vantage else inside
         needs = preflight.needs_of(specs, self.settings.level)
 
         def begin() -> None:

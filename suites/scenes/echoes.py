@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from clusters.api import Api
 from clusters.api.resources import DEPLOYMENTS, PODS
@@ -34,8 +35,15 @@ class Echo:
 
     def nodes(self) -> frozenset[str]:
         """The nodes that its pods run on."""
-        found = self.api.list(PODS, self.namespace, labels=f"app={self.app}")
-        return frozenset(pod["spec"]["nodeName"] for pod in found if pod["spec"].get("nodeName"))
+        return frozenset(pod["spec"]["nodeName"] for pod in self._pods() if pod["spec"].get("nodeName"))
+
+    def address(self) -> str:
+        """The address of its one pod; it is ready, so it has one."""
+        (pod,) = self._pods()
+        return str(pod["status"]["podIP"])
+
+    def _pods(self) -> list[dict[str, Any]]:
+        return self.api.list(PODS, self.namespace, labels=f"app={self.app}")
 
 
 class Echoes:

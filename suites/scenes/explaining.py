@@ -25,6 +25,7 @@ from suites.scenes.trouble import Symptom, Trouble
 LAST_RESORT = {
     Symptom.NO_GRATUITOUS: "gratuitous-arp-missing",
     Symptom.UNREACHABLE: "kube-proxy-stale",
+    Symptom.UNREACHED_INSIDE: "kube-proxy-stale",
     Symptom.SILENT: "nobody-answers",
     Symptom.TWO_ANNOUNCERS: "duplicate-announcer",
     Symptom.STILL_ANSWERING: "duplicate-announcer",

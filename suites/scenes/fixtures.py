@@ -26,6 +26,7 @@ from suites.scenes.announced import Announced, Wire
 from suites.scenes.disruption import Disruption
 from suites.scenes.drill import Drill
 from suites.scenes.echoes import Echoes
+from suites.scenes.insiders import Insiders
 from suites.scenes.overlay import Overlay
 from suites.scenes.pools import OwnPools
 from suites.scenes.rebuild import Rebuild
@@ -56,6 +57,13 @@ def echoes(api: Api, changes: Changes, profile: Profile) -> Iterator[Echoes]:
     """Makes echo workloads for this check alone."""
     with ExitStack() as stack:
         yield Echoes(api, changes, image=profile.image, stack=stack)
+
+
+@pytest.fixture
+def insiders(api: Api, changes: Changes, profile: Profile) -> Iterator[Insiders]:
+    """Makes probe pods for this check alone."""
+    with ExitStack() as stack:
+        yield Insiders(api, changes, image=profile.image, stack=stack)
 
 
 @pytest.fixture

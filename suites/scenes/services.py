@@ -46,6 +46,10 @@ class Service:
         ingress = self.read().get("status", {}).get("loadBalancer", {}).get("ingress") or ()
         return tuple(entry["ip"] for entry in ingress if entry.get("ip"))
 
+    def cluster_ip(self) -> str:
+        """The service's address inside the cluster."""
+        return str(self.read()["spec"]["clusterIP"])
+
     def assigned(self) -> str:
         """The service's first address, waited for."""
         found = self.until(

@@ -17,6 +17,7 @@ class Symptom(StrEnum):
     SILENT = "silent"
     TWO_ANNOUNCERS = "two-announcers"
     UNREACHABLE = "unreachable"
+    UNREACHED_INSIDE = "unreached-inside"
     STILL_ANSWERING = "still-answering"
     WRONG_ANNOUNCER = "wrong-announcer"
     CLIENT_ADDRESS_LOST = "client-address-lost"

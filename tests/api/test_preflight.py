@@ -420,6 +420,15 @@ def test_a_vantage_on_no_pools_segment_is_refused(api: Api, on_segment: Cluster,
     assert "is not on the segment of every pool (192.0.2.11: " in mixed.notes[0]
 
 
+def test_a_pod_as_the_vantage_is_noted_as_none_outside(api: Api, cluster: Cluster, pools: str) -> None:
+    api.create(pool(pools, "near", "10.77.0.200-10.77.0.210"))
+
+    found = preflight.inspect(wanted(pools, vantage="pod"), cluster, api)
+
+    assert found.problems == ()
+    assert "nothing is measured from outside: the profile's vantage is a pod" in found.notes[0]
+
+
 def test_a_vantage_that_is_a_node_is_refused(api: Api, on_segment: Cluster, pools: str) -> None:
     api.create(pool(pools, "near", "10.77.0.200-10.77.0.210"))
     on_node = replace(on_segment, nodes=(NodeHost(name="w1", addresses=("10.77.0.1",)),))

@@ -132,6 +132,32 @@ def test_a_stopped_kube_proxy_leaves_an_address_unserved(bench: Bench) -> None:
 
 
 @pytest.mark.full
+def test_a_stopped_kube_proxy_keeps_pods_from_a_service(bench: Bench) -> None:
+    inside = bench.profile_with(vantage="pod")
+    select = "announcement.inside or announcement.answered or traffic.single-announcer"
+
+    healthy = inside.run(select, allow="create")
+    with components.frozen(bench.changes, bench.lab, "kube-proxy"):
+        broken = inside.run("announcement.inside", allow="create")
+    elsewhere = bench.run("announcement.inside or allocation.requested", allow="create")
+
+    assert healthy.outcomes == {
+        "announcement.inside": "passed",
+        "announcement.answered": "inconclusive",
+        "traffic.single-announcer": "inconclusive",
+    }
+    assert healthy.results["run"]["vantage"] == "pod"
+    for check in ("announcement.answered", "traffic.single-announcer"):
+        assert "vantage is a pod, and kube-proxy answers one inside the cluster" in healthy[check]["reason"]
+    assert broken.failed == {"announcement.inside": {"kube-proxy-stale"}}
+    (finding,) = broken["announcement.inside"]["findings"]
+    assert "cluster-ip from node" in finding["summary"]
+    assert "Whether it is reached from outside is not said by this." in finding["summary"]
+    left_out = {one["id"]: one["reason"] for one in elsewhere.results["not_tested"]}
+    assert left_out["announcement.inside"].startswith("needs a probe pod")
+
+
+@pytest.mark.full
 def test_local_policy_without_a_speaker_at_the_endpoint_is_silent(bench: Bench) -> None:
     only = {"spec": {"nodeSelectors": [{"matchLabels": {"kubernetes.io/hostname": "node1"}}]}}
     with (

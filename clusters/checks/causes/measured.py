@@ -21,12 +21,12 @@ CAUSES = (
     ),
     Cause(
         id="kube-proxy-stale",
-        title="The announcing node does not forward to the service",
+        title="A node does not forward to the service",
         meaning=(
-            "The address is answered by the right node and ready endpoints exist, but the node passes nothing on: "
-            "its kube-proxy, or what stands in for it, has not programmed the service."
+            "The address is answered by the right node, or a pod on the node asks for it, and ready endpoints exist, "
+            "but the node passes nothing on: its kube-proxy, or what stands in for it, has not programmed the service."
         ),
-        remedy="Restart kube-proxy on the announcing node and read its log.",
+        remedy="Restart kube-proxy on that node (the announcing one, for clients outside) and read its log.",
         commands=(
             "kubectl -n kube-system get pods -o wide -l k8s-app=kube-proxy",
             "kubectl -n kube-system logs -l k8s-app=kube-proxy --tail=100",

@@ -180,6 +180,8 @@ def test_every_cause_has_its_remedy_and_home() -> None:
         ("strict-arp-off", "web", "two-announcers", "strict-arp-off"),
         ("speaker-unschedulable", "web", "not-moved", "speaker-unschedulable"),
         ("pool-not-advertised", "web", "silent", "pool-not-advertised"),
+        ("no-endpoints", "late", "unreached-inside", "no-endpoints"),
+        ("endpoints-unready", "web", "unreached-inside", "endpoints-unready"),
     ],
 )
 def test_a_symptom_leads_to_its_cause(name: str, service: str, symptom: str, cause: str) -> None:
@@ -191,6 +193,11 @@ def test_a_symptom_leads_to_its_cause(name: str, service: str, symptom: str, cau
 
 def test_a_healthy_service_has_no_cause() -> None:
     assert explain_service(observed("healthy"), "shop", "web", "unreachable") is None
+
+
+@pytest.mark.parametrize("name", ["pool-not-advertised", "advertisement-selects-nothing", "kube-proxy-stale"])
+def test_pods_need_nobody_to_announce_a_service(name: str) -> None:
+    assert explain_service(observed(name), "shop", "web", "unreached-inside") is None
 
 
 def test_a_part_that_may_not_be_read_names_the_missing_permission() -> None:

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from clusters.api import ApiError, Forbidden, Invalid, NoSuchResource, Resource, Unreachable, WebhookFailed
+from clusters.diagnosis import Diagnosis, judging
 from clusters.observation import Status
 from clusters.observation.collecting import collect
+from clusters.profile import Profile, Provider
 
 SLICE = {"metadata": {"name": "s", "namespace": "shop", "labels": {"kubernetes.io/service-name": "web"}}}
 OTHER = {"metadata": {"name": "o", "namespace": "shop", "labels": {"kubernetes.io/service-name": "db"}}}
@@ -47,6 +49,21 @@ def test_only_slices_of_load_balancer_services_are_kept() -> None:
 
     assert [each["metadata"]["name"] for each in seen.endpoint_slices.items] == ["s"]
     assert seen.wire.status is Status.NOT_ASKED
+
+
+def test_a_pod_sees_nothing_of_the_wire_and_says_so() -> None:
+    profile = Profile(name="e", provider=Provider.EXISTING, context="e", vantage="pod")
+
+    seen = collect(FakeApi(), profile=profile)  # type: ignore[arg-type]  # as above
+
+    assert (seen.wire.status, seen.wire.place) == (Status.NOT_ASKED, "pod")
+    assert seen.wire.detail == (
+        "the profile's vantage is a pod, and kube-proxy answers one inside the cluster for any address that a "
+        "service holds"
+    )
+    assert not seen.wire.reached
+    found = judging.answer("traffic.single-announcer", Diagnosis(seen))
+    assert any(seen.wire.detail in sentence for sentence in found.missing)
 
 
 def test_a_refusal_is_kept_with_its_verb_and_resource() -> None:

@@ -49,6 +49,35 @@ def test_the_profile_s_ceiling_holds_too(project: Project) -> None:
     }
 
 
+def test_only_a_profile_that_asks_for_pods_gets_them(project: Project) -> None:
+    project.checks(
+        '''
+        @check("announcement.inside", runbook="shape", level=CREATE, needs={"pod"})
+        def test_inside():
+            """Reaches."""
+
+        @check("traffic.wire", runbook="2.2", level=OBSERVE, needs={"wire"})
+        def test_wire(vantage):
+            """Looks."""
+        '''
+    )
+
+    project.run()
+    assert project.not_tested == {
+        "announcement.inside": "needs a probe pod, and the profile fake does not ask for one (vantage: pod)"
+    }
+
+    project.add_to_profile("vantage: pod")
+    assert project.run().ret == ExitCode.INCOMPLETE
+    assert project.outcomes == {"announcement.inside": "passed", "traffic.wire": "inconclusive"}
+    reason = project.check("traffic.wire")["reason"]
+    assert "there is none: the profile's vantage is a pod, and kube-proxy answers one inside" in reason
+    assert project.results["run"]["vantage"] == "pod"
+
+    project.run(allow="observe")
+    assert project.not_tested == {"announcement.inside": "needs --allow create"}
+
+
 def test_checks_run_from_the_least_to_the_most_intrusive(project: Project) -> None:
     project.checks(
         THREE.replace("OBSERVE", "LATER").replace("DISRUPT", "OBSERVE").replace("LATER", "DISRUPT")

@@ -68,6 +68,15 @@ def test_a_right_profile_becomes_typed_settings(tmp_path: Path) -> None:
     assert found.source == tmp_path / "edge.yaml"
 
 
+def test_a_pod_is_no_vantage_outside(tmp_path: Path) -> None:
+    found = profile.load(write(tmp_path, RIGHT.replace("ssh:probe.example", "pod")))
+    other = profile.load(write(tmp_path, RIGHT))
+
+    assert (found.vantage, found.outside, found.inside) == ("pod", "", True)
+    assert (other.outside, other.inside) == ("ssh:probe.example", False)
+    assert "the profile's vantage is a pod" in found.unseen
+
+
 def test_a_profile_cannot_be_changed(tmp_path: Path) -> None:
     found = profile.load(write(tmp_path, RIGHT))
 
@@ -97,13 +106,19 @@ def test_the_lab_may_be_disrupted_and_people_s_clusters_may_not() -> None:
         ("lab: {nodes: 9}", "line 4: lab.nodes: input should be less than or equal to 7"),
         ("lab: {metallb: 0.16}", "line 4: lab.metallb: 0.16 is a number here; put it in quotes"),
         ("lab: {node: 3}", "line 4: lab.node: there is no such field; did you mean 'nodes'?"),
-        ("vantage: router", "line 4: vantage: 'router' is none of host, container, netns:NAME, ssh:HOST"),
         (
-            "vantage: pod",
-            "line 4: vantage: a pod is inside the cluster, so nothing that it reaches is shown to be reachable from "
-            "outside; give host, netns:NAME or ssh:HOST",
+            "vantage: router",
+            "line 4: vantage: 'router' is none of host, container, netns:NAME, ssh:HOST, pod",
         ),
-        ("vantage: 'netns:'", "line 4: vantage: 'netns:' is none of host, container, netns:NAME, ssh:HOST"),
+        (
+            "routed_vantage: pod",
+            "line 4: routed_vantage: a pod is behind no router: kube-proxy answers one inside the cluster for any "
+            "address that a service holds; give host, netns:NAME or ssh:HOST",
+        ),
+        (
+            "vantage: 'netns:'",
+            "line 4: vantage: 'netns:' is none of host, container, netns:NAME, ssh:HOST, pod",
+        ),
         ("budgets: {asigned: 3}", "line 4: budgets: there is no budget 'asigned'; did you mean 'assigned'?"),
         ("budgets:\n  assigned: 0", "line 5: budgets.assigned: input should be greater than 0"),
         ("context: again", "line 4: context: this field is given twice"),

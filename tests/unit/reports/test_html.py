@@ -54,6 +54,14 @@ def test_the_band_says_what_where_and_how_far(run: RunResult, tmp_path: Path) ->
     }
 
 
+def test_the_band_takes_a_pod_for_no_place_outside(run: RunResult, tmp_path: Path) -> None:
+    inside = replace(run, run=replace(run.run, vantage="pod"))
+
+    band = read(inside, tmp_path).one("header").text
+
+    assert "pod, inside the cluster: nothing was looked at from outside, level disrupt" in band
+
+
 def test_the_band_says_each_cause_once_and_what_to_type_first(run: RunResult, tmp_path: Path) -> None:
     band = read(run, tmp_path).one("header")
 

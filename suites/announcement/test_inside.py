@@ -1,0 +1,40 @@
+"""What the cluster's own pods reach. Apart from the rest of the area, because it says nothing about the wire."""
+
+from __future__ import annotations
+
+from suites import causes
+from suites.plugin import CREATE, Record, check
+from suites.scenes import permissions
+from suites.scenes.addresses import Addresses
+from suites.scenes.echoes import Echoes
+from suites.scenes.insiders import Insiders
+from suites.scenes.services import Services
+
+
+@check(
+    "announcement.inside",
+    runbook="shape",
+    level=CREATE,
+    needs={"pod"},
+    causes=("kube-proxy-stale", "no-endpoints", "endpoints-unready", *causes.PENDING),
+    commands=(
+        "kubectl -n kube-system get pods -o wide -l k8s-app=kube-proxy",
+        "kubectl -n {namespace} get endpointslices -l kubernetes.io/service-name={service}",
+        "kubectl -n {namespace} get svc {service} -o wide",
+    ),
+    uses=permissions.SERVICES,
+)
+def test_the_clusters_own_pods_reach_a_new_service(
+    services: Services, addresses: Addresses, echoes: Echoes, insiders: Insiders, record: Record
+) -> None:
+    """The cluster's own pods reach a new service by its cluster IP and its address; no proof for users outside.
+
+    kube-proxy answers a pod for any address that a service holds, whether or not anybody announces it. So a failure
+    is kube-proxy's or the workload's, and where it passes only a vantage outside tells what users reach.
+    """
+    backend = echoes.create("backend", replicas=1)
+    service = services.create("inside", address=addresses.free(), app=backend.app)
+
+    nodes = insiders.reach(service, backend)
+
+    record.note(f"pods on {', '.join(sorted(nodes))} reach it; that proves nothing about outside")

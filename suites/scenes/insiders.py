@@ -1,0 +1,113 @@
+"""The cluster's own pods as clients of a service. What they reach says nothing of what is reached from outside."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Any
+
+from clusters import budgets, wait
+from clusters.api import Api
+from clusters.api.resources import PODS
+from clusters.changes import Changes
+from clusters.errors import Inconclusive
+from clusters.wait import NotWithinBudget
+from clusters.workloads import builders
+from suites.scenes.echoes import Echo
+from suites.scenes.services import Service
+from suites.scenes.trouble import Symptom
+
+PODS_WANTED = 2
+"""Probe pods, spread over the nodes: on two of them where there are two."""
+CONTROL = "backend"
+"""The target that no kube-proxy has a part in: whoever does not reach it proves nothing by what else it misses."""
+
+#: What each probe pod reaches, or does not, as a sentence says it: ("node1", "backend", True).
+Readings = tuple[tuple[str, str, bool], ...]
+
+
+class Insiders:
+    """Makes probe pods; they leave with the check."""
+
+    def __init__(self, api: Api, changes: Changes, *, image: str, stack: ExitStack) -> None:
+        self._api, self._changes, self._image, self._stack = api, changes, image, stack
+
+    def reach(self, service: Service, backend: Echo) -> frozenset[str]:
+        """Wait until the pods reach the service both ways; the nodes that they are on.
+
+        Trouble where they reach its one backend's pod and not the service, Inconclusive where not even that.
+        """
+        address, port = service.assigned(), builders.HTTP_PORT
+        targets = {
+            CONTROL: (backend.address(), builders.CONTAINER_HTTP),
+            "cluster-ip": (service.cluster_ip(), port),
+            "load-balancer": (address, port),
+        }
+        name = f"inside-{self._changes.serial()}"
+        namespace = self._changes.namespace()
+        made = builders.probe_deployment(
+            name, namespace=namespace, targets=targets, replicas=PODS_WANTED, image=self._image
+        )
+        self._stack.enter_context(self._changes.created(made))
+        self._running(namespace, name, tries := PODS_WANTED * len(targets))
+        try:
+            seen = wait.until(
+                f"the cluster's own pods reach service {service.key} at its cluster IP and at {address}",
+                read=lambda: self._reached(namespace, name),
+                accept=lambda found: _whole(found, tries),
+                budget=budgets.get("served"),
+            )
+        except NotWithinBudget as late:
+            raise self._trouble(service, late, address) from None
+        return frozenset(node for node, *_ in seen)
+
+    def _running(self, namespace: str, name: str, tries: int) -> None:
+        try:
+            wait.until(
+                f"{PODS_WANTED} probe pods of deployment {namespace}/{name} run",
+                read=lambda: len(self._reached(namespace, name)),
+                accept=lambda count: count == tries,
+                budget=budgets.get("pods_ready"),
+            )
+        except NotWithinBudget as seen:
+            raise Inconclusive(
+                f"The probe pods did not start in namespace {namespace}: {seen}",
+                remedy="See whether the image (field image of the profile) can be pulled and its pods be scheduled.",
+            ) from None
+
+    def _reached(self, namespace: str, name: str) -> Readings:
+        """What the containers that run say: each is ready while it reaches its one target."""
+        pods = self._api.list(PODS, namespace, labels=f"app={name}")
+        return tuple(sorted(each for pod in pods for each in _told(pod)))
+
+    @staticmethod
+    def _trouble(service: Service, late: NotWithinBudget, address: str) -> Exception:
+        last: Readings = late.readings[-1][1]
+        missed = ", ".join(f"{target} from {node}" for node, target, reached in last if not reached)
+        if not missed:
+            return Inconclusive(f"Probe pods stopped while they were asked: {late}")
+        blind = sorted({node for node, target, reached in last if target == CONTROL and not reached})
+        if blind:
+            return Inconclusive(
+                f"The probe pods on {', '.join(blind)} do not reach even the service's pod itself: {late}",
+                remedy="Look at the pod network (network plugin, NetworkPolicies), and whether the image is agnhost.",
+            )
+        text = f"Pods of the cluster reach the service's pod and not the service: {missed}. "
+        return service.trouble(
+            Symptom.UNREACHED_INSIDE,
+            f"{text}Whether it is reached from outside is not said by this.\n{late}",
+            address=address,
+        )
+
+
+def _whole(found: Readings, tries: int) -> bool:
+    """Whether every container of every pod says that it reaches its target; one that says nothing does not."""
+    return len(found) == tries and all(reached for *_, reached in found)
+
+
+def _told(pod: dict[str, Any]) -> Readings:
+    node = pod["spec"].get("nodeName", "")
+    return tuple(
+        (node, each["name"], bool(each["ready"]))
+        for each in pod.get("status", {}).get("containerStatuses") or ()
+        if "running" in each.get("state", {})
+    )
