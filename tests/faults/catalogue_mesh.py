@@ -15,6 +15,7 @@ from clusters.metallb.signatures import fields_of
 from tests.faults.catalogue_fault import (
     ALL_BY_METALLB,
     ALL_BY_NETWORK,
+    UNMEASURED,
     Fault,
 )
 from tests.faults.catalogue_stage import NAMESPACE, WHY, Stage
@@ -151,6 +152,8 @@ FAULTS = (
         make=api_refused,
         says=ALL_BY_NETWORK,
         shows={"recovery.incident-scope": f"node {NODE}"},
+        # Its kubelet asks the API server whether metrics-server may ask: the controller may run there.
+        undecided=UNMEASURED,
         full=True,
     ),
 )

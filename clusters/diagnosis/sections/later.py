@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from clusters.diagnosis import scope, workloads
 from clusters.diagnosis.answer import Answer, Figure, missing, sentence, told
 from clusters.diagnosis.diagnosis import Diagnosis
+from clusters.diagnosis.pods import Pod as MetalLBPod
 from clusters.diagnosis.roots import Explanation, Root
 from clusters.diagnosis.telling import fields
+from clusters.diagnosis.times import lasting
 from clusters.metallb import services
 from clusters.metallb.pools import Pool
 from clusters.metallb.ranges import parse_address
@@ -16,6 +18,8 @@ from clusters.observation.snapshot import Status
 
 #: What a pending speaker's condition says where a node is short of something, and does not merely refuse it.
 _SHORT = "Insufficient"
+#: metrics-server asks every kubelet each 15 to 60 s, and tells of a pod that it has seen twice.
+_MEASURED_BY = 120.0
 _POOLS = frozenset(
     {
         "pool-exhausted", "pool-missing", "pool-autoassign-off", "pool-restricted", "pool-overlap",
@@ -95,6 +99,11 @@ def _inside(pool: Pool, address: str) -> bool:
     return any(str(each.first) == address for each in pool.ranges) or parse_address(address) in pool
 
 
+def _how_late(pod: MetalLBPod) -> str:
+    """Whether it is too early for a figure, or metrics-server does not get one from the pod's kubelet."""
+    return " yet" if (pod.started or 0) < _MEASURED_BY else f", which has run for {lasting(pod.started or 0)}"
+
+
 def controller_cpu(diagnosis: Diagnosis) -> Answer:
     """The controller is not held back by its CPU limit."""
     seen = diagnosis.snapshot
@@ -104,7 +113,9 @@ def controller_cpu(diagnosis: Diagnosis) -> Answer:
     for pod in diagnosis.facts.components.controllers:
         used, limit = workloads.usage(diagnosis.facts, pod)
         if used is None:
-            unknown.append(f"The metrics API has nothing of pod {pod.name} yet.")
+            unknown.append(
+                f"The metrics API has nothing of pod {pod.name} on node {pod.node}{_how_late(pod)}."
+            )
             continue
         figures[f"CPU of {pod.name}"] = Figure(value=round(used, 6), unit="cores")
         notes.append(

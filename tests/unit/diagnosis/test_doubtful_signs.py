@@ -85,3 +85,22 @@ def test_a_kernel_that_knows_another_machine_does_not_say_that_only_that_one_ans
 
     assert {finding.cause for finding in found} == {"owner-disagreement"}
     assert all(("may answer too" in "".join(each.evidence)) == by_kernel for each in found)
+
+
+@pytest.mark.parametrize(("later", "words"), [(0, "yet"), (3600, "which has run for 60 min")])
+def test_a_controller_without_a_figure_is_young_or_on_a_node_that_tells_none(
+    healthy: Snapshot, later: int, words: str
+) -> None:
+    (pod,) = Diagnosis(healthy).facts.components.controllers
+    began = dt.datetime.fromisoformat(healthy.taken_at) - dt.timedelta(seconds=pod.started or 0)
+    seen = replace(
+        healthy,
+        taken_at=(began + dt.timedelta(seconds=later)).isoformat(),
+        pod_usage=replace(healthy.pod_usage, items=()),
+    )
+
+    missing = answer("scaling.controller-cpu", Diagnosis(seen)).missing
+
+    assert len(missing) == 1
+    assert f"pod {pod.name} on node {pod.node}" in missing[0]
+    assert words in missing[0]
