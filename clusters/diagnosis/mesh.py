@@ -19,8 +19,8 @@ from clusters.metallb.signatures import Hit, fields_of
 
 #: A speaker looks for peers that it lacks every 60 s; a pod must have had that time before this counts.
 _SETTLED = 75.0
-#: A speaker that is killed is missed within some seconds, by when the next one may run already.
-_BEFORE_LEAVING = 15.0
+#: A speaker that is killed is missed after up to 6 s (measured), by when the next one may run already.
+_BEFORE_LEAVING = 8.0
 #: client-go tries again after at most 30 s, so that a lasting outage has been told of again within this time.
 _API_RETRIES = 45.0
 #: A kubelet renews its node's lease every 10 s; other nodes' leases are the clock.

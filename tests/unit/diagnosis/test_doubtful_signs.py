@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
 import json
 from dataclasses import replace
@@ -104,3 +105,50 @@ def test_a_controller_without_a_figure_is_young_or_on_a_node_that_tells_none(
     assert len(missing) == 1
     assert f"pod {pod.name} on node {pod.node}" in missing[0]
     assert words in missing[0]
+
+
+def leaving(seen: Snapshot, *, began: float, ready: bool) -> Snapshot:
+    """node1's speaker takes node2's for gone, whose container began so many seconds before; 20 s later all is read."""
+    left = dt.datetime.fromisoformat(seen.taken_at) - dt.timedelta(seconds=20)
+    line = json.dumps(
+        {
+            "level": "info", "msg": "node event - forcing sync", "node addr": "172.30.0.12",
+            "node event": "NodeLeave", "node name": "node2", "ts": f"{left:%Y-%m-%dT%H:%M:%SZ}",
+        }
+    )  # fmt: skip
+    pods = {
+        raw["spec"]["nodeName"]: raw for raw in seen.pods.items if raw["metadata"]["name"][:7] == "speaker"
+    }
+    changed = copy.deepcopy(pods["node2"])
+    (status,) = changed["status"]["containerStatuses"]
+    status["state"]["running"]["startedAt"] = f"{left - dt.timedelta(seconds=began):%Y-%m-%dT%H:%M:%SZ}"
+    for condition in changed["status"]["conditions"]:
+        condition["status"] = str(ready)
+    listener = pods["node1"]["metadata"]["name"]
+    return replace(
+        seen,
+        pods=replace(
+            seen.pods, items=tuple(changed if raw is pods["node2"] else raw for raw in seen.pods.items)
+        ),
+        logs=tuple(
+            replace(tail, lines=(*tail.lines, line)) if tail.pod == listener else tail for tail in seen.logs
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("began", "ready", "split"),
+    [
+        (12.0, True, True),  # it ran when it was taken for gone
+        (60.0, True, True),
+        (-2.0, True, False),  # it was gone, and the next one has just begun
+        (5.0, True, False),  # one that is killed is missed so much later
+        (12.0, False, False),  # it crashes, and runs for a moment at each try
+    ],
+)
+def test_a_speaker_is_cut_off_where_it_ran_while_it_was_taken_for_gone(
+    healthy: Snapshot, *, began: float, ready: bool, split: bool
+) -> None:
+    found = told(leaving(healthy, began=began, ready=ready), "health.speaker-log")
+
+    assert [finding.cause for finding in found] == ["memberlist-partition"] * split
