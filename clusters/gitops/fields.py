@@ -193,7 +193,8 @@ def _same(rendered: Any, live: Any, path: Path) -> bool:
         return rendered is live
     if len(path) > 1 and path[-2] in _QUANTITIES:
         one, other = quantity(rendered), quantity(live)
-        return one is not None and one == other
+        if one is not None and other is not None:
+            return one == other
     return bool(rendered == live)
 
 
