@@ -69,8 +69,8 @@ def test_a_pool_that_others_fill_meanwhile_leaves_services_pending(bench: Bench)
     ("check", "prefix"),
     [
         ("allocation.conflict", "greedy"),
-        ("allocation.exhausted", "waiting"),
-        ("allocation.shared", "unlike"),
+        pytest.param("allocation.exhausted", "waiting", marks=pytest.mark.full),
+        pytest.param("allocation.shared", "unlike", marks=pytest.mark.full),
     ],
 )
 def test_a_rival_controller_gives_addresses_away(bench: Bench, check: str, prefix: str) -> None:
@@ -97,6 +97,7 @@ def test_a_stranger_answers_beside_the_announcer(bench: Bench) -> None:
     assert seen.failed == {"announcement.answered": {"foreign-responder"}}
 
 
+@pytest.mark.full
 def test_a_pool_without_advertisement_stays_silent(bench: Bench) -> None:
     with bench.changes.deleted(L2_ADVERTISEMENTS, ADVERTISEMENT, "metallb-system", foreign="the fault"):
         seen = bench.run("announcement.answered or allocation.automatic", allow="create")

@@ -46,6 +46,7 @@ def nobody_loses_an_address(bench: Bench) -> Iterator[None]:
     assert held(bench) == before
 
 
+@pytest.mark.full
 def test_drills_pass_on_a_healthy_cluster_and_measure(bench: Bench) -> None:
     seen = bench.run(ALL)
 
@@ -75,6 +76,7 @@ def test_an_overlay_that_renders_another_pool_is_refused_before_anything_is_lost
     assert configured(bench) == before
 
 
+@pytest.mark.full
 def test_a_webhook_without_endpoints_is_named_before_anything_is_lost(bench: Bench) -> None:
     before = configured(bench)
     nobody = {"spec": {"selector": {"nobody": "home"}}}

@@ -41,6 +41,7 @@ def test_an_announcer_that_does_not_come_back_is_named(bench: Bench) -> None:
     assert seen.failed == {OWN: {"speaker-unschedulable"}}
 
 
+@pytest.mark.full
 def test_around_somebody_s_upgrade_what_moved_is_named(bench: Bench) -> None:
     phase_file = bench.folder / "kept.json"
     around = ("--phase-file", str(phase_file))
