@@ -247,7 +247,8 @@ def test_stopping_at_the_first_failure_leaves_the_rest_untested(project: Project
     assert project.check("allocation.passes")["reason"] == "not reached: the run ended before it"
 
 
-# It says that it waits by a rename, one call: opening a file may swallow the interrupt that comes meanwhile.
+# A signal that comes between Python's last look for one and a blocking call is heard only when that call ends, and
+# the tests send theirs at that very moment: it waits in short steps.
 WAITING = '''
 @pytest.fixture
 def taint():
@@ -261,7 +262,8 @@ def test_waits(taint, changes):
     import threading
     Path("soon").write_text("")
     Path("soon").rename("waiting")
-    threading.Event().wait(60)
+    for _ in range(600):
+        threading.Event().wait(0.1)
 '''
 
 
