@@ -17,7 +17,7 @@ import psutil
 import pytest
 import yaml
 
-from clusters import wait
+from clusters import budgets, wait
 from clusters.budgets import Budget
 from clusters.checks import Need
 from clusters.lab import life
@@ -103,6 +103,12 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InCluster]:
         rendered = found.do("kustomize", str(overlay))
         applied = found.kubectl("apply", "-f", "-", given=rendered)
         assert applied.returncode == 0, applied.stderr
+        wait.until(
+            "the metrics API has a figure of the controller",
+            read=lambda: found.kubectl("top", "pod", "-n", "metallb-system", "-l", "component=controller"),
+            accept=lambda top: top.returncode == 0 and "controller-" in top.stdout,
+            budget=budgets.get("metrics_answered"),
+        )
         yield found
     finally:
         life.down(name)
