@@ -38,7 +38,7 @@ def open_lab(profile: Profile) -> Iterator[Cluster]:
     lab = found or life.up(options)
     try:
         if found is None:
-            _metrics_answer(lab, profile.namespace)
+            metrics_answer(lab, profile.namespace, pods=len(lab.nodes))
         with (
             _vantage(profile, lab) as vantage,
             open_vantage(profile.routed_vantage or f"netns:{lab.remote.netns}") as routed,
@@ -68,13 +68,13 @@ def _vantage(profile: Profile, lab: Lab) -> AbstractContextManager[Vantage | Non
     return open_vantage(profile.outside or f"netns:{lab.client.netns}")
 
 
-def _metrics_answer(lab: Lab, namespace: str) -> None:
-    """Wait until the metrics API knows the pods of `namespace`: a lab serves before its first measurement."""
+def metrics_answer(lab: Lab, namespace: str, *, pods: int) -> None:
+    """Wait until the metrics API knows `pods` pods of `namespace`: a lab serves before its first measurement."""
     api = Api.connect(lab.kubeconfig, lab.name)
     wait.until(
         f"the metrics API of lab {lab.name} answers",
         read=lambda: len(api.list(POD_METRICS, namespace)),
-        accept=lambda pods: pods >= len(lab.nodes),
+        accept=lambda known: known >= pods,
         budget=budgets.get("metrics_answered"),
         tolerate=(ApiError,),
     )

@@ -17,13 +17,14 @@ import psutil
 import pytest
 import yaml
 
-from clusters import budgets, wait
+from clusters import wait
 from clusters.budgets import Budget
 from clusters.checks import Need
 from clusters.lab import life
 from clusters.lab.lab import Lab
 from clusters.lab.options import LabOptions
 from clusters.lab.paths import LabPaths
+from clusters.providers.lab import metrics_answer
 from reports.__main__ import main as reports
 from suites.plugin.explaining import load
 from tests.deploy import image
@@ -103,12 +104,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InCluster]:
         rendered = found.do("kustomize", str(overlay))
         applied = found.kubectl("apply", "-f", "-", given=rendered)
         assert applied.returncode == 0, applied.stderr
-        wait.until(
-            "the metrics API has a figure of the controller",
-            read=lambda: found.kubectl("top", "pod", "-n", "metallb-system", "-l", "component=controller"),
-            accept=lambda top: top.returncode == 0 and "controller-" in top.stdout,
-            budget=budgets.get("metrics_answered"),
-        )
+        metrics_answer(lab, "metallb-system", pods=len(lab.nodes) + 1)
         yield found
     finally:
         life.down(name)

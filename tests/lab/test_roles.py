@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import yaml
 
-from clusters import budgets, preflight, profile, wait
-from clusters.api import Api, ApiError
-from clusters.api.resources import CLUSTER_ROLES, POD_METRICS, ROLES
+from clusters import preflight, profile, wait
+from clusters.api import Api
+from clusters.api.resources import CLUSTER_ROLES, ROLES
 from clusters.changes.undoing import RUN_LABEL
 from clusters.checks import Access, Level
 from clusters.diagnosis import Diagnosis, judging
@@ -28,6 +28,7 @@ from clusters.observation.permissions import OBSERVATION
 from clusters.preflight import needs_of
 from clusters.profile import Profile
 from clusters.providers import Cluster
+from clusters.providers.lab import metrics_answer
 from suites.plugin.explaining import load
 from tests.lab.accounts import Account, asks_for_itself, is_tried, name_of
 from tests.lab.tools import ROOT, SOON, Kubectl
@@ -50,14 +51,7 @@ def lab(as_root: None) -> Iterator[Lab]:
     name = f"r{os.getpid()}"
     try:
         made = life.up(LabOptions(name=name))
-        api = Api.connect(made.kubeconfig, name)
-        wait.until(
-            "the metrics API answers",
-            read=lambda: len(api.list(POD_METRICS, "metallb-system")),
-            accept=lambda pods: pods > len(made.nodes),
-            budget=budgets.get("metrics_answered"),
-            tolerate=(ApiError,),
-        )
+        metrics_answer(made, "metallb-system", pods=len(made.nodes) + 1)
         yield made
     finally:
         life.down(name)

@@ -60,15 +60,17 @@ def owners(api: Api, vantage: Vantage) -> dict[str, tuple[str, ...]]:
 
 def elected(api: Api, macs: dict[str, str]) -> dict[str, tuple[str, ...]]:
     """Of the same addresses, the MAC that should answer: `macs` has those of the nodes on the segment."""
+    namespace = "metallb-system"
+    running = ownership.speakers(api, namespace)
     owed: dict[str, tuple[str, ...]] = {}
     for raw in api.list(SERVICES):
+        if not (addresses := ingress_addresses(raw)):
+            continue
         metadata = raw["metadata"]
-        for address in ingress_addresses(raw):
-            found = ownership.read(
-                api, metadata["namespace"], metadata["name"], metallb_namespace="metallb-system"
-            )
-            owner = found.prediction.owner
-            owed[f"{_OWNER}{address}"] = (macs[owner],) if owner else ()
+        owner = ownership.predict(
+            api, metadata["namespace"], metadata["name"], metallb_namespace=namespace, running=running
+        ).owner
+        owed |= {f"{_OWNER}{address}": (macs[owner],) if owner else () for address in addresses}
     return owed
 
 
