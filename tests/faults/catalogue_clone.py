@@ -21,15 +21,19 @@ _PERSON = {"NAME": "A Person", "EMAIL": "person@example.org"}
 
 @dataclass(frozen=True)
 class Clone:
-    """A repository to break: edited, committed to, and put back to the commit `begun`."""
+    """A repository to break: edited, committed to, and put back to the commit `begun`.
+
+    `today` is the day on which it is looked at: what is overdue, or expired, is so as seen from there.
+    """
 
     root: Path
     begun: str
+    today: date
 
     @classmethod
-    def at(cls, root: Path) -> Clone:
+    def at(cls, root: Path, *, today: date) -> Clone:
         """The repository in `root` as it is now."""
-        return cls(root, _git(root, "rev-parse", "HEAD").strip())
+        return cls(root, _git(root, "rev-parse", "HEAD").strip(), today)
 
     def write(self, path: str, text: str) -> None:
         """Write a file."""
@@ -57,7 +61,7 @@ def cloned() -> Iterator[Clone]:
     """The example platform with its history, dated around today; gone afterwards."""
     with TemporaryDirectory(prefix="clone-") as folder:
         today = date.today()  # noqa: DTZ011 - a day on the reader's calendar
-        yield Clone.at(example.materialise(EXAMPLE, Path(folder, "platform"), today=today))
+        yield Clone.at(example.materialise(EXAMPLE, Path(folder, "platform"), today=today), today=today)
 
 
 def _git(root: Path, *arguments: str) -> str:

@@ -24,10 +24,6 @@ _DAY = r"20\d\d-\d\d-\d\d"
 _NEEDS_OVERLAY = frozenset({"overlay.version-skew", "overlay.ranges-valid", "overlay.recent-change"})
 
 
-def _today() -> dt.date:
-    return dt.date.today()  # noqa: DTZ011 - a day on the reader's calendar
-
-
 def ranged(clone: Clone, config: str, after: str, *, page: bool = True, log: bool = True) -> None:
     """Another range for the pool of an overlay, told on the service page and in the change log."""
     cluster = config.split("/")[-2]
@@ -40,7 +36,7 @@ def ranged(clone: Clone, config: str, after: str, *, page: bool = True, log: boo
 
 def recorded(clone: Clone, cluster: str, ranges: str) -> None:
     """An entry of the change log."""
-    entry = f"\n## {_today()}\n\n- {cluster}: a pool is now {ranges}, for a test.\n\n## "
+    entry = f"\n## {clone.today}\n\n- {cluster}: a pool is now {ranges}, for a test.\n\n## "
     clone.replace(CHANGELOG, r"\n## ", entry)
 
 
@@ -103,13 +99,13 @@ def no_follow_up(clone: Clone) -> None:
 
 
 def waiver_over(clone: Clone) -> None:
-    clone.replace(WAIVERS, rf"expires: {_DAY}", f"expires: {_today() - dt.timedelta(days=3)}")
+    clone.replace(WAIVERS, rf"expires: {_DAY}", f"expires: {clone.today - dt.timedelta(days=3)}")
     clone.commit("Accept the old version for a shorter time")
 
 
 def validated_long_ago(clone: Clone) -> None:
     clone.replace(
-        RUNBOOK, rf"\| Last validated \| {_DAY}", f"| Last validated | {_today() - dt.timedelta(days=400)}"
+        RUNBOOK, rf"\| Last validated \| {_DAY}", f"| Last validated | {clone.today - dt.timedelta(days=400)}"
     )
     clone.commit("Write down when the runbook was validated")
 

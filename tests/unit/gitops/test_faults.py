@@ -15,7 +15,7 @@ from tests.faults.catalogue import IN_THE_REPOSITORY, edited
 from tests.faults.catalogue_clone import Clone
 from tests.faults.catalogue_fault import Fault
 from tests.faults.catalogue_judging import Looked, judged
-from tests.unit.gitops.site import Site
+from tests.unit.gitops.site import WRITTEN_FOR, Site
 
 OBSERVED = load(Path(__file__).parents[1] / "diagnosis" / "observations" / "healthy.json.gz")
 
@@ -33,6 +33,6 @@ def test_without_a_fault_all_is_silent(site: Site) -> None:
 
 @pytest.mark.parametrize("fault", IN_THE_REPOSITORY, ids=lambda fault: fault.name)
 def test_a_fault_of_the_repository_is_named_and_nothing_else(site: Site, fault: Fault) -> None:
-    tried = edited(Clone.at(site.root), fault, lambda: look(site))
+    tried = edited(Clone.at(site.root, today=WRITTEN_FOR), fault, lambda: look(site))
 
     assert tried.wrong == ""
