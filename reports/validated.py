@@ -21,7 +21,7 @@ class State(StrEnum):
     FAILING = "failing"
     #: Its last validation is older than it may be.
     STALE = "stale"
-    #: It was run and never validated: never passed, or only in runs that do not count.
+    #: It was run and never validated: never passed, or only in runs that did not clean up.
     NEVER = "never"
     PASSED = "passed"
     #: Its last word, and no older than a pass may be.

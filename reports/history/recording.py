@@ -13,13 +13,13 @@ from pathlib import Path
 
 import psutil
 
-from clusters.checks import CheckResult, Outcome, RunResult, Verdict
+from clusters.checks import CheckResult, RunResult, Verdict
 from reports.blame import blames
 from reports.history import opening, standing
 from reports.history.opening import Damaged, HistoryError, moment, opened
 from reports.history.retention import prune
 
-_UNDECIDED = frozenset({Outcome.SKIPPED, Outcome.INCONCLUSIVE})
+_CLEAN = frozenset({Verdict.PASSED, Verdict.FAILED, Verdict.INCOMPLETE})
 _RUN = (
     "id", "cluster", "started", "finished", "host", "pid", "process_started", "provider", "context", "allow",
     "kubernetes_version", "metallb_version", "suite_version", "vantage", "verdict", "scope", "validates",
@@ -162,13 +162,11 @@ def _enter_outcomes(connection: sqlite3.Connection, key: int, result: RunResult)
 
 
 def validates(result: RunResult) -> bool:
-    """Whether passes in this run count as validation: it came to its end, cleaned up, and decided every check.
+    """Whether passes in this run count as validation: it ran, it ended, and it cleaned up.
 
-    A run that was interrupted has checks that it did not reach, so it is not complete either. That another
-    check failed takes nothing from what passed.
+    That another check failed, was not decided or not reached takes nothing from what passed.
     """
-    ended = result.run.verdict in {Verdict.PASSED, Verdict.FAILED}
-    return ended and bool(result.checks) and not any(one.outcome in _UNDECIDED for one in result.checks)
+    return result.run.verdict in _CLEAN
 
 
 def _outcome(check: CheckResult, result: RunResult) -> tuple[object, ...]:

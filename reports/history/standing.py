@@ -79,7 +79,7 @@ class Standing:
     """One check on one cluster with one pair of versions, by all that is known of it.
 
     Times are RFC 3339, UTC, "" for never. `last_passed` is any pass, `last_validated` the last one in a run that
-    counts: complete, cleaned up, and not interrupted. `decided` is the last outcome that is neither skipped nor
+    counts: it ended, and cleaned up. `decided` is the last outcome that is neither skipped nor
     inconclusive, at `decided_at`. `consecutive_failures` is since the last pass, and `since` is when the present
     row of passes or failures began.
     """

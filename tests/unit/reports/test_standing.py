@@ -59,8 +59,7 @@ def naive(told: Sequence[Told]) -> dict[tuple[str, str, str], dict[str, object]]
         run = one.result.run
         if not one.ended or one.replayed:
             continue
-        undecided = {Outcome.SKIPPED, Outcome.INCONCLUSIVE} & {each.outcome for each in one.result.checks}
-        counts = run.verdict in {Verdict.PASSED, Verdict.FAILED} and not undecided
+        counts = run.verdict in {Verdict.PASSED, Verdict.FAILED, Verdict.INCOMPLETE}
         for place, check in enumerate(one.result.checks):
             began = (BEGIN + timedelta(hours=int(run.started[11:13]))).replace(minute=1, second=place)
             ended = began + timedelta(seconds=0.25)
@@ -146,8 +145,8 @@ def tell(connection: sqlite3.Connection, one: Told, *, ended: bool = True) -> No
         ((Outcome.PASSED,), Verdict.PASSED, True),
         ((Outcome.PASSED, Outcome.FAILED), Verdict.FAILED, True),
         ((Outcome.PASSED, Outcome.WAIVED, Outcome.NOT_SUPPORTED), Verdict.PASSED, True),
-        ((Outcome.PASSED, Outcome.INCONCLUSIVE), Verdict.INCOMPLETE, False),
-        ((Outcome.PASSED, Outcome.FAILED, Outcome.SKIPPED), Verdict.FAILED, False),
+        ((Outcome.PASSED, Outcome.INCONCLUSIVE), Verdict.INCOMPLETE, True),
+        ((Outcome.PASSED, Outcome.FAILED, Outcome.SKIPPED), Verdict.FAILED, True),
         ((Outcome.PASSED,), Verdict.CLEANUP_FAILED, False),
         ((), Verdict.REFUSED, False),
     ],

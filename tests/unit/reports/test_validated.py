@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from clusters.checks import Level, Outcome, RunResult
+from clusters.checks import Level, Outcome, RunResult, Verdict
 from clusters.errors import ExitCode
 from reports.__main__ import main
 from reports.history import opened, reading
@@ -64,14 +65,27 @@ def test_how_a_check_stands(
     assert found.lacking is (state in {State.FAILING, State.STALE, State.NEVER})
 
 
-def test_a_pass_in_an_incomplete_run_is_no_validation(path: Path) -> None:
+def test_what_another_check_left_open_takes_nothing_from_a_pass(path: Path) -> None:
     keep(
         path,
-        a_run("whole", 0, {"health.a": PASSED, "health.b": PASSED}),
-        a_run("partial", 40, {"health.a": PASSED, "health.b": Outcome.INCONCLUSIVE}),
+        a_run("whole", 0, {"health.a": PASSED, "health.b": PASSED, "health.c": Outcome.SKIPPED}),
+        a_run(
+            "partial", 40, {"health.a": PASSED, "health.b": Outcome.INCONCLUSIVE, "health.c": Outcome.SKIPPED}
+        ),
     )
 
-    (first, _) = seen(path, 41).rows
+    found = seen(path, 41)
+
+    assert states(found) == {"health.a": State.PASSED, "health.b": State.STALE, "health.c": State.NEVER}
+    assert found.lacking
+
+
+def test_a_pass_in_a_run_that_did_not_clean_up_is_no_validation(path: Path) -> None:
+    later = a_run("unclean", 40, {"health.a": PASSED})
+    unclean = replace(later, run=replace(later.run, verdict=Verdict.CLEANUP_FAILED))
+    keep(path, a_run("whole", 0, {"health.a": PASSED}), unclean)
+
+    (first,) = seen(path, 41).rows
 
     assert first.state is State.STALE
     assert first.standing is not None
