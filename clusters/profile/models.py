@@ -200,7 +200,7 @@ class Consumer(Model):
 
 
 class Waiver(Model):
-    """A failure that is accepted until the end of the day `expires`."""
+    """A check that may fail, or stay undecided, until the end of the day `expires`."""
 
     check: Annotated[str, Field(pattern=_CHECK)]
     reason: Annotated[str, Field(min_length=1)]

@@ -25,6 +25,13 @@ class Judgement:
     broken: bool = False
     cleanup_failed: bool = False
 
+    @property
+    def acceptable(self) -> bool:
+        """Whether a waiver can cover it: a promise that does not hold, or what this cluster does not let us decide."""
+        if self.outcome is Outcome.FAILED:
+            return self.claim
+        return self.outcome in {Outcome.SKIPPED, Outcome.INCONCLUSIVE} and not self.broken
+
 
 def judge(error: BaseException, phase: Phase) -> Judgement:
     """The outcome that an exception in a phase means.

@@ -27,6 +27,15 @@ def test_unsure():
     """Cannot tell."""
     raise Inconclusive("The probe gave no output.")
 '''
+LACKING = '''
+@check("traffic.wire", runbook="2.2", level=OBSERVE, needs={"wire"})
+def test_wire(vantage):
+    """Looks."""
+
+@check("overlay.repository", runbook="2.3", level=OBSERVE, needs={"repository"})
+def test_repository():
+    """Reads."""
+'''
 UNCLEAN = '''
 @pytest.fixture
 def taint():
@@ -266,6 +275,44 @@ def test_a_waiver_holds_until_its_day_is_over(project: Project, case: Waived) ->
     assert case.said.format(day=case.day) in project.check("health.fails")["reason"]
 
 
+@pytest.mark.parametrize(("days", "code"), [(0, ExitCode.PASSED), (-1, ExitCode.INCOMPLETE)])
+def test_a_waiver_covers_what_a_cluster_does_not_let_us_decide(
+    project: Project, days: int, code: ExitCode
+) -> None:
+    day = dt.datetime.now().astimezone().date() + dt.timedelta(days=days)
+    waivers = [
+        f"{{check: {name}, reason: none here, expires: {day}}}"
+        for name in ("traffic.wire", "overlay.repository")
+    ]
+    project.add_to_profile(f"waivers: [{', '.join(waivers)}]")
+    project.checks(LACKING)
+
+    assert project.run().ret == code
+    expected = {"waived"} if days == 0 else {"inconclusive", "skipped"}
+    assert set(project.outcomes.values()) == expected
+    reason = project.check("overlay.repository")["reason"]
+    assert "names none under gitops" in reason
+    assert (
+        f"waived until {day}: none here" if days == 0 else f"its waiver expired on {day}: none here"
+    ) in reason
+
+
+def test_no_waiver_covers_a_check_that_broke(project: Project) -> None:
+    day = dt.datetime.now().astimezone().date()
+    project.add_to_profile(f"waivers: [{{check: health.broken, reason: known, expires: {day}}}]")
+    project.checks(
+        '''
+        @check("health.broken", runbook="1", level=OBSERVE)
+        def test_broken():
+            """Looks."""
+            raise KeyError("metadata")
+        '''
+    )
+
+    assert project.run().ret != ExitCode.PASSED
+    assert project.outcomes == {"health.broken": "inconclusive"}
+
+
 def test_no_waiver_covers_a_failed_clean_up(project: Project) -> None:
     waiver = f"{{check: failover.unclean, reason: known, expires: {Waived(9, ExitCode.PASSED, '', '').day}}}"
     project.add_to_profile(f"waivers: [{waiver}]")
@@ -294,17 +341,7 @@ def test_state():
 
 
 def test_what_a_check_needs_and_does_not_get_makes_the_run_incomplete(project: Project) -> None:
-    project.checks(
-        '''
-        @check("traffic.wire", runbook="2.2", level=OBSERVE, needs={"wire"})
-        def test_wire(vantage):
-            """Looks."""
-
-        @check("overlay.repository", runbook="2.3", level=OBSERVE, needs={"repository"})
-        def test_repository():
-            """Reads."""
-        '''
-    )
+    project.checks(LACKING)
 
     assert project.run().ret == ExitCode.INCOMPLETE
     assert project.outcomes == {"traffic.wire": "inconclusive", "overlay.repository": "skipped"}
