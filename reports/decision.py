@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import cache
@@ -97,12 +97,7 @@ def decision_of(result: RunResult, *, directory: Path, target: str) -> Decision:
         run=result.run.id,
         finished=result.run.finished,
         reasons=reasons,
-        heed=tuple(
-            Heed(text=seen["summary"], consequence=rule["consequence"], remedy=rule["remedy"])
-            for rule in rules
-            for seen in rule["seen"]
-            if not seen["stops"]
-        ),
+        heed=(*_to_expect(rules), *_accepted(checks)),
         rules=tuple(rules),
     )
 
@@ -210,6 +205,24 @@ def _open(result: RunResult, readiness: CheckResult | None, checks: list[CheckRe
     for check in checks:
         if check.outcome in {Outcome.SKIPPED, Outcome.INCONCLUSIVE}:
             yield Reason(check=check.id, text=check.reason, stops=False)
+
+
+def _to_expect(rules: Iterable[dict[str, Any]]) -> Iterator[Heed]:
+    for rule in rules:
+        for seen in rule["seen"]:
+            if not seen["stops"]:
+                yield Heed(text=seen["summary"], consequence=rule["consequence"], remedy=rule["remedy"])
+
+
+def _accepted(checks: Iterable[CheckResult]) -> Iterator[Heed]:
+    """What the profile accepts for a time does not stop the upgrade, and whoever decides has to see it."""
+    for check in checks:
+        if check.outcome is Outcome.WAIVED and check.id != CHECK:
+            yield Heed(
+                text=f"{check.id} is {check.reason.rstrip('.')}.",
+                consequence="The upgrade starts without it.",
+                remedy="Take the waiver out of the profile to have it decide again.",
+            )
 
 
 def _kept(readiness: CheckResult | None, directory: Path) -> dict[str, Any]:

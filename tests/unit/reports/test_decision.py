@@ -112,6 +112,16 @@ def test_what_to_expect_and_every_rule_come_from_the_check(tmp_path: Path) -> No
     assert of(readiness(), directory=tmp_path).rules == ()
 
 
+def test_what_the_profile_accepts_does_not_stop_it_and_is_seen(tmp_path: Path) -> None:
+    waived = result_of(
+        "traffic.a", Outcome.WAIVED, "waived until 2027-03-31: no metrics here (it has no metrics API)"
+    )
+    found = of(readiness(directory=tmp_path), waived, directory=tmp_path)
+
+    assert found.answer is Answer.GO
+    assert found.heed[-1].text == f"traffic.a is {waived.reason}."
+
+
 def test_the_three_files_say_the_same(tmp_path: Path) -> None:
     decision = of(readiness(FAILED, tmp_path, findings=decided(edited(running("0.15.2")), "0.16.0").findings),
                   directory=tmp_path)  # fmt: skip
