@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import os
 import statistics
 import sys
@@ -20,6 +19,8 @@ from typing import Any
 import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import told
 
 from clusters.lab import cgroups, life, parts
 from clusters.lab.options import LabOptions
@@ -39,18 +40,15 @@ def main() -> int:
         metallb=options.metallb,
         proxy=options.proxy,
     )
+    conditions = _conditions(lab)
     runs = [_run(lab) for _ in range(options.runs)]
-    report = {"conditions": _conditions(lab), "runs": runs, "summary": _summary(runs)}
-    sys.stdout.write(_table(report))
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    report = {"conditions": conditions, "runs": runs, "summary": _summary(runs)}
+    told.tell(report, _table(report), options.json)
     return 0
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--json", type=Path, help="also write everything to this file")
+    parser = told.options(__doc__, runs=5)
     parser.add_argument("--nodes", type=int, default=3)
     parser.add_argument("--families", default="ipv4")
     parser.add_argument("--proxy", default="iptables")
@@ -98,11 +96,8 @@ def _lab_processor_time() -> float:
 def _conditions(options: LabOptions) -> dict[str, Any]:
     return {
         "options": options.as_dict(),
-        "processors": psutil.cpu_count(),
-        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
-        "kernel": os.uname().release,
+        **told.machine(),
         "cgroups": "v2" if cgroups.is_v2() else "v1",
-        "load_before": round(os.getloadavg()[0], 2),
     }
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -17,11 +16,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import observe_cluster as cluster
+import told
 
 from clusters.lab import parts
 from tests.api.server import running
@@ -45,25 +43,19 @@ def main() -> int:
             _say(f"{services} services are there after {time.monotonic() - began:.0f} s")
             runs = [_run(server.admin, Path(folder)) for _ in range(options.runs)]
             report["sizes"].append({"services": services, "runs": runs, "best": _best(runs)})
-    sys.stdout.write(_table(report))
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    told.tell(report, _table(report), options.json)
     return 0
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = told.options(__doc__, runs=5)
     parser.add_argument("--services", type=int, nargs="+", default=[100, 1000, 5000])
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--json", type=Path, help="also write everything to this file")
     return parser.parse_args()
 
 
 def _conditions() -> Figures:
     return {
-        "processors": psutil.cpu_count(),
-        "load_before": round(os.getloadavg()[0], 2),
-        "python": sys.version.split()[0],
+        **told.machine(),
         "nodes": cluster.NODES,
         "pools": cluster.POOLS,
         "endpoints_per_service": cluster.PER_SERVICE,

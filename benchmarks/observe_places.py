@@ -24,10 +24,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
 import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import told
 
 from clusters import profile
 from clusters.lab import life, parts
@@ -94,17 +95,13 @@ def main() -> int:
         load = os.getloadavg()[0]
         rounds = [_round(places[:: -1 if number % 2 else 1]) for number in range(options.runs)]
     report = {"conditions": _conditions(load), "rounds": rounds, "summary": _summary(rounds)}
-    sys.stdout.write(_table(report))
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    told.tell(report, _table(report), options.json)
     return 0
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=3)
+    parser = told.options(__doc__, runs=3)
     parser.add_argument("--kind", action="store_true", help="also on kind: needs what make kind needs")
-    parser.add_argument("--json", type=Path, help="also write everything to this file")
     parser.add_argument("--hold", type=Path, help=argparse.SUPPRESS)  # keep a kind cluster until stdin ends
     return parser.parse_args()
 
@@ -211,8 +208,7 @@ def _conditions(load: float) -> dict[str, Any]:
     return {
         "nodes": 3,
         "metallb": METALLB,
-        "processors": psutil.cpu_count(),
-        "python": sys.version.split()[0],
+        **told.machine(),
         "load_before": round(load, 2),
     }
 

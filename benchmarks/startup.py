@@ -19,9 +19,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import told
 
 from clusters import profile, providers, wait
 from clusters.api import Api, ApiError
@@ -45,20 +45,17 @@ def main() -> int:
         sys.stdout.write(json.dumps(_kind(options.kind)))
         return 0
     parts.ensure()
+    conditions = _conditions()
     with staged() as stage, tempfile.TemporaryDirectory() as folder:
         file = stage.profile(Path(folder))
         rounds = [_round(stage, file) for _ in range(options.runs)]
-    report = {"conditions": _conditions(), "rounds": rounds, "summary": _summary(rounds)}
-    sys.stdout.write(_table(report))
-    if options.json:
-        options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    report = {"conditions": conditions, "rounds": rounds, "summary": _summary(rounds)}
+    told.tell(report, _table(report), options.json)
     return 0
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--json", type=Path, help="also write everything to this file")
+    parser = told.options(__doc__, runs=3)
     parser.add_argument("--kind", type=Path, help=argparse.SUPPRESS)  # one start of kind, in Docker's network
     return parser.parse_args()
 
@@ -140,9 +137,7 @@ def _conditions() -> dict[str, Any]:
     return {
         "nodes": 3,
         "metallb": METALLB,
-        "processors": psutil.cpu_count(),
-        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
-        "kernel": os.uname().release,
+        **told.machine(),
     }
 
 
