@@ -43,7 +43,14 @@ for name, path, source in sent["modules"]:
     exec(compile(source, path, "exec"), module.__dict__)
 sys.exit(module.main(sent["settings"]))
 """
-_MODULES = ("loop", "probes", "packets", "kernel", "main")  # each needs only those before it; `main` runs
+_MODULES = (
+    "loop",
+    "ports",
+    "probes",
+    "packets",
+    "kernel",
+    "main",
+)  # each needs only those before it; `main` runs
 
 
 @dataclass(frozen=True)

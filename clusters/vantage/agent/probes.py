@@ -11,6 +11,7 @@ import socket
 import time
 from typing import Any, Callable  # noqa: UP035 - Callable of collections.abc is no alias before Python 3.9
 
+from . import ports
 from .loop import Loop, Output, Ticker
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
@@ -87,6 +88,8 @@ class Attempt:
 
     def open(self) -> None:
         """Begin to connect (TCP), or send at once (UDP, where connecting sends nothing)."""
+        destination = self.task["protocol"], self.task["host"], self.task["port"]
+        ports.of_this_host().bind(self.socket, destination)
         code = self.socket.connect_ex((self.task["host"], self.task["port"]))
         if self.task["protocol"] == "udp":
             if code:
