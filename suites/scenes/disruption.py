@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from clusters import budgets, wait
@@ -17,7 +17,7 @@ from clusters.vantage.watch import Measurement
 from clusters.wait import NotWithinBudget
 from suites.scenes.announced import Wire
 from suites.scenes.failover import FAULT, RESTORED
-from suites.scenes.services import held_addresses
+from suites.scenes.services import Services, held_addresses
 
 
 @dataclass(frozen=True)
@@ -103,10 +103,10 @@ class Disruption:
         held = {address for found in self.addresses().values() for address in found}
         return frozenset(wire.undecided(sorted(held)))
 
-    def recovered(self, wire: Wire, *, but: frozenset[str]) -> None:
-        """Wait until MetalLB is ready, every node is, and one node alone answers for each address again.
+    def recovered(self, wire: Wire, *, but: frozenset[str], foreign: str) -> None:
+        """Wait until MetalLB serves, every node is ready, and one node alone answers for each address again.
 
-        Addresses in `but` were undecided before the disturbance, and may stay so.
+        Addresses in `but` were undecided before the disturbance, and may stay so. `foreign` is one that no pool holds.
 
         CleanupFailed where that does not come true: the disturbance outlived its check.
         """
@@ -115,6 +115,7 @@ class Disruption:
             self.metallb.speakers_ready()
             for node in self.cluster.nodes:
                 self._node_ready(node.name)
+            self._controller_serves(foreign)
             wait.until(
                 "one node alone answers for each address, three times in a row",
                 read=lambda: [sorted(self.undecided(wire) - but) for _ in range(3)],
@@ -126,6 +127,21 @@ class Disruption:
                 f"The cluster is not as well as before it was disturbed: {late}",
                 remedy="Look at MetalLB's pods and the nodes before anything else is disturbed.",
             ) from None
+
+    def _controller_serves(self, foreign: str) -> None:
+        """Wait until the controller decides about a service: its pod is Ready long before its watches stand again.
+
+        The service asks for an address that no pool holds, so that the answer costs none.
+        """
+        with ExitStack() as stack:
+            services = Services(self.metallb.api, self.metallb.changes, app="nobody", stack=stack)
+            asked = services.create("refused", address=foreign)
+            wait.until(
+                f"MetalLB's controller refuses service {asked.key} the address {foreign}",
+                read=asked.refusals,
+                accept=bool,
+                budget=budgets.get("controller_serves"),
+            )
 
     def _machines(self) -> Machines:
         """The cluster's machines; NotSupported where the provider gives no access to them."""

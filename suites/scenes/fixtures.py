@@ -109,13 +109,13 @@ def announced(services: Services, addresses: Addresses, wire: Wire, cluster: Clu
 
 @pytest.fixture
 def disruption(
-    api: Api, changes: Changes, cluster: Cluster, profile: Profile, wire: Wire
+    api: Api, changes: Changes, cluster: Cluster, profile: Profile, wire: Wire, addresses: Addresses
 ) -> Iterator[Disruption]:
     """Disturbs MetalLB and nodes of the cluster; the next check begins only when all of it is well again."""
     made = Disruption(cluster, MetalLB(api, changes, profile.namespace))
-    before = made.undecided(wire)
+    before, foreign = made.undecided(wire), addresses.foreign()
     yield made
-    made.recovered(wire, but=before)
+    made.recovered(wire, but=before, foreign=foreign)
 
 
 @pytest.fixture
