@@ -15,6 +15,11 @@ _LASTING = 300.0
 _SERVICE = re.compile(
     r'services \\?"(?P<name>[^"\\]+)\\?" is forbidden.* in the namespace \\?"(?P<namespace>[^"\\]+)'
 )
+#: What the API server answers, in a log line that may quote it a second time.
+_REFUSED = re.compile(
+    r'User \\*"(?P<account>[^"\\]+)\\*" cannot (?P<verb>\w+) resource \\*"(?P<resource>[^"\\]+)\\*"'
+    r'(?: in API group \\*"(?P<group>[^"\\]*)\\*")?(?: in the namespace \\*"(?P<namespace>[^"\\]+)\\*")?'
+)
 _HOMES = {"controller": "health.controller-log", "speaker": "health.speaker-log"}
 
 
@@ -22,7 +27,7 @@ def roots(facts: Facts) -> Iterator[Root]:
     """One root for each of controller and speakers that lacks a permission now."""
     for component, home in _HOMES.items():
         lines = [
-            (hit.count, f"pod {pod.name}: {hit.line}")
+            (hit.line, f"pod {pod.name}: {hit.line}")
             for pod in facts.components.pods
             if pod.component == component
             for hit in facts.hits.get(pod.name, ())
@@ -30,14 +35,37 @@ def roots(facts: Facts) -> Iterator[Root]:
         ]
         if lines:
             subject = workload(facts, component)
+            refused = next((found for line, _ in lines if (found := _refused(line))), {})
             yield Root(
                 cause="permission-missing",
                 subject=subject,
-                summary=f"The API server refuses what the {subject} asks for: a permission is missing.",
-                evidence=tuple(line for _, line in lines[:3]),
+                summary=f"The API server refuses what the {subject} asks for{_what(refused)}.",
+                evidence=tuple(told for _, told in lines[:3]),
                 home=home,
-                fields=fields(facts),
+                fields=fields(facts, **refused),
             )
+
+
+def _refused(line: str) -> dict[str, str]:
+    """What a log line says may not be done, as the fields of a command; empty where it does not say it whole."""
+    found = _REFUSED.search(line)
+    if found is None:
+        return {}
+    resource, _, part = found["resource"].partition("/")
+    group, namespace = found["group"] or "", found["namespace"] or ""
+    return {
+        "account": found["account"],
+        "verb": found["verb"],
+        # kubectl would take what follows a slash for the name of one object.
+        "resource": f"{resource}.{group}".rstrip(".") + (f" --subresource={part}" if part else ""),
+        "within": f"-n {namespace}" if namespace else "--all-namespaces",
+    }
+
+
+def _what(refused: dict[str, str]) -> str:
+    if not refused:
+        return ": a permission is missing"
+    return f": it may not {refused['verb']} {refused['resource'].replace(' --subresource=', '/')}"
 
 
 def _lasts(facts: Facts, hit: Hit) -> bool:

@@ -16,9 +16,11 @@ import yaml
 
 from clusters import budgets, ownership, wait
 from clusters.api import Api
+from clusters.api.resources import SERVICES
 from clusters.changes import Changes
 from clusters.faults.speakers import MetalLB
 from clusters.lab.lab import Lab
+from clusters.metallb import services
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -104,6 +106,28 @@ class Bench:
             finally:
                 run.kill()
         return run.returncode
+
+    def swept(self) -> int:
+        """What `python -m clusters.sweep` returns."""
+        command = [sys.executable, "-m", "clusters.sweep", "--cluster", str(self.profile)]
+        return subprocess.run(command, cwd=ROOT, check=False, timeout=300).returncode
+
+    def held(self) -> dict[str, list[str]]:
+        """What every LoadBalancer service that is not a run's own holds, and whether it is pinned."""
+        return {
+            one.key: [*map(str, one.ingress), *sorted(one.annotations)]
+            for one in map(services.parse, self.api.list(SERVICES))
+            if one.type == "LoadBalancer" and not one.namespace.startswith("mlc-")
+        }
+
+    def until_held(self, before: dict[str, list[str]]) -> None:
+        """Wait until every service holds what it held."""
+        wait.until(
+            "every service holds what it held",
+            read=self.held,
+            accept=lambda now: now == before,
+            budget=budgets.get("settled"),
+        )
 
     def _target(self, select: str) -> Path:
         return self.folder / re.sub(r"[^a-z0-9]+", "-", select.lower())[:60]

@@ -8,13 +8,14 @@ from typing import Any
 
 from clusters import budgets, wait
 from clusters.api.resources import (
+    CLUSTER_ROLE_BINDINGS,
     CLUSTER_ROLES,
     CUSTOM_RESOURCE_DEFINITIONS,
     DEPLOYMENTS,
     PODS,
 )
 from tests.faults.catalogue_fault import ALL_BY_METALLB, UNMEASURED, Also, Fault, drift
-from tests.faults.catalogue_stage import NAMESPACE, WHY, Stage
+from tests.faults.catalogue_stage import EDGE_ADDRESS, NAMESPACE, WHY, Stage
 from tests.faults.catalogue_workloads import arguments, log_of, until_crashing, usage_of
 
 _CONTROLLER = "deployment controller"
@@ -71,6 +72,39 @@ def may_not_list(stage: Stage) -> Iterator[None]:
         )
         yield
     for pod in stage.api.list(PODS, NAMESPACE, labels="component=controller"):
+        stage.changes.delete(PODS, pod["metadata"]["name"], NAMESPACE, foreign="another is made")
+
+
+@contextmanager
+def speakers_unbound(stage: Stage) -> Iterator[None]:
+    """The speakers' role is bound to nobody any more, and they start anew: they may not read what to announce."""
+    patch = [{"op": "replace", "path": "/subjects", "value": []}]
+    name = "metallb-system:speaker"
+    with stage.changes.patched(CLUSTER_ROLE_BINDINGS, name, patch, kind="json", foreign=WHY):
+        _speakers_anew(stage)
+        wait.until(
+            "every speaker says what it may not do",
+            read=lambda: _refused(stage),
+            accept=lambda found: len(found) >= 3,
+            budget=budgets.get("pods_ready"),
+        )
+        yield
+    _speakers_anew(stage)
+    stage.until_reached(EDGE_ADDRESS)
+
+
+def _refused(stage: Stage) -> list[str]:
+    """The speakers whose logs say that they may not list something."""
+    return [
+        pod["metadata"]["name"]
+        for pod in stage.api.list(PODS, NAMESPACE, labels="component=speaker")
+        if pod["status"].get("phase") == "Running"
+        and "cannot list resource" in stage.api.logs(NAMESPACE, pod["metadata"]["name"], tail=50)
+    ]
+
+
+def _speakers_anew(stage: Stage) -> None:
+    for pod in stage.api.list(PODS, NAMESPACE, labels="component=speaker"):
         stage.changes.delete(PODS, pod["metadata"]["name"], NAMESPACE, foreign="another is made")
 
 
@@ -141,6 +175,15 @@ FAULTS = (
         shows={"health.controller-log": ".*"},
         undecided=UNMEASURED,
         also=drift("ClusterRole metallb-system:controller"),
+        full=True,
+    ),
+    Fault(
+        name="the speakers may not read endpoints",
+        cause="permission-missing",
+        make=speakers_unbound,
+        says=ALL_BY_METALLB,
+        shows={"health.speaker-log": "daemonset speaker"},
+        also=drift("ClusterRoleBinding metallb-system:speaker"),
         full=True,
     ),
     Fault(

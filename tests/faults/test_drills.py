@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
 
 from clusters.api.resources import DAEMON_SETS, DEPLOYMENTS, IP_ADDRESS_POOLS, L2_ADVERTISEMENTS, SERVICES
 from clusters.faults import strangers
-from clusters.metallb import services
 from tests.faults import meanwhile, repositories
-from tests.faults.bench import ROOT, Bench
+from tests.faults.bench import Bench
 
 ALL = "recovery.reapply or recovery.rebuild-order or maintenance.after-change or rollback.drill"
 DRILLS = {"recovery.reapply", "recovery.rebuild-order", "maintenance.after-change", "rollback.drill"}
 SYSTEM = "metallb-system"
-
-
-def held(bench: Bench) -> dict[str, list[str]]:
-    """What every LoadBalancer service that is not a run's own holds, and whether it is pinned."""
-    return {
-        one.key: [*map(str, one.ingress), *sorted(one.annotations)]
-        for one in map(services.parse, bench.api.list(SERVICES))
-        if one.type == "LoadBalancer" and not one.namespace.startswith("mlc-")
-    }
 
 
 def configured(bench: Bench) -> dict[str, str]:
@@ -38,12 +26,21 @@ def configured(bench: Bench) -> dict[str, str]:
     return found
 
 
+def configuration(bench: Bench) -> dict[str, object]:
+    """What MetalLB's pools and advertisements say."""
+    return {
+        f"{raw['kind']} {raw['metadata']['name']}": raw["spec"]
+        for res in (IP_ADDRESS_POOLS, L2_ADVERTISEMENTS)
+        for raw in bench.api.list(res, SYSTEM)
+    }
+
+
 @pytest.fixture(autouse=True)
 def nobody_loses_an_address(bench: Bench) -> Iterator[None]:
     """Whatever a drill says, afterwards every service holds what it held, as it held it."""
-    before = held(bench)
+    before = bench.held()
     yield
-    assert held(bench) == before
+    assert bench.held() == before
 
 
 @pytest.mark.full
@@ -94,7 +91,7 @@ def test_a_controller_that_cannot_come_back_is_named(bench: Bench) -> None:
 
     assert seen.failed == {"recovery.reapply": {"controller-down", "speaker-unschedulable"}}
     assert seen.code == 7
-    assert sweep(bench) == 0
+    assert bench.swept() == 0
 
 
 @pytest.mark.full
@@ -104,7 +101,7 @@ def test_a_range_that_somebody_grabs_meanwhile_is_named(bench: Bench) -> None:
 
     assert seen.failed == {"rollback.drill": {"pool-overlap"}}
     assert seen.code == 7
-    assert sweep(bench) == 0
+    assert bench.swept() == 0
 
 
 @pytest.mark.full
@@ -117,19 +114,23 @@ def test_an_address_that_a_stranger_takes_meanwhile_is_named(bench: Bench) -> No
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("check", ["recovery.reapply", "recovery.rebuild-order"])
+@pytest.mark.parametrize("check", sorted(DRILLS))
 def test_a_drill_that_is_killed_is_undone_by_a_sweep(bench: Bench, check: str) -> None:
-    assert bench.killed(check, when=lambda: gone(bench, "controller")) == -signal.SIGKILL
+    before, ranges = bench.held(), configuration(bench)
+    far_enough = {
+        "recovery.reapply": lambda: gone(bench, "controller"),
+        "recovery.rebuild-order": lambda: gone(bench, "controller"),
+        "maintenance.after-change": lambda: configuration(bench) != ranges,
+        "rollback.drill": lambda: configuration(bench) != ranges,
+    }
 
-    assert sweep(bench) == 0
+    assert bench.killed(check, when=far_enough[check]) == -signal.SIGKILL
+
+    assert bench.swept() == 0
     bench.metallb.speakers_ready()
     bench.metallb.controller_ready()
-
-
-def sweep(bench: Bench) -> int:
-    """What `python -m clusters.sweep` returns."""
-    command = [sys.executable, "-m", "clusters.sweep", "--cluster", str(bench.profile)]
-    return subprocess.run(command, cwd=ROOT, check=False, timeout=300).returncode
+    assert configuration(bench) == ranges
+    bench.until_held(before)
 
 
 def gone(bench: Bench, deployment: str) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 from clusters import ownership
-from clusters.api.resources import SERVICES
+from clusters.api.resources import DAEMON_SETS, DEPLOYMENTS, SERVICES
 from tests.faults import repositories, somebody
 from tests.faults.bench import Bench
 
@@ -18,6 +20,15 @@ def subjects(bench_run: dict[str, object]) -> set[str]:
     findings = bench_run["findings"]
     assert isinstance(findings, list)
     return {finding["subject"] for finding in findings}
+
+
+def images(bench: Bench) -> dict[str, str]:
+    """What MetalLB's workloads are to run."""
+    return {
+        f"{raw['kind']} {raw['metadata']['name']}": raw["spec"]["template"]["spec"]["containers"][0]["image"]
+        for res in (DEPLOYMENTS, DAEMON_SETS)
+        for raw in bench.api.list(res, "metallb-system")
+    }
 
 
 @pytest.mark.full
@@ -39,6 +50,21 @@ def test_an_announcer_that_does_not_come_back_is_named(bench: Bench) -> None:
         seen = bench.run(OWN, "--patience", "0.5")
 
     assert seen.failed == {OWN: {"speaker-unschedulable"}}
+
+
+@pytest.mark.full
+def test_an_upgrade_that_is_killed_is_taken_back_by_a_sweep(bench: Bench) -> None:
+    runs, held = images(bench), bench.held()
+
+    assert bench.killed(OWN, when=lambda: images(bench) != runs) == -signal.SIGKILL
+
+    assert bench.swept() == 0
+    bench.metallb.speakers_ready()
+    bench.metallb.controller_ready()
+    assert images(bench) == runs
+    bench.until_held(held)
+    again = bench.run("overlay.intended-config or overlay.version-skew", allow="observe")
+    assert set(again.outcomes.values()) == {"passed"}, again.text
 
 
 @pytest.mark.full

@@ -15,14 +15,20 @@ FIELDS = (
     "metallb_namespace",
     "controller",
     "speaker",
+    "account",
+    "verb",
+    "resource",
+    "within",
 )
 """The fields that a command template may have. `controller` and `speaker` name MetalLB's workloads as kubectl
-takes them, which differ between a manifest's and a Helm release's installation."""
+takes them, which differ between a manifest's and a Helm release's installation. `account` is a user as the API
+server names it, `verb` and `resource` what it may not do, and `within` kubectl's option for where."""
 
 DEFAULTS = {
     "metallb_namespace": "metallb-system",
     "controller": "deployment/controller",
     "speaker": "daemonset/speaker",
+    "within": "--all-namespaces",
 }
 """What a field is where the caller does not say; any other missing field stays visible as "<service>"."""
 

@@ -211,8 +211,8 @@ CAUSES = (
             "Grant the missing verb and resource; for MetalLB, apply the manifests of the running version."
         ),
         commands=(
-            "kubectl auth can-i --list -n {metallb_namespace}",
-            "kubectl get clusterrolebindings -o wide | grep -i metallb",
+            "kubectl auth can-i {verb} {resource} {within} --as {account}",
+            "kubectl get clusterrolebindings,rolebindings --all-namespaces -o wide | grep -i metallb",
         ),
         scope=Scope.CLUSTER,
     ),

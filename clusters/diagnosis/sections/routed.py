@@ -18,7 +18,9 @@ def routed(diagnosis: Diagnosis) -> Answer:
     near, far = diagnosis.snapshot.wire, diagnosis.snapshot.routed
     if far.status is Status.NOT_ASKED:
         return Answer(unsupported=f"{far.detail or 'nobody looked through a router'}.")
-    served = {_door(one) for one in near.reached if one.outcome == "answered"}
+    # A client reaches an address for a while after the last answer for it: its kernel still knows whom it asked.
+    owners = diagnosis.facts.hearing.owners
+    served = {_door(one) for one in near.reached if one.outcome == "answered" and owners(one.address) != ()}
     away = {route.address for route in far.routes if not route.on_link}
     compared = [one for one in far.reached if _door(one) in served and one.address in away]
     lost = [one for one in compared if one.outcome not in {"answered", "silent"}]

@@ -209,6 +209,18 @@ def test_a_part_that_may_not_be_read_names_the_missing_permission() -> None:
     assert "verb list, resource services" in found.missing[0]
 
 
+def test_what_the_api_server_refuses_metallb_is_a_command_to_ask_it_again() -> None:
+    (finding,) = judged(observed("permission-missing"))["health.controller-log"].findings
+
+    assert finding.summary.endswith(
+        "what the deployment controller asks for: it may not update services/status."
+    )
+    assert finding.commands[0] == (
+        "kubectl auth can-i update services --subresource=status -n shop "
+        "--as system:serviceaccount:metallb-system:controller"
+    )
+
+
 @pytest.mark.parametrize(
     ("ranges", "cause"),
     [

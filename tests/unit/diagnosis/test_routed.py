@@ -10,7 +10,7 @@ import pytest
 from clusters.diagnosis import Diagnosis, judging
 from clusters.diagnosis.answer import Answer
 from clusters.observation import load
-from clusters.observation.snapshot import Reached, Route, Snapshot, Status, WireView
+from clusters.observation.snapshot import Heard, Reached, Route, Snapshot, Status, WireView
 
 OBSERVATIONS = Path(__file__).with_name("observations")
 
@@ -75,6 +75,17 @@ def test_where_nothing_arrives_it_is_one_finding(healthy: Snapshot) -> None:
 
     assert [(one.cause, one.subject) for one in found.findings] == [("not-routed", "cluster")]
     assert len(found.findings[0].evidence) == 2
+
+
+def test_what_nobody_answers_for_is_no_matter_of_routers(healthy: Snapshot) -> None:
+    heard = (
+        Heard(address=A, purpose="assigned"),
+        Heard(address=B, purpose="assigned", macs=("02:00:00:00:00:01",)),
+    )
+
+    found = judged(healthy, replace(NEAR, heard=heard), far(door("a", A, "timeout"), door("b", B, "timeout")))
+
+    assert [(one.cause, one.subject) for one in found.findings] == [("not-routed", "service shop/b")]
 
 
 def test_silence_over_udp_proves_nothing(healthy: Snapshot) -> None:
