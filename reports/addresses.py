@@ -6,7 +6,8 @@ are drawn: long runs of addresses alike are one cell that says how many they are
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from clusters.diagnosis.facts import Facts
     from clusters.metallb.pools import Pool
     from clusters.metallb.ranges import Address, AddressRange
+
+    Mark = tuple[Address, "Cell"]
 
 SNAPSHOT = "snapshot.json"
 #: Runs of addresses alike that are longer than this are drawn as one cell.
@@ -147,10 +150,11 @@ def _pool(facts: Facts, pool: Pool) -> PoolMap:
         for one in (facts.hearing.free if facts.hearing.asked else ())
         if one.macs and (address := _address(one.address)) in pool and address not in held
     }
+    marks = _marks(held, squatted)
     share = next((one for one in facts.snapshot.wire.shares if one.pool == pool.name), None)
     return PoolMap(
         name=pool.name,
-        stretches=tuple(_stretch(one, pool, held, squatted) for one in pool.ranges),
+        stretches=tuple(_stretch(one, pool, _within(one, marks)) for one in pool.ranges),
         assigned=tuple((str(address), holders) for address, holders in held.items()),
         squatted=tuple((str(address), who) for address, who in squatted.items()),
         free=facts.usage[pool.name].free,
@@ -164,23 +168,40 @@ def _address(text: str) -> Address:
     return parse_address(text)
 
 
-def _stretch(
-    whole: AddressRange, pool: Pool, held: Mapping[Address, str], squatted: Mapping[Address, str]
-) -> Stretch:
-    cells = list(_cells(whole, pool, held, squatted))
+def _marks(held: Mapping[Address, str], squatted: Mapping[Address, str]) -> list[Mark]:
+    """A cell for each address that is held or squatted, ascending."""
+    found = (("assigned", held), ("squatted", squatted))
+    marks = [
+        (address, Cell(kind=kind, first=str(address), last=str(address), count=1, label=label))
+        for kind, labels in found
+        for address, label in labels.items()
+    ]
+    return sorted(marks, key=_place)
+
+
+def _place(mark: Mark) -> tuple[int, int]:
+    return mark[0].version, int(mark[0])
+
+
+def _within(whole: AddressRange, marks: Sequence[Mark]) -> Sequence[Mark]:
+    version, low, high = whole.bounds
+    return marks[
+        bisect_left(marks, (version, low), key=_place) : bisect_right(marks, (version, high), key=_place)
+    ]
+
+
+def _stretch(whole: AddressRange, pool: Pool, marks: Iterable[Mark]) -> Stretch:
+    cells = list(_cells(whole, pool, marks))
     text = whole.text or f"{whole.first}-{whole.last}"
     return Stretch(text=text, cells=tuple(cells[:_MOST_CELLS]), untold=len(cells[_MOST_CELLS:]))
 
 
-def _cells(
-    whole: AddressRange, pool: Pool, held: Mapping[Address, str], squatted: Mapping[Address, str]
-) -> Iterator[Cell]:
+def _cells(whole: AddressRange, pool: Pool, marks: Iterable[Mark]) -> Iterator[Cell]:
     """The cells of a range. Only what is held or squatted is looked at one by one, however long it is."""
     place = int(whole.first)
-    for address in sorted((one for one in (*held, *squatted) if one in whole), key=int):
+    for address, cell in marks:
         yield from _free(whole, pool, place, int(address) - 1)
-        kind, label = ("assigned", held[address]) if address in held else ("squatted", squatted[address])
-        yield Cell(kind=kind, first=str(address), last=str(address), count=1, label=label)
+        yield cell
         place = int(address) + 1
     yield from _free(whole, pool, place, int(whole.last))
 

@@ -7,8 +7,11 @@ alike in 0.15.2 and 0.16.2. (Before 0.15.0 an empty `serviceAllocation` matched 
 
 from __future__ import annotations
 
+import ipaddress
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from clusters.metallb import ranges, selectors
@@ -61,7 +64,16 @@ class Pool:
     invalid: tuple[RangeError, ...] = ()
 
     def __contains__(self, address: object) -> bool:
-        return any(address in each for each in self.ranges)
+        if not isinstance(address, ipaddress.IPv4Address | ipaddress.IPv6Address):
+            return False
+        whole = self._whole.get(address.version, ())
+        place = bisect_right(whole, int(address), key=lambda each: int(each.first)) - 1
+        return place >= 0 and address in whole[place]
+
+    @cached_property
+    def _whole(self) -> Mapping[int, tuple[AddressRange, ...]]:
+        """The ranges of each family, joined and ascending."""
+        return {version: ranges.merged(self.of_version(version)) for version in self.versions}
 
     @property
     def versions(self) -> frozenset[int]:
@@ -74,8 +86,7 @@ class Pool:
 
     def usable(self, version: int) -> int:
         """How many addresses of one family MetalLB would give out of this pool, taken ones included."""
-        whole = ranges.merged(self.of_version(version))
-        return sum(each.usable(avoid_buggy=self.avoid_buggy) for each in whole)
+        return sum(each.usable(avoid_buggy=self.avoid_buggy) for each in self._whole.get(version, ()))
 
     def gives(self, address: Address) -> bool:
         """Whether the pool may give out this address: it holds it, and does not avoid it as buggy."""

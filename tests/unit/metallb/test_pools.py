@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as some
 
 from clusters.metallb import pools
 from clusters.metallb.pools import Pool, ServiceAllocation, may_serve, ranked, restricted
-from clusters.metallb.ranges import parse
+from clusters.metallb.ranges import AddressRange, parse
 from clusters.metallb.selectors import LabelSelector, Requirement
 from clusters.metallb.services import FamilyPolicy, Service
 
@@ -140,3 +142,22 @@ def test_usable_counts_overlapping_ranges_once() -> None:
 
     assert one.usable(4) == 6
     assert one.usable(6) == 0
+
+
+@given(
+    some.lists(some.tuples(some.integers(0, 60), some.integers(0, 9), some.sampled_from((4, 6))), max_size=8),
+    some.integers(0, 80),
+    some.sampled_from((4, 6)),
+)
+def test_a_pool_holds_what_one_of_its_ranges_holds(
+    drawn: list[tuple[int, int, int]], number: int, version: int
+) -> None:
+    base = {4: int(ip_address("10.0.0.0")), 6: int(ip_address("fd00::"))}
+    make = {4: IPv4Address, 6: IPv6Address}
+    ranges = tuple(
+        AddressRange(make[which](base[which] + first), make[which](base[which] + first + more))
+        for first, more, which in drawn
+    )
+    address = make[version](base[version] + number)
+
+    assert (address in Pool("edge", ranges)) is any(address in one for one in ranges)
