@@ -13,16 +13,21 @@ import errno
 import functools
 import socket
 import time
+import zlib
 from pathlib import Path
 
 RANGE = "/proc/sys/net/ipv4/ip_local_port_range"
 #: So many attempts a second an earlier process may have made without this one meeting its ports.
 PER_SECOND = 50
-MOST_TAKEN = 16
+MOST_TAKEN = 64
 
 
 class Ports:
-    """Source ports in turn, by destination. It begins where the clock is, as every process before it did."""
+    """Source ports in turn, by destination.
+
+    Each destination has a place of its own to begin at, which moves with the clock: a later process begins where
+    an earlier one has not been yet, and destinations that are tried at once take no port from each other.
+    """
 
     def __init__(self, first: int, last: int) -> None:
         self.first, self.count = first, last - first + 1
@@ -30,7 +35,9 @@ class Ports:
 
     def next(self, destination: tuple[object, ...]) -> int:
         """The port after the one that was last used for a destination."""
-        number = self.used.get(destination, int(time.monotonic() * PER_SECOND))
+        number = self.used.get(destination)
+        if number is None:
+            number = zlib.crc32(repr(destination).encode()) + int(time.monotonic() * PER_SECOND)
         self.used[destination] = number + 1
         return self.first + number % self.count
 
