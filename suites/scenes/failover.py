@@ -8,7 +8,7 @@ from typing import Protocol
 
 from clusters.vantage.records import Mac
 from clusters.vantage.timeline import Timeline
-from suites.scenes import learned
+from suites.scenes import cut, learned
 
 FAULT = "fault"
 RESTORED = "restored"
@@ -27,7 +27,8 @@ class Failover:
 
     `moved_after` is the time from the fault until another machine answered for the address, alone or beside
     the old one (None where none did); `address_gap` the longest time in which nobody answered; `service_gap`
-    the longest without service; `failed` the number of failed requests; `overlap` the longest time in which
+    the longest without service; `failed` the number of failed requests, but for those that the move itself `cut`
+    (see `suites.scenes.cut`); `overlap` the longest time in which
     two machines answered, until the restoration and (`overlap_after_return`) from then on.
     `gratuitous_after` counts from the fault; `back_after` from the restoration, or from the fault where
     nothing had to be restored; `steady_after` is the end of the last gap before that.
@@ -42,6 +43,7 @@ class Failover:
     service_gap: float
     service_gap_total: float
     failed: int
+    cut: int
     overlap: float | None
     overlap_after_return: float | None
     gratuitous_after: float | None
@@ -68,6 +70,7 @@ def read(timeline: Timeline, nodes: Mapping[Mac, str]) -> Failover:
     after = timeline.between(FAULT)
     away = timeline.between(FAULT, RESTORED if RESTORED in marks else None)
     old = timeline.owner_at(FAULT)
+    reset = len(cut.by_moves(timeline, since=fault))
     first_other = min(
         (reply.t for reply in timeline.answers if reply.t >= fault and reply.mac != old), default=None
     )
@@ -79,7 +82,8 @@ def read(timeline: Timeline, nodes: Mapping[Mac, str]) -> Failover:
         address_gap=after.address_gap,
         service_gap=after.outages.longest,
         service_gap_total=after.outages.total,
-        failed=sum(not attempt.ok for attempt in after.attempts),
+        failed=sum(not attempt.ok for attempt in after.attempts) - reset,
+        cut=reset,
         overlap=away.overlap,
         overlap_after_return=timeline.between(RESTORED).overlap if RESTORED in marks else 0.0,
         gratuitous_after=min(announced) - fault if announced else None,
@@ -95,6 +99,7 @@ def _by_kernel(timeline: Timeline, nodes: Mapping[Mac, str]) -> Failover:
     after = timeline.between(FAULT)
     away = timeline.between(FAULT, RESTORED if RESTORED in marks else None)
     old = learned.owner_at(timeline, fault)
+    reset = len(cut.by_moves(timeline, since=fault))
     back = timeline.time_of(RESTORED) if RESTORED in marks else fault
     return Failover(
         before=name(old, nodes),
@@ -103,7 +108,8 @@ def _by_kernel(timeline: Timeline, nodes: Mapping[Mac, str]) -> Failover:
         address_gap=None,
         service_gap=after.outages.longest,
         service_gap_total=after.outages.total,
-        failed=sum(not attempt.ok for attempt in after.attempts),
+        failed=sum(not attempt.ok for attempt in after.attempts) - reset,
+        cut=reset,
         overlap=None,
         overlap_after_return=None,
         gratuitous_after=None,
@@ -169,3 +175,4 @@ def record(failover: Failover, measures: Measures, budgets: Mapping[str, float])
     measures.measure(
         "failed requests", failover.failed, unit="requests", budget=budgets.get("failed requests")
     )
+    measures.measure("requests cut by a move", failover.cut, unit="requests")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from clusters.errors import Inconclusive
-from clusters.vantage.records import Attempt, Control, Gratuitous, Mac, Mark, Reply
+from clusters.vantage.records import Attempt, Control, Gratuitous, Learned, Mac, Mark, Reply
 from clusters.vantage.timeline import Timeline
 from suites.scenes import appearance, failover
 
@@ -151,3 +151,45 @@ def test_what_never_appeared_is_inconclusive() -> None:
     seen = timeline([], marks=(Mark(t=2.5, name="created"),))
     with pytest.raises(Inconclusive, match="held an answer"):
         appearance.answered(seen, "created")
+
+
+def reset(t: float, *, error: str = "reset", latency: float = 0.01) -> Attempt:
+    return Attempt(t=t, ok=False, latency=latency, error=error)
+
+
+def gratuitous(*seen: tuple[float, Mac]) -> tuple[Gratuitous, ...]:
+    return tuple(Gratuitous(t=t, mac=mac, kind="request") for t, mac in seen)
+
+
+@pytest.mark.parametrize(
+    ("attempt", "cut"),
+    [
+        pytest.param(reset(2.5), 1, id="under way at the move"),
+        pytest.param(reset(3.7), 1, id="under way at the move back"),
+        pytest.param(reset(2.6), 0, id="begun after it"),
+        pytest.param(reset(2.4), 0, id="over before it"),
+        pytest.param(reset(1.0), 0, id="before the fault"),
+        pytest.param(reset(2.5, error="timeout connecting", latency=0.9), 0, id="not reset"),
+    ],
+)
+def test_what_a_move_cuts_is_told_apart(attempt: Attempt, cut: int) -> None:
+    moves = gratuitous((0.1, OLD), (2.505, NEW), (2.7, NEW), (3.705, OLD))
+    whole = timeline(owned((0, 2.5, OLD), (2.5, 3.7, NEW), (3.7, 10, OLD)), gratuitous=moves)
+
+    seen = failover.read(replace(whole, attempts=(*whole.attempts, attempt)), NODES)
+
+    assert (seen.cut, seen.failed) == (cut, 0 if cut or attempt.t < 2 else 1)
+
+
+def test_a_move_is_known_without_earlier_gratuitous_arp() -> None:
+    whole = timeline(owned((0, 2.5, OLD), (2.5, 10, NEW)), gratuitous=gratuitous((2.505, NEW)))
+
+    assert failover.read(replace(whole, attempts=(reset(2.5),)), NODES).cut == 1
+
+
+def test_without_raw_sockets_the_kernels_table_tells_the_move() -> None:
+    known = (Learned(t=0.0, mac=OLD, state="reachable"), Learned(t=2.58, mac=NEW, state="reachable"))
+    whole = replace(timeline([]), requests=(), learned=known)
+
+    assert failover.read(replace(whole, attempts=(reset(2.5),)), NODES).cut == 1
+    assert failover.read(replace(whole, attempts=(reset(2.3),)), NODES).cut == 0
