@@ -1,7 +1,7 @@
 """The real MetalLB decides as `clusters.metallb` predicts: who gets an address, whence, and who announces it.
 
 Pools, services, advertisements, nodes and endpoints are generated (the same ones every time), put into a lab of
-each MetalLB version, and every decision is compared. `make full` compares hundreds, `make test` the first fifth.
+each MetalLB version, and every decision is compared. `make full` compares hundreds, `make test` the first ones.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def tally() -> Iterator[None]:
         print(f"{version}: {count} x {what} {outcome}")  # noqa: T201 - shown by pytest -rP
 
 
-@often(10)
+@often(5)
 @given(scenario=strategies.scenarios(versions=(4, 6)))
 def test_allocations(playground: Playground, scenario: Scenario) -> None:
     """Every generated service gets what is predicted, from the predicted pool, or waits for a fitting reason."""
@@ -97,7 +97,7 @@ def test_allocations(playground: Playground, scenario: Scenario) -> None:
 @often(50)
 @given(scenario=strategies.scenarios(versions=(4, 6)))
 def test_many_allocations(playground: Playground, scenario: Scenario) -> None:
-    """The same, five times as often."""
+    """The same, ten times as often."""
     _allocate(playground, scenario)
 
 
@@ -129,14 +129,14 @@ def _compare_reason(playground: Playground, expected: Allocation, service: Servi
     assert told <= {expected.reason.cause}
 
 
-@often(3)
+@often(2)
 @given(stage=strategies.stages(NODES, addresses=ADDRESSES, newest=False))
 def test_announcers(playground: Playground, stage: Stage) -> None:
     """Every generated address is answered by the predicted node; where its statuses are true, MetalLB says so too."""
     _announce(playground, stage)
 
 
-@often(3)
+@often(2)
 @given(stage=strategies.stages(NODES, addresses=ADDRESSES, newest=True))
 def test_announcers_with_selectors_and_preferences(playground: Playground, stage: Stage) -> None:
     """The same with what 0.16.2 has more; 0.15.2 drops those fields and decides without them."""
@@ -147,7 +147,7 @@ def test_announcers_with_selectors_and_preferences(playground: Playground, stage
 @often(12)
 @given(stage=strategies.stages(NODES, addresses=ADDRESSES, newest=False))
 def test_many_announcers(playground: Playground, stage: Stage) -> None:
-    """Four times as many of the first kind."""
+    """Six times as many of the first kind."""
     _announce(playground, stage)
 
 
@@ -155,7 +155,7 @@ def test_many_announcers(playground: Playground, stage: Stage) -> None:
 @often(12)
 @given(stage=strategies.stages(NODES, addresses=ADDRESSES, newest=True))
 def test_many_announcers_with_selectors_and_preferences(playground: Playground, stage: Stage) -> None:
-    """Four times as many of the second kind."""
+    """Six times as many of the second kind."""
     _announce(playground, stage)
 
 
