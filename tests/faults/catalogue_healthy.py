@@ -215,9 +215,11 @@ def renders_chart_names(clone: Clone) -> None:
 HEALTHY = (
     Healthy(name="local traffic policy with one replica", make=local_with_one_replica),
     Healthy(name="two services that share an address", make=shared),
-    Healthy(name="a pool given on request that nobody uses", make=on_request_only, edit=renders_spare),
-    Healthy(name="a pool of one address, in use", make=one_address, edit=renders_one),
-    Healthy(name="a pool of both address families", make=both_families, edit=renders_both),
+    Healthy(
+        name="a pool given on request that nobody uses", make=on_request_only, edit=renders_spare, full=True
+    ),
+    Healthy(name="a pool of one address, in use", make=one_address, edit=renders_one, full=True),
+    Healthy(name="a pool of both address families", make=both_families, edit=renders_both, full=True),
     Healthy(name="two pools, each in use", make=two_pools, edit=renders_spare),
     Healthy(
         name="speakers on some nodes by design",
@@ -227,11 +229,13 @@ HEALTHY = (
         full=True,
     ),
     Healthy(name="one node labelled out of load balancing, two left", make=one_excluded),
-    Healthy(name="a cordoned node", make=cordoned),
+    Healthy(name="a cordoned node", make=cordoned, full=True),
     Healthy(name="a service of another load-balancer class", make=of_another_class),
     Healthy(name="a rollout that has just completed", make=rolled_out, full=True),
     Healthy(name="a rollout that completed two minutes ago", make=rolled_out, later=120.0, full=True),
-    Healthy(name="a pool change that is planned and written down", make=nothing, edit=planned_change),
+    Healthy(
+        name="a pool change that is planned and written down", make=nothing, edit=planned_change, full=True
+    ),
     Healthy(name="a runbook with another table", make=nothing, edit=runbook_reworded),
 )
 
