@@ -92,9 +92,9 @@ def main() -> int:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mlb", dir="/tmp")))
         folder.chmod(0o777)  # one of the places is an ordinary user's
         places = [*_on_lab(stack, folder), *(_on_kind(stack, folder) if options.kind else ())]
-        load = os.getloadavg()[0]
+        conditions = _conditions()
         rounds = [_round(places[:: -1 if number % 2 else 1]) for number in range(options.runs)]
-    report = {"conditions": _conditions(load), "rounds": rounds, "summary": _summary(rounds)}
+    report = {"conditions": conditions, "rounds": rounds, "summary": _summary(rounds)}
     told.tell(report, _table(report), options.json)
     return 0
 
@@ -204,12 +204,11 @@ def _processor() -> float:
     return times.children_user + times.children_system
 
 
-def _conditions(load: float) -> dict[str, Any]:
+def _conditions() -> dict[str, Any]:
     return {
         "nodes": 3,
         "metallb": METALLB,
         **told.machine(),
-        "load_before": round(load, 2),
     }
 
 

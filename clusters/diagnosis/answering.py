@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from clusters.diagnosis import ownership
+from clusters.diagnosis import ownership, permissions
 from clusters.diagnosis.announcing import Announcing
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.proxying import settings, strict_arp_off
 from clusters.diagnosis.roots import Explanation, Root
-from clusters.diagnosis.telling import fields, workload
+from clusters.diagnosis.telling import fields
 from clusters.metallb.ranges import within
 from clusters.metallb.services import Service
 from clusters.observation.snapshot import Reached
@@ -67,8 +67,7 @@ class Answering:
         for root in self.ground.get("advertisement-interface-missing", ()):
             if f"node {owner}" in root.evidence[0]:
                 yield root
-        own = workload(self.facts, "speaker")
-        yield from (root for root in self.ground.get("permission-missing", ()) if root.subject == own)
+        yield from permissions.lacking(self.facts, self.ground, "speaker")
         for cause in _SILENCING:
             yield from self.ground.get(cause, ())[:1]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from clusters.diagnosis import permissions
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.roots import Explanation, Root
 from clusters.diagnosis.telling import fields, workload
@@ -70,8 +71,7 @@ class Pending:
         if any(pod.ready for pod in self.facts.components.controllers):
             if bound := self.ground.get("controller-cpu-bound"):
                 return self._told(service, bound[0], "The controller is too slow to serve it.")
-            own = workload(self.facts, "controller")
-            refused = [root for root in self.ground.get("permission-missing", ()) if root.subject == own]
+            refused = permissions.lacking(self.facts, self.ground, "controller")
             return self._told(service, refused[0], refused[0].summary) if refused else None
         found = self._first(_BLOCKING, service, "The controller does not work, so nobody serves it.")
         if found or not self.facts.components.controllers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.roots import Root
@@ -20,6 +20,7 @@ _REFUSED = re.compile(
     r'User \\*"(?P<account>[^"\\]+)\\*" cannot (?P<verb>\w+) resource \\*"(?P<resource>[^"\\]+)\\*"'
     r'(?: in API group \\*"(?P<group>[^"\\]*)\\*")?(?: in the namespace \\*"(?P<namespace>[^"\\]+)\\*")?'
 )
+_SUBRESOURCE = " --subresource="
 _HOMES = {"controller": "health.controller-log", "speaker": "health.speaker-log"}
 
 
@@ -27,7 +28,7 @@ def roots(facts: Facts) -> Iterator[Root]:
     """One root for each of controller and speakers that lacks a permission now."""
     for component, home in _HOMES.items():
         lines = [
-            (hit.line, f"pod {pod.name}: {hit.line}")
+            (pod.name, hit.line)
             for pod in facts.components.pods
             if pod.component == component
             for hit in facts.hits.get(pod.name, ())
@@ -35,15 +36,21 @@ def roots(facts: Facts) -> Iterator[Root]:
         ]
         if lines:
             subject = workload(facts, component)
-            refused = next((found for line, _ in lines if (found := _refused(line))), {})
+            refused = next((found for _, line in lines if (found := _refused(line))), {})
             yield Root(
                 cause="permission-missing",
                 subject=subject,
                 summary=f"The API server refuses what the {subject} asks for{_what(refused)}.",
-                evidence=tuple(told for _, told in lines[:3]),
+                evidence=tuple(f"pod {name}: {line}" for name, line in lines[:3]),
                 home=home,
                 fields=fields(facts, **refused),
             )
+
+
+def lacking(facts: Facts, ground: Mapping[str, tuple[Root, ...]], component: str) -> tuple[Root, ...]:
+    """Of the roots known so far, by cause, that of a component ("controller", "speaker") that lacks a permission."""
+    own = workload(facts, component)
+    return tuple(root for root in ground.get("permission-missing", ()) if root.subject == own)
 
 
 def _refused(line: str) -> dict[str, str]:
@@ -57,7 +64,7 @@ def _refused(line: str) -> dict[str, str]:
         "account": found["account"],
         "verb": found["verb"],
         # kubectl would take what follows a slash for the name of one object.
-        "resource": f"{resource}.{group}".rstrip(".") + (f" --subresource={part}" if part else ""),
+        "resource": f"{resource}.{group}".rstrip(".") + (_SUBRESOURCE + part if part else ""),
         "within": f"-n {namespace}" if namespace else "--all-namespaces",
     }
 
@@ -65,7 +72,7 @@ def _refused(line: str) -> dict[str, str]:
 def _what(refused: dict[str, str]) -> str:
     if not refused:
         return ": a permission is missing"
-    return f": it may not {refused['verb']} {refused['resource'].replace(' --subresource=', '/')}"
+    return f": it may not {refused['verb']} {refused['resource'].replace(_SUBRESOURCE, '/')}"
 
 
 def _lasts(facts: Facts, hit: Hit) -> bool:

@@ -43,14 +43,8 @@ for name, path, source in sent["modules"]:
     exec(compile(source, path, "exec"), module.__dict__)
 sys.exit(module.main(sent["settings"]))
 """
-_MODULES = (
-    "loop",
-    "ports",
-    "probes",
-    "packets",
-    "kernel",
-    "main",
-)  # each needs only those before it; `main` runs
+#: Each needs only those before it; `main` runs.
+_MODULES = ("loop", "ports", "probes", "packets", "kernel", "main")
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,8 @@ class Failover:
     `moved_after` is the time from the fault until another machine answered for the address, alone or beside
     the old one (None where none did); `address_gap` the longest time in which nobody answered; `service_gap`
     the longest without service; `failed` the number of failed requests, but for those that the move itself `cut`
-    (see `suites.scenes.cut`); `overlap` the longest time in which
-    two machines answered, until the restoration and (`overlap_after_return`) from then on.
+    (see `suites.scenes.cut`); `overlap` the longest time in which two machines answered, until the restoration
+    and (`overlap_after_return`) from then on.
     `gratuitous_after` counts from the fault; `back_after` from the restoration, or from the fault where
     nothing had to be restored; `steady_after` is the end of the last gap before that.
     `owners` are the nodes that owned the address in turn, as the wire says. What a vantage without raw sockets

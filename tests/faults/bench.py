@@ -10,18 +10,19 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
 from clusters import budgets, ownership, wait
 from clusters.api import Api
-from clusters.api.resources import SERVICES
+from clusters.api.resources import SERVICES, Resource
 from clusters.changes import Changes
 from clusters.faults.speakers import MetalLB
 from clusters.lab.lab import Lab
 from clusters.metallb import services
 
+T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -118,6 +119,14 @@ class Bench:
             one.key: [*map(str, one.ingress), *sorted(one.annotations)]
             for one in map(services.parse, self.api.list(SERVICES))
             if one.type == "LoadBalancer" and not one.namespace.startswith("mlc-")
+        }
+
+    def of_metallb(self, *kinds: Resource, told: Callable[[dict[str, Any]], T]) -> dict[str, T]:
+        """What `told` says of each object of these kinds in MetalLB's namespace, by kind and name."""
+        return {
+            f"{raw['kind']} {raw['metadata']['name']}": told(raw)
+            for kind in kinds
+            for raw in self.api.list(kind, "metallb-system")
         }
 
     def until_held(self, before: dict[str, list[str]]) -> None:

@@ -16,7 +16,7 @@ from clusters.api.resources import (
 )
 from tests.faults.catalogue_fault import ALL_BY_METALLB, UNMEASURED, Also, Fault, drift
 from tests.faults.catalogue_stage import EDGE_ADDRESS, NAMESPACE, WHY, Stage
-from tests.faults.catalogue_workloads import arguments, log_of, until_crashing, usage_of
+from tests.faults.catalogue_workloads import anew, arguments, log_of, logs_of, until_crashing, usage_of
 
 _CONTROLLER = "deployment controller"
 
@@ -62,8 +62,7 @@ def may_not_list(stage: Stage) -> Iterator[None]:
     rules = [rule for rule in found["rules"] if "services" not in rule.get("resources", ())]
     patch = [{"op": "replace", "path": "/rules", "value": rules}]
     with stage.changes.patched(CLUSTER_ROLES, "metallb-system:controller", patch, kind="json", foreign=WHY):
-        for pod in stage.api.list(PODS, NAMESPACE, labels="component=controller"):
-            stage.changes.delete(PODS, pod["metadata"]["name"], NAMESPACE, foreign="another is made")
+        anew(stage, "controller")
         wait.until(
             "the controller says what it may not do",
             read=lambda: log_of(stage, "controller"),
@@ -71,8 +70,7 @@ def may_not_list(stage: Stage) -> Iterator[None]:
             budget=budgets.get("pods_ready"),
         )
         yield
-    for pod in stage.api.list(PODS, NAMESPACE, labels="component=controller"):
-        stage.changes.delete(PODS, pod["metadata"]["name"], NAMESPACE, foreign="another is made")
+    anew(stage, "controller")
 
 
 @contextmanager
@@ -81,31 +79,16 @@ def speakers_unbound(stage: Stage) -> Iterator[None]:
     patch = [{"op": "replace", "path": "/subjects", "value": []}]
     name = "metallb-system:speaker"
     with stage.changes.patched(CLUSTER_ROLE_BINDINGS, name, patch, kind="json", foreign=WHY):
-        _speakers_anew(stage)
+        anew(stage, "speaker")
         wait.until(
             "every speaker says what it may not do",
-            read=lambda: _refused(stage),
-            accept=lambda found: len(found) >= 3,
+            read=lambda: ["cannot list resource" in log for log in logs_of(stage, "speaker")],
+            accept=lambda told: sum(told) >= len(stage.lab.nodes),
             budget=budgets.get("pods_ready"),
         )
         yield
-    _speakers_anew(stage)
+    anew(stage, "speaker")
     stage.until_reached(EDGE_ADDRESS)
-
-
-def _refused(stage: Stage) -> list[str]:
-    """The speakers whose logs say that they may not list something."""
-    return [
-        pod["metadata"]["name"]
-        for pod in stage.api.list(PODS, NAMESPACE, labels="component=speaker")
-        if pod["status"].get("phase") == "Running"
-        and "cannot list resource" in stage.api.logs(NAMESPACE, pod["metadata"]["name"], tail=50)
-    ]
-
-
-def _speakers_anew(stage: Stage) -> None:
-    for pod in stage.api.list(PODS, NAMESPACE, labels="component=speaker"):
-        stage.changes.delete(PODS, pod["metadata"]["name"], NAMESPACE, foreign="another is made")
 
 
 @contextmanager

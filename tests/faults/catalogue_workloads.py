@@ -38,10 +38,21 @@ def until_crashing(stage: Stage, name: str) -> None:
     )
 
 
-def log_of(stage: Stage, component: str) -> str:
+def logs_of(stage: Stage, component: str) -> list[str]:
+    """The end of the log of each running pod of a component."""
     pods = stage.api.list(PODS, NAMESPACE, labels=f"component={component}")
     running = [pod for pod in pods if pod["status"].get("phase") == "Running"]
-    return "".join(stage.api.logs(NAMESPACE, pod["metadata"]["name"], tail=100) for pod in running)
+    return [stage.api.logs(NAMESPACE, pod["metadata"]["name"], tail=100) for pod in running]
+
+
+def log_of(stage: Stage, component: str) -> str:
+    return "".join(logs_of(stage, component))
+
+
+def anew(stage: Stage, component: str) -> None:
+    """Delete all pods of a component; others are made."""
+    for pod in stage.api.list(PODS, NAMESPACE, labels=f"component={component}"):
+        stage.changes.delete(PODS, pod["metadata"]["name"], NAMESPACE, foreign="another is made")
 
 
 def usage_of(stage: Stage, component: str) -> float | None:

@@ -19,20 +19,13 @@ SYSTEM = "metallb-system"
 
 def configured(bench: Bench) -> dict[str, str]:
     """The identity of MetalLB's own objects: who deletes and makes them again changes it."""
-    found = {}
-    for res in (IP_ADDRESS_POOLS, L2_ADVERTISEMENTS, DEPLOYMENTS, DAEMON_SETS):
-        for raw in bench.api.list(res, SYSTEM):
-            found[f"{raw['kind']} {raw['metadata']['name']}"] = raw["metadata"]["uid"]
-    return found
+    kinds = (IP_ADDRESS_POOLS, L2_ADVERTISEMENTS, DEPLOYMENTS, DAEMON_SETS)
+    return bench.of_metallb(*kinds, told=lambda raw: raw["metadata"]["uid"])
 
 
 def configuration(bench: Bench) -> dict[str, object]:
     """What MetalLB's pools and advertisements say."""
-    return {
-        f"{raw['kind']} {raw['metadata']['name']}": raw["spec"]
-        for res in (IP_ADDRESS_POOLS, L2_ADVERTISEMENTS)
-        for raw in bench.api.list(res, SYSTEM)
-    }
+    return bench.of_metallb(IP_ADDRESS_POOLS, L2_ADVERTISEMENTS, told=lambda raw: raw["spec"])
 
 
 @pytest.fixture(autouse=True)
@@ -117,14 +110,11 @@ def test_an_address_that_a_stranger_takes_meanwhile_is_named(bench: Bench) -> No
 @pytest.mark.parametrize("check", sorted(DRILLS))
 def test_a_drill_that_is_killed_is_undone_by_a_sweep(bench: Bench, check: str) -> None:
     before, ranges = bench.held(), configuration(bench)
-    far_enough = {
-        "recovery.reapply": lambda: gone(bench, "controller"),
-        "recovery.rebuild-order": lambda: gone(bench, "controller"),
-        "maintenance.after-change": lambda: configuration(bench) != ranges,
-        "rollback.drill": lambda: configuration(bench) != ranges,
-    }
 
-    assert bench.killed(check, when=far_enough[check]) == -signal.SIGKILL
+    def begun() -> bool:
+        return gone(bench, "controller") if check.startswith("recovery.") else configuration(bench) != ranges
+
+    assert bench.killed(check, when=begun) == -signal.SIGKILL
 
     assert bench.swept() == 0
     bench.metallb.speakers_ready()

@@ -24,11 +24,9 @@ def subjects(bench_run: dict[str, object]) -> set[str]:
 
 def images(bench: Bench) -> dict[str, str]:
     """What MetalLB's workloads are to run."""
-    return {
-        f"{raw['kind']} {raw['metadata']['name']}": raw["spec"]["template"]["spec"]["containers"][0]["image"]
-        for res in (DEPLOYMENTS, DAEMON_SETS)
-        for raw in bench.api.list(res, "metallb-system")
-    }
+    return bench.of_metallb(
+        DEPLOYMENTS, DAEMON_SETS, told=lambda raw: raw["spec"]["template"]["spec"]["containers"][0]["image"]
+    )
 
 
 @pytest.mark.full

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from reports.history.recording import enter, writing
 from reports.model import save
 from reports.validated import State, Validation, chosen, validation
 from tests.unit.reports.past_runs import BEGIN, a_run, keep
+from tests.unit.reports.test_remembering import replace_verdict
 
 DAY_AND_A_HALF = timedelta(hours=36)
 PASSED, FAILED = Outcome.PASSED, Outcome.FAILED
@@ -81,8 +81,7 @@ def test_what_another_check_left_open_takes_nothing_from_a_pass(path: Path) -> N
 
 
 def test_a_pass_in_a_run_that_did_not_clean_up_is_no_validation(path: Path) -> None:
-    later = a_run("unclean", 40, {"health.a": PASSED})
-    unclean = replace(later, run=replace(later.run, verdict=Verdict.CLEANUP_FAILED))
+    unclean = replace_verdict(a_run("unclean", 40, {"health.a": PASSED}), Verdict.CLEANUP_FAILED)
     keep(path, a_run("whole", 0, {"health.a": PASSED}), unclean)
 
     (first,) = seen(path, 41).rows
