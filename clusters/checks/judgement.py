@@ -27,8 +27,6 @@ _EXIT_CODES = {
     Verdict.CLEANUP_FAILED: ExitCode.CLEANUP_FAILED,
 }
 _SCOPES = {"service": Scope.SERVICE, "pool": Scope.POOL, "advertisement": Scope.POOL}
-#: Causes that reach only as far as the service or pool that they are found at.
-_AS_FOUND = frozenset({"pool-missing", "overlay-drift", "rival-controller"})
 
 
 def merge(parts: Sequence[CheckResult]) -> CheckResult:
@@ -89,7 +87,7 @@ def reach(cause: str, subject: str) -> Scope:
     """
     known = CAUSES.get(cause)
     at = _SCOPES.get(subject.split(" ", 1)[0].lower())
-    if known is None or (cause in _AS_FOUND and at is not None):
+    if known is None or (known.narrowed_by_subject and at is not None):
         return at or Scope.CLUSTER
     if known.scope is Scope.NONE or at is None:
         return known.scope

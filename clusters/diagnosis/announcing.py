@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from clusters.checks.causes import Effect, having
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.roots import Explanation, Root
 from clusters.diagnosis.telling import fields
@@ -16,18 +17,6 @@ from clusters.metallb.reasons import Reason
 from clusters.metallb.services import Service
 
 _SERVING = (Endpoint(addresses=(), node=None, servable=True),)
-#: Causes that keep a speaker from taking part, by which a node's absence from an election is explained.
-_SPEAKER_CAUSES = (
-    "api-unreachable",
-    "node-not-ready",
-    "memberlist-secret-missing",
-    "speaker-unschedulable",
-    "speaker-crashing",
-    "speaker-down",
-    "speaker-missing-on-node",
-)
-#: Causes of a node itself.
-_NODE_CAUSES = ("node-network-unavailable", "node-not-ready")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,9 +130,9 @@ class Announcing:
             nodes = [name for name in nodes if name in {each.node for each in endpoints if each.servable}]
         match reason.cause:
             case "speaker-missing-on-node" | "local-policy-no-endpoint-on-announcer" if nodes:
-                known = self._known(_SPEAKER_CAUSES, nodes)
+                known = self._known(having(Effect.STOPS_SPEAKER), nodes)
             case "node-network-unavailable":
-                known = self._known(_NODE_CAUSES, list(found.excluded))
+                known = self._known((reason.cause, *having(Effect.LOSES_NODE)), list(found.excluded))
             case "endpoints-unready":
                 known = self._lost_endpoints(service)
             case "pool-not-advertised" | "advertisement-selects-nothing":
@@ -169,7 +158,7 @@ class Announcing:
         ]
         if not lost or len(lost) != len(nodes):
             return None
-        return self._known(("api-unreachable", "node-not-ready"), sorted(lost))
+        return self._known(having(Effect.LOSES_NODE), sorted(lost))
 
     def _advertisement(self, reason: Reason) -> Root | None:
         """An advertisement that is broken by itself, rather than just not meant for this service."""

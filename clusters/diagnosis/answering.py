@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from clusters.checks.causes import Effect, having
 from clusters.diagnosis import ownership, permissions
 from clusters.diagnosis.announcing import Announcing
 from clusters.diagnosis.facts import Facts
@@ -16,11 +17,6 @@ from clusters.diagnosis.telling import fields
 from clusters.metallb.ranges import within
 from clusters.metallb.services import Service
 from clusters.observation.snapshot import Reached
-
-#: Causes by which two sides announce one address, the nearest to the ground first.
-_SPLITTING = ("memberlist-key-mismatch", "memberlist-partition", "api-unreachable", "node-not-ready")
-#: Causes by which the elected node stays silent.
-_SILENCING = ("config-rejected", "pool-overlap", "pool-range-invalid", "rival-controller")
 
 
 class Answering:
@@ -62,13 +58,13 @@ class Answering:
         return self._told(service, root, f"Nobody answers for {address}: {root.summary}", *ruled_out)
 
     def _silencing(self, owner: str) -> Iterator[Root]:
-        for cause in ("api-unreachable", "node-not-ready"):
+        for cause in having(Effect.LOSES_NODE):
             yield from (root for root in self.ground.get(cause, ()) if root.subject == f"node {owner}")
         for root in self.ground.get("advertisement-interface-missing", ()):
             if f"node {owner}" in root.evidence[0]:
                 yield root
         yield from permissions.lacking(self.facts, self.ground, "speaker")
-        for cause in _SILENCING:
+        for cause in having(Effect.SILENCES):
             yield from self.ground.get(cause, ())[:1]
 
     def doubled(self, service: Service, address: str, owners: tuple[str, ...]) -> Explanation:
@@ -92,7 +88,7 @@ class Answering:
         return self._told(service, root, f"{heard}. {root.summary}", *self._claims(address))
 
     def _splitting(self, owners: tuple[str, ...]) -> Root | None:
-        for cause in _SPLITTING:
+        for cause in having(Effect.SPLITS):
             for root in self.ground.get(cause, ()):
                 if root.subject == "cluster" or root.subject.removeprefix("node ") in owners:
                     return root
@@ -192,7 +188,7 @@ class Answering:
     def _dead_node(self, service: Service) -> Root | None:
         """An endpoint that counts as ready is on a node that is not."""
         nodes = {each.node for each in self.facts.endpoints.get(service.key, ()) if each.servable}
-        for cause in ("api-unreachable", "node-not-ready"):
+        for cause in having(Effect.LOSES_NODE):
             for root in self.ground.get(cause, ()):
                 if root.subject.removeprefix("node ") in nodes:
                     return root

@@ -5,31 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from clusters.checks import Finding
+from clusters.checks.causes import Effect, having
 from clusters.diagnosis.diagnosis import Diagnosis
 from clusters.diagnosis.pending import Pending
 from clusters.diagnosis.roots import Explanation, Root, referring
 from clusters.diagnosis.telling import fields
 from clusters.metallb.services import Service
 from clusters.observation.snapshot import Reached, Snapshot
-
-#: What keeps another speaker from taking over, the nearest to the ground first.
-_KEEPING = (
-    "memberlist-disabled",
-    "memberlist-key-mismatch",
-    "memberlist-partition",
-    "api-unreachable",
-    "node-not-ready",
-    "memberlist-secret-missing",
-    "speaker-unschedulable",
-    "speaker-crashing",
-    "speaker-down",
-    "speaker-missing-on-node",
-    "node-network-unavailable",
-)
-#: What is wrong behind a service, whether or not anybody announces it.
-_BEHIND = frozenset({"no-endpoints", "endpoints-unready", "node-not-ready", "api-unreachable"})
-#: What makes addresses change or be given out wrongly.
-_MEDDLING = ("rival-controller", "config-rejected", "pool-overlap", "controller-crashing", "controller-down")
 
 
 def explain_service(snapshot: Snapshot, namespace: str, name: str, symptom: str) -> Finding | None:
@@ -48,7 +30,9 @@ def explain_service(snapshot: Snapshot, namespace: str, name: str, symptom: str)
 def _explained(diagnosis: Diagnosis, service: Service, symptom: str) -> Explanation | None:
     if not service.ingress:
         # Whoever gave a service its address against the rules may have lost it again by now.
-        meddled = _first(diagnosis, service, _MEDDLING) if symptom == "not-refused" else None
+        meddled = (
+            _first(diagnosis, service, having(Effect.CHANGES_ADDRESS)) if symptom == "not-refused" else None
+        )
         return meddled or Pending(diagnosis.facts, diagnosis.ground).explain(service)
     match symptom:
         case "two-announcers" | "still-answering" | "wrong-announcer":
@@ -56,7 +40,7 @@ def _explained(diagnosis: Diagnosis, service: Service, symptom: str) -> Explanat
         case "not-moved" | "not-back":
             return _kept(diagnosis, service) or _unserved(diagnosis, service)
         case "wrong-address" | "not-refused" | "no-event" | "address-changed":
-            return _first(diagnosis, service, _MEDDLING)
+            return _first(diagnosis, service, having(Effect.CHANGES_ADDRESS))
         case "silent":
             return diagnosis.answering.silent(service, str(service.ingress[0]))
         case _:
@@ -71,8 +55,7 @@ def _answered_wrongly(diagnosis: Diagnosis, service: Service) -> Explanation | N
         owners = heard or tuple(sorted(diagnosis.facts.saying.announced.get(address, ())))
         if len(owners) > 1 or (owners and owners[0].startswith("?")):
             return diagnosis.answering.doubled(service, address, owners)
-    splits = ("memberlist-key-mismatch", "memberlist-partition", "api-unreachable", "strict-arp-off")
-    return _first(diagnosis, service, splits)
+    return _first(diagnosis, service, having(Effect.SPLITS))
 
 
 def _kept(diagnosis: Diagnosis, service: Service) -> Explanation | None:
@@ -80,7 +63,7 @@ def _kept(diagnosis: Diagnosis, service: Service) -> Explanation | None:
     explained = diagnosis.announcing.explain(service)
     if explained and explained.root.cause != "nobody-answers":
         return explained
-    return _first(diagnosis, service, _KEEPING)
+    return _first(diagnosis, service, having(Effect.PREVENTS_TAKEOVER))
 
 
 def _unserved(diagnosis: Diagnosis, service: Service) -> Explanation | None:
@@ -90,7 +73,7 @@ def _unserved(diagnosis: Diagnosis, service: Service) -> Explanation | None:
     if tries := diagnosis.facts.hearing.unreached(service.key):
         return diagnosis.answering.unreached(service, tries)
     if diagnosis.facts.snapshot.wire.ok and _reached(diagnosis.facts.hearing.reached.get(service.key, ())):
-        return _first(diagnosis, service, _KEEPING)
+        return _first(diagnosis, service, having(Effect.PREVENTS_TAKEOVER))
     explained = diagnosis.answering.silent(service, str(service.ingress[0]))
     return explained if explained.root.cause != "nobody-answers" else None
 
@@ -98,7 +81,11 @@ def _unserved(diagnosis: Diagnosis, service: Service) -> Explanation | None:
 def _unserved_inside(diagnosis: Diagnosis, service: Service) -> Explanation | None:
     """What keeps the cluster's own pods from a service: only what is behind it, they need nobody to announce it."""
     explained = diagnosis.announcing.explain(service)
-    return explained if explained and explained.root.cause in _BEHIND else None
+    return (
+        explained
+        if explained and explained.root.cause in having(Effect.NOTHING_BEHIND, Effect.LOSES_NODE)
+        else None
+    )
 
 
 def _reached(tries: Iterable[Reached]) -> bool:
@@ -120,6 +107,4 @@ def _first(diagnosis: Diagnosis, service: Service, causes: Iterable[str]) -> Exp
 def _gone(diagnosis: Diagnosis, namespace: str, name: str) -> Explanation | None:
     """A service that is not there any more: what in the cluster could keep its address in use."""
     service = Service(namespace=namespace, name=name)
-    return _first(
-        diagnosis, service, ("api-unreachable", "memberlist-partition", "strict-arp-off", *_MEDDLING)
-    )
+    return _first(diagnosis, service, having(Effect.SPLITS, Effect.CHANGES_ADDRESS))

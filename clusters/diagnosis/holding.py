@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from clusters.checks.causes import Effect, having
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.roots import Explanation, Root
 from clusters.diagnosis.telling import fields
 from clusters.metallb import services, usage
 from clusters.metallb.services import Service
-
-#: What keeps MetalLB from taking an address back that no pool holds any more.
-_KEEPING = ("controller-cpu-bound", "controller-crashing", "controller-down", "config-rejected", "pool-overlap",
-            "pool-range-invalid")  # fmt: skip
 
 
 def exhausted(facts: Facts) -> Iterator[Root]:
@@ -62,7 +59,7 @@ def _outside(facts: Facts, service: Service, ground: Mapping[str, tuple[Root, ..
     listed = ", ".join(str(each) for each in service.ingress if facts.pool_of(each) is None)
     text = f"Service {service.key} holds {listed}, which no pool holds."
     known = _rival(ground, service) or next(
-        (root for cause in _KEEPING for root in ground.get(cause, ())), None
+        (root for cause in having(Effect.KEEPS_ADDRESS) for root in ground.get(cause, ())), None
     )
     own = Root(
         cause="pool-missing",

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from packaging.version import Version
 
+from clusters.checks.causes import Effect, having
 from clusters.diagnosis import ranges
 from clusters.diagnosis.announcing import Announcing
 from clusters.diagnosis.facts import Facts
@@ -24,13 +25,6 @@ from clusters.metallb.ranges import parse_address
 from clusters.metallb.services import Service
 from clusters.observation.snapshot import Heard
 
-_SPLITTING = (
-    "memberlist-key-mismatch",
-    "memberlist-partition",
-    "api-unreachable",
-    "node-not-ready",
-    "strict-arp-off",
-)
 _STATUS_MENDED = Version("0.16.0")
 _ONE_HEARD = (
     "the vantage's kernel tells one machine an address: the others named may answer too, as where an address is on "
@@ -133,7 +127,7 @@ def disagreements(
 
 
 def _split(ground: Mapping[str, tuple[Root, ...]], named: frozenset[str]) -> Root | None:
-    for cause in _SPLITTING:
+    for cause in having(Effect.SPLITS):
         for root in ground.get(cause, ()):
             if root.subject == "cluster" or root.subject.removeprefix("node ") in named:
                 return root

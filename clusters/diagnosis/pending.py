@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from clusters.checks.causes import Effect, having
 from clusters.diagnosis import permissions
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.roots import Explanation, Root
@@ -18,17 +19,6 @@ from clusters.metallb import services
 from clusters.metallb.allocation import Allocation, Outcome, predict_allocation
 from clusters.metallb.services import Service
 
-#: Causes in the controller or the cluster that keep every service waiting, the nearest to the ground first.
-_BLOCKING = (
-    "api-unreachable",
-    "node-not-ready",
-    "controller-cpu-bound",
-    "controller-crashing",
-    "controller-down",
-    "permission-missing",
-)
-#: What the configuration can have that makes MetalLB refuse all of it.
-_REFUSED = ("config-rejected", "pool-overlap", "pool-range-invalid")
 _EVIDENCE = 3
 
 
@@ -73,7 +63,9 @@ class Pending:
                 return self._told(service, bound[0], "The controller is too slow to serve it.")
             refused = permissions.lacking(self.facts, self.ground, "controller")
             return self._told(service, refused[0], refused[0].summary) if refused else None
-        found = self._first(_BLOCKING, service, "The controller does not work, so nobody serves it.")
+        found = self._first(
+            having(Effect.STOPS_CONTROLLER), service, "The controller does not work, so nobody serves it."
+        )
         if found or not self.facts.components.controllers:
             return found
         pod = self.facts.components.controllers[0]
@@ -88,7 +80,9 @@ class Pending:
     def _refused(self, service: Service) -> Explanation | None:
         """MetalLB refuses the configuration as a whole and works on with what it had, maybe nothing."""
         return self._first(
-            _REFUSED, service, "MetalLB does not accept its configuration, so pools are not served."
+            having(Effect.REFUSES_CONFIGURATION),
+            service,
+            "MetalLB does not accept its configuration, so pools are not served.",
         )
 
     def _first(self, causes: tuple[str, ...], service: Service, summary: str) -> Explanation | None:

@@ -11,66 +11,6 @@ from dataclasses import dataclass, field, replace
 from clusters.checks import Finding
 from clusters.checks.causes import get
 
-#: Where each cause is at home, unless a root says otherwise.
-HOMES = {
-    "controller-down": "health.pods-ready",
-    "controller-crashing": "health.pods-ready",
-    "speaker-down": "health.pods-ready",
-    "speaker-crashing": "health.pods-ready",
-    "memberlist-secret-missing": "health.pods-ready",
-    "pool-missing": "health.config-present",
-    "pool-not-advertised": "health.config-present",
-    "advertisement-unknown-pool": "health.config-present",
-    "rival-controller": "health.services-addressed",
-    "permission-missing": "health.controller-log",
-    "api-unreachable": "recovery.incident-scope",
-    "memberlist-partition": "health.speaker-log",
-    "memberlist-key-mismatch": "health.speaker-log",
-    "memberlist-disabled": "health.speaker-log",
-    "webhook-unreachable": "health.config-accepted",
-    "config-rejected": "health.config-accepted",
-    "pool-exhausted": "pending.free-address",
-    "pool-autoassign-off": "pending.free-address",
-    "pool-restricted": "pending.free-address",
-    "requested-outside-pools": "pending.requested-address",
-    "requested-taken": "pending.requested-address",
-    "requested-twice": "pending.annotations",
-    "requested-wrong-pool": "pending.annotations",
-    "family-unavailable": "pending.annotations",
-    "sharing-refused": "pending.annotations",
-    "class-mismatch": "pending.annotations",
-    "deprecated-annotation": "pending.annotations",
-    "speaker-missing-on-node": "traffic.speakers-placed",
-    "node-excluded": "traffic.speakers-placed",
-    "advertisement-selects-nothing": "traffic.speakers-placed",
-    "advertisement-interface-missing": "traffic.speakers-placed",
-    "wrong-segment": "traffic.l2-segment",
-    "vantage-not-on-segment": "traffic.l2-segment",
-    "no-endpoints": "traffic.backends-healthy",
-    "endpoints-unready": "traffic.backends-healthy",
-    "local-policy-no-endpoint-on-announcer": "traffic.backends-healthy",
-    "backend-refuses": "traffic.backends-healthy",
-    "duplicate-announcer": "traffic.single-announcer",
-    "strict-arp-off": "traffic.single-announcer",
-    "nobody-answers": "traffic.single-announcer",
-    "foreign-responder": "traffic.single-announcer",
-    "owner-disagreement": "traffic.owner-agreed",
-    "not-routed": "traffic.routed",
-    "kube-proxy-stale": "trigger.unreachable-address",
-    "source-not-allowed": "trigger.unreachable-address",
-    "crd-outdated": "overlay.version-skew",
-    "version-skew": "overlay.version-skew",
-    "address-not-intended": "trigger.edge-address",
-    "pool-overlap": "overlay.ranges-valid",
-    "pool-range-invalid": "overlay.ranges-valid",
-    "pool-holds-node-address": "overlay.ranges-valid",
-    "pool-holds-gateway-address": "overlay.ranges-valid",
-    "node-not-ready": "recovery.incident-scope",
-    "node-network-unavailable": "recovery.incident-scope",
-    "controller-cpu-bound": "scaling.controller-cpu",
-    "speaker-unschedulable": "scaling.speaker-scheduling",
-}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Root:
@@ -92,7 +32,7 @@ class Root:
     @property
     def at(self) -> str:
         """The check at which this root is at home."""
-        return self.home or HOMES[self.cause]
+        return self.home or get(self.cause).reported_by
 
     @property
     def key(self) -> tuple[str, str]:

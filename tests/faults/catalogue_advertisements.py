@@ -13,7 +13,7 @@ from clusters.api.resources import (
     VALIDATING_WEBHOOKS,
 )
 from tests.faults.catalogue_fault import (
-    ALL_BY_POOLS,
+    ALL_BY_CONFIGURATION,
     ONE_POOL,
     ONE_SERVICE,
     OWN,
@@ -143,7 +143,7 @@ FAULTS = (
         name="a configuration that MetalLB refuses as a whole",
         cause="config-rejected",
         make=refused_as_a_whole,
-        says=ALL_BY_POOLS,
+        says=ALL_BY_CONFIGURATION,
         also=drift("L2Advertisement metallb-system/twice"),
         shows={"health.config-accepted": "cluster|advertisement twice"},
     ),

@@ -54,18 +54,16 @@ class Summary(NamedTuple):
     scaling: str = "no scale change is needed$"
 
 
-_TO_BLAME = "no scale change is needed; the pool configuration is to blame"
+_TO_BLAME = "no scale change is needed; the configuration is to blame"
 _CONFIGURATION, _NETWORK, _ITSELF = "configuration alone", "nodes and network alone", "MetalLB itself alone"
 #: Nothing of it shows in the cluster.
 UNTOUCHED = Summary(Scope.NONE, "nothing$")
-ONE_SERVICE = Summary(Scope.SERVICE, _CONFIGURATION)
-ONE_SERVICE_BY_POOLS = Summary(Scope.SERVICE, _CONFIGURATION, _TO_BLAME)
+ONE_SERVICE = Summary(Scope.SERVICE, _CONFIGURATION, _TO_BLAME)
 ONE_CONSUMER = Summary(Scope.SERVICE, "consumers' workloads alone")
 ONE_ADDRESS = Summary(Scope.SERVICE, _NETWORK)
 ONE_POOL = Summary(Scope.POOL, _CONFIGURATION, _TO_BLAME)
 ONE_RANGE = Summary(Scope.POOL, _NETWORK)
-ALL_BY_POOLS = Summary(Scope.CLUSTER, _CONFIGURATION, _TO_BLAME)
-ALL_BY_SETTING = Summary(Scope.CLUSTER, _CONFIGURATION)
+ALL_BY_CONFIGURATION = Summary(Scope.CLUSTER, _CONFIGURATION, _TO_BLAME)
 ALL_BY_NETWORK = Summary(Scope.CLUSTER, _NETWORK)
 ALL_BY_METALLB = Summary(Scope.CLUSTER, _ITSELF)
 

@@ -12,7 +12,6 @@ from clusters.faults import components, filters, kernels, strangers
 from tests.faults.catalogue_fault import (
     ALL_BY_METALLB,
     ALL_BY_NETWORK,
-    ALL_BY_SETTING,
     ONE_ADDRESS,
     ONE_RANGE,
     UNMEASURED,
@@ -174,7 +173,7 @@ FAULTS = (
         name="an address on a loopback of every node",
         cause="strict-arp-off",
         make=on_every_node,
-        says=ALL_BY_SETTING,
+        says=ALL_BY_NETWORK,
         shows={"traffic.single-announcer": f"cluster|{TRAEFIK}"},
         less=_DISAGREES,
     ),

@@ -9,7 +9,7 @@ from clusters import wait
 from clusters.api.resources import PODS
 from clusters.budgets import get as budget
 from clusters.faults import statuses
-from tests.faults.catalogue_fault import ONE_CONSUMER, ONE_SERVICE, ONE_SERVICE_BY_POOLS, OWN, Fault
+from tests.faults.catalogue_fault import ONE_CONSUMER, ONE_SERVICE, OWN, Fault
 from tests.faults.catalogue_stage import SHOP, WHY, Stage
 
 REQUESTED = "metallb.io/loadBalancerIPs"
@@ -142,7 +142,7 @@ FAULTS = (
         name="an address that no pool holds",
         cause="requested-outside-pools",
         make=outside,
-        says=ONE_SERVICE_BY_POOLS,
+        says=ONE_SERVICE,
         shows={**_WAITS, "pending.requested-address": WAITING, "rollback.stale-consumers": WAITING},
     ),
     Fault(
@@ -171,7 +171,7 @@ FAULTS = (
         name="a pool that does not exist",
         cause="pool-missing",
         make=no_such_pool,
-        says=ONE_SERVICE_BY_POOLS,
+        says=ONE_SERVICE,
         shows={**_WAITS, "pending.annotations": WAITING},
     ),
     Fault(

@@ -11,7 +11,7 @@ from clusters.api.resources import (
     PODS,
     SECRETS,
 )
-from tests.faults.catalogue_fault import ALL_BY_METALLB, ALL_BY_SETTING, Fault, drift
+from tests.faults.catalogue_fault import ALL_BY_CONFIGURATION, ALL_BY_METALLB, Fault, drift
 from tests.faults.catalogue_stage import EDGE_ADDRESS, NAMESPACE, WHY, Stage
 from tests.faults.catalogue_workloads import arguments, until_crashing
 
@@ -156,7 +156,7 @@ FAULTS = (
         name="the speakers' DaemonSet leaves a node out",
         cause="speaker-missing-on-node",
         make=not_selected,
-        says=ALL_BY_SETTING,
+        says=ALL_BY_METALLB,
         shows={"traffic.speakers-placed": _ON_NODE},
         also=_DAEMON_SET,
         profile={"announcers": {"nodes": ["node1", "node2", "node3"]}},
@@ -166,7 +166,7 @@ FAULTS = (
         name="a node is labelled out of load balancing",
         cause="node-excluded",
         make=excluded,
-        says=ALL_BY_SETTING,
+        says=ALL_BY_CONFIGURATION,
         shows={"traffic.speakers-placed": _ON_NODE},
         profile={"announcers": {"nodes": ["node1", "node2", "node3"]}},
     ),
@@ -181,7 +181,7 @@ FAULTS = (
         name="speakers without memberlist",
         cause="memberlist-disabled",
         make=no_memberlist,
-        says=ALL_BY_SETTING,
+        says=ALL_BY_METALLB,
         shows={"health.speaker-log": _SPEAKER},
         also=_DAEMON_SET,
         full=True,

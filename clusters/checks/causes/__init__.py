@@ -6,12 +6,25 @@ An id never changes its meaning. `CAUSES` is the registry; `get` raises for an i
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from types import MappingProxyType
 
 from clusters.checks.causes import addresses, announcing, components, measured, repository, upgrading
-from clusters.checks.causes.cause import DEFAULTS, FIELDS, Cause
+from clusters.checks.causes.cause import DEFAULTS, FIELDS, Cause, Effect, Layer
+from clusters.checks.links import Link
 
-__all__ = ["CAUSES", "DEFAULTS", "FIELDS", "Cause", "get"]
+__all__ = [
+    "CAUSES",
+    "DEFAULTS",
+    "FIELDS",
+    "Cause",
+    "Effect",
+    "Layer",
+    "get",
+    "having",
+    "of_links",
+    "reported_by",
+]
 
 
 def _registry() -> Mapping[str, Cause]:
@@ -40,3 +53,22 @@ def get(cause: str) -> Cause:
         return CAUSES[cause]
     except KeyError:
         raise KeyError(f"{cause!r} is not a known cause") from None
+
+
+@cache
+def having(*effects: Effect) -> tuple[str, ...]:
+    """The causes that have any of these effects, the nearest to the ground first."""
+    found = [cause for cause in CAUSES.values() if cause.effects & set(effects)]
+    return tuple(cause.id for cause in sorted(found, key=lambda cause: cause.rank or 0))
+
+
+@cache
+def of_links(*links: Link) -> tuple[str, ...]:
+    """The causes that break one of these links."""
+    return tuple(cause.id for cause in CAUSES.values() if cause.link in links)
+
+
+@cache
+def reported_by(check: str) -> tuple[str, ...]:
+    """The causes that a check reports, and that others refer to it for."""
+    return tuple(cause.id for cause in CAUSES.values() if cause.reported_by == check)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from clusters.checks.causes.cause import Cause
+from clusters.checks.causes.cause import Cause, Effect, Layer
+from clusters.checks.links import Link
 from clusters.checks.outcome import Scope
 
 _POOL = "kubectl -n {metallb_namespace} get ipaddresspool {pool} -o yaml"
@@ -20,6 +21,17 @@ CAUSES = (
         remedy="Delete a LoadBalancer service that is no longer needed, or add a range to the pool.",
         commands=(_POOL, _HOLDERS, _EDIT_POOL),
         scope=Scope.POOL,
+        link=Link.FREE,
+        layer=Layer.CONFIGURATION,
+        proven_by=(
+            "By MetalLB's own rules no address that the service may have is free in any pool that may serve "
+            "it."
+        ),
+        excluded_by="A pool that may serve it has a free address of its family.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="pending.free-address",
     ),
     Cause(
         id="pool-missing",
@@ -28,6 +40,14 @@ CAUSES = (
         remedy="Reapply the overlay that owns the pool, or correct the pool's name on the service.",
         commands=(_POOLS, _SERVICE, "kubectl apply -k metallb/overlays/<overlay>"),
         scope=Scope.CLUSTER,
+        link=Link.POOL,
+        layer=Layer.CONFIGURATION,
+        proven_by="The pools were read, and there is none, or none of the name that the service asks for.",
+        excluded_by="The pool is there, or the pools could not be read.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=True,
+        reported_by="health.config-present",
     ),
     Cause(
         id="pool-overlap",
@@ -42,6 +62,16 @@ CAUSES = (
             _EDIT_POOL,
         ),
         scope=Scope.CLUSTER,
+        link=Link.CONFIGURATION,
+        layer=Layer.CONFIGURATION,
+        proven_by="Two ranges of the pools that were read have an address in common.",
+        excluded_by="No two ranges meet.",
+        effects=frozenset(
+            {Effect.REFUSES_CONFIGURATION, Effect.SILENCES, Effect.CHANGES_ADDRESS, Effect.KEEPS_ADDRESS}
+        ),
+        rank=71,
+        narrowed_by_subject=False,
+        reported_by="overlay.ranges-valid",
     ),
     Cause(
         id="pool-range-invalid",
@@ -55,6 +85,14 @@ CAUSES = (
         ),
         commands=(_POOL, _EDIT_POOL),
         scope=Scope.CLUSTER,
+        link=Link.CONFIGURATION,
+        layer=Layer.CONFIGURATION,
+        proven_by="MetalLB's own rules for ranges refuse what a pool says.",
+        excluded_by="Every range of every pool can be read by those rules.",
+        effects=frozenset({Effect.REFUSES_CONFIGURATION, Effect.SILENCES, Effect.KEEPS_ADDRESS}),
+        rank=72,
+        narrowed_by_subject=False,
+        reported_by="overlay.ranges-valid",
     ),
     Cause(
         id="pool-holds-node-address",
@@ -63,6 +101,14 @@ CAUSES = (
         remedy="Take the node's address out of the pool before a service gets it.",
         commands=("kubectl get nodes -o wide", _HOLDERS, _EDIT_POOL),
         scope=Scope.CLUSTER,
+        link=Link.CONFIGURATION,
+        layer=Layer.CONFIGURATION,
+        proven_by="A node's own address lies in a range of a pool.",
+        excluded_by="No address of a node lies in a pool.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="overlay.ranges-valid",
     ),
     Cause(
         id="pool-holds-gateway-address",
@@ -71,6 +117,16 @@ CAUSES = (
         remedy="Take the gateway's address out of the pool before a service gets it.",
         commands=("ip route show default", _HOLDERS, _EDIT_POOL),
         scope=Scope.CLUSTER,
+        link=Link.CONFIGURATION,
+        layer=Layer.CONFIGURATION,
+        proven_by=(
+            "A gateway that the vantage, the profile or the service page names lies in a range of a pool."
+        ),
+        excluded_by="No known gateway lies in a pool.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="overlay.ranges-valid",
     ),
     Cause(
         id="pool-autoassign-off",
@@ -82,6 +138,15 @@ CAUSES = (
             "kubectl -n {namespace} annotate svc {service} metallb.io/address-pool={pool}",
             _EDIT_POOL,
         ),
+        scope=Scope.SERVICE,
+        link=Link.POOL,
+        layer=Layer.CONFIGURATION,
+        proven_by="Every pool with a free address has autoAssign off, and the service names none of them.",
+        excluded_by="A pool that assigns by itself may serve the service.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="pending.free-address",
     ),
     Cause(
         id="pool-restricted",
@@ -94,6 +159,15 @@ CAUSES = (
             "kubectl -n {namespace} get svc {service} --show-labels",
             _EDIT_POOL,
         ),
+        scope=Scope.SERVICE,
+        link=Link.POOL,
+        layer=Layer.CONFIGURATION,
+        proven_by="serviceAllocation of every pool with a free address leaves the service out.",
+        excluded_by="A pool that may serve the service has a free address.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="pending.free-address",
     ),
     Cause(
         id="requested-outside-pools",
@@ -101,6 +175,15 @@ CAUSES = (
         meaning="The service asks for, or holds, an address that no active pool gives out.",
         remedy="Correct the service's requested address, or put the address back into its pool.",
         commands=(_SERVICE, _POOLS, _EDIT_SERVICE),
+        scope=Scope.SERVICE,
+        link=Link.REQUEST,
+        layer=Layer.CONFIGURATION,
+        proven_by="The requested address, or the one held, lies in no range of the pools that were read.",
+        excluded_by="A pool holds the address.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="pending.requested-address",
     ),
     Cause(
         id="requested-taken",
@@ -111,6 +194,15 @@ CAUSES = (
             "ports."
         ),
         commands=("kubectl get svc -A -o wide | grep -F '{address}'", _EDIT_SERVICE),
+        scope=Scope.SERVICE,
+        link=Link.FREE,
+        layer=Layer.CONFIGURATION,
+        proven_by="Another service's status holds the requested address, and the two do not share it.",
+        excluded_by="Nobody else holds it, or both may share it.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="pending.requested-address",
     ),
     Cause(
         id="requested-twice",
@@ -124,6 +216,15 @@ CAUSES = (
             "kubectl -n {namespace} patch svc {service} --type=json "
             """-p='[{{"op":"remove","path":"/spec/loadBalancerIP"}}]'""",
         ),
+        scope=Scope.SERVICE,
+        link=Link.REQUEST,
+        layer=Layer.CONFIGURATION,
+        proven_by="Field and annotation are both set on the service.",
+        excluded_by="Only one of them is set.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="pending.annotations",
     ),
     Cause(
         id="requested-wrong-pool",
@@ -131,6 +232,15 @@ CAUSES = (
         meaning="The service names a pool by annotation and an address that belongs to another pool.",
         remedy="Remove the pool annotation, or ask for an address of that pool.",
         commands=(_SERVICE, _POOLS, "kubectl -n {namespace} annotate svc {service} metallb.io/address-pool-"),
+        scope=Scope.SERVICE,
+        link=Link.REQUEST,
+        layer=Layer.CONFIGURATION,
+        proven_by="The pool that the annotation names does not hold the address that the service asks for.",
+        excluded_by="The named pool holds it.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="pending.annotations",
     ),
     Cause(
         id="family-unavailable",
@@ -148,6 +258,15 @@ CAUSES = (
             _POOLS,
             _EDIT_SERVICE,
         ),
+        scope=Scope.SERVICE,
+        link=Link.REQUEST,
+        layer=Layer.CONFIGURATION,
+        proven_by="No pool that may serve the service has addresses of the families of its cluster IPs.",
+        excluded_by="A pool that may serve it has them.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="pending.annotations",
     ),
     Cause(
         id="sharing-refused",
@@ -161,6 +280,18 @@ CAUSES = (
             "policy."
         ),
         commands=("kubectl get svc -A -o wide | grep -F '{address}'", _SERVICE, _EDIT_SERVICE),
+        scope=Scope.SERVICE,
+        link=Link.FREE,
+        layer=Layer.CONFIGURATION,
+        proven_by=(
+            "By MetalLB's rules for sharing, the keys, ports, policies or selectors of the two services do "
+            "not go together."
+        ),
+        excluded_by="The rules let both hold the address.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="pending.annotations",
     ),
     Cause(
         id="class-mismatch",
@@ -176,6 +307,18 @@ CAUSES = (
             "kubectl -n {metallb_namespace} get {controller} -o "
             "jsonpath='{{.spec.template.spec.containers[0].args}}'",
         ),
+        scope=Scope.SERVICE,
+        link=Link.CLASS,
+        layer=Layer.CONFIGURATION,
+        proven_by=(
+            "The class of the service and the controller's --lb-class were read and differ, and the service "
+            "holds no address."
+        ),
+        excluded_by="The two are equal.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="pending.annotations",
     ),
     Cause(
         id="deprecated-annotation",
@@ -186,6 +329,15 @@ CAUSES = (
             "kubectl -n {namespace} get svc {service} -o yaml | grep metallb.universe.tf",
             _EDIT_SERVICE,
         ),
+        scope=Scope.SERVICE,
+        link=Link.REQUEST,
+        layer=Layer.CONFIGURATION,
+        proven_by="The service carries an annotation with the deprecated prefix.",
+        excluded_by="It carries none.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="pending.annotations",
     ),
     Cause(
         id="address-not-intended",
@@ -195,5 +347,16 @@ CAUSES = (
             "Put the intended address back into its pool and ask for it, or record the new one as intended."
         ),
         commands=(_SERVICE, _POOL, _EDIT_SERVICE),
+        scope=Scope.SERVICE,
+        link=Link.INTENDED,
+        layer=Layer.CONFIGURATION,
+        proven_by=(
+            "The address that the profile or the page names, and the one that the service holds, differ."
+        ),
+        excluded_by="The service holds the intended address.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="trigger.edge-address",
     ),
 )

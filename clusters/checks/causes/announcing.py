@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from clusters.checks.causes.cause import Cause
+from clusters.checks.causes.cause import Cause, Effect, Layer
+from clusters.checks.links import Link
 from clusters.checks.outcome import Scope
 
 _ADS = "kubectl -n {metallb_namespace} get l2advertisements -o yaml"
@@ -22,6 +23,14 @@ CAUSES = (
         remedy="Create an L2Advertisement that names the pool, or one without a pool selection.",
         commands=(_ADS, "kubectl apply -k metallb/overlays/<overlay>"),
         scope=Scope.POOL,
+        link=Link.ADVERTISED,
+        layer=Layer.CONFIGURATION,
+        proven_by="Pools and advertisements were read, and none of the latter covers the pool.",
+        excluded_by="An advertisement covers it, or the advertisements could not be read.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="health.config-present",
     ),
     Cause(
         id="advertisement-unknown-pool",
@@ -30,6 +39,14 @@ CAUSES = (
         remedy="Correct the name in spec.ipAddressPools.",
         commands=(_ADS, "kubectl -n {metallb_namespace} get ipaddresspools", _EDIT_ADS),
         scope=Scope.POOL,
+        link=Link.ADVERTISED,
+        layer=Layer.CONFIGURATION,
+        proven_by="The advertisement names a pool that is not among those that were read.",
+        excluded_by="Every pool that it names is there.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="health.config-present",
     ),
     Cause(
         id="advertisement-selects-nothing",
@@ -38,6 +55,14 @@ CAUSES = (
         remedy="Correct the selector, or label what it is meant to select.",
         commands=(_ADS, _LABELS, "kubectl -n {namespace} get svc {service} --show-labels", _EDIT_ADS),
         scope=Scope.POOL,
+        link=Link.ADVERTISED,
+        layer=Layer.CONFIGURATION,
+        proven_by="No pool or node that was read has the labels that the advertisement selects.",
+        excluded_by="Something has them.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="traffic.speakers-placed",
     ),
     Cause(
         id="advertisement-interface-missing",
@@ -52,6 +77,16 @@ CAUSES = (
         ),
         commands=(_ADS, "kubectl -n {namespace} describe svc {service} | grep announceFailed", _EDIT_ADS),
         scope=Scope.POOL,
+        link=Link.ANNOUNCER,
+        layer=Layer.CONFIGURATION,
+        proven_by=(
+            "A selected node's speaker logs interfaces of which none is one that the advertisement names."
+        ),
+        excluded_by="The announcing node has one of them.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="traffic.speakers-placed",
     ),
     Cause(
         id="node-excluded",
@@ -63,6 +98,17 @@ CAUSES = (
             "kubectl label node {node} node.kubernetes.io/exclude-from-external-load-balancers-",
         ),
         scope=Scope.CLUSTER,
+        link=Link.ANNOUNCER,
+        layer=Layer.CONFIGURATION,
+        proven_by=(
+            "The node has the label node.kubernetes.io/exclude-from-external-load-balancers, and speakers "
+            "honour it."
+        ),
+        excluded_by="The node is not labelled, or the speakers run with --ignore-exclude-lb.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="traffic.speakers-placed",
     ),
     Cause(
         id="node-network-unavailable",
@@ -74,6 +120,14 @@ CAUSES = (
             "kubectl -n kube-system get pods -o wide --field-selector spec.nodeName={node}",
         ),
         scope=Scope.CLUSTER,
+        link=Link.ANNOUNCER,
+        layer=Layer.NODES_AND_NETWORK,
+        proven_by="The node's condition NetworkUnavailable is True.",
+        excluded_by="The condition is absent or False.",
+        effects=frozenset({Effect.STOPS_SPEAKER, Effect.PREVENTS_TAKEOVER}),
+        rank=58,
+        narrowed_by_subject=False,
+        reported_by="recovery.incident-scope",
     ),
     Cause(
         id="duplicate-announcer",
@@ -87,6 +141,18 @@ CAUSES = (
             "kubectl -n {metallb_namespace} delete pod -l component=speaker --field-selector "
             "spec.nodeName={node}",
         ),
+        scope=Scope.SERVICE,
+        link=Link.ANSWER,
+        layer=Layer.NODES_AND_NETWORK,
+        proven_by=(
+            "ARP or NDP replies with the MACs of two nodes were captured for one address, twice and with a "
+            "pause between."
+        ),
+        excluded_by="One node alone replied the second time.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="traffic.single-announcer",
     ),
     Cause(
         id="strict-arp-off",
@@ -99,6 +165,17 @@ CAUSES = (
             "kubectl -n kube-system rollout restart daemonset/kube-proxy",
         ),
         scope=Scope.CLUSTER,
+        link=Link.ANSWER,
+        layer=Layer.NODES_AND_NETWORK,
+        proven_by=(
+            "kube-proxy's configuration says IPVS without strictARP, or nodes reply whose speakers are known "
+            "not to announce."
+        ),
+        excluded_by="Every node that replies announces the address, or their claims could not be read.",
+        effects=frozenset({Effect.SPLITS}),
+        rank=45,
+        narrowed_by_subject=False,
+        reported_by="traffic.single-announcer",
     ),
     Cause(
         id="foreign-responder",
@@ -113,6 +190,15 @@ CAUSES = (
             "ip neigh show {address}",
             "kubectl -n {metallb_namespace} edit ipaddresspool {pool}",
         ),
+        scope=Scope.SERVICE,
+        link=Link.ANSWER,
+        layer=Layer.NODES_AND_NETWORK,
+        proven_by="An ARP or NDP reply was captured with a MAC that belongs to no node.",
+        excluded_by="Every MAC that replied is a node's.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="traffic.single-announcer",
     ),
     Cause(
         id="nobody-answers",
@@ -123,6 +209,18 @@ CAUSES = (
             "arrive."
         ),
         commands=(_ARPING, _STATUS, _SPEAKER_LOG, "tcpdump -n -i <interface> arp and host {address}"),
+        scope=Scope.SERVICE,
+        link=Link.ANSWER,
+        layer=Layer.NODES_AND_NETWORK,
+        proven_by=(
+            "The vantage heard other hosts of that network at the same time, and nobody replied for the "
+            "address, twice."
+        ),
+        excluded_by="Somebody replied, or the vantage heard nobody at all.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="traffic.single-announcer",
     ),
     Cause(
         id="not-routed",
@@ -140,6 +238,15 @@ CAUSES = (
             "ip route get {address}",
             _ARPING,
         ),
+        scope=Scope.SERVICE,
+        link=Link.AFAR,
+        layer=Layer.NODES_AND_NETWORK,
+        proven_by="A vantage on the segment reaches the port, and the one behind the router does not.",
+        excluded_by="Both reach it, or neither does.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="traffic.routed",
     ),
     Cause(
         id="owner-disagreement",
@@ -149,6 +256,15 @@ CAUSES = (
             "Believe the wire, and restart the speaker of the node that wrongly holds or claims the address."
         ),
         commands=(_STATUS, _ARPING, _SPEAKER_LOG),
+        scope=Scope.SERVICE,
+        link=Link.ANSWER,
+        layer=Layer.NODES_AND_NETWORK,
+        proven_by="At least two sources that were read name different nodes.",
+        excluded_by="All sources that name a node name the same one.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="traffic.owner-agreed",
     ),
     Cause(
         id="wrong-segment",
@@ -159,6 +275,14 @@ CAUSES = (
         ),
         commands=(_NODES, _ADS, _EDIT_ADS),
         scope=Scope.POOL,
+        link=Link.ROUTE,
+        layer=Layer.NODES_AND_NETWORK,
+        proven_by="Nodes are on a segment of the vantage, and the address is on none.",
+        excluded_by="The address is on a segment of the vantage.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="traffic.l2-segment",
     ),
     Cause(
         id="vantage-not-on-segment",
@@ -169,6 +293,14 @@ CAUSES = (
         remedy="Name a vantage in the profile that has an interface in the address's network.",
         commands=("ip -brief address", "ip route get {address}"),
         scope=Scope.NONE,
+        link=Link.ROUTE,
+        layer=Layer.VANTAGE,
+        proven_by="The vantage's kernel has no way to the address.",
+        excluded_by="The vantage reaches something on that network.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="traffic.l2-segment",
     ),
     Cause(
         id="no-endpoints",
@@ -180,6 +312,15 @@ CAUSES = (
             "kubectl -n {namespace} get svc {service} -o jsonpath='{{.spec.selector}}'",
             "kubectl -n {namespace} get pods --show-labels",
         ),
+        scope=Scope.SERVICE,
+        link=Link.BACKEND,
+        layer=Layer.CONSUMER,
+        proven_by="The service's EndpointSlices were read and hold no endpoint.",
+        excluded_by="There is an endpoint, or the slices could not be read.",
+        effects=frozenset({Effect.NOTHING_BEHIND}),
+        rank=200,
+        narrowed_by_subject=False,
+        reported_by="traffic.backends-healthy",
     ),
     Cause(
         id="endpoints-unready",
@@ -187,6 +328,15 @@ CAUSES = (
         meaning="Pods exist but none is ready, and MetalLB announces nothing for such a service.",
         remedy="Mend the workload: its readiness probe says why it is not ready.",
         commands=(_SLICES, "kubectl -n {namespace} get pods -o wide", "kubectl -n {namespace} describe pods"),
+        scope=Scope.SERVICE,
+        link=Link.BACKEND,
+        layer=Layer.CONSUMER,
+        proven_by="The service's EndpointSlices were read, and none of their endpoints may serve.",
+        excluded_by="An endpoint is ready or serving.",
+        effects=frozenset({Effect.NOTHING_BEHIND}),
+        rank=200,
+        narrowed_by_subject=False,
+        reported_by="traffic.backends-healthy",
     ),
     Cause(
         id="local-policy-no-endpoint-on-announcer",
@@ -199,6 +349,17 @@ CAUSES = (
             "kubectl -n {namespace} patch svc {service} "
             """-p '{{"spec":{{"externalTrafficPolicy":"Cluster"}}}}'""",
         ),
+        scope=Scope.SERVICE,
+        link=Link.BACKEND,
+        layer=Layer.CONFIGURATION,
+        proven_by=(
+            "externalTrafficPolicy is Local, and no node that may announce has an endpoint that may serve."
+        ),
+        excluded_by="A node that may announce has one, or the policy is Cluster.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="traffic.backends-healthy",
     ),
     Cause(
         id="backend-refuses",
@@ -210,6 +371,18 @@ CAUSES = (
             "kubectl -n {namespace} port-forward svc/{service} 8080:<port>",
             "kubectl -n {namespace} get pods -o wide",
         ),
+        scope=Scope.SERVICE,
+        link=Link.BACKEND,
+        layer=Layer.CONSUMER,
+        proven_by=(
+            "The connection was refused or reset while the address is announced and an endpoint counts as "
+            "ready."
+        ),
+        excluded_by="The port is reached, or nothing at all comes back.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="traffic.backends-healthy",
     ),
     Cause(
         id="rival-controller",
@@ -221,5 +394,13 @@ CAUSES = (
             "kubectl get pods -A -o wide | grep -E 'svclb|kube-vip|cilium'",
         ),
         scope=Scope.CLUSTER,
+        link=Link.WRITTEN,
+        layer=Layer.CONFIGURATION,
+        proven_by="managedFields, annotations, conditions or pods of another load balancer name the service.",
+        excluded_by="MetalLB alone wrote the service's status.",
+        effects=frozenset({Effect.SILENCES, Effect.CHANGES_ADDRESS}),
+        rank=80,
+        narrowed_by_subject=True,
+        reported_by="health.services-addressed",
     ),
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from clusters.checks.causes.cause import Cause
+from clusters.checks.causes.cause import Cause, Effect, Layer
+from clusters.checks.links import Link
 from clusters.checks.outcome import Scope
 
 _PODS = "kubectl -n {metallb_namespace} get pods -o wide"
@@ -25,6 +26,17 @@ CAUSES = (
             "kubectl -n {metallb_namespace} get events --sort-by=.lastTimestamp",
         ),
         scope=Scope.CLUSTER,
+        link=Link.CONTROLLER,
+        layer=Layer.METALLB,
+        proven_by=(
+            "There is no ready pod of the controller, or it leaves alone what by its own rules it would "
+            "serve."
+        ),
+        excluded_by="A ready controller acts on services.",
+        effects=frozenset({Effect.STOPS_CONTROLLER, Effect.CHANGES_ADDRESS, Effect.KEEPS_ADDRESS}),
+        rank=62,
+        narrowed_by_subject=False,
+        reported_by="health.pods-ready",
     ),
     Cause(
         id="controller-crashing",
@@ -37,6 +49,14 @@ CAUSES = (
             "kubectl -n {metallb_namespace} rollout undo {controller}",
         ),
         scope=Scope.CLUSTER,
+        link=Link.CONTROLLER,
+        layer=Layer.METALLB,
+        proven_by="The container's state or its restarts say that it ends again and again.",
+        excluded_by="It has run since its last start for longer than a crash loop lets it.",
+        effects=frozenset({Effect.STOPS_CONTROLLER, Effect.CHANGES_ADDRESS, Effect.KEEPS_ADDRESS}),
+        rank=61,
+        narrowed_by_subject=False,
+        reported_by="health.pods-ready",
     ),
     Cause(
         id="controller-cpu-bound",
@@ -49,6 +69,14 @@ CAUSES = (
             "kubectl -n {metallb_namespace} set resources {controller} --limits=cpu=500m",
         ),
         scope=Scope.CLUSTER,
+        link=Link.CONTROLLER,
+        layer=Layer.METALLB,
+        proven_by="The metrics API says that the controller uses its CPU limit up.",
+        excluded_by="It uses less, or there is no limit or no metrics API.",
+        effects=frozenset({Effect.STOPS_CONTROLLER, Effect.KEEPS_ADDRESS, Effect.PODS_NOT_READY}),
+        rank=60,
+        narrowed_by_subject=False,
+        reported_by="scaling.controller-cpu",
     ),
     Cause(
         id="speaker-down",
@@ -59,6 +87,14 @@ CAUSES = (
         remedy="See why the pod is not ready; deleting it lets the DaemonSet start it anew.",
         commands=(_PODS, _DESCRIBE_SPEAKER, "kubectl -n {metallb_namespace} delete pod <speaker pod>"),
         scope=Scope.CLUSTER,
+        link=Link.ANNOUNCER,
+        layer=Layer.METALLB,
+        proven_by="The speaker's pod on the node is not running or not ready.",
+        excluded_by="The pod is ready.",
+        effects=frozenset({Effect.STOPS_SPEAKER, Effect.PREVENTS_TAKEOVER}),
+        rank=55,
+        narrowed_by_subject=False,
+        reported_by="health.pods-ready",
     ),
     Cause(
         id="speaker-crashing",
@@ -71,6 +107,14 @@ CAUSES = (
             "kubectl -n {metallb_namespace} rollout undo {speaker}",
         ),
         scope=Scope.CLUSTER,
+        link=Link.ANNOUNCER,
+        layer=Layer.METALLB,
+        proven_by="The container's state or its restarts say that it ends again and again.",
+        excluded_by="It has run since its last start for longer than a crash loop lets it.",
+        effects=frozenset({Effect.STOPS_SPEAKER, Effect.PREVENTS_TAKEOVER}),
+        rank=54,
+        narrowed_by_subject=False,
+        reported_by="health.pods-ready",
     ),
     Cause(
         id="speaker-unschedulable",
@@ -85,6 +129,17 @@ CAUSES = (
             _DESCRIBE_SPEAKER,
         ),
         scope=Scope.CLUSTER,
+        link=Link.ANNOUNCER,
+        layer=Layer.METALLB,
+        proven_by=(
+            "The pending pod's condition says so, or the node has a taint that the DaemonSet does not "
+            "tolerate."
+        ),
+        excluded_by="A speaker runs on the node.",
+        effects=frozenset({Effect.STOPS_SPEAKER, Effect.PREVENTS_TAKEOVER, Effect.PODS_NOT_READY}),
+        rank=53,
+        narrowed_by_subject=False,
+        reported_by="scaling.speaker-scheduling",
     ),
     Cause(
         id="speaker-missing-on-node",
@@ -97,6 +152,14 @@ CAUSES = (
             "kubectl get node {node} --show-labels",
         ),
         scope=Scope.CLUSTER,
+        link=Link.ANNOUNCER,
+        layer=Layer.METALLB,
+        proven_by="The pods were read, and none of the DaemonSet is on the node.",
+        excluded_by="A speaker's pod is on the node.",
+        effects=frozenset({Effect.STOPS_SPEAKER, Effect.PREVENTS_TAKEOVER}),
+        rank=57,
+        narrowed_by_subject=False,
+        reported_by="traffic.speakers-placed",
     ),
     Cause(
         id="node-not-ready",
@@ -111,6 +174,23 @@ CAUSES = (
             "kubectl label node {node} node.kubernetes.io/exclude-from-external-load-balancers=true",
         ),
         scope=Scope.CLUSTER,
+        link=Link.ANNOUNCER,
+        layer=Layer.NODES_AND_NETWORK,
+        proven_by="The node's condition Ready is not True.",
+        excluded_by="The node is Ready.",
+        effects=frozenset(
+            {
+                Effect.STOPS_CONTROLLER,
+                Effect.STOPS_SPEAKER,
+                Effect.PREVENTS_TAKEOVER,
+                Effect.SPLITS,
+                Effect.LOSES_NODE,
+                Effect.PODS_NOT_READY,
+            }
+        ),
+        rank=40,
+        narrowed_by_subject=False,
+        reported_by="recovery.incident-scope",
     ),
     Cause(
         id="memberlist-partition",
@@ -123,6 +203,14 @@ CAUSES = (
             "nc -zvu <other node's address> 7946",
         ),
         scope=Scope.CLUSTER,
+        link=Link.ANNOUNCER,
+        layer=Layer.NODES_AND_NETWORK,
+        proven_by="A speaker's log says that it lost a peer whose speaker runs on a Ready node.",
+        excluded_by="Every running speaker counts every other as present.",
+        effects=frozenset({Effect.SPLITS, Effect.PREVENTS_TAKEOVER}),
+        rank=20,
+        narrowed_by_subject=False,
+        reported_by="health.speaker-log",
     ),
     Cause(
         id="memberlist-key-mismatch",
@@ -135,6 +223,17 @@ CAUSES = (
             _RESTART_SPEAKERS,
         ),
         scope=Scope.CLUSTER,
+        link=Link.ANNOUNCER,
+        layer=Layer.METALLB,
+        proven_by=(
+            "A speaker's log says that it cannot decrypt a peer's message, and that peer has not joined "
+            "since."
+        ),
+        excluded_by="The peers joined after that line.",
+        effects=frozenset({Effect.SPLITS, Effect.PREVENTS_TAKEOVER}),
+        rank=15,
+        narrowed_by_subject=False,
+        reported_by="health.speaker-log",
     ),
     Cause(
         id="memberlist-disabled",
@@ -148,6 +247,14 @@ CAUSES = (
             "kubectl -n {metallb_namespace} edit {speaker}",
         ),
         scope=Scope.CLUSTER,
+        link=Link.ANNOUNCER,
+        layer=Layer.METALLB,
+        proven_by="The DaemonSet's containers lack METALLB_ML_BIND_ADDR or METALLB_ML_LABELS.",
+        excluded_by="Both are set.",
+        effects=frozenset({Effect.PREVENTS_TAKEOVER}),
+        rank=10,
+        narrowed_by_subject=False,
+        reported_by="health.speaker-log",
     ),
     Cause(
         id="memberlist-secret-missing",
@@ -160,6 +267,16 @@ CAUSES = (
             _RESTART_CONTROLLER,
         ),
         scope=Scope.CLUSTER,
+        link=Link.ANNOUNCER,
+        layer=Layer.METALLB,
+        proven_by=(
+            "The secret that the DaemonSet mounts is not among the names of secrets, or the kubelet says so."
+        ),
+        excluded_by="The secret is there.",
+        effects=frozenset({Effect.STOPS_SPEAKER, Effect.PREVENTS_TAKEOVER}),
+        rank=50,
+        narrowed_by_subject=False,
+        reported_by="health.pods-ready",
     ),
     Cause(
         id="webhook-unreachable",
@@ -174,6 +291,16 @@ CAUSES = (
             _RESTART_CONTROLLER,
         ),
         scope=Scope.CLUSTER,
+        link=Link.CONFIGURATION,
+        layer=Layer.METALLB,
+        proven_by=(
+            "The dry run of a pool failed at the webhook, or the webhook's service has no ready endpoint."
+        ),
+        excluded_by="The webhook answered the dry run.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="health.config-accepted",
     ),
     Cause(
         id="config-rejected",
@@ -189,6 +316,16 @@ CAUSES = (
             "kubectl -n {metallb_namespace} get ipaddresspools,l2advertisements -o yaml",
         ),
         scope=Scope.CLUSTER,
+        link=Link.CONFIGURATION,
+        layer=Layer.CONFIGURATION,
+        proven_by="A ConfigurationState, a stale-configuration metric or MetalLB's log says so.",
+        excluded_by="MetalLB says that the configuration is valid, and no rule of it is broken.",
+        effects=frozenset(
+            {Effect.REFUSES_CONFIGURATION, Effect.SILENCES, Effect.CHANGES_ADDRESS, Effect.KEEPS_ADDRESS}
+        ),
+        rank=70,
+        narrowed_by_subject=False,
+        reported_by="health.config-accepted",
     ),
     Cause(
         id="api-unreachable",
@@ -202,6 +339,23 @@ CAUSES = (
             _CONTROLLER_LOG,
         ),
         scope=Scope.CLUSTER,
+        link=Link.CONTROLLER,
+        layer=Layer.NODES_AND_NETWORK,
+        proven_by="A component logs it now, or a kubelet answers while its node does not report.",
+        excluded_by="The node reports, and no component logs a failed request.",
+        effects=frozenset(
+            {
+                Effect.STOPS_CONTROLLER,
+                Effect.STOPS_SPEAKER,
+                Effect.PREVENTS_TAKEOVER,
+                Effect.SPLITS,
+                Effect.LOSES_NODE,
+                Effect.PODS_NOT_READY,
+            }
+        ),
+        rank=30,
+        narrowed_by_subject=False,
+        reported_by="recovery.incident-scope",
     ),
     Cause(
         id="permission-missing",
@@ -215,6 +369,16 @@ CAUSES = (
             "kubectl get clusterrolebindings,rolebindings --all-namespaces -o wide | grep -i metallb",
         ),
         scope=Scope.CLUSTER,
+        link=Link.CONTROLLER,
+        layer=Layer.METALLB,
+        proven_by=(
+            "A component's log holds the API server's refusal with verb and resource, and goes on saying so."
+        ),
+        excluded_by="Nothing is refused any more.",
+        effects=frozenset({Effect.STOPS_CONTROLLER}),
+        rank=90,
+        narrowed_by_subject=False,
+        reported_by="health.controller-log",
     ),
     Cause(
         id="version-skew",
@@ -227,6 +391,14 @@ CAUSES = (
             "kubectl apply -k metallb/overlays/<overlay>",
         ),
         scope=Scope.CLUSTER,
+        link=None,
+        layer=Layer.METALLB,
+        proven_by="The images, definitions and overlay that were read name different versions.",
+        excluded_by="All name one version.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="overlay.version-skew",
     ),
     Cause(
         id="crd-outdated",
@@ -238,5 +410,13 @@ CAUSES = (
             "kubectl apply -k metallb/overlays/<overlay>",
         ),
         scope=Scope.CLUSTER,
+        link=Link.CONTROLLER,
+        layer=Layer.METALLB,
+        proven_by="A component's log names a resource or a field that the cluster does not define.",
+        excluded_by="The definitions have it.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="overlay.version-skew",
     ),
 )

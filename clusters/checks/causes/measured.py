@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from clusters.checks.causes.cause import Cause
+from clusters.checks.causes.cause import Cause, Layer
+from clusters.checks.links import Link
 from clusters.checks.outcome import Scope
 
 CAUSES = (
@@ -18,6 +19,17 @@ CAUSES = (
             "tcpdump -e -n -i any arp and host {address}",
             "kubectl -n {metallb_namespace} logs {speaker} --tail=200",
         ),
+        scope=Scope.SERVICE,
+        link=Link.ANSWER,
+        layer=Layer.NODES_AND_NETWORK,
+        proven_by=(
+            "The address moved while the capture ran, and no gratuitous frame of the new announcer is in it."
+        ),
+        excluded_by="Such a frame was captured.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="announcement.gratuitous",
     ),
     Cause(
         id="kube-proxy-stale",
@@ -32,6 +44,18 @@ CAUSES = (
             "kubectl -n kube-system logs -l k8s-app=kube-proxy --tail=100",
             "kubectl -n {namespace} get endpointslices -l kubernetes.io/service-name={service}",
         ),
+        scope=Scope.SERVICE,
+        link=Link.FORWARD,
+        layer=Layer.NODES_AND_NETWORK,
+        proven_by=(
+            "The announcing node replies to ARP, an endpoint is ready, and no answer comes back from the "
+            "port."
+        ),
+        excluded_by="The port answers or refuses.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="trigger.unreachable-address",
     ),
     Cause(
         id="source-not-allowed",
@@ -45,6 +69,18 @@ CAUSES = (
             "kubectl -n {namespace} get svc {service} -o jsonpath='{{.spec.loadBalancerSourceRanges}}'",
             "kubectl -n {namespace} edit svc {service}",
         ),
+        scope=Scope.SERVICE,
+        link=Link.FORWARD,
+        layer=Layer.CONFIGURATION,
+        proven_by=(
+            "The service has loadBalancerSourceRanges, the vantage's address is in none, and no answer comes "
+            "back."
+        ),
+        excluded_by="The vantage's address is allowed.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="trigger.unreachable-address",
     ),
     Cause(
         id="over-budget",
@@ -56,6 +92,14 @@ CAUSES = (
             "kubectl -n {metallb_namespace} logs {speaker} --tail=200",
         ),
         scope=Scope.CLUSTER,
+        link=None,
+        layer=Layer.UNKNOWN,
+        proven_by="The claim was seen to come true after its budget.",
+        excluded_by="It came true within its budget, or not at all.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="",
     ),
     Cause(
         id="unexplained",
@@ -66,5 +110,14 @@ CAUSES = (
             "kubectl -n {namespace} describe svc {service}",
             "kubectl -n {metallb_namespace} logs {speaker} --tail=200",
         ),
+        scope=Scope.SERVICE,
+        link=None,
+        layer=Layer.UNKNOWN,
+        proven_by="The claim did not come true, and no known cause was found.",
+        excluded_by="A cause was found.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="",
     ),
 )

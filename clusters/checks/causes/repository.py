@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clusters.checks.causes.cause import Cause
+from clusters.checks.causes.cause import Cause, Layer
 from clusters.checks.outcome import Scope
 
 _DIFF = "kubectl diff -k metallb/overlays/<overlay>"
@@ -17,6 +17,14 @@ CAUSES = (
         remedy="Reapply the overlay, or bring the live change into the repository.",
         commands=(_DIFF, _APPLY),
         scope=Scope.CLUSTER,
+        link=None,
+        layer=Layer.REPOSITORY,
+        proven_by="A field of the rendered object and of the live one were read and differ.",
+        excluded_by="They are equal once defaults are counted.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=True,
+        reported_by="overlay.intended-config",
     ),
     Cause(
         id="overlay-invalid",
@@ -25,6 +33,14 @@ CAUSES = (
         remedy="Mend the file that the rendering names, or revert the change that broke it.",
         commands=("kubectl kustomize metallb/overlays/<overlay>", _LOG, "git revert <commit>"),
         scope=Scope.CLUSTER,
+        link=None,
+        layer=Layer.REPOSITORY,
+        proven_by="kubectl cannot render the overlay, or a rendered object breaks its schema.",
+        excluded_by="It renders and is valid.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="overlay.intended-config",
     ),
     Cause(
         id="legacy-diverged",
@@ -36,6 +52,14 @@ CAUSES = (
         ),
         commands=("git diff --no-index metallb/base metallb/legacy/prod", "git log -p -3 -- metallb/legacy/"),
         scope=Scope.NONE,
+        link=None,
+        layer=Layer.REPOSITORY,
+        proven_by="The rendered legacy overlay and base differ in more than the accepted differences.",
+        excluded_by="Every difference is accepted.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="overlay.legacy-divergence",
     ),
     Cause(
         id="change-undocumented",
@@ -44,6 +68,14 @@ CAUSES = (
         remedy="Add the entry to CHANGELOG.md: date, pool, old and new addresses, reason.",
         commands=(_LOG, "git log -5 -- CHANGELOG.md"),
         scope=Scope.NONE,
+        link=None,
+        layer=Layer.REPOSITORY,
+        proven_by="A commit changes a pool or an address and no entry of the change log names it.",
+        excluded_by="The change log has an entry.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="maintenance.pool-documented",
     ),
     Cause(
         id="change-unplanned",
@@ -52,6 +84,14 @@ CAUSES = (
         remedy="Complete the change plan before rolling the change out.",
         commands=("git diff HEAD~1 -- metallb/", "git status --short metallb/"),
         scope=Scope.NONE,
+        link=None,
+        layer=Layer.REPOSITORY,
+        proven_by="A pending pool change has no plan, or the plan lacks a part.",
+        excluded_by="The plan is complete.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="maintenance.change-plan",
     ),
     Cause(
         id="follow-up-missing",
@@ -63,6 +103,16 @@ CAUSES = (
         remedy="Write the follow-up down with an owner and a date, or renew the waiver.",
         commands=("git grep -n 'image:' -- metallb/base metallb/legacy", "git log -3 -- metallb/legacy/"),
         scope=Scope.NONE,
+        link=None,
+        layer=Layer.REPOSITORY,
+        proven_by=(
+            "The legacy overlay runs another version, and neither a follow-up nor a waiver in force names it."
+        ),
+        excluded_by="A follow-up or a waiver in force names it.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="postincident.skew-follow-up",
     ),
     Cause(
         id="validation-stale",
@@ -73,6 +123,16 @@ CAUSES = (
         remedy="Run the whole suite against a cluster and stamp the runbook with the date of that run.",
         commands=("grep -n 'Last validated' <runbook>", "python -m reports last-validated --help"),
         scope=Scope.NONE,
+        link=None,
+        layer=Layer.REPOSITORY,
+        proven_by=(
+            "The runbook's day of last validation is older than its budget, or a sentence has no check."
+        ),
+        excluded_by="It is recent, and every sentence has a check.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="postincident.runbook-current",
     ),
     Cause(
         id="page-outdated",
@@ -86,5 +146,13 @@ CAUSES = (
             "custom-columns=POD:.metadata.name,IMAGE:.spec.containers[0].image",
         ),
         scope=Scope.NONE,
+        link=None,
+        layer=Layer.REPOSITORY,
+        proven_by="A range, cluster or version of the page differs from what was read from the cluster.",
+        excluded_by="The page agrees with the cluster.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="postincident.service-page",
     ),
 )

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Iterator
 
 from clusters.checks import Scope
+from clusters.checks.causes import Effect, Layer, get, having
 from clusters.diagnosis import scope
 from clusters.diagnosis.answer import Answer, missing, sentence, told, unpermitted
 from clusters.diagnosis.diagnosis import Diagnosis
@@ -17,8 +18,6 @@ from clusters.metallb import signatures, versions
 from clusters.metallb.versions import Feature
 from clusters.observation.snapshot import Part
 
-#: Causes that show in pods although they are at home elsewhere.
-_IN_PODS = ("node-not-ready", "api-unreachable", "speaker-unschedulable", "controller-cpu-bound")
 #: A warning counts as current while it is repeated: kubelet probes every 10 s.
 _CURRENT, _REPEATED = 30.0, 3
 _ALLOCATION = frozenset({"AllocationFailed", "LoadBalancerFailed", "InternalError", "not enough clusterips"})
@@ -31,7 +30,7 @@ def pods_ready(diagnosis: Diagnosis) -> Answer:
     unready |= {f"node {pod.node}" for pod in found.controllers if not pod.ready}
     shown = [
         _as_is(root)
-        for cause in _IN_PODS
+        for cause in having(Effect.PODS_NOT_READY)
         for root in diagnosis.ground.get(cause, ())
         if root.subject in unready
         or root.cause == "speaker-unschedulable"
@@ -124,11 +123,11 @@ def _of(event: Event, pod: Pod) -> bool:
 
 def _behind(diagnosis: Diagnosis, pod: Pod) -> Root | None:
     """The root that keeps a pod from being ready."""
-    causes = (f"{pod.component}-", "node-not-ready", "api-unreachable", "memberlist-secret-missing")
+    causes = having(Effect.STOPS_CONTROLLER if pod.component == "controller" else Effect.STOPS_SPEAKER)
     places = {f"node {pod.node}"}
     for root in diagnosis.grounds:
         of_component = pod.component == "controller" and root.cause.startswith("controller-")
-        if root.cause.startswith(causes) and (root.subject in places or of_component):
+        if root.cause in causes and (root.subject in places or of_component):
             return root
         if root.cause == "memberlist-secret-missing" and pod.component == "speaker" and not pod.ready:
             return root
@@ -191,12 +190,12 @@ def config_accepted(diagnosis: Diagnosis) -> Answer:
     seen = diagnosis.snapshot
     shown = [
         _as_is(root)
-        for cause in ("pool-overlap", "pool-range-invalid")
+        for cause in having(Effect.REFUSES_CONFIGURATION)
         for root in diagnosis.ground.get(cause, ())
         if diagnosis.refused
     ]
     if seen.dry_run.webhook_failed:
-        down = ("controller-down", "controller-crashing", "controller-cpu-bound")
+        down = [cause for cause in having(Effect.STOPS_CONTROLLER) if get(cause).layer is Layer.METALLB]
         shown += [_as_is(root) for cause in down for root in diagnosis.ground.get(cause, ())]
     metrics = next(
         (page for page in seen.metrics if page.ok), Part(detail="no pod of MetalLB's gave its metrics")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from clusters.checks.causes import Layer, get
 from clusters.diagnosis import scope, workloads
 from clusters.diagnosis.answer import Answer, Figure, missing, sentence, told
 from clusters.diagnosis.diagnosis import Diagnosis
@@ -20,14 +21,6 @@ from clusters.observation.snapshot import Status
 _SHORT = "Insufficient"
 #: metrics-server asks every kubelet each 15 to 60 s, and tells of a pod that it has seen twice.
 _MEASURED_BY = 120.0
-_POOLS = frozenset(
-    {
-        "pool-exhausted", "pool-missing", "pool-autoassign-off", "pool-restricted", "pool-overlap",
-        "pool-range-invalid", "pool-holds-node-address", "pool-holds-gateway-address", "pool-not-advertised",
-        "advertisement-unknown-pool", "advertisement-selects-nothing", "advertisement-interface-missing",
-        "requested-outside-pools", "config-rejected", "wrong-segment",
-    }
-)  # fmt: skip
 
 
 def incident_scope(diagnosis: Diagnosis) -> Answer:
@@ -41,7 +34,7 @@ def incident_scope(diagnosis: Diagnosis) -> Answer:
     shown = [
         Explanation(root=root, subject=root.subject, summary=root.summary)
         for root in diagnosis.roots
-        if root.cause in scope.NODES_AND_NETWORK
+        if get(root.cause).layer is Layer.NODES_AND_NETWORK
     ]
     return Answer(
         findings=told("recovery.incident-scope", diagnosis, shown),
@@ -143,12 +136,14 @@ def speaker_scheduling(diagnosis: Diagnosis) -> Answer:
 def verdict(diagnosis: Diagnosis) -> Answer:
     """It is said whether a scale change is needed; only that fails this check."""
     scaling = [root for root in diagnosis.roots if _is_scaling(root)]
-    pools = sorted({root.cause for root in diagnosis.roots if root.cause in _POOLS})
+    configured = sorted(
+        {root.cause for root in diagnosis.roots if get(root.cause).layer is Layer.CONFIGURATION}
+    )
     kept_away = [root.subject for root in diagnosis.ground.get("speaker-unschedulable", ())]
     if scaling:
         text = "a scale change is needed"
-    elif pools:
-        text = f"no scale change is needed; the pool configuration is to blame ({', '.join(pools)})"
+    elif configured:
+        text = f"no scale change is needed; the configuration is to blame ({', '.join(configured)})"
     elif kept_away:
         text = f"no scale change is needed; a node refuses its speaker ({', '.join(kept_away)})"
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from clusters.checks.causes import Effect, having
 from clusters.diagnosis import ownership
 from clusters.diagnosis.answer import Answer, missing, told
 from clusters.diagnosis.diagnosis import Diagnosis
@@ -15,15 +16,6 @@ from clusters.metallb import versions
 from clusters.metallb.versions import Feature
 
 _BACKENDS = "traffic.backends-healthy"
-_SPEAKERS = (
-    "node-not-ready",
-    "node-network-unavailable",
-    "api-unreachable",
-    "memberlist-secret-missing",
-    "speaker-unschedulable",
-    "speaker-crashing",
-    "speaker-down",
-)
 
 
 def speakers_placed(diagnosis: Diagnosis) -> Answer:
@@ -33,7 +25,7 @@ def speakers_placed(diagnosis: Diagnosis) -> Answer:
     absent = {name for name in wanted if not ((pod := facts.components.speakers.get(name)) and pod.ready)}
     shown = [
         Explanation(root=root, subject=root.subject, summary=root.summary)
-        for cause in _SPEAKERS
+        for cause in having(Effect.STOPS_SPEAKER)
         for root in diagnosis.ground.get(cause, ())
         if root.subject.removeprefix("node ") in absent or not root.subject.startswith("node ")
     ]

@@ -9,11 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from clusters.checks.causes import CAUSES
 from clusters.diagnosis import Diagnosis, explain_service, ownership
 from clusters.diagnosis.answer import Answer
 from clusters.diagnosis.judging import ANSWERS, answer
-from clusters.diagnosis.roots import HOMES
 from clusters.observation import Objects, Snapshot, Status, load, save
 
 FOLDER = Path(__file__).parent / "observations"
@@ -162,11 +160,6 @@ def test_a_kept_observation_is_judged_the_same(name: str, tmp_path: Path) -> Non
     save(observed(name), tmp_path / "again.json")
 
     assert judged(load(tmp_path / "again.json")) == judged(observed(name))
-
-
-def test_every_cause_has_its_remedy_and_home() -> None:
-    assert set(HOMES) <= set(CAUSES)
-    assert set(HOMES.values()) - set(ANSWERS) == {"overlay.ranges-valid", "overlay.version-skew"}
 
 
 @pytest.mark.parametrize(
