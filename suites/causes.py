@@ -1,73 +1,65 @@
-"""Causes that several observe checks may name: where one fault shows in many checks, they all name its root."""
+"""Groups of causes for checks that see the effects of many: derived from the causes' own records.
+
+A check declares by itself the causes that it reports (see `clusters.checks.causes.Cause.reported_by`).
+"""
 
 from __future__ import annotations
 
+from clusters.checks import Scope
+from clusters.checks.causes import CAUSES, Effect, Layer, having, of_links
+from clusters.checks.links import Link
+
+
+def _together(*groups: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(cause for group in groups for cause in group))
+
+
 #: What keeps the controller from working.
-CONTROLLER = (
-    "controller-down",
-    "controller-crashing",
-    "controller-cpu-bound",
-    "node-not-ready",
-    "api-unreachable",
-)
-#: What keeps a speaker from working.
-SPEAKER = (
-    "speaker-down",
-    "speaker-crashing",
-    "speaker-unschedulable",
-    "speaker-missing-on-node",
-    "memberlist-secret-missing",
-    "node-not-ready",
-    "node-network-unavailable",
-    "api-unreachable",
-)
+CONTROLLER = having(Effect.STOPS_CONTROLLER)
+#: What keeps a speaker from announcing.
+SPEAKER = having(Effect.STOPS_SPEAKER)
 #: What makes MetalLB refuse its configuration.
-REFUSED = ("config-rejected", "pool-overlap", "pool-range-invalid")
-#: What a service asks for in vain.
-REQUESTED = (
-    "requested-outside-pools",
-    "requested-taken",
-    "requested-twice",
-    "requested-wrong-pool",
-    "family-unavailable",
-    "sharing-refused",
-    "class-mismatch",
-)
-#: What the pools do not give.
-POOLS = ("pool-exhausted", "pool-missing", "pool-autoassign-off", "pool-restricted")
+REFUSED = having(Effect.REFUSES_CONFIGURATION)
+#: What makes two sides announce one address.
+SPLIT = having(Effect.SPLITS)
+#: What makes addresses change, or be given out against the rules.
+REWRITTEN = having(Effect.CHANGES_ADDRESS)
 #: Whatever keeps a service without an address.
-PENDING = tuple(
-    dict.fromkeys((*POOLS, *REQUESTED, *REFUSED, *CONTROLLER, "permission-missing", "rival-controller"))
+PENDING = _together(
+    of_links(Link.CLASS, Link.CONTROLLER, Link.REQUEST, Link.POOL, Link.FREE, Link.WRITTEN),
+    CONTROLLER,
+    REFUSED,
 )
 #: What keeps every node from announcing an address.
-UNANNOUNCED = (
-    "pool-not-advertised",
-    "advertisement-unknown-pool",
-    "advertisement-selects-nothing",
-    "node-excluded",
-    "requested-outside-pools",
-    "sharing-refused",
-    *SPEAKER,
+UNANNOUNCED = _together(
+    of_links(Link.ADVERTISED, Link.ANNOUNCER), SPEAKER, ("requested-outside-pools", "sharing-refused")
 )
 #: What is wrong behind an address.
-BACKENDS = ("no-endpoints", "endpoints-unready", "local-policy-no-endpoint-on-announcer", "backend-refuses")
-#: What makes two sides announce one address.
-SPLIT = ("memberlist-partition", "memberlist-key-mismatch", "api-unreachable", "strict-arp-off")
-#: Whatever keeps an address from being answered for by one node.
-ODD = tuple(
-    dict.fromkeys(
-        (
-            *UNANNOUNCED,
-            *BACKENDS,
-            *SPLIT,
-            *REFUSED,
-            "advertisement-interface-missing",
-            "rival-controller",
-            "foreign-responder",
-            "duplicate-announcer",
-            "nobody-answers",
-        )
-    )
+BACKENDS = of_links(Link.BACKEND)
+#: Whatever keeps an address from being answered for by the one node that announces it.
+NOT_ANSWERED = _together(
+    UNANNOUNCED,
+    of_links(Link.BACKEND, Link.ANSWER),
+    SPLIT,
+    REFUSED,
+    having(Effect.SILENCES),
+    ("permission-missing",),
 )
 #: Whatever keeps a service from being reached.
-UNREACHED = (*ODD, "kube-proxy-stale", "source-not-allowed", "wrong-segment", "vantage-not-on-segment")
+UNREACHED = _together(
+    NOT_ANSWERED, of_links(Link.ROUTE, Link.NODE, Link.FORWARD, Link.BACKEND_PATH, Link.RETURN)
+)
+#: Whatever keeps a service from being served, from its object to its backends.
+UNSERVED = _together(PENDING, UNREACHED)
+#: Whatever keeps an address from moving to another node and back.
+STUCK = _together(UNSERVED, having(Effect.PREVENTS_TAKEOVER))
+#: What may be wrong around a loss, a change or an upgrade of MetalLB: with its services, or with what is applied.
+NOT_RESTORED = _together(
+    UNSERVED,
+    of_links(Link.CONFIGURATION, Link.INTENDED),
+    ("overlay-drift", "overlay-invalid", "version-skew"),
+)
+#: Whatever touches the whole cluster.
+EVERYWHERE = tuple(cause.id for cause in CAUSES.values() if cause.link and cause.scope is Scope.CLUSTER)
+#: Whatever lies in nodes and network.
+NODES_AND_NETWORK = tuple(cause.id for cause in CAUSES.values() if cause.layer is Layer.NODES_AND_NETWORK)

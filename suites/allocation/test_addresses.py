@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clusters.metallb import ranges
+from suites.causes import PENDING
 from suites.plugin import CREATE, Record, check
 from suites.scenes import permissions
 from suites.scenes.addresses import Addresses
@@ -15,26 +16,13 @@ _PENDING = (
     "kubectl -n metallb-system get ipaddresspools -o yaml",
     "kubectl -n metallb-system logs deploy/controller --tail=200",
 )
-_WHY_PENDING = (
-    "pool-exhausted",
-    "pool-missing",
-    "pool-autoassign-off",
-    "pool-restricted",
-    "requested-outside-pools",
-    "requested-taken",
-    "family-unavailable",
-    "class-mismatch",
-    "controller-down",
-    "controller-crashing",
-    "rival-controller",
-)
 
 
 @check(
     "allocation.automatic",
     runbook="shape",
     level=CREATE,
-    causes=_WHY_PENDING,
+    causes=PENDING,
     commands=_PENDING,
     uses=permissions.SERVICES,
     measured=True,
@@ -58,7 +46,7 @@ def test_a_new_service_gets_an_address_of_the_expected_pool(
     "allocation.requested",
     runbook="shape",
     level=CREATE,
-    causes=_WHY_PENDING,
+    causes=PENDING,
     commands=_PENDING,
     uses=permissions.SERVICES,
     measured=True,
@@ -81,7 +69,7 @@ def test_a_service_gets_the_address_it_asks_for(
     "allocation.conflict",
     runbook="shape",
     level=CREATE,
-    causes=(*_WHY_PENDING, "duplicate-announcer"),
+    causes=(*PENDING, "duplicate-announcer"),
     commands=_PENDING,
     uses=permissions.SERVICES,
 )

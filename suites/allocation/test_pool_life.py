@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clusters.workloads.builders import SHARING_KEY
+from suites.causes import CONTROLLER, NOT_ANSWERED, PENDING, REWRITTEN, SPLIT
 from suites.plugin import CREATE, Record, check
 from suites.scenes import permissions
 from suites.scenes.addresses import Addresses
@@ -22,7 +23,7 @@ _COMMANDS = (
     "allocation.exhausted",
     runbook="shape",
     level=CREATE,
-    causes=("pool-exhausted", "controller-down", "controller-crashing", "class-mismatch", "config-rejected"),
+    causes=PENDING,
     commands=_COMMANDS,
     uses=(*permissions.SERVICES, *permissions.OWN_POOLS),
     measured=True,
@@ -51,7 +52,7 @@ def test_a_service_waits_for_a_full_pool_and_gets_the_freed_address(
     runbook="shape",
     level=CREATE,
     needs={"wire"},
-    causes=("controller-down", "foreign-responder", "speaker-down", "duplicate-announcer"),
+    causes=(*CONTROLLER, *SPLIT, *REWRITTEN, *NOT_ANSWERED),
     commands=_COMMANDS,
     uses=permissions.SERVICES,
     measured=True,
@@ -79,7 +80,7 @@ def test_a_deleted_services_address_is_free_and_silent(
     "allocation.shared",
     runbook="shape",
     level=CREATE,
-    causes=("sharing-refused", "controller-down", "pool-exhausted", "requested-taken"),
+    causes=PENDING,
     commands=_COMMANDS,
     uses=permissions.SERVICES,
 )

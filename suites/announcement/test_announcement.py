@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clusters import budgets
+from suites.causes import UNSERVED
 from suites.plugin import CREATE, Record, check
 from suites.scenes import appearance, permissions
 from suites.scenes.addresses import Addresses
@@ -19,30 +20,6 @@ _COMMANDS = (
     "kubectl -n {namespace} describe svc {service}",
     "arping -b -c 5 -I <interface> {address}",
 )
-_WHY_SILENT = (
-    "pool-not-advertised",
-    "advertisement-selects-nothing",
-    "advertisement-interface-missing",
-    "node-excluded",
-    "node-network-unavailable",
-    "speaker-down",
-    "speaker-crashing",
-    "speaker-missing-on-node",
-    "no-endpoints",
-    "endpoints-unready",
-    "nobody-answers",
-    "wrong-segment",
-    "config-rejected",
-)
-_WHO_ELSE = (
-    "duplicate-announcer",
-    "foreign-responder",
-    "owner-disagreement",
-    "memberlist-partition",
-    "memberlist-key-mismatch",
-    "memberlist-disabled",
-    "strict-arp-off",
-)
 
 
 @check(
@@ -50,7 +27,7 @@ _WHO_ELSE = (
     runbook="shape",
     level=CREATE,
     needs={"wire"},
-    causes=(*_WHY_SILENT, *_WHO_ELSE, "backend-refuses", "kube-proxy-stale"),
+    causes=UNSERVED,
     commands=_COMMANDS,
     uses=permissions.ANNOUNCED,
     measured=True,
@@ -81,7 +58,7 @@ def test_a_new_address_is_answered_by_one_node_and_serves(
     runbook="shape",
     level=CREATE,
     needs={"wire"},
-    causes=("gratuitous-arp-missing", *_WHY_SILENT),
+    causes=UNSERVED,
     commands=_COMMANDS,
     uses=permissions.SERVICES,
     measured=True,
@@ -109,7 +86,7 @@ def test_the_owner_makes_itself_known_by_gratuitous_arp(
     runbook="shape",
     level=CREATE,
     needs={"wire"},
-    causes=("foreign-responder", "speaker-down", "duplicate-announcer", "rival-controller", *_WHO_ELSE),
+    causes=UNSERVED,
     commands=_COMMANDS,
     uses=(*permissions.SERVICES, *permissions.OWN_POOLS, *permissions.SCALED),
     measured=True,
@@ -141,7 +118,7 @@ def test_an_address_without_a_reason_is_silent(
     runbook="shape",
     level=CREATE,
     needs={"wire"},
-    causes=("local-policy-no-endpoint-on-announcer", *_WHY_SILENT, *_WHO_ELSE),
+    causes=UNSERVED,
     commands=_COMMANDS,
     uses=permissions.SERVICES,
     measured=True,

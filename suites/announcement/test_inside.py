@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from suites import causes
+from suites.causes import BACKENDS, PENDING, SPEAKER
 from suites.plugin import CREATE, Record, check
 from suites.scenes import permissions
 from suites.scenes.addresses import Addresses
@@ -16,7 +16,7 @@ from suites.scenes.services import Services
     runbook="shape",
     level=CREATE,
     needs={"pod"},
-    causes=("kube-proxy-stale", "no-endpoints", "endpoints-unready", *causes.PENDING),
+    causes=(*PENDING, *BACKENDS, *SPEAKER, "kube-proxy-stale"),
     commands=(
         "kubectl -n kube-system get pods -o wide -l k8s-app=kube-proxy",
         "kubectl -n {namespace} get endpointslices -l kubernetes.io/service-name={service}",

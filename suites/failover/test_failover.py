@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from suites.causes import STUCK
 from suites.plugin import DISRUPT, Record, check
 from suites.scenes import permissions
 from suites.scenes.announced import Announced
@@ -16,24 +17,6 @@ _COMMANDS = (
     "kubectl get nodes -o wide",
     "arping -b -c 5 -I <interface> {address}",
 )
-_WHY_STUCK = (
-    "speaker-down",
-    "speaker-crashing",
-    "speaker-unschedulable",
-    "speaker-missing-on-node",
-    "memberlist-partition",
-    "memberlist-key-mismatch",
-    "memberlist-disabled",
-    "memberlist-secret-missing",
-    "node-excluded",
-    "duplicate-announcer",
-    "owner-disagreement",
-    "foreign-responder",
-    "strict-arp-off",
-    "gratuitous-arp-missing",
-    "nobody-answers",
-    "over-budget",
-)
 
 
 @check(
@@ -41,7 +24,7 @@ _WHY_STUCK = (
     runbook="shape",
     level=DISRUPT,
     needs={"wire"},
-    causes=_WHY_STUCK,
+    causes=STUCK,
     commands=_COMMANDS,
     uses=permissions.METALLB_PODS,
     measured=True,
@@ -63,7 +46,7 @@ def test_the_address_moves_when_its_speaker_is_deleted(
     runbook="shape",
     level=DISRUPT,
     needs={"wire"},
-    causes=_WHY_STUCK,
+    causes=STUCK,
     commands=_COMMANDS,
     uses=(*permissions.METALLB_PODS, *permissions.NODES),
     measured=True,
@@ -87,7 +70,7 @@ def test_the_address_moves_when_its_speaker_dies_without_a_farewell(
     runbook="shape",
     level=DISRUPT,
     needs={"wire"},
-    causes=(*_WHY_STUCK, "node-not-ready", "endpoints-unready"),
+    causes=STUCK,
     commands=_COMMANDS,
     uses=permissions.METALLB_PODS,
     measured=True,
@@ -112,7 +95,7 @@ def test_the_address_moves_when_its_node_is_lost(
     runbook="shape",
     level=DISRUPT,
     needs={"wire"},
-    causes=_WHY_STUCK,
+    causes=STUCK,
     commands=("kubectl get nodes --show-labels", *_COMMANDS),
     uses=(*permissions.METALLB_PODS, *permissions.NODES),
     measured=True,
@@ -136,13 +119,7 @@ def test_an_excluded_node_hands_its_address_over_without_loss(
     runbook="shape",
     level=DISRUPT,
     needs={"wire"},
-    causes=(
-        "controller-down",
-        "controller-crashing",
-        "owner-disagreement",
-        "rival-controller",
-        "over-budget",
-    ),
+    causes=STUCK,
     commands=("kubectl -n metallb-system rollout status deployment/controller", *_COMMANDS),
     uses=permissions.METALLB_PODS,
     measured=True,

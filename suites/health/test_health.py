@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from suites.causes import CONTROLLER, PENDING, REFUSED, SPEAKER
+from suites.causes import CONTROLLER, EVERYWHERE, PENDING, REFUSED, SPEAKER
 from suites.plugin import OBSERVE, check
 from suites.plugin.observation import Judgement
 
@@ -15,7 +15,7 @@ _SERVICES = "kubectl get svc -A | grep LoadBalancer"
     "health.pods-ready",
     runbook="1",
     level=OBSERVE,
-    causes=tuple(dict.fromkeys((*CONTROLLER, *SPEAKER))),
+    causes=(*CONTROLLER, *SPEAKER),
     commands=(_PODS,),
 )
 def test_controller_and_speakers_are_ready(judgement: Judgement) -> None:
@@ -30,11 +30,6 @@ def test_controller_and_speakers_are_ready(judgement: Judgement) -> None:
     "health.config-present",
     runbook="1",
     level=OBSERVE,
-    causes=(
-        "pool-missing",
-        "pool-not-advertised",
-        "advertisement-unknown-pool",
-    ),
     commands=(_CONFIG,),
 )
 def test_every_pool_is_advertised(judgement: Judgement) -> None:
@@ -58,13 +53,7 @@ def test_every_service_holds_an_address_of_a_pool(judgement: Judgement) -> None:
     "health.config-accepted",
     runbook="1",
     level=OBSERVE,
-    causes=(
-        "webhook-unreachable",
-        *REFUSED,
-        "controller-down",
-        "controller-crashing",
-        "controller-cpu-bound",
-    ),
+    causes=(*REFUSED, *CONTROLLER),
     commands=(
         "kubectl -n metallb-system get configurationstates",
         "kubectl -n metallb-system get ipaddresspool metallb-pool -o yaml | kubectl apply --dry-run=server -f -",
@@ -83,23 +72,7 @@ def test_metallb_accepts_its_configuration(judgement: Judgement) -> None:
     "health.scope",
     runbook="1",
     level=OBSERVE,
-    causes=tuple(
-        dict.fromkeys(
-            (
-                *CONTROLLER,
-                *SPEAKER,
-                "config-rejected",
-                "memberlist-disabled",
-                "memberlist-key-mismatch",
-                "memberlist-partition",
-                "node-excluded",
-                "permission-missing",
-                "pool-missing",
-                "strict-arp-off",
-                "webhook-unreachable",
-            )
-        )
-    ),
+    causes=EVERYWHERE,
     commands=(_PODS, _CONFIG, _SERVICES),
 )
 def test_trouble_does_not_reach_the_whole_cluster(judgement: Judgement) -> None:

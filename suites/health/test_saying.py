@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from suites.causes import CONTROLLER, PENDING, REFUSED, SPEAKER
+from suites.causes import CONTROLLER, NOT_RESTORED, PENDING, SPEAKER
 from suites.plugin import OBSERVE, check
 from suites.plugin.observation import Judgement
 
@@ -11,8 +11,7 @@ from suites.plugin.observation import Judgement
     "health.controller-log",
     runbook="1",
     level=OBSERVE,
-    causes=("permission-missing", "crd-outdated", "deprecated-annotation", "memberlist-secret-missing",
-            "webhook-unreachable", *PENDING),
+    causes=(*NOT_RESTORED, "memberlist-secret-missing"),
     commands=("kubectl -n metallb-system logs deploy/controller --tail=200",),
 )  # fmt: skip
 def test_the_controller_reports_no_failure(judgement: Judgement) -> None:
@@ -27,10 +26,7 @@ def test_the_controller_reports_no_failure(judgement: Judgement) -> None:
     "health.speaker-log",
     runbook="1",
     level=OBSERVE,
-    causes=("memberlist-partition", "memberlist-key-mismatch", "memberlist-disabled", "api-unreachable",
-            "permission-missing", "crd-outdated", "advertisement-interface-missing", "sharing-refused",
-            "memberlist-secret-missing", "requested-outside-pools", "rival-controller", "nobody-answers",
-            "owner-disagreement", "pool-missing", "speaker-crashing", *REFUSED),
+    causes=(*NOT_RESTORED, "memberlist-disabled"),
     commands=("kubectl -n metallb-system logs daemonset/speaker --tail=200",),
 )  # fmt: skip
 def test_no_speaker_reports_a_failure(judgement: Judgement) -> None:
@@ -42,7 +38,7 @@ def test_no_speaker_reports_a_failure(judgement: Judgement) -> None:
     "health.probes",
     runbook="1 Probe verification",
     level=OBSERVE,
-    causes=tuple(dict.fromkeys((*CONTROLLER, *SPEAKER))),
+    causes=(*CONTROLLER, *SPEAKER),
     commands=("kubectl -n metallb-system describe pod -l app.kubernetes.io/name=metallb",),
 )
 def test_probes_pass(judgement: Judgement) -> None:

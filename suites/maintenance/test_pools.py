@@ -15,7 +15,7 @@ pytest_plugins = ("suites.repository",)
     runbook="5",
     level=OBSERVE,
     needs={"repository"},
-    causes=("change-undocumented", "page-outdated"),
+    causes=("page-outdated",),
     commands=("git log -p -5 -- metallb/", "git log -5 -- CHANGELOG.md services/metallb.md"),
 )
 def test_every_pool_change_is_written_down(repository: RepositorySnapshot, findings: Findings) -> None:
@@ -43,7 +43,6 @@ def test_a_pool_of_one_address_holds_the_intended_one(
     runbook="5",
     level=OBSERVE,
     needs={"cluster", "repository"},
-    causes=("change-unplanned",),
     commands=("git status --short metallb/", "git diff HEAD~1 -- metallb/", "ls metallb/plans/"),
 )
 def test_a_pending_pool_change_has_a_complete_plan(

@@ -18,7 +18,7 @@ _LAST_CHANGE = "git diff HEAD~1 -- metallb/"
     runbook="2.3",
     level=OBSERVE,
     needs={"cluster", "repository"},
-    causes=("overlay-drift", "overlay-invalid", "version-skew", "crd-outdated"),
+    causes=("version-skew", "crd-outdated"),
     commands=(_LIVE_CONFIG, "kubectl diff -k metallb/overlays/<cluster>"),
     uses=live.READS,
 )
@@ -34,7 +34,6 @@ def test_what_runs_is_what_the_overlay_renders(
     runbook="2.3",
     level=OBSERVE,
     needs={"repository"},
-    causes=("legacy-diverged",),
     commands=("git diff --no-index metallb/base metallb/legacy/prod", "git log -p -3 -- metallb/legacy/"),
 )
 def test_the_legacy_overlay_has_not_moved_further(repository: RepositorySnapshot, findings: Findings) -> None:
@@ -47,12 +46,6 @@ def test_the_legacy_overlay_has_not_moved_further(repository: RepositorySnapshot
     runbook="2.3",
     level=OBSERVE,
     needs={"cluster", "repository"},
-    causes=(
-        "pool-overlap",
-        "pool-range-invalid",
-        "pool-holds-node-address",
-        "pool-holds-gateway-address",
-    ),
     commands=(_LIVE_CONFIG, "kubectl get nodes -o wide"),
 )
 def test_every_range_is_sound(repository: RepositorySnapshot, snapshot: Snapshot, findings: Findings) -> None:
@@ -83,7 +76,6 @@ def test_the_last_change_takes_no_held_address_away(
     runbook="2.3",
     level=OBSERVE,
     needs={"cluster", "repository"},
-    causes=("version-skew", "crd-outdated"),
     commands=(
         "kubectl -n metallb-system get pods -o custom-columns=POD:.metadata.name,IMAGE:.spec.containers[0].image",
         "git grep -n newTag -- metallb/",

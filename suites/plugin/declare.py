@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 import pytest
 
 from clusters.checks import Access, CheckSpec, Level, Need
-from clusters.checks.causes import CAUSES
+from clusters.checks.causes import CAUSES, reported_by
 
 OBSERVE, CREATE, DISRUPT = Level.OBSERVE, Level.CREATE, Level.DISRUPT
 
@@ -59,8 +59,9 @@ def check(
 ) -> Callable[[Check], Check]:
     """Declare a test function as the check `check_id`.
 
-    `needs` are names of `Need`; the cluster is implied unless the repository alone is named. `causes`
-    are ids of `clusters.checks.causes`, `commands` what a person would type to see the same. `uses` are
+    `needs` are names of `Need`; the cluster is implied unless the repository alone is named. `causes` are
+    ids of `clusters.checks.causes` that others report and that it may refer to; those that it reports itself
+    are known from their records. `commands` are what a person would type to see the same, `uses` the
     permissions beyond those of the observation, which every check of a cluster has. `measured` checks are
     repeated by --repeat. `since` is the first MetalLB version that the check is supported on. `phases`: with
     one of them in --phase the check only looks, whatever its level; with another it is not run.
@@ -80,7 +81,7 @@ def check(
             runbook=(runbook,) if isinstance(runbook, str) else tuple(runbook),
             level=level,
             needs=_needs(needs),
-            causes=tuple(causes),
+            causes=tuple(dict.fromkeys((*reported_by(check_id), *causes, *reported_by("")))),
             commands=tuple(commands),
             uses=tuple(dict.fromkeys(uses)),
             since=since,

@@ -165,7 +165,17 @@ def _explained(item: pytest.Item, error: BaseException, judgement: Judgement) ->
         findings = (replace((over_budget if late else unexplained)(judgement.reason), evidence=evidence),)
     namespace = state.run.settings.profile.namespace
     whole = tuple(completed(finding, state.spec, namespace=namespace) for finding in findings)
-    return replace(judgement, findings=whole)
+    return _declared(replace(judgement, findings=whole), state.spec)
+
+
+def _declared(judgement: Judgement, spec: CheckSpec) -> Judgement:
+    """A check that names a cause which it does not declare is itself in error: nobody has seen it fail that way."""
+    undeclared = sorted({finding.cause for finding in judgement.findings} - set(spec.causes))
+    if not undeclared:
+        return judgement
+    names = ", ".join(undeclared)
+    reason = f"an error of the suite: {spec.id} names {names}, which it does not declare: {judgement.reason}"
+    return replace(judgement, outcome=Outcome.INCONCLUSIVE, reason=reason, broken=True)
 
 
 def _waived(judgement: Judgement, state: ItemState) -> Judgement:

@@ -30,7 +30,6 @@ def test_a_moved_address_is_in_the_change_log(
     runbook="7",
     level=OBSERVE,
     needs={"cluster", "repository"},
-    causes=("page-outdated",),
     commands=("kubectl -n metallb-system get ipaddresspools -o yaml", "git log -3 -- services/metallb.md"),
 )
 def test_the_service_page_says_what_runs(
@@ -45,7 +44,6 @@ def test_the_service_page_says_what_runs(
     runbook="7",
     level=OBSERVE,
     needs={"repository"},
-    causes=("validation-stale",),
     commands=("grep -n 'Last validated' runbooks/metallb.md",),
 )
 def test_the_runbook_was_validated_and_is_encoded(repository: RepositorySnapshot, findings: Findings) -> None:
@@ -58,7 +56,6 @@ def test_the_runbook_was_validated_and_is_encoded(repository: RepositorySnapshot
     runbook="7",
     level=OBSERVE,
     needs={"repository"},
-    causes=("follow-up-missing",),
     commands=("git grep -n newTag -- metallb/", "cat follow-ups.md"),
 )
 def test_legacy_skew_has_its_follow_up(repository: RepositorySnapshot, findings: Findings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from suites.causes import NODES_AND_NETWORK
 from suites.plugin import OBSERVE, check
 from suites.plugin.observation import Judgement
 
@@ -10,9 +11,7 @@ from suites.plugin.observation import Judgement
     "recovery.incident-scope",
     runbook="3",
     level=OBSERVE,
-    causes=("node-not-ready", "node-network-unavailable", "api-unreachable", "memberlist-partition",
-            "wrong-segment", "foreign-responder", "nobody-answers", "duplicate-announcer", "owner-disagreement",
-            "kube-proxy-stale"),
+    causes=NODES_AND_NETWORK,
     commands=("kubectl get nodes -o wide", "kubectl -n metallb-system get pods -o wide"),
 )  # fmt: skip
 def test_nodes_and_network_are_not_in_trouble(judgement: Judgement) -> None:

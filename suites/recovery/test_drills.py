@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from suites.causes import NOT_RESTORED
 from suites.plugin import DISRUPT, Record, check
 from suites.scenes import permissions
 from suites.scenes.announced import Announced
@@ -11,32 +12,6 @@ from suites.scenes.rebuild import Rebuild, Stage
 
 pytest_plugins = ("suites.repository",)
 
-_BEFORE_IT_BEGINS = (
-    "overlay-drift",
-    "overlay-invalid",
-    "version-skew",
-    "crd-outdated",
-    "webhook-unreachable",
-    "config-rejected",
-    "pool-missing",
-    "pool-not-advertised",
-    "controller-down",
-    "controller-crashing",
-    "speaker-down",
-    "speaker-crashing",
-    "speaker-unschedulable",
-)
-_AFTERWARDS = (
-    "pool-overlap",
-    "requested-taken",
-    "requested-outside-pools",
-    "address-not-intended",
-    "nobody-answers",
-    "duplicate-announcer",
-    "foreign-responder",
-    "owner-disagreement",
-    "over-budget",
-)
 _COMMANDS = (
     "kubectl apply -k metallb/overlays/<cluster>",
     "kubectl -n metallb-system get pods -o wide",
@@ -50,7 +25,7 @@ _COMMANDS = (
     runbook="3",
     level=DISRUPT,
     needs={"cluster", "wire", "repository"},
-    causes=(*_BEFORE_IT_BEGINS, *_AFTERWARDS),
+    causes=NOT_RESTORED,
     commands=_COMMANDS,
     uses=permissions.LOSS,
     measured=True,
@@ -85,7 +60,7 @@ def test_reapplying_the_overlay_brings_everything_back(
     runbook="3",
     level=DISRUPT,
     needs={"cluster", "wire", "repository"},
-    causes=(*_BEFORE_IT_BEGINS, *_AFTERWARDS, "node-not-ready", "node-network-unavailable"),
+    causes=NOT_RESTORED,
     commands=("kubectl get nodes -o wide", *_COMMANDS),
     uses=permissions.REBUILD,
     measured=True,

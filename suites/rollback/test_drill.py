@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from suites.causes import NOT_RESTORED
 from suites.plugin import DISRUPT, Record, check
 from suites.scenes import permissions
 from suites.scenes.announced import Announced
@@ -16,11 +17,7 @@ pytest_plugins = ("suites.repository",)
     runbook="6",
     level=DISRUPT,
     needs={"cluster", "wire", "repository"},
-    causes=("overlay-drift", "overlay-invalid", "version-skew", "crd-outdated", "webhook-unreachable",
-            "config-rejected", "pool-missing", "pool-overlap", "pool-not-advertised", "controller-down",
-            "controller-crashing", "speaker-down", "requested-taken", "requested-outside-pools",
-            "address-not-intended", "nobody-answers", "duplicate-announcer", "foreign-responder",
-            "owner-disagreement", "over-budget"),
+    causes=NOT_RESTORED,
     commands=("git revert HEAD", "kubectl apply -k metallb/overlays/<cluster>",
               "kubectl get svc -A | grep LoadBalancer"),
     uses=permissions.DRILL,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from suites.causes import PENDING
 from suites.plugin import OBSERVE, check
 from suites.plugin.observation import Judgement
 
@@ -10,8 +11,7 @@ from suites.plugin.observation import Judgement
     "rollback.stale-consumers",
     runbook="6",
     level=OBSERVE,
-    causes=("requested-outside-pools", "pool-missing", "rival-controller", "controller-down", "controller-crashing",
-            "controller-cpu-bound", "config-rejected", "pool-overlap", "pool-range-invalid"),
+    causes=("requested-outside-pools", "pool-missing", *PENDING),
     commands=("kubectl -n <namespace> describe svc <service>",),
 )  # fmt: skip
 def test_no_consumer_asks_for_a_lost_address(judgement: Judgement) -> None:

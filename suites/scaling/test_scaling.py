@@ -14,7 +14,6 @@ _DESCRIBE = "kubectl -n metallb-system describe deploy controller"
     "scaling.controller-cpu",
     runbook="4",
     level=OBSERVE,
-    causes=("controller-cpu-bound",),
     commands=(_TOP, _DESCRIBE),
 )
 def test_the_controller_is_not_cpu_bound(judgement: Judgement) -> None:
@@ -26,7 +25,6 @@ def test_the_controller_is_not_cpu_bound(judgement: Judgement) -> None:
     "scaling.speaker-scheduling",
     runbook="4",
     level=OBSERVE,
-    causes=("speaker-unschedulable",),
     commands=(_WORKLOADS, "kubectl -n metallb-system describe daemonset speaker"),
 )
 def test_every_speaker_is_scheduled(judgement: Judgement) -> None:

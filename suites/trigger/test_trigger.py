@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from suites.causes import PENDING, UNREACHED
+from suites.causes import PENDING, UNREACHED, UNSERVED
 from suites.plugin import OBSERVE, check
 from suites.plugin.observation import Judgement
 
@@ -40,7 +40,7 @@ def test_every_address_answers_from_outside(judgement: Judgement) -> None:
     runbook="Trigger",
     level=OBSERVE,
     needs={"wire"},
-    causes=("address-not-intended", *dict.fromkeys((*PENDING, *UNREACHED))),
+    causes=UNSERVED,
     commands=("kubectl -n traefik get svc traefik -o wide", "curl --connect-timeout 3 http://<address>/"),
 )
 def test_every_consumer_serves_at_its_address(judgement: Judgement) -> None:

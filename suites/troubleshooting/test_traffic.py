@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from suites.causes import BACKENDS, ODD, SPEAKER, SPLIT, UNANNOUNCED
+from suites.causes import NOT_ANSWERED, SPEAKER, SPLIT, UNANNOUNCED
 from suites.plugin import OBSERVE, check
 from suites.plugin.observation import Judgement
 
@@ -17,7 +17,7 @@ _STATUS = "kubectl -n metallb-system get servicel2statuses"
     "traffic.speakers-placed",
     runbook="2.2",
     level=OBSERVE,
-    causes=("advertisement-interface-missing", *UNANNOUNCED),
+    causes=UNANNOUNCED,
     commands=(_LOG, _NODES),
 )
 def test_each_address_has_a_speaker_to_announce_it(judgement: Judgement) -> None:
@@ -30,7 +30,6 @@ def test_each_address_has_a_speaker_to_announce_it(judgement: Judgement) -> None
     runbook="2.2",
     level=OBSERVE,
     needs={"wire"},
-    causes=("wrong-segment", "vantage-not-on-segment"),
     commands=(_NODES, "ip route get <address>"),
 )
 def test_each_address_is_on_its_nodes_segment(judgement: Judgement) -> None:
@@ -42,7 +41,7 @@ def test_each_address_is_on_its_nodes_segment(judgement: Judgement) -> None:
     "traffic.backends-healthy",
     runbook="2.2",
     level=OBSERVE,
-    causes=(*BACKENDS, *SPEAKER),
+    causes=SPEAKER,
     commands=(_ENDPOINTS,),
 )
 def test_every_service_has_a_healthy_endpoint(judgement: Judgement) -> None:
@@ -58,7 +57,7 @@ def test_every_service_has_a_healthy_endpoint(judgement: Judgement) -> None:
     runbook="2.2",
     level=OBSERVE,
     needs={"wire"},
-    causes=ODD,
+    causes=NOT_ANSWERED,
     commands=(_ARPING,),
 )
 def test_one_node_answers_for_each_address(judgement: Judgement) -> None:
@@ -71,7 +70,7 @@ def test_one_node_answers_for_each_address(judgement: Judgement) -> None:
     runbook="2.2",
     level=OBSERVE,
     needs={"wire"},
-    causes=("owner-disagreement", *SPLIT),
+    causes=SPLIT,
     commands=(_STATUS, _ARPING),
 )
 def test_all_sources_name_one_owner(judgement: Judgement) -> None:
@@ -84,7 +83,7 @@ def test_all_sources_name_one_owner(judgement: Judgement) -> None:
     runbook="2.2",
     level=OBSERVE,
     needs={"wire"},
-    causes=("foreign-responder", "api-unreachable"),
+    causes=("foreign-responder", "api-unreachable", "pool-holds-gateway-address"),
     commands=(_ARPING, "ip neigh show <address>"),
 )
 def test_nobody_answers_for_a_free_address(judgement: Judgement) -> None:
@@ -100,7 +99,6 @@ def test_nobody_answers_for_a_free_address(judgement: Judgement) -> None:
     runbook="2.2",
     level=OBSERVE,
     needs={"wire"},
-    causes=("not-routed",),
     commands=("traceroute -n -T -p <port> <address>", "ip route get <address>"),
 )
 def test_what_serves_on_its_segment_serves_through_a_router(judgement: Judgement) -> None:

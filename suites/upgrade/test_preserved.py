@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from suites.causes import NOT_ANSWERED, NOT_RESTORED
 from suites.plugin import DISRUPT, OBSERVE, check
 from suites.scenes import permissions
 from suites.scenes.around import Around
@@ -9,29 +10,13 @@ from suites.scenes.upgrading import LabUpgrade
 
 pytest_plugins = ("suites.repository",)
 
-_ON_THE_WIRE = (
-    "nobody-answers",
-    "duplicate-announcer",
-    "foreign-responder",
-    "owner-disagreement",
-    "memberlist-partition",
-    "memberlist-key-mismatch",
-    "strict-arp-off",
-    "speaker-down",
-    "speaker-crashing",
-    "speaker-unschedulable",
-    "speaker-missing-on-node",
-    "node-excluded",
-    "node-not-ready",
-)
-
 
 @check(
     "upgrade.recorded",
     runbook="pre-upgrade",
     level=OBSERVE,
     needs={"wire"},
-    causes=_ON_THE_WIRE,
+    causes=NOT_ANSWERED,
     commands=("kubectl get svc -A | grep LoadBalancer", "arping -b -c 5 -I <interface> {address}"),
     phases=("before",),
 )
@@ -47,10 +32,7 @@ def test_who_holds_and_answers_is_kept_before_an_upgrade(around: Around) -> None
     runbook="pre-upgrade",
     level=DISRUPT,
     needs={"wire"},
-    causes=(*_ON_THE_WIRE, "overlay-drift", "version-skew", "crd-outdated", "webhook-unreachable",
-            "config-rejected", "controller-down", "controller-crashing", "pool-missing", "pool-exhausted",
-            "pool-not-advertised", "requested-outside-pools", "requested-taken", "address-not-intended",
-            "over-budget"),
+    causes=NOT_RESTORED,
     commands=("kubectl -n metallb-system rollout status daemonset/speaker",
               "kubectl get svc -A | grep LoadBalancer", "arping -b -c 5 -I <interface> {address}"),
     uses=permissions.UPGRADE,

@@ -14,9 +14,7 @@ pytest_plugins = ("suites.repository", "suites.target")
     runbook="pre-upgrade",
     level=OBSERVE,
     needs={"target"},
-    causes=("target-unsafe", "kubernetes-unsupported", "legacy-configuration", "address-outside-pools",
-            "webhook-left-over", "role-outdated", "object-not-accepted", "port-taken", "values-outdated",
-            "no-spare-announcer", "no-way-back", "version-skew", "crd-outdated", "node-excluded", "speaker-down"),
+    causes=("version-skew", "crd-outdated", "node-excluded", "speaker-down"),
     commands=("kubectl -n metallb-system get deploy,ds -o wide", "kubectl get crds | grep metallb.io"),
     uses=BEFORE_AN_UPGRADE,
 )  # fmt: skip

@@ -168,7 +168,7 @@ CAUSES = (
         link=Link.ANSWER,
         layer=Layer.NODES_AND_NETWORK,
         proven_by=(
-            "kube-proxy's configuration says IPVS without strictARP, or nodes reply whose speakers are known "
+            "The configuration of kube-proxy says IPVS without strictARP, or nodes reply whose speakers are known "
             "not to announce."
         ),
         excluded_by="Every node that replies announces the address, or their claims could not be read.",
@@ -334,7 +334,7 @@ CAUSES = (
         proven_by="The service's EndpointSlices were read, and none of their endpoints may serve.",
         excluded_by="An endpoint is ready or serving.",
         effects=frozenset({Effect.NOTHING_BEHIND}),
-        rank=200,
+        rank=210,
         narrowed_by_subject=False,
         reported_by="traffic.backends-healthy",
     ),
@@ -353,7 +353,7 @@ CAUSES = (
         link=Link.BACKEND,
         layer=Layer.CONFIGURATION,
         proven_by=(
-            "externalTrafficPolicy is Local, and no node that may announce has an endpoint that may serve."
+            "The policy externalTrafficPolicy is Local, and no node that may announce has an endpoint that may serve."
         ),
         excluded_by="A node that may announce has one, or the policy is Cluster.",
         effects=frozenset(),
@@ -396,7 +396,7 @@ CAUSES = (
         scope=Scope.CLUSTER,
         link=Link.WRITTEN,
         layer=Layer.CONFIGURATION,
-        proven_by="managedFields, annotations, conditions or pods of another load balancer name the service.",
+        proven_by="The managedFields, annotations, conditions or pods of another load balancer name the service.",
         excluded_by="MetalLB alone wrote the service's status.",
         effects=frozenset({Effect.SILENCES, Effect.CHANGES_ADDRESS}),
         rank=80,

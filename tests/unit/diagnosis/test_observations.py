@@ -13,6 +13,8 @@ from clusters.diagnosis import Diagnosis, explain_service, ownership
 from clusters.diagnosis.answer import Answer
 from clusters.diagnosis.judging import ANSWERS, answer
 from clusters.observation import Objects, Snapshot, Status, load, save
+from suites.plugin.declare import registry
+from tests.faults.catalogue_judging import observe_checks
 
 FOLDER = Path(__file__).parent / "observations"
 EXPECTED = json.loads((FOLDER / "expected.json").read_text())
@@ -142,6 +144,18 @@ def test_every_check_finds_what_it_found_before(name: str) -> None:
     }
 
     assert found == EXPECTED[name]
+
+
+@pytest.mark.parametrize("name", sorted({*TROUBLE, *HEALTHY}))
+def test_every_check_declares_the_causes_that_it_names(name: str) -> None:
+    observe_checks()
+    named = {
+        (check, finding.cause)
+        for check, found in judged(observed(name)).items()
+        for finding in found.findings
+    }
+
+    assert {pair for pair in named if pair[1] not in registry()[pair[0]].spec.causes} == set()
 
 
 @pytest.mark.parametrize("name", sorted({*TROUBLE, *HEALTHY}))

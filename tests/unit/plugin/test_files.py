@@ -179,7 +179,7 @@ def test_no_file_holds_a_secret(project: Project, arguments: tuple[str, ...]) ->
     secret = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzeXN0ZW0ifQ.c2lnbmF0dXJlLWhlcmU"
     project.checks(
         f'''
-        @check("health.x", runbook="1", level=OBSERVE)
+        @check("health.x", runbook="1", level=OBSERVE, causes=("speaker-down",))
         def test_x(record):
             """Holds."""
             print("token: {secret}")

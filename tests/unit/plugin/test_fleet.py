@@ -24,7 +24,7 @@ from tests.unit.plugin.project import Project
 
 SOON = Budget(name="test.soon", within=60, every=0.1, reason="Killed processes are reaped on a busy machine.")
 CHECKS = '''
-@check("health.by-name", runbook="1", level=OBSERVE)
+@check("health.by-name", runbook="1", level=OBSERVE, causes=("speaker-down",))
 def test_by_name(run):
     """Does what the cluster's name says."""
     if run.profile.name == "bad":

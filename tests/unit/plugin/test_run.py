@@ -16,7 +16,7 @@ def test_passes():
     """Passes."""
 '''
 FAILING = '''
-@check("health.fails", runbook="1", level=OBSERVE, commands=("kubectl get pods",))
+@check("health.fails", runbook="1", level=OBSERVE, causes=("speaker-down",), commands=("kubectl get pods",))
 def test_fails():
     """Fails."""
     raise CheckFailed(Finding(cause="speaker-down", subject="node w1", summary="its speaker is not ready"))
@@ -172,7 +172,7 @@ def test_an_explainer_names_the_cause_and_a_broken_one_masks_nothing(project: Pr
         def knows(item, error):
             return [Finding(cause="pool-exhausted", subject="pool edge", summary=f"full: {error}")]
 
-        @check("health.x", runbook="1", level=OBSERVE)
+        @check("health.x", runbook="1", level=OBSERVE, causes=("pool-exhausted",))
         def test_x():
             """Holds."""
             assert False, "no address"
@@ -222,10 +222,28 @@ def test_a_set_up_that_does_not_hold_decides_nothing(project: Project) -> None:
     assert project.check("failover.x")["reason"] == "its set-up did not hold: no address within 10s"
 
 
+def test_a_cause_that_the_check_does_not_declare_is_an_error_of_the_suite(project: Project) -> None:
+    project.checks(
+        '''
+        @check("health.x", runbook="1", level=OBSERVE, causes=("pool-missing",))
+        def test_x():
+            """Holds."""
+            raise CheckFailed(Finding(cause="speaker-down", subject="node w1", summary="it is not ready"))
+        '''
+    )
+
+    assert project.run().ret == ExitCode.INCOMPLETE
+    found = project.check("health.x")
+    assert found["outcome"] == "inconclusive"
+    assert found["reason"].startswith(
+        "an error of the suite: health.x names speaker-down, which it does not declare: it is not ready"
+    )
+
+
 def test_findings_and_figures_are_judged_when_the_body_has_ended(project: Project) -> None:
     project.checks(
         '''
-        @check("health.found", runbook="1", level=OBSERVE)
+        @check("health.found", runbook="1", level=OBSERVE, causes=("pool-missing",))
         def test_found(findings):
             """Finds nothing."""
             findings.add(Finding(cause="pool-missing", subject="cluster", summary="there is no pool"))
