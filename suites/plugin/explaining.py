@@ -72,5 +72,11 @@ def page(declared: Declared) -> str:
     lines += [f"  $ {command}" for command in spec.commands]
     lines += ["", "Causes it may name, and what to do:"] if spec.causes else []
     for cause in spec.causes:
-        lines += [f"  {cause}", f"    {CAUSES[cause].meaning}", f"    Remedy: {CAUSES[cause].remedy}"]
+        known = CAUSES[cause]
+        lines += [
+            f"  {cause}",
+            f"    {known.meaning}",
+            f"    Proof:  {known.proven_by}",
+            f"    Remedy: {known.remedy}",
+        ]
     return "\n".join(lines)
