@@ -47,6 +47,7 @@ test: setup lint ## Pass the project's own tests
 lint: $(STAMP) ## Formatting, lint, types and layers
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
+	@$(BIN)/python -m suites.docs --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache > /dev/null || $(BIN)/lint-imports --no-cache
 
@@ -76,7 +77,7 @@ full: setup ## Everything that make test leaves out for its length (the fault ca
 	@$(BIN)/python -m clusters.lab.parts.unpacked
 	@$(BIN)/pytest tests -m "full and not kind" $(ARGS)
 
-docs: $(STAMP) ## Write docs/checks.md and deploy/rbac from the checks themselves
+docs: $(STAMP) ## Write docs/checks.md, docs/checks, docs/causes.md and deploy/rbac from the checks themselves
 	@$(BIN)/python -m suites.docs
 	@$(BIN)/python -m suites.rbac
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from clusters.checks import Finding
@@ -26,47 +26,46 @@ class Figure:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """A check's answer. `missing` are sentences on what could not be read, `unsupported` why there is no answer.
+    """What one look says to one check, whichever check asks.
 
-    It passes without findings where nothing is missing either.
+    `explanations` are what it suffers from; those of them that another check reports are left out with
+    `reported_only`. `roots` are the causes that it may have to report, by default all of the diagnosis. `missing`
+    are sentences on what could not be read, `unsupported` why there is no answer. It passes without anything to
+    report where nothing is missing either.
     """
 
-    findings: tuple[Finding, ...] = ()
+    explanations: tuple[Explanation, ...] = ()
+    roots: tuple[Root, ...] | None = None
+    reported_only: bool = False
     notes: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     unsupported: str = ""
     figures: Mapping[str, Figure] = field(default_factory=dict)
 
 
-def told(
-    check: str,
-    diagnosis: Diagnosis,
-    explanations: Iterable[Explanation] = (),
-    *,
-    roots: Iterable[Root] | None = None,
-) -> tuple[Finding, ...]:
-    """The findings of `check`: roots at home in it, and the explanations of what suffers from others.
-
-    `roots` are those to look at, by default all of the diagnosis.
-    """
-    own = {root.key: root for root in (diagnosis.roots if roots is None else roots) if root.at == check}
-    findings: list[Finding] = []
+def findings(check: str, answer: Answer, diagnosis: Diagnosis) -> tuple[Finding, ...]:
+    """The findings of `check`: the causes that it reports, and what suffers from those that others report."""
+    if answer.unsupported:
+        return ()
+    roots = diagnosis.roots if answer.roots is None else answer.roots
+    own = {root.key: root for root in roots if root.at == check}
+    found: list[Finding] = []
     groups: dict[tuple[str, str], list[Explanation]] = {}
-    for explained in explanations:
+    for explained in answer.explanations:
         if explained.root.at == check and explained.root.subject == explained.subject:
             own.pop(explained.root.key, None)
-            findings.append(explained.finding(check))
+            found.append(explained.finding(check))
         elif explained.root.at == check:
             own.setdefault(explained.root.key, explained.root)
-        else:
+        elif not answer.reported_only:
             groups.setdefault(explained.root.key, []).append(explained)
-    findings += [_with_affected(root, diagnosis) for root in own.values()]
+    found += [_with_affected(root, diagnosis) for root in own.values()]
     for group in groups.values():
         if len(group) > MOST_ALIKE:
-            findings.append(_summed_up(check, group))
+            found.append(_summed_up(check, group))
         else:
-            findings += [explained.finding(check) for explained in group]
-    return tuple(findings)
+            found += [explained.finding(check) for explained in group]
+    return tuple(found)
 
 
 def _with_affected(root: Root, diagnosis: Diagnosis) -> Finding:

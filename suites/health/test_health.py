@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusters.diagnosis.answers import health
 from suites.causes import CONTROLLER, EVERYWHERE, PENDING, REFUSED, SPEAKER
 from suites.plugin import OBSERVE, check
 from suites.plugin.observation import Judgement
@@ -23,7 +24,7 @@ def test_controller_and_speakers_are_ready(judgement: Judgement) -> None:
 
     Restarts are named. A pod that only just started is given the time that its probes take.
     """
-    judgement.expect("health.pods-ready")
+    judgement.expect(health.pods_ready)
 
 
 @check(
@@ -34,7 +35,7 @@ def test_controller_and_speakers_are_ready(judgement: Judgement) -> None:
 )
 def test_every_pool_is_advertised(judgement: Judgement) -> None:
     """IPAddressPools and L2Advertisements exist, and every pool is advertised by at least one."""
-    judgement.expect("health.config-present")
+    judgement.expect(health.config_present)
 
 
 @check(
@@ -46,7 +47,7 @@ def test_every_pool_is_advertised(judgement: Judgement) -> None:
 )
 def test_every_service_holds_an_address_of_a_pool(judgement: Judgement) -> None:
     """Every LoadBalancer service holds an address of a pool; none is held twice without a sharing key."""
-    judgement.expect("health.services-addressed")
+    judgement.expect(health.services_addressed)
 
 
 @check(
@@ -65,7 +66,7 @@ def test_metallb_accepts_its_configuration(judgement: Judgement) -> None:
     By its ConfigurationStates (0.15.3 and newer), its metric for a stale configuration, and a server-side dry
     run of a pool, which stores nothing and is skipped where it is not permitted.
     """
-    judgement.expect("health.config-accepted")
+    judgement.expect(health.config_accepted)
 
 
 @check(
@@ -80,4 +81,4 @@ def test_trouble_does_not_reach_the_whole_cluster(judgement: Judgement) -> None:
 
     It fails where the whole cluster is touched, and passes with a note where it is one service, one pool or nothing.
     """
-    judgement.expect("health.scope")
+    judgement.expect(health.how_far)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusters.diagnosis.answers import health, logs
 from suites.causes import CONTROLLER, NOT_RESTORED, PENDING, SPEAKER
 from suites.plugin import OBSERVE, check
 from suites.plugin.observation import Judgement
@@ -19,7 +20,7 @@ def test_the_controller_reports_no_failure(judgement: Judgement) -> None:
 
     Lines that tell of what has been mended since are noted, and fail nothing.
     """
-    judgement.expect("health.controller-log")
+    judgement.expect(logs.controller_log)
 
 
 @check(
@@ -31,7 +32,7 @@ def test_the_controller_reports_no_failure(judgement: Judgement) -> None:
 )  # fmt: skip
 def test_no_speaker_reports_a_failure(judgement: Judgement) -> None:
     """The last 200 lines of every speaker hold no known failure."""
-    judgement.expect("health.speaker-log")
+    judgement.expect(logs.speaker_log)
 
 
 @check(
@@ -43,7 +44,7 @@ def test_no_speaker_reports_a_failure(judgement: Judgement) -> None:
 )
 def test_probes_pass(judgement: Judgement) -> None:
     """Liveness and readiness probes pass, and no current Warning event hangs on a MetalLB pod."""
-    judgement.expect("health.probes")
+    judgement.expect(health.probes)
 
 
 @check(
@@ -55,4 +56,4 @@ def test_probes_pass(judgement: Judgement) -> None:
 )
 def test_no_allocation_fails(judgement: Judgement) -> None:
     """The services' event streams hold no current allocation failure."""
-    judgement.expect("health.allocation-events")
+    judgement.expect(health.allocation_events)

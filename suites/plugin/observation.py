@@ -19,6 +19,7 @@ from suites.plugin.running import RUN, Run
 # Imported when first used, as elsewhere in this plugin: it is loaded for the project's own tests as well.
 if TYPE_CHECKING:
     from clusters.diagnosis import Diagnosis
+    from clusters.diagnosis.conclusion import Question
     from clusters.observation import Snapshot
 
 #: Where every run keeps its observation, beside results.json.
@@ -44,19 +45,20 @@ def forget(directory: Path, *, judged: Path | None) -> None:
 class Judgement:
     """The diagnosis of the run's observation, and where one check notes what it saw in it."""
 
+    check: str
     diagnosis: Diagnosis
     record: Record
 
-    def expect(self, check: str) -> None:
-        """Judge one check by its id: notes and figures are kept, and whatever is not a pass is raised."""
-        from clusters.diagnosis import judging  # noqa: PLC0415 - see above
+    def expect(self, question: Question) -> None:
+        """Ask the diagnosis for this check: notes and figures are kept, and whatever is not a pass is raised."""
+        from clusters.diagnosis import conclusion  # noqa: PLC0415 - see above
 
-        found = judging.answer(check, self.diagnosis)
+        found = conclusion.ask(question, self.diagnosis)
         for note in found.notes:
             self.record.note(note)
         for name, figure in found.figures.items():
             self.record.measure(name, figure.value, unit=figure.unit, budget=figure.budget)
-        judging.conclude(found)
+        conclusion.conclude(self.check, found, self.diagnosis)
 
 
 @pytest.fixture(scope="session")
@@ -85,7 +87,8 @@ def diagnosis(snapshot: Snapshot) -> Diagnosis:
 @pytest.fixture
 def judgement(request: pytest.FixtureRequest, diagnosis: Diagnosis) -> Judgement:
     """The judgement of the run's observation, for one check."""
-    return Judgement(diagnosis, request.node.stash[STATE].record)
+    state = request.node.stash[STATE]
+    return Judgement(state.spec.id, diagnosis, state.record)
 
 
 def _observed_once(run: Run, kept: Path) -> Snapshot:

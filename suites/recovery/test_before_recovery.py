@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusters.diagnosis.answers import recovery
 from suites.causes import NODES_AND_NETWORK
 from suites.plugin import OBSERVE, check
 from suites.plugin.observation import Judgement
@@ -19,7 +20,7 @@ def test_nodes_and_network_are_not_in_trouble(judgement: Judgement) -> None:
 
     It fails where nodes or network are in trouble, and passes with a note where only the configuration is.
     """
-    judgement.expect("recovery.incident-scope")
+    judgement.expect(recovery.incident_scope)
 
 
 @check(
@@ -32,4 +33,4 @@ def test_nodes_and_network_are_not_in_trouble(judgement: Judgement) -> None:
 )
 def test_every_pool_is_routable(judgement: Judgement) -> None:
     """The address block is routable on the target network from the vantage."""
-    judgement.expect("recovery.address-routable")
+    judgement.expect(recovery.address_routable)

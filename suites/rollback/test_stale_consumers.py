@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusters.diagnosis.answers import rollback
 from suites.causes import PENDING
 from suites.plugin import OBSERVE, check
 from suites.plugin.observation import Judgement
@@ -16,4 +17,4 @@ from suites.plugin.observation import Judgement
 )  # fmt: skip
 def test_no_consumer_asks_for_a_lost_address(judgement: Judgement) -> None:
     """No consumer keeps asking for an address that the active pools no longer hold."""
-    judgement.expect("rollback.stale-consumers")
+    judgement.expect(rollback.stale_consumers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusters.diagnosis.answers import scaling
 from suites.plugin import OBSERVE, check
 from suites.plugin.observation import Judgement
 
@@ -18,7 +19,7 @@ _DESCRIBE = "kubectl -n metallb-system describe deploy controller"
 )
 def test_the_controller_is_not_cpu_bound(judgement: Judgement) -> None:
     """The controller is not CPU bound, by the metrics API against its limit."""
-    judgement.expect("scaling.controller-cpu")
+    judgement.expect(scaling.controller_cpu)
 
 
 @check(
@@ -29,7 +30,7 @@ def test_the_controller_is_not_cpu_bound(judgement: Judgement) -> None:
 )
 def test_every_speaker_is_scheduled(judgement: Judgement) -> None:
     """Every desired speaker is scheduled; what keeps one away (taint, selector, resources) is named."""
-    judgement.expect("scaling.speaker-scheduling")
+    judgement.expect(scaling.speaker_scheduling)
 
 
 @check(
@@ -44,4 +45,4 @@ def test_no_scale_change_is_needed(judgement: Judgement) -> None:
 
     It fails where a scale change is needed, and passes with a note otherwise.
     """
-    judgement.expect("scaling.verdict")
+    judgement.expect(scaling.verdict)

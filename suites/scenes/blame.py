@@ -7,13 +7,31 @@ from dataclasses import dataclass, replace
 
 from clusters.api import Api
 from clusters.checks import CheckFailed, Finding
-from clusters.diagnosis import Diagnosis, explain_service, judging
+from clusters.diagnosis import Diagnosis, explain_service
+from clusters.diagnosis.answer import findings
+from clusters.diagnosis.answers import health, recovery, trigger
+from clusters.diagnosis.conclusion import Question, ask
 from clusters.observation.collecting import collect
 from clusters.observation.snapshot import Snapshot
 from clusters.profile import Profile
 from clusters.vantage.base import Vantage
 from suites.scenes.explaining import LAST_RESORT
 from suites.scenes.state import Change
+
+
+@dataclass(frozen=True)
+class ObserveCheck:
+    """A check of level observe that knows why a scene is stuck: its id, and what it asks."""
+
+    id: str
+    question: Question
+
+
+PODS_READY = ObserveCheck("health.pods-ready", health.pods_ready)
+CONFIG_PRESENT = ObserveCheck("health.config-present", health.config_present)
+CONFIG_ACCEPTED = ObserveCheck("health.config-accepted", health.config_accepted)
+INCIDENT_SCOPE = ObserveCheck("recovery.incident-scope", recovery.incident_scope)
+PENDING_SERVICES = ObserveCheck("trigger.pending-services", trigger.pending_services)
 
 
 @dataclass(frozen=True)
@@ -34,9 +52,10 @@ class Blame:
         first = {change.service: change for change in reversed(found)}
         return CheckFailed([_blamed(snapshot, change, readings) for _, change in sorted(first.items())])
 
-    def unwell(self, check: str, otherwise: str, readings: str) -> CheckFailed:
+    def failure_of(self, asked: ObserveCheck, otherwise: str, readings: str) -> CheckFailed:
         """What a check of level observe finds now; where it finds nothing, the cause `otherwise`."""
-        found = judging.answer(check, Diagnosis(self.observed())).findings
+        diagnosis = Diagnosis(self.observed())
+        found = findings(asked.id, ask(asked.question, diagnosis), diagnosis)
         if not found:
             first = readings.strip().partition("\n")[0]
             found = (Finding(cause=otherwise, subject="cluster", summary=first),)

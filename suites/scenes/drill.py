@@ -11,7 +11,7 @@ from typing import Any
 from clusters import budgets, wait
 from clusters.api.resources import SERVICES
 from clusters.checks import CheckFailed
-from clusters.diagnosis import Diagnosis, judging
+from clusters.diagnosis import Diagnosis, conclusion
 from clusters.errors import CleanupFailed
 from clusters.gitops import drift, live
 from clusters.gitops.pools import key
@@ -24,7 +24,7 @@ from clusters.workloads.builders import REQUESTED
 from suites.plugin.record import Record
 from suites.scenes import state
 from suites.scenes.announced import Wire
-from suites.scenes.blame import Blame
+from suites.scenes.blame import CONFIG_ACCEPTED, CONFIG_PRESENT, PODS_READY, Blame
 from suites.scenes.disruption import Disruption
 from suites.scenes.overlay import Overlay, Part
 from suites.scenes.state import Change, State
@@ -33,7 +33,7 @@ from suites.scenes.trouble import Symptom
 Json = dict[str, Any]
 _WHY = "MetalLB is lost in a drill"
 #: What must be well before anything is taken away, or it could not be brought back.
-_FIRST = ("health.pods-ready", "health.config-present", "health.config-accepted")
+_FIRST = (PODS_READY, CONFIG_PRESENT, CONFIG_ACCEPTED)
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Drill:
         snapshot = self.blame.observed()
         diagnosis = Diagnosis(snapshot)
         for check in _FIRST:
-            judging.conclude(judging.answer(check, diagnosis))
+            conclusion.conclude(check.id, conclusion.ask(check.question, diagnosis), diagnosis)
         now = live.counterparts(self.overlay.api, self.repository.intended.objects)
         found = drift.intended_config(self.repository.model_copy(update={"live": now}), snapshot)
         if found:
@@ -172,7 +172,7 @@ class Drill:
                 budget=budgets.get("pods_ready"),
             )
         except NotWithinBudget as late:
-            raise self.blame.unwell("health.pods-ready", "controller-down", str(late)) from None
+            raise self.blame.failure_of(PODS_READY, "controller-down", str(late)) from None
 
     def same(self, before: State, *, budget: str) -> None:
         """Wait until every service holds its address, and the same node alone answers for it. CheckFailed else."""

@@ -21,6 +21,7 @@ from clusters.wait import NotWithinBudget
 from suites.plugin.diagnose import unexplained
 from suites.scenes import failover
 from suites.scenes.announced import Announced
+from suites.scenes.blame import CONFIG_PRESENT, INCIDENT_SCOPE, PENDING_SERVICES, PODS_READY, ObserveCheck
 from suites.scenes.drill import Drill
 from suites.scenes.overlay import Part
 from suites.scenes.services import Services
@@ -53,7 +54,7 @@ class Gate:
 
     claim: str
     closed: Callable[[], list[str]]
-    check: str
+    check: ObserveCheck
     cause: str
 
 
@@ -66,19 +67,19 @@ class Rebuild:
         self.gates: Mapping[Stage, Gate] = {
             Stage.NETWORK: Gate(
                 "every node is Ready and answers on the segment",
-                self._network, "recovery.incident-scope", "node-network-unavailable",
+                self._network, INCIDENT_SCOPE, "node-network-unavailable",
             ),
             Stage.METALLB: Gate(
                 "controller and speakers are ready, and the webhook decides",
-                self._metallb, "health.pods-ready", "controller-down",
+                self._metallb, PODS_READY, "controller-down",
             ),
             Stage.CONFIGURATION: Gate(
                 "pools and advertisements are as the overlay renders them",
-                lambda: drill.overlay.missing(Part.CONFIGURATION), "health.config-present", "overlay-drift",
+                lambda: drill.overlay.missing(Part.CONFIGURATION), CONFIG_PRESENT, "overlay-drift",
             ),
             Stage.CONSUMERS: Gate(
                 "every consumer has its address",
-                self._consumers, "trigger.pending-services", "unexplained",
+                self._consumers, PENDING_SERVICES, "unexplained",
             ),
         }  # fmt: skip
 
@@ -136,7 +137,7 @@ class Rebuild:
                 gate.claim, read=gate.closed, accept=lambda why: not why, budget=budgets.get("stage_built")
             )
         except NotWithinBudget as late:
-            raise self._drill.blame.unwell(gate.check, gate.cause, str(late)) from None
+            raise self._drill.blame.failure_of(gate.check, gate.cause, str(late)) from None
 
     def _configuration_refused(self) -> None:
         """Send every object all the same: MetalLB's webhook, which nobody answers for yet, must keep it out."""

@@ -24,6 +24,7 @@ from clusters.wait import NotWithinBudget
 from clusters.workloads.builders import HTTP_PORT
 from suites.scenes import failover
 from suites.scenes.announced import BASELINE, Announced, keep
+from suites.scenes.blame import PODS_READY
 from suites.scenes.drill import Drill
 from suites.scenes.failover import FAULT, RESTORED
 from suites.scenes.overlay import Part, part_of
@@ -127,7 +128,7 @@ class LabUpgrade:
                 budget=budgets.get("rollout"),
             )
         except NotWithinBudget as late:
-            raise self.drill.blame.unwell("health.pods-ready", "version-skew", str(late)) from None
+            raise self.drill.blame.failure_of(PODS_READY, "version-skew", str(late)) from None
 
     def _behind(self, version: str) -> list[str]:
         """The pods of MetalLB that run another version."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusters.diagnosis.answers import trigger
 from suites.causes import PENDING, UNREACHED, UNSERVED
 from suites.plugin import OBSERVE, check
 from suites.plugin.observation import Judgement
@@ -16,7 +17,7 @@ from suites.plugin.observation import Judgement
 )
 def test_no_service_waits_for_an_address(judgement: Judgement) -> None:
     """No LoadBalancer service that MetalLB owns waits for an address longer than its budget."""
-    judgement.expect("trigger.pending-services")
+    judgement.expect(trigger.pending_services)
 
 
 @check(
@@ -32,7 +33,7 @@ def test_every_address_answers_from_outside(judgement: Judgement) -> None:
 
     Ports are tried over TCP and UDP, never by ping, which MetalLB does not answer. Silence over UDP proves nothing.
     """
-    judgement.expect("trigger.unreachable-address")
+    judgement.expect(trigger.unreachable_address)
 
 
 @check(
@@ -45,4 +46,4 @@ def test_every_address_answers_from_outside(judgement: Judgement) -> None:
 )
 def test_every_consumer_serves_at_its_address(judgement: Judgement) -> None:
     """Every consumer of the profile holds its expected address and serves there."""
-    judgement.expect("trigger.edge-address")
+    judgement.expect(trigger.edge_address)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusters.diagnosis.answers import pending
 from suites.plugin import OBSERVE, check
 from suites.plugin.observation import Judgement
 
@@ -21,7 +22,7 @@ def test_every_pool_has_a_free_address(judgement: Judgement) -> None:
 
     A pool of one address, and one that gives addresses on request only, may be full.
     """
-    judgement.expect("pending.free-address")
+    judgement.expect(pending.free_address)
 
 
 @check(
@@ -33,7 +34,7 @@ def test_every_pool_has_a_free_address(judgement: Judgement) -> None:
 )
 def test_every_requested_address_can_be_had(judgement: Judgement) -> None:
     """Every requested address (field or annotation) lies in an active pool that may serve that service."""
-    judgement.expect("pending.requested-address")
+    judgement.expect(pending.requested_address)
 
 
 @check(
@@ -45,4 +46,4 @@ def test_every_requested_address_can_be_had(judgement: Judgement) -> None:
 )  # fmt: skip
 def test_services_do_not_contradict_their_pools(judgement: Judgement) -> None:
     """Annotations, class, family and sharing keys do not contradict each other, the pool or the overlay."""
-    judgement.expect("pending.annotations")
+    judgement.expect(pending.asked_consistently)

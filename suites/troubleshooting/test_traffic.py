@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusters.diagnosis.answers import routed, traffic
 from suites.causes import NOT_ANSWERED, SPEAKER, SPLIT, UNANNOUNCED
 from suites.plugin import OBSERVE, check
 from suites.plugin.observation import Judgement
@@ -22,7 +23,7 @@ _STATUS = "kubectl -n metallb-system get servicel2statuses"
 )
 def test_each_address_has_a_speaker_to_announce_it(judgement: Judgement) -> None:
     """A ready speaker runs on every node expected to announce, and at least one can announce each address."""
-    judgement.expect("traffic.speakers-placed")
+    judgement.expect(traffic.speakers_placed)
 
 
 @check(
@@ -34,7 +35,7 @@ def test_each_address_has_a_speaker_to_announce_it(judgement: Judgement) -> None
 )
 def test_each_address_is_on_its_nodes_segment(judgement: Judgement) -> None:
     """Each address lies on a network of the nodes that announce it, and the vantage sees its owner there."""
-    judgement.expect("traffic.l2-segment")
+    judgement.expect(traffic.l2_segment)
 
 
 @check(
@@ -49,7 +50,7 @@ def test_every_service_has_a_healthy_endpoint(judgement: Judgement) -> None:
 
     With externalTrafficPolicy Local the endpoint has to be on an announcing node.
     """
-    judgement.expect("traffic.backends-healthy")
+    judgement.expect(traffic.backends_healthy)
 
 
 @check(
@@ -62,7 +63,7 @@ def test_every_service_has_a_healthy_endpoint(judgement: Judgement) -> None:
 )
 def test_one_node_answers_for_each_address(judgement: Judgement) -> None:
     """Exactly one machine answers for each address, and it is a node."""
-    judgement.expect("traffic.single-announcer")
+    judgement.expect(traffic.single_announcer)
 
 
 @check(
@@ -75,7 +76,7 @@ def test_one_node_answers_for_each_address(judgement: Judgement) -> None:
 )
 def test_all_sources_name_one_owner(judgement: Judgement) -> None:
     """Predicted owner, ServiceL2Status, metric and the wire name the same node."""
-    judgement.expect("traffic.owner-agreed")
+    judgement.expect(traffic.owner_agreed)
 
 
 @check(
@@ -91,7 +92,7 @@ def test_nobody_answers_for_a_free_address(judgement: Judgement) -> None:
 
     Of a large pool only a part is asked for; the check notes how large a part.
     """
-    judgement.expect("traffic.no-squatter")
+    judgement.expect(traffic.no_squatter)
 
 
 @check(
@@ -106,4 +107,4 @@ def test_what_serves_on_its_segment_serves_through_a_router(judgement: Judgement
 
     Only where the profile names a routed_vantage. What neither place reaches is no matter of routes.
     """
-    judgement.expect("traffic.routed")
+    judgement.expect(routed.routed)

@@ -80,7 +80,7 @@ def judged(snapshot: Snapshot, repository: RepositorySnapshot) -> Looked:
         for check, function in observe_checks().items():
             record, findings = Record(Path(folder), check), Findings()
             at_hand = {
-                "judgement": Judgement(diagnosis, record),
+                "judgement": Judgement(check, diagnosis, record),
                 "snapshot": snapshot,
                 "diagnosis": diagnosis,
                 "repository": repository,

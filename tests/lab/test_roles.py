@@ -19,7 +19,8 @@ from clusters.api import Api
 from clusters.api.resources import CLUSTER_ROLES, ROLES
 from clusters.changes.undoing import RUN_LABEL
 from clusters.checks import Access, Level
-from clusters.diagnosis import Diagnosis, judging
+from clusters.diagnosis import Diagnosis
+from clusters.diagnosis.answers import health
 from clusters.lab import life
 from clusters.lab.lab import Lab
 from clusters.lab.options import LabOptions
@@ -169,7 +170,7 @@ def test_a_rule_that_is_missing_is_named_with_verb_and_resource(
     if any(use in needs.required for use in missing):
         assert found.problems
     elif answers is not None and any(use in OBSERVATION and seen(use) for use in missing):
-        unseen = judging.answer("health.scope", answers).missing
+        unseen = health.how_far(answers).missing
         assert unseen
         assert any(use.plural in text for text in unseen for use in missing)
 

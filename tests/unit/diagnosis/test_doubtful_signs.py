@@ -12,8 +12,8 @@ import pytest
 
 from clusters.checks import Finding
 from clusters.diagnosis import Diagnosis
-from clusters.diagnosis.judging import answer
 from clusters.observation import Snapshot, load
+from tests.answers import answered
 
 FOLDER = Path(__file__).parent / "observations"
 BLOCKED = (
@@ -30,7 +30,7 @@ def healthy() -> Snapshot:
 
 
 def told(seen: Snapshot, check: str) -> tuple[Finding, ...]:
-    return answer(check, Diagnosis(seen)).findings
+    return answered(check, seen).findings
 
 
 def saying(seen: Snapshot, *ages: float) -> Snapshot:
@@ -100,7 +100,7 @@ def test_a_controller_without_a_figure_is_young_or_on_a_node_that_tells_none(
         pod_usage=replace(healthy.pod_usage, items=()),
     )
 
-    missing = answer("scaling.controller-cpu", Diagnosis(seen)).missing
+    missing = answered("scaling.controller-cpu", seen).missing
 
     assert len(missing) == 1
     assert f"pod {pod.name} on node {pod.node}" in missing[0]

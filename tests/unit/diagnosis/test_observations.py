@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from clusters.diagnosis import Diagnosis, explain_service, ownership
-from clusters.diagnosis.answer import Answer
-from clusters.diagnosis.judging import ANSWERS, answer
 from clusters.observation import Objects, Snapshot, Status, load, save
 from suites.plugin.declare import registry
+from tests.answers import Told, all_answered
 from tests.faults.catalogue_judging import observe_checks
 
 FOLDER = Path(__file__).parent / "observations"
@@ -88,9 +87,8 @@ def observed(name: str) -> Snapshot:
     return load(FOLDER / f"{name}.json.gz")
 
 
-def judged(snapshot: Snapshot) -> dict[str, Answer]:
-    diagnosis = Diagnosis(snapshot)
-    return {check: answer(check, diagnosis) for check in ANSWERS}
+def judged(snapshot: Snapshot) -> dict[str, Told]:
+    return all_answered(snapshot)
 
 
 @pytest.mark.parametrize("name", sorted(TROUBLE))

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from clusters.diagnosis import Diagnosis, judging
-from clusters.diagnosis.answer import Answer
 from clusters.observation import load
 from clusters.observation.snapshot import Heard, Reached, Route, Snapshot, Status, WireView
+from tests.answers import Told, answered
 
 OBSERVATIONS = Path(__file__).with_name("observations")
 
@@ -35,8 +34,8 @@ def view(place: str, *reached: Reached, gateway: str = "") -> WireView:
     return WireView(status=Status.OK, place=place, routes=routes, reached=reached, control_ok=True)
 
 
-def judged(healthy: Snapshot, near: WireView, far: WireView) -> Answer:
-    return judging.answer("traffic.routed", Diagnosis(replace(healthy, wire=near, routed=far)))
+def judged(healthy: Snapshot, near: WireView, far: WireView) -> Told:
+    return answered("traffic.routed", replace(healthy, wire=near, routed=far))
 
 
 A, B, C = "10.9.0.1", "10.9.0.2", "10.9.0.3"

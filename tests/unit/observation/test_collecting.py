@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from clusters.api import ApiError, Forbidden, Invalid, NoSuchResource, Resource, Unreachable, WebhookFailed
-from clusters.diagnosis import Diagnosis, judging
 from clusters.observation import Status
 from clusters.observation.collecting import collect
 from clusters.profile import Profile, Provider
+from tests.answers import answered
 
 SLICE = {"metadata": {"name": "s", "namespace": "shop", "labels": {"kubernetes.io/service-name": "web"}}}
 OTHER = {"metadata": {"name": "o", "namespace": "shop", "labels": {"kubernetes.io/service-name": "db"}}}
@@ -62,7 +62,7 @@ def test_a_pod_sees_nothing_of_the_wire_and_says_so() -> None:
         "service holds"
     )
     assert not seen.wire.reached
-    found = judging.answer("traffic.single-announcer", Diagnosis(seen))
+    found = answered("traffic.single-announcer", seen)
     assert any(seen.wire.detail in sentence for sentence in found.missing)
 
 

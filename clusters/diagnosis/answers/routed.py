@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from clusters.diagnosis.answer import Answer, missing, told
+from clusters.diagnosis.answer import Answer, missing
 from clusters.diagnosis.diagnosis import Diagnosis
 from clusters.diagnosis.roots import Root
 from clusters.diagnosis.telling import fields
@@ -27,7 +27,7 @@ def routed(diagnosis: Diagnosis) -> Answer:
     beside = sorted({one.address for one in far.reached} - away)
     unseen = [f"Vantage {far.place} is on the segment of {', '.join(beside[:3])} itself."] if beside else []
     return Answer(
-        findings=told("traffic.routed", diagnosis, roots=_roots(diagnosis, lost, compared)),
+        roots=tuple(_roots(diagnosis, lost, compared)),
         notes=(f"{len(compared)} ports that answer at {near.place} were tried from {far.place}",),
         missing=(
             *missing(("what answers from outside", near), ("what answers through a router", far)),

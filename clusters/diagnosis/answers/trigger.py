@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clusters.diagnosis.answer import Answer, missing, told
+from clusters.diagnosis.answer import Answer, missing
 from clusters.diagnosis.diagnosis import Diagnosis
 
 
@@ -11,7 +11,7 @@ def pending_services(diagnosis: Diagnosis) -> Answer:
     seen = diagnosis.snapshot
     waiting = [key for key, service in diagnosis.facts.owned.items() if not service.ingress]
     return Answer(
-        findings=told("trigger.pending-services", diagnosis, diagnosis.pending.values()),
+        explanations=tuple(diagnosis.pending.values()),
         notes=tuple(
             f"service {key} waits, and not yet longer than its budget"
             for key in waiting
@@ -32,7 +32,7 @@ def unreachable_address(diagnosis: Diagnosis) -> Answer:
     if wire.ok and doors > len(wire.reached):
         notes.append(f"{len(wire.reached)} of {doors} service ports were tried")
     return Answer(
-        findings=told("trigger.unreachable-address", diagnosis, diagnosis.unreached.values()),
+        explanations=tuple(diagnosis.unreached.values()),
         notes=tuple(notes),
         missing=missing(("the services", diagnosis.snapshot.services), ("what answers from outside", wire)),
     )
@@ -44,13 +44,6 @@ def edge_address(diagnosis: Diagnosis) -> Answer:
     if not seen.expectations.consumers:
         return Answer(unsupported="The profile names no consumers.")
     return Answer(
-        findings=told("trigger.edge-address", diagnosis, diagnosis.edge.values()),
+        explanations=tuple(diagnosis.edge.values()),
         missing=missing(("the services", seen.services), ("what answers from outside", seen.wire)),
     )
-
-
-ANSWERS = {
-    "trigger.pending-services": pending_services,
-    "trigger.unreachable-address": unreachable_address,
-    "trigger.edge-address": edge_address,
-}

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from clusters.checks import Scope
 from clusters.checks.causes import Effect, Layer, get, having
 from clusters.diagnosis import scope
-from clusters.diagnosis.answer import Answer, missing, sentence, told, unpermitted
+from clusters.diagnosis.answer import Answer, missing, sentence, unpermitted
 from clusters.diagnosis.diagnosis import Diagnosis
 from clusters.diagnosis.pods import Pod
 from clusters.diagnosis.roots import Explanation, Root
@@ -41,7 +41,7 @@ def pods_ready(diagnosis: Diagnosis) -> Answer:
         f"pod {pod.name} is only {pod.age:.0f} s old and not ready yet" for pod in found.pods if pod.starting
     ]
     return Answer(
-        findings=told("health.pods-ready", diagnosis, shown),
+        explanations=tuple(shown),
         notes=(*restarts, *starting),
         missing=missing(
             ("MetalLB's pods", seen.pods),
@@ -65,7 +65,6 @@ def config_present(diagnosis: Diagnosis) -> Answer:
     seen = diagnosis.snapshot
     bgp = [f"pool {name} is announced by BGP alone" for name in sorted(diagnosis.facts.bgp_only)]
     return Answer(
-        findings=told("health.config-present", diagnosis),
         notes=tuple(bgp),
         missing=missing(("the pools", seen.ip_address_pools), ("the advertisements", seen.l2_advertisements)),
     )
@@ -76,7 +75,7 @@ def services_addressed(diagnosis: Diagnosis) -> Answer:
     seen = diagnosis.snapshot
     explanations = (*diagnosis.pending.values(), *diagnosis.stray.values())
     return Answer(
-        findings=told("health.services-addressed", diagnosis, explanations),
+        explanations=tuple(explanations),
         missing=missing(("the services", seen.services), ("the pools", seen.ip_address_pools)),
     )
 
@@ -85,7 +84,7 @@ def probes(diagnosis: Diagnosis) -> Answer:
     """Probes pass, and no current warning hangs on a pod of MetalLB's."""
     explanations = [found for pod in diagnosis.facts.components.pods for found in _probe(diagnosis, pod)]
     return Answer(
-        findings=told("health.probes", diagnosis, explanations),
+        explanations=tuple(explanations),
         missing=missing(
             ("MetalLB's pods", diagnosis.snapshot.pods), ("their events", diagnosis.snapshot.events)
         ),
@@ -149,7 +148,7 @@ def allocation_events(diagnosis: Diagnosis) -> Answer:
         if event.reason in _ALLOCATION
     ]
     return Answer(
-        findings=told("health.allocation-events", diagnosis, explanations),
+        explanations=tuple(explanations),
         notes=tuple(f"mended: {line}" for line in mended[:10]),
         missing=missing(
             ("the services", diagnosis.snapshot.services), ("their events", diagnosis.snapshot.service_events)
@@ -169,7 +168,7 @@ def how_far(diagnosis: Diagnosis) -> Answer:
         "nothing was found" if reach is Scope.NONE else f"what was found touches: {_named(reach, diagnosis)}"
     )
     return Answer(
-        findings=told("health.scope", diagnosis, [_as_is(root) for root in wide]),
+        explanations=tuple(_as_is(root) for root in wide),
         notes=(f"scope {reach}: {found}",),
         missing=missing(
             ("the services", seen.services),
@@ -209,18 +208,7 @@ def config_accepted(diagnosis: Diagnosis) -> Answer:
     gate = versions.supports(diagnosis.facts.components.version, Feature.CONFIGURATION_STATE)
     notes = [gate.reason] if not gate else []
     return Answer(
-        findings=told("health.config-accepted", diagnosis, shown),
+        explanations=tuple(shown),
         notes=(*notes, *unread),
         missing=tuple(unread) if len(unread) == len(sources) else (),
     )
-
-
-ANSWERS = {
-    "health.pods-ready": pods_ready,
-    "health.config-present": config_present,
-    "health.services-addressed": services_addressed,
-    "health.probes": probes,
-    "health.allocation-events": allocation_events,
-    "health.scope": how_far,
-    "health.config-accepted": config_accepted,
-}

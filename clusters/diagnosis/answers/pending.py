@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clusters.diagnosis.answer import Answer, Figure, missing, told
+from clusters.diagnosis.answer import Answer, Figure, missing
 from clusters.diagnosis.diagnosis import Diagnosis
 
 
@@ -14,7 +14,6 @@ def free_address(diagnosis: Diagnosis) -> Answer:
         name for name in full if not any(each.subject == f"pool {name}" for each in diagnosis.grounds)
     ]
     return Answer(
-        findings=told("pending.free-address", diagnosis),
         notes=tuple(
             f"pool {name} has nothing left and need not: one address, or given on request only"
             for name in by_nature
@@ -30,26 +29,19 @@ def free_address(diagnosis: Diagnosis) -> Answer:
 
 def requested_address(diagnosis: Diagnosis) -> Answer:
     """Every requested address lies in a pool that may serve the service."""
-    return _asked(diagnosis, "pending.requested-address")
+    return _asked(diagnosis)
 
 
 def asked_consistently(diagnosis: Diagnosis) -> Answer:
     """Annotations, class, family and sharing keys do not contradict each other or the pools."""
-    return _asked(diagnosis, "pending.annotations")
+    return _asked(diagnosis)
 
 
-def _asked(diagnosis: Diagnosis, check: str) -> Answer:
-    own = [explained for explained in diagnosis.pending.values() if explained.root.at == check]
+def _asked(diagnosis: Diagnosis) -> Answer:
     return Answer(
-        findings=told(check, diagnosis, own),
+        explanations=tuple(diagnosis.pending.values()),
+        reported_only=True,
         missing=missing(
             ("the services", diagnosis.snapshot.services), ("the pools", diagnosis.snapshot.ip_address_pools)
         ),
     )
-
-
-ANSWERS = {
-    "pending.free-address": free_address,
-    "pending.requested-address": requested_address,
-    "pending.annotations": asked_consistently,
-}

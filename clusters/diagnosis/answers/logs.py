@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from clusters.diagnosis.answer import Answer, sentence, told
+from clusters.diagnosis.answer import Answer, sentence
 from clusters.diagnosis.diagnosis import Diagnosis
 from clusters.diagnosis.pods import Pod
 from clusters.diagnosis.roots import Explanation, Root
@@ -48,7 +48,6 @@ def speaker_log(diagnosis: Diagnosis) -> Answer:
 
 
 def _answer(diagnosis: Diagnosis, component: str) -> Answer:
-    check = _HOMES[component]
     pods = [pod for pod in diagnosis.facts.components.pods if pod.component == component]
     read = _Read([], [], [])
     for pod in pods:
@@ -62,7 +61,8 @@ def _answer(diagnosis: Diagnosis, component: str) -> Answer:
     roots = {root.key: root for root in (*read.roots, *diagnosis.roots)}
     found = {explained.root.key: explained for explained in read.explanations}
     return Answer(
-        findings=told(check, diagnosis, found.values(), roots=roots.values()),
+        explanations=tuple(found.values()),
+        roots=tuple(roots.values()),
         notes=tuple(read.notes),
         missing=(*unread, *_unknown(diagnosis, component, pods)),
     )
@@ -112,6 +112,3 @@ def _known(diagnosis: Diagnosis, pod: Pod, hit: Hit) -> Root | None:
         if explained.root.cause in _SAME_WORDS.get(hit.cause, ()) and written >= since:
             return explained.root
     return None
-
-
-ANSWERS = {"health.controller-log": controller_log, "health.speaker-log": speaker_log}

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from clusters.checks.causes import Effect, having
+from clusters.checks.causes import Effect, get, having
+from clusters.checks.links import Link
 from clusters.diagnosis import ownership
-from clusters.diagnosis.answer import Answer, missing, told
+from clusters.diagnosis.answer import Answer, missing
 from clusters.diagnosis.diagnosis import Diagnosis
 from clusters.diagnosis.roots import Explanation
-from clusters.diagnosis.sections import routed
 from clusters.diagnosis.speakers import expected
 from clusters.metallb import versions
 from clusters.metallb.versions import Feature
-
-_BACKENDS = "traffic.backends-healthy"
 
 
 def speakers_placed(diagnosis: Diagnosis) -> Answer:
@@ -29,14 +27,16 @@ def speakers_placed(diagnosis: Diagnosis) -> Answer:
         for root in diagnosis.ground.get(cause, ())
         if root.subject.removeprefix("node ") in absent or not root.subject.startswith("node ")
     ]
-    unannounced = [each for each in diagnosis.unannounced.values() if each.root.at != _BACKENDS]
+    unannounced = [
+        each for each in diagnosis.unannounced.values() if get(each.root.cause).link is not Link.BACKEND
+    ]
     alone = [
         f"service {key} has only {next(iter(nodes))} to announce it"
         for key, service in facts.layer2.items()
         if len(nodes := diagnosis.announcing.candidates(service)) == 1 and len(facts.nodes) > 1
     ]
     return Answer(
-        findings=told("traffic.speakers-placed", diagnosis, (*shown, *unannounced)),
+        explanations=(*shown, *unannounced),
         notes=tuple(alone[:10]),
         missing=missing(
             ("the nodes", seen.nodes),
@@ -52,11 +52,9 @@ def l2_segment(diagnosis: Diagnosis) -> Answer:
     routes = diagnosis.facts.hearing.routes
     addresses = [str(each) for service in diagnosis.facts.layer2.values() for each in service.ingress]
     away = [each for each in addresses if (route := routes.get(each)) and not route.on_link]
-    findings = told("traffic.l2-segment", diagnosis)
-    unseen = (
-        [] if findings else [f"{', '.join(away[:5])} is not on a segment of the vantage."] if away else []
-    )
-    return Answer(findings=findings, missing=(*_unheard(diagnosis), *unseen))
+    told = any(get(root.cause).link is Link.ROUTE for root in diagnosis.roots)
+    unseen = [f"{', '.join(away[:5])} is not on a segment of the vantage."] if away and not told else []
+    return Answer(missing=(*_unheard(diagnosis), *unseen))
 
 
 def backends_healthy(diagnosis: Diagnosis) -> Answer:
@@ -66,10 +64,10 @@ def backends_healthy(diagnosis: Diagnosis) -> Answer:
         key: explained
         for found in (diagnosis.unannounced, diagnosis.unreached)
         for key, explained in found.items()
-        if explained.root.at == _BACKENDS or _endless(diagnosis, key)
+        if get(explained.root.cause).link is Link.BACKEND or _endless(diagnosis, key)
     }
     return Answer(
-        findings=told(_BACKENDS, diagnosis, explanations.values()),
+        explanations=tuple(explanations.values()),
         missing=missing(("the services", seen.services), ("their endpoints", seen.endpoint_slices)),
     )
 
@@ -86,7 +84,7 @@ def single_announcer(diagnosis: Diagnosis) -> Answer:
     asked = f"{len(hearing.assigned)} of {addresses} addresses were asked for on the wire"
     unseen = () if len(hearing.assigned) or not addresses else ("No address is on a segment of the vantage.",)
     return Answer(
-        findings=told("traffic.single-announcer", diagnosis, diagnosis.odd.values()),
+        explanations=tuple(diagnosis.odd.values()),
         notes=(asked,),
         missing=(*_unheard(diagnosis), *unseen, *_only_one(diagnosis)),
     )
@@ -105,7 +103,7 @@ def owner_agreed(diagnosis: Diagnosis) -> Answer:
         if not page.ok
     ]
     return Answer(
-        findings=told("traffic.owner-agreed", diagnosis, diagnosis.disagreeing.values()),
+        explanations=tuple(diagnosis.disagreeing.values()),
         notes=tuple(notes),
         missing=tuple(_unheard(diagnosis)),
     )
@@ -124,10 +122,10 @@ def no_squatter(diagnosis: Diagnosis) -> Answer:
     elsewhere = [
         Explanation(root=root, subject=root.subject, summary=root.summary)
         for root in ownership.squatters(diagnosis.facts, diagnosis.ground)
-        if root.at != "traffic.no-squatter"
+        if root.cause != "foreign-responder"
     ]
     return Answer(
-        findings=told("traffic.no-squatter", diagnosis, elsewhere),
+        explanations=tuple(elsewhere),
         notes=tuple(shares),
         missing=(*_unheard(diagnosis), *unseen),
     )
@@ -154,14 +152,3 @@ def _unheard(diagnosis: Diagnosis) -> Iterator[str]:
     )
     if wire.ok and not wire.control_ok:
         yield f"The vantage cannot be trusted to hear answers: {wire.control}."
-
-
-ANSWERS = {
-    "traffic.routed": routed.routed,
-    "traffic.speakers-placed": speakers_placed,
-    "traffic.l2-segment": l2_segment,
-    "traffic.backends-healthy": backends_healthy,
-    "traffic.single-announcer": single_announcer,
-    "traffic.owner-agreed": owner_agreed,
-    "traffic.no-squatter": no_squatter,
-}

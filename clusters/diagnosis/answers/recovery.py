@@ -1,0 +1,82 @@
+"""Section 3 of the runbook: where the trouble lies, and whether the address block is routable."""
+
+from __future__ import annotations
+
+from clusters.checks.causes import Layer, get
+from clusters.checks.links import Link
+from clusters.diagnosis import scope
+from clusters.diagnosis.answer import Answer, missing
+from clusters.diagnosis.diagnosis import Diagnosis
+from clusters.diagnosis.roots import Explanation, Root
+from clusters.diagnosis.telling import fields
+from clusters.metallb.pools import Pool
+from clusters.metallb.ranges import parse_address
+
+
+def incident_scope(diagnosis: Diagnosis) -> Answer:
+    """It is said where the trouble lies; nodes or network in trouble fail this check."""
+    seen = diagnosis.snapshot
+    places: dict[str, dict[str, None]] = {}
+    for root in diagnosis.roots:
+        places.setdefault(scope.where(root), {})[root.cause] = None
+    alone = " alone" if len(places) == 1 else ""
+    listed = [f"{place}{alone} ({', '.join(causes)})" for place, causes in sorted(places.items())]
+    shown = [
+        Explanation(root=root, subject=root.subject, summary=root.summary)
+        for root in diagnosis.roots
+        if get(root.cause).layer is Layer.NODES_AND_NETWORK
+    ]
+    return Answer(
+        explanations=tuple(shown),
+        notes=(f"in trouble: {', '.join(listed) or 'nothing'}",),
+        missing=missing(("the nodes", seen.nodes), ("MetalLB's pods", seen.pods)),
+    )
+
+
+def address_routable(diagnosis: Diagnosis) -> Answer:
+    """The address block of every pool can be reached from the vantage."""
+    wire = diagnosis.snapshot.wire
+    judged = [_routable(diagnosis, pool) for pool in diagnosis.facts.pools]
+    shown = [each for each in judged if isinstance(each, Explanation)]
+    unsure = [each for each in judged if isinstance(each, str)]
+    return Answer(
+        explanations=tuple(shown),
+        missing=(
+            *missing(("the pools", diagnosis.snapshot.ip_address_pools), ("what answers from outside", wire)),
+            *(unsure if wire.ok else ()),
+        ),
+    )
+
+
+def _routable(diagnosis: Diagnosis, pool: Pool) -> Explanation | str | None:
+    """Why a pool's addresses cannot be reached; a sentence where nothing tells; None where they can."""
+    if not pool.ranges:
+        return None
+    hearing = diagnosis.facts.hearing
+    held = {str(address): holders for address, holders in diagnosis.facts.usage[pool.name].held}
+    tries = [each for each in diagnosis.snapshot.wire.reached if each.address in held]
+    routes = [route for address, route in hearing.routes.items() if _inside(pool, address)]
+    if any(route.on_link for route in routes) or any(
+        each.outcome in {"answered", "refused"} for each in tries
+    ):
+        return None
+    for each in tries:
+        if each.service in diagnosis.unreached:
+            explained = diagnosis.unreached[each.service]
+            return explained if get(explained.root.cause).link is Link.ROUTE else None
+    if any(route.problem for route in routes):
+        problem = next(route for route in routes if route.problem)
+        place = fields(diagnosis.facts, pool=pool.name, address=problem.address)
+        root = Root(
+            cause="vantage-not-on-segment",
+            subject=f"pool {pool.name}",
+            summary=f"From the vantage there is no way to {problem.address}: {problem.problem}",
+            home="recovery.address-routable",
+            fields=place,
+        )
+        return Explanation(root=root, subject=root.subject, summary=root.summary)
+    return f"Nothing of pool {pool.name} is on a segment of the vantage, and no address of it could be tried."
+
+
+def _inside(pool: Pool, address: str) -> bool:
+    return any(str(each.first) == address for each in pool.ranges) or parse_address(address) in pool

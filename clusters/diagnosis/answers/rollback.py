@@ -1,0 +1,28 @@
+"""Section 6 of the runbook: services that keep asking for an address that no pool holds any more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from clusters.diagnosis.answer import Answer, missing
+from clusters.diagnosis.diagnosis import Diagnosis
+from clusters.diagnosis.roots import Explanation
+from clusters.metallb import services
+
+
+def stale_consumers(diagnosis: Diagnosis) -> Answer:
+    """No service keeps asking for an address that no pool holds any more."""
+    seen = diagnosis.snapshot
+    stale = [each for each in diagnosis.pending.values() if each.root.cause == "requested-outside-pools"]
+    return Answer(
+        explanations=(*stale, *_clinging(diagnosis)),
+        missing=missing(("the services", seen.services), ("the pools", seen.ip_address_pools)),
+    )
+
+
+def _clinging(diagnosis: Diagnosis) -> Iterator[Explanation]:
+    """Services that hold, and ask for, an address which no pool holds."""
+    for key, explained in diagnosis.stray.items():
+        asked = services.request(diagnosis.facts.services[key]).addresses
+        if any(diagnosis.facts.pool_of(each) is None for each in asked):
+            yield explained

@@ -1,0 +1,89 @@
+"""Section 4 of the runbook: whether MetalLB is short of anything, or its configuration is to blame."""
+
+from __future__ import annotations
+
+from clusters.checks.causes import Layer, get
+from clusters.diagnosis import workloads
+from clusters.diagnosis.answer import Answer, Figure, missing, sentence
+from clusters.diagnosis.diagnosis import Diagnosis
+from clusters.diagnosis.pods import Pod as MetalLBPod
+from clusters.diagnosis.roots import Explanation, Root
+from clusters.diagnosis.times import lasting
+from clusters.observation.snapshot import Status
+
+#: What a pending speaker's condition says where a node is short of something, and does not merely refuse it.
+_SHORT = "Insufficient"
+#: metrics-server asks every kubelet each 15 to 60 s, and tells of a pod that it has seen twice.
+_MEASURED_BY = 120.0
+
+
+def _how_late(pod: MetalLBPod) -> str:
+    """Whether it is too early for a figure, or metrics-server does not get one from the pod's kubelet."""
+    return " yet" if (pod.started or 0) < _MEASURED_BY else f", which has run for {lasting(pod.started or 0)}"
+
+
+def controller_cpu(diagnosis: Diagnosis) -> Answer:
+    """The controller is not held back by its CPU limit."""
+    seen = diagnosis.snapshot
+    if seen.pod_usage.status is Status.ABSENT:
+        return Answer(unsupported="The cluster has no metrics API (metrics.k8s.io), so CPU use is not known.")
+    figures, notes, unknown = {}, [], []
+    for pod in diagnosis.facts.components.controllers:
+        used, limit = workloads.usage(diagnosis.facts, pod)
+        if used is None:
+            unknown.append(
+                f"The metrics API has nothing of pod {pod.name} on node {pod.node}{_how_late(pod)}."
+            )
+            continue
+        figures[f"CPU of {pod.name}"] = Figure(value=round(used, 6), unit="cores")
+        notes.append(
+            f"pod {pod.name} uses {used * 1000:.1f}m CPU of {f'{limit * 1000:.0f}m' if limit else 'no limit'}"
+        )
+    return Answer(
+        notes=tuple(notes),
+        missing=(*missing(("MetalLB's pods", seen.pods), ("the metrics API", seen.pod_usage)), *unknown),
+        figures=figures,
+    )
+
+
+def speaker_scheduling(diagnosis: Diagnosis) -> Answer:
+    """Every desired speaker is scheduled."""
+    seen = diagnosis.snapshot
+    return Answer(
+        missing=missing(
+            ("MetalLB's pods", seen.pods), ("its DaemonSet", seen.daemon_sets), ("the nodes", seen.nodes)
+        ),
+    )
+
+
+def verdict(diagnosis: Diagnosis) -> Answer:
+    """It is said whether a scale change is needed; only that fails this check."""
+    scaling = [root for root in diagnosis.roots if _is_scaling(root)]
+    configured = sorted(
+        {root.cause for root in diagnosis.roots if get(root.cause).layer is Layer.CONFIGURATION}
+    )
+    kept_away = [root.subject for root in diagnosis.ground.get("speaker-unschedulable", ())]
+    if scaling:
+        text = "a scale change is needed"
+    elif configured:
+        text = f"no scale change is needed; the configuration is to blame ({', '.join(configured)})"
+    elif kept_away:
+        text = f"no scale change is needed; a node refuses its speaker ({', '.join(kept_away)})"
+    else:
+        text = "no scale change is needed"
+    usage = diagnosis.snapshot.pod_usage
+    notes = (text, *([sentence("CPU use", usage)] if not usage.ok else []))
+    shown = [Explanation(root=root, subject=root.subject, summary=root.summary) for root in scaling]
+    return Answer(
+        explanations=tuple(shown),
+        notes=notes,
+        missing=missing(("MetalLB's pods", diagnosis.snapshot.pods), ("the nodes", diagnosis.snapshot.nodes)),
+    )
+
+
+def _is_scaling(root: Root) -> bool:
+    """Whether more resources would help: a taint or selector that keeps a speaker away is no lack of them."""
+    short = root.cause == "speaker-unschedulable" and any(
+        _SHORT in line for line in (root.summary, *root.evidence)
+    )
+    return short or root.cause == "controller-cpu-bound"
