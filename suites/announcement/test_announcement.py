@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from clusters import budgets
+from clusters.vantage import appearance
 from suites.causes import UNSERVED
 from suites.plugin import CREATE, Record, check
-from suites.scenes import appearance, permissions
+from suites.scenes import permissions
 from suites.scenes.addresses import Addresses
 from suites.scenes.announced import Announced, Wire
 from suites.scenes.echoes import Echoes

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from clusters import budgets, ownership
 from clusters.ownership import Sources
+from clusters.vantage import failover
 from clusters.vantage.base import Vantage
+from clusters.vantage.failover import Failover
 from clusters.vantage.nodes import MacTable
 from clusters.vantage.records import Attempt, Mac
 from clusters.vantage.targets import Target
@@ -18,8 +20,6 @@ from clusters.vantage.timeline import Timeline, require_control
 from clusters.vantage.watch import Measurement
 from clusters.workloads.builders import HTTP_PORT, UDP_PORT
 from suites.plugin.record import Record
-from suites.scenes import failover
-from suites.scenes.failover import Failover
 from suites.scenes.services import Service
 from suites.scenes.trouble import Symptom, Trouble
 

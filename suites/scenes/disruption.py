@@ -13,10 +13,10 @@ from clusters.errors import CleanupFailed
 from clusters.faults.speakers import MetalLB
 from clusters.metallb.nodes import EXCLUDE_LABEL
 from clusters.providers.base import Cluster, Machines
+from clusters.vantage.failover import FAULT, RESTORED
 from clusters.vantage.watch import Measurement
 from clusters.wait import NotWithinBudget
 from suites.scenes.announced import Wire
-from suites.scenes.failover import FAULT, RESTORED
 from suites.scenes.services import Services, held_addresses
 
 

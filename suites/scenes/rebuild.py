@@ -17,9 +17,9 @@ from clusters.gitops.pools import key
 from clusters.observation import dry_run
 from clusters.observation.snapshot import Objects, Status
 from clusters.providers import Cluster
+from clusters.vantage import failover
 from clusters.wait import NotWithinBudget
 from suites.plugin.diagnose import unexplained
-from suites.scenes import failover
 from suites.scenes.announced import Announced
 from suites.scenes.blame import CONFIG_PRESENT, INCIDENT_SCOPE, PENDING_SERVICES, PODS_READY, ObserveCheck
 from suites.scenes.drill import Drill

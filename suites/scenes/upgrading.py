@@ -17,16 +17,16 @@ from clusters.gitops.pools import is_configuration
 from clusters.metallb import install, services, versions
 from clusters.profile import Profile
 from clusters.providers import Cluster
+from clusters.vantage import failover
+from clusters.vantage.failover import FAULT, RESTORED
 from clusters.vantage.targets import Target
 from clusters.vantage.timeline import Timeline
 from clusters.vantage.watch import Measurement
 from clusters.wait import NotWithinBudget
 from clusters.workloads.builders import HTTP_PORT
-from suites.scenes import failover
 from suites.scenes.announced import BASELINE, Announced, keep
 from suites.scenes.blame import PODS_READY
 from suites.scenes.drill import Drill
-from suites.scenes.failover import FAULT, RESTORED
 from suites.scenes.overlay import Part, part_of
 from suites.scenes.state import State
 

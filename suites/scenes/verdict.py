@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from clusters import budgets
+from clusters.vantage import failover
+from clusters.vantage.failover import Failover
 from clusters.vantage.timeline import Timeline
 from suites.plugin.record import Record
-from suites.scenes import failover
 from suites.scenes.announced import Announced
-from suites.scenes.failover import Failover
 from suites.scenes.trouble import Symptom
 
 

@@ -9,9 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from clusters.errors import Inconclusive
-from clusters.vantage import AgentVantage, MacTable, Target, VantageError
+from clusters.vantage import AgentVantage, MacTable, Target, VantageError, failover
 from clusters.vantage.launch import Launch
-from suites.scenes import failover
 from tests.wire.ordinary import NOBODY, ordinary_user
 from tests.wire.segment import PORT, VIP, Segment
 

@@ -15,7 +15,7 @@ from clusters.vantage.timeline import Timeline
 _RESET = "reset"
 
 
-def by_moves(timeline: Timeline, *, since: float) -> tuple[Attempt, ...]:
+def resets_caused_by_move(timeline: Timeline, *, since: float) -> tuple[Attempt, ...]:
     """The attempts begun at `since` or later that were reset while the client began to send to another machine."""
     moments = tuple(_moments(timeline, since))
     return tuple(

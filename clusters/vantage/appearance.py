@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from clusters.errors import Inconclusive
+from clusters.vantage import neighbour_table
 from clusters.vantage.timeline import Timeline
-from suites.scenes import learned
 
 
 def answered(timeline: Timeline, mark: str) -> float:
     """Until somebody first answered for the address; without raw sockets, until the kernel had learnt of one."""
     times = [one.t for one in timeline.answers]
-    if learned.applies(timeline):
+    if neighbour_table.applies(timeline):
         times = [one.t for one in timeline.learned if one.mac]
     return _first(timeline, mark, times, "an answer")
 
@@ -29,7 +29,7 @@ def announced(timeline: Timeline, mark: str) -> float:
 
 
 def _first(timeline: Timeline, mark: str, times: Iterable[float], what: str) -> float:
-    if not learned.applies(timeline):
+    if not neighbour_table.applies(timeline):
         timeline.require_control()
     begun = timeline.time_of(mark)
     first = min((t for t in times if t >= begun), default=None)

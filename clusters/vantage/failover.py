@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from clusters.vantage import neighbour_table, reset_by_move
 from clusters.vantage.records import Mac
 from clusters.vantage.timeline import Timeline
-from suites.scenes import cut, learned
 
 FAULT = "fault"
 RESTORED = "restored"
@@ -28,8 +28,8 @@ class Failover:
     `moved_after` is the time from the fault until another machine answered for the address, alone or beside
     the old one (None where none did); `address_gap` the longest time in which nobody answered; `service_gap`
     the longest without service; `failed` the number of failed requests, but for those that the move itself `cut`
-    (see `suites.scenes.cut`); `overlap` the longest time in which two machines answered, until the restoration
-    and (`overlap_after_return`) from then on.
+    (see `clusters.vantage.reset_by_move`); `overlap` the longest time in which two machines answered, until the
+    restoration and (`overlap_after_return`) from then on.
     `gratuitous_after` counts from the fault; `back_after` from the restoration, or from the fault where
     nothing had to be restored; `steady_after` is the end of the last gap before that.
     `owners` are the nodes that owned the address in turn, as the wire says. What a vantage without raw sockets
@@ -62,7 +62,7 @@ def read(timeline: Timeline, nodes: Mapping[Mac, str]) -> Failover:
 
     `nodes` gives the node of each MAC; a MAC of no node stands for itself.
     """
-    if learned.applies(timeline):
+    if neighbour_table.applies(timeline):
         return _by_kernel(timeline, nodes)
     timeline.require_control()
     fault = timeline.time_of(FAULT)
@@ -70,7 +70,7 @@ def read(timeline: Timeline, nodes: Mapping[Mac, str]) -> Failover:
     after = timeline.between(FAULT)
     away = timeline.between(FAULT, RESTORED if RESTORED in marks else None)
     old = timeline.owner_at(FAULT)
-    reset = len(cut.by_moves(timeline, since=fault))
+    reset = len(reset_by_move.resets_caused_by_move(timeline, since=fault))
     first_other = min(
         (reply.t for reply in timeline.answers if reply.t >= fault and reply.mac != old), default=None
     )
@@ -98,13 +98,13 @@ def _by_kernel(timeline: Timeline, nodes: Mapping[Mac, str]) -> Failover:
     marks = {mark.name for mark in timeline.marks}
     after = timeline.between(FAULT)
     away = timeline.between(FAULT, RESTORED if RESTORED in marks else None)
-    old = learned.owner_at(timeline, fault)
-    reset = len(cut.by_moves(timeline, since=fault))
+    old = neighbour_table.owner_at(timeline, fault)
+    reset = len(reset_by_move.resets_caused_by_move(timeline, since=fault))
     back = timeline.time_of(RESTORED) if RESTORED in marks else fault
     return Failover(
         before=name(old, nodes),
-        owners=tuple(name(mac, nodes) for mac in learned.owners(timeline)),
-        moved_after=learned.moved_after(timeline, fault),
+        owners=tuple(name(mac, nodes) for mac in neighbour_table.owners(timeline)),
+        moved_after=neighbour_table.moved_after(timeline, fault),
         address_gap=None,
         service_gap=after.outages.longest,
         service_gap_total=after.outages.total,
@@ -113,15 +113,15 @@ def _by_kernel(timeline: Timeline, nodes: Mapping[Mac, str]) -> Failover:
         overlap=None,
         overlap_after_return=None,
         gratuitous_after=None,
-        back_after=learned.moved_after(timeline, back, to=old) if old else None,
+        back_after=neighbour_table.moved_after(timeline, back, to=old) if old else None,
         steady_after=_steady_after(away, fault),
-        unseen=learned.UNSEEN,
+        unseen=neighbour_table.UNSEEN,
     )
 
 
 def baseline(timeline: Timeline) -> int:
     """How many requests in a row were served at the end of a timeline in which somebody answers; else 0."""
-    if timeline.owner_at(timeline.ended) is None and not learned.applies(timeline):
+    if timeline.owner_at(timeline.ended) is None and not neighbour_table.applies(timeline):
         return 0
     failed = [attempt.t for attempt in timeline.attempts if not attempt.ok]
     return sum(attempt.t > max(failed, default=-1.0) for attempt in timeline.attempts)
@@ -129,8 +129,10 @@ def baseline(timeline: Timeline) -> int:
 
 def settled_for(timeline: Timeline, owner: str, nodes: Mapping[Mac, str]) -> float:
     """How long (s) `owner` alone has answered every question, at the end of a timeline."""
-    if learned.applies(timeline):
-        return learned.alone_for(timeline, frozenset(mac for mac, node in nodes.items() if node == owner))
+    if neighbour_table.applies(timeline):
+        return neighbour_table.alone_for(
+            timeline, frozenset(mac for mac, node in nodes.items() if node == owner)
+        )
     alone = timeline.ended
     # The last question may not be answered yet.
     for asked in reversed(timeline.rounds[:-1]):
