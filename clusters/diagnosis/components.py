@@ -11,9 +11,6 @@ from clusters.metallb import install, versions
 from clusters.metallb.install import Install, Settings
 from clusters.observation.snapshot import Json, Objects, Snapshot
 
-#: What is assumed of a MetalLB whose images name no version: the newest that this suite knows.
-UNKNOWN_VERSION = Version("0.16.2")
-
 
 class Components:
     """Controller and speakers of one Snapshot."""
@@ -74,7 +71,7 @@ class Components:
     @property
     def assumed_version(self) -> Version:
         """The version to decide by where it makes a difference."""
-        return self.version or UNKNOWN_VERSION
+        return self.version or versions.ASSUMED
 
     @property
     def lb_class(self) -> str:

@@ -13,19 +13,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from packaging.version import Version
-
 from clusters.checks.causes import Effect, having
 from clusters.diagnosis import ranges
 from clusters.diagnosis.announcing import Announcing
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.roots import Explanation, Root
 from clusters.diagnosis.telling import fields
+from clusters.metallb import versions
 from clusters.metallb.ranges import parse_address
 from clusters.metallb.services import Service
+from clusters.metallb.versions import Feature
 from clusters.observation.snapshot import Heard
 
-_STATUS_MENDED = Version("0.16.0")
 _ONE_HEARD = (
     "the vantage's kernel tells one machine an address: the others named may answer too, as where an address is on "
     "a loopback (strict-arp-off)"
@@ -76,7 +75,7 @@ def sources(facts: Facts, announcing: Announcing, service: Service) -> Sources:
 
 def status_sticks(facts: Facts) -> bool:
     """Whether this MetalLB leaves a ServiceL2Status with the node that wrote it first."""
-    return facts.components.version is not None and facts.components.version < _STATUS_MENDED
+    return bool(versions.supports(facts.components.version, Feature.STATUS_STAYS))
 
 
 def disputed(facts: Facts, announcing: Announcing) -> Iterator[tuple[str, Sources]]:

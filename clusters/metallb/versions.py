@@ -1,4 +1,4 @@
-"""Which MetalLB runs, and what that version can do.
+"""Which MetalLB versions there are, which one runs, and what that one can do: the one table of versions.
 
 Sources: MetalLB's release notes (website/content/release-notes/_index.md of 0.16.2), and the sources and
 manifests of 0.14.9, 0.15.2, 0.15.3, 0.16.1 and 0.16.2.
@@ -15,6 +15,30 @@ from packaging.version import Version
 _VERSION = re.compile(
     r"(?<![\w.])v?(?P<release>\d+\.\d+\.\d+)(?:-?(?P<pre>(?:alpha|beta|rc)\.?\d*))?(?![\d.])"
 )
+
+
+RELEASES: tuple[Version, ...] = tuple(
+    Version(f"0.{minor}.{patch}")
+    for minor, patches in (
+        (13, (2, 3, 4, 5, 6, 7, 9, 10, 11, 12)),
+        (14, range(2, 10)),
+        (15, range(4)),
+        (16, range(3)),
+    )
+    for patch in patches
+)
+"""Every release that configures itself by custom resources, oldest first: the headings of the release notes.
+0.13.8, 0.14.0 and 0.14.1 were never released."""
+NEWEST = RELEASES[-1]
+OLDEST = Version("0.14.2")
+"""The oldest that the checks judge: before it, pool changes did not reach services that had an address."""
+FIRST_UNKNOWN = Version(f"{NEWEST.major}.{NEWEST.minor + 1}.0")
+"""The first whose decisions nobody has compared with the rules of this package: a minor version of MetalLB
+changes how it elects, shares and reports (0.15.0 and 0.16.0 did)."""
+ASSUMED = NEWEST
+"""What is assumed of a MetalLB whose version is not known, where a decision has to be taken all the same."""
+IN_THE_LAB = ("0.15.2", "0.16.2")
+"""The versions that the embedded lab builds, and that the rules of this package were compared with."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +75,7 @@ class Feature(StrEnum):
     IGNORE_EXCLUDE_FLAG = "--ignore-exclude-lb"
     LIVE_CONFIG_CHANGES = "pool changes apply at once"
     SERVICE_L2_STATUS = "ServiceL2Status"
+    STATUS_STAYS = "ServiceL2Status stays with its first node"
     DISTROLESS = "distroless images"
     PREFER_DUAL_STACK = "PreferDualStack"
     CORDON_MOVES = "cordon moves addresses"
@@ -89,6 +114,9 @@ FEATURES: dict[Feature, Span] = {
     Feature.IGNORE_EXCLUDE_FLAG: Span("0.14.4", "The speaker's --ignore-exclude-lb argument"),
     Feature.LIVE_CONFIG_CHANGES: Span("0.14.2", "Applying pool changes to services that hold an address"),
     Feature.SERVICE_L2_STATUS: Span("0.14.6", "The ServiceL2Status resource in MetalLB's own namespace"),
+    Feature.STATUS_STAYS: Span(
+        "0.14.6", "Leaving a ServiceL2Status with the node that wrote it first", until="0.16.0"
+    ),
     Feature.DISTROLESS: Span("0.14.6", "Images without a shell"),
     Feature.PREFER_DUAL_STACK: Span("0.14.9", "ipFamilyPolicy PreferDualStack"),
     Feature.CORDON_MOVES: Span("0.14.9", "Moving addresses off a cordoned node", until="0.15.0"),

@@ -12,11 +12,6 @@ from clusters.api import resources as res
 from clusters.metallb import versions
 from clusters.preflight.found import Problem, problem_of
 
-#: Before it, pool changes did not reach services that had an address (MetalLB's release notes).
-OLDEST = Version("0.14.2")
-#: The first one whose decisions nobody has compared with the rules of clusters/metallb: a minor version of
-#: MetalLB changes how it elects, shares and reports (0.15.0 and 0.16.0 did).
-UNKNOWN = Version("0.17.0")
 #: The first Kubernetes with everything that is asked of it: subresources by patch and apply (1.24).
 OLDEST_KUBERNETES = Version("1.24")
 #: What has been tested. What stands in its v1 groups stays, so a newer one is no reason to refuse.
@@ -46,11 +41,11 @@ def metallb(api: Api, namespace: str) -> tuple[str, list[Problem]]:
 
 
 def _about(version: Version) -> list[Problem]:
-    if version < OLDEST:
-        sentence = f"MetalLB {version} is older than {OLDEST}, the oldest that the checks know."
-        return [Problem(sentence=sentence, remedy="Upgrade MetalLB, or use an older release of this.")]
-    if Version(version.base_version) >= UNKNOWN:
-        known = f"{UNKNOWN.major}.{UNKNOWN.minor - 1}"
+    if version < versions.OLDEST:
+        sentence = f"MetalLB {version} is older than {versions.OLDEST}, the oldest that the checks know."
+        return [Problem(sentence=sentence, remedy="Upgrade MetalLB.")]
+    if Version(version.base_version) >= versions.FIRST_UNKNOWN:
+        known = f"{versions.NEWEST.major}.{versions.NEWEST.minor}"
         sentence = f"MetalLB {version} is newer than {known}, the newest that the checks know."
         return [Problem(sentence=sentence, remedy="Use a newer release of this.")]
     return []

@@ -1,8 +1,4 @@
-"""Which MetalLB versions there are to upgrade to.
-
-Source: the headings of MetalLB's release notes (website/content/release-notes/_index.md of 0.16.2). 0.13.8, 0.14.0
-and 0.14.1 were never released.
-"""
+"""To which of MetalLB's releases an upgrade may be asked for."""
 
 from __future__ import annotations
 
@@ -10,18 +6,7 @@ from packaging.version import Version
 
 from clusters.errors import UsageError
 from clusters.metallb import versions
-
-RELEASES: tuple[Version, ...] = tuple(
-    Version(f"0.{minor}.{patch}")
-    for minor, patches in (
-        (13, (2, 3, 4, 5, 6, 7, 9, 10, 11, 12)),
-        (14, range(2, 10)),
-        (15, range(4)),
-        (16, range(3)),
-    )
-    for patch in patches
-)
-NEWEST = RELEASES[-1]
+from clusters.metallb.versions import NEWEST, RELEASES
 
 
 def target_of(text: str) -> Version:

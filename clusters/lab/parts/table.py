@@ -11,11 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from clusters.metallb import versions
+
 MODULES = Path(__file__).parent / "modules"
 
 KUBERNETES = "v1.34.4"
 METRICS_SERVER = "v0.9.0"
-SUPPORTED_METALLB = ("0.15.2", "0.16.2")
+SUPPORTED_METALLB = versions.IN_THE_LAB
 
 
 @dataclass(frozen=True)
