@@ -9,7 +9,7 @@ from typing import Any
 
 from clusters.checks import CheckFailed, Finding
 from clusters.errors import Inconclusive
-from clusters.upgrade.releases import NEWEST
+from clusters.metallb.versions import NEWEST
 from clusters.upgrade.rule import Rule, Sighting
 from clusters.upgrade.situation import Situation
 from clusters.upgrade.table import RULES
