@@ -11,6 +11,7 @@ from clusters.changes.making import MANAGER, MANAGER_LABEL
 from clusters.checks import Finding
 from clusters.errors import Inconclusive
 from clusters.gitops import fields
+from clusters.gitops.defaults import schema_of
 from clusters.gitops.documents import Json
 from clusters.gitops.fields import Difference
 from clusters.gitops.findings import (
@@ -23,7 +24,7 @@ from clusters.gitops.findings import (
     live_pools,
     subject_of,
 )
-from clusters.gitops.pools import bounds, key, listed, pools_of
+from clusters.gitops.pools import bounds, is_configuration, key, listed, pools_of
 from clusters.gitops.snapshot import LiveObject, RepositorySnapshot, usable
 from clusters.metallb import versions
 from clusters.metallb.pools import Pool
@@ -67,6 +68,7 @@ def intended_config(repository: RepositorySnapshot, snapshot: Snapshot) -> list[
     found += _extras(repository, snapshot, rendered)
     if not found:
         _all_readable(repository.live)
+        _all_defaults_known(repository, rendered)
     return found
 
 
@@ -105,7 +107,8 @@ def _object(
             root=root,
         )
         return
-    found = fields.differences(rendered, live.found)
+    schema = schema_of(kind, str(rendered.get("apiVersion", "")), repository.known_schemas)
+    found = fields.differences(rendered, live.found, schema)
     if found:
         cause, root = _blame(kind, found, skewed=skewed)
         yield Finding(
@@ -162,6 +165,22 @@ def _all_readable(live: tuple[LiveObject, ...]) -> None:
             f"{len(unread)} of {len(live)} rendered objects could not be compared: {unread[0].unreadable}",
             remedy=f"Allow this login to {unread[0].verb} {unread[0].resource}." if unread[0].verb else "",
         )
+
+
+def _all_defaults_known(repository: RepositorySnapshot, rendered: Mapping[str, Json]) -> None:
+    """A field that only the live object has is the API server's default or somebody's change: the schema tells."""
+    for each in repository.live or ():
+        meant = rendered.get(each.key)
+        if meant is None or each.found is None or not is_configuration(meant):
+            continue
+        added = sorted((each.found.get("spec") or {}).keys() - (meant.get("spec") or {}).keys())
+        kind = str(meant["kind"])
+        if added and schema_of(kind, str(meant.get("apiVersion", "")), repository.known_schemas) is None:
+            raise Inconclusive(
+                f"{each.key} has {', '.join(added)} besides what was rendered, and whether that is a default cannot be "
+                f"determined: the definition of {kind} was not read.",
+                remedy="Allow this login to get customresourcedefinitions.apiextensions.k8s.io.",
+            )
 
 
 def _revision(repository: RepositorySnapshot) -> tuple[str, ...]:

@@ -1,9 +1,11 @@
 """Comparing what was rendered with what is live, field by field, as a person means it.
 
 Only fields that were rendered count: what the API server, a webhook or a controller adds is no drift. In the
-spec of pools and layer 2 advertisements every field counts, for there only the defaults below are added.
-A rendered field that is empty equals one that is absent, since Kubernetes leaves out empty values. Lists of
-named things are matched by name; those whose order means nothing (pool addresses, RBAC verbs) as sets.
+spec of MetalLB's own resources every field counts, on both sides, once the defaults of its definition are filled in
+(`clusters.gitops.defaults`); where the definition was not read, only what was rendered is compared.
+Elsewhere a rendered field that is empty equals one that is absent, since Kubernetes leaves out empty values, but for
+those that it keeps (`_KEPT_WHEN_EMPTY`). Lists of named things are matched by name; those whose order means nothing
+(pool addresses, RBAC verbs) as sets.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from decimal import Decimal, InvalidOperation
 from fnmatch import fnmatchcase
 from typing import Any
 
+from clusters.gitops.defaults import Schema, completed
 from clusters.gitops.documents import Json
 from clusters.gitops.pools import is_metallb
 
@@ -58,11 +61,21 @@ _DECIMAL = {suffix: Decimal(1000) ** power for power, suffix in enumerate(("", "
 _BINARY = {f"{suffix}i": Decimal(1024) ** power for power, suffix in enumerate("KMGTPE", start=1)}
 _SMALL = {"m": Decimal("1e-3"), "u": Decimal("1e-6"), "n": Decimal("1e-9")}
 _SUFFIXES = {**_DECIMAL, **_BINARY, **_SMALL}
-#: Fields that the API server fills in, by kind. Source: +kubebuilder:default in MetalLB's api/v1beta1.
-_PLAIN_SPECS: dict[str, Json] = {
-    "IPAddressPool": {"autoAssign": True, "avoidBuggyIPs": False},
-    "L2Advertisement": {},
-}
+#: Fields whose types are pointers in k8s.io/api, so that false and 0 are kept there and mean something else than
+#: nothing: who takes one away has changed the object.
+_KEPT_WHEN_EMPTY = frozenset(
+    {
+        "allowPrivilegeEscalation",
+        "privileged",
+        "readOnlyRootFilesystem",
+        "runAsNonRoot",
+        "runAsUser",
+        "runAsGroup",
+    }
+    | {"fsGroup", "automountServiceAccountToken", "enableServiceLinks", "shareProcessNamespace", "hostUsers"}
+    | {"setHostnameAsFQDN", "replicas", "revisionHistoryLimit", "optional", "immutable", "tolerationSeconds"}
+    | {"allocateLoadBalancerNodePorts", "terminationGracePeriodSeconds", "progressDeadlineSeconds"}
+)
 # The API server and controllers own these, whatever a manifest says.
 _NOT_OURS: tuple[Path, ...] = (
     ("status",),
@@ -101,25 +114,44 @@ class Difference:
         return f"{self.field}: intended {_shown(self.rendered)}, live {_shown(self.live)}"
 
 
-def differences(rendered: Json, live: Json) -> tuple[Difference, ...]:
-    """Every rendered field of an object that is not so in the live one, in the order rendered."""
+def differences(rendered: Json, live: Json, schema: Schema | None = None) -> tuple[Difference, ...]:
+    """Every rendered field of an object that is not so in the live one, in the order rendered.
+
+    With the `schema` of its definition, every field of a resource of MetalLB's own, defaults counted.
+    """
     custom = is_metallb(rendered)
-    found = [*_compare(rendered, live, (), custom=custom), *_added(rendered, live)]
+    if custom and schema is not None:
+        found = list(_custom(rendered, live, schema))
+    else:
+        found = list(_compare(rendered, live, (), custom=custom))
     return tuple(each for each in found if not _written_by_others(each.path))
 
 
-def _added(rendered: Json, live: Json) -> Iterator[Difference]:
-    """Fields that somebody gave a pool or an advertisement besides: nobody but people writes their spec."""
-    defaults = _PLAIN_SPECS.get(rendered.get("kind", "")) if is_metallb(rendered) else None
-    if defaults is not None:
-        has = rendered.get("spec") or {}
-        for key, value in (live.get("spec") or {}).items():
-            if key not in has and not _empty(value) and value != defaults.get(key):
-                yield Difference(("spec", key), ABSENT, value)
+def _custom(rendered: Json, live: Json, schema: Schema) -> Iterator[Difference]:
+    """Nobody but people writes the spec of MetalLB's resources, so that what only one side has counts too."""
+    spec = (schema.get("properties") or {}).get("spec") or {}
+    meant, runs = (completed(side.get("spec") or {}, spec) for side in (rendered, live))
+    yield from _compare({**rendered, "spec": None}, live, (), custom=True)
+    yield from _both_ways(meant, runs, ("spec",))
+
+
+def _both_ways(meant: Any, runs: Any, path: Path) -> Iterator[Difference]:
+    if isinstance(meant, dict) and isinstance(runs, dict):
+        for key in dict.fromkeys((*meant, *runs)):
+            yield from _both_ways(meant.get(key, ABSENT), runs.get(key, ABSENT), (*path, key))
+    elif isinstance(meant, list) and isinstance(runs, list):
+        if sorted(map(canonical, meant)) != sorted(map(canonical, runs)):
+            yield Difference(path, meant, runs)
+    elif meant is ABSENT or runs is ABSENT or not _same(meant, runs, path):
+        yield Difference(path, meant, runs)
 
 
 def _compare(rendered: Any, live: Any, path: Path, *, custom: bool) -> Iterator[Difference]:
-    if path in _NOT_OURS or (_empty(rendered) and _empty(live)):
+    if (
+        rendered is None
+        or path in _NOT_OURS
+        or (_empty(rendered) and _empty(live) and not _taken_away(rendered, live, path))
+    ):
         return
     if isinstance(rendered, dict) and isinstance(live, dict):
         for key, value in rendered.items():
@@ -184,6 +216,11 @@ def _field(path: Path) -> str:
     return next((step for step in reversed(path) if isinstance(step, str)), "")
 
 
+def _taken_away(rendered: Any, live: Any, path: Path) -> bool:
+    """Whether a value that Kubernetes keeps even where it is false or 0 is not there any more."""
+    return rendered is not ABSENT and live is ABSENT and _field(path) in _KEPT_WHEN_EMPTY
+
+
 def _empty(value: Any) -> bool:
     return value is ABSENT or value is None or (value in ("", 0, [], {}) and not isinstance(value, float))
 
@@ -221,7 +258,7 @@ def _shown(value: Any) -> str:
 def kept(live: Json, rendered: Json) -> Json:
     """A live object cut down to what `differences` looks at, so that it can be kept."""
     found: Json = pruned(live, rendered)
-    if is_metallb(rendered) and rendered.get("kind") in _PLAIN_SPECS and "spec" in live:
+    if is_metallb(rendered) and "spec" in live:
         found["spec"] = live["spec"]
     return found
 

@@ -10,6 +10,7 @@ from clusters.api.errors import ApiError, Forbidden, NotFound
 from clusters.api.resources import CUSTOM_RESOURCE_DEFINITIONS, Resource, for_kind
 from clusters.checks.access import Place, may
 from clusters.gitops import fields
+from clusters.gitops.defaults import schemas_in
 from clusters.gitops.documents import Json
 from clusters.gitops.pools import is_configuration, key
 from clusters.gitops.snapshot import LiveObject
@@ -80,10 +81,7 @@ def schemas(reader: Reader, rendered: Sequence[Json]) -> dict[str, Json]:
             definition = reader.get(CUSTOM_RESOURCE_DEFINITIONS, f"{plural}.metallb.io")
         except ApiError:
             continue
-        for version in bare(definition).get("spec", {}).get("versions", ()):
-            schema = (version.get("schema") or {}).get("openAPIV3Schema")
-            if schema and version.get("served"):
-                found[f"{kind} {version['name']}"] = schema
+        found |= schemas_in([bare(definition)])
     return found
 
 

@@ -5,7 +5,7 @@ overlay.version-skew, overlay.legacy-divergence, maintenance.legacy-version and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 
 from packaging.version import Version
@@ -13,6 +13,7 @@ from packaging.version import Version
 from clusters.checks import Finding, NotSupported
 from clusters.errors import Inconclusive
 from clusters.gitops import fields, pages, plans
+from clusters.gitops.defaults import schema_of
 from clusters.gitops.documents import Json
 from clusters.gitops.findings import apply_command, evidence, known
 from clusters.gitops.kustomize import Render
@@ -237,7 +238,7 @@ def legacy_divergence(repository: RepositorySnapshot) -> list[Finding]:
     accepted = plans.read_accepted(repository) or plans.Accepted(base="none", version="none")
     new = [
         (name, field, line)
-        for name, field, line in _divergence(legacy, base)
+        for name, field, line in _divergence(legacy, base, repository.known_schemas)
         if not accepted.allows(name, field)
     ]
     return [
@@ -253,7 +254,7 @@ def legacy_divergence(repository: RepositorySnapshot) -> list[Finding]:
     ]
 
 
-def _divergence(legacy: Render, base: Render) -> Iterator[tuple[str, str, str]]:
+def _divergence(legacy: Render, base: Render, schemas: Mapping[str, Json]) -> Iterator[tuple[str, str, str]]:
     """(object, field, line) of every difference; patches count as objects of their own."""
     for patch in legacy.patches:
         if patch not in base.patches:
@@ -263,8 +264,9 @@ def _divergence(legacy: Render, base: Render) -> Iterator[tuple[str, str, str]]:
         if name not in theirs:
             yield name, "*", f"only {legacy.overlay} has {name}"
         else:
-            changed = {each.field: each for each in fields.differences(found, theirs[name])}
-            dropped = {each.field: each for each in fields.differences(theirs[name], found)}
+            schema = schema_of(str(found.get("kind")), str(found.get("apiVersion", "")), schemas)
+            changed = {each.field: each for each in fields.differences(found, theirs[name], schema)}
+            dropped = {each.field: each for each in fields.differences(theirs[name], found, schema)}
             for field in {**changed, **dropped}:
                 yield name, field, f"{name} {field} differs from the base"
     for name in theirs:

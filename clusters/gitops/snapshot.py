@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Literal
 
 from pydantic import Field
 
 from clusters.errors import Inconclusive, UsageError
+from clusters.gitops.defaults import schemas_in
 from clusters.gitops.documents import Json
 from clusters.gitops.history import Frozen, History
 from clusters.gitops.kustomize import Render
@@ -102,6 +104,11 @@ class RepositorySnapshot(Frozen):
     history: History = History()
     live: tuple[LiveObject, ...] | None = None
     schemas: dict[str, Json] = Field(default_factory=dict)
+
+    @property
+    def known_schemas(self) -> Mapping[str, Json]:
+        """The schemas by kind and version: those that are installed, else those that the overlay renders."""
+        return {**schemas_in(self.intended.objects), **self.schemas}
 
     @property
     def today(self) -> str:

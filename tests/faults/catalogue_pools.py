@@ -13,16 +13,15 @@ from clusters.api.resources import (
     SERVICES,
     VALIDATING_WEBHOOKS,
 )
-from clusters.checks import Scope
 from tests.faults.catalogue_fault import (
     ALL_BY_CONFIGURATION,
     ONE_POOL,
+    ONE_RANGE,
     ONE_SERVICE,
     OWN,
     UNTOUCHED,
     Also,
     Fault,
-    Summary,
     drift,
 )
 from tests.faults.catalogue_services import POOL, REQUESTED
@@ -146,6 +145,13 @@ def drifted(stage: Stage) -> Iterator[None]:
 
 
 @contextmanager
+def switched_off(stage: Stage) -> Iterator[None]:
+    """A field that was left out, and whose default is true, is false by hand; no service waits for it."""
+    with edited(stage, autoAssign=False):
+        yield
+
+
+@contextmanager
 def moved_edge(stage: Stage) -> Iterator[None]:
     patch = {"metadata": {"annotations": {REQUESTED: "172.30.0.219"}}}
     with stage.changes.patched(SERVICES, "traefik", patch, "traefik", foreign=WHY):
@@ -199,7 +205,7 @@ FAULTS = (
         name="a pool on another network than the nodes",
         cause="wrong-segment",
         make=off_the_lan,
-        says=Summary(Scope.POOL, "nodes and network alone", ONE_POOL.scaling),
+        says=ONE_RANGE,
         also=OWN,
         undecided=frozenset({"traffic.no-squatter"}),
         shows={"traffic.l2-segment": "pool edge", "trigger.unreachable-address": OPEN},
@@ -240,6 +246,13 @@ FAULTS = (
         name="a pool edited behind the overlay's back",
         cause="overlay-drift",
         make=drifted,
+        says=UNTOUCHED,
+        shows={"overlay.intended-config": "pool metallb-pool"},
+    ),
+    Fault(
+        name="a field of a pool set to false behind the overlay's back",
+        cause="overlay-drift",
+        make=switched_off,
         says=UNTOUCHED,
         shows={"overlay.intended-config": "pool metallb-pool"},
     ),

@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from clusters.gitops import fields
+from clusters.gitops.defaults import schema_of, schemas_in
 from clusters.gitops.live import bare
 from tests.unit.gitops import manifest
 from tests.unit.gitops.site import lived
@@ -129,6 +130,140 @@ def test_the_same_in_other_words_is_no_difference(rendered: Json, live: Json) ->
 )
 def test_a_difference_is_named_by_its_field(rendered: Json, live: Json, field: str) -> None:
     assert field in changed(rendered, live)
+
+
+#: As MetalLB's own definitions have it, but for the fields that are not looked at here.
+SCHEMAS = {
+    **schemas_in(bare(found) for found in manifest.objects("0.16.2")),
+    "BGPAdvertisement v1beta1": {
+        "properties": {
+            "spec": {
+                "properties": {
+                    "aggregationLength": {"type": "integer", "default": 32},
+                    "aggregationLengthV6": {"type": "integer", "default": 128},
+                }
+            }
+        }
+    },
+    "BGPPeer v1beta2": {
+        "properties": {
+            "spec": {
+                "properties": {"ebgpMultiHop": {"type": "boolean"}, "passwordSecret": {"type": "object"}},
+            }
+        }
+    },
+}
+
+
+def drifted(rendered: Json, live: Json) -> list[str]:
+    kind, version = rendered["kind"], rendered["apiVersion"]
+    schema = schema_of(kind, version, SCHEMAS)
+    assert schema is not None
+    return [difference.field for difference in fields.differences(rendered, live, schema)]
+
+
+def resource(kind: str, version: str = "v1beta1", **spec: Any) -> Json:
+    return {"apiVersion": f"metallb.io/{version}", "kind": kind, "spec": spec}
+
+
+@pytest.mark.parametrize(
+    ("rendered", "live", "field"),
+    [
+        pytest.param(
+            pool(addresses=["a"]), pool(addresses=["a"], autoAssign=False), "spec.autoAssign", id="off"
+        ),
+        pytest.param(
+            pool(addresses=["a"], autoAssign=False), pool(addresses=["a"]), "spec.autoAssign", id="on-again"
+        ),
+        pytest.param(pool(avoidBuggyIPs=True), pool(), "spec.avoidBuggyIPs", id="taken-away"),
+        pytest.param(pool(), pool(avoidBuggyIPs=True), "spec.avoidBuggyIPs", id="added"),
+        pytest.param(
+            pool(serviceAllocation={"namespaces": ["a"]}),
+            pool(serviceAllocation={"namespaces": ["a"], "priority": 5}),
+            "spec.serviceAllocation.priority",
+            id="added-below",
+        ),
+        pytest.param(
+            resource("L2Advertisement"),
+            resource("L2Advertisement", interfaces=["eth1"]),
+            "spec.interfaces",
+            id="interfaces",
+        ),
+        pytest.param(
+            resource("L2Advertisement", nodeSelectors=[]),
+            resource("L2Advertisement", nodeSelectors=[{}]),
+            "spec.nodeSelectors",
+            id="a-selector-of-everything-is-one",
+        ),
+        pytest.param(
+            resource("BGPAdvertisement"),
+            resource("BGPAdvertisement", aggregationLength=24),
+            "spec.aggregationLength",
+            id="aggregation",
+        ),
+        pytest.param(
+            resource("BGPPeer", "v1beta2", myASN=1, peerASN=2),
+            resource("BGPPeer", "v1beta2", myASN=1, peerASN=2, ebgpMultiHop=True),
+            "spec.ebgpMultiHop",
+            id="multi-hop",
+        ),
+        pytest.param(
+            resource("BGPPeer", "v1beta2", myASN=1, peerASN=2, passwordSecret={"name": "a"}),
+            resource("BGPPeer", "v1beta2", myASN=1, peerASN=2),
+            "spec.passwordSecret",
+            id="secret",
+        ),
+    ],
+)
+def test_every_field_of_metallbs_resources_counts_once_its_default_is_known(
+    rendered: Json, live: Json, field: str
+) -> None:
+    assert drifted(rendered, live) == [field]
+    assert drifted(live, rendered) == [field]
+
+
+@pytest.mark.parametrize(
+    ("rendered", "live"),
+    [
+        pytest.param(
+            pool(addresses=["a"]), pool(addresses=["a"], autoAssign=True, avoidBuggyIPs=False), id="defaults"
+        ),
+        pytest.param(pool(autoAssign=None), pool(autoAssign=True), id="null-is-the-default"),
+        pytest.param(
+            resource("L2Advertisement"),
+            resource("L2Advertisement", interfaces=[], nodeSelectors=None),
+            id="empty",
+        ),
+        pytest.param(
+            resource("BGPAdvertisement"),
+            resource("BGPAdvertisement", aggregationLength=32, aggregationLengthV6=128),
+            id="aggregation",
+        ),
+        pytest.param(
+            resource("BGPPeer", "v1beta2", myASN=1, peerASN=2),
+            resource("BGPPeer", "v1beta2", myASN=1, peerASN=2, ebgpMultiHop=False),
+            id="false-without-a-default",
+        ),
+    ],
+)
+def test_a_default_that_the_api_server_fills_in_is_no_difference(rendered: Json, live: Json) -> None:
+    assert drifted(rendered, live) == drifted(live, rendered) == []
+
+
+@pytest.mark.parametrize(
+    ("security", "field"),
+    [
+        ({"allowPrivilegeEscalation": False}, "allowPrivilegeEscalation"),
+        ({"runAsUser": 0}, "runAsUser"),
+        ({"readOnlyRootFilesystem": False}, "readOnlyRootFilesystem"),
+    ],
+)
+def test_false_and_zero_that_kubernetes_keeps_are_missed_where_they_are_gone(
+    security: Json, field: str
+) -> None:
+    rendered, live = pod(securityContext=security), pod(securityContext={})
+
+    assert changed(rendered, live) == [f"spec.containers[main].securityContext.{field}"]
 
 
 def test_a_difference_shows_both_sides() -> None:
