@@ -63,7 +63,7 @@ def _reserved(
     cluster = repository.layout.cluster if own else place.rpartition("/")[2]
     rows = [
         row
-        for row in pages.clusters(repository.files.get(repository.layout.service_page, ""))
+        for row in pages.clusters(repository.optional(repository.layout.service_page))
         if row.cluster == cluster
     ]
     return configuration.reserved_addresses(
@@ -172,7 +172,7 @@ def single_address_pools(repository: RepositorySnapshot, snapshot: Snapshot) -> 
 
 
 def _intended(repository: RepositorySnapshot, snapshot: Snapshot) -> Mapping[str, Pool]:
-    rows = pages.clusters(repository.files.get(repository.layout.service_page, ""))
+    rows = pages.clusters(repository.optional(repository.layout.service_page))
     paged = {
         row.pool: pool_from(row.pool, (f"{each.first}-{each.last}" for each in row.ranges))
         for row in rows

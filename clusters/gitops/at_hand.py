@@ -4,22 +4,34 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from clusters.errors import ConformanceError
+from pydantic import ValidationError
+
+from clusters.errors import ConformanceError, UsageError
 from clusters.gitops.snapshot import Layout
 from clusters.profile import GitOps
 
 
 def layout_of(gitops: GitOps, *, version: str = "") -> Layout:
-    """The layout that a profile's `gitops` names; `version` for a cluster that runs another than is pinned."""
-    return Layout(
-        overlay=gitops.overlay.strip("/"),
-        base=gitops.base.strip("/"),
-        legacy=gitops.legacy_overlay.strip("/"),
-        service_page=gitops.service_page,
-        changelog=gitops.changelog,
-        runbook=gitops.runbook,
-        version=version,
-    )
+    """The layout that a profile's `gitops` names; `version` for a cluster that runs another than is pinned.
+
+    Raises UsageError for an overlay that is no folder below the repository's root.
+    """
+    try:
+        return Layout(
+            overlay=gitops.overlay.strip("/"),
+            base=gitops.base.strip("/"),
+            legacy=gitops.legacy_overlay.strip("/"),
+            service_page=gitops.service_page,
+            changelog=gitops.changelog,
+            runbook=gitops.runbook,
+            version=version,
+        )
+    except ValidationError as error:
+        said = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+        raise UsageError(
+            f"gitops.overlay of the profile is {gitops.overlay!r}: {said}",
+            remedy="Name the folder above it as gitops.repository.",
+        ) from None
 
 
 def manifests() -> dict[str, Path]:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from fnmatch import fnmatch
 from pathlib import Path
 
+from clusters.confinement import Folder, RefusedPath, Tree, joined, shown
 from clusters.errors import Inconclusive
 from clusters.gitops import example, history, kustomization, live
 from clusters.gitops.git import Git, NoHistory
 from clusters.gitops.history import History
 from clusters.gitops.kustomize import Kustomize, Render, manifest_version
+from clusters.gitops.placing import Manifest
 from clusters.gitops.pools import is_configuration
 from clusters.gitops.snapshot import Layout, RepositorySnapshot
 
@@ -21,6 +25,8 @@ _AT_ONCE = 2
 #: A page longer than this is no page; it is cut rather than kept.
 _LONGEST = 1_000_000
 _SMALLEST_MANIFEST = 20_000
+#: More overlays than this beside the cluster's own are not rendered.
+_MOST_OVERLAYS = 100
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,7 @@ class Tools:
     """What a collection works with: kubectl, release manifests by version, and the cluster's door."""
 
     kubectl: Path | None
-    manifests: Mapping[str, Path] = field(default_factory=dict)
+    manifests: Mapping[str, Manifest] = field(default_factory=dict)
     reader: live.Reader | None = None
 
 
@@ -52,8 +58,9 @@ class _Collection:
     def __init__(self, root: Path, layout: Layout, tools: Tools, kubectl: Path) -> None:
         self._root, self._layout, self._reader = root, layout, tools.reader
         self._git = Git(root)
+        self._tree = Tree(root)
         # A manifest that somebody put beside the base serves the revisions that lack it, too.
-        self._kustomize = Kustomize(kubectl, {**tools.manifests, **_manifests_below(root / layout.tree)})
+        self._kustomize = Kustomize(kubectl, {**tools.manifests, **_manifests_below(self._tree, layout.tree)})
 
     def snapshot(self, *, shown: Path) -> RepositorySnapshot:
         layout = self._layout
@@ -62,11 +69,13 @@ class _Collection:
         intended = self._revision("HEAD", past) if past.dirty and past.head else renders[layout.overlay]
         previous = self._previous(past)
         wanted = [*intended.objects, *(previous.objects if previous else ())]
+        files, refused = self._files()
         return RepositorySnapshot(
             taken_at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}Z",
             root=str(shown),
             layout=layout,
-            files=self._files(),
+            files=files,
+            refused=refused,
             renders={name: self._kept(render) for name, render in renders.items()},
             intended=intended,
             previous=previous,
@@ -78,12 +87,27 @@ class _Collection:
     def _renders(self) -> dict[str, Render]:
         """Every overlay beside the cluster's own, and the base and the legacy one, in the working tree."""
         layout = self._layout
-        folder = self._root / layout.overlays
-        siblings = sorted(folder.iterdir()) if folder.is_dir() else []
-        names = [f"{layout.overlays}/{each.name}" for each in siblings if kustomization.file_in(each)]
-        wanted = dict.fromkeys(name for name in (layout.overlay, layout.base, layout.legacy, *names) if name)
+        wanted = dict.fromkeys(
+            name for name in (layout.overlay, layout.base, layout.legacy, *self._siblings()) if name
+        )
+        tried, left = list(wanted)[:_MOST_OVERLAYS], list(wanted)[_MOST_OVERLAYS:]
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            return dict(zip(wanted, pool.map(self._attempt, wanted), strict=True))
+            renders = dict(zip(tried, pool.map(self._attempt, tried), strict=True))
+        for name in left:
+            problem = f"{shown(name)} is not rendered: more than {_MOST_OVERLAYS} overlays lie beside it."
+            renders[name] = Render(overlay=name, problem=problem, given_up=True)
+        return renders
+
+    def _siblings(self) -> list[str]:
+        """The folders beside the cluster's overlay that are overlays, too; what is refused there is none."""
+        found = []
+        with suppress(RefusedPath):
+            for name in self._tree.names(self._layout.overlays):
+                path = joined(self._layout.overlays, name)
+                with suppress(RefusedPath):
+                    if kustomization.file_in(self._tree, path):
+                        found.append(path)
+        return found
 
     def _attempt(self, overlay: str) -> Render:
         version = self._layout.version if overlay == self._layout.overlay else ""
@@ -104,41 +128,73 @@ class _Collection:
 
     def _revision(self, revision: str, past: History) -> Render:
         overlay = self._layout.overlay
-        try:
-            files = self._git.files(revision, [self._layout.tree])
-        except NoHistory as error:
-            return Render(overlay=overlay, problem=str(error.args[0]), remedy=error.remedy)
         name = (past.head if revision == "HEAD" else revision)[:12]
         with tempfile.TemporaryDirectory(prefix="revision-") as scratch:
             root = Path(scratch) / f"commit {name}"
-            for path, text in files.items():
-                (root / path).parent.mkdir(parents=True, exist_ok=True)
-                (root / path).write_text(text, encoding="utf-8")
-            root.mkdir(exist_ok=True)
+            root.mkdir()
+            try:
+                for path, content in self._git.files(revision, [self._layout.tree]).items():
+                    Folder(root).write(path, content)
+            except NoHistory as error:
+                return Render(overlay=overlay, problem=str(error.args[0]), remedy=error.remedy)
+            except RefusedPath as error:
+                return Render(overlay=overlay, problem=f"Commit {name} is not rendered: {error.args[0]}")
+            except OSError as error:
+                problem = f"Commit {name} cannot be laid out in {scratch}: {error.strerror}."
+                return Render(overlay=overlay, problem=problem, given_up=True)
             render = self._kustomize.attempt(root, overlay, version=self._layout.version)
             return _bare(render.model_copy(update={"problem": render.problem.replace(str(root), root.name)}))
 
-    def _files(self) -> dict[str, str]:
+    def _files(self) -> tuple[dict[str, str], dict[str, str]]:
+        """The pages' and files' texts by path, and for those that are refused the one sentence why."""
         layout = self._layout
-        plans = sorted((self._root / layout.plans).glob("*.y*ml"))
         pages = (layout.service_page, layout.changelog, layout.runbook, layout.steps, layout.follow_ups)
-        names = [*pages, layout.accepted, layout.waivers, *(f"{layout.plans}/{plan.name}" for plan in plans)]
-        found = ((name, self._root / name) for name in names if name)
-        return {
-            name: path.read_text("utf-8", errors="replace")[:_LONGEST]
-            for name, path in found
-            if path.is_file()
-        }
+        files: dict[str, str] = {}
+        refused: dict[str, str] = {}
+        for name in (*pages, layout.accepted, layout.waivers, *self._plans(refused)):
+            try:
+                path = joined("", name)
+                if path and self._tree.find(path).kind == "file":
+                    files[name] = self._tree.text(path)[:_LONGEST]
+            except RefusedPath as error:
+                refused[name] = str(error.args[0])
+        return files, refused
+
+    def _plans(self, refused: dict[str, str]) -> list[str]:
+        folder = self._layout.plans
+        try:
+            names = self._tree.names(folder)
+        except RefusedPath as error:
+            refused[f"{folder}/"] = str(error.args[0])
+            return []
+        return [f"{folder}/{name}" for name in names if fnmatch(name, "*.y*ml") and name[0] != "."]
 
 
 def _bare(render: Render) -> Render:
     return render.model_copy(update={"objects": tuple(live.bare(found) for found in render.objects)})
 
 
-def _manifests_below(folder: Path) -> dict[str, Path]:
+@dataclass(frozen=True)
+class _FileOfTree:
+    """A file of the repository that is read when it is needed."""
+
+    tree: Tree
+    path: str
+
+    def read_bytes(self) -> bytes:
+        return self.tree.read(self.path)
+
+
+def _manifests_below(tree: Tree, folder: str) -> dict[str, Manifest]:
     """Release manifests that lie in the working tree, by version; large files only, for others hold none."""
-    found = {}
-    for path in sorted(folder.rglob("metallb*.y*ml")):
-        if path.is_file() and path.stat().st_size > _SMALLEST_MANIFEST:
-            found[manifest_version(path.read_text("utf-8", errors="replace"))] = path
+    found: dict[str, Manifest] = {}
+    with suppress(RefusedPath):
+        for path in sorted(tree.entries(folder, without=frozenset({".git"}))):
+            if not fnmatch(path.rpartition("/")[2], "metallb*.y*ml"):
+                continue
+            with suppress(RefusedPath):
+                content = tree.read(path)
+                version = manifest_version(content.decode("utf-8", errors="replace"))
+                if len(content) > _SMALLEST_MANIFEST:
+                    found[version] = _FileOfTree(tree, path)
     return found

@@ -50,7 +50,7 @@ def intended_config(repository: RepositorySnapshot, snapshot: Snapshot) -> list[
     Raises Inconclusive where the overlay needs the network, or nothing live could be read.
     """
     render = repository.intended
-    if render.problem and not render.needs_network:
+    if render.broken:
         return [_invalid(repository)]
     usable(render)
     if repository.live is None:

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from clusters.confinement import Folder, RefusedPath, Tree, shown
 from clusters.errors import Inconclusive
+from clusters.gitops import git
+from clusters.sandbox import TooMuch, TooSlow
 
 #: A repository with this file is an example; the file holds the day that its dates are meant for.
 MARKER = ".example"
@@ -46,26 +47,45 @@ def opened(repository: Path) -> Iterator[Path]:
 
 def materialise(example: Path, target: Path, *, today: date) -> Path:
     """Make a real git repository of an example in `target`, which must not exist; returns it."""
-    shutil.copytree(example, target, ignore=shutil.ignore_patterns(".git"))
-    moved = today - date.fromisoformat((target / MARKER).read_text(encoding="utf-8").strip())
-    (target / MARKER).unlink()
-    for path in sorted(target.rglob("*")):
-        if path.is_file() and path.suffix in _TEXTS:
-            path.write_text(
-                _DAY.sub(lambda day: _later(day[0], moved), path.read_text("utf-8")), encoding="utf-8"
-            )
+    tree, copy = Tree(example, name="the example"), Folder(target)
+    try:
+        moved = today - date.fromisoformat(tree.text(MARKER).strip())
+        target.mkdir()
+        for path in tree.entries("", without=frozenset({".git"})):
+            if path != MARKER and not path.startswith(f"{_HISTORY}/"):
+                _copy(tree, path, copy, moved)
+        patches = [f"{_HISTORY}/{name}" for name in tree.names(_HISTORY) if name.endswith(".patch")]
+        texts = [_moved(tree.read(path), moved) for path in patches]
+    except (RefusedPath, ValueError, OverflowError) as error:
+        raise Inconclusive(f"The example {example} cannot be made into a repository: {error}") from None
     with TemporaryDirectory(prefix="history-") as scratch:
-        history = Path(scratch) / "history"
-        if (target / _HISTORY).is_dir():
-            shutil.move(target / _HISTORY, history)
-        _commit_all(target, sorted(history.glob("*.patch")), today=today)
+        for number, text in enumerate(texts):
+            (Path(scratch) / f"{number:05}.patch").write_bytes(text)
+        _commit_all(target, sorted(Path(scratch).iterdir()), today=today)
     return target
+
+
+def _copy(tree: Tree, path: str, target: Folder, moved: timedelta) -> None:
+    """A file with its dates moved, a link as it is: where it leads is for whoever reads it to refuse."""
+    if link := tree.link(path):
+        target.link(path, link)
+    elif Path(path).suffix in _TEXTS:
+        target.write(path, _moved(tree.read(path), moved))
+    else:
+        target.copy(tree, path)
+
+
+def _moved(content: bytes, moved: timedelta) -> bytes:
+    try:
+        return _DAY.sub(lambda day: _later(day[0], moved), content.decode("utf-8")).encode("utf-8")
+    except UnicodeDecodeError:
+        return content
 
 
 def _later(day: str, moved: timedelta) -> str:
     try:
         return (date.fromisoformat(day) + moved).isoformat()
-    except ValueError:  # looks like a day, is none
+    except (ValueError, OverflowError):  # looks like a day, is none
         return day
 
 
@@ -97,28 +117,21 @@ def _git(target: Path, *arguments: str, day: date | None = None) -> None:
     }
     dates = {"GIT_AUTHOR_DATE": stamp, "GIT_COMMITTER_DATE": stamp} if stamp else {}
     environment = {
-        "PATH": os.environ.get("PATH", ""),
-        "HOME": str(target),
+        "HOME": os.devnull,
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_CONFIG_NOSYSTEM": "1",
         "LC_ALL": "C",
         **person,
         **dates,
     }
+    settings = ("-c", "core.autocrlf=false", "-c", "commit.gpgSign=false", "-c", "core.hooksPath=/dev/null")
     try:
-        subprocess.run(
-            ("git", "-c", "core.autocrlf=false", "-c", "commit.gpgSign=false", *arguments),
-            cwd=target, env=environment, capture_output=True, text=True, timeout=30, check=True,
-        )  # fmt: skip
-    except FileNotFoundError:
-        raise Inconclusive(
-            "git is not installed, so the example has no history.", remedy="Install git."
-        ) from None
-    except subprocess.SubprocessError as error:
-        said = str(getattr(error, "stderr", "") or error).strip().splitlines()
-        raise Inconclusive(
-            f"The example repository cannot be made: git {arguments[0]}: {said[-1]}."
-        ) from None
+        done = git.run(target, *settings, *arguments, environment=environment)
+    except (OSError, TooSlow, TooMuch) as error:
+        raise Inconclusive(f"The example repository cannot be made: git {arguments[0]}: {error!r}.") from None
+    if done.code != 0:
+        said = shown((done.errors.strip().splitlines() or ["it gave no reason"])[-1])
+        raise Inconclusive(f"The example repository cannot be made: git {arguments[0]}: {said}.")
 
 
 _PERSON = {"NAME": "Platform team", "EMAIL": "platform@example.org"}

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from pydantic import BaseModel, ConfigDict
 
+from clusters.confinement import RefusedPath, Tree, joined, shown
 from clusters.gitops.git import Git, NoHistory
 from clusters.gitops.pools import bounds, pool_from, pools_in_text
 
 #: How many commits are read back; older pool changes are not judged, and the history says that it was cut.
 DEPTH = 500
 
-_RECORD, _FIELD = "\x1e", "\x1f"
+#: What git puts in the place of an object where a file is not on one side of a change.
+_NOTHING = frozenset("0")
+_FILE_MODES = frozenset({"100644", "100755"})
 
 
 class Frozen(BaseModel):
@@ -56,6 +59,7 @@ class History(Frozen):
     `problem` says in one sentence why nothing could be read; the rest is then empty. `last` is the newest
     commit that touched the folder and `previous` the one before it (empty for a first commit, or where a
     shallow clone ends). `dirty` are files of the folder that differ from HEAD; `changes` comes newest first.
+    `unread` is the one sentence of the first file whose pools could not be read in a change, empty for none.
     """
 
     problem: str = ""
@@ -69,6 +73,7 @@ class History(Frozen):
     changes: tuple[Change, ...] = ()
     uncommitted: Change | None = None
     cut: bool = False
+    unread: str = ""
 
     def needed(self) -> History:
         """Itself; raises NoHistory with the reason where nothing could be read."""
@@ -89,6 +94,7 @@ def _read(git: Git, tree: str) -> History:
     prefix, shallow, head, branch = _state(git)
     rows = _rows(git, tree)
     dirty = _dirty(git, tree, prefix)
+    unread: list[str] = []
     return History(
         head=head,
         branch="" if branch == "HEAD" else branch,
@@ -96,24 +102,36 @@ def _read(git: Git, tree: str) -> History:
         dirty=dirty,
         last=rows[0].commit if rows else "",
         previous=rows[0].parent if rows else "",
-        changes=_changes(git, rows),
-        uncommitted=_uncommitted(git, dirty),
+        changes=_changes(git, rows, unread),
+        uncommitted=_uncommitted(git, tree, dirty, unread),
         cut=len(rows) == DEPTH,
+        unread=unread[0] if unread else "",
     )
 
 
 def _state(git: Git) -> tuple[str, str, str, str]:
     """The folder's path in the repository, whether that is shallow, the last commit, and the branch."""
-    asked = ("--show-prefix", "--is-shallow-repository")
     try:
-        printed = git.text("rev-parse", *asked, "HEAD", "--abbrev-ref", "HEAD")
+        # The path comes last: a folder's name may hold anything, a line's end too.
+        printed = git.text(
+            "rev-parse", "--is-shallow-repository", "HEAD", "--abbrev-ref", "HEAD", "--show-prefix"
+        )
     except NoHistory:
-        git.text("rev-parse", *asked)  # says what else is wrong
+        git.text("rev-parse", "--show-prefix", "--is-shallow-repository")  # says what else is wrong
         raise NoHistory(
             f"The repository {git.directory} has no commit yet.", remedy="Commit its files."
         ) from None
-    prefix, shallow, head, branch = printed.splitlines()[:4]
-    return prefix, shallow, head, branch
+    shallow, head, branch, prefix = printed.split("\n", 3)
+    return prefix.removesuffix("\n"), shallow, head, branch
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file that a commit changed, with its objects before and after; empty where it is no file."""
+
+    path: str
+    before: str
+    after: str
 
 
 @dataclass(frozen=True)
@@ -124,66 +142,106 @@ class _Row:
     parent: str
     date: str
     subject: str
-    files: tuple[str, ...]
+    files: list[_File] = field(default_factory=list)
 
 
 def _rows(git: Git, tree: str) -> list[_Row]:
-    """Commits on the branch's own line: a merged branch counts as the one change that it was to it."""
-    form = f"--format={_RECORD}%H{_FIELD}%P{_FIELD}%cs{_FIELD}%s"
-    how = ("-m", "--first-parent", "--name-only", "--relative", "--no-renames", "-z", f"-{DEPTH}")
-    return [_row(record) for record in git.text("log", *how, form, "--", tree).split(_RECORD)[1:]]
+    """Commits on the branch's own line: a merged branch counts as the one change that it was to it.
+
+    A NUL ends every field and every path, as neither can hold one; what else a subject may hold is its own.
+    """
+    form = "--format=%H%x00%P%x00%cs%x00%s"
+    how = ("-m", "--first-parent", "--raw", "--no-abbrev", "--relative", "--no-renames", "--no-ext-diff")
+    printed = git.text("log", *how, "--encoding=UTF-8", "-z", f"-{DEPTH}", form, "--", tree)
+    fields = iter(printed.split("\0"))
+    rows: list[_Row] = []
+    for each in fields:
+        if each.lstrip("\n").startswith(":"):  # git ends the subject's line before the first file
+            rows[-1].files.append(_file(each.lstrip("\n"), next(fields, "")))
+        elif each:
+            parents, date, subject = next(fields, ""), next(fields, ""), next(fields, "")
+            rows.append(_Row(each, parents.partition(" ")[0], date, subject))
+    return rows
 
 
-def _changes(git: Git, rows: Iterable[_Row]) -> tuple[Change, ...]:
-    places = [(row, path) for row in rows if row.parent for path in _texts(row.files)]
-    wanted = {f"{revision}:./{path}" for row, path in places for revision in (row.commit, row.parent)}
-    texts = git.read(sorted(wanted), missing="empty")
+def _file(about: str, path: str) -> _File:
+    """From `:MODE MODE OBJECT OBJECT STATUS`; links and submodules hold no pools."""
+    old_mode, new_mode, old, new = about.removeprefix(":").split(" ")[:4]
+    before, after = (
+        "" if mode not in _FILE_MODES or set(name) == _NOTHING else name
+        for mode, name in ((old_mode, old), (new_mode, new))
+    )
+    return _File(path, before, after)
+
+
+def _changes(git: Git, rows: Iterable[_Row], unread: list[str]) -> tuple[Change, ...]:
+    judged = [file for row in rows if row.parent for file in row.files if _is_yaml(file.path)]
+    texts = git.read(name for file in judged for name in (file.before, file.after) if name)
     return tuple(
         Change(
             commit=row.commit,
             date=row.date,
             subject=row.subject,
-            files=row.files,
-            pools=pool_changes(
-                (path, texts[f"{row.parent}:./{path}"], texts[f"{row.commit}:./{path}"])
-                for path in (_texts(row.files) if row.parent else ())
-            ),
+            files=tuple(sorted(file.path for file in row.files)),
+            pools=pool_changes(_sides(row, texts, unread)) if row.parent else (),
         )
         for row in rows
     )
 
 
-def _row(record: str) -> _Row:
-    header, _, names = record.replace("\n", "\0", 1).partition("\0")
-    commit, parents, date, subject = header.split(_FIELD)
-    files = tuple(sorted(filter(None, (name.strip("\n") for name in names.split("\0")))))
-    return _Row(commit, parents.partition(" ")[0], date, subject, files)
+def _sides(row: _Row, texts: Mapping[str, bytes], unread: list[str]) -> Iterator[tuple[str, str, str]]:
+    for file in row.files:
+        if not _is_yaml(file.path):
+            continue
+        names = [name for name in (file.before, file.after) if name]
+        if any(name not in texts for name in names):
+            unread.append(f"{shown(file.path)} is too large to be read in commit {row.commit[:12]}.")
+            continue
+        before, after = (_decoded(texts, name) for name in (file.before, file.after))
+        yield file.path, before, after
 
 
-def _texts(files: Iterable[str]) -> list[str]:
-    return [path for path in files if path.endswith((".yaml", ".yml")) and "\n" not in path]
+def _is_yaml(path: str) -> bool:
+    return path.endswith((".yaml", ".yml"))
 
 
 def _dirty(git: Git, tree: str, prefix: str) -> tuple[str, ...]:
-    printed = git.text("status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames", "--", tree)
-    names = (entry[3:] for entry in printed.split("\0") if entry)
+    names = (entry[3:] for entry in git.status(tree).split("\0") if entry)
     return tuple(sorted(name.removeprefix(prefix) for name in names))
 
 
-def _uncommitted(git: Git, dirty: tuple[str, ...]) -> Change | None:
+def _uncommitted(git: Git, tree: str, dirty: tuple[str, ...], unread: list[str]) -> Change | None:
     if not dirty:
         return None
-    wanted = _texts(dirty)
-    committed = git.read([f"HEAD:./{path}" for path in wanted], missing="empty")
-    rows = ((path, committed[f"HEAD:./{path}"], _text(git, path)) for path in wanted)
-    return Change(commit="", date="", subject="not committed", files=dirty, pools=pool_changes(rows))
+    judged = [path for path in dirty if _is_yaml(path)]
+    objects = git.objects("HEAD", [tree])
+    committed = git.read(objects[path] for path in judged if path in objects)
+    sides: list[tuple[str, str, str]] = []
+    for path in judged:
+        name = objects.get(path, "")
+        try:
+            after = _text(git, path)
+        except RefusedPath as error:
+            unread.append(str(error.args[0]))
+            continue
+        if name and name not in committed:
+            unread.append(f"{shown(path)} is too large to be read as it was committed.")
+            continue
+        sides.append((path, _decoded(committed, name), after))
+    return Change(commit="", date="", subject="not committed", files=dirty, pools=pool_changes(sides))
+
+
+def _decoded(contents: Mapping[str, bytes], name: str) -> str:
+    return contents[name].decode("utf-8", errors="replace") if name else ""
 
 
 def _text(git: Git, path: str) -> str:
-    try:
-        return (git.directory / path).read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
+    """A file of the working tree as it is now; empty where it is gone."""
+    if "\N{REPLACEMENT CHARACTER}" in path:
+        raise RefusedPath(f"{shown(path)} has a name that is not UTF-8, so its edit is not read.")
+    tree = Tree(git.directory)
+    inside = joined("", path)
+    return tree.text(inside) if tree.find(inside).kind == "file" else ""
 
 
 def pool_changes(files: Iterable[tuple[str, str, str]]) -> tuple[PoolChange, ...]:

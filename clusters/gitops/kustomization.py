@@ -1,27 +1,29 @@
 """The tree of kustomization files below an overlay, read and checked before kubectl is asked to render it.
 
-kustomize fetches what it does not find on disk. Here everything that would need the network is found first
-and refused by file and line, so that a render depends on the repository alone.
+kustomize fetches what it does not find on disk. Here everything that would need the network is found first and
+refused by file and line, and only what was read here is given to kubectl: a render depends on the repository alone.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from clusters.gitops.documents import Document, FileError, Json, mappings, parse
+import yaml
+
+from clusters.confinement import Found, RefusedPath, Tree, joined, shown
+from clusters.gitops import kustomization_fields
+from clusters.gitops.documents import Document, FileError, Json, bounded, mappings, parse
+from clusters.gitops.kustomization_fields import Entry, NetworkError, Use
 
 #: The names under which kustomize looks for its file, in its order.
 NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
-_FOLDERS = ("resources", "bases", "components")
-_FILES = ("crds", "configurations", "generators", "transformers", "validators", "patchesStrategicMerge")
-_HELM = ("helmCharts", "helmChartInflationGenerator")
-_REMOTE = re.compile(
-    r"^[a-z][a-z0-9+.-]*://|^git@|^git::|[?&](ref|version)=|^(www\.)?(github|gitlab|bitbucket)\.[a-z]+[/:]"
-)
+#: How many kustomizations one overlay may stand on, one on the other and in all, and the bytes of their files.
+_HIGHEST, _MOST, _MOST_BYTES = 50, 500, 64 << 20
+#: A larger file is not parsed to name the line of a mistake: kubectl says what is wrong, without one.
+_EXPLAINED = 50_000
 # A release manifest is large and often not committed; it may be put in place when an overlay is rendered.
 _MANIFEST = re.compile(r"metallb[\w.-]*\.ya?ml")
 
@@ -34,28 +36,21 @@ class NeedsNetworkError(OverlayError):
     """A kustomization that names something on another machine. It was not tried."""
 
 
-@dataclass(frozen=True)
-class Missing:
-    """A release manifest that a kustomization names and that is not there."""
-
-    folder: Path
-    entry: str
-    line: int
-
-    @property
-    def path(self) -> Path:
-        """Where the file belongs."""
-        return Path(os.path.normpath(self.folder / self.entry))
-
-
-@dataclass(frozen=True)
+@dataclass
 class Kustomization:
-    """One kustomization file: its folder, its content, and those that it stands on."""
+    """One kustomization file: its folder and own path, its content, and those that it stands on.
 
-    folder: Path
+    `files` is everything that kubectl may read for it, by path, `links` are those on the way, and `missing` the
+    release manifests that it names and that are not there. All paths are from the repository's root.
+    """
+
+    folder: str
+    path: str
     document: Document
-    stands_on: tuple[Kustomization, ...] = ()
-    missing: tuple[Missing, ...] = field(default=())
+    stands_on: list[Kustomization] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    files: dict[str, bytes] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
 
     @property
     def data(self) -> Json:
@@ -65,121 +60,164 @@ class Kustomization:
 
     def walk(self) -> Iterator[Kustomization]:
         """Itself and everything below it, once each, what is stood on last."""
-        seen: set[Path] = set()
-        for each in self._walk():
+        seen: set[str] = set()
+        waiting = [self]
+        while waiting:
+            each = waiting.pop()
             if each.folder not in seen:
                 seen.add(each.folder)
                 yield each
-
-    def _walk(self) -> Iterator[Kustomization]:
-        yield self
-        for each in self.stands_on:
-            yield from each._walk()  # noqa: SLF001 - the same class
+                waiting.extend(reversed(each.stands_on))
 
     def tags(self) -> dict[str, str]:
         """The tags that `images` sets, by image name; the nearest to the overlay wins, as for kustomize."""
         found: dict[str, str] = {}
         for each in self.walk():
             for image in each.data.get("images") or ():
-                if isinstance(image, dict) and image.get("newTag"):
+                if image.get("newTag"):
                     found.setdefault(str(image.get("name", "")), str(image["newTag"]))
         return found
 
+    def text_of(self, tree: Tree, entry: str) -> str:
+        """The text of a file that this one names."""
+        path = tree.find(joined(self.folder, entry)).path
+        return _text(self.files.get(path, b""), path)
 
-def file_in(folder: Path) -> Path | None:
-    """The kustomization file of a folder, or None."""
-    return next((folder / name for name in NAMES if (folder / name).is_file()), None)
+
+def file_in(tree: Tree, folder: str) -> str | None:
+    """The path of a folder's kustomization file, or None."""
+    paths = (f"{folder}/{name}" if folder else name for name in NAMES)
+    return next((path for path in paths if tree.find(path).kind == "file"), None)
 
 
-def read(root: Path, overlay: str) -> Kustomization:
-    """The tree of `overlay`, a folder of the repository at `root`.
+def read(tree: Tree, overlay: str) -> Kustomization:
+    """The kustomizations of `overlay`, a folder of the repository.
 
-    Raises OverlayError for a folder that is not there, a file that is no YAML or names what does not exist,
-    and NeedsNetworkError for what is not in the repository.
+    Raises OverlayError for a folder that is not there, a file that is no YAML or names what does not exist, and
+    NeedsNetworkError for what is not in the repository.
     """
-    folder = Path(os.path.normpath(root / overlay))
-    if not folder.is_dir():
-        raise OverlayError(
-            f"The overlay {overlay} does not exist in {root}.",
-            remedy="Correct gitops in the profile, or add the folder.",
-        )
-    return _read(root, folder, above=())
-
-
-def _read(root: Path, folder: Path, *, above: tuple[Path, ...]) -> Kustomization:
-    shown = _shown(root, folder)
-    path = file_in(folder)
-    if path is None:
-        raise OverlayError(f"{shown} has no {NAMES[0]}.", remedy="Add one, or name the folder that has it.")
-    if folder in above:
-        raise OverlayError(f"{_shown(root, path)} stands on itself, by way of {_shown(root, above[-1])}.")
-    documents = tuple(mappings(read_text(path, root), _shown(root, path)))
-    if len(documents) != 1:
-        raise OverlayError(f"{_shown(root, path)} holds {len(documents)} documents where one is expected.")
-    document = documents[0]
-    _refuse_helm(document)
-    below: list[Kustomization] = []
-    missing: list[Missing] = []
-    for entry, line in _entries(document):
-        target = folder / entry
-        if target.is_dir():
-            below.append(_read(root, Path(os.path.normpath(target)), above=(*above, folder)))
-        elif target.is_file():
-            _must_parse(target, root)
-        else:
-            missing.append(_absent(document, folder, entry, line))
-    return Kustomization(folder, document, tuple(below), tuple(missing))
-
-
-def read_text(path: Path, root: Path) -> str:
-    """A file's text. Raises OverlayError where it cannot be read, or is not text."""
     try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise OverlayError(f"{_shown(root, path)} is not text in UTF-8.") from None
-    except OSError as error:
-        raise OverlayError(f"{_shown(root, path)} cannot be read: {error.strerror}.") from None
-
-
-def _absent(document: Document, folder: Path, entry: str, line: int) -> Missing:
-    if _REMOTE.search(entry):
-        raise NeedsNetworkError(
-            f"{document.name} line {line} needs the network for {entry}, which was not tried.",
-            remedy="Commit that file beside it, and name the file.",
-        )
-    if _MANIFEST.fullmatch(Path(entry).name):
-        return Missing(folder, entry, line)
-    raise OverlayError(f"{document.name} line {line} names {entry}, which does not exist.")
-
-
-def _entries(document: Document) -> Iterator[tuple[str, int]]:
-    """Everything that the file names on disk, with its line."""
-    for key in (*_FOLDERS, *_FILES):
-        for number, entry in enumerate(document.data.get(key) or ()):
-            if isinstance(entry, str) and "\n" not in entry:
-                yield entry, document.line((key, number))
-    for key in ("patches", "patchesJson6902", "replacements"):
-        for number, entry in enumerate(document.data.get(key) or ()):
-            if isinstance(entry, dict) and isinstance(entry.get("path"), str):
-                yield entry["path"], document.line((key, number, "path"))
-
-
-def _refuse_helm(document: Document) -> None:
-    for key in _HELM:
-        if document.data.get(key):
-            raise NeedsNetworkError(
-                f"{document.name} line {document.line((key,))} renders a Helm chart and needs the network.",
-                remedy="Commit what the chart renders, and name that file.",
+        found = tree.find(joined("", overlay))
+        if found.kind != "folder":
+            raise OverlayError(
+                f"The overlay {shown(overlay)} does not exist in {tree.root}.",
+                remedy="Correct gitops in the profile, or add the folder.",
             )
+        return _Reader(tree).read(found, above=())
+    except RefusedPath as error:
+        raise OverlayError(f"The overlay {shown(overlay)} is not rendered: {error.args[0]}") from None
+    except NetworkError as error:
+        raise NeedsNetworkError(str(error.args[0]), remedy=error.remedy) from None
 
 
-def _must_parse(path: Path, root: Path) -> None:
-    """Kustomize names no line of a broken file. A large one is left to it: it would take seconds here."""
-    if path.suffix in {".yaml", ".yml"} and path.stat().st_size < 50_000:
-        parse(read_text(path, root), _shown(root, path))
+class _Reader:
+    """Reads one overlay and what it stands on, each folder once."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._known: dict[str, Kustomization] = {}
+        self._bytes = 0
+
+    def read(self, found: Found, *, above: tuple[str, ...]) -> Kustomization:
+        """The kustomization of a folder; `above` are those that lead to it."""
+        folder = found.path
+        path = file_in(self._tree, folder)
+        if path is None:
+            raise OverlayError(
+                f"{shown(folder) or self._tree.root} has no {NAMES[0]}.",
+                remedy="Add one, or name the folder that has it.",
+            )
+        if folder in above:
+            raise OverlayError(f"{path} stands on itself, by way of {file_in(self._tree, above[-1])}.")
+        if folder not in self._known:
+            if len(above) >= _HIGHEST or len(self._known) >= _MOST:
+                raise OverlayError(
+                    f"{path} is one kustomization too many: an overlay may stand on {_HIGHEST}, one on the "
+                    f"other, and on {_MOST} in all."
+                )
+            self._known[folder] = self._one(folder, path, above=(*above, folder))
+        self._known[folder].links.update(found.links)
+        return self._known[folder]
+
+    def _one(self, folder: str, path: str, *, above: tuple[str, ...]) -> Kustomization:
+        content = self._content(path)
+        found = tuple(mappings(_text(content, path), path))
+        if len(found) != 1:
+            raise OverlayError(f"{path} holds {len(found)} documents where one is expected.")
+        kustomization_fields.checked(found[0])
+        one = Kustomization(folder, path, found[0])
+        real = self._tree.find(path)
+        one.files[real.path] = content
+        one.links.update(real.links)
+        for entry in kustomization_fields.entries(found[0]):
+            self._take(one, entry, name=path, above=above)
+        return one
+
+    def _take(self, one: Kustomization, entry: Entry, *, name: str, above: tuple[str, ...]) -> None:
+        """Read what an entry in the file `name` names."""
+        if kustomization_fields.is_remote(entry):
+            raise kustomization_fields.needs_network(name, entry.line, entry.text)
+        try:
+            found = self._tree.find(joined(one.folder, entry.text))
+            content = self._content(found.path) if found.kind == "file" else b""
+        except RefusedPath as error:
+            if entry.use is Use.PERHAPS:
+                return
+            raise OverlayError(f"{name} line {entry.line} names what is not read: {error.args[0]}") from None
+        one.links.update(found.links)
+        if found.kind == "file":
+            one.files[found.path] = content
+            self._look_through(one, entry, found.path, above=above)
+        elif found.kind == "folder":
+            if entry.use in {Use.RESOURCE, Use.PLUGIN}:
+                one.stands_on.append(self.read(found, above=above))
+        elif entry.use is not Use.PERHAPS:
+            if entry.use is Use.DATA or not _MANIFEST.fullmatch(found.path.rpartition("/")[2]):
+                raise OverlayError(
+                    f"{name} line {entry.line} names {shown(entry.text)}, which does not exist."
+                )
+            one.missing.append(found.path)
+
+    def _look_through(self, one: Kustomization, entry: Entry, path: str, *, above: tuple[str, ...]) -> None:
+        """Refuse a file that kustomize would read as YAML and that grows there; a plugin's may name others."""
+        if entry.use is Use.DATA:
+            return
+        content = one.files[path]
+        if entry.use is Use.PERHAPS and not _is_text(content):
+            return
+        text = _text(content, path)
+        small = path.endswith((".yaml", ".yml")) and len(content) < _EXPLAINED
+        found: tuple[Document, ...] = ()
+        if entry.use is Use.PLUGIN or (entry.use is not Use.PERHAPS and small):
+            found = parse(text, path)
+        else:
+            with suppress(yaml.YAMLError):  # kubectl says what is wrong
+                bounded(text, path)
+        for document in found if entry.use is Use.PLUGIN else ():
+            kustomization_fields.check_plugin(document)
+            for inner in kustomization_fields.named(document):
+                self._take(one, inner, name=path, above=above)
+
+    def _content(self, path: str) -> bytes:
+        content = self._tree.read(path)
+        self._bytes += len(content)
+        if self._bytes > _MOST_BYTES:
+            raise OverlayError(
+                f"{shown(path)} is one file too many: at most {_MOST_BYTES >> 20} MiB are read for an overlay."
+            )
+        return content
 
 
-def _shown(root: Path, path: Path) -> str:
-    """A path as findings show it: from the repository's root where it lies in it."""
-    inside = os.path.relpath(path, root)
-    return str(path) if inside.startswith("..") else inside
+def _is_text(content: bytes) -> bool:
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _text(content: bytes, path: str) -> str:
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise OverlayError(f"{shown(path)} is not text in UTF-8.") from None

@@ -1,5 +1,6 @@
 """Rendering an overlay as `kubectl kustomize` does, from the repository alone and without changing it.
 
+kubectl sees a copy of the files that were read and checked, has bounds, and no network where that can be taken away.
 MetalLB's release manifest is often not kept in the repository. Where a kustomization names one that is not
 there, it is put in place in a copy, for the version that the overlay pins; where that version's manifest is
 not at hand either, everything else is rendered: the pools, the advertisements, and what patches them.
@@ -9,34 +10,44 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
+import signal
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import yaml
-
+from clusters import sandbox
+from clusters.confinement import Folder, RefusedPath, Tree, joined, shown
 from clusters.errors import Inconclusive
 from clusters.gitops import kustomization, placing
-from clusters.gitops.documents import FileError, Json
+from clusters.gitops.documents import FileError, Json, listing, mapping, mappings
 from clusters.gitops.history import Frozen
 from clusters.gitops.kustomization import Kustomization, NeedsNetworkError, OverlayError
+from clusters.gitops.placing import Manifest
 from clusters.metallb import versions
+from clusters.sandbox import Finished, Limits, TooMuch, TooSlow
 
 #: Seconds for one render; one of a whole release manifest takes about half of one.
 PATIENCE = 60.0
+#: Bytes of memory for one render, and of what it prints: a whole release manifest takes 60 MiB, and prints 0.1.
+_MEMORY, _PRINTED = 512 << 20, 16 << 20
 
 _IMAGE = re.compile(r"metallb/(?:controller|speaker):(\S+)")
+_OUT_OF_MEMORY = ("fatal error: ", "runtime: ")  # how a program in Go ends where it gets no more
 _STAMP = re.compile(r"^[EFIW]\d{4} [\d:.]+ +\d+ \S+\] ")  # what kubectl puts before some of its errors
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster on a release manifest
-# Nothing remote is left in the files; were it, these would make kubectl fail at once instead of fetching it.
+# Nothing remote is left in the files; were it, these would make kubectl fail at once instead of fetching it, also
+# where the kernel does not let it go without a network. A crash is to be told in one line.
 _OFFLINE = {
-    "GIT_ALLOW_PROTOCOL": "file",
+    "GIT_ALLOW_PROTOCOL": "none",
+    "GIT_TERMINAL_PROMPT": "0",
     "HTTPS_PROXY": "http://127.0.0.1:9",
     "HTTP_PROXY": "http://127.0.0.1:9",
+    "GOTRACEBACK": "none",
 }
+
+
+class GivenUp(Inconclusive):
+    """A render that was ended because it took more than it gets: that says nothing of the overlay."""
 
 
 class Render(Frozen):
@@ -55,6 +66,12 @@ class Render(Frozen):
     problem: str = ""
     remedy: str = ""
     needs_network: bool = False
+    given_up: bool = False
+
+    @property
+    def broken(self) -> bool:
+        """Whether the overlay itself is wrong: it was tried, and does not render."""
+        return bool(self.problem) and not self.needs_network and not self.given_up
 
     @property
     def complete(self) -> bool:
@@ -67,67 +84,87 @@ class Kustomize:
     """`kubectl kustomize`, with the release manifests that are at hand: a file by version ("0.15.2")."""
 
     kubectl: Path
-    manifests: Mapping[str, Path] = field(default_factory=dict)
+    manifests: Mapping[str, Manifest] = field(default_factory=dict)
 
     def attempt(self, root: Path, overlay: str, *, version: str = "") -> Render:
         """`render`, with what prevents it in the Render's `problem`."""
         try:
             return self.render(root, overlay, version=version)
-        except FileError as error:
+        except (FileError, GivenUp) as error:
             return Render(
                 overlay=overlay,
                 problem=str(error.args[0]),
                 remedy=error.remedy,
                 needs_network=isinstance(error, NeedsNetworkError),
+                given_up=isinstance(error, GivenUp),
             )
 
     def render(self, root: Path, overlay: str, *, version: str = "") -> Render:
         """What `overlay`, a folder of the repository at `root`, renders.
 
         `version` is for a cluster that was asked to run another MetalLB than the overlay pins. Raises
-        OverlayError with one sentence, and Inconclusive where kubectl itself cannot be used.
+        OverlayError with one sentence, GivenUp, and Inconclusive where kubectl itself cannot be used.
         """
-        tree = kustomization.read(root, overlay)
-        if not version and not any(each.missing for each in tree.walk()):
-            return _finished(overlay, tree, self._run(root / overlay, root))
-        wanted = (version or pinned(tree)).removeprefix("v")
+        tree = Tree(root)
+        read = kustomization.read(tree, overlay)
+        as_it_is = not version and not any(each.missing for each in read.walk())
+        wanted = "" if as_it_is else (version or pinned(read)).removeprefix("v")
         with tempfile.TemporaryDirectory(prefix="overlay-") as scratch:
-            target = Path(scratch)
-            placing.copy(tree, root=root, target=target)
-            left_out = placing.place(tree, root=root, target=target, manifest=self.manifests.get(wanted))
-            for each in tree.walk():
-                folder = target / os.path.relpath(each.folder, root)
-                placing.rewrite(each, folder, version=version, bare=bool(left_out))
-            printed = self._run(target / overlay, target)
-        return _finished(overlay, tree, printed, version=wanted, left_out=left_out)
+            target = Folder(Path(scratch).resolve())
+            try:
+                left_out = self._lay_out(read, tree, target, version=version, wanted=wanted)
+            except RefusedPath as error:
+                raise OverlayError(f"The overlay {shown(overlay)} is not rendered: {error.args[0]}") from None
+            except OSError as error:
+                raise GivenUp(
+                    f"The overlay {shown(overlay)} cannot be copied to {scratch}: {error.strerror}."
+                ) from None
+            printed = self._run(target.root / joined("", overlay), target.root)
+        return _finished(overlay, read, printed, version=wanted, left_out=left_out)
+
+    def _lay_out(
+        self, read: Kustomization, tree: Tree, target: Folder, *, version: str, wanted: str
+    ) -> tuple[str, ...]:
+        """Copy the overlay, with the manifest of the `wanted` version; returns where there was none to put."""
+        placing.copy(read, target=target)
+        left_out = placing.place(read, target=target, manifest=self.manifests.get(wanted))
+        if version or left_out:
+            for each in read.walk():
+                placing.rewrite(each, tree=tree, target=target, version=version, bare=bool(left_out))
+        return left_out
 
     def _run(self, folder: Path, root: Path) -> str:
-        shown = os.path.relpath(folder, root)
+        overlay = os.path.relpath(folder, root)
         try:
-            done = subprocess.run(
-                (str(self.kubectl), "kustomize", str(folder)),
-                env={"PATH": os.environ.get("PATH", ""), "HOME": "/nonexistent", **_OFFLINE},
-                capture_output=True,
-                text=True,
-                timeout=PATIENCE,
-                check=False,
+            done = sandbox.run_isolated(
+                (self.kubectl, "kustomize", folder),
+                directory=root,
+                environment={"PATH": sandbox.search_path(), "HOME": str(root), **_OFFLINE},
+                limits=Limits(seconds=PATIENCE, output=_PRINTED, memory=_MEMORY),
             )
         except OSError as error:
             raise Inconclusive(
                 f"kubectl at {self.kubectl} cannot be run: {error.strerror}.",
                 remedy="Install kubectl, or run make setup.",
             ) from None
-        except subprocess.TimeoutExpired:
-            raise Inconclusive(f"kubectl kustomize took longer than {PATIENCE:.0f} s for {shown}.") from None
-        if done.returncode != 0:
-            raise OverlayError(f"{shown} does not render: {_reason(done.stderr, root)}.")
-        return done.stdout
+        except TooSlow:
+            raise GivenUp(f"kubectl kustomize took longer than {PATIENCE:.0f} s for {overlay}.") from None
+        except TooMuch:
+            raise GivenUp(
+                f"kubectl kustomize printed more than {_PRINTED >> 20} MiB for {overlay}."
+            ) from None
+        if done.errors.startswith(_OUT_OF_MEMORY) or done.code == -signal.SIGKILL:
+            raise GivenUp(f"kubectl kustomize took more than {_MEMORY >> 20} MiB of memory for {overlay}.")
+        if done.code != 0:
+            raise OverlayError(f"{overlay} does not render: {_reason(done, root)}.")
+        return done.output.decode("utf-8", errors="replace")
 
 
 def _finished(
     overlay: str, tree: Kustomization, printed: str, *, version: str = "", left_out: tuple[str, ...] = ()
 ) -> Render:
-    objects = placing.kept([found for found in yaml.load_all(printed, Loader=_LOADER) if found])
+    rendered = [found.data for found in mappings(printed, f"What {shown(overlay)} renders")]
+    objects = placing.kept(rendered)
     return Render(
         overlay=overlay,
         objects=objects,
@@ -154,12 +191,12 @@ def version_of(objects: Iterable[Json]) -> str:
 def images(objects: Iterable[Json]) -> tuple[str, ...]:
     """The images of MetalLB's own containers in rendered or live Deployments and DaemonSets."""
     pods = (
-        ((found.get("spec") or {}).get("template") or {}).get("spec") or {}
+        mapping(mapping(mapping(found.get("spec")).get("template")).get("spec"))
         for found in objects
         if found.get("kind") in {"Deployment", "DaemonSet"}
     )
-    listed = (str(container.get("image", "")) for pod in pods for container in pod.get("containers") or ())
-    return tuple(image for image in listed if _IMAGE.search(image))
+    containers = (mapping(container) for pod in pods for container in listing(pod.get("containers")))
+    return tuple(image for each in containers if _IMAGE.search(image := str(each.get("image", ""))))
 
 
 def manifest_version(text: str) -> str:
@@ -168,7 +205,7 @@ def manifest_version(text: str) -> str:
     return str(versions.parse(match[1]) or "") if match else ""
 
 
-def _reason(said: str, root: Path) -> str:
-    lines = [_STAMP.sub("", line).strip() for line in said.splitlines() if not line.startswith("#")]
+def _reason(done: Finished, root: Path) -> str:
+    lines = [_STAMP.sub("", line).strip() for line in done.errors.splitlines() if not line.startswith("#")]
     text = " ".join(filter(None, lines)).removeprefix("error: ").replace(f"{root}/", "")
-    return (text[:400] or "kubectl gave no reason").rstrip(".")
+    return (shown(text, most=400) or "kubectl gave no reason").rstrip(".")

@@ -52,6 +52,8 @@ def pool_documented(repository: RepositorySnapshot) -> list[Finding]:
             f"{repository.root} is a shallow clone of {len(past.changes)} changes; older ones are not there.",
             remedy="Fetch the rest: git fetch --unshallow",
         )
+    if past.unread and not found:
+        raise Inconclusive(f"Not every pool change is known: {past.unread}")
     return found
 
 
@@ -187,7 +189,7 @@ def _recorded(repository: RepositorySnapshot, snapshot: Snapshot) -> Mapping[str
     layout = repository.layout
     paged = {
         row.service: row.addresses
-        for row in pages.consumers(repository.files.get(layout.service_page, ""))
+        for row in pages.consumers(repository.optional(layout.service_page))
         if row.cluster in {"", layout.cluster} and row.addresses
     }
     expected = {

@@ -1,17 +1,14 @@
-"""A copy of an overlay's folders, with release manifests put in place or left out with their patches."""
+"""A copy of what an overlay stands on, with release manifests put in place or left out with their patches."""
 
 from __future__ import annotations
 
-import os
-import shutil
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import yaml
 
-from clusters.gitops import kustomization
-from clusters.gitops.documents import Json, parse
-from clusters.gitops.kustomization import Kustomization, OverlayError
+from clusters.confinement import Folder, Tree
+from clusters.gitops.documents import Json, mapping, parse
+from clusters.gitops.kustomization import Kustomization
 from clusters.gitops.pools import CONFIGURATION, GROUP
 
 PATCHES = ("patches", "patchesStrategicMerge", "patchesJson6902")
@@ -19,35 +16,39 @@ _SECRET = frozenset({"data", "stringData"})
 _MARK = "conformance.metallb/placeholder"
 
 
-def copy(tree: Kustomization, *, root: Path, target: Path) -> None:
-    """Copy the top folders that the tree lies in. Raises OverlayError where it leaves the repository."""
-    tops = {Path(os.path.relpath(each.folder, root)).parts[0] for each in tree.walk()}
-    if ".." in tops:
-        raise OverlayError(
-            f"An overlay below {root} stands on a folder outside of it.",
-            remedy="Name the folder above both as gitops.repository.",
-        )
-    for top in sorted(tops):
-        ignored = shutil.ignore_patterns(".git")
-        shutil.copytree(root / top, target / top, ignore=ignored, symlinks=True, dirs_exist_ok=True)
+class Manifest(Protocol):
+    """A release manifest: a file of ours, or one that lies in the repository."""
+
+    def read_bytes(self) -> bytes:
+        """Its content."""
+        ...
 
 
-def place(tree: Kustomization, *, root: Path, target: Path, manifest: Path | None) -> tuple[str, ...]:
-    """Put `manifest` wherever the tree misses one; returns the places where there was none to put.
+def copy(overlay: Kustomization, *, target: Folder) -> None:
+    """Lay out what was read of an overlay and of all that it stands on, links as links, and nothing else."""
+    everything = tuple(overlay.walk())
+    for each in everything:
+        for path, content in each.files.items():
+            target.write(path, content)
+    for each in everything:
+        for path, link in each.links.items():
+            target.link(path, link)
+
+
+def place(overlay: Kustomization, *, target: Folder, manifest: Manifest | None) -> tuple[str, ...]:
+    """Put `manifest` wherever the overlay misses one; returns the places where there was none to put.
 
     kustomize wants a file there; a ConfigMap stands in, and `kept` takes it out again.
     """
     left_out: list[str] = []
-    for entry in (missing for each in tree.walk() for missing in each.missing):
-        path = os.path.relpath(entry.path, root)
-        (target / path).parent.mkdir(parents=True, exist_ok=True)
+    for path in (missing for each in overlay.walk() for missing in each.missing):
         if manifest is not None:
-            shutil.copyfile(manifest, target / path)
+            target.write(path, manifest.read_bytes())
             continue
         left_out.append(path)
         metadata = {"name": f"placeholder-{len(left_out)}", "annotations": {_MARK: "true"}}
         stub = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
-        (target / path).write_text(yaml.safe_dump(stub), encoding="utf-8")
+        target.write(path, yaml.safe_dump(stub).encode("utf-8"))
     return tuple(left_out)
 
 
@@ -56,11 +57,11 @@ def kept(objects: list[Json]) -> tuple[Json, ...]:
     return tuple(
         {key: value for key, value in found.items() if found.get("kind") != "Secret" or key not in _SECRET}
         for found in objects
-        if _MARK not in (found.get("metadata", {}).get("annotations") or {})
+        if _MARK not in mapping(mapping(found.get("metadata")).get("annotations"))
     )
 
 
-def rewrite(each: Kustomization, folder: Path, *, version: str, bare: bool) -> None:
+def rewrite(each: Kustomization, *, tree: Tree, target: Folder, version: str, bare: bool) -> None:
     """Write the copy's kustomization file, for `version` if one is given.
 
     A `bare` one is without patches of objects that only the manifest has.
@@ -70,11 +71,10 @@ def rewrite(each: Kustomization, folder: Path, *, version: str, bare: bool) -> N
         data["images"] = [_retagged(image, version) for image in data["images"]]
     if bare:
         for key in (key for key in PATCHES if data.get(key)):
-            data[key] = [patch for patch in data[key] if _of_configuration(patch, each.folder)]
+            data[key] = [patch for patch in data[key] if _of_configuration(patch, each, tree)]
         for key in ("replicas", "replacements"):
             data.pop(key, None)
-    path = kustomization.file_in(folder) or folder / kustomization.NAMES[0]
-    path.write_text(yaml.safe_dump(data, sort_keys=False), encoding="utf-8")
+    target.write(tree.find(each.path).path, yaml.safe_dump(data, sort_keys=False).encode("utf-8"))
 
 
 def patch_labels(each: Kustomization) -> list[str]:
@@ -94,13 +94,11 @@ def _retagged(image: Json, version: str) -> Json:
     return {**image, "newTag": f"v{version.removeprefix('v')}"}
 
 
-def _of_configuration(patch: Any, folder: Path) -> bool:
+def _of_configuration(patch: Any, each: Kustomization, tree: Tree) -> bool:
     """Whether a patch is of MetalLB's configuration, by its target or by its own content."""
-    entry: Json = (
-        patch if isinstance(patch, dict) else {"patch" if "\n" in str(patch) else "path": str(patch)}
-    )
+    entry: Json = patch if isinstance(patch, dict) else {"patch" if "\n" in patch else "path": patch}
     if target := entry.get("target"):
         return target.get("group") == GROUP or target.get("kind") in CONFIGURATION
-    text = entry.get("patch") or (folder / str(entry.get("path"))).read_text(encoding="utf-8")
-    contents = [found.data for found in parse(str(text), "patch") if isinstance(found.data, dict)]
+    text = entry.get("patch") or each.text_of(tree, str(entry.get("path") or ""))
+    contents = [found.data for found in parse(text, "patch") if isinstance(found.data, dict)]
     return bool(contents) and all(str(found.get("apiVersion", "")).startswith(GROUP) for found in contents)

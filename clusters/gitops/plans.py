@@ -105,24 +105,23 @@ class Accepted(Frozen):
 def read_plans(repository: RepositorySnapshot) -> tuple[tuple[str, ChangePlan], ...]:
     """Every change plan with its path. Raises FileError, with file and line, for the first that is wrong."""
     folder = f"{repository.layout.plans}/"
-    found = sorted(path for path in repository.files if path.startswith(folder))
-    return tuple((path, validated(ChangePlan, _only(repository.files[path], path))) for path in found)
+    found = sorted(path for path in (*repository.files, *repository.refused) if path.startswith(folder))
+    texts = ((path, repository.text_of_file(path)) for path in found)
+    return tuple((path, validated(ChangePlan, _only(text or "", path))) for path, text in texts)
 
 
 def read_waivers(repository: RepositorySnapshot) -> tuple[Waiver, ...]:
     """The waivers, none where there is no such file. Raises FileError, with file and line."""
     path = repository.layout.waivers
-    if path not in repository.files:
-        return ()
-    return validated(Waivers, _only(repository.files[path], path)).waivers
+    text = repository.text_of_file(path)
+    return () if text is None else validated(Waivers, _only(text, path)).waivers
 
 
 def read_accepted(repository: RepositorySnapshot) -> Accepted | None:
     """The accepted baseline, None where there is no such file. Raises FileError, with file and line."""
     path = repository.layout.accepted
-    if path not in repository.files:
-        return None
-    return validated(Accepted, _only(repository.files[path], path))
+    text = repository.text_of_file(path)
+    return None if text is None else validated(Accepted, _only(text, path))
 
 
 def _only(text: str, name: str) -> Document:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from clusters.gitops.documents import FileError, Json, parse
+from clusters.gitops.documents import FileError, Json, listing, mapping, parse
 from clusters.metallb import pools, ranges
 from clusters.metallb.pools import Pool
 
@@ -20,10 +20,11 @@ _SELECTING = frozenset({"serviceAllocation"})
 
 def pool_of(found: Json) -> Pool:
     """An IPAddressPool object, rendered or live. Whom it is kept for is left out: nothing here asks it."""
-    spec = {name: value for name, value in (found.get("spec") or {}).items() if name not in _SELECTING}
-    listed = spec.get("addresses")
-    spec["addresses"] = [str(entry) for entry in listed] if isinstance(listed, list) else []
-    return pools.parse({"metadata": found.get("metadata"), "spec": spec})
+    spec = {name: value for name, value in mapping(found.get("spec")).items() if name not in _SELECTING}
+    spec["addresses"] = [str(entry) for entry in listing(spec.get("addresses"))]
+    metadata = mapping(found.get("metadata"))
+    named = {"name": str(metadata.get("name") or ""), "labels": mapping(metadata.get("labels"))}
+    return pools.parse({"metadata": named, "spec": spec})
 
 
 def pool_from(name: str, addresses: Iterable[str]) -> Pool:
@@ -59,7 +60,7 @@ def is_configuration(found: Json) -> bool:
 
 def key(found: Json) -> str:
     """The object's name among all: "IPAddressPool metallb-system/metallb-pool"."""
-    metadata = found.get("metadata") or {}
+    metadata = mapping(found.get("metadata"))
     namespace = metadata.get("namespace")
     return f"{found.get('kind', 'object')} {f'{namespace}/' if namespace else ''}{metadata.get('name', '')}"
 
@@ -77,8 +78,7 @@ def pools_in_text(text: str) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for data in _contents(text):
         found.update(_stated(data))
-        patches = data.get("patches") if isinstance(data, dict) else None
-        for patch in patches if isinstance(patches, list) else ():
+        for patch in listing(mapping(data).get("patches")):
             if isinstance(patch, dict) and isinstance(patch.get("patch"), str):
                 found.update(_patched(patch))
     return found
@@ -94,14 +94,14 @@ def _contents(text: str) -> list[Any]:
 def _stated(data: Any) -> Iterator[tuple[str, tuple[str, ...]]]:
     """The pool that one document is, or patches by its own content."""
     if isinstance(data, dict) and data.get("kind") == POOL and is_metallb(data):
-        addresses = (data.get("spec") or {}).get("addresses")
+        addresses = mapping(data.get("spec")).get("addresses")
         if isinstance(addresses, list):
-            yield str((data.get("metadata") or {}).get("name", "")), tuple(map(str, addresses))
+            yield str(mapping(data.get("metadata")).get("name", "")), tuple(map(str, addresses))
 
 
 def _patched(patch: Json) -> Iterator[tuple[str, tuple[str, ...]]]:
     """The ranges that an inline patch sets, as a piece of the object or as a list of operations."""
-    target = patch.get("target") or {}
+    target = mapping(patch.get("target"))
     for content in _contents(patch["patch"]):
         yield from _stated(content)
         if isinstance(content, list) and target.get("kind") == POOL:

@@ -28,7 +28,7 @@ def previous_renders(repository: RepositorySnapshot) -> list[Finding]:
     was not read.
     """
     previous = repository.previous
-    if previous is not None and previous.problem and not previous.needs_network:
+    if previous is not None and previous.broken:
         return [_finding(repository, f"overlay {previous.overlay}", previous.problem, ())]
     render = before_change(repository)
     configured = [found for found in render.objects if is_configuration(found)]

@@ -101,14 +101,15 @@ def runbook_current(repository: RepositorySnapshot) -> list[Finding]:
     layout = repository.layout
     text = repository.text(layout.runbook, what="runbook")
     found = [*_age(repository, text, budgets.get("last_validated"))]
-    if layout.steps not in repository.files:
+    steps = repository.text_of_file(layout.steps)
+    if steps is None:
         if found:
             return found
         raise Inconclusive(
             f"{layout.steps} does not exist, so nothing says which checks encode {layout.runbook}.",
             remedy="Write it: docs/gitops.md shows how.",
         )
-    missing = coverage(text, read_encoding(repository.files[layout.steps], layout.steps)).missing
+    missing = coverage(text, read_encoding(steps, layout.steps)).missing
     if missing:
         first = missing[0]
         found.append(

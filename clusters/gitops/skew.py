@@ -208,6 +208,7 @@ def skew_follow_up(repository: RepositorySnapshot) -> list[Finding]:
     layout = repository.layout
     if skew is None:
         return []
+    repository.optional(layout.follow_ups)  # where it was not read, nothing is said of what stands in it
     written = pages.follow_ups(repository.files.items(), whole=layout.follow_ups)
     names = (layout.legacy, layout.legacy.rpartition("/")[2])
     if any(entry.names(name) for entry in written for name in names):

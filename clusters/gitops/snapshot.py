@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import PurePosixPath
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from clusters.confinement import RefusedPath, joined
 from clusters.errors import Inconclusive, UsageError
 from clusters.gitops.defaults import schemas_in
-from clusters.gitops.documents import Json
+from clusters.gitops.documents import FileError, Json
 from clusters.gitops.history import Frozen, History
 from clusters.gitops.kustomize import Render
 
@@ -18,10 +19,21 @@ from clusters.gitops.kustomize import Render
 REPOSITORY_VERSION = 1
 
 
+def _below_the_root(overlay: str) -> str:
+    """The overlay's path, plain. The folder that it begins with is MetalLB's, so it cannot be the root itself."""
+    try:
+        path = joined("", overlay)
+    except RefusedPath as error:
+        raise ValueError(str(error.args[0])) from None
+    if not path:
+        raise ValueError("The overlay must be a folder below the repository's root, not the root itself.")
+    return path
+
+
 class Layout(Frozen):
     """Where things lie in the repository; paths from its root, empty where the profile names none."""
 
-    overlay: str
+    overlay: Annotated[str, AfterValidator(_below_the_root)]
     base: str = ""
     legacy: str = ""
     service_page: str = ""
@@ -90,7 +102,8 @@ class RepositorySnapshot(Frozen):
     `renders` holds the working tree's overlays by folder, the base and the legacy overlay among them;
     `intended` what the last commit renders for this cluster, `previous` what the commit before the last
     change of the folder renders for it (None where there is none). `files` are texts by path; what is not
-    there is not in it. `schemas` are the installed CRDs' by kind and version ("IPAddressPool v1beta1").
+    there is not in it, and of what is there and was not read, `refused` holds the one sentence why. `schemas` are
+    the installed CRDs' by kind and version ("IPAddressPool v1beta1").
     """
 
     repository_version: Literal[1] = 1
@@ -98,6 +111,7 @@ class RepositorySnapshot(Frozen):
     root: str
     layout: Layout
     files: dict[str, str] = Field(default_factory=dict)
+    refused: dict[str, str] = Field(default_factory=dict)
     renders: dict[str, Render] = Field(default_factory=dict)
     intended: Render
     previous: Render | None = None
@@ -127,12 +141,26 @@ class RepositorySnapshot(Frozen):
                 f"The profile names no {what}.",
                 remedy=f"Name it under gitops, or waive the check for {what}.",
             )
+        if path in self.refused:
+            raise Inconclusive(f"The {what} {path} is not read: {self.refused[path]}")
         if path not in self.files:
             raise Inconclusive(
                 f"The {what} {path} does not exist in the repository.",
                 remedy="Correct gitops in the profile.",
             )
         return self.files[path]
+
+    def optional(self, path: str) -> str:
+        """A page's text, empty where there is none. Raises Inconclusive where it was not read."""
+        if path in self.refused:
+            raise Inconclusive(f"{path} is not read: {self.refused[path]}")
+        return self.files.get(path, "")
+
+    def text_of_file(self, path: str) -> str | None:
+        """The text of a file with fields, None where there is none. Raises FileError where it was not read."""
+        if path in self.refused:
+            raise FileError(self.refused[path])
+        return self.files.get(path)
 
     def to_json(self) -> str:
         """The saved form."""

@@ -47,9 +47,7 @@ def rendered_once() -> Iterator[None]:
     run = Kustomize._run
 
     def remembered(self: Kustomize, folder: Path, root: Path) -> str:
-        files = sorted(
-            each for top in (folder, root / "metallb" / "base") for each in top.rglob("*") if each.is_file()
-        )
+        files = sorted(each for each in root.rglob("*") if each.is_file())
         content = b"".join(str(each.relative_to(root)).encode() + each.read_bytes() for each in files)
         name = hashlib.sha256(f"{self.kubectl} {folder.relative_to(root)}".encode() + content).hexdigest()
         if name not in known:
