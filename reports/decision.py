@@ -19,6 +19,7 @@ import jinja2
 
 from clusters.checks import CheckResult, Outcome, RunResult, Verdict
 from clusters.checks.failure import EVIDENCE
+from clusters.confinement import RefusedPath, Tree
 from reports.model import write_text
 
 CHECK = "upgrade.readiness"
@@ -230,10 +231,10 @@ def _kept(readiness: CheckResult | None, directory: Path) -> dict[str, Any]:
     if readiness is None or _KEPT not in readiness.evidence:
         return {}
     try:
-        found: dict[str, Any] = json.loads((directory / _KEPT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = json.loads(Tree(directory, name="the run's directory").read(_KEPT))
+    except (RefusedPath, ValueError, RecursionError):
         return {}
-    return found
+    return found if isinstance(found, dict) else {}
 
 
 def _reason(one: Reason) -> list[str]:

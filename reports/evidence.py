@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clusters.checks import CheckResult
-from clusters.checks.failure import EVIDENCE, is_evidence_path
+from clusters.checks.failure import is_evidence_path
+from clusters.confinement import RefusedPath, Tree
 
 if TYPE_CHECKING:
     from clusters.vantage import Timeline
+
+#: What a file raises that is no JSON, or not of the shape that is expected.
+_BROKEN = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
 
 def files(texts: Iterable[str]) -> list[str]:
@@ -35,10 +39,7 @@ def _timeline(directory: Path, name: str) -> Timeline | None:
     # Imported here: most pages have no timeline, and this brings the whole of the wire's libraries.
     from clusters.vantage import Timeline  # noqa: PLC0415
 
-    path = (directory / name).resolve()
-    if not path.is_relative_to((directory / EVIDENCE).resolve()):
-        return None
     try:
-        return Timeline.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        return Timeline.from_json(json.loads(Tree(directory, name="the run's directory").read(name)))
+    except (RefusedPath, *_BROKEN):
         return None

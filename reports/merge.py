@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import shutil
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from clusters.checks.failure import EVIDENCE
 from clusters.checks.judgement import exit_code
+from clusters.confinement import Folder, RefusedPath, Tree
 from clusters.errors import ExitCode, UsageError
 from reports.history import DEFAULT
 from reports.html import page
@@ -52,7 +53,8 @@ def run(given: argparse.Namespace) -> ExitCode:
     result, counted = joined([Shard(path=path, result=load(path)) for path in files])
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise UsageError(f"{output} is not empty.", remedy="Name a new place for the whole run.")
-    _keep(counted, output)
+    for left_out in _keep(counted, output):
+        sys.stderr.write(f"left out: {left_out}\n")
     save(result, output / RESULTS)
     history = given.history or (DEFAULT if DEFAULT.exists() else None)
     past = past_of(history, result, directory=output) if history else None
@@ -61,17 +63,37 @@ def run(given: argparse.Namespace) -> ExitCode:
     return exit_code(result.run.verdict)
 
 
-def _keep(shards: Sequence[Shard], output: Path) -> None:
-    """Copy what the results refer to."""
+def _keep(shards: Sequence[Shard], output: Path) -> list[str]:
+    """Copy what the results refer to; returns a sentence for each file that was refused."""
+    left_out: list[str] = []
     try:
         output.mkdir(parents=True, exist_ok=True)
         for shard in shards:
-            place = shard.path.parent
-            for name in _OBSERVED:
-                if (place / name).is_file() and not (output / name).exists():
-                    shutil.copyfile(place / name, output / name)
-            for check in shard.result.checks:
-                if (folder := place / EVIDENCE / check.id).is_dir():
-                    shutil.copytree(folder, output / shard.place_of(check.id), dirs_exist_ok=True)
-    except (OSError, shutil.Error) as error:
+            for source, target in _kept_by(shard, left_out):
+                if source not in _OBSERVED or not (output / target).exists():
+                    try:
+                        Folder(output).copy(_tree_of(shard), source, to=target)
+                    except RefusedPath as error:
+                        left_out.append(str(error.args[0]))
+    except OSError as error:
         raise NotWritten(f"The evidence could not be copied to {output}: {error}.") from None
+    return left_out
+
+
+def _kept_by(shard: Shard, left_out: list[str]) -> Iterator[tuple[str, str]]:
+    """The files of a shard that belong to the whole run, with their places in it; links as what they are called."""
+    tree = _tree_of(shard)
+    for name in _OBSERVED:
+        if os.path.lexists(tree.root / name):
+            yield name, name
+    for check in shard.result.checks:
+        folder = f"{EVIDENCE}{check.id}"
+        try:
+            for path in tree.entries(folder):
+                yield path, shard.place_of(check.id) + path.removeprefix(f"{folder}/")
+        except RefusedPath as error:
+            left_out.append(str(error.args[0]))
+
+
+def _tree_of(shard: Shard) -> Tree:
+    return Tree(shard.path.parent, name=str(shard.path.parent))

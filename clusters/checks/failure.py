@@ -26,8 +26,13 @@ class NotSupported(Exception):  # noqa: N818 - as above
 
 
 def is_evidence_path(text: str) -> bool:
-    """Whether a text among evidence is a path relative to the run's directory, not something to read."""
-    return text.startswith(EVIDENCE) and not set(text) & set(" \n")
+    """Whether a text among evidence is a path relative to the run's directory, not something to read.
+
+    It names a file in a folder of `EVIDENCE`: what would lead out of it, wherever a page is opened, is none.
+    """
+    parts = text.split("/")
+    below = text.startswith(EVIDENCE) and len(parts) > 2 and not {"", ".", ".."} & set(parts)
+    return below and text.isprintable() and not set(text) & set(" \\%")
 
 
 def describe(finding: Finding) -> str:
