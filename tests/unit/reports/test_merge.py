@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -218,3 +219,89 @@ def test_a_place_that_holds_something_is_left_alone(
     assert main(["merge", str(first), "-o", str(first)]) == 4
     assert "is not empty" in capsys.readouterr().err
     assert json.loads((first / "results.json").read_text()) == before
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    """A file of whoever merges, beside the shards of somebody else."""
+    path = tmp_path / "secret"
+    path.write_text("secret")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [
+        pytest.param("evidence/health.a/link", "../../../secret", id="file"),
+        pytest.param("evidence/health.a/link", "{secret}", id="absolute"),
+        pytest.param("evidence/health.a/more", "../../..", id="folder"),
+        pytest.param("evidence/health.a", "../../", id="the-check-s-folder"),
+        pytest.param("evidence", "..", id="the-evidence"),
+        pytest.param("snapshot.json", "../secret", id="observation"),
+        pytest.param("evidence/health.a/gone", "nowhere", id="dangling"),
+        pytest.param("evidence/health.a/circle", "circle", id="circle"),
+    ],
+)
+def test_links_in_evidence_lead_to_nothing_of_ours(
+    tmp_path: Path, secret: Path, capsys: pytest.CaptureFixture[str], *, name: str, target: str
+) -> None:
+    first = shard(tmp_path, "1", [result_of("health.a", Outcome.PASSED)])
+    second = shard(tmp_path, "2", [result_of("health.b", Outcome.PASSED)])
+    evidence(second, "health.b", "kept")
+    (first / name).parent.mkdir(parents=True, exist_ok=True)
+    (first / name).symlink_to(target.format(secret=secret))
+
+    merged(tmp_path, first, second)
+
+    whole = tmp_path / "whole"
+    files = [path for path in whole.rglob("*") if path.is_file()]
+    assert not [path for path in files if path.read_bytes() == b"secret"]
+    assert not [path for path in whole.rglob("*") if path.is_symlink()]
+    assert (whole / "evidence/health.b/events.txt").read_text() == "kept"
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"left out: {name}")
+
+
+def test_pipes_and_endless_files_in_evidence_are_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = shard(tmp_path, "1", [result_of("health.a", Outcome.PASSED)])
+    evidence(first, "health.a", "kept")
+    os.mkfifo(first / "evidence/health.a/pipe")
+    with (first / "evidence/health.a/endless").open("wb") as file:
+        file.truncate(1 << 40)
+
+    merged(tmp_path, first)
+
+    assert [path.name for path in (tmp_path / "whole/evidence/health.a").iterdir()] == ["events.txt"]
+    left_out = capsys.readouterr().err.splitlines()
+    assert left_out == [
+        "left out: evidence/health.a/endless is larger than 256 MiB, the most that is read of one file.",
+        "left out: evidence/health.a/pipe is neither a file nor a folder.",
+    ]
+
+
+def test_a_shard_s_name_is_no_way_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    health = result_of("health.a", Outcome.PASSED)
+    first, second = (
+        shard(tmp_path, part, [health], id=f"{RUN}.{name}")
+        for part, name in (("1", "1"), ("2", "../../../../outside"))
+    )
+    evidence(second, "health.a", "out")
+    before = sorted(tmp_path.rglob("*"))
+
+    merged(tmp_path, first, second)
+
+    made = set(tmp_path.rglob("*")) - set(before)
+    assert all(path.is_relative_to(tmp_path / "whole") for path in made)
+    assert "health.a/../../../../outside" in capsys.readouterr().err
+
+
+def test_evidence_is_copied_through_links_within_the_run(tmp_path: Path) -> None:
+    first = shard(tmp_path, "1", [result_of("health.a", Outcome.PASSED)])
+    evidence(first, "health.a", "kept")
+    (first / "evidence/health.a/again.txt").symlink_to("events.txt")
+
+    merged(tmp_path, first)
+
+    assert (tmp_path / "whole/evidence/health.a/again.txt").read_text() == "kept"
