@@ -298,9 +298,12 @@ class TestPrograms:
         assert re.search("looks like a bare git repository|cannot use bare repository", found.problem)
         assert not program.with_name("ran").exists()
 
+    @pytest.mark.parametrize("fetching", ["0", "1"])
     def test_none_that_fetches_what_a_partial_clone_lacks(
-        self, repository: Repository, program: Path, ran: Path
+        self, repository: Repository, program: Path, monkeypatch: pytest.MonkeyPatch, *, fetching: str
     ) -> None:
+        """A git before 2.44 does not know that it shall not fetch: it tries, and has no transport for it."""
+        monkeypatch.setitem(git._ENVIRONMENT, "GIT_NO_LAZY_FETCH", fetching)
         lost = made(repository.root, "rev-parse", f"HEAD:{FILE}")
         for key, value in (("remote.origin.url", f"ext::{program} %S"), ("remote.origin.promisor", "true"),
                            ("remote.origin.partialclonefilter", "blob:none"), ("protocol.ext.allow", "always"),
@@ -308,7 +311,19 @@ class TestPrograms:
             made(repository.root, "config", key, value)
         (repository.root / ".git/objects" / lost[:2] / lost[2:]).unlink()
 
-        assert "it was cloned in part" in repository.read().problem
+        assert re.search("it was cloned in part|git cat-file failed", repository.read().problem)
+        assert not program.with_name("ran").exists()
+
+    def test_none_that_checks_a_signature(self, repository: Repository, program: Path, ran: Path) -> None:
+        content = made(repository.root, "cat-file", "commit", "HEAD")
+        head, _, message = content.partition("\n\n")
+        seal = "gpgsig -----BEGIN PGP SIGNATURE-----\n \n iQ==\n -----END PGP SIGNATURE-----"
+        signed = f"{head}\n{seal}\n\n{message}\n".encode()
+        commit = made(repository.root, "hash-object", "-t", "commit", "-w", "--stdin", given=signed)
+        repository.run("update-ref", "HEAD", commit)
+        self.hostile(repository, program)
+
+        assert repository.read().last == commit
         assert not ran.exists()
 
     def test_none_of_a_repository_within_the_repository(
