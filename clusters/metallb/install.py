@@ -73,6 +73,7 @@ class Workload:
     image: str
     settings: Settings
     labels: Mapping[str, str] = field(default_factory=dict)
+    uid: str = ""
 
     @property
     def version(self) -> Version | None:
@@ -121,6 +122,26 @@ def detect(deployments: Iterable[Raw], daemonsets: Iterable[Raw], *, namespace: 
     controller = _first(deployments, Component.CONTROLLER, "Deployment", namespace)
     speaker = _first(daemonsets, Component.SPEAKER, "DaemonSet", namespace)
     return Install(controller, speaker)
+
+
+def made(pod: Raw, by: Install, replica_sets: Iterable[Raw]) -> bool:
+    """Whether MetalLB's own workloads made a pod, by the UIDs of its owner and of that one's owner.
+
+    Labels prove nothing of the kind: whoever may create a pod chooses them.
+    """
+    kind, uid = _owner(pod)
+    if kind == "ReplicaSet":
+        owners = (_owner(each) for each in replica_sets if (each.get("metadata") or {}).get("uid") == uid)
+        kind, uid = next(owners, ("", ""))
+    known = {(each.kind, each.uid) for each in (by.controller, by.speaker) if each and each.uid}
+    return (kind, uid) in known
+
+
+def _owner(raw: Raw) -> tuple[str, str]:
+    """Kind and UID of what manages an object; empty where nothing does."""
+    owners: Sequence[Raw] = (raw.get("metadata") or {}).get("ownerReferences") or ()
+    found = next((each for each in owners if each.get("controller")), {})
+    return found.get("kind") or "", found.get("uid") or ""
 
 
 def component_of(raw: Raw) -> Component | None:
@@ -201,6 +222,7 @@ def _workload(raw: Raw, component: Component, kind: str) -> Workload:
         image=container_of(raw, component).get("image") or "",
         settings=settings(raw, component),
         labels=selected,
+        uid=meta.get("uid") or "",
     )
 
 
