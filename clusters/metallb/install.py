@@ -129,19 +129,20 @@ def made(pod: Raw, by: Install, replica_sets: Iterable[Raw]) -> bool:
 
     Labels prove nothing of the kind: whoever may create a pod chooses them.
     """
-    kind, uid = _owner(pod)
-    if kind == "ReplicaSet":
-        owners = (_owner(each) for each in replica_sets if (each.get("metadata") or {}).get("uid") == uid)
-        kind, uid = next(owners, ("", ""))
-    known = {(each.kind, each.uid) for each in (by.controller, by.speaker) if each and each.uid}
-    return (kind, uid) in known
+    owner, part = _owner(pod), component_of(pod)
+    if part is Component.SPEAKER:
+        return by.speaker is not None and owner == (by.speaker.kind, by.speaker.uid)
+    if part is None or by.controller is None or owner[0] != "ReplicaSet":
+        return False
+    between = (each for each in replica_sets if (each.get("metadata") or {}).get("uid") == owner[1])
+    return any(_owner(each) == (by.controller.kind, by.controller.uid) for each in between)
 
 
 def _owner(raw: Raw) -> tuple[str, str]:
-    """Kind and UID of what manages an object; empty where nothing does."""
+    """Kind and UID of what manages an object; nothing is managed by what has neither."""
     owners: Sequence[Raw] = (raw.get("metadata") or {}).get("ownerReferences") or ()
     found = next((each for each in owners if each.get("controller")), {})
-    return found.get("kind") or "", found.get("uid") or ""
+    return found.get("kind") or "nothing", found.get("uid") or "none"
 
 
 def component_of(raw: Raw) -> Component | None:

@@ -167,6 +167,25 @@ def test_what_was_not_read_is_said_as_such_and_not_as_nobody() -> None:
     assert claims.describe(diagnosis.facts, str(service.ingress[0])).endswith(": not read")
 
 
+@pytest.mark.parametrize(
+    "resource",
+    ["tokenreviews.authentication.k8s.io", "subjectaccessreviews.authorization.k8s.io"],
+)
+def test_a_look_at_the_metrics_that_metallb_could_not_check_is_no_fault_of_its(resource: str) -> None:
+    """What 0.16.2 logs for each scrape where it may not create token reviews."""
+    seen = observed("healthy")
+    plural, _, group = resource.partition(".")
+    line = (
+        "E1130 15:09:11.343620       1 webhook.go:154] Failed to make webhook authenticator request: "
+        f'{resource} is forbidden: User "system:serviceaccount:metallb-system:speaker" cannot create resource '
+        f'"{plural}" in API group "{group}" at the cluster scope'
+    )
+    logs = tuple(replace(tail, lines=(*tail.lines, line)) for tail in seen.logs)
+
+    assert told(replace(seen, logs=logs)) == told(seen)
+    assert not causes(replace(seen, logs=logs))
+
+
 def test_a_check_says_once_why_metrics_were_not_read() -> None:
     found = answered("traffic.owner-agreed", unread(observed("healthy")))
 

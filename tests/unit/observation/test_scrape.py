@@ -125,7 +125,8 @@ def test_a_pod_of_0_16_gets_the_token_of_the_account_for_that() -> None:
 
 @pytest.mark.parametrize("image", [OLD, NEW, UNKNOWN])
 @pytest.mark.parametrize(
-    "owner", [None, ("DaemonSet", "another"), ("ReplicaSet", "another"), ("Deployment", "ds-1")]
+    "owner",
+    [None, ("DaemonSet", "another"), ("ReplicaSet", "rs-1"), ("Deployment", "ds-1"), ("DaemonSet", "")],
 )
 def test_a_pod_that_metallb_did_not_make_is_asked_for_nothing(
     image: str, owner: tuple[str, str] | None
