@@ -7,6 +7,7 @@ intends ("desired state", by its own help text); only answers on the wire say wh
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from packaging.version import Version
 
 from clusters.api import Api
 from clusters.api.resources import (
+    DAEMON_SETS,
     ENDPOINT_SLICES,
     IP_ADDRESS_POOLS,
     L2_ADVERTISEMENTS,
@@ -28,43 +30,57 @@ from clusters.metallb import advertisements, election, install, nodes, pools, se
 from clusters.metallb.election import Prediction, Scene, Speakers
 from clusters.metallb.reasons import Reason
 from clusters.observation import pods as metallb_pods
+from clusters.observation.scrape import Owners, Scrape
+from clusters.observation.snapshot import Objects, PodMetrics, Status
+from clusters.profile.metrics import Metrics
 
 ANNOUNCED = "metallb_speaker_announced"
+#: What is read of metrics without any login: those of MetalLB up to 0.15.
+NO_LOGIN = Metrics()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sources:
-    """Who announces, by three sources. `metric` is None where no speaker's metrics could be read."""
+    """Who announces, by three sources. `metric` is None where no speaker's metrics could be read.
+
+    `read` are the nodes whose speaker's were: only these can deny by saying nothing.
+    """
 
     prediction: Prediction
     status: tuple[str, ...]
     metric: tuple[str, ...] | None
+    read: frozenset[str] = frozenset()
 
     def disagreement(self, wire: str) -> str:
         """Which sources name another node than the one that answers on the wire; "" where none does.
 
-        An absent status object says nothing: see above.
+        An absent status object says nothing: see above. Neither does a speaker whose metrics were not read.
         """
+        denied = ("nobody",) if wire in self.read else (wire,)
         says = {
             "the election rule": (self.prediction.owner or "nobody",),
             "ServiceL2Status": self.status or (wire,),
-            "metallb_speaker_announced": (wire,) if self.metric is None else self.metric or ("nobody",),
+            "metallb_speaker_announced": self.metric or denied,
         }
         others = [f"{source} names {', '.join(named)}" for source, named in says.items() if named != (wire,)]
         return f"{wire} answers on the wire, but {' and '.join(others)}" if others else ""
 
 
-def read(api: Api, namespace: str, name: str, *, metallb_namespace: str) -> Sources:
-    """Ask all three about service `namespace`/`name`."""
+def read(
+    api: Api, namespace: str, name: str, *, metallb_namespace: str, metrics: Metrics = NO_LOGIN
+) -> Sources:
+    """Ask all three about service `namespace`/`name`; `metrics` says how speakers may be asked for theirs."""
     running = speakers(api, metallb_namespace)
     labels = f"metallb.io/service-name={name},metallb.io/service-namespace={namespace}"
     # Until 0.14.5 the objects stood in the service's own namespace.
     found = api.list(SERVICE_L2_STATUSES, labels=labels)
     status = {one.get("status", {}).get("node", "") for one in found} - {""}
+    pages = _pages(api, metallb_namespace, running, metrics)
     return Sources(
         prediction=predict(api, namespace, name, metallb_namespace=metallb_namespace, running=running),
         status=tuple(sorted(status)),
-        metric=_metric(api, metallb_namespace, running, f"{namespace}/{name}"),
+        metric=_claiming(pages, f"{namespace}/{name}"),
+        read=frozenset(node for node, page in pages.items() if page.readable),
     )
 
 
@@ -113,20 +129,30 @@ def version(running: list[dict[str, Any]]) -> Version:
     )
 
 
-def _metric(
-    api: Api, metallb_namespace: str, running: list[dict[str, Any]], key: str
-) -> tuple[str, ...] | None:
+def _pages(
+    api: Api, metallb_namespace: str, running: list[dict[str, Any]], metrics: Metrics
+) -> dict[str, PodMetrics]:
+    """What each speaker's metrics say, by node."""
     node_of = {pod["metadata"]["name"]: pod["spec"]["nodeName"] for pod in running}
+    owners = Owners(
+        deployments=Objects(),
+        daemon_sets=Objects(status=Status.OK, items=tuple(api.list(DAEMON_SETS, metallb_namespace))),
+        replica_sets=Objects(),
+        namespace=metallb_namespace,
+    )
     with ThreadPoolExecutor(max_workers=8) as pool:
-        source = metallb_pods.Source(api, pool, metallb_namespace)
-        scraped = source.metrics(metallb_pods.containers(running))
-    if not any(one.ok for one in scraped):
+        pages = Scrape(api, pool, metallb_namespace, metrics).pages(running, owners)
+    return {node_of[page.pod]: page for page in pages}
+
+
+def _claiming(pages: Mapping[str, PodMetrics], service: str) -> tuple[str, ...] | None:
+    if not any(page.readable for page in pages.values()):
         return None
     return tuple(
         sorted(
-            node_of[one.pod]
-            for one in scraped
-            for sample in one.samples
-            if sample.name == ANNOUNCED and sample.labels.get("service") == key and sample.value == 1
+            node
+            for node, page in pages.items()
+            for sample in page.samples
+            if sample.name == ANNOUNCED and sample.labels.get("service") == service and sample.value == 1
         )
     )

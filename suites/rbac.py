@@ -1,7 +1,7 @@
 """`python -m suites.rbac`: deploy/rbac, a role for each level, from the permissions that the checks declare.
 
-Another namespace of MetalLB's, or of the account's own: `python -m suites.rbac --metallb-namespace NAME --namespace
-NAME --directory DIR`.
+And one file with the account whose token reads MetalLB's metrics. Another namespace of MetalLB's, or of the accounts'
+own: `python -m suites.rbac --metallb-namespace NAME --namespace NAME --directory DIR`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import Any
 import yaml
 
 from clusters.checks import Access, CheckSpec, Level, Place
+from clusters.metallb import metrics_account
+from clusters.observation import permissions
 from clusters.preflight import needs_of
 from suites.plugin.explaining import load
 
@@ -23,6 +25,13 @@ _ROOT = Path(__file__).parent.parent
 _PLACE = _ROOT / "deploy" / "rbac"
 _ACCOUNT = "metallb-conformance"
 _GROUP = "rbac.authorization.k8s.io"
+_METRICS_HEAD = """\
+# For profiles with `metrics: token-request`: service account {metallb}/{name},
+# which may read metrics and nothing else. MetalLB's pods of 0.16 and newer give theirs to a token only, and get
+# no other than this account's. The last role is for the accounts of the levels: it lets them ask for that token
+# and forward a port to a pod of MetalLB's.
+# Written by `python -m suites.rbac`; change that, not this file.
+"""
 _HEAD = """\
 # The permissions of a run at level {level}, for service account {namespace}/{account}-{level}.
 # Written by `python -m suites.rbac` from what the checks declare; change those, not this file.
@@ -39,9 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     specs = [one.spec for one in load(_ROOT / "suites").values()]
     stale = 0
-    for level in Level:
-        text = page(specs, level, namespace=given.namespace, metallb=given.metallb_namespace)
-        path = given.directory / f"{level}.yaml"
+    where = {"namespace": given.namespace, "metallb": given.metallb_namespace}
+    pages = {str(level): page(specs, level, **where) for level in Level} | {"metrics": metrics_page(**where)}
+    for name, text in pages.items():
+        path = given.directory / f"{name}.yaml"
         if not given.check:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
@@ -53,9 +63,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def page(specs: Iterable[CheckSpec], level: Level, *, namespace: str, metallb: str) -> str:
     """One level's file."""
-    things = objects(specs, level, namespace=namespace, metallb=metallb)
     head = _HEAD.format(level=level, namespace=namespace, account=_ACCOUNT)
-    return head + yaml.safe_dump_all(
+    return head + _dumped(objects(specs, level, namespace=namespace, metallb=metallb))
+
+
+def metrics_page(*, namespace: str, metallb: str) -> str:
+    """The file of the account whose token reads metrics: the account, and the right to ask for its token."""
+    name = metrics_account.NAME
+    used: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for use in permissions.METRICS:
+        used.setdefault((use.resource, use.names), []).append(use.verb)
+    rules = [_rule(resource, names, verbs) for (resource, names), verbs in used.items()]
+    subjects = [
+        {"kind": "ServiceAccount", "name": f"{_ACCOUNT}-{level}", "namespace": namespace} for level in Level
+    ]
+    base = {"apiVersion": f"{_GROUP}/v1"}
+    role = {"apiGroup": _GROUP, "kind": "Role", "name": name}
+    things = [
+        *metrics_account.objects(metallb),
+        {**base, "kind": "Role", "metadata": {"name": name, "namespace": metallb}, "rules": rules},
+        {
+            **base,
+            "kind": "RoleBinding",
+            "metadata": {"name": name, "namespace": metallb},
+            "roleRef": role,
+            "subjects": subjects,
+        },
+    ]
+    return _METRICS_HEAD.format(name=name, metallb=metallb) + _dumped(things)
+
+
+def _dumped(things: list[Json]) -> str:
+    return yaml.safe_dump_all(
         things, sort_keys=False, width=110, explicit_start=True, default_flow_style=None
     )
 

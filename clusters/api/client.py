@@ -15,6 +15,7 @@ from urllib.parse import quote
 from pydantic_core import from_json
 
 from clusters.api import errors, forwarding, resources
+from clusters.api.account_tokens import AccountTokens
 from clusters.api.answers import Asked
 from clusters.api.kubeconfig import log_in
 from clusters.api.resources import NAMESPACES, PODS, Resource
@@ -41,6 +42,7 @@ class Api:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+        self._tokens = AccountTokens(transport)
 
     @classmethod
     def connect(cls, kubeconfig: Path | None, context: str | None) -> Api:
@@ -235,11 +237,18 @@ class Api:
         asked = Asked(verb="get", path=url, resource=PODS, namespace=namespace, name=pod)
         return self._text(Request(asked=asked, accept="*/*"))
 
-    def pod_https(self, namespace: str, pod: str, port: int, path: str) -> str:
-        """GET `path` on a pod's port over TLS with this login's token, by a port-forward (not the proxy)."""
+    def pod_https(self, namespace: str, pod: str, port: int, path: str, *, token: str) -> str:
+        """GET `path` on a pod's port over TLS with `token`, by a port-forward (not the proxy).
+
+        Whoever runs the pod gets the token: it must be one that may do nothing else, never a login of the user's.
+        """
         asked = Asked(verb="get", path=path, resource=PODS, namespace=namespace, name=pod)
         self.stats.add("get")
-        return forwarding.https_get(self._transport.login, asked, port=port, path=path)
+        return forwarding.https_get(self._transport.login, asked, port=port, path=path, token=token)
+
+    def account_token(self, namespace: str, name: str) -> str:
+        """A token of a service account that ends in minutes; see `clusters.api.account_tokens`."""
+        return self._tokens.get(namespace, name)
 
     def raw(self, path: str) -> str:
         """GET any path of the API server, for instance "/readyz?verbose"."""

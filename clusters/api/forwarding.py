@@ -1,7 +1,8 @@
-"""HTTPS to a pod with the login's own token, over a port-forward of the API server.
+"""HTTPS to a pod with a token that the caller gives, over a port-forward of the API server.
 
 The API server's proxy to pods takes the Authorization header away, so that what a pod guards by a token answers
-401 there (k8s.io/apiserver pkg/endpoints/filters/authentication.go). A port-forward passes bytes as they are.
+401 there (k8s.io/apiserver pkg/endpoints/filters/authentication.go). A port-forward passes bytes as they are, and
+the pod's certificate is its own: whoever runs the pod or its node gets the token. So it is never the login's own.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import ssl
 from typing import TYPE_CHECKING
 
 from clusters.api import errors
-from clusters.api.kubeconfig import Login, token_of
+from clusters.api.kubeconfig import Login
 
 if TYPE_CHECKING:
     from clusters.api.answers import Asked
@@ -21,16 +22,12 @@ if TYPE_CHECKING:
 _WITHIN = 10.0
 
 
-def https_get(login: Login, asked: Asked, *, port: int, path: str) -> str:
+def https_get(login: Login, asked: Asked, *, port: int, path: str, token: str) -> str:
     """GET `path` on a port of the pod that `asked` names; its certificate is its own and is not checked.
 
-    Raises Forbidden for a login without a token or one that the pod refuses, and other ApiErrors as they come.
+    `login` opens the port-forward at the API server, `token` is what the pod gets. Raises Forbidden for a token that
+    the pod refuses, and other ApiErrors as they come.
     """
-    token = token_of(login)
-    if not token:
-        raise _refused(
-            f"Pod {asked.namespace}/{asked.name} asks for a bearer token, and this login has none.", path
-        )
     try:
         status, body = _asked(_connected(login, asked, port), asked.name, path, token)
     except (OSError, http.client.HTTPException) as error:
@@ -38,7 +35,7 @@ def https_get(login: Login, asked: Asked, *, port: int, path: str) -> str:
             f"Pod {asked.namespace}/{asked.name} did not answer on port {port}: {error}."
         ) from None
     if status in {401, 403}:
-        raise _refused(f"Pod {asked.namespace}/{asked.name} refuses this login ({status}).", path)
+        raise _refused(f"Pod {asked.namespace}/{asked.name} refuses the token ({status}).", path)
     if status >= 400:
         raise errors.ServerFault(
             f"Pod {asked.namespace}/{asked.name} answered {status} on port {port}.", status=status
@@ -47,7 +44,7 @@ def https_get(login: Login, asked: Asked, *, port: int, path: str) -> str:
 
 
 def _refused(text: str, path: str) -> errors.Forbidden:
-    error = errors.Forbidden(text, remedy=f"Use a login with a token whose role allows get on {path}.")
+    error = errors.Forbidden(text, remedy=f"Give the token's account a role that allows get on {path}.")
     error.verb, error.resource = "get", path
     return error
 
@@ -81,7 +78,7 @@ def _asked(raw: socket.socket, host: str, path: str, token: str) -> tuple[int, b
         lines = (
             f"GET /{path.lstrip('/')} HTTP/1.1",
             f"Host: {host}",
-            f"Authorization: {token}",
+            f"Authorization: Bearer {token}",
             "Connection: close",
         )
         secure.sendall("\r\n".join((*lines, "", "")).encode())

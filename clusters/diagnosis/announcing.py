@@ -101,8 +101,8 @@ class Announcing:
         return covering
 
     def explain(self, service: Service) -> Explanation | None:
-        """Why nobody may announce the service, or None where somebody may."""
-        if self.candidates(service):
+        """Why nobody may announce the service; None where somebody may, or where that cannot be known."""
+        if not self.facts.election_known or self.candidates(service):
             return None
         endpoints = self.facts.endpoints.get(service.key, ())
         found = election.predict_announcer(service, endpoints, self.facts.scene)

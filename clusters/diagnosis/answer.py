@@ -115,8 +115,8 @@ def sentence(what: str, part: Part) -> str:
 def unpermitted(seen: Snapshot) -> tuple[str, ...]:
     """A sentence where parts of the observation may not be read by this login, with each of them.
 
-    Names of secrets are not counted, no role should let anybody list those, and neither are metrics that a login
-    without a token cannot read.
+    Names of secrets are not counted, no role should let anybody list those, and neither are metrics that a pod
+    refuses.
     """
     listed = [part for name, part in vars(seen).items() if isinstance(part, Objects) and name != "secrets"]
     parts: list[Part] = [

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from clusters.checks.causes import Effect, having
-from clusters.diagnosis import ownership, permissions
+from clusters.diagnosis import claims, permissions
 from clusters.diagnosis.announcing import Announcing
+from clusters.diagnosis.claims import Claim
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.proxying import settings, strict_arp_off
 from clusters.diagnosis.roots import Explanation, Root
@@ -17,6 +18,17 @@ from clusters.diagnosis.telling import fields
 from clusters.metallb.ranges import within
 from clusters.metallb.services import Service
 from clusters.observation.snapshot import Reached
+
+#: What two answers may come from where the speakers' own metrics were not read.
+_UNDECIDED = (
+    "the speakers may not hear each other (a split memberlist), the address may have been configured on a node by "
+    "hand, or kube-proxy may answer on every node (strict ARP off), and what the speakers themselves say was not read"
+)
+_DECIDE = (
+    "Look on node {node} with `ip -brief address` whether an interface holds {address}: kube-ipvs0 means kube-proxy "
+    "without strict ARP, any other that somebody configured it. Where none does, its speaker announces it: compare the "
+    "NodeJoin and NodeLeave lines of the speakers' logs. MetalLB's metrics tell it too, where they may be read."
+)
 
 
 class Answering:
@@ -43,6 +55,7 @@ class Answering:
             return explained
         owner = self.announcing.owner(service) or ""
         candidates = ", ".join(sorted(self.announcing.candidates(service)))
+        # Without an owner it was not read who may announce: then nothing of that is ruled out.
         ruled_out = (
             f"it is advertised, and {candidates} may announce it",
             f"the election names {owner}",
@@ -51,11 +64,12 @@ class Answering:
         root = next(self._silencing(owner), None) or Root(
             cause="nobody-answers",
             subject=f"service {service.key}",
-            summary=f"Nobody answers for {address}, although node {owner} should.",
+            summary=f"Nobody answers for {address}{f', although node {owner} should' if owner else ''}.",
             evidence=tuple(self._claims(address)),
             fields=self._fields(service, node=owner, address=address),
         )
-        return self._told(service, root, f"Nobody answers for {address}: {root.summary}", *ruled_out)
+        text = f"Nobody answers for {address}: {root.summary}"
+        return self._told(service, root, text, *(ruled_out if owner else ()))
 
     def _silencing(self, owner: str) -> Iterator[Root]:
         for cause in having(Effect.LOSES_NODE):
@@ -95,37 +109,47 @@ class Answering:
         return None
 
     def _kernel(self, service: Service, address: str, owners: tuple[str, ...]) -> Root | None:
-        """Nodes whose speakers do not claim the address, and which answer all the same: their kernels hold it."""
-        claimed = self.facts.saying.announced.get(address, frozenset())
-        read = all(self._metrics_read(owner) for owner in owners)
-        if not read and self.facts.stated and not ownership.status_sticks(self.facts):
-            claimed, read = self.facts.stated.get(service.key, frozenset()), True
-        mode, strict = settings(self.facts)
-        unclaimed = [owner for owner in owners if owner not in claimed]
-        told = f"of the nodes that answer for {address}, {', '.join(unclaimed)} do not announce it"
-        if mode == "ipvs" and strict is False:
-            return strict_arp_off(
-                self.facts, "kube-proxy runs in mode ipvs, and ipvs.strictARP is false", told
-            )
-        if claimed and unclaimed and read:
-            return strict_arp_off(self.facts, told, f"kube-proxy's mode is {mode or 'its default'}")
-        if not claimed and set(owners) == set(self.facts.nodes) and len(owners) > 2:
-            return strict_arp_off(self.facts, f"every node answers for {address}")
-        return None
+        """Nodes whose speakers deny the address, and which answer all the same: their kernels hold it.
 
-    def _metrics_read(self, node: str) -> bool:
-        pod = self.facts.components.speakers.get(node)
-        page = self.facts.saying.metrics.get(pod.name) if pod else None
-        return pod is None or bool(page and page.ok)
+        A ServiceL2Status denies nothing, as only one speaker writes it however many announce; and neither does a
+        speaker whose metrics were not read. kube-proxy is the same on every node: where one of them is silent, it
+        is not what answers on the others.
+        """
+        denying = [owner for owner in owners if claims.of_node(self.facts, owner, address) is Claim.DENIED]
+        mode, strict = settings(self.facts)
+        told = (f"of the nodes that answer for {address}, {', '.join(denying)} do not announce it",)
+        if mode == "ipvs" and strict is False:
+            configured = "kube-proxy runs in mode ipvs, and ipvs.strictARP is false"
+            return strict_arp_off(self.facts, configured, *(told if denying else ()))
+        if not denying:
+            return None
+        if set(self.facts.hearing.node_of_mac.values()) <= set(owners):
+            return strict_arp_off(self.facts, *told, f"kube-proxy's mode is {mode or 'its default'}")
+        return self._by_hand(service, address, denying)
+
+    def _by_hand(self, service: Service, address: str, nodes: list[str]) -> Root:
+        """Some nodes hold the address themselves, and others do not."""
+        return Root(
+            cause="duplicate-announcer",
+            subject=f"service {service.key}",
+            summary=f"Node {', '.join(nodes)} answers for {address}, which its speaker does not announce.",
+            evidence=tuple(self._claims(address)),
+            ruled_out=("kube-proxy, which is the same on every node: not every node answers",),
+            remedy=f"`ip -brief address` on {nodes[0]} shows which interface holds {address}: remove it from that.",
+            fields=self._fields(service, address=address, node=nodes[0]),
+        )
 
     def _duplicate(self, service: Service, address: str, owners: tuple[str, ...]) -> Root:
         elected = self.announcing.owner(service) or ""
         wrong = next((owner for owner in owners if owner != elected), owners[0])
+        open_question = bool(claims.unread(self.facts, owners, address))
         return Root(
             cause="duplicate-announcer",
             subject=f"service {service.key}",
-            summary=f"Nodes {', '.join(owners)} all answer for {address}; the election names {elected or 'none'}.",
+            summary=f"Nodes {', '.join(owners)} all answer for {address}; the election names {elected or 'none'}."
+            + (f" Why is not decided: {_UNDECIDED}." if open_question else ""),
             evidence=tuple(self._claims(address)),
+            remedy=_DECIDE.format(node=wrong, address=address) if open_question else "",
             fields=self._fields(service, address=address, node=wrong),
         )
 
@@ -221,8 +245,7 @@ class Answering:
 
     def _claims(self, address: str) -> Iterator[str]:
         """Who says that he announces an address."""
-        nodes = sorted(self.facts.saying.announced.get(address, ()))
-        yield f"metallb_speaker_announced for {address}: {', '.join(nodes) or 'on no node'}"
+        yield claims.describe(self.facts, address)
 
     def _pool(self, service: Service) -> str:
         pool = self.facts.pool_of(service.ingress[0])

@@ -156,6 +156,17 @@ class Facts:
         )
 
     @cached_property
+    def speakers_read(self) -> frozenset[str]:
+        """The nodes of which all speakers' metrics were read: what these do not name, they deny."""
+        unread = {
+            pod.node
+            for pod in self.components.pods
+            if pod.component == "speaker"
+            and not ((page := self.saying.metrics.get(pod.name)) and page.readable)
+        }
+        return frozenset(self.components.speakers) - unread
+
+    @cached_property
     def announcer_selector(self) -> LabelSelector | None:
         """The profile's label selector for announcing nodes, None where it has none."""
         text = self.snapshot.expectations.announcer_selector
@@ -179,6 +190,13 @@ class Facts:
             ),
             version=self.components.assumed_version,
         )
+
+    @property
+    def election_known(self) -> bool:
+        """Whether all was read that decides who may announce: of what was not, nothing is missing."""
+        seen = self.snapshot
+        parts = (seen.nodes, seen.pods, seen.endpoint_slices, seen.ip_address_pools, seen.l2_advertisements)
+        return all(part.known for part in parts)
 
     @cached_property
     def _bounds(self) -> tuple[list[tuple[int, int]], list[tuple[int, Pool]]]:

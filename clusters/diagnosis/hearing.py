@@ -58,9 +58,12 @@ class Hearing:
         return {service: tuple(tries) for service, tries in found.items()}
 
     def owners(self, address: str) -> tuple[str, ...] | None:
-        """The nodes that answer for an assigned address, sorted; "?" + MAC for others. None if not asked."""
+        """The nodes that answer for an assigned address, sorted; "?" + MAC for others. None if not asked.
+
+        None as well where no node is known: then nobody can be told from one.
+        """
         heard = self.assigned.get(address)
-        if heard is None or not self.asked:
+        if heard is None or not self.asked or not self.nodes:
             return None
         return self.named(heard.macs)
 

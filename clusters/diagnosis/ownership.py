@@ -33,12 +33,16 @@ _ONE_HEARD = (
 
 @dataclass(frozen=True, kw_only=True)
 class Sources:
-    """Whom each source names as the announcer of a service's first address; empty where it names nobody."""
+    """Whom each source names as the announcer of a service's first address; empty where it names nobody.
+
+    `unread` are the sources, by their field, of which not all was read: naming nobody, they say nothing.
+    """
 
     election: frozenset[str]
     status: frozenset[str]
     metric: frozenset[str]
     wire: frozenset[str]
+    unread: frozenset[str] = frozenset()
 
     @property
     def agree(self) -> bool:
@@ -53,23 +57,33 @@ class Sources:
 
     def __str__(self) -> str:
         told = (
-            ("election", self.election),
-            ("ServiceL2Status", self.status),
-            ("metric", self.metric),
-            ("wire", self.wire),
+            ("election", "election"),
+            ("ServiceL2Status", "status"),
+            ("metric", "metric"),
+            ("wire", "wire"),
         )
-        return ", ".join(f"{name}: {' and '.join(sorted(nodes)) or 'nobody'}" for name, nodes in told)
+        return ", ".join(f"{name}: {self._said(field)}" for name, field in told)
+
+    def _said(self, field: str) -> str:
+        named = " and ".join(sorted(getattr(self, field)))
+        return named or ("not read" if field in self.unread else "nobody")
 
 
 def sources(facts: Facts, announcing: Announcing, service: Service) -> Sources:
     """What each source says of one service."""
     address = str(service.ingress[0])
-    owner = announcing.owner(service)
+    owner, heard = announcing.owner(service), facts.hearing.owners(address)
+    unread = {
+        "status": not facts.snapshot.service_l2_statuses.known,
+        "metric": facts.speakers_read != set(facts.components.speakers),
+        "wire": heard is None,
+    }
     return Sources(
         election=frozenset({owner} if owner else ()),
         status=facts.stated.get(service.key, frozenset()) & facts.members,
         metric=facts.saying.announced.get(address, frozenset()),
-        wire=frozenset(facts.hearing.owners(address) or ()),
+        wire=frozenset(heard or ()),
+        unread=frozenset(field for field, whether in unread.items() if whether),
     )
 
 

@@ -20,6 +20,8 @@ _REFUSED = re.compile(
     r'User \\*"(?P<account>[^"\\]+)\\*" cannot (?P<verb>\w+) resource \\*"(?P<resource>[^"\\]+)\\*"'
     r'(?: in API group \\*"(?P<group>[^"\\]*)\\*")?(?: in the namespace \\*"(?P<namespace>[^"\\]+)\\*")?'
 )
+#: What nothing of MetalLB's asks for but its metrics endpoint.
+_REVIEWS = ("tokenreviews.authentication.k8s.io", "subjectaccessreviews.authorization.k8s.io")
 _SUBRESOURCE = " --subresource="
 _HOMES = {"controller": "health.controller-log", "speaker": "health.speaker-log"}
 
@@ -79,9 +81,10 @@ def _lasts(facts: Facts, hit: Hit) -> bool:
     """Whether a refusal still stands: it is recent, and the service that it names, if any, still waits.
 
     What the metrics endpoint may not ask is not counted: from 0.16.0 the plain manifests do not let it check
-    tokens, so that each look at the metrics leaves such a line and nothing of MetalLB's work is touched.
+    tokens, so that each look at the metrics leaves such lines and nothing of MetalLB's work is touched.
     """
-    if fields_of(hit.line).get("logger") == "controller-runtime.metrics":
+    logger, resource = fields_of(hit.line).get("logger"), _refused(hit.line).get("resource")
+    if logger == "controller-runtime.metrics" or resource in _REVIEWS:
         return False
     if hit.when is not None and facts.now - hit.when.timestamp() > _LASTING:
         return False

@@ -15,6 +15,7 @@ from clusters.gitops.at_hand import manifests
 from clusters.gitops.kustomize import Kustomize
 from clusters.kind import network
 from clusters.kind.programs import find
+from clusters.metallb import metrics_account
 from clusters.metallb.install import component_of
 from clusters.profile import Profile
 
@@ -51,7 +52,7 @@ def install(kubeconfig: Path, context: str | None = None, *, profile: Profile) -
         budget=budgets.get("node_ready"),
         tolerate=(ApiError,),
     )
-    apply(api, things)
+    apply(api, [*things, *metrics_account.objects(profile.namespace)])
     ready(api, profile.namespace)
 
 

@@ -42,7 +42,10 @@ def _add_up_options(up: argparse.ArgumentParser) -> None:
     up.add_argument("--proxy", choices=get_args(Proxy), default=_UNSET, help="kube-proxy's mode (iptables)")
     up.add_argument("--metallb", default=_UNSET, help="MetalLB's version (the one that the overlay pins)")
     up.add_argument(
-        "--install", choices=get_args(Install), default=_UNSET, help="whose names and labels (manifest)"
+        "--install",
+        choices=get_args(Install),
+        default=_UNSET,
+        help="whose names, labels and rights (manifest)",
     )
     up.add_argument("--overlay", default=_UNSET, help="a kustomize folder of your own")
     up.add_argument("--keep", action="store_true", help="leave a lab that did not come up, to look at it")

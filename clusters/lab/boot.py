@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any, TypeVar
@@ -15,12 +15,19 @@ from clusters.lab.components import Component
 from clusters.lab.control_plane import API_SOCKET, Authorities
 from clusters.lab.door import Door
 from clusters.lab.hosts import HostControl, LabFailed
-from clusters.lab.options import LabOptions
+from clusters.lab.options import Install, LabOptions
 from clusters.lab.parts import Parts
 from clusters.lab.paths import LabPaths
 from clusters.lab.plan import Host, Plan
 from clusters.lab.progress import Progress
 from clusters.lab.state import LabState
+
+#: What is put over the plain manifest for each way to install MetalLB. Its chart has the rights of -prometheus.
+_COMPONENTS: Mapping[Install, tuple[str, ...]] = {
+    "manifest": (),
+    "prometheus": ("token-reviews",),
+    "helm": ("token-reviews", "helm-names"),
+}
 
 T = TypeVar("T")
 Things = list[dict[str, Any]]
@@ -67,7 +74,7 @@ class Boot:
             metallb_version=self.metallb,
             manifest=self._manifest,
             kubectl=kubectl,
-            components=("helm-names",) if self.options.install == "helm" else (),
+            components=_COMPONENTS[self.options.install],
         )
         traffic = pool.submit(overlay.build, overlay.consumers(self.options), kubectl=kubectl)
         self._power_on(pool, listener)
@@ -102,7 +109,9 @@ class Boot:
         self.progress.mark("API answers")
         kubelets = [pool.submit(self._start, node.kubelet, host) for host in self.plan.nodes]
         workloads, early = _split(traffic.result())
-        things = [*manifests.first(self.plan), *manifests.with_secrets(metallb.result()), *early]
+        rendered = metallb.result()
+        things = [*manifests.first(self.plan), *manifests.with_secrets(rendered), *early]
+        things += manifests.metrics_account(rendered)
         applied = self._marked(
             pool, "manifests applied", lambda: applying.apply_all(door, things, controls=everyone)
         )

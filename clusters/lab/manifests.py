@@ -13,6 +13,7 @@ from clusters.lab import node, pki
 from clusters.lab.control_plane import KUBELET_CLIENT, Authorities
 from clusters.lab.parts import Parts
 from clusters.lab.plan import Plan
+from clusters.metallb import metrics_account as account
 
 Thing = dict[str, Any]
 _RBAC = "rbac.authorization.k8s.io"
@@ -104,6 +105,12 @@ def _secret(namespace: str, name: str, data: dict[str, bytes], *, kind: str = "O
 
 def _encoded(data: bytes) -> str:
     return base64.b64encode(data).decode()
+
+
+def metrics_account(metallb: list[Thing]) -> list[Thing]:
+    """The account whose token reads MetalLB's metrics, where its controller is."""
+    where = {thing["metadata"]["namespace"] for thing in metallb if thing["kind"] == "Deployment"}
+    return [thing for namespace in sorted(where) for thing in account.objects(namespace)]
 
 
 def metrics_server(authorities: Authorities, parts: Parts) -> list[Thing]:

@@ -11,7 +11,7 @@ from clusters.errors import UsageError
 
 Families = Literal["ipv4", "ipv6", "dual"]
 Proxy = Literal["iptables", "nftables"]
-Install = Literal["manifest", "helm"]
+Install = Literal["manifest", "prometheus", "helm"]
 
 DEFAULT_NAME = "lab"
 MOST_NODES = 7
@@ -24,7 +24,9 @@ class LabOptions:
     """One lab's settings, checked when they are made.
 
     `metallb` is a version without the `v`, or empty for the one that the overlay pins. `overlay` is a
-    kustomize folder, or empty for the shipped one that fits `families`.
+    kustomize folder, or empty for the shipped one that fits `families`. `install` is what MetalLB comes from: its
+    plain manifest, the rights of its -prometheus manifest, without which nobody reads the metrics of 0.16, or its
+    chart's names and rights.
     """
 
     name: str = DEFAULT_NAME

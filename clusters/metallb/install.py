@@ -73,6 +73,7 @@ class Workload:
     image: str
     settings: Settings
     labels: Mapping[str, str] = field(default_factory=dict)
+    uid: str = ""
 
     @property
     def version(self) -> Version | None:
@@ -121,6 +122,27 @@ def detect(deployments: Iterable[Raw], daemonsets: Iterable[Raw], *, namespace: 
     controller = _first(deployments, Component.CONTROLLER, "Deployment", namespace)
     speaker = _first(daemonsets, Component.SPEAKER, "DaemonSet", namespace)
     return Install(controller, speaker)
+
+
+def made(pod: Raw, by: Install, replica_sets: Iterable[Raw]) -> bool:
+    """Whether MetalLB's own workloads made a pod, by the UIDs of its owner and of that one's owner.
+
+    Labels prove nothing of the kind: whoever may create a pod chooses them.
+    """
+    owner, part = _owner(pod), component_of(pod)
+    if part is Component.SPEAKER:
+        return by.speaker is not None and owner == (by.speaker.kind, by.speaker.uid)
+    if part is None or by.controller is None or owner[0] != "ReplicaSet":
+        return False
+    between = (each for each in replica_sets if (each.get("metadata") or {}).get("uid") == owner[1])
+    return any(_owner(each) == (by.controller.kind, by.controller.uid) for each in between)
+
+
+def _owner(raw: Raw) -> tuple[str, str]:
+    """Kind and UID of what manages an object; nothing is managed by what has neither."""
+    owners: Sequence[Raw] = (raw.get("metadata") or {}).get("ownerReferences") or ()
+    found = next((each for each in owners if each.get("controller")), {})
+    return found.get("kind") or "nothing", found.get("uid") or "none"
 
 
 def component_of(raw: Raw) -> Component | None:
@@ -201,6 +223,7 @@ def _workload(raw: Raw, component: Component, kind: str) -> Workload:
         image=container_of(raw, component).get("image") or "",
         settings=settings(raw, component),
         labels=selected,
+        uid=meta.get("uid") or "",
     )
 
 

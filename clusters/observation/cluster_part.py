@@ -77,6 +77,7 @@ def listings() -> Iterable[Listing]:
     )  # fmt: skip
     yield Listing(field="daemon_sets", resource=known.DAEMON_SETS, trim=trimming.small)
     yield Listing(field="deployments", resource=known.DEPLOYMENTS, trim=trimming.small)
+    yield Listing(field="replica_sets", resource=known.REPLICA_SETS, trim=trimming.owner)
     yield Listing(field="events", resource=known.EVENTS, trim=trimming.event)
     yield Listing(
         field="service_events", resource=known.EVENTS, trim=trimming.event, everywhere=True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import gc
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,7 +16,9 @@ from clusters.observation import dry_run, expectations, pods, trimming, wire
 from clusters.observation.cluster_part import Listing, listings, listings_before_an_upgrade
 from clusters.observation.limits import DEFAULT, Limits
 from clusters.observation.reading import Trim, objects
+from clusters.observation.scrape import Owners, Scrape
 from clusters.observation.snapshot import Json, Objects, Snapshot, Status
+from clusters.profile.metrics import Metrics
 
 if TYPE_CHECKING:
     from clusters.profile import Profile
@@ -42,12 +44,14 @@ def collect(
 
     With `upgrade` also what has to be known before one.
 
-    Only reads, but for one server-side dry run of a pool (see `dry_run`). Raises Unreachable where the API
+    Only reads, but for one server-side dry run of a pool (see `dry_run`), and for a token that reads metrics where
+    the profile has one asked for (see `scrape`). Raises Unreachable where the API
     server does not answer at all, as then there is nothing to judge.
     """
     taken_at = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
     version = api.version()
-    collection = _Collection(api, namespace, limits, upgrade=upgrade)
+    scraping = profile.scraping if profile else Metrics()
+    collection = _Collection(api, namespace, limits, scraping=scraping, upgrade=upgrade)
     with _no_search_for_garbage(), ThreadPoolExecutor(limits.workers, thread_name_prefix="observe") as pool:
         found = collection.gather(pool)
     snapshot = Snapshot(
@@ -85,8 +89,8 @@ def _no_search_for_garbage() -> Iterator[None]:
 class _Collection:
     """The requests of one collection and what waits for what."""
 
-    def __init__(self, api: Api, namespace: str, limits: Limits, *, upgrade: bool) -> None:
-        self.api, self.namespace, self.limits = api, namespace, limits
+    def __init__(self, api: Api, namespace: str, limits: Limits, *, scraping: Metrics, upgrade: bool) -> None:
+        self.api, self.namespace, self.limits, self.scraping = api, namespace, limits, scraping
         self.wanted = (*listings(), *(listings_before_an_upgrade() if upgrade else ()))
 
     def gather(self, pool: ThreadPoolExecutor) -> dict[str, Any]:
@@ -99,7 +103,7 @@ class _Collection:
         usage = pool.submit(self._usage)
         found: dict[str, Any] = {field: future.result() for field, future in listed.items()}
         tried = pool.submit(dry_run.tried, self.api, self.namespace, found["ip_address_pools"])
-        found |= self._of_pods(pool, found["pods"])
+        found |= self._of_pods(pool, found)
         found["rival_pools"] = self._rivals(found["custom_resource_definitions"])
         return found | {
             "services": services.result(),
@@ -192,10 +196,17 @@ class _Collection:
             return Objects(status=Status.ABSENT)
         return self._objects(lambda: self._each(_CILIUM_POOLS), trimming.small, _CILIUM_POOLS, None)
 
-    def _of_pods(self, pool: ThreadPoolExecutor, found: Objects) -> dict[str, Any]:
-        containers = tuple(pods.containers(found.items))
-        source = pods.Source(self.api, pool, self.namespace)
+    def _of_pods(self, pool: ThreadPoolExecutor, found: Mapping[str, Objects]) -> dict[str, Any]:
+        owners = Owners(
+            deployments=found["deployments"],
+            daemon_sets=found["daemon_sets"],
+            replica_sets=found["replica_sets"],
+            namespace=self.namespace,
+        )
+        listed = found["pods"].items
+        logs = pods.Source(self.api, pool, self.namespace)
+        scrape = Scrape(self.api, pool, self.namespace, self.scraping)
         return {
-            "metrics": source.metrics(containers),
-            "logs": source.logs(containers, lines=self.limits.log_lines),
+            "metrics": scrape.pages(listed, owners),
+            "logs": logs.logs(pods.containers(listed), lines=self.limits.log_lines),
         }

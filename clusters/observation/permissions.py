@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from clusters import lease
 from clusters.checks.access import Access, Place, may
+from clusters.metallb import metrics_account
 from clusters.observation.cluster_part import Listing, listings, listings_before_an_upgrade
 
 _BY_NAME = "metadata.name="
@@ -42,10 +43,16 @@ OBSERVATION: tuple[Access, ...] = tuple(
             *may("get list", "customresourcedefinitions.apiextensions.k8s.io"),
             *may("list", "ciliumloadbalancerippools.cilium.io"),
             *may("list", "pods.metrics.k8s.io", place=Place.METALLB),
-            *may("get", "pods/log", "pods/proxy", "pods/portforward", place=Place.METALLB),
-            *may("get", "/metrics"),
+            *may("get", "pods/log", "pods/proxy", place=Place.METALLB),
         )
     )
+)
+
+#: What it uses besides where the profile says `metrics: token-request`. The token that this account is asked for is
+#: no login of the run's. From Kubernetes 1.35 a port-forward wants `create` as well as `get`, in its role at least.
+METRICS: tuple[Access, ...] = (
+    *may("create", "serviceaccounts/token", place=Place.METALLB, names=(metrics_account.NAME,)),
+    *may("get create", "pods/portforward", place=Place.METALLB),
 )
 
 #: What it reads besides where an upgrade is asked about.

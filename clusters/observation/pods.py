@@ -1,4 +1,4 @@
-"""What MetalLB's pods say about themselves: the ends of their logs, and their metrics."""
+"""MetalLB's own container in each of its pods, and the end of its log."""
 
 from __future__ import annotations
 
@@ -7,15 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from clusters.api import Api, ApiError
-from clusters.metallb import versions
-from clusters.metallb.install import component_of, parse_flags
-from clusters.metallb.versions import Endpoint
-from clusters.observation import metrics_text, redaction
+from clusters.metallb.install import component_of
+from clusters.observation import redaction
 from clusters.observation.reading import failure
-from clusters.observation.snapshot import Json, LogTail, PodMetrics, Status
-
-#: Where an image names no version, metrics are tried as 0.16 and later serve them: that is installed today.
-_UNKNOWN_VERSION = "0.16.0"
+from clusters.observation.snapshot import Json, LogTail, Status
 
 
 @dataclass(frozen=True)
@@ -28,6 +23,8 @@ class Container:
     args: tuple[str, ...]
     restarts: int
     started: bool
+    probes: tuple[Json, ...] = ()
+    ports: tuple[Json, ...] = ()
 
     @classmethod
     def of(cls, pod: Json) -> Container | None:
@@ -45,15 +42,9 @@ class Container:
             args=tuple(found.get("args", ())),
             restarts=state.get("restartCount", 0),
             started=bool(state.get("containerID")),
+            probes=tuple(found[name] for name in ("livenessProbe", "readinessProbe") if found.get(name)),
+            ports=tuple(found.get("ports") or ()),
         )
-
-    @property
-    def metrics(self) -> Endpoint | None:
-        """Where it serves its metrics, None where they are switched off."""
-        version = versions.of_image(self.image) or versions.parse(_UNKNOWN_VERSION)
-        assert version is not None
-        port = parse_flags(self.args).get("port", "")
-        return versions.metrics_endpoint(version, port=int(port) if port.isdigit() else None)
 
 
 def containers(pods: Iterable[Json]) -> Iterator[Container]:
@@ -84,23 +75,3 @@ class Source:
         except ApiError as error:
             return replace(tail, **failure(error, verb="get", resource="pods/log"))
         return replace(tail, status=Status.OK, lines=tuple(redaction.text(text).splitlines()))
-
-    def metrics(self, found: Iterable[Container]) -> tuple[PodMetrics, ...]:
-        """The metallb_* samples of every pod, asked for through the API server."""
-        return tuple(self.pool.map(self._metrics, found))
-
-    def _metrics(self, one: Container) -> PodMetrics:
-        place = one.metrics
-        if place is None:
-            return PodMetrics(pod=one.pod, status=Status.ABSENT, detail="its metrics are switched off")
-        if not one.started:
-            return PodMetrics(pod=one.pod, status=Status.ABSENT, detail="its container was never started")
-        try:
-            if place.token:
-                text = self.api.pod_https(self.namespace, one.pod, place.port, place.path)
-            else:
-                https = place.scheme == "https"
-                text = self.api.pod_http(self.namespace, one.pod, place.port, place.path, https=https)
-        except ApiError as error:
-            return PodMetrics(pod=one.pod, **failure(error, verb="get", resource="pods/proxy"))
-        return PodMetrics(pod=one.pod, status=Status.OK, samples=metrics_text.samples(text))

@@ -85,6 +85,11 @@ class PodMetrics(Part):
     pod: str
     samples: tuple[Sample, ...] = ()
 
+    @property
+    def readable(self) -> bool:
+        """Whether what is missing among the samples is denied. Every pod of MetalLB's has some, whatever it does."""
+        return self.ok and bool(self.samples)
+
 
 @dataclass(frozen=True, kw_only=True)
 class DryRun(Part):
@@ -208,8 +213,8 @@ class Expectations:
 class Snapshot:
     """One observation of one cluster. `taken_at` is RFC 3339 in UTC, with the seconds' fraction.
 
-    `pods`, `daemon_sets`, `deployments`, `events`, `config_maps` and `secrets` are those of MetalLB's
-    namespace (of secrets metadata only), `services` those of type LoadBalancer, `endpoint_slices` theirs and
+    `pods`, `daemon_sets`, `deployments`, `replica_sets`, `events`, `config_maps` and `secrets` are those of
+    MetalLB's namespace (of secrets metadata only), `services` those of type LoadBalancer, `endpoint_slices` theirs and
     those of MetalLB's namespace. `service_lb_pods`, `kube_vip_pods` and `rival_pools` are other load
     balancers' traces. `routed` is what a second vantage behind a router reaches: its routes and tries only. What
     an upgrade has to know besides was read only where one was asked about: `cluster_roles` (MetalLB's),
@@ -236,6 +241,7 @@ class Snapshot:
     rival_pools: Objects = field(default_factory=Objects)
     daemon_sets: Objects = field(default_factory=Objects)
     deployments: Objects = field(default_factory=Objects)
+    replica_sets: Objects = field(default_factory=Objects)
     services: Objects = field(default_factory=Objects)
     endpoint_slices: Objects = field(default_factory=Objects)
     events: Objects = field(default_factory=Objects)

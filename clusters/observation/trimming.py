@@ -174,6 +174,11 @@ def name_only(found: Json) -> Json:
     return {"metadata": _pick(found["metadata"], ("name", "namespace", "labels", "creationTimestamp", "uid"))}
 
 
+def owner(found: Json) -> Json:
+    """What something is called and what owns it: enough to tell whose pods are whose."""
+    return {"metadata": _pick(found["metadata"], ("name", "namespace", "uid", "ownerReferences"))}
+
+
 def definition(found: Json) -> Json:
     """A custom resource definition: its names and served versions, without the schemas."""
     spec = found.get("spec", {})

@@ -1,6 +1,7 @@
 """Profiles: clusters/profiles/NAME.yaml in, frozen and validated settings out."""
 
 from clusters.profile.level import resolve_level
+from clusters.profile.metrics import Metrics
 from clusters.profile.models import (
     DISPOSED,
     Announcers,
@@ -23,6 +24,7 @@ __all__ = [
     "GitOps",
     "KindSettings",
     "LabSettings",
+    "Metrics",
     "PoolExpectation",
     "Probe",
     "Profile",

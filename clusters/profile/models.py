@@ -10,11 +10,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, model_validator
 
 from clusters.budgets import BUDGETS
 from clusters.checks import Level
 from clusters.metallb import ranges
+from clusters.profile import metrics as metrics_field
+from clusters.profile.metrics import Metrics
 from clusters.workloads.builders import DEFAULT_IMAGE
 
 _NAME = r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$"
@@ -126,7 +128,7 @@ class LabSettings(Model):
     nics: Annotated[int, Field(ge=1, le=2)] = 1
     proxy: Literal["iptables", "nftables"] = "iptables"
     metallb: Annotated[str, Field(pattern=r"^(\d+\.\d+\.\d+)?$")] = ""
-    install: Literal["manifest", "helm"] = "manifest"
+    install: Literal["manifest", "prometheus", "helm"] = "manifest"
     overlay: Path | None = None
 
 
@@ -217,6 +219,7 @@ class Profile(Model):
     `vantage` is where addresses are probed from; empty means none, for a lab its own client host. A pod is inside
     the cluster: it is no place to look at the wire from, and only asks for the checks that need one.
     `routed_vantage` is a second place, behind a router, from which they have to be reached as well.
+    `metrics` is how MetalLB's metrics may be read; what a run does by it is `scraping`.
     """
 
     name: Name
@@ -237,6 +240,7 @@ class Profile(Model):
     consumers: tuple[Consumer, ...] = ()
     vantage: Annotated[str, AfterValidator(_vantage)] = ""
     routed_vantage: Annotated[str, AfterValidator(_routed)] = ""
+    metrics: Annotated[Metrics, PlainValidator(metrics_field.parse)] = Metrics()
     image: str = DEFAULT_IMAGE
     budgets: Budgets = {}
     waivers: tuple[Waiver, ...] = ()
@@ -253,6 +257,11 @@ class Profile(Model):
                 "vantage container is for provider kind: there is no other network of containers"
             )
         return self
+
+    @property
+    def scraping(self) -> Metrics:
+        """How this run reads MetalLB's metrics. A lab or a kind cluster is made with the account for it."""
+        return self.metrics.of(self.namespace, by_default=self.provider in DISPOSED)
 
     @property
     def inside(self) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from clusters import budgets, ownership
 from clusters.ownership import Sources
+from clusters.profile import Metrics
 from clusters.vantage import failover
 from clusters.vantage.base import Vantage
 from clusters.vantage.failover import Failover
@@ -43,6 +44,7 @@ class Wire:
     macs: MacTable
     neighbours: tuple[str, ...]
     metallb_namespace: str
+    metrics: Metrics = ownership.NO_LOGIN
 
     @contextmanager
     def listening(self, address: str, record: Record) -> Iterator[Measurement]:
@@ -193,6 +195,7 @@ class Announced:
             self.service.namespace,
             self.service.name,
             metallb_namespace=self.wire.metallb_namespace,
+            metrics=self.wire.metrics,
         )
 
     def serves_steadily(self, seen: Measurement) -> None:

@@ -92,7 +92,8 @@ def wire(cluster: Cluster, vantage: Vantage, profile: Profile) -> Wire:
     own = {node.name: node.addresses[:1] for node in cluster.nodes}
     static = {mac: node.name for node in cluster.nodes for mac in node.macs}
     macs = MacTable.learn(vantage, own, static=static)
-    return Wire(vantage, macs, tuple(str(one[0]) for one in own.values() if one), profile.namespace)
+    neighbours = tuple(str(one[0]) for one in own.values() if one)
+    return Wire(vantage, macs, neighbours, profile.namespace, profile.scraping)
 
 
 @pytest.fixture

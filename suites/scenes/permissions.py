@@ -23,9 +23,8 @@ SERVICES = (
 ANNOUNCED = (
     *SERVICES,
     *may("list", "nodes", "endpointslices.discovery.k8s.io", "servicel2statuses.metallb.io"),
-    *may("list", "pods", "l2advertisements.metallb.io", place=Place.METALLB),
-    *may("get", "pods/proxy", "pods/portforward", place=Place.METALLB),
-    *may("get", "/metrics"),
+    *may("list", "pods", "daemonsets.apps", "l2advertisements.metallb.io", place=Place.METALLB),
+    *may("get", "pods/proxy", place=Place.METALLB),
 )
 #: Pools of the run's own and their advertisements, in MetalLB's namespace: fixture `own_pools`.
 OWN_POOLS = may("get create delete", *_ADVERTISED, place=Place.METALLB)

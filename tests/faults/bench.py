@@ -21,6 +21,7 @@ from clusters.changes import Changes
 from clusters.faults.speakers import MetalLB
 from clusters.lab.lab import Lab
 from clusters.metallb import services
+from tests.lab.tools import SCRAPING
 
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,7 +77,11 @@ class Bench:
         """Wait until so many speakers claim a service's address."""
         wait.until(
             f"{count} speakers claim the address of {namespace}/{name}",
-            read=lambda: ownership.read(self.api, namespace, name, metallb_namespace="metallb-system").metric,
+            read=lambda: (
+                ownership.read(
+                    self.api, namespace, name, metallb_namespace="metallb-system", metrics=SCRAPING
+                ).metric
+            ),
             accept=lambda nodes: len(nodes or ()) == count,
             budget=budgets.get("failed_over_slow_mesh"),
         )

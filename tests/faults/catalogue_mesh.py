@@ -20,6 +20,7 @@ from tests.faults.catalogue_fault import (
 )
 from tests.faults.catalogue_stage import NAMESPACE, WHY, Stage
 from tests.faults.catalogue_workloads import log_of
+from tests.lab.tools import SCRAPING
 
 NODE = "node2"
 #: A kubelet renews its lease every 10 s; the suite takes note of a lag of more than 25 s.
@@ -44,6 +45,7 @@ def parted(stage: Stage, node: str, cut: AbstractContextManager[None]) -> Iterat
                     raw["metadata"]["namespace"],
                     raw["metadata"]["name"],
                     metallb_namespace=NAMESPACE,
+                    metrics=SCRAPING,
                 ).metric
                 for raw in stage.api.list(SERVICES)
                 if raw["spec"]["type"] == "LoadBalancer"

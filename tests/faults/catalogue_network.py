@@ -22,13 +22,16 @@ from tests.faults.catalogue_fault import (
     drift,
 )
 from tests.faults.catalogue_stage import NAMESPACE, WHY, Stage
+from tests.lab.tools import SCRAPING
 
 TRAEFIK, ADDRESS, FREE = "service traefik/traefik", "172.30.0.210", "172.30.0.215"
 NODE, WEBHOOK = "node2", "metallb-webhook-service"
 
 
 def _owner(stage: Stage) -> str:
-    nodes = ownership.read(stage.api, "traefik", "traefik", metallb_namespace=NAMESPACE).metric
+    nodes = ownership.read(
+        stage.api, "traefik", "traefik", metallb_namespace=NAMESPACE, metrics=SCRAPING
+    ).metric
     return min(nodes or ())
 
 

@@ -10,6 +10,7 @@ from clusters import ownership
 from clusters.api.resources import DAEMON_SETS, DEPLOYMENTS, SERVICES
 from tests.faults import repositories, somebody
 from tests.faults.bench import Bench
+from tests.lab.tools import SCRAPING
 
 OWN = "upgrade.preserved"
 OTHER = {"0.15.2": "0.16.2", "0.16.2": "0.15.2"}
@@ -42,7 +43,9 @@ def test_an_address_that_the_new_overlay_lacks_is_lost_and_named(bench: Bench) -
 
 @pytest.mark.full
 def test_an_announcer_that_does_not_come_back_is_named(bench: Bench) -> None:
-    found = ownership.read(bench.api, "traefik", "traefik", metallb_namespace="metallb-system")
+    found = ownership.read(
+        bench.api, "traefik", "traefik", metallb_namespace="metallb-system", metrics=SCRAPING
+    )
     (owner,) = found.metric or ()
     with bench.metallb.held_away(owner):
         seen = bench.run(OWN, "--patience", "0.5")

@@ -81,13 +81,13 @@ class Account:
         done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=500, cwd=ROOT)
         return done.returncode, json.loads((report / "results.json").read_text()), done.stdout + done.stderr
 
+    def asked(self) -> list[Json]:
+        """The audit events of its last run, in their order."""
+        return [event for event in self._events() if event["auditID"] not in self._seen]
+
     def written(self) -> list[Json]:
-        """The audit events of its last run that are no reads, in their order."""
-        return [
-            event
-            for event in self._events()
-            if event["auditID"] not in self._seen and event["verb"] not in {"get", "list", "watch"}
-        ]
+        """The same without reads."""
+        return [event for event in self.asked() if event["verb"] not in {"get", "list", "watch"}]
 
     def _events(self) -> Iterator[Json]:
         for line in self.lab.audit_log.read_text(encoding="utf-8").splitlines():

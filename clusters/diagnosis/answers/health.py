@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from clusters.checks import Scope
 from clusters.checks.causes import Effect, Layer, get, having
@@ -16,7 +16,7 @@ from clusters.diagnosis.saying import Event
 from clusters.diagnosis.telling import events, fields
 from clusters.metallb import signatures, versions
 from clusters.metallb.versions import Feature
-from clusters.observation.snapshot import Part
+from clusters.observation.snapshot import Part, PodMetrics
 
 #: A warning counts as current while it is repeated: kubelet probes every 10 s.
 _CURRENT, _REPEATED = 30.0, 3
@@ -196,9 +196,7 @@ def config_accepted(diagnosis: Diagnosis) -> Answer:
     if seen.dry_run.webhook_failed:
         down = [cause for cause in having(Effect.STOPS_CONTROLLER) if get(cause).layer is Layer.METALLB]
         shown += [_as_is(root) for cause in down for root in diagnosis.ground.get(cause, ())]
-    metrics = next(
-        (page for page in seen.metrics if page.ok), Part(detail="no pod of MetalLB's gave its metrics")
-    )
+    metrics = next((page for page in seen.metrics if page.ok), _unread(seen.metrics))
     sources = (
         ("the answer to a dry run", seen.dry_run),
         ("MetalLB's ConfigurationStates", seen.configuration_states),
@@ -212,3 +210,7 @@ def config_accepted(diagnosis: Diagnosis) -> Answer:
         notes=(*notes, *unread),
         missing=tuple(unread) if len(unread) == len(sources) else (),
     )
+
+
+def _unread(pages: Sequence[PodMetrics]) -> Part:
+    return pages[0] if pages else Part(detail="there is no pod of MetalLB's")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from clusters.checks.causes import Effect, get, having
 from clusters.checks.links import Link
@@ -14,6 +14,7 @@ from clusters.diagnosis.roots import Explanation
 from clusters.diagnosis.speakers import expected
 from clusters.metallb import versions
 from clusters.metallb.versions import Feature
+from clusters.observation.snapshot import PodMetrics
 
 
 def speakers_placed(diagnosis: Diagnosis) -> Answer:
@@ -97,16 +98,25 @@ def owner_agreed(diagnosis: Diagnosis) -> Answer:
     notes = [] if gate else [gate.reason]
     notes += ownership.left_over(diagnosis.facts, diagnosis.disputed)
     notes += missing(("the ServiceL2Statuses", seen.service_l2_statuses))
-    notes += [
-        f"pod {page.pod}: its metrics could not be read: {page.detail}"
-        for page in seen.metrics
-        if not page.ok
-    ]
+    notes += _unread(seen.metrics)
     return Answer(
         explanations=tuple(diagnosis.disagreeing.values()),
         notes=tuple(notes),
         missing=tuple(_unheard(diagnosis)),
     )
+
+
+def _unread(pages: Iterable[PodMetrics]) -> Iterator[str]:
+    """Why pods' metrics were not read, each reason once."""
+    reasons: dict[str, list[str]] = {}
+    for page in pages:
+        if not page.ok:
+            reasons.setdefault(page.detail, []).append(page.pod)
+    for detail, pods in reasons.items():
+        whose = (
+            f"pod {pods[0]}: its metrics were" if len(pods) == 1 else f"{len(pods)} pods: their metrics were"
+        )
+        yield f"{whose} not read: {detail}"
 
 
 def no_squatter(diagnosis: Diagnosis) -> Answer:

@@ -266,6 +266,17 @@ def test_a_part_that_may_not_be_read_leaves_the_scope_open() -> None:
     assert secrets.missing == ()
 
 
+@pytest.mark.parametrize(
+    "part", [name for name, part in vars(observed("healthy")).items() if isinstance(part, Objects)]
+)
+def test_a_part_that_may_not_be_read_is_no_fault_of_a_healthy_cluster(part: str) -> None:
+    refused = Objects(status=Status.NOT_PERMITTED, verb="list", resource=part, detail="no")
+
+    answers = judged(replace(observed("healthy"), **{part: refused}))
+
+    assert {check: found.findings for check, found in answers.items() if found.findings} == {}
+
+
 def test_free_addresses_are_not_counted_where_services_are_not_known() -> None:
     refused = Objects(status=Status.NOT_PERMITTED, verb="list", resource="services", detail="no")
 

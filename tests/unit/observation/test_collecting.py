@@ -83,13 +83,16 @@ def test_a_refusal_is_kept_with_its_verb_and_resource() -> None:
 
 def test_a_container_that_never_started_is_not_asked() -> None:
     labels = {"app": "metallb", "component": "speaker"}
+    own = {"namespace": "metallb-system", "labels": labels}
+    owner = {"kind": "DaemonSet", "name": "speaker", "uid": "d-1", "controller": True}
     waiting = {
-        "metadata": {"name": "speaker-1", "namespace": "metallb-system", "labels": labels},
+        "metadata": {"name": "speaker-1", "ownerReferences": [owner], **own},
         "spec": {"containers": [{"name": "speaker", "image": "quay.io/metallb/speaker:v0.15.2"}]},
         "status": {"containerStatuses": [{"name": "speaker", "restartCount": 0}]},
     }
     api = FakeApi()
     api.objects["pods"] = [waiting]
+    api.objects["daemonsets"] = [{"metadata": {"name": "speaker", "uid": "d-1", **own}, "spec": {}}]
 
     seen = collect(api)  # type: ignore[arg-type]  # as above
 

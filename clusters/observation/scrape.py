@@ -1,0 +1,152 @@
+"""MetalLB's metrics: which pods are asked for them, how, and with whose login. Never with the run's own.
+
+Up to 0.15 they are plain HTTP, read through the API server's proxy, which passes no login on. From 0.16.0 a pod
+wants a token and proves nothing of itself, so it gets one of a service account that may read metrics and nothing
+else, and only where the profile says so. Labels make nobody MetalLB: only what its own workloads made is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from clusters.api import Api, ApiError, NotFound
+from clusters.metallb import install, metrics_account, versions
+from clusters.metallb.versions import Endpoint
+from clusters.observation import metrics_text
+from clusters.observation.pods import Container
+from clusters.observation.reading import failure
+from clusters.observation.snapshot import Json, Objects, PodMetrics, Status
+from clusters.profile.metrics import Metrics
+
+_FILE = "deploy/rbac/metrics.yaml"
+#: What would let the metrics of 0.16.0 and newer be read, as the end of a sentence.
+HOW = f"to have it read, apply {_FILE} and put `metrics: token-request` into the profile"
+_ASKS_FOR_LOGIN = (
+    f"from 0.16.0 on MetalLB's metrics ask for a login, and no pod is given this run's own; {HOW}"
+)
+_SWITCHED_OFF = "the profile says `metrics: no`; without that line, or with another, metrics are read"
+_NO_ACCOUNT = (
+    "there is no service account {account}, whose token was to read metrics; apply {file}, or name yours"
+)
+_NOT_MADE = "no workload of MetalLB's made this pod, whatever its labels say, so it is asked for nothing"
+_UNKNOWN = "its image {image} names no version, and no probe of its asks for /metrics: how it serves them is not known"
+_CANNOT_CHECK = (
+    "; it cannot check tokens unless its own service account may create tokenreviews and subjectaccessreviews, as "
+    "MetalLB's manifests with -prometheus in their names and its chart have it, and the plain manifests have not"
+)
+
+
+@dataclass(frozen=True)
+class Owners:
+    """What tells MetalLB's own pods from others with its labels: its workloads, and the ReplicaSets between."""
+
+    deployments: Objects
+    daemon_sets: Objects
+    replica_sets: Objects
+    namespace: str
+
+    def against(self, pod: Json) -> str:
+        """Why a pod is not to be asked for anything; empty for MetalLB's own."""
+        workloads = install.detect(self.deployments.items, self.daemon_sets.items, namespace=self.namespace)
+        if install.made(pod, workloads, self.replica_sets.items):
+            return ""
+        speaker = install.component_of(pod) == "speaker"
+        needed = (self.daemon_sets,) if speaker else (self.deployments, self.replica_sets)
+        unread = next((each for each in needed if not each.known), None)
+        return f"whose pod it is is not known: {unread.detail}" if unread else _NOT_MADE
+
+
+@dataclass(frozen=True)
+class Scrape:
+    """Whom to ask: the API server, with a pool of threads, about the pods of one namespace, as `rule` allows."""
+
+    api: Api
+    pool: ThreadPoolExecutor
+    namespace: str
+    rule: Metrics
+
+    def pages(self, found: Iterable[Json], owners: Owners) -> tuple[PodMetrics, ...]:
+        """The metallb_* samples of each of MetalLB's pods, or why there are none."""
+        asked = [
+            (one, self._unasked(one, owners.against(pod))) for pod in found if (one := Container.of(pod))
+        ]
+        with_token = any(not why and (place := _endpoint(one)) and place.token for one, why in asked)
+        token = self._token() if with_token else ""
+        return tuple(self.pool.map(lambda pair: self._page(pair[0], pair[1], token), asked))
+
+    def _unasked(self, one: Container, stranger: str) -> PodMetrics | None:
+        """The page of a pod that is not asked."""
+        page = PodMetrics(pod=one.pod)
+        if stranger:
+            return replace(page, detail=stranger)
+        if not self.rule.allowed:
+            return replace(page, detail=_SWITCHED_OFF)
+        if not one.started:
+            return replace(page, status=Status.ABSENT, detail="its container was never started")
+        if _switched_off(one):
+            return replace(page, status=Status.ABSENT, detail="its metrics are switched off")
+        place = _endpoint(one)
+        if place is None:
+            return replace(page, detail=_UNKNOWN.format(image=one.image))
+        return replace(page, detail=_ASKS_FOR_LOGIN) if place.token and not self.rule.account else None
+
+    def _token(self) -> str | PodMetrics:
+        """The token that pods get, or the page of each that was to get it."""
+        namespace, _, name = self.rule.account.partition("/")
+        try:
+            return self.api.account_token(namespace, name)
+        except NotFound:
+            detail = _NO_ACCOUNT.format(account=self.rule.account, file=_FILE)
+            return PodMetrics(pod="", detail=detail)
+        except ApiError as error:
+            return PodMetrics(pod="", **failure(error, verb="create", resource="serviceaccounts/token"))
+
+    def _page(self, one: Container, unasked: PodMetrics | None, token: str | PodMetrics) -> PodMetrics:
+        place = _endpoint(one)
+        if unasked or place is None:
+            return unasked or PodMetrics(pod=one.pod)
+        if place.token and isinstance(token, PodMetrics):
+            return replace(token, pod=one.pod)
+        try:
+            text = self._text(one, place, str(token))
+        except ApiError as error:
+            said = failure(error, verb="get", resource="pods/proxy")
+            if place.token and error.status == 500:
+                said["detail"] = said["detail"].rstrip(".") + _CANNOT_CHECK
+            return PodMetrics(pod=one.pod, **said)
+        return PodMetrics(pod=one.pod, status=Status.OK, samples=metrics_text.samples(text))
+
+    def _text(self, one: Container, place: Endpoint, token: str) -> str:
+        if place.token:
+            return self.api.pod_https(self.namespace, one.pod, place.port, place.path, token=token)
+        return self.api.pod_http(self.namespace, one.pod, place.port, place.path)
+
+
+def _port(one: Container) -> int | None:
+    port = install.parse_flags(one.args).get("port", "")
+    return int(port) if port.isdecimal() else None
+
+
+def _switched_off(one: Container) -> bool:
+    version = versions.of_image(one.image)
+    return version is not None and versions.metrics_endpoint(version, port=_port(one)) is None
+
+
+def _endpoint(one: Container) -> Endpoint | None:
+    """Where a container serves its metrics, None where that is not known.
+
+    An image may name no version. Where the kubelet itself asks the container for /metrics, without any login, that
+    is where they are.
+    """
+    version = versions.of_image(one.image)
+    if version is not None:
+        return versions.metrics_endpoint(version, port=_port(one))
+    for probe in one.probes:
+        asked = probe.get("httpGet") or {}
+        if asked.get("path") == metrics_account.PATH and asked.get("scheme", "HTTP") == "HTTP":
+            named = {each.get("name"): each.get("containerPort") for each in one.ports}
+            port = named.get(asked.get("port"), asked.get("port"))
+            return Endpoint(port, "http", metrics_account.PATH) if isinstance(port, int) else None
+    return None
