@@ -19,6 +19,7 @@ import jinja2
 
 from clusters.checks import CheckResult, Outcome, RunResult, Verdict
 from clusters.checks.failure import EVIDENCE
+from clusters.commands import Command
 from reports.model import write_text
 
 CHECK = "upgrade.readiness"
@@ -48,7 +49,7 @@ class Reason:
     stops: bool
     subject: str = ""
     remedy: str = ""
-    commands: tuple[str, ...] = ()
+    commands: tuple[Command, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from clusters.commands import command as shown
 from clusters.errors import Inconclusive
 
 #: Seconds for one git command; reading a large repository's log takes about one.
@@ -135,7 +136,8 @@ class Git:
         if "dubious ownership" in said:
             return NoHistory(
                 f"git refuses to read {self.directory}, which belongs to another user.",
-                remedy=f"If you trust it: git config --global --add safe.directory {self.directory}",
+                remedy="If you trust it: "
+                + shown("git config --global --add safe.directory {folder}", folder=str(self.directory)),
             )
         last = next((line for line in reversed(said.splitlines()) if line.strip()), "it gave no reason")
         return NoHistory(
