@@ -26,8 +26,13 @@ class NotSupported(Exception):  # noqa: N818 - as above
 
 
 def is_evidence_path(text: str) -> bool:
-    """Whether a text among evidence is a path relative to the run's directory, not something to read."""
-    return text.startswith(EVIDENCE) and not set(text) & set(" \n")
+    """Whether a text among evidence is a file below the evidence of a check, not something to read.
+
+    A text may be anybody's words: it is no path if it leads anywhere else, or could be read as more than one.
+    """
+    parts = text.split("/")
+    plain = text.isprintable() and not set(text) & set(" \\")
+    return plain and text.startswith(EVIDENCE) and len(parts) > 2 and not {"", ".", ".."} & set(parts)
 
 
 def describe(finding: Finding) -> str:
