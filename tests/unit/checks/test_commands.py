@@ -221,6 +221,13 @@ def by_hand() -> Iterator[str]:
     """Every f-string that goes on with a value where something to type has begun; constants are ours."""
     for path in sources():
         for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.BinOp) and isinstance(node.left, ast.Constant):
+                made = isinstance(node.right, ast.Call) and ast.unparse(node.right.func) in {
+                    "command",
+                    "shown",
+                }
+                if isinstance(node.left.value, str) and _TYPED.search(node.left.value) and not made:
+                    yield f"{path.relative_to(ROOT)}:{node.lineno}"
             if not isinstance(node, ast.JoinedStr):
                 continue
             for before, value in zip(node.values, node.values[1:], strict=False):
