@@ -69,7 +69,7 @@ _FORMS: Mapping[str, Callable[[str], str]] = MappingProxyType(
         "kind": _matching(r"[A-Za-z][A-Za-z0-9]{0,62}"),
         "name": _matching(_NAME),
         "revision": _matching(r"[0-9a-f]{4,64}"),
-        "uid": _matching(r"[0-9a-f-]{1,64}"),
+        "uid": _matching(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}"),
         "host": _matching(r"[A-Za-z0-9][A-Za-z0-9_.@:-]{0,254}"),
         "packages": _matching(r"[a-z0-9][a-z0-9+.-]*(?: [a-z0-9][a-z0-9+.-]*)*"),
         "profile": _path,
