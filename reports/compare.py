@@ -14,6 +14,7 @@ from clusters.errors import ExitCode, UsageError
 from clusters.observation import Snapshot
 from clusters.observation import load as load_snapshot
 from reports.blame import said
+from reports.commonmark import code, plain
 from reports.comparing import Name, Side, compared, side_of
 from reports.figures import shown
 from reports.history import DEFAULT, opened, reading
@@ -89,9 +90,9 @@ def usual_figures(history: Path | None, after: RunResult) -> dict[Name, list[flo
 def markdown(found: Comparison, after: Side) -> str:
     """The comparison as a pull request shows it."""
     before, now = found.run, after.run
-    head = f"# `{now.id}` beside `{before.id}`\n\n{_told(before.verdict)} before, {_told(now.verdict)} now"
+    head = f"# {code(now.id)} beside {code(before.id)}\n\n{_told(before.verdict)} before, {_told(now.verdict)} now"
     versions = [
-        f"{what} {old or 'unknown'} → {new or 'unknown'}"
+        f"{what} {plain(old) or 'unknown'} → {plain(new) or 'unknown'}"
         for what, old, new in (
             ("MetalLB", before.metallb_version, now.metallb_version),
             ("Kubernetes", before.kubernetes_version, now.kubernetes_version),
@@ -109,7 +110,7 @@ def sections(found: Comparison, *, level: int) -> Iterator[str]:
     for title, lines in _lists(found):
         if lines:
             yield f"\n{'#' * level} {title} ({len(lines)})\n"
-            yield from (f"- {_line(line)}" for line in lines)
+            yield from (f"- {plain(line)}" for line in lines)
 
 
 def as_json(found: Comparison, after: Side) -> dict[str, object]:
@@ -178,10 +179,6 @@ def _plain(one: object) -> object:
 
 def _side(path: Path) -> Side:
     return side_of(load(path), observed(path))
-
-
-def _line(text: str) -> str:
-    return " ".join(text.replace("<", "&lt;").split())
 
 
 def _policy(text: str) -> tuple[str, ...]:

@@ -19,7 +19,9 @@ import jinja2
 
 from clusters.checks import CheckResult, Outcome, RunResult, Verdict
 from clusters.checks.failure import EVIDENCE
+from clusters.commands import Command
 from clusters.confinement import RefusedPath, Tree
+from reports.commonmark import code, fenced, plain
 from reports.model import write_text
 
 CHECK = "upgrade.readiness"
@@ -49,7 +51,7 @@ class Reason:
     stops: bool
     subject: str = ""
     remedy: str = ""
-    commands: tuple[str, ...] = ()
+    commands: tuple[Command, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,14 +127,14 @@ def as_json(found: Decision) -> dict[str, Any]:
 
 def markdown(found: Decision) -> str:
     """The decision for a change request: the answer, its reasons, what to expect."""
-    lines = [f"# {_line(found.headline)}", "", f"Run `{found.run}`, {found.finished}."]
+    lines = [f"# {plain(found.headline)}", "", f"Run {code(found.run)}, {found.finished}."]
     for title, stops in (("What stops it", True), ("What is not known", False)):
         chosen = [one for one in found.reasons if one.stops is stops]
         lines += ["", f"## {title} ({len(chosen)})", ""] if chosen else []
         for one in chosen:
             lines += _reason(one)
     lines += ["", f"## What to expect ({len(found.heed)})", ""] if found.heed else []
-    lines += [f"- {_line(one.text)} {_line(one.consequence)} *{_line(one.remedy)}*" for one in found.heed]
+    lines += [f"- {plain(one.text)} {plain(one.consequence)} **{plain(one.remedy)}**" for one in found.heed]
     return "\n".join(lines) + "\n"
 
 
@@ -238,13 +240,9 @@ def _kept(readiness: CheckResult | None, directory: Path) -> dict[str, Any]:
 
 
 def _reason(one: Reason) -> list[str]:
-    lines = [f"- {_line(one.text)}" + (f" (`{one.check}`)" if one.check else "")]
-    lines += [f"  {_line(one.remedy)}"] if one.remedy else []
-    return lines + (["", "  ```sh", *(f"  {text}" for text in one.commands), "  ```"] if one.commands else [])
-
-
-def _line(text: str) -> str:
-    return " ".join(text.replace("<", "&lt;").split())
+    lines = [f"- {plain(one.text)}" + (f" ({code(one.check)})" if one.check else "")]
+    lines += [f"  {plain(one.remedy)}"] if one.remedy else []
+    return lines + (["", *fenced(one.commands, indent="  ")] if one.commands else [])
 
 
 @cache

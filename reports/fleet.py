@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import jinja2
 
@@ -163,12 +164,17 @@ def page(fleet: Fleet, directory: Path) -> str:
         signs=_SIGNS,
         marks=_MARKS,
         counts=counts,
-        link=lambda column: os.path.relpath(column.member.directory / PAGE, directory),
-        output=lambda column: os.path.relpath(column.member.directory / "output.txt", directory),
+        link=lambda column: _link(column.member.directory / PAGE, directory),
+        output=lambda column: _link(column.member.directory / "output.txt", directory),
         directory=directory.absolute(),
         host=platform.node(),
         written=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
     )
+
+
+def _link(file: Path, directory: Path) -> str:
+    """The way to a file as a page's link: never an address, whatever the folder is called."""
+    return quote(os.path.relpath(file, directory))
 
 
 def lines(fleet: Fleet) -> list[str]:

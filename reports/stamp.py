@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from clusters.checks import Outcome, Verdict
+from clusters.commands import command
 from clusters.errors import ExitCode, Refused, UsageError
 from clusters.gitops.runbook import coverage, read_encoding
 from reports.cell import Cell, find, rewrite
@@ -120,7 +121,8 @@ def validating(connection: sqlite3.Connection, cluster: str, required: frozenset
     raise Refused(
         f"{page} is not validated by run {newest.run.id} on {newest.run.cluster}: {_told(newest.lacking)}; "
         "nor by any run before it.",
-        remedy=f"Run the whole suite: pytest suites --cluster {newest.run.cluster} --allow disrupt",
+        remedy="Run the whole suite: "
+        + command("pytest suites --cluster {profile} --allow disrupt", profile=newest.run.cluster),
     )
 
 

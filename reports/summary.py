@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clusters.checks import CheckResult, Outcome, RunResult
+from reports.commonmark import code, fenced, plain
 from reports.compare import sections
 from reports.figures import figures, shown
 from reports.past import Past
@@ -12,7 +13,7 @@ from reports.untested import grouped, headline, named
 def markdown(result: RunResult, past: Past | None = None) -> str:
     """The verdict, what changed, then failures with remedy and commands, figures, and what was not tested."""
     run = result.run
-    lines = [f"# {headline(result)}", "", f"Run `{run.id}`, {run.started} to {run.finished}."]
+    lines = [f"# {plain(headline(result))}", "", f"Run {code(run.id)}, {run.started} to {run.finished}."]
     lines += _changed(past or Past())
     for outcome in (Outcome.FAILED, Outcome.INCONCLUSIVE, Outcome.WAIVED):
         chosen = [check for check in result.checks if check.outcome is outcome]
@@ -22,26 +23,24 @@ def markdown(result: RunResult, past: Past | None = None) -> str:
     lines += _figures(result)
     groups = grouped(result)
     lines += ["", "## Not tested", ""] if groups else []
-    lines += [f"- {_line(reason)}: {named(ids)}" for reason, ids in groups.items()]
+    lines += [f"- {plain(reason)}: {plain(named(ids))}" for reason, ids in groups.items()]
     return "\n".join(lines) + "\n"
 
 
 def _changed(past: Past) -> list[str]:
-    lines = ["", _line(past.problem)] if past.problem else []
+    lines = ["", plain(past.problem)] if past.problem else []
     found = past.comparison
     if found is None:
         return lines
-    return [*lines, "", f"## Since {found.against} (`{found.run.id}`)", *sections(found, level=3)]
+    return [*lines, "", f"## Since {plain(found.against)} ({code(found.run.id)})", *sections(found, level=3)]
 
 
 def _check(check: CheckResult) -> list[str]:
-    lines = ["", f"### `{check.id}`", "", _line(check.reason)]
+    lines = ["", f"### {code(check.id)}", "", plain(check.reason)]
     for finding in check.findings:
-        lines += ["", f"- **{finding.cause}**, {_line(finding.subject)}: {_line(finding.summary)}"]
-        lines += [f"  {_line(finding.remedy)}"] if finding.remedy else []
-        lines += (
-            ["", "  ```sh", *(f"  {one}" for one in finding.commands), "  ```"] if finding.commands else []
-        )
+        lines += ["", f"- **{plain(finding.cause)}**, {plain(finding.subject)}: {plain(finding.summary)}"]
+        lines += [f"  {plain(finding.remedy)}"] if finding.remedy else []
+        lines += ["", *fenced(finding.commands, indent="  ")] if finding.commands else []
     return lines
 
 
@@ -51,15 +50,7 @@ def _figures(result: RunResult) -> list[str]:
         return []
     lines = ["", "## Measured", "", "| check | figure | worst | budget |", "| --- | --- | ---: | ---: |"]
     return lines + [
-        f"| {row.check} | {_cell(row.name)} | {shown(row.value, row.unit)}{'' if row.kept else ' ✗'} "
-        f"| {shown(row.budget, row.unit)} |"
+        f"| {plain(row.check)} | {plain(row.name)} | {plain(shown(row.value, row.unit))}{'' if row.kept else ' ✗'} "
+        f"| {plain(shown(row.budget, row.unit))} |"
         for row in rows
     ]
-
-
-def _line(text: str) -> str:
-    return " ".join(text.replace("<", "&lt;").split())
-
-
-def _cell(text: str) -> str:
-    return _line(text).replace("|", "\\|")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from clusters.checks import CheckResult, Finding, Outcome, RunResult, Verdict
+from clusters.commands import command
 from reports.compare import brief
 from reports.decision import Answer, Decision
 from reports.decision import brief as told_briefly
@@ -86,8 +87,8 @@ def remembered(result: RunResult, past: Past) -> list[str]:
     stale = [one.check for one in past.validated if one.last_passed and one.stale(past.as_of)]
     if stale:
         hours = past.validated[0].budget / timedelta(hours=1)
-        command = f"python -m reports last-validated --cluster {result.run.cluster}"
-        text.append(f"stale, not validated for {hours:g} h ({len(stale)}): {named(stale)} ({command})")
+        typed = command("python -m reports last-validated --cluster {profile}", profile=result.run.cluster)
+        text.append(f"stale, not validated for {hours:g} h ({len(stale)}): {named(stale)} ({typed})")
     return text
 
 

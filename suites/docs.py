@@ -11,6 +11,7 @@ from clusters.checks import CheckSpec, Need
 from clusters.checks.causes import CAUSES, Cause
 from clusters.checks.links import Link
 from clusters.checks.links import Path as ServicePath
+from clusters.commands import commands
 from suites.plugin.declare import Declared
 from suites.plugin.explaining import load
 
@@ -108,7 +109,7 @@ def _check(declared: Declared) -> Iterable[str]:
     yield from _rest(declared.text)
     yield from ("", f"Runbook {', '.join(spec.runbook)}; {_level(spec)}{_since(spec)}.")
     if spec.commands:
-        yield from ("", "```sh", *spec.commands, "```")
+        yield from ("", "```sh", *commands(spec.commands), "```")
     reported = [cause for cause in spec.causes if CAUSES[cause].reported_by == spec.id]
     others = [cause for cause in spec.causes if cause not in reported]
     for words, causes in (("Reports", reported), ("May refer to", others)):

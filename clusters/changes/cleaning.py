@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from clusters.api import Api
 from clusters.changes.shield import Abandoned, undisturbed
 from clusters.changes.undoing import perform
+from clusters.commands import command
 from clusters.errors import CleanupFailed, ConformanceError
 from clusters.journal import Entry, Journal
 
@@ -98,5 +99,5 @@ def not_undone(journal: Journal, failures: Sequence[tuple[Entry, str]]) -> Clean
     many = "1 change is" if len(failures) == 1 else f"{len(failures)} changes are"
     return CleanupFailed(
         f"{many} not undone:\n{listing}\n",
-        remedy=f"Try again: python -m clusters.sweep --cluster {cluster}",
+        remedy="Try again: " + command("python -m clusters.sweep --cluster {profile}", profile=cluster),
     )

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
+from clusters.commands import Command
+
 
 class Outcome(StrEnum):
     """How one check ended. A probe without output is inconclusive, never passed."""
@@ -52,7 +54,7 @@ class Finding:
     summary: str
     evidence: tuple[str, ...] = ()
     remedy: str = ""
-    commands: tuple[str, ...] = ()
+    commands: tuple[Command, ...] = ()
     ruled_out: tuple[str, ...] = ()
     root: str = ""
 

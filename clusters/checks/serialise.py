@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from clusters import commands
 from clusters.checks.outcome import (
     CheckResult,
     Finding,
@@ -101,7 +102,7 @@ def _finding_from_dict(data: Mapping[str, Any]) -> Finding:
         summary=data["summary"],
         evidence=tuple(data["evidence"]),
         remedy=data["remedy"],
-        commands=tuple(data["commands"]),
+        commands=tuple(map(commands.kept, data["commands"])),
         ruled_out=tuple(data.get("ruled_out", ())),
         root=data.get("root", ""),
     )

@@ -43,7 +43,7 @@ class CheckSpec:
 
     `promise` is the first line of the check's docstring. `runbook` holds section numbers ("2.1") or
     the section's name where the runbook gives no number ("Trigger"). `causes` are the cause ids that the
-    check may name, `commands` what a person would type to see the same, `since` the MetalLB version
+    check may name, `commands` the templates of what a person would type to see the same, `since` the MetalLB version
     below which the check is not supported ("" where there is none). `uses` are the permissions that it needs
     beyond those of the run's observation. `phases` are the phases of an upgrade that somebody else performs
     ("before", "after") in which the check is decided by looking alone.

@@ -15,7 +15,7 @@ from clusters.diagnosis.roots import Root
 from clusters.diagnosis.telling import fields
 from clusters.metallb import advertisements
 from clusters.metallb.advertisements import Advertisement
-from clusters.metallb.signatures import fields_of
+from clusters.metallb.log_lines import fields_of
 
 
 def roots(facts: Facts) -> Iterator[Root]:

@@ -15,7 +15,8 @@ from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.roots import Root
 from clusters.diagnosis.telling import fields, workload
 from clusters.diagnosis.times import seconds
-from clusters.metallb.signatures import Hit, fields_of
+from clusters.metallb.log_lines import fields_of
+from clusters.metallb.signatures import Hit
 
 #: A speaker looks for peers that it lacks every 60 s; a pod must have had that time before this counts.
 _SETTLED = 75.0

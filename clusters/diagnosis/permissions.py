@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.roots import Root
 from clusters.diagnosis.telling import fields, workload
-from clusters.metallb.signatures import Hit, fields_of
+from clusters.metallb.api_table import Refusal
+from clusters.metallb.log_lines import fields_of
+from clusters.metallb.signatures import Hit
 
 #: A refused request is made again, with a pause that grows to a few minutes; later than this it is over.
 _LASTING = 300.0
-_SERVICE = re.compile(
-    r'services \\?"(?P<name>[^"\\]+)\\?" is forbidden.* in the namespace \\?"(?P<namespace>[^"\\]+)'
-)
-#: What the API server answers, in a log line that may quote it a second time.
-_REFUSED = re.compile(
-    r'User \\*"(?P<account>[^"\\]+)\\*" cannot (?P<verb>\w+) resource \\*"(?P<resource>[^"\\]+)\\*"'
-    r'(?: in API group \\*"(?P<group>[^"\\]*)\\*")?(?: in the namespace \\*"(?P<namespace>[^"\\]+)\\*")?'
-)
 #: What nothing of MetalLB's asks for but its metrics endpoint.
 _REVIEWS = ("tokenreviews.authentication.k8s.io", "subjectaccessreviews.authorization.k8s.io")
 _SUBRESOURCE = " --subresource="
@@ -29,21 +22,21 @@ _HOMES = {"controller": "health.controller-log", "speaker": "health.speaker-log"
 def roots(facts: Facts) -> Iterator[Root]:
     """One root for each of controller and speakers that lacks a permission now."""
     for component, home in _HOMES.items():
-        lines = [
-            (pod.name, hit.line)
+        told = [
+            (pod.name, hit)
             for pod in facts.components.pods
             if pod.component == component
             for hit in facts.hits.get(pod.name, ())
             if hit.cause == "permission-missing" and hit.signature.certain and _lasts(facts, hit)
         ]
-        if lines:
+        if told:
             subject = workload(facts, component)
-            refused = next((found for _, line in lines if (found := _refused(line))), {})
+            refused = next((_refused(found) for _, hit in told if (found := hit.refusal)), {})
             yield Root(
                 cause="permission-missing",
                 subject=subject,
                 summary=f"The API server refuses what the {subject} asks for{_what(refused)}.",
-                evidence=tuple(f"pod {name}: {line}" for name, line in lines[:3]),
+                evidence=tuple(f"pod {name}: {hit.line}" for name, hit in told[:3]),
                 home=home,
                 fields=fields(facts, **refused),
             )
@@ -55,19 +48,15 @@ def lacking(facts: Facts, ground: Mapping[str, tuple[Root, ...]], component: str
     return tuple(root for root in ground.get("permission-missing", ()) if root.subject == own)
 
 
-def _refused(line: str) -> dict[str, str]:
-    """What a log line says may not be done, as the fields of a command; empty where it does not say it whole."""
-    found = _REFUSED.search(line)
-    if found is None:
-        return {}
-    resource, _, part = found["resource"].partition("/")
-    group, namespace = found["group"] or "", found["namespace"] or ""
+def _refused(refusal: Refusal) -> dict[str, str]:
+    """What may not be done, as the fields of a command."""
     return {
-        "account": found["account"],
-        "verb": found["verb"],
+        "account": refusal.account,
+        "verb": refusal.verb,
         # kubectl would take what follows a slash for the name of one object.
-        "resource": f"{resource}.{group}".rstrip(".") + (_SUBRESOURCE + part if part else ""),
-        "within": f"-n {namespace}" if namespace else "--all-namespaces",
+        "resource": f"{refusal.resource}.{refusal.group}".rstrip(".")
+        + (_SUBRESOURCE + refusal.part if refusal.part else ""),
+        "within": f"-n {refusal.namespace}" if refusal.namespace else "--all-namespaces",
     }
 
 
@@ -83,13 +72,13 @@ def _lasts(facts: Facts, hit: Hit) -> bool:
     What the metrics endpoint may not ask is not counted: from 0.16.0 the plain manifests do not let it check
     tokens, so that each look at the metrics leaves such lines and nothing of MetalLB's work is touched.
     """
-    logger, resource = fields_of(hit.line).get("logger"), _refused(hit.line).get("resource")
-    if logger == "controller-runtime.metrics" or resource in _REVIEWS:
+    found = hit.refusal
+    asked = f"{found.resource}.{found.group}" if found else ""
+    if fields_of(hit.line).get("logger") == "controller-runtime.metrics" or asked in _REVIEWS:
         return False
     if hit.when is not None and facts.now - hit.when.timestamp() > _LASTING:
         return False
-    found = _SERVICE.search(hit.line)
-    if found is None or not facts.snapshot.services.ok:
+    if found is None or found.resource != "services" or not found.name or not facts.snapshot.services.ok:
         return True
-    service = facts.services.get(f"{found['namespace']}/{found['name']}")
+    service = facts.services.get(f"{found.namespace}/{found.name}")
     return service is not None and not service.ingress

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 
 from clusters.checks import Finding
+from clusters.commands import command
 from clusters.errors import Inconclusive
 from clusters.gitops import pages, plans
 from clusters.gitops.findings import INTENDED, diff_command, evidence, known, live_pools
@@ -41,7 +42,7 @@ def ranges_valid(repository: RepositorySnapshot, snapshot: Snapshot) -> list[Fin
             subject=subject,
             summary=text,
             evidence=(f"so in {listed(where)}",),
-            commands=(diff_command(repository), "kubectl get ipaddresspools -A -o yaml"),
+            commands=(diff_command(repository), command("kubectl get ipaddresspools -A -o yaml")),
         )
         for (cause, subject, text), where in places.items()
     ]
@@ -138,7 +139,7 @@ def _taken(
         summary=f"The last change, {what}, takes {address} away, which service {service.key} holds.",
         evidence=evidence(lines),
         remedy="Put the address back into a pool, or plan the service's new address before the rollout.",
-        commands=(diff_command(repository), "git revert HEAD"),
+        commands=(diff_command(repository), command("git revert HEAD")),
     )
 
 
@@ -196,5 +197,8 @@ def _unintended(repository: RepositorySnapshot, pool: Pool, *, wanted: Pool, pla
         summary=(
             f"Pool {pool.name} holds {listed(pool.ranges)} in {place}; intended is {listed(wanted.ranges)}."
         ),
-        commands=(f"kubectl get ipaddresspools {pool.name} -A -o yaml", diff_command(repository)),
+        commands=(
+            command("kubectl get ipaddresspools {pool} -A -o yaml", pool=pool.name),
+            diff_command(repository),
+        ),
     )

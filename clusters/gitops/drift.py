@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from clusters.changes.making import MANAGER, MANAGER_LABEL
 from clusters.checks import Finding
+from clusters.commands import command
 from clusters.errors import Inconclusive
 from clusters.gitops import fields
 from clusters.gitops.defaults import schema_of
@@ -80,7 +81,7 @@ def _invalid(repository: RepositorySnapshot) -> Finding:
         summary=render.problem,
         evidence=_revision(repository),
         remedy=render.remedy,
-        commands=(f"kubectl kustomize {render.overlay}", diff_command(repository)),
+        commands=(command("kubectl kustomize {folder}", folder=render.overlay), diff_command(repository)),
     )
 
 
@@ -95,7 +96,10 @@ def _object(
 ) -> Iterator[Finding]:
     kind, _, name = live.key.partition(" ")
     subject = subject_of(kind, name)
-    commands = (f"kubectl diff -k {repository.layout.overlay}", apply_command(repository))
+    commands = (
+        command("kubectl diff -k {folder}", folder=repository.layout.overlay),
+        apply_command(repository),
+    )
     if live.found is None:
         cause, root = _blame(kind, (), skewed=skewed)
         yield Finding(
@@ -153,7 +157,12 @@ def _extras(
                     evidence=_revision(repository),
                     remedy="Add it to the overlay, or delete it.",
                     commands=(
-                        f"kubectl -n {metadata.get('namespace', '')} get {kind} {metadata['name']} -o yaml",
+                        command(
+                            "kubectl -n {namespace} get {kind} {name} -o yaml",
+                            namespace=str(metadata.get("namespace") or ""),
+                            kind=kind,
+                            name=str(metadata["name"]),
+                        ),
                     ),
                 )
 

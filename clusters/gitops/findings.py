@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from clusters.commands import Command, command
 from clusters.errors import Inconclusive
 from clusters.gitops.documents import Json
 from clusters.gitops.pools import pool_of
@@ -47,11 +48,16 @@ def subject_of(kind: str, name: str) -> str:
     return f"pool {name.rpartition('/')[2]}" if plain == "pool" else f"{plain or kind} {name}"
 
 
-def diff_command(repository: RepositorySnapshot) -> str:
+def diff_command(repository: RepositorySnapshot) -> Command:
     """What the runbook types to see the last change."""
-    return f"git diff HEAD~1 -- {repository.layout.tree}/"
+    return command("git diff HEAD~1 -- {folder}/", folder=repository.layout.tree)
 
 
-def apply_command(repository: RepositorySnapshot) -> str:
+def apply_command(repository: RepositorySnapshot) -> Command:
     """What puts the overlay back."""
-    return f"kubectl apply -k {repository.layout.overlay}"
+    return command("kubectl apply -k {folder}", folder=repository.layout.overlay)
+
+
+def mentions_command(text: str, file: str) -> Command:
+    """What shows where a page names something."""
+    return command("grep -n {text} {file}", text=text, file=file)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from clusters import sandbox
+from clusters import commands, sandbox
 from clusters.confinement import LARGEST_READ, RefusedPath, shown
 from clusters.errors import Inconclusive
 from clusters.sandbox import Finished, Limits, TooMuch, TooSlow
@@ -226,7 +226,10 @@ class Git:
         if "dubious ownership" in said:
             return NoHistory(
                 f"git refuses to read {self.directory}, which belongs to another user.",
-                remedy=f"If you trust it: git config --global --add safe.directory {self.directory}",
+                remedy="If you trust it: "
+                + commands.command(
+                    "git config --global --add safe.directory {folder}", folder=str(self.directory)
+                ),
             )
         last = next((line for line in reversed(said.splitlines()) if line.strip()), "it gave no reason")
         reason = shown(last.removeprefix("fatal: ").rstrip("."))

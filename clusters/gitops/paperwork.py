@@ -10,10 +10,19 @@ from dataclasses import replace
 from datetime import date
 
 from clusters.checks import Finding
+from clusters.commands import command
 from clusters.errors import Inconclusive
 from clusters.gitops import pages, plans
 from clusters.gitops.documents import FileError
-from clusters.gitops.findings import INTENDED, SKEW, diff_command, evidence, known, live_pools
+from clusters.gitops.findings import (
+    INTENDED,
+    SKEW,
+    diff_command,
+    evidence,
+    known,
+    live_pools,
+    mentions_command,
+)
 from clusters.gitops.history import Change, PoolChange
 from clusters.gitops.pages import Entry
 from clusters.gitops.pools import bounds, listed, pool_from, pools_of
@@ -79,8 +88,10 @@ def _undocumented(repository: RepositorySnapshot, change: Change, pool: PoolChan
         ),
         evidence=(f"subject of the change: {change.subject}",),
         commands=(
-            f"git show {change.commit[:12]} -- {pool.folder}/" if change.commit else "git diff",
-            f"grep -n {pool.cluster} {repository.layout.changelog}",
+            command("git show {revision} -- {folder}/", revision=change.commit[:12], folder=pool.folder)
+            if change.commit
+            else command("git diff"),
+            mentions_command(pool.cluster, repository.layout.changelog),
         ),
     )
 
@@ -111,7 +122,7 @@ def _off_page(
                 f"Pool {pool.name} has {listed(pool.ranges)} in {place}; "
                 f"{repository.layout.service_page} {says}."
             ),
-            commands=(f"grep -n {cluster} {repository.layout.service_page}",),
+            commands=(mentions_command(cluster, repository.layout.service_page),),
         )
 
 
@@ -151,7 +162,7 @@ def _off_version(repository: RepositorySnapshot, snapshot: Snapshot, page: str) 
             f"{listed(sorted(stated))} for {layout.cluster}."
         ),
         evidence=evidence(f"line {row.line} names version {row.version or 'none'}" for row in rows),
-        commands=(f"grep -n {layout.cluster} {layout.service_page}",),
+        commands=(mentions_command(layout.cluster, layout.service_page),),
         root=SKEW if stated == {repository.intended.version} else "",
     )
 
@@ -214,7 +225,7 @@ def _moved(
         cause="change-undocumented",
         subject=f"service {service}",
         summary=f"Service {service} held {listed(old)} and holds {listed(new)}; {path} has no entry for it.",
-        commands=(f"grep -n {service.rpartition('/')[2]} {path}", diff_command(repository)),
+        commands=(mentions_command(service.rpartition("/")[2], path), diff_command(repository)),
     )
 
 

@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from clusters.checks import Finding
+from clusters.commands import command
 from clusters.errors import Inconclusive
 from clusters.gitops.addresses import before_change
 from clusters.gitops.documents import Json
@@ -72,7 +73,10 @@ def _finding(repository: RepositorySnapshot, subject: str, summary: str, lines: 
         summary=f"Before the last change, at {revision[:12]}: {summary}",
         evidence=evidence(lines),
         remedy="Prepare another way back before it is needed: a revision that renders and is valid.",
-        commands=(f"git log -5 -- {tree}/", f"git show {revision[:12]} --stat"),
+        commands=(
+            command("git log -5 -- {folder}/", folder=tree),
+            command("git show {revision} --stat", revision=revision[:12]),
+        ),
     )
 
 

@@ -16,7 +16,7 @@ from clusters.checks import Finding
 from clusters.errors import Inconclusive
 from clusters.gitops import markdown
 from clusters.gitops.documents import FileError, mappings, validated
-from clusters.gitops.findings import evidence
+from clusters.gitops.findings import evidence, mentions_command
 from clusters.gitops.history import Frozen
 from clusters.gitops.markdown import Piece
 from clusters.gitops.plans import Text
@@ -151,5 +151,5 @@ def _finding(
         summary=summary,
         evidence=evidence(lines),
         remedy=remedy,
-        commands=(f"grep -n 'Last validated' {path}",),
+        commands=(mentions_command("Last validated", path),),
     )

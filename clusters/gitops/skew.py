@@ -11,11 +11,12 @@ from datetime import date
 from packaging.version import Version
 
 from clusters.checks import Finding, NotSupported
+from clusters.commands import command
 from clusters.errors import Inconclusive
 from clusters.gitops import fields, pages, plans
 from clusters.gitops.defaults import schema_of
 from clusters.gitops.documents import Json
-from clusters.gitops.findings import apply_command, evidence, known
+from clusters.gitops.findings import apply_command, evidence, known, mentions_command
 from clusters.gitops.kustomize import Render
 from clusters.gitops.pools import is_configuration, key, listed
 from clusters.gitops.snapshot import RepositorySnapshot, usable
@@ -31,7 +32,7 @@ _DEFINITIONS = {
     "servicebgpstatuses.metallb.io": Feature.BGP_STATUS,
     "configurationstates.metallb.io": Feature.CONFIGURATION_STATE,
 }
-_PODS = "kubectl -n {0} get pods -o custom-columns=POD:.metadata.name,IMAGE:.spec.containers[0].image"
+_PODS = "kubectl -n {metallb_namespace} get pods -o custom-columns=POD:.metadata.name,IMAGE:.spec.containers[0].image"
 
 
 def version_skew(repository: RepositorySnapshot, snapshot: Snapshot) -> list[Finding]:
@@ -59,7 +60,7 @@ def _mixed(
     repository: RepositorySnapshot, snapshot: Snapshot, running: dict[str, str], *, pinned: str
 ) -> Iterator[Finding]:
     seen = sorted(set(running.values()))
-    commands = (_PODS.format(snapshot.metallb_namespace), apply_command(repository))
+    commands = (command(_PODS, metallb_namespace=snapshot.metallb_namespace), apply_command(repository))
     lines = evidence([*(f"pod {pod} runs {version}" for pod, version in sorted(running.items()))])
     if len(seen) > 1:
         yield Finding(
@@ -99,7 +100,7 @@ def _definitions(
             subject="cluster",
             summary=f"MetalLB's resource definitions are not those of {newest or 'the overlay'}: {lines[0]}.",
             evidence=evidence(lines),
-            commands=("kubectl get crds | grep metallb.io", apply_command(repository)),
+            commands=(command("kubectl get crds | grep metallb.io"), apply_command(repository)),
         )
 
 
@@ -133,7 +134,7 @@ def _from_base(repository: RepositorySnapshot) -> Iterator[Finding]:
         cause="version-skew",
         subject=f"overlay {layout.overlay}",
         summary=f"{layout.overlay} has MetalLB {own}, where the shared base has {base}{allowed}.",
-        commands=(f"git grep -n newTag -- {layout.tree}/", apply_command(repository)),
+        commands=(command("git grep -n newTag -- {folder}/", folder=layout.tree), apply_command(repository)),
     )
 
 
@@ -197,7 +198,10 @@ def legacy_version(repository: RepositorySnapshot) -> list[Finding]:
             summary=f"{layout.legacy} has MetalLB {skew[0]}, where the shared base has {skew[1]}.",
             evidence=evidence(expired or [f"{layout.waivers} has no waiver for it"]),
             remedy="Bring it to the base's version, or renew the waiver with a reason and a day.",
-            commands=(f"git grep -n newTag -- {layout.tree}/", f"git log -3 -- {layout.legacy}/"),
+            commands=(
+                command("git grep -n newTag -- {folder}/", folder=layout.tree),
+                command("git log -3 -- {folder}/", folder=layout.legacy),
+            ),
         )
     ]
 
@@ -221,7 +225,7 @@ def skew_follow_up(repository: RepositorySnapshot) -> list[Finding]:
                 f"{layout.legacy} has MetalLB {skew[0]}, the shared base {skew[1]}, "
                 f"and no follow-up in {layout.follow_ups} names it."
             ),
-            commands=(f"grep -n {names[1]} {layout.follow_ups}",),
+            commands=(mentions_command(names[1], layout.follow_ups),),
         )
     ]
 
@@ -249,7 +253,7 @@ def legacy_divergence(repository: RepositorySnapshot) -> list[Finding]:
             summary=f"{layout.legacy} differs from {layout.base} in {name}, which was not accepted.",
             evidence=evidence(line for other, _, line in new if other == name),
             remedy=f"Take it back, or accept it in {layout.accepted} with a reason.",
-            commands=(f"git log -p -3 -- {layout.legacy}/",),
+            commands=(command("git log -p -3 -- {folder}/", folder=layout.legacy),),
         )
         for name in dict.fromkeys(name for name, _, _ in new)
     ]

@@ -17,6 +17,7 @@ import yaml
 from filelock import FileLock
 from pytest_kind import KindCluster
 
+from clusters.commands import command
 from clusters.errors import CleanupFailed, ConformanceError
 from clusters.kind.naming import folder_of, is_archive
 from clusters.kind.programs import Program
@@ -175,7 +176,7 @@ def _delete(made: Made) -> None:
     except ConformanceError as error:
         raise CleanupFailed(
             f"The kind cluster {wanted.name} is still there: {error}",
-            remedy=f"Delete it: kind delete cluster --name {wanted.name}",
+            remedy="Delete it: " + command("kind delete cluster --name {name}", name=wanted.name),
         ) from error
     own = folder_of(wanted.name)
     for path in (wanted.kubeconfig, _lock(wanted)):

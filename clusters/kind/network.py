@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
+from clusters.commands import command
 from clusters.errors import Refused
 from clusters.kind.programs import Program
 from clusters.providers.base import NodeHost
@@ -55,7 +56,8 @@ def room(network: dict[str, Any]) -> Room:
     if subnet is None:
         raise Refused(
             f"Docker's network {named} has no IPv4 range, so there is none to take addresses for MetalLB from.",
-            remedy=f"Remove the network, and kind makes another: docker network rm {named}",
+            remedy="Remove the network, and kind makes another: "
+            + command("docker network rm {text}", text=named),
         )
     last = int(subnet.broadcast_address) - MARGIN
     first = last - POOL + 1

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import get_args
 
+from clusters.commands import command as shown
 from clusters.errors import ConformanceError, ExitCode, UsageError
 from clusters.lab import life, netns, status
 from clusters.lab.lab import Lab
@@ -54,7 +55,8 @@ def _add_up_options(up: argparse.ArgumentParser) -> None:
 def _up(arguments: argparse.Namespace) -> int:
     given = {key: value for key, value in vars(arguments).items() if key in LabOptions.__dataclass_fields__}
     lab = life.up(LabOptions(**given), insist=set(given) - {"name"}, keep=arguments.keep)
-    print(f"Lab {lab.name} is running: export KUBECONFIG={lab.kubeconfig}")
+    export = shown("export KUBECONFIG={file}", file=str(lab.kubeconfig))
+    print(f"Lab {lab.name} is running: {export}")
     return ExitCode.PASSED
 
 
@@ -72,7 +74,8 @@ def _exec(arguments: argparse.Namespace) -> int:
     command = arguments.argv[1:] if arguments.argv[:1] == ["--"] else arguments.argv
     if not command:
         raise UsageError(
-            "No command was given to run.", remedy=f"Write it after --: exec {arguments.host} -- ip addr"
+            "No command was given to run.",
+            remedy="Write it after --: " + shown("exec {host} -- ip addr", host=arguments.host),
         )
     netns.join(Lab.load(arguments.name).netns(arguments.host))
     try:

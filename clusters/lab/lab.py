@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from pyroute2 import IPRoute
 
+from clusters.commands import command
 from clusters.errors import Refused
 from clusters.lab import netns, network, serving
 from clusters.lab import plan as plans
@@ -89,7 +90,7 @@ class Lab:
         """The running lab of that name. Raises `Refused` when there is none."""
         found = LabState.load(name)
         if found is None or not found.ready:
-            remedy = f"Boot it: python -m clusters.lab up --name {name}"
+            remedy = "Boot it: " + command("python -m clusters.lab up --name {name}", name=name)
             raise Refused(f"No lab {name} is running.", remedy=remedy)
         return cls(found)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from clusters.commands import command
 from clusters.errors import Refused
 from clusters.lab import preflight, state, teardown
 from clusters.lab.boot import Boot
@@ -64,5 +65,9 @@ def healthy(name: str) -> Lab | None:
 def _compare(has: LabOptions, wanted: LabOptions, insist: Collection[str]) -> None:
     for name in insist:
         if getattr(has, name) != getattr(wanted, name):
-            remedy = f"Remove it (python -m clusters.lab down --name {has.name}), or give another --name."
+            remedy = (
+                "Remove it ("
+                + command("python -m clusters.lab down --name {name}", name=has.name)
+                + "), or give another --name."
+            )
             raise Refused(f"Lab {has.name} runs with {name} {getattr(has, name)!r}.", remedy=remedy)

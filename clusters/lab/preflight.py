@@ -14,6 +14,7 @@ import psutil
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
+from clusters.commands import command as shown
 from clusters.errors import Refused
 from clusters.lab import cgroups, host_init, netns
 from clusters.lab.components import SEARCH_PATH
@@ -57,7 +58,9 @@ def _commands(options: LabOptions) -> Iterator[str]:
 
 def _remedy(options: LabOptions) -> str:
     packages = sorted({_PACKAGES.get(name, name) for name in _absent(options)})
-    return f"On Debian: apt-get install {' '.join(packages)}." if packages else ""
+    if not packages:
+        return ""
+    return f"On Debian: {shown('apt-get install {packages}', packages=' '.join(packages))}."
 
 
 def _kernel(options: LabOptions) -> Iterator[str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from clusters.metallb.api_table import API_REQUESTS
+from clusters.metallb.log_lines import PROSE
 from clusters.metallb.memberlist_table import MEMBERLIST
 from clusters.metallb.signature_table import (
     ALLOCATION_ERRORS,
-    API_RETRY_S,
     BOTH,
     SPEAKER,
     Signature,
@@ -53,7 +54,7 @@ _CONFIGURATION = (
         components=BOTH,
         where={
             "controller": _RECONCILERS,
-            "error": r'CIDR "[^"]+" in pool "(?P<pool>[^"]+)" overlaps with already defined CIDR',
+            "error": r'^CIDR "[^"]*" in pool "(?P<pool>[^"]*)" overlaps with already defined CIDR',
         },
         source=_CONFIG,
     ),
@@ -64,7 +65,7 @@ _CONFIGURATION = (
         components=BOTH,
         where={
             "controller": _RECONCILERS,
-            "error": r"parsing address pool (?P<pool>\S+): (?:invalid (?:CIDR|IP range)|pool has no)",
+            "error": r"^parsing address pool (?P<pool>\S+): (?:invalid (?:CIDR|IP range)|pool has no)",
         },
         source=_CONFIG,
     ),
@@ -73,7 +74,10 @@ _CONFIGURATION = (
         reconciled=True,
         cause="permission-missing",
         components=BOTH,
-        where={"controller": r"Reconciler", "error": r"is forbidden: User"},
+        where={
+            "controller": r"Reconciler$",
+            "error": rf'{PROSE}[a-z0-9.-]+(?: "[^"]*")? is forbidden: User "',
+        },
         source="internal/k8s/controllers/config_controller.go",
     ),
     Signature(
@@ -117,13 +121,16 @@ _CONTROLLER = (
     Signature(
         id="status-forbidden",
         cause="permission-missing",
-        where={"op": r"^updateServiceStatus$", "error": r"is forbidden"},
+        where={"op": r"^updateServiceStatus$", "error": r'^services(?: "[^"]*")? is forbidden: '},
         source="controller/main.go",
     ),
     Signature(
         id="status-contested",
         cause="rival-controller",
-        where={"op": r"^updateServiceStatus$", "error": r"the object has been modified"},
+        where={
+            "op": r"^updateServiceStatus$",
+            "error": rf'{PROSE}Operation cannot be fulfilled on services(?: "[^"]*")?: the object has been modified',
+        },
         certain=False,
         lasts=60.0,
         source="controller/main.go",
@@ -151,7 +158,10 @@ _CONTROLLER = (
     Signature(
         id="webhook-certificate",
         cause="webhook-unreachable",
-        where={"msg": r"TLS handshake error from .*: remote error: tls: (?:bad|unknown|expired) certificate"},
+        where={
+            "msg": r"^(?:[\d/]+ [\d:.]+ )?http: TLS handshake error from \S+: remote error: tls: "
+            r"(?:bad|unknown|expired) certificate"
+        },
         certain=False,
         lasts=120.0,
         source="Go's net/http, behind internal/k8s/webhook.go",
@@ -214,7 +224,7 @@ _SPEAKER = (
     Signature(
         id="address-malformed",
         cause="rival-controller",
-        where={"op": r"^setBalancer$", "error": r"^invalid LoadBalancer IP "},
+        where={"op": r"^setBalancer$", "error": r'^invalid LoadBalancer IP "'},
         certain=False,
         source=_MAIN,
         components=SPEAKER,
@@ -249,7 +259,9 @@ _SPEAKER = (
     Signature(
         id="status-immutable",
         cause="owner-disagreement",
-        where={"error": r"status\.node: .*Value is immutable"},
+        where={
+            "error": rf'{PROSE}ServiceL2Status\.metallb\.io(?: "[^"]*")? is invalid: status\.node: .*Value is immutable'
+        },
         until="0.16.0",
         lasts=120.0,
         source="internal/k8s/controllers/layer2_status_controller.go",
@@ -257,37 +269,11 @@ _SPEAKER = (
     ),
 )
 
-_CUT_OFF = r"https://\S+.*: (?:dial tcp|net/http: TLS handshake timeout|context deadline exceeded|EOF)"
-
-_CLUSTER = tuple(
-    Signature(
-        id=f"{name}-{where}",
-        cause=cause,
-        components=BOTH,
-        where={where: text},
-        lasts=API_RETRY_S,
-        certain=certain,
-        source="client-go and controller-runtime",
-    )
-    for name, cause, text, certain in (
-        ("forbidden", "permission-missing", r'is forbidden: User \\?"system:serviceaccount:', True),
-        (
-            "kind-unknown",
-            "crd-outdated",
-            r'no matches for kind \\?"\w+\\?" in version \\?"metallb\.io/',
-            True,
-        ),
-        ("resource-unknown", "crd-outdated", r"could not find the requested resource", False),
-        ("api-unreachable", "api-unreachable", _CUT_OFF, False),
-    )
-    for where in ("msg", "error", "err")
-)
-
 LOG_SIGNATURES = (
     *_CONFIGURATION,
     *_ALLOCATION,
     *_REQUEST,
-    *_CLUSTER,
+    *API_REQUESTS,
     *_CONTROLLER,
     *MEMBERLIST,
     *_SPEAKER,

@@ -12,23 +12,43 @@ _TOLD_BY_MEMBERLIST = tuple(
     Signature(
         id=f"memberlist-{name}",
         cause=cause,
-        where={"msg": text},
+        where={"component": r"^Memberlist$", "msg": text},
         certain=certain,
         lasts=REJOIN_S,
         source=_ML,
         components=SPEAKER,
     )
     for name, cause, text, certain in (
-        ("undecryptable", _KEY, r"(?i)no installed keys could decrypt the message", True),
-        ("one-sided", _KEY, r"(?i)(?:remote state is (?:not )?encrypted|encryption is configured but)", True),
-        ("udp-blocked", _CUT, r"able to connect to (?P<node>\S+) over TCP but UDP probes failed", True),
+        (
+            "undecryptable",
+            _KEY,
+            r"(?i)^memberlist: (?:[\w ]+: )*no installed keys could decrypt the message",
+            True,
+        ),
+        (
+            "one-sided",
+            _KEY,
+            r"(?i)^memberlist: (?:[\w ]+: )*(?:remote state is (?:not )?encrypted|encryption is configured but)",
+            True,
+        ),
+        (
+            "udp-blocked",
+            _CUT,
+            r"^memberlist: Was able to connect to (?P<node>\S+) over TCP but UDP probes failed",
+            True,
+        ),
         # What follows also happens whenever a speaker ends or starts, and counts only while it goes on.
-        ("suspect", _CUT, r"Suspect (?P<node>\S+) has failed, no acks received", False),
-        ("failed", _CUT, r"Marking (?P<node>\S+) as failed, suspect timeout reached", False),
-        ("refuting", _CUT, r"Refuting a (?:suspect|dead) message \(from: (?P<node>[^)]+)\)", False),
-        ("push-pull", _CUT, r"memberlist: Push/Pull with (?P<node>\S+) failed: ", False),
-        ("send", _CUT, r"memberlist: Failed (?:to send|fallback TCP ping)", False),
-        ("conflict", _CUT, r"memberlist: Conflicting address for (?P<node>\S+)\. Mine: ", False),
+        ("suspect", _CUT, r"^memberlist: Suspect (?P<node>\S+) has failed, no acks received", False),
+        ("failed", _CUT, r"^memberlist: Marking (?P<node>\S+) as failed, suspect timeout reached", False),
+        (
+            "refuting",
+            _CUT,
+            r"^memberlist: Refuting a (?:suspect|dead) message \(from: (?P<node>[^)]+)\)",
+            False,
+        ),
+        ("push-pull", _CUT, r"^memberlist: Push/Pull with (?P<node>\S+) failed: ", False),
+        ("send", _CUT, r"^memberlist: Failed (?:to send|fallback TCP ping)", False),
+        ("conflict", _CUT, r"^memberlist: Conflicting address for (?P<node>\S+)\. Mine: ", False),
     )
 )
 
@@ -36,7 +56,7 @@ _JOIN = (
     Signature(
         id="memberlist-join-undecryptable",
         cause=_KEY,
-        where={"msg": r"^partial join$", "error": r"(?i)decrypt|encrypt"},
+        where={"msg": r"^partial join$", "error": r"(?i)^\d+ errors? occurred:[\s\S]*(?:decrypt|encrypt)"},
         lasts=REJOIN_S,
         source=_LIST,
         components=SPEAKER,

@@ -1,9 +1,11 @@
 """The log lines and events of MetalLB that tell of a failure, as data; `signatures` matches them.
 
-Texts are those of 0.15.2 and 0.16.2 unless a row says otherwise, read in the files that it names. Two traps:
+Texts are those of 0.15.2 and 0.16.2 unless a row says otherwise, read in the files that it names. Three traps:
 
 - MetalLB logs JSON with a map, so of a key that is given twice the last value wins. "failed to parse the
   configuration" is such a first value: it is in the sources and never in a log.
+- A text may quote what anybody writes into a service's annotations. Every pattern begins where its text begins and
+  matches what `log_lines.without_quotations` leaves, so that no quoted words are taken for a text of MetalLB's own.
 - The lines of a failed allocation do not name their service; the line after them, and the event, do.
 """
 
@@ -59,7 +61,8 @@ class Signature:
 class EventSignature:
     """One kind of Kubernetes event that tells of a failure: its reason, and what its message must contain.
 
-    `errors` says that the message ends in an allocation error, whose own signature then gives the cause.
+    `errors` says that the message ends in an allocation error, whose own signature then gives the cause; what the
+    message must contain then stands before the error.
     """
 
     id: str
@@ -86,92 +89,110 @@ class AllocationError:
 
 
 _SERVICE_GO = "controller/service.go"
+_QUOTED = r'(?:"[^"]*"|\[[^]]*\])'
 
 ALLOCATION_ERRORS = (
-    AllocationError(id="no-address", cause="pool-exhausted", text=r"no available IPs$", certain=False),
+    AllocationError(id="no-address", cause="pool-exhausted", text=r"^no available IPs$", certain=False),
     AllocationError(
         id="pool-empty",
         cause="pool-exhausted",
-        text=r"no available IPs in pool (?P<pool>\S+)$",
+        text=r"^no available IPs in pool (?P<pool>\S+)$",
         since="0.16.0",
         certain=False,
     ),
     AllocationError(
         id="pool-lacks-family",
         cause="family-unavailable",
-        text=r"no available IPs in pool (?P<pool>\S+) for \S+ IPFamily$",
+        text=r"^no available IPs in pool (?P<pool>\S+) for \S+ IPFamily$",
         certain=False,
         source="internal/allocator/allocation.go",
     ),
     # A pool asked for by name without a free address of the one family: the missing address goes on as <nil>.
     AllocationError(
-        id="nil-address", cause="pool-exhausted", text=r'\["<nil>"\] is not allowed in config$', certain=False
+        id="nil-address",
+        cause="pool-exhausted",
+        text=r'^\["<nil>"\] is not allowed in config$',
+        certain=False,
     ),
     AllocationError(
         id="outside-pools",
         cause="requested-outside-pools",
-        text=r'\["(?P<address>[0-9a-fA-F.:]+)"[^]]*\] is not allowed in config$',
+        text=r'^\["(?P<address>[0-9a-fA-F.:]+)"[^]]*\] is not allowed in config$',
     ),
     AllocationError(
         id="restricted",
         cause="pool-restricted",
-        text=r"pool (?P<pool>\S+) not compatible for ip assignment$",
+        text=r"^pool (?P<pool>\S+) not compatible for ip assignment$",
     ),
     AllocationError(
         id="address-taken",
         cause="requested-taken",
-        text=r'can\'t change sharing key for "(?P<address>[^"]+)", address also in use by \S+$',
+        text=r'^can\'t change sharing key for "(?P<service>[^"]*)", address also in use by \S+$',
         certain=False,
     ),
     AllocationError(
         id="port-taken",
         cause="sharing-refused",
-        text=r'port \S+ is already in use on "(?P<address>[^"]+)"$',
+        text=r'^port \S+ is already in use on "(?P<address>[^"]+)"$',
     ),
     AllocationError(
         id="wrong-family",
         cause="family-unavailable",
-        text=r"requested loadBalancer IP\(s\) .* does not match the ipFamily of the service$",
+        text=rf"^requested loadBalancer IP(?:\(s\))? {_QUOTED} does not match the ipFamily of the service$",
         source=_SERVICE_GO,
     ),
     AllocationError(
         id="odd-families",
         cause="family-unavailable",
-        text=r"IPFamilyForAddresses: |more than two addresses |has the same family$|IP for wrong family",
+        text=r'^(?:IPFamilyForAddresses: |more than two addresses |"[^"]*" "[^"]*" has the same family$'
+        "|IP for wrong family)",
         source="internal/ipfamily/ipfamily.go",
     ),
     AllocationError(
         id="wrong-pool",
         cause="requested-wrong-pool",
-        text=r"IP\(s\) .* is not compatible with requested address pool (?P<pool>\S+)$",
+        # The pool is not quoted, so that anything may follow.
+        text=rf"^requested loadBalancer IP(?:\(s\))? {_QUOTED} is not compatible with requested address pool "
+        r"(?P<pool>[\s\S]*)",
         source=_SERVICE_GO,
     ),
-    AllocationError(id="unknown-pool", cause="pool-missing", text=r'unknown pool "(?P<pool>[^"]*)"$'),
+    AllocationError(id="unknown-pool", cause="pool-missing", text=r'^unknown pool "(?P<pool>[^"]*)"$'),
     AllocationError(
         id="asked-twice",
         cause="requested-twice",
-        text=r"service can not have both \S+ and svc\.Spec\.LoadBalancerIP$",
+        text=r"^service can not have both \S+ and svc\.Spec\.LoadBalancerIP$",
         source=_SERVICE_GO,
     ),
     AllocationError(
         id="no-address-asked",
         cause="requested-outside-pools",
-        text=r"invalid (?:metallb\.io/loadBalancerIPs:|spec\.loadBalancerIP) ",
+        text=r'^invalid (?:metallb\.(?:io|universe\.tf)/loadBalancerIPs:|spec\.loadBalancerIP) "',
         source=_SERVICE_GO,
     ),
 )
 
 EVENT_SIGNATURES = (
     EventSignature(
-        id="allocation-failed", reason="AllocationFailed", cause="", errors=True, source=_SERVICE_GO
+        id="allocation-failed",
+        reason="AllocationFailed",
+        cause="",
+        message=r'^Failed to allocate IP for "[^"]*": ',
+        errors=True,
+        source=_SERVICE_GO,
     ),
     EventSignature(
-        id="request-invalid", reason="LoadBalancerFailed", cause="", errors=True, source=_SERVICE_GO
+        id="request-invalid",
+        reason="LoadBalancerFailed",
+        cause="",
+        message=r"^invalid requested loadbalancer IPs: ",
+        errors=True,
+        source=_SERVICE_GO,
     ),
     EventSignature(
         id="assignment-cleared",
         reason="ClearAssignment",
         cause="",
+        message=r'^current IP for "[^"]*" not allowed by config, will attempt for new IP assignment: ',
         errors=True,
         certain=False,
         source=_SERVICE_GO,
@@ -208,7 +229,7 @@ EVENT_SIGNATURES = (
         id="pool-vanished",
         reason="InternalError",
         cause="pool-missing",
-        message=r"allocated an IP that has no pool",
+        message=r"^allocated an IP that has no pool",
         certain=False,
         source=_SERVICE_GO,
     ),
@@ -216,7 +237,7 @@ EVENT_SIGNATURES = (
         id="interface-missing",
         reason="announceFailed",
         cause="advertisement-interface-missing",
-        message=r"assigned node \"(?P<node>[^\"]+)\"",
+        message=r'^the interfaces specified by LB IP "[^"]*" doesn\'t exist in assigned node "(?P<node>[^"]*)"',
         source="speaker/layer2_controller.go",
     ),
 )

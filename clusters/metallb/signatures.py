@@ -8,7 +8,6 @@ tells that.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +16,8 @@ from functools import cache
 
 from packaging.version import Version
 
+from clusters.metallb.api_table import Refusal, refusal_in
+from clusters.metallb.log_lines import Fields, fields_of, without_quotations
 from clusters.metallb.log_table import LOG_SIGNATURES
 from clusters.metallb.signature_table import (
     ALLOCATION_ERRORS,
@@ -26,9 +27,6 @@ from clusters.metallb.signature_table import (
     EventSignature,
     Signature,
 )
-
-Fields = Mapping[str, str]
-"""A log line taken apart; a line that is no JSON has only "msg"."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +47,11 @@ class Hit:
         """The cause that the line proves, or makes likely."""
         return self.signature.cause
 
+    @property
+    def refusal(self) -> Refusal | None:
+        """What the API server refuses by this line, where it says that whole."""
+        return refusal_in(self.signature, fields_of(self.line))
+
 
 @dataclass(frozen=True)
 class EventHit:
@@ -58,20 +61,6 @@ class EventHit:
     cause: str
     certain: bool
     subjects: Mapping[str, str] = field(default_factory=dict)
-
-
-def fields_of(line: str) -> Fields:
-    """A log line taken apart: MetalLB and controller-runtime log JSON, client-go plain text."""
-    text = line.strip()
-    if text.startswith("{"):
-        try:
-            loaded = json.loads(text)
-        except ValueError:
-            return {"msg": text}  # cut off by a tail of bytes
-        return {
-            str(key): value if isinstance(value, str) else json.dumps(value) for key, value in loaded.items()
-        }
-    return {"msg": text}
 
 
 def match_log(component: Component | str, line: str, version: Version | None = None) -> Signature | None:
@@ -85,15 +74,16 @@ def match_event(
 ) -> EventHit | None:
     """What an event tells of, or None. `pod_of` is for events on MetalLB's pods; without it, on a service."""
     rows = POD_EVENTS[Component(pod_of)] if pod_of else EVENT_SIGNATURES
+    text = without_quotations(message)
     for row in rows:
         if row.reason != reason or not _applies(row.since, row.until, version):
             continue
-        found = _regex(row.message).search(message)
+        found = _regex(row.message).search(text)
         if found is None:
             continue
         if not row.errors:
             return EventHit(row, row.cause, row.certain, _named(found))
-        return _event_with_error(row, message)
+        return _event_with_error(row, text[found.end() :])
     return None
 
 
@@ -164,8 +154,9 @@ def _faded(hit: Hit, now: datetime | None) -> bool:
 def _match(
     component: Component, fields: Fields, version: Version | None
 ) -> tuple[Signature, dict[str, str]] | None:
+    told = {name: without_quotations(value) for name, value in fields.items()}
     for row in _rows(component, version):
-        found = [_regex(pattern).search(fields.get(name, "")) for name, pattern in row.where.items()]
+        found = [_regex(pattern).search(told.get(name, "")) for name, pattern in row.where.items()]
         if not all(found):
             continue
         subjects = {name: value for each in found if each for name, value in _named(each).items()}
@@ -190,20 +181,25 @@ def _applies(since: str, until: str, version: Version | None) -> bool:
     return not (since and version < Version(since)) and not (until and version >= Version(until))
 
 
-def _event_with_error(row: EventSignature, message: str) -> EventHit:
+def _event_with_error(row: EventSignature, error_text: str) -> EventHit:
     for error in ALLOCATION_ERRORS:
-        if found := _regex(error.text).search(message):
+        if found := _regex(error.text).search(error_text):
             return EventHit(row, error.cause, row.certain and error.certain, _named(found))
     return EventHit(row, "", certain=False)
 
 
 def allocation_cause(text: str) -> str:
     """The cause that an allocation error's text names, or "" for a text that is not known."""
-    return next((each.cause for each in ALLOCATION_ERRORS if _regex(each.text).search(text)), "")
+    told = without_quotations(text)
+    return next((each.cause for each in ALLOCATION_ERRORS if _regex(each.text).search(told)), "")
+
+
+_SUBJECT = re.compile(r"[\w.:/%\[\]-]{1,253}", re.ASCII)
 
 
 def _named(found: re.Match[str]) -> dict[str, str]:
-    return {name: value for name, value in found.groupdict().items() if value}
+    """What the text names; a name is one word, so that no sentence of anybody's becomes a subject."""
+    return {name: value for name, value in found.groupdict().items() if value and _SUBJECT.fullmatch(value)}
 
 
 @cache

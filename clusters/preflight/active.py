@@ -7,6 +7,7 @@ from clusters.api import Api, ApiError, Forbidden, NotFound
 from clusters.api.resources import LEASES
 from clusters.changes.hold import held
 from clusters.checks import Level
+from clusters.commands import command
 from clusters.lease import Holder
 from clusters.preflight.found import Problem, Wanted, problem_of
 from clusters.profile import DISPOSED, Profile
@@ -26,7 +27,9 @@ def left_behind(profile: Profile, uid: str) -> list[Problem]:
             continue
         many = len(each.pending())
         sentence = f"Run {header.run} ended without undoing {many} of its changes."
-        remedy = f"Undo them: python -m clusters.sweep --cluster {_typed(profile)}"
+        remedy = "Undo them: " + command(
+            "python -m clusters.sweep --cluster {profile}", profile=_typed(profile)
+        )
         problems.append(Problem(sentence=sentence, remedy=remedy))
     return problems
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clusters.checks import Level
+from clusters.commands import command
 from clusters.errors import Refused
 from clusters.profile.models import Profile
 
@@ -19,7 +20,7 @@ def resolve_level(profile: Profile, requested: Level, confirm_uid: str, actual_u
     if not confirm_uid:
         raise Refused(
             f"The cluster of profile {profile.name} is not disposable, and --allow disrupt would disturb it.",
-            remedy=f"To allow that, add --confirm-cluster {actual_uid}",
+            remedy="To allow that, add " + command("--confirm-cluster {uid}", uid=actual_uid),
         )
     if confirm_uid != actual_uid:
         raise Refused(

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from clusters.checks import CheckFailed, Finding
+from clusters.commands import commands
 from clusters.errors import Inconclusive
 from clusters.metallb.versions import NEWEST
 from clusters.upgrade.rule import Rule, Sighting
@@ -76,7 +77,10 @@ class Decision:
     @property
     def findings(self) -> tuple[Finding, ...]:
         """What stops the upgrade, each with its remedy."""
-        return tuple(_finding(each.rule, seen) for each in self.rulings for seen in each.seen if seen.stops)
+        namespace = self.situation.snapshot.metallb_namespace
+        return tuple(
+            _finding(each.rule, seen, namespace) for each in self.rulings for seen in each.seen if seen.stops
+        )
 
     @property
     def unknown(self) -> tuple[str, ...]:
@@ -92,13 +96,14 @@ class Decision:
 
     def as_json(self) -> dict[str, Any]:
         """The decision as data; every rule is in it, whatever it says."""
+        namespace = self.situation.snapshot.metallb_namespace
         return {
             "schema_version": 1,
             "verdict": str(self.verdict),
             "current": str(self.situation.current or ""),
             "target": str(self.situation.target),
             "unknown": list(self.unknown),
-            "rules": [_ruling_as_json(each) for each in self.rulings],
+            "rules": [_ruling_as_json(each, namespace) for each in self.rulings],
         }
 
 
@@ -144,18 +149,18 @@ def _ruling(rule: Rule, situation: Situation) -> Ruling:
         return Ruling(rule=rule, about=True, unknown=str(error))
 
 
-def _finding(rule: Rule, seen: Sighting) -> Finding:
+def _finding(rule: Rule, seen: Sighting, namespace: str) -> Finding:
     return Finding(
         cause=rule.cause,
         subject=seen.subject,
         summary=f"{seen.summary} {rule.consequence}",
         evidence=(*seen.lines, f"rule {rule.id}: {rule.source}"),
         remedy=rule.remedy,
-        commands=rule.commands,
+        commands=commands(rule.commands, metallb_namespace=namespace),
     )
 
 
-def _ruling_as_json(each: Ruling) -> dict[str, Any]:
+def _ruling_as_json(each: Ruling, namespace: str) -> dict[str, Any]:
     rule = each.rule
     return {
         "id": rule.id,
@@ -165,7 +170,7 @@ def _ruling_as_json(each: Ruling) -> dict[str, Any]:
         "condition": rule.condition,
         "consequence": rule.consequence,
         "remedy": rule.remedy,
-        "commands": list(rule.commands),
+        "commands": list(commands(rule.commands, metallb_namespace=namespace)),
         "source": rule.source,
         "cause": rule.cause,
         "unknown": each.unknown,

@@ -26,9 +26,9 @@ class Rule:
     """What is known to break on the way from one version to another.
 
     `current` and `target` say which upgrades it is about, as version specifiers ("" for all). `condition` is what
-    must be so for it to matter, `consequence` what happens then, `remedy` what to do before, `commands` what to
-    type, `source` where it is known from. `look` gives what was seen of it, and raises Inconclusive where that
-    cannot be told.
+    must be so for it to matter, `consequence` what happens then, `remedy` what to do before, `commands` the
+    templates of what to type, `source` where it is known from. `look` gives what was seen of it, and raises
+    Inconclusive where that cannot be told.
     """
 
     id: str

@@ -14,7 +14,7 @@ from clusters.upgrade.rule import Rule, Sighting
 from clusters.upgrade.situation import Situation
 
 _NOTES = "MetalLB's release notes"
-_PODS = "kubectl -n metallb-system get pods -o wide"
+_PODS = "kubectl -n {metallb_namespace} get pods -o wide"
 #: Metrics and health; those of frr-k8s besides, where it comes with the chart.
 _NEW_PORTS = frozenset({9120, 17472})
 _OLD_METRICS = 7472
@@ -144,7 +144,7 @@ RULES = (
         consequence="Old and new speakers cut the key to different lengths and do not hear each other until the last "
         "pod is replaced: an address may be answered by two nodes meanwhile.",
         remedy="Plan a window, and watch for two hardware addresses of one service address.",
-        commands=("kubectl -n metallb-system rollout status daemonset/speaker",),
+        commands=("kubectl -n {metallb_namespace} rollout status daemonset/speaker",),
         source=f"{_NOTES} of 0.14.2 (AES-256)",
         cause="memberlist-key-mismatch",
         look=_key,
@@ -157,7 +157,7 @@ RULES = (
         consequence="Old and new speakers derive the key differently and do not hear each other until the last pod is "
         "replaced: an address may be answered by two nodes meanwhile.",
         remedy="Plan a window, and watch for two hardware addresses of one service address.",
-        commands=("kubectl -n metallb-system rollout status daemonset/speaker",),
+        commands=("kubectl -n {metallb_namespace} rollout status daemonset/speaker",),
         source=f"{_NOTES} of 0.16.2",
         cause="memberlist-key-mismatch",
         look=_key,
@@ -167,7 +167,7 @@ RULES = (
         condition="a node that should run a ready speaker has none",
         consequence="The rollout takes one speaker more away, and may wait for this one without end.",
         remedy="See why the speaker is not ready, and mend that first.",
-        commands=(_PODS, "kubectl -n metallb-system describe daemonset/speaker"),
+        commands=(_PODS, "kubectl -n {metallb_namespace} describe daemonset/speaker"),
         source="a DaemonSet's rolling update, one pod unavailable at a time",
         cause="speaker-down",
         look=_every_speaker,
@@ -177,7 +177,7 @@ RULES = (
         condition="one node alone can announce an address",
         consequence="While its speaker is replaced nobody answers for the address.",
         remedy="Let a second node announce it, or plan for the gap.",
-        commands=(_PODS, "kubectl -n metallb-system get l2advertisements -o yaml"),
+        commands=(_PODS, "kubectl -n {metallb_namespace} get l2advertisements -o yaml"),
         source="the election of layer 2 announcers",
         cause="no-spare-announcer",
         look=_spare,
@@ -200,7 +200,7 @@ RULES = (
         condition="always",
         consequence="From 0.16.0 on they are served on port 9120 over HTTPS alone, to callers with a token.",
         remedy="Change what scrapes them: port 9120, scheme https, a token that may get /metrics.",
-        commands=("kubectl -n metallb-system get servicemonitors,podmonitors,networkpolicies",),
+        commands=("kubectl -n {metallb_namespace} get servicemonitors,podmonitors,networkpolicies",),
         source=f"{_NOTES} of 0.16.0",
         cause="legacy-configuration",
         look=_scraped,

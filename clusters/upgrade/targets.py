@@ -11,7 +11,7 @@ from clusters.upgrade.rule import Rule, Sighting
 from clusters.upgrade.situation import Situation
 
 _NOTES = "MetalLB's release notes"
-_VERSIONS = ("kubectl version", "kubectl -n metallb-system get deploy,ds -o wide")
+_VERSIONS = ("kubectl version", "kubectl -n {metallb_namespace} get deploy,ds -o wide")
 
 
 def _always(situation: Situation) -> Iterator[Sighting]:
@@ -103,7 +103,7 @@ RULES = (
         condition="the controller's node runs no speaker",
         consequence="The controller of 0.16.0 is restarted without end there.",
         remedy="Upgrade to 0.16.1 or newer, or let a speaker run on the controller's node.",
-        commands=("kubectl -n metallb-system get pods -o wide",),
+        commands=("kubectl -n {metallb_namespace} get pods -o wide",),
         source=f"{_NOTES} of 0.16.1; issue 3061",
         cause="target-unsafe",
         look=_speaker_beside_controller,
@@ -147,8 +147,8 @@ RULES = (
         consequence="An upgrade that has not ended is under way, and what it left behind is not known.",
         remedy="Finish it or take it back first.",
         commands=(
-            "kubectl -n metallb-system get deploy,ds -o wide",
-            "kubectl -n metallb-system get pods -o wide",
+            "kubectl -n {metallb_namespace} get deploy,ds -o wide",
+            "kubectl -n {metallb_namespace} get pods -o wide",
         ),
         source="a DaemonSet that is rolled out replaces one pod after the other",
         cause="version-skew",

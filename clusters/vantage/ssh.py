@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import Self
 
+from clusters.commands import command
 from clusters.vantage.errors import VantageError
 from clusters.vantage.launch import Launch, Refusal
 from clusters.vantage.local import AgentVantage
@@ -32,18 +33,18 @@ _OPTIONS = {
     "ForwardX11": "no",
     "RequestTTY": "no",
 }
-_AGAIN = "Connect once by hand: ssh {host}"
+_AGAIN = "Connect once by hand: {ssh}"
 #: What ssh or the far shell says, and what that means; the first that is found counts.
 _SAYINGS: tuple[tuple[str, str, str], ...] = (
     (
         r"REMOTE HOST IDENTIFICATION HAS CHANGED",
         "the host key of {host} is not the one that known_hosts has",
-        "Find out why it changed before you trust it: ssh {host}",
+        "Find out why it changed before you trust it: {ssh}",
     ),
     (
         r"Host key verification failed|host key is known for",
         "the host key of {host} is not known here",
-        "Connect once by hand, and compare the key: ssh {host}",
+        "Connect once by hand, and compare the key: {ssh}",
     ),
     (
         r"(?P<said>Permission denied \([^)]*\))",
@@ -101,7 +102,8 @@ class SshVantage(AgentVantage):
         for pattern, sentence, remedy in _SAYINGS:
             if found := re.search(pattern, words):
                 said = next((text for text in found.groupdict().values() if text), "").strip().rstrip(".")
-                fields = {"host": self._destination, "said": said}
+                ssh = command("ssh {host}", host=self._destination)
+                fields = {"host": self._destination, "said": said, "ssh": ssh}
                 return Refusal(sentence.format(**fields), remedy.format(**fields))
         return None
 

@@ -12,6 +12,7 @@ import pytest
 from clusters import budgets
 from clusters.checks import RunResult
 from reports import prom
+from reports.commonmark import plain
 from reports.model import NotWritten, write_text
 from reports.outlets.asked import Asked
 from reports.outlets.deadline import Action, all_within
@@ -76,12 +77,16 @@ class Delivering:
         """Tell it in the summary as well: somebody who was not told must be able to find out."""
         path = self._directory / _SUMMARY
         if self._troubles and path.is_file():
-            listed = "\n".join(f"- {line.removeprefix('not delivered: ')}" for line in self._troubles)
-            text = f"{path.read_text(encoding='utf-8')}\n## Not delivered\n\n{listed}\n"
             try:
-                write_text(path, text)
+                write_text(path, noted(path.read_text(encoding="utf-8"), self._troubles))
             except NotWritten as fault:
                 self._troubles.append(f"error: {fault}")
+
+
+def noted(summary: str, troubles: Sequence[str]) -> str:
+    """The summary with what did not get through."""
+    listed = "\n".join(f"- {plain(line.removeprefix('not delivered: '))}" for line in troubles)
+    return f"{summary}\n## Not delivered\n\n{listed}\n"
 
 
 def metric_actions(asked: Asked, result: RunResult, successes: prom.Successes) -> Mapping[str, Action]:

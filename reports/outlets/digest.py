@@ -7,6 +7,7 @@ from pathlib import Path
 
 from clusters.checks import CheckResult, RunResult
 from reports.blame import said
+from reports.outlets.chat import quiet
 from reports.outlets.news import News
 from reports.untested import headline
 
@@ -15,7 +16,7 @@ _SHOWN, _LONGEST = 8, 300
 
 def title(result: RunResult) -> str:
     """The subject: suite, verdict and cluster."""
-    return f"MetalLB conformance: {str(result.run.verdict).upper()} on {result.run.cluster}"
+    return quiet(f"MetalLB conformance: {str(result.run.verdict).upper()} on {result.run.cluster}")
 
 
 def body(result: RunResult, told: News, *, directory: Path) -> str:
@@ -31,7 +32,7 @@ def body(result: RunResult, told: News, *, directory: Path) -> str:
     lines += _listed("Fixed", told.fixed, told.fixed)
     lines += _listed("No longer decided", told.undecided, told.undecided)
     lines += _listed("Last pass too old", told.stale, told.stale)
-    return "\n".join([*lines, "", f"Report: {directory / 'report.html'}"]) + "\n"
+    return quiet("\n".join([*lines, "", f"Report: {directory / 'report.html'}"]) + "\n")
 
 
 def _since(told: News) -> str:

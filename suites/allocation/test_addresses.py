@@ -13,8 +13,8 @@ from suites.scenes.trouble import Symptom
 
 _PENDING = (
     "kubectl -n {namespace} describe svc {service}",
-    "kubectl -n metallb-system get ipaddresspools -o yaml",
-    "kubectl -n metallb-system logs deploy/controller --tail=200",
+    "kubectl -n {metallb_namespace} get ipaddresspools -o yaml",
+    "kubectl -n {metallb_namespace} logs deploy/controller --tail=200",
 )
 
 

@@ -15,7 +15,7 @@ from suites.scenes.trouble import Symptom
 
 _COMMANDS = (
     "kubectl -n {namespace} describe svc {service}",
-    "kubectl -n metallb-system get ipaddresspool {pool} -o yaml",
+    "kubectl -n {metallb_namespace} get ipaddresspool {pool} -o yaml",
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clusters import budgets
+from clusters.commands import ARPING
 from clusters.vantage import appearance
 from suites.causes import UNSERVED
 from suites.plugin import CREATE, Record, check
@@ -16,10 +17,10 @@ from suites.scenes.services import Services
 from suites.scenes.trouble import Symptom
 
 _COMMANDS = (
-    "kubectl -n metallb-system get l2advertisements -o yaml",
-    "kubectl -n metallb-system logs daemonset/speaker --tail=200",
+    "kubectl -n {metallb_namespace} get l2advertisements -o yaml",
+    "kubectl -n {metallb_namespace} logs daemonset/speaker --tail=200",
     "kubectl -n {namespace} describe svc {service}",
-    "arping -b -c 5 -I <interface> {address}",
+    ARPING,
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusters.commands import ARPING
 from suites.causes import STUCK
 from suites.plugin import DISRUPT, Record, check
 from suites.scenes import permissions
@@ -12,10 +13,10 @@ from suites.scenes.trouble import Symptom
 from suites.scenes.verdict import EXCLUDED, GRACEFUL, KILLED, LOST, RESTARTED, judge
 
 _COMMANDS = (
-    "kubectl -n metallb-system get pods -o wide",
-    "kubectl -n metallb-system logs daemonset/speaker --tail=200",
+    "kubectl -n {metallb_namespace} get pods -o wide",
+    "kubectl -n {metallb_namespace} logs daemonset/speaker --tail=200",
     "kubectl get nodes -o wide",
-    "arping -b -c 5 -I <interface> {address}",
+    ARPING,
 )
 
 
@@ -120,7 +121,7 @@ def test_an_excluded_node_hands_its_address_over_without_loss(
     level=DISRUPT,
     needs={"wire"},
     causes=STUCK,
-    commands=("kubectl -n metallb-system rollout status deployment/controller", *_COMMANDS),
+    commands=("kubectl -n {metallb_namespace} rollout status deployment/controller", *_COMMANDS),
     uses=permissions.METALLB_PODS,
     measured=True,
 )

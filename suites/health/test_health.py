@@ -7,8 +7,8 @@ from suites.causes import CONTROLLER, EVERYWHERE, PENDING, REFUSED, SPEAKER
 from suites.plugin import OBSERVE, check
 from suites.plugin.observation import Judgement
 
-_PODS = "kubectl -n metallb-system get pods -o wide"
-_CONFIG = "kubectl -n metallb-system get ipaddresspools,l2advertisements"
+_PODS = "kubectl -n {metallb_namespace} get pods -o wide"
+_CONFIG = "kubectl -n {metallb_namespace} get ipaddresspools,l2advertisements"
 _SERVICES = "kubectl get svc -A | grep LoadBalancer"
 
 
@@ -56,8 +56,8 @@ def test_every_service_holds_an_address_of_a_pool(judgement: Judgement) -> None:
     level=OBSERVE,
     causes=(*REFUSED, *CONTROLLER),
     commands=(
-        "kubectl -n metallb-system get configurationstates",
-        "kubectl -n metallb-system get ipaddresspool metallb-pool -o yaml | kubectl apply --dry-run=server -f -",
+        "kubectl -n {metallb_namespace} get configurationstates",
+        "kubectl -n {metallb_namespace} get ipaddresspool metallb-pool -o yaml | kubectl apply --dry-run=server -f -",
     ),
 )
 def test_metallb_accepts_its_configuration(judgement: Judgement) -> None:

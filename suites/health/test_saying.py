@@ -13,7 +13,7 @@ from suites.plugin.observation import Judgement
     runbook="1",
     level=OBSERVE,
     causes=(*NOT_RESTORED, "memberlist-secret-missing"),
-    commands=("kubectl -n metallb-system logs deploy/controller --tail=200",),
+    commands=("kubectl -n {metallb_namespace} logs deploy/controller --tail=200",),
 )  # fmt: skip
 def test_the_controller_reports_no_failure(judgement: Judgement) -> None:
     """The last 200 controller lines hold no known failure.
@@ -28,7 +28,7 @@ def test_the_controller_reports_no_failure(judgement: Judgement) -> None:
     runbook="1",
     level=OBSERVE,
     causes=(*NOT_RESTORED, "memberlist-disabled"),
-    commands=("kubectl -n metallb-system logs daemonset/speaker --tail=200",),
+    commands=("kubectl -n {metallb_namespace} logs daemonset/speaker --tail=200",),
 )  # fmt: skip
 def test_no_speaker_reports_a_failure(judgement: Judgement) -> None:
     """The last 200 lines of every speaker hold no known failure."""
@@ -40,7 +40,7 @@ def test_no_speaker_reports_a_failure(judgement: Judgement) -> None:
     runbook="1 Probe verification",
     level=OBSERVE,
     causes=(*CONTROLLER, *SPEAKER),
-    commands=("kubectl -n metallb-system describe pod -l app.kubernetes.io/name=metallb",),
+    commands=("kubectl -n {metallb_namespace} describe pod -l app.kubernetes.io/name=metallb",),
 )
 def test_probes_pass(judgement: Judgement) -> None:
     """Liveness and readiness probes pass, and no current Warning event hangs on a MetalLB pod."""
@@ -52,7 +52,7 @@ def test_probes_pass(judgement: Judgement) -> None:
     runbook="1 Record",
     level=OBSERVE,
     causes=PENDING,
-    commands=("kubectl -n <namespace> describe svc <service>",),
+    commands=("kubectl -n {namespace} describe svc {service}",),
 )
 def test_no_allocation_fails(judgement: Judgement) -> None:
     """The services' event streams hold no current allocation failure."""

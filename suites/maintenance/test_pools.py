@@ -29,7 +29,7 @@ def test_every_pool_change_is_written_down(repository: RepositorySnapshot, findi
     level=OBSERVE,
     needs={"cluster", "repository"},
     causes=("address-not-intended",),
-    commands=("kubectl -n metallb-system get ipaddresspools -o yaml",),
+    commands=("kubectl -n {metallb_namespace} get ipaddresspools -o yaml",),
 )
 def test_a_pool_of_one_address_holds_the_intended_one(
     repository: RepositorySnapshot, snapshot: Snapshot, findings: Findings

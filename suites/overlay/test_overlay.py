@@ -9,7 +9,7 @@ from suites.plugin import OBSERVE, Findings, check
 
 pytest_plugins = ("suites.repository",)
 
-_LIVE_CONFIG = "kubectl -n metallb-system get ipaddresspools,l2advertisements -o yaml"
+_LIVE_CONFIG = "kubectl -n {metallb_namespace} get ipaddresspools,l2advertisements -o yaml"
 _LAST_CHANGE = "git diff HEAD~1 -- metallb/"
 
 
@@ -77,7 +77,7 @@ def test_the_last_change_takes_no_held_address_away(
     level=OBSERVE,
     needs={"cluster", "repository"},
     commands=(
-        "kubectl -n metallb-system get pods -o custom-columns=POD:.metadata.name,IMAGE:.spec.containers[0].image",
+        "kubectl -n {metallb_namespace} get pods -o custom-columns=POD:.metadata.name,IMAGE:.spec.containers[0].image",
         "git grep -n newTag -- metallb/",
     ),
     uses=live.READS,

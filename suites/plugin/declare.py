@@ -13,6 +13,7 @@ import pytest
 
 from clusters.checks import Access, CheckSpec, Level, Need
 from clusters.checks.causes import CAUSES, reported_by
+from clusters.commands import FIELDS, fields_in
 
 OBSERVE, CREATE, DISRUPT = Level.OBSERVE, Level.CREATE, Level.DISRUPT
 
@@ -61,17 +62,20 @@ def check(
 
     `needs` are names of `Need`; the cluster is implied unless the repository alone is named. `causes` are
     ids of `clusters.checks.causes` that others report and that it may refer to; those that it reports itself
-    are known from their records. `commands` are what a person would type to see the same, `uses` the
-    permissions beyond those of the observation, which every check of a cluster has. `measured` checks are
-    repeated by --repeat. `since` is the first MetalLB version that the check is supported on. `phases`: with
-    one of them in --phase the check only looks, whatever its level; with another it is not run.
+    are known from their records. `commands` are the templates of what a person would type to see the same (see
+    `clusters.commands`), `uses` the permissions beyond those of the observation, which every check of a cluster
+    has. `measured` checks are repeated by --repeat. `since` is the first MetalLB version that the check is
+    supported on. `phases`: with one of them in --phase the check only looks, whatever its level; with another it
+    is not run.
     The title comes from the function's name, the promise is the docstring's first line.
     """
 
     def declare(function: Check) -> Check:
         if not isinstance(function, FunctionType):
             raise DeclarationError(f"check {check_id}: only a plain function can be a check.")
-        fault = _fault(check_id, function=function, level=level, needs=needs, causes=causes, uses=uses)
+        fault = _fault(
+            check_id, function=function, level=level, needs=needs, causes=causes, commands=commands, uses=uses
+        )
         if fault:
             raise DeclarationError(f"{_place(function)}: check {check_id}: {fault}")
         spec = CheckSpec(
@@ -107,12 +111,14 @@ def _fault(
     level: object,
     needs: Collection[str],
     causes: Collection[str],
+    commands: Collection[str],
     uses: Collection[Access],
 ) -> str:
     """What is wrong with a declaration, or an empty text."""
     other = _REGISTRY.get(check_id)
     unknown_needs = sorted(set(needs) - set(Need))
     writes = [f"{each.verb} {each.resource}" for each in uses if each.writes and level is Level.OBSERVE]
+    unknown_fields = sorted(frozenset().union(*map(fields_in, commands)) - set(FIELDS))
     unknown_causes = [cause for cause in causes if cause not in CAUSES]
     faults = {
         "the id must look like area.what-is-checked.": not _ID.fullmatch(check_id),
@@ -120,6 +126,7 @@ def _fault(
         f"it needs something unknown: {', '.join(map(str, unknown_needs))}.": unknown_needs,
         f"it names causes that clusters/checks/causes lacks: {', '.join(unknown_causes)}.": unknown_causes,
         f"a check that only observes may not {', '.join(writes)}.": writes,
+        f"its commands have fields that none may have: {', '.join(unknown_fields)}.": unknown_fields,
         "its docstring is missing; the first line is the promise.": not _first_line(function),
         "the id is already taken by " + (f"{other.path.name}:{other.line}." if other else ""): (
             other and (other.path, other.line) != _position(function)

@@ -9,6 +9,7 @@ import pytest
 
 from clusters.checks import CheckSpec, Finding
 from clusters.checks.causes import CAUSES
+from clusters.commands import commands
 from clusters.observation import redaction
 
 #: Takes the failed item and what was raised, and returns the findings that explain it, or none.
@@ -55,9 +56,10 @@ def completed(finding: Finding, spec: CheckSpec, *, namespace: str) -> Finding:
     `namespace` is MetalLB's; the rest of what the commands name is taken from the finding's subject.
     """
     known = CAUSES.get(finding.cause)
-    commands = known.render(metallb_namespace=namespace, **_fields(finding.subject)) if known else ()
-    if finding.cause == UNEXPLAINED:
-        commands = spec.commands or commands
+    fields = {"metallb_namespace": namespace, **_fields(finding.subject)}
+    own = commands(spec.commands, **fields)
+    of_cause = known.render(**fields) if known else ()
+    typed = (own or of_cause) if finding.cause == UNEXPLAINED else (of_cause or own)
     return replace(
         finding,
         subject=redaction.text(finding.subject),
@@ -65,7 +67,7 @@ def completed(finding: Finding, spec: CheckSpec, *, namespace: str) -> Finding:
         evidence=tuple(redaction.text(one) for one in finding.evidence),
         ruled_out=tuple(redaction.text(one) for one in finding.ruled_out),
         remedy=finding.remedy or (known.remedy if known else ""),
-        commands=finding.commands or commands or spec.commands,
+        commands=finding.commands or typed,
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from clusters.checks.causes import CAUSES
+from clusters.commands import commands
 from clusters.errors import ConformanceError, UsageError
 from suites.plugin.declare import DeclarationError, Declared, registry
 
@@ -69,7 +70,7 @@ def page(declared: Declared) -> str:
     lines += [f"Since:   MetalLB {spec.since}"] if spec.since else []
     lines += ["Repeat:  its figures are measured --repeat times"] if spec.measured else []
     lines += ["", "To see the same by hand:"] if spec.commands else []
-    lines += [f"  $ {command}" for command in spec.commands]
+    lines += [f"  $ {command}" for command in commands(spec.commands)]
     lines += ["", "Causes it may name, and what to do:"] if spec.causes else []
     for cause in spec.causes:
         known = CAUSES[cause]

@@ -30,7 +30,10 @@ def test_a_moved_address_is_in_the_change_log(
     runbook="7",
     level=OBSERVE,
     needs={"cluster", "repository"},
-    commands=("kubectl -n metallb-system get ipaddresspools -o yaml", "git log -3 -- services/metallb.md"),
+    commands=(
+        "kubectl -n {metallb_namespace} get ipaddresspools -o yaml",
+        "git log -3 -- services/metallb.md",
+    ),
 )
 def test_the_service_page_says_what_runs(
     repository: RepositorySnapshot, snapshot: Snapshot, findings: Findings

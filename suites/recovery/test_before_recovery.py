@@ -13,7 +13,7 @@ from suites.plugin.observation import Judgement
     runbook="3",
     level=OBSERVE,
     causes=NODES_AND_NETWORK,
-    commands=("kubectl get nodes -o wide", "kubectl -n metallb-system get pods -o wide"),
+    commands=("kubectl get nodes -o wide", "kubectl -n {metallb_namespace} get pods -o wide"),
 )  # fmt: skip
 def test_nodes_and_network_are_not_in_trouble(judgement: Judgement) -> None:
     """The run says whether the trouble is configuration alone or nodes and network too.
@@ -29,7 +29,7 @@ def test_nodes_and_network_are_not_in_trouble(judgement: Judgement) -> None:
     level=OBSERVE,
     needs={"wire"},
     causes=("vantage-not-on-segment", "wrong-segment"),
-    commands=("ip route get <address>",),
+    commands=("ip route get {address}",),
 )
 def test_every_pool_is_routable(judgement: Judgement) -> None:
     """The address block is routable on the target network from the vantage."""

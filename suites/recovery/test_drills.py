@@ -14,8 +14,8 @@ pytest_plugins = ("suites.repository",)
 
 _COMMANDS = (
     "kubectl apply -k metallb/overlays/<cluster>",
-    "kubectl -n metallb-system get pods -o wide",
-    "kubectl -n metallb-system get ipaddresspools,l2advertisements",
+    "kubectl -n {metallb_namespace} get pods -o wide",
+    "kubectl -n {metallb_namespace} get ipaddresspools,l2advertisements",
     "kubectl get svc -A | grep LoadBalancer",
 )
 

@@ -17,7 +17,7 @@ pytest_plugins = ("suites.repository",)
     needs={"cluster", "repository"},
     causes=("overlay-drift", "pool-overlap", "pool-missing"),
     commands=(
-        "kubectl -n metallb-system get ipaddresspools -o yaml",
+        "kubectl -n {metallb_namespace} get ipaddresspools -o yaml",
         "git grep -n -A3 'addresses:' -- metallb/",
     ),
 )

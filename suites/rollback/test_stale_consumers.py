@@ -13,7 +13,7 @@ from suites.plugin.observation import Judgement
     runbook="6",
     level=OBSERVE,
     causes=("requested-outside-pools", "pool-missing", *PENDING),
-    commands=("kubectl -n <namespace> describe svc <service>",),
+    commands=("kubectl -n {namespace} describe svc {service}",),
 )  # fmt: skip
 def test_no_consumer_asks_for_a_lost_address(judgement: Judgement) -> None:
     """No consumer keeps asking for an address that the active pools no longer hold."""

@@ -6,9 +6,9 @@ from clusters.diagnosis.answers import scaling
 from suites.plugin import OBSERVE, check
 from suites.plugin.observation import Judgement
 
-_TOP = "kubectl -n metallb-system top pod"
-_WORKLOADS = "kubectl -n metallb-system get deploy,daemonset"
-_DESCRIBE = "kubectl -n metallb-system describe deploy controller"
+_TOP = "kubectl -n {metallb_namespace} top pod"
+_WORKLOADS = "kubectl -n {metallb_namespace} get deploy,daemonset"
+_DESCRIBE = "kubectl -n {metallb_namespace} describe deploy controller"
 
 
 @check(
@@ -26,7 +26,7 @@ def test_the_controller_is_not_cpu_bound(judgement: Judgement) -> None:
     "scaling.speaker-scheduling",
     runbook="4",
     level=OBSERVE,
-    commands=(_WORKLOADS, "kubectl -n metallb-system describe daemonset speaker"),
+    commands=(_WORKLOADS, "kubectl -n {metallb_namespace} describe daemonset speaker"),
 )
 def test_every_speaker_is_scheduled(judgement: Judgement) -> None:
     """Every desired speaker is scheduled; what keeps one away (taint, selector, resources) is named."""

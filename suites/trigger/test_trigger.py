@@ -13,7 +13,7 @@ from suites.plugin.observation import Judgement
     runbook="Trigger",
     level=OBSERVE,
     causes=PENDING,
-    commands=("kubectl get svc -A | grep LoadBalancer", "kubectl -n <namespace> describe svc <service>"),
+    commands=("kubectl get svc -A | grep LoadBalancer", "kubectl -n {namespace} describe svc {service}"),
 )
 def test_no_service_waits_for_an_address(judgement: Judgement) -> None:
     """No LoadBalancer service that MetalLB owns waits for an address longer than its budget."""

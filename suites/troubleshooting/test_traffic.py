@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from clusters.commands import ARPING, NEIGHBOUR
 from clusters.diagnosis.answers import routed, traffic
 from suites.causes import NOT_ANSWERED, SPEAKER, SPLIT, UNANNOUNCED
 from suites.plugin import OBSERVE, check
 from suites.plugin.observation import Judgement
 
-_LOG = "kubectl -n metallb-system logs daemonset/speaker --tail=200"
+_LOG = "kubectl -n {metallb_namespace} logs daemonset/speaker --tail=200"
 _NODES = "kubectl get nodes -o wide"
-_ENDPOINTS = "kubectl -n <namespace> get endpoints <service>"
-_ARPING = "arping -b -c 5 -I <interface> <address>"
-_STATUS = "kubectl -n metallb-system get servicel2statuses"
+_ENDPOINTS = "kubectl -n {namespace} get endpoints {service}"
+_STATUS = "kubectl -n {metallb_namespace} get servicel2statuses"
 
 
 @check(
@@ -31,7 +31,7 @@ def test_each_address_has_a_speaker_to_announce_it(judgement: Judgement) -> None
     runbook="2.2",
     level=OBSERVE,
     needs={"wire"},
-    commands=(_NODES, "ip route get <address>"),
+    commands=(_NODES, "ip route get {address}"),
 )
 def test_each_address_is_on_its_nodes_segment(judgement: Judgement) -> None:
     """Each address lies on a network of the nodes that announce it, and the vantage sees its owner there."""
@@ -59,7 +59,7 @@ def test_every_service_has_a_healthy_endpoint(judgement: Judgement) -> None:
     level=OBSERVE,
     needs={"wire"},
     causes=NOT_ANSWERED,
-    commands=(_ARPING,),
+    commands=(ARPING,),
 )
 def test_one_node_answers_for_each_address(judgement: Judgement) -> None:
     """Exactly one machine answers for each address, and it is a node."""
@@ -72,7 +72,7 @@ def test_one_node_answers_for_each_address(judgement: Judgement) -> None:
     level=OBSERVE,
     needs={"wire"},
     causes=SPLIT,
-    commands=(_STATUS, _ARPING),
+    commands=(_STATUS, ARPING),
 )
 def test_all_sources_name_one_owner(judgement: Judgement) -> None:
     """Predicted owner, ServiceL2Status, metric and the wire name the same node."""
@@ -85,7 +85,7 @@ def test_all_sources_name_one_owner(judgement: Judgement) -> None:
     level=OBSERVE,
     needs={"wire"},
     causes=("foreign-responder", "api-unreachable", "pool-holds-gateway-address"),
-    commands=(_ARPING, "ip neigh show <address>"),
+    commands=(ARPING, NEIGHBOUR),
 )
 def test_nobody_answers_for_a_free_address(judgement: Judgement) -> None:
     """Nobody answers for a free address of a pool.
@@ -100,7 +100,7 @@ def test_nobody_answers_for_a_free_address(judgement: Judgement) -> None:
     runbook="2.2",
     level=OBSERVE,
     needs={"wire"},
-    commands=("traceroute -n -T -p <port> <address>", "ip route get <address>"),
+    commands=("traceroute -n -T -p <port> {address}", "ip route get {address}"),
 )
 def test_what_serves_on_its_segment_serves_through_a_router(judgement: Judgement) -> None:
     """Every port that is reached on its address's segment is reached from behind a router as well.

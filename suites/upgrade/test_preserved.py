@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusters.commands import ARPING
 from suites.causes import NOT_ANSWERED, NOT_RESTORED
 from suites.plugin import DISRUPT, OBSERVE, check
 from suites.scenes import permissions
@@ -17,7 +18,7 @@ pytest_plugins = ("suites.repository",)
     level=OBSERVE,
     needs={"wire"},
     causes=NOT_ANSWERED,
-    commands=("kubectl get svc -A | grep LoadBalancer", "arping -b -c 5 -I <interface> {address}"),
+    commands=("kubectl get svc -A | grep LoadBalancer", ARPING),
     phases=("before",),
 )
 def test_who_holds_and_answers_is_kept_before_an_upgrade(around: Around) -> None:
@@ -33,8 +34,8 @@ def test_who_holds_and_answers_is_kept_before_an_upgrade(around: Around) -> None
     level=DISRUPT,
     needs={"wire"},
     causes=NOT_RESTORED,
-    commands=("kubectl -n metallb-system rollout status daemonset/speaker",
-              "kubectl get svc -A | grep LoadBalancer", "arping -b -c 5 -I <interface> {address}"),
+    commands=("kubectl -n {metallb_namespace} rollout status daemonset/speaker",
+              "kubectl get svc -A | grep LoadBalancer", ARPING),
     uses=permissions.UPGRADE,
     measured=True,
     phases=("after",),

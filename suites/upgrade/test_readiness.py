@@ -15,7 +15,7 @@ pytest_plugins = ("suites.repository", "suites.target")
     level=OBSERVE,
     needs={"target"},
     causes=("version-skew", "crd-outdated", "node-excluded", "speaker-down"),
-    commands=("kubectl -n metallb-system get deploy,ds -o wide", "kubectl get crds | grep metallb.io"),
+    commands=("kubectl -n {metallb_namespace} get deploy,ds -o wide", "kubectl get crds | grep metallb.io"),
     uses=BEFORE_AN_UPGRADE,
 )  # fmt: skip
 def test_nothing_that_is_there_is_known_to_break(readiness: Decision) -> None:

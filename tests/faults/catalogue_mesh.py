@@ -11,7 +11,7 @@ from clusters import budgets, ownership, wait
 from clusters.api.resources import LEASES, PODS, SECRETS, SERVICES
 from clusters.faults import filters
 from clusters.lab.control_plane import API_PORT
-from clusters.metallb.signatures import fields_of
+from clusters.metallb.log_lines import fields_of
 from tests.faults.catalogue_fault import (
     ALL_BY_METALLB,
     ALL_BY_NETWORK,

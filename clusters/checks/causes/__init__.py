@@ -10,8 +10,9 @@ from functools import cache
 from types import MappingProxyType
 
 from clusters.checks.causes import addresses, announcing, components, measured, repository, upgrading
-from clusters.checks.causes.cause import DEFAULTS, FIELDS, Cause, Effect, Layer
+from clusters.checks.causes.cause import Cause, Effect, Layer
 from clusters.checks.links import Link
+from clusters.commands import DEFAULTS, FIELDS
 
 __all__ = [
     "CAUSES",

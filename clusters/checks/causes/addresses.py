@@ -193,7 +193,7 @@ CAUSES = (
             "Ask for another address, free this one, or give both services one sharing key and different "
             "ports."
         ),
-        commands=("kubectl get svc -A -o wide | grep -F '{address}'", _EDIT_SERVICE),
+        commands=("kubectl get svc -A -o wide | grep -F {address}", _EDIT_SERVICE),
         scope=Scope.SERVICE,
         link=Link.FREE,
         layer=Layer.CONFIGURATION,
@@ -279,7 +279,7 @@ CAUSES = (
             "Give both services the same metallb.io/allow-shared-ip value, different ports and the same "
             "policy."
         ),
-        commands=("kubectl get svc -A -o wide | grep -F '{address}'", _SERVICE, _EDIT_SERVICE),
+        commands=("kubectl get svc -A -o wide | grep -F {address}", _SERVICE, _EDIT_SERVICE),
         scope=Scope.SERVICE,
         link=Link.FREE,
         layer=Layer.CONFIGURATION,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from clusters.checks.causes.cause import Cause, Effect, Layer
 from clusters.checks.links import Link
 from clusters.checks.outcome import Scope
+from clusters.commands import ARPING, CAPTURE, NEIGHBOUR
 
 _ADS = "kubectl -n {metallb_namespace} get l2advertisements -o yaml"
 _NODES = "kubectl get nodes -o wide"
 _LABELS = "kubectl get nodes --show-labels"
-_ARPING = "arping -b -c 5 -I <interface> {address}"
 _SPEAKER_LOG = "kubectl -n {metallb_namespace} logs {speaker} --tail=200"
 _SLICES = "kubectl -n {namespace} get endpointslices -l kubernetes.io/service-name={service} -o wide"
 _STATUS = "kubectl -n {metallb_namespace} get servicel2statuses -l metallb.io/service-name={service}"
@@ -135,7 +135,7 @@ CAUSES = (
         meaning="Two nodes answer ARP or NDP for one address, so clients land on either of them.",
         remedy="Find which nodes answer, then restart the speaker on each that is not the elected one.",
         commands=(
-            _ARPING,
+            ARPING,
             _STATUS,
             _SPEAKER_LOG,
             "kubectl -n {metallb_namespace} delete pod -l component=speaker --field-selector "
@@ -186,8 +186,8 @@ CAUSES = (
             "pool."
         ),
         commands=(
-            _ARPING,
-            "ip neigh show {address}",
+            ARPING,
+            NEIGHBOUR,
             "kubectl -n {metallb_namespace} edit ipaddresspool {pool}",
         ),
         scope=Scope.SERVICE,
@@ -208,7 +208,7 @@ CAUSES = (
             "Read the elected node's speaker log, and capture ARP on that node to see whether requests "
             "arrive."
         ),
-        commands=(_ARPING, _STATUS, _SPEAKER_LOG, "tcpdump -n -i <interface> arp and host {address}"),
+        commands=(ARPING, _STATUS, _SPEAKER_LOG, CAPTURE),
         scope=Scope.SERVICE,
         link=Link.ANSWER,
         layer=Layer.NODES_AND_NETWORK,
@@ -236,7 +236,7 @@ CAUSES = (
         commands=(
             "traceroute -n -T -p 80 {address}",
             "ip route get {address}",
-            _ARPING,
+            ARPING,
         ),
         scope=Scope.SERVICE,
         link=Link.AFAR,
@@ -255,7 +255,7 @@ CAUSES = (
         remedy=(
             "Believe the wire, and restart the speaker of the node that wrongly holds or claims the address."
         ),
-        commands=(_STATUS, _ARPING, _SPEAKER_LOG),
+        commands=(_STATUS, ARPING, _SPEAKER_LOG),
         scope=Scope.SERVICE,
         link=Link.ANSWER,
         layer=Layer.NODES_AND_NETWORK,

@@ -1,4 +1,4 @@
-"""What a cause is, and how its commands are filled in."""
+"""What a cause is."""
 
 from __future__ import annotations
 
@@ -7,32 +7,7 @@ from enum import StrEnum
 
 from clusters.checks.links import Link
 from clusters.checks.outcome import Scope
-
-FIELDS = (
-    "namespace",
-    "service",
-    "pool",
-    "node",
-    "address",
-    "metallb_namespace",
-    "controller",
-    "speaker",
-    "account",
-    "verb",
-    "resource",
-    "within",
-)
-"""The fields that a command template may have. `controller` and `speaker` name MetalLB's workloads as kubectl
-takes them, which differ between a manifest's and a Helm release's installation. `account` is a user as the API
-server names it, `verb` and `resource` what it may not do, and `within` kubectl's option for where."""
-
-DEFAULTS = {
-    "metallb_namespace": "metallb-system",
-    "controller": "deployment/controller",
-    "speaker": "daemonset/speaker",
-    "within": "--all-namespaces",
-}
-"""What a field is where the caller does not say; any other missing field stays visible as "<service>"."""
+from clusters.commands import Command, commands
 
 
 class Layer(StrEnum):
@@ -69,7 +44,7 @@ class Cause:
     """One thing that can be wrong: everything that is known about it stands here, and nowhere else.
 
     `meaning` is one sentence for somebody who was not there, `remedy` one sentence that says what to do, and
-    `commands` what to type for it: first what shows the fault, then what fixes it.
+    `commands` the templates of what to type for it: first what shows the fault, then what fixes it.
 
     `link` is the link of a service's path that it breaks, None where it is on no path (the repository, an
     upgrade). `layer` says whose work it is. `proven_by` is what has to be read before a finding may name the
@@ -99,10 +74,6 @@ class Cause:
         if (self.rank is None) != (not self.effects):
             raise ValueError(f"The cause {self.id} needs a rank if it has effects, and none if it has not.")
 
-    def render(self, **fields: str) -> tuple[str, ...]:
-        """The commands, filled in. A missing field stays "<name>"; an unknown one raises TypeError."""
-        if unknown := fields.keys() - set(FIELDS):
-            raise TypeError(f"no such field in a command: {', '.join(sorted(unknown))}")
-        given = {name: value for name, value in fields.items() if value}
-        values = {name: f"<{name}>" for name in FIELDS} | DEFAULTS | given
-        return tuple(each.format(**values) for each in self.commands)
+    def render(self, **fields: str) -> tuple[Command, ...]:
+        """The commands, filled in (see `clusters.commands`): a missing or unfit field stays "<name>"."""
+        return commands(self.commands, **fields)

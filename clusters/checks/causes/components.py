@@ -85,7 +85,7 @@ CAUSES = (
             "A speaker's pod exists on the node but does not run or is not ready, so it may not announce."
         ),
         remedy="See why the pod is not ready; deleting it lets the DaemonSet start it anew.",
-        commands=(_PODS, _DESCRIBE_SPEAKER, "kubectl -n {metallb_namespace} delete pod <speaker pod>"),
+        commands=(_PODS, _DESCRIBE_SPEAKER, "kubectl -n {metallb_namespace} delete pod <speaker-pod>"),
         scope=Scope.CLUSTER,
         link=Link.ANNOUNCER,
         layer=Layer.METALLB,
@@ -103,7 +103,7 @@ CAUSES = (
         remedy="Read why the last container ended and undo the change that brought it.",
         commands=(
             _PODS,
-            "kubectl -n {metallb_namespace} logs <speaker pod> --previous --tail=50",
+            "kubectl -n {metallb_namespace} logs <speaker-pod> --previous --tail=50",
             "kubectl -n {metallb_namespace} rollout undo {speaker}",
         ),
         scope=Scope.CLUSTER,
@@ -199,8 +199,8 @@ CAUSES = (
         remedy="Open TCP and UDP port 7946 between all nodes.",
         commands=(
             "kubectl -n {metallb_namespace} logs {speaker} --tail=500 | grep -E 'Suspect|partial join'",
-            "nc -zv <other node's address> 7946",
-            "nc -zvu <other node's address> 7946",
+            "nc -zv <other-node-address> 7946",
+            "nc -zvu <other-node-address> 7946",
         ),
         scope=Scope.CLUSTER,
         link=Link.ANNOUNCER,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from clusters.checks.causes.cause import Cause, Layer
 from clusters.checks.links import Link
 from clusters.checks.outcome import Scope
+from clusters.commands import CAPTURE_ANYWHERE
 
 CAUSES = (
     Cause(
@@ -16,7 +17,7 @@ CAUSES = (
         ),
         remedy="Let the switch ports of the nodes pass gratuitous ARP (port security, ARP inspection, filters).",
         commands=(
-            "tcpdump -e -n -i any arp and host {address}",
+            CAPTURE_ANYWHERE,
             "kubectl -n {metallb_namespace} logs {speaker} --tail=200",
         ),
         scope=Scope.SERVICE,

@@ -12,7 +12,10 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 
+from clusters.commands import command
 from clusters.errors import ConformanceError, ExitCode, Refused
+
+_INSTALL = "apt-get install --yes --no-install-recommends"
 
 #: Each command with its Debian package and what uses it.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -69,15 +72,15 @@ def install(table: Mapping[str, tuple[str, str]] = COMMANDS, *, what: str = "The
             f"{what} {names}, and this machine has no apt-get to install them with.",
             remedy=f"Install what your distribution calls {', '.join(wanted)}.",
         )
-    command = ["apt-get", "install", "--yes", "--no-install-recommends", *wanted]
     if os.geteuid() != 0:
         raise Refused(
-            f"{what} {names}, and only root can install them.", remedy=f"Run: sudo {' '.join(command)}"
+            f"{what} {names}, and only root can install them.",
+            remedy="Run: " + command(f"sudo {_INSTALL} {{packages}}", packages=" ".join(wanted)),
         )
     sys.stdout.write(f"setup: installing {', '.join(wanted)} (for {names})\n")
     sys.stdout.flush()
     _run(["apt-get", "update", "--quiet"], wanted)
-    _run(command, wanted)
+    _run([*_INSTALL.split(), *wanted], wanted)
     if still := missing(table):
         raise Refused(f"{', '.join(still)} is still missing after apt-get installed {', '.join(wanted)}.")
     return wanted

@@ -12,7 +12,7 @@ import pytest
 from packaging.version import Version
 
 from clusters.checks.causes import CAUSES
-from clusters.metallb import signatures
+from clusters.metallb import log_lines, signatures
 from clusters.metallb.log_table import LOG_SIGNATURES
 from clusters.metallb.signature_table import ALLOCATION_ERRORS, EVENT_SIGNATURES, POD_EVENTS, Component
 from clusters.metallb.signatures import match_event, match_log, read_log
@@ -289,7 +289,7 @@ def test_a_failed_allocation_stands_until_the_services_say_otherwise() -> None:
 
 
 def test_a_line_cut_off_is_read_as_text() -> None:
-    assert signatures.fields_of('{"caller":"x.go:1","msg":"par') == {"msg": '{"caller":"x.go:1","msg":"par'}
+    assert log_lines.fields_of('{"caller":"x.go:1","msg":"par') == {"msg": '{"caller":"x.go:1","msg":"par'}
     assert read_log("speaker", "") == ()
 
 

@@ -90,6 +90,26 @@ def test_junit_carries_what_the_results_say(project: Project) -> None:
     assert cases(project)["test_unclean"].find("error") is not None
 
 
+HOSTILE = r"""
+@check("health.hostile", runbook="1", level=OBSERVE)
+def test_hostile():
+    '''It holds.'''
+    print("\x00\x1b[31m]]></system-out><case/>")
+    summary = "\x00\x08\x1b[31m\ufffe\uffff]]></failure><case/>&"
+    raise CheckFailed(Finding(cause="pool-missing", subject="x]]><case/>", summary=summary))
+"""
+
+
+def test_junit_is_xml_whatever_a_failure_says(project: Project) -> None:
+    project.checks(HOSTILE)
+    project.run()
+
+    failure = cases(project)["test_hostile"].find("failure")
+    assert failure is not None
+    assert "]]></failure><case/>&" in "".join(failure.itertext())
+    assert list(failure) == []
+
+
 def test_pytest_html_shows_our_columns_and_nothing_green_that_failed(project: Project) -> None:
     project.checks(FAILING.replace("    raise", '    Path("x.txt").write_text("x")\n    raise') + UNCLEAN)
     project.run()

@@ -1,0 +1,51 @@
+"""Text as Markdown that renders as that very text: no link, image, mention, HTML, heading or code of anybody's.
+
+For CommonMark, and for what GitHub and GitLab make of a pull request or a job's summary besides. What those find in
+the rendered text (addresses of pages and people, numbers of issues) no backslash stops: a character without width
+parts it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+_APART = "\u200b"
+_SPECIAL = re.compile(r"[\\`*\[\]~|$]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;)")
+#: What begins a heading, a list, a quotation, a rule or a table, or underlines the line before.
+_BLOCK = re.compile(r"(?P<number>\d{1,9})(?=[.)](?:\s|$))|(?=[-+=>#:])")
+_FOUND_LATER = re.compile(r"(?P<before>@|www(?=\.)|:(?=//)|[#!&](?=\d)|GH(?=-\d))", re.IGNORECASE)
+_BACKTICKS = re.compile(r"`+")
+
+
+def plain(text: str) -> str:
+    """One line of text for a paragraph, a heading or a list item."""
+    line = " ".join(text.split())
+    escaped = _SPECIAL.sub(r"\\\g<0>", line).replace("<", "&lt;")
+    if begins := _BLOCK.match(escaped):
+        escaped = f"{begins['number'] or ''}\\{escaped[begins.end() :]}"
+    return parted(escaped)
+
+
+def parted(text: str) -> str:
+    """The text without what becomes a link or a mention wherever it is found; it looks the same."""
+    return _FOUND_LATER.sub(rf"\g<before>{_APART}", text)
+
+
+def code(text: str) -> str:
+    """One line of text as code; nothing for none."""
+    line = " ".join(text.split())
+    fence = "`" * (_longest([line]) + 1)
+    room = " " if line.startswith("`") or line.endswith("`") else ""
+    return f"{fence}{room}{line}{room}{fence}" if line else ""
+
+
+def fenced(lines: Iterable[str], *, indent: str = "") -> Iterator[str]:
+    """Lines to type as a block of code; a block's fence is longer than any in it."""
+    shown = [" ".join(line.splitlines()) for line in lines]
+    fence = "`" * max(3, _longest(shown) + 1)
+    yield from (f"{indent}{line}" for line in (f"{fence}sh", *shown, fence))
+
+
+def _longest(lines: Iterable[str]) -> int:
+    return max((len(run) for line in lines for run in _BACKTICKS.findall(line)), default=0)
