@@ -156,12 +156,26 @@ def _served(facts: Facts) -> Mapping[tuple[str, str], int]:
 
 
 def _annotations(facts: Facts) -> Iterator[Root]:
-    """Services that still use annotations under the deprecated prefix."""
+    """Services with annotations that MetalLB does not read, or that it will not read for ever."""
     for key, service in facts.owned.items():
+        place = fields(facts, namespace=service.namespace, service=service.name)
+        unread = services.unread_annotations(service)
+        if unread:
+            yield Root(
+                cause="annotation-unknown",
+                subject=f"service {key}",
+                summary=f"Service {key} asks for nothing by {unread[0].name}: {_meant(unread[0])}",
+                evidence=tuple(f"{each.name}: {_meant(each)}" for each in unread),
+                fields=place,
+            )
         if found := services.deprecated_annotations(service):
             yield Root(
                 cause="deprecated-annotation",
                 subject=f"service {key}",
                 summary=f"Service {key} uses the deprecated {', '.join(found)}.",
-                fields=fields(facts, namespace=service.namespace, service=service.name),
+                fields=place,
             )
+
+
+def _meant(unread: services.Unread) -> str:
+    return f"{unread.why} Did you mean {unread.meant}?" if unread.meant else unread.why

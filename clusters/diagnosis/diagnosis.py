@@ -41,6 +41,7 @@ _DETECTORS: tuple[Callable[[Facts], Iterable[Root]], ...] = (
     ranges.roots,
     holding.exhausted,
     holding.contradictions,
+    holding.restless,
     rivals.roots,
     proxying.roots,
 )
@@ -94,7 +95,9 @@ class Diagnosis:
         meant = (
             each for each in self.facts.services.values() if each.key in self.facts.owned or self._meant(each)
         )
-        return tuple(each for each in meant if not each.ingress and self.facts.age(each.key) > budget)
+        # One with a host name in its status is served, by another load balancer: MetalLB writes addresses only.
+        unserved = (each for each in meant if not each.ingress and not each.hostnames)
+        return tuple(each for each in unserved if self.facts.age(each.key) > budget)
 
     def _meant(self, service: Service) -> bool:
         """Whether a service that is not MetalLB's was meant to be: by its annotations or the name of its class."""

@@ -63,7 +63,8 @@ class Facts:
     @cached_property
     def services(self) -> Mapping[str, Service]:
         """Every service of type LoadBalancer by namespace/name, MetalLB's or not."""
-        found = (services.parse(raw) for raw in self.snapshot.services.items)
+        read = services.prefixes(self.components.version)
+        found = (services.parse(raw, read=read) for raw in self.snapshot.services.items)
         return {service.key: service for service in found}
 
     @cached_property
@@ -96,11 +97,6 @@ class Facts:
     def pools(self) -> tuple[Pool, ...]:
         """The IPAddressPools, those with a selector that nobody could read left out."""
         return tuple(pool for raw in self.snapshot.ip_address_pools.items if (pool := _pool(raw)))
-
-    @cached_property
-    def pool_by_name(self) -> Mapping[str, Pool]:
-        """The pools by name."""
-        return {pool.name: pool for pool in self.pools}
 
     @cached_property
     def advertisements(self) -> tuple[Advertisement, ...]:

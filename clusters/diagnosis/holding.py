@@ -9,7 +9,8 @@ from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.roots import Explanation, Root
 from clusters.diagnosis.telling import fields
 from clusters.metallb import services, usage
-from clusters.metallb.services import Service
+from clusters.metallb.allocation import Outcome, predict_allocation
+from clusters.metallb.services import FamilyPolicy, Service
 
 
 def exhausted(facts: Facts) -> Iterator[Root]:
@@ -35,6 +36,24 @@ def contradictions(facts: Facts) -> Iterator[Root]:
         if problem:
             place = fields(facts, namespace=service.namespace, service=service.name)
             yield Root(cause=problem.cause, subject=f"service {key}", summary=problem.text, fields=place)
+
+
+def restless(facts: Facts) -> Iterator[Root]:
+    """Services whose addresses MetalLB gives and takes without end, whether they have one at this moment or not."""
+    for key, service in facts.owned.items():
+        if service.family_policy is not FamilyPolicy.PREFER or len(service.cluster_ips) != 1:
+            continue
+        found = predict_allocation(service, facts.world)
+        if found.outcome is Outcome.UNSTABLE and found.reason:
+            told = [f"event {event}" for event in facts.saying.of_services.get(key, ()) if event.count > 1]
+            yield Root(
+                cause=found.reason.cause,
+                subject=f"service {key}",
+                summary=found.reason.text,
+                evidence=tuple(told[:3]),
+                remedy="Set ipFamilyPolicy SingleStack on the service, or give its pool addresses of one family only.",
+                fields=fields(facts, namespace=service.namespace, service=service.name),
+            )
 
 
 def strays(facts: Facts, ground: Mapping[str, tuple[Root, ...]]) -> Iterator[tuple[str, Explanation]]:

@@ -92,7 +92,8 @@ class Pending:
     def _rules(self, service: Service) -> Explanation | None:
         """What MetalLB's allocation would do with the service as it stands."""
         found = self._allocation(service)
-        if found.outcome is not Outcome.REFUSED or found.reason is None or not found.reason.cause:
+        refused = found.outcome in {Outcome.REFUSED, Outcome.UNSTABLE}
+        if not refused or found.reason is None or not found.reason.cause:
             return None
         reason = found.reason
         subject = reason.subject or f"service {service.key}"

@@ -9,8 +9,26 @@ from clusters.diagnosis.roots import Root
 from clusters.diagnosis.telling import fields
 from clusters.observation.snapshot import Json
 
-#: The field manager under which MetalLB's controller writes: its binary's name (Go's default manager).
-_OWN_MANAGERS = ("controller", "metallb")
+#: The field managers under which MetalLB's controller writes: its binary's name, which is Go's default manager; the
+#: second one is that of images which name the binary after the project.
+_OWN_MANAGERS = frozenset({"controller", "metallb-controller"})
+#: Who else writes, by field manager, and how that one is kept from MetalLB's services.
+_KNOWN_RIVALS = {
+    "kube-controllers": (
+        "Calico's kube-controllers",
+        "Set loadBalancer.assignIPs: RequestedServicesOnly in Calico's KubeControllersConfiguration.",
+    ),
+    "cilium-operator": (
+        "Cilium's operator",
+        "Give Cilium's LB IPAM a pool with a serviceSelector of its own.",
+    ),
+    "cilium-operator-generic": (
+        "Cilium's operator",
+        "Give Cilium's LB IPAM a pool with a serviceSelector of its own.",
+    ),
+    "k3s": ("k3s' ServiceLB", "Start k3s with --disable=servicelb."),
+    "antrea-controller": ("Antrea's controller", "Take the service out of Antrea's ExternalIPPool."),
+}
 _SERVICE_LB = "svccontroller.k3s.cattle.io/svc"
 _KUBE_VIP = "kube-vip.io/"
 _CILIUM = "cilium.io/IPAMRequestSatisfied"
@@ -36,6 +54,7 @@ def roots(facts: Facts) -> Iterator[Root]:
                 subject=f"service {key}",
                 summary=f"Another load balancer also works on service {key}: {proof[0]}.",
                 evidence=tuple(proof),
+                remedy=next((remedy for name, (_, remedy) in _KNOWN_RIVALS.items() if _wrote(raw, name)), ""),
                 fields=fields(facts, namespace=service.namespace, service=service.name),
             )
 
@@ -43,8 +62,13 @@ def roots(facts: Facts) -> Iterator[Root]:
 def _writers(raw: Json) -> Iterator[str]:
     for entry in raw["metadata"].get("managedFields", ()):
         name = entry["manager"]
-        if not any(own in name for own in _OWN_MANAGERS) or "cloud-controller" in name:
-            yield f"its load balancer status was written by {name!r} at {entry.get('time') or 'some time'}"
+        if name not in _OWN_MANAGERS:
+            who = f" ({_KNOWN_RIVALS[name][0]})" if name in _KNOWN_RIVALS else ""
+            yield f"its load balancer status was written by {name!r}{who} at {entry.get('time') or 'some time'}"
+
+
+def _wrote(raw: Json, manager: str) -> bool:
+    return any(entry["manager"] == manager for entry in raw["metadata"].get("managedFields", ()))
 
 
 def _marks(raw: Json) -> Iterator[str]:

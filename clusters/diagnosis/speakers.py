@@ -37,7 +37,7 @@ def _missing(facts: Facts, node: str, pod: Pod | None) -> Iterator[Root]:
     if taint and (pod is None or pod.deleting):
         text = f"{taint['key']}={taint.get('value', '')}:{taint.get('effect')}"
         summary = f"The taint {text} keeps the speaker away from node {node}."
-        if node in expected(facts):
+        if node in _needed(facts):
             yield _on_node(facts, "speaker-unschedulable", node, summary, f"node {node} has the taint {text}")
     elif pod is None:
         if not _young(facts, node):
@@ -54,6 +54,23 @@ def _missing(facts: Facts, node: str, pod: Pod | None) -> Iterator[Root]:
         cause = "speaker-crashing" if pod.crashing else "speaker-down"
         summary = state(pod, f"The speaker on node {node}")
         yield _on_node(facts, cause, node, summary, *proof(facts, pod))
+
+
+def _needed(facts: Facts) -> frozenset[str]:
+    """The nodes that cannot do without a speaker.
+
+    By the profile those that it names. Else a node that repels speakers is as its owner wants it, while others
+    announce; one that holds all endpoints of a service whose traffic stays local is needed for that.
+    """
+    wishes = facts.snapshot.expectations
+    if wishes.announcers or wishes.announcer_selector or not facts.members:
+        return expected(facts)
+    alone: set[str] = set()
+    for key, service in facts.layer2.items():
+        places = {each.node for each in facts.endpoints.get(key, ()) if each.servable and each.node}
+        if service.local_policy and not places & facts.members:
+            alone |= places
+    return frozenset(alone)
 
 
 def expected(facts: Facts) -> frozenset[str]:

@@ -46,11 +46,28 @@ def controller(facts: Facts) -> Iterator[Root]:
     if not (facts.snapshot.pods.ok and facts.snapshot.deployments.ok):
         return
     pods = facts.components.controllers
+    yield from _doubled(facts, pods)
     working = any(pod.ready and not pod.crashing for pod in pods)
     if bound := cpu_bound(facts):
         yield bound
     elif not working and not any(pod.starting for pod in pods):
         yield _controller_root(facts, pods)
+
+
+def _doubled(facts: Facts, pods: tuple[Pod, ...]) -> Iterator[Root]:
+    """More than one controller: MetalLB has no leader election, so each of them gives addresses out.
+
+    Source: `LeaderElection: false` in internal/k8s/k8s.go, 0.15.2 and 0.16.2.
+    """
+    replicas = ((facts.components.deployment or {}).get("spec") or {}).get("replicas") or 0
+    if replicas > 1:
+        yield Root(
+            cause="controller-doubled",
+            subject=workload(facts, "controller"),
+            summary=f"The controller's Deployment asks for {replicas} replicas, and each of them gives addresses out.",
+            evidence=tuple(f"pod {pod.name} on node {pod.node}" for pod in pods),
+            fields=fields(facts),
+        )
 
 
 def _controller_root(facts: Facts, pods: tuple[Pod, ...]) -> Root:

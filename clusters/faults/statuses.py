@@ -18,14 +18,17 @@ _RIVAL = "klipper-lb"
 
 
 @contextmanager
-def overwritten(changes: Changes, lab: Lab, service: str, *, address: str) -> Iterator[None]:
-    """Let another controller write a service's address. The service is the fault's own and goes with it."""
-    undo = HostUndo(text=f"{_RIVAL} wrote an address of {service}", action="clusters.faults.statuses:leave")
+def overwritten(
+    changes: Changes, lab: Lab, service: str, *, address: str = "", hostname: str = "", manager: str = _RIVAL
+) -> Iterator[None]:
+    """Let another controller write a service's address or host name; the service is the fault's own."""
+    undo = HostUndo(text=f"{manager} wrote the status of {service}", action="clusters.faults.statuses:leave")
     namespace, _, name = service.partition("/")
-    patch = {"status": {"loadBalancer": {"ingress": [{"ip": address, "ipMode": "VIP"}]}}}
+    entry = {"ip": address, "ipMode": "VIP"} if address else {"hostname": hostname}
+    patch = {"status": {"loadBalancer": {"ingress": [entry]}}}
     command = [
         *(str(lab.kubectl), "--kubeconfig", str(lab.kubeconfig), "-n", namespace, "patch", "service", name),
-        *("--subresource=status", f"--field-manager={_RIVAL}", "--type=merge", "-p", json.dumps(patch)),
+        *("--subresource=status", f"--field-manager={manager}", "--type=merge", "-p", json.dumps(patch)),
     ]
     with changes.host_change(undo):
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)

@@ -130,11 +130,27 @@ def problems(
     advertisements = tuple(advertisements)
     for each in advertisements:
         yield from _unknown_pools(each, pools)
-        yield from _empty_selections(each, pools, nodes)
+        if not _spared(each, advertisements, pools=pools, nodes=nodes):
+            yield from _empty_selections(each, pools, nodes)
     for pool in pools:
         if not covering(pool, advertisements):
             text = f"Pool {pool.name} is covered by no L2Advertisement, so its addresses are never announced."
             yield Reason("pool-not-advertised", text, f"pool {pool.name}")
+
+
+def _spared(
+    advertisement: Advertisement,
+    advertisements: Collection[Advertisement],
+    *,
+    pools: Collection[Pool],
+    nodes: Collection[Node],
+) -> bool:
+    """Whether nothing depends on the advertisement: others let a node announce every pool that there is.
+
+    One for nodes or pools that are not there yet, beside one that covers what is there, is no fault.
+    """
+    others = [each for each in advertisements if each is not advertisement]
+    return bool(pools) and all(announcing_nodes(covering(pool, others), nodes) for pool in pools)
 
 
 def _unknown_pools(advertisement: Advertisement, pools: Collection[Pool]) -> Iterator[Reason]:

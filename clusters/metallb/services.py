@@ -7,13 +7,18 @@ Sources: controller/service.go (annotations, `getDesiredLbIPs`, `SharingKey`), i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from packaging.version import Version
+
+from clusters.metallb import versions
 from clusters.metallb.ranges import Address, AddressError, parse_address
 from clusters.metallb.reasons import Reason
+from clusters.metallb.versions import Feature
 
 PREFIX = "metallb.io/"
 DEPRECATED_PREFIX = "metallb.universe.tf/"
@@ -22,6 +27,12 @@ LOAD_BALANCER_IPS = "loadBalancerIPs"
 ALLOW_SHARED_IP = "allow-shared-ip"
 ALLOCATED_FROM = "ip-allocated-from-pool"
 """Names of MetalLB's annotations without their prefix. The last one is written by the controller itself."""
+KNOWN = (ADDRESS_POOL, LOAD_BALANCER_IPS, ALLOW_SHARED_IP, ALLOCATED_FROM)
+"""Every annotation that MetalLB reads or writes on a service (controller/service.go, speaker/layer2_controller.go).
+One of another name is ignored, without an event or a line in the log."""
+_WORDS = {"pool": ADDRESS_POOL, "shar": ALLOW_SHARED_IP, "ip": LOAD_BALANCER_IPS, "addr": LOAD_BALANCER_IPS}
+"""By a word in a name that MetalLB does not know, what was meant; the first that is in it."""
+_LIKE_METALLB = re.compile(r"metallb[\w.-]*/|metallb[.-]")
 
 
 class Family(StrEnum):
@@ -62,7 +73,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Service:
-    """A Kubernetes service as far as MetalLB reads it. `ingress` is the addresses it has now, in order."""
+    """A Kubernetes service as far as MetalLB reads it. `ingress` is the addresses it has now, in order.
+
+    `hostnames` are the names in its status: MetalLB writes none, so another load balancer serves it by them.
+    `prefixes` are those of the annotations that the running MetalLB reads, the one that counts first.
+    """
 
     namespace: str
     name: str
@@ -78,6 +93,8 @@ class Service:
     local_policy: bool = False
     selector: Mapping[str, str] = field(default_factory=dict)
     ingress: tuple[Address, ...] = ()
+    hostnames: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = (PREFIX, DEPRECATED_PREFIX)
 
     @property
     def key(self) -> str:
@@ -107,7 +124,7 @@ class Service:
     @property
     def shares(self) -> bool:
         """Whether the annotation allow-shared-ip is there at all, which is what a speaker asks (0.16.2)."""
-        return any(prefix + ALLOW_SHARED_IP in self.annotations for prefix in (PREFIX, DEPRECATED_PREFIX))
+        return any(prefix + ALLOW_SHARED_IP in self.annotations for prefix in self.prefixes)
 
     @property
     def backend_key(self) -> str:
@@ -121,12 +138,23 @@ class Service:
 
     def annotation(self, name: str) -> str:
         """The value of a MetalLB annotation; where both prefixes are there, the current one counts."""
-        current, deprecated = PREFIX + name, DEPRECATED_PREFIX + name
-        return self.annotations.get(current, self.annotations.get(deprecated, ""))
+        return next(
+            (self.annotations[each + name] for each in self.prefixes if each + name in self.annotations), ""
+        )
 
 
-def parse(raw: Mapping[str, Any]) -> Service:
-    """A service object as the API server returns it. Ingress entries that are no addresses are left out."""
+def prefixes(version: Version | None) -> tuple[str, ...]:
+    """The annotation prefixes that a MetalLB of this version reads; both where its version is not known."""
+    if version is None or versions.supports(version, Feature.NEW_ANNOTATIONS):
+        return PREFIX, DEPRECATED_PREFIX
+    return (DEPRECATED_PREFIX,)
+
+
+def parse(raw: Mapping[str, Any], *, read: tuple[str, ...] = (PREFIX, DEPRECATED_PREFIX)) -> Service:
+    """A service object as the API server returns it, for a MetalLB that reads annotations of the prefixes `read`.
+
+    Ingress entries that are no addresses are kept apart, as host names.
+    """
     meta, spec = raw.get("metadata") or {}, raw.get("spec") or {}
     return Service(
         namespace=meta.get("namespace") or "default",
@@ -143,13 +171,19 @@ def parse(raw: Mapping[str, Any]) -> Service:
         local_policy=spec.get("externalTrafficPolicy") == "Local",
         selector=spec.get("selector") or {},
         ingress=ingress_addresses(raw),
+        hostnames=tuple(each["hostname"] for each in _ingress(raw) if each.get("hostname")),
+        prefixes=read,
     )
 
 
 def ingress_addresses(raw: Mapping[str, Any]) -> tuple[Address, ...]:
     """The addresses in the service's status, in order; hostnames are left out."""
+    return _addresses(each.get("ip") for each in _ingress(raw))
+
+
+def _ingress(raw: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
     status = (raw.get("status") or {}).get("loadBalancer") or {}
-    return _addresses(each.get("ip") for each in status.get("ingress") or ())
+    return tuple(status.get("ingress") or ())
 
 
 def foreign(service: Service, lb_class: str = "") -> Reason | None:
@@ -190,15 +224,48 @@ def request(service: Service) -> Request:
 def deprecated_annotations(service: Service) -> tuple[str, ...]:
     """The service's annotations with the prefix metallb.universe.tf, deprecated since MetalLB 0.14.9.
 
-    `ip-allocated-from-pool` is not among them: older controllers wrote it, and no user can mend it.
+    None where the running MetalLB reads no other. `ip-allocated-from-pool` is not among them: older controllers
+    wrote it, and no user can take it away.
     """
-    return tuple(
-        sorted(
-            key
-            for key in service.annotations
-            if key.startswith(DEPRECATED_PREFIX) and key != DEPRECATED_PREFIX + ALLOCATED_FROM
-        )
-    )
+    if PREFIX not in service.prefixes:
+        return ()
+    known = (DEPRECATED_PREFIX + name for name in KNOWN if name != ALLOCATED_FROM)
+    return tuple(sorted(key for key in known if key in service.annotations))
+
+
+@dataclass(frozen=True)
+class Unread:
+    """An annotation that looks like MetalLB's, and that the running MetalLB does not read.
+
+    `meant` is the one that it reads and that is nearest, "" where none is near. `why` is a sentence.
+    """
+
+    name: str
+    meant: str
+    why: str
+
+
+def unread_annotations(service: Service) -> tuple[Unread, ...]:
+    """What looks like an annotation of MetalLB's, on the service or among its labels, and is not read."""
+    found = [_unread(service, key) for key in sorted(service.annotations) if _LIKE_METALLB.match(key)]
+    labels = [
+        Unread(key, key, f"{key} is a label of the service, and MetalLB reads it as an annotation only.")
+        for key in sorted(service.labels)
+        if any(key == prefix + name for prefix in service.prefixes for name in KNOWN)
+    ]
+    return (*(each for each in found if each), *labels)
+
+
+def _unread(service: Service, key: str) -> Unread | None:
+    prefix, _, name = key.rpartition("/")
+    if f"{prefix}/" in service.prefixes and name in KNOWN:
+        return None
+    reads = service.prefixes[0]
+    if name in KNOWN:
+        listed = " or ".join(service.prefixes)
+        return Unread(key, reads + name, f"This MetalLB reads annotations with the prefix {listed} only.")
+    meant = next((reads + known for word, known in _WORDS.items() if word in name.lower()), "")
+    return Unread(key, meant, f"MetalLB reads no annotation {key}.")
 
 
 def sharing_conflict(holder: Service, newcomer: Service) -> Reason | None:

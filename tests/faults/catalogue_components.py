@@ -28,6 +28,14 @@ def no_controller(stage: Stage) -> Iterator[None]:
 
 
 @contextmanager
+def two_controllers(stage: Stage) -> Iterator[None]:
+    with stage.changes.scaled(DEPLOYMENTS, "controller", 2, namespace=NAMESPACE, foreign=WHY):
+        stage.metallb.rolled_out()
+        yield
+    stage.metallb.rolled_out()
+
+
+@contextmanager
 def controller_crashes(stage: Stage) -> Iterator[None]:
     with arguments(stage, DEPLOYMENTS, "controller", "--no-such-flag"):
         until_crashing(stage, "controller")
@@ -130,6 +138,15 @@ FAULTS = (
         shows={"health.pods-ready": _CONTROLLER},
         also=_DEPLOYMENT,
         undecided=UNMEASURED | {"health.controller-log"},
+    ),
+    Fault(
+        name="two replicas of the controller",
+        cause="controller-doubled",
+        make=two_controllers,
+        says=ALL_BY_METALLB,
+        shows={"health.pods-ready": _CONTROLLER},
+        also=_DEPLOYMENT,
+        undecided=UNMEASURED,
     ),
     Fault(
         name="a controller with an argument that it does not know",

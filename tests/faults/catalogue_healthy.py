@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from clusters import wait
-from clusters.api.resources import DAEMON_SETS, DEPLOYMENTS, NODES
+from clusters.api.resources import DAEMON_SETS, DEPLOYMENTS, NODES, PODS
 from clusters.budgets import get as budget
 from clusters.lab.options import LabOptions
 from tests.faults.catalogue_clone import Clone
@@ -212,7 +212,47 @@ def renders_chart_names(clone: Clone) -> None:
     clone.commit("Name MetalLB as its chart does")
 
 
+@contextmanager
+def dedicated_node(stage: Stage) -> Iterator[None]:
+    """A node that repels speakers, as nodes for databases or graphics cards do; the others announce."""
+    with stage.metallb.held_away("node3"):
+        stage.metallb.delete_speaker("node3")
+        wait.until(
+            "node3 has no speaker",
+            read=lambda: [
+                pod
+                for pod in stage.api.list(PODS, NAMESPACE, fields="spec.nodeName=node3")
+                if pod["metadata"]["name"].startswith("speaker")
+            ],
+            accept=lambda found: not found,
+            budget=budget("rollout"),
+        )
+        yield
+
+
+@contextmanager
+def for_nodes_to_come(stage: Stage) -> Iterator[None]:
+    """An advertisement for nodes that are not there yet, beside the one that covers the pool."""
+    later = [{"matchLabels": {"example.org/zone": "later"}}]
+    with stage.advertised("later", ipAddressPools=["metallb-pool"], nodeSelectors=later):
+        yield
+
+
+def renders_later(clone: Clone) -> None:
+    """The overlay has the advertisement for nodes to come."""
+    more = (
+        "---\napiVersion: metallb.io/v1beta1\nkind: L2Advertisement\nmetadata:\n  name: later\n"
+        f"  namespace: {NAMESPACE}\nspec:\n  ipAddressPools: [metallb-pool]\n"
+        "  nodeSelectors:\n    - matchLabels: {example.org/zone: later}\n"
+    )
+    config = f"{OVERLAY}/config.yaml"
+    clone.write(config, (clone.root / config).read_text(encoding="utf-8") + more)
+    clone.commit("Advertise from the nodes of the next zone")
+
+
 HEALTHY = (
+    Healthy(name="a node that repels speakers, two left", make=dedicated_node),
+    Healthy(name="an advertisement for nodes to come", make=for_nodes_to_come, edit=renders_later),
     Healthy(name="local traffic policy with one replica", make=local_with_one_replica),
     Healthy(name="two services that share an address", make=shared),
     Healthy(

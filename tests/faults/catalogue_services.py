@@ -137,7 +137,88 @@ def rival(stage: Stage) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def calico(stage: Stage) -> Iterator[None]:
+    """Calico's own LoadBalancer IPAM, by what it writes."""
+    with (
+        stage.addressed("open"),
+        statuses.overwritten(
+            stage.changes, stage.lab, f"{SHOP}/open", address="172.30.0.217", manager="kube-controllers"
+        ),
+    ):
+        stage.until_reached("172.30.0.217")
+        yield
+
+
+@contextmanager
+def misspelt(stage: Stage) -> Iterator[None]:
+    with stage.addressed("open", annotations={"metallb.io/loadBalancerIP": "172.30.0.219"}):
+        yield
+
+
+@contextmanager
+def pool_by_another_name(stage: Stage) -> Iterator[None]:
+    with stage.addressed("open", annotations={"metallb.universe.tf/pool-name": "metallb-pool"}):
+        yield
+
+
+@contextmanager
+def never_settled(stage: Stage) -> Iterator[None]:
+    """It prefers both families where the cluster has one, and its pool has both."""
+    with (
+        stage.own_pool("edge", "172.30.0.230-172.30.0.232", "fd00:172:30::230-fd00:172:30::232"),
+        stage.service("open", annotations={POOL: "edge"}, ipFamilyPolicy="PreferDualStack"),
+    ):
+        yield
+
+
+@contextmanager
+def annotation_as_label(stage: Stage) -> Iterator[None]:
+    with stage.addressed("open", labels={POOL: "metallb-pool"}):
+        yield
+
+
 FAULTS = (
+    Fault(
+        name="an annotation that MetalLB does not know",
+        cause="annotation-unknown",
+        make=misspelt,
+        says=ONE_SERVICE,
+        shows={"pending.annotations": OPEN},
+    ),
+    Fault(
+        name="an annotation under the old prefix that MetalLB never knew",
+        cause="annotation-unknown",
+        make=pool_by_another_name,
+        says=ONE_SERVICE,
+        shows={"pending.annotations": OPEN},
+        full=True,
+    ),
+    Fault(
+        name="an annotation among the labels",
+        cause="annotation-unknown",
+        make=annotation_as_label,
+        says=ONE_SERVICE,
+        shows={"pending.annotations": OPEN},
+        full=True,
+    ),
+    Fault(
+        name="a service that prefers both families where the cluster has one",
+        cause="family-unavailable",
+        make=never_settled,
+        says=ONE_SERVICE,
+        shows={"pending.annotations": OPEN},
+        also=OWN,
+        full=True,
+    ),
+    Fault(
+        name="Calico gives addresses too",
+        cause="rival-controller",
+        make=calico,
+        says=ONE_SERVICE,
+        shows={"health.services-addressed": OPEN},
+        full=True,
+    ),
     Fault(
         name="an address that no pool holds",
         cause="requested-outside-pools",

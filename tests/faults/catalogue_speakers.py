@@ -135,6 +135,7 @@ FAULTS = (
         make=tainted,
         says=ALL_BY_METALLB._replace(scaling="no scale change is needed; a node refuses its speaker"),
         shows={"scaling.speaker-scheduling": _ON_NODE},
+        profile={"announcers": {"nodes": ["node1", "node2", "node3"]}},
     ),
     Fault(
         name="speakers that ask for more than a node has",

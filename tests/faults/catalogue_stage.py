@@ -155,12 +155,12 @@ class Stage:
 
     @contextmanager
     def service(self, name: str, **changed: Any) -> Iterator[Json]:
-        """A LoadBalancer service in front of the shop's pods; `annotations` and fields of its spec in `changed`."""
-        annotations = changed.pop("annotations", {})
+        """A LoadBalancer service in front of the shop's pods; `changed` has annotations, labels, fields of its spec."""
+        annotations, labels = changed.pop("annotations", {}), changed.pop("labels", {})
         obj = {
             "apiVersion": "v1",
             "kind": "Service",
-            "metadata": {"name": name, "namespace": SHOP, "annotations": annotations},
+            "metadata": {"name": name, "namespace": SHOP, "annotations": annotations, "labels": labels},
             "spec": {
                 "type": "LoadBalancer",
                 "allocateLoadBalancerNodePorts": False,

@@ -59,6 +59,28 @@ CAUSES = (
         reported_by="health.pods-ready",
     ),
     Cause(
+        id="controller-doubled",
+        title="More than one controller gives addresses out",
+        meaning=(
+            "MetalLB's controller has no leader election: each replica decides for itself, so two services may get "
+            "one address, and every event comes twice."
+        ),
+        remedy="Run one replica.",
+        commands=(
+            "kubectl -n {metallb_namespace} get {controller} -o wide",
+            "kubectl -n {metallb_namespace} scale {controller} --replicas=1",
+        ),
+        scope=Scope.CLUSTER,
+        link=Link.CONTROLLER,
+        layer=Layer.METALLB,
+        proven_by="The controller's Deployment asks for more than one replica.",
+        excluded_by="It asks for one.",
+        effects=frozenset({Effect.CHANGES_ADDRESS}),
+        rank=65,
+        narrowed_by_subject=False,
+        reported_by="health.pods-ready",
+    ),
+    Cause(
         id="controller-cpu-bound",
         title="The controller is short of CPU",
         meaning="The controller uses its CPU limit up or is throttled by it, so it falls behind.",

@@ -94,10 +94,16 @@ def test_a_missing_interface_is_named_only_if_all_are_missing() -> None:
             [("advertisement-unknown-pool", "advertisement lan"), ("pool-not-advertised", "pool pool2")],
         ),
         (
-            [{}, {"ipAddressPoolSelectors": [TIER_SIDE]}],
+            [{"ipAddressPools": ["pool1"]}, {"ipAddressPoolSelectors": [TIER_SIDE]}],
+            [("advertisement-selects-nothing", "advertisement lan"), ("pool-not-advertised", "pool pool2")],
+        ),
+        (
+            [{"ipAddressPools": ["pool1"]}, {"nodeSelectors": [NOWHERE]}],
             [("advertisement-selects-nothing", "advertisement lan")],
         ),
-        ([{}, {"nodeSelectors": [NOWHERE]}], [("advertisement-selects-nothing", "advertisement lan")]),
+        # What every pool has already is not missed: such an advertisement may be for what is to come.
+        ([{}, {"ipAddressPoolSelectors": [TIER_SIDE]}], []),
+        ([{}, {"nodeSelectors": [NOWHERE]}], []),
         ([{"serviceSelectors": [TIER_SIDE]}], []),
     ],
 )
