@@ -135,7 +135,7 @@ class Answering:
             summary=f"Node {', '.join(nodes)} answers for {address}, which its speaker does not announce.",
             evidence=tuple(self._claims(address)),
             ruled_out=("kube-proxy, which is the same on every node: not every node answers",),
-            remedy=f"`ip -brief address` on {nodes[0]} shows which interface holds {address}: remove it from that.",
+            remedy=f"Remove {address} from the interface of {nodes[0]} that holds it; `ip -brief address` there shows which.",
             fields=self._fields(service, address=address, node=nodes[0]),
         )
 

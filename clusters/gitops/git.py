@@ -203,7 +203,7 @@ class Git:
         try:
             return run(self.directory, *_QUIET, *arguments, environment=passed_on | _ENVIRONMENT, given=given)
         except OSError as error:
-            raise NoHistory(f"git cannot be run in {self.directory}: {error.strerror}.") from None
+            raise NoHistory(f"git could not be run in {self.directory}: {error.strerror}.") from None
         except TooSlow:
             raise NoHistory(f"git {command} took longer than {PATIENCE:.0f} s in {self.directory}.") from None
         except TooMuch:

@@ -151,10 +151,12 @@ class Kustomize:
             raise GivenUp(f"kubectl kustomize took longer than {PATIENCE:.0f} s for {overlay}.") from None
         except TooMuch:
             raise GivenUp(
-                f"kubectl kustomize printed more than {_PRINTED >> 20} MiB for {overlay}."
+                f"For {overlay} the output of kubectl kustomize is larger than {_PRINTED >> 20} MiB."
             ) from None
         if done.errors.startswith(_OUT_OF_MEMORY) or done.code == -signal.SIGKILL:
-            raise GivenUp(f"kubectl kustomize took more than {_MEMORY >> 20} MiB of memory for {overlay}.")
+            raise GivenUp(
+                f"For {overlay} the memory that kubectl kustomize asks for is more than {_MEMORY >> 20} MiB."
+            )
         if done.code != 0:
             raise OverlayError(f"{overlay} does not render: {_reason(done, root)}.")
         return done.output.decode("utf-8", errors="replace")

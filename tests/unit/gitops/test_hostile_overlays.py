@@ -414,7 +414,7 @@ class TestGrowing:
 
         found = Kustomize(program).attempt(root, LAB)
 
-        assert found.problem == f"kubectl kustomize printed more than 16 MiB for {LAB}."
+        assert found.problem == f"For {LAB} the output of kubectl kustomize is larger than 16 MiB."
         assert found.given_up
         assert not found.broken
 
