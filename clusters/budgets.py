@@ -114,6 +114,9 @@ _CLAIMS = _table(
             "tries again with a pause that doubles up to half a minute."),
     _budget("api_back", 60, 0.5,
             "An API server that restarts is ready in 3 to 20 s."),
+    _budget("api_busy", 30, 1,
+            "An API server that is too busy names the pause itself, as a rule 1 s; one that wants more than half a "
+            "minute is asked for nothing more, and the run says so."),
     _budget("fleet_run", 7200, 1,
             "The longest run of one cluster among several: every check with three repetitions and a lost node's "
             "endpoints takes half an hour; a run that hangs must end before the next night."),

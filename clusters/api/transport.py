@@ -15,7 +15,7 @@ from urllib.parse import urlencode, urlsplit
 
 import urllib3
 
-from clusters import wait
+from clusters import budgets, wait
 from clusters.api import errors
 from clusters.api.answers import Asked, Refusal, error_for
 from clusters.api.kubeconfig import Login, token_of
@@ -88,11 +88,17 @@ class Transport:
         """The whole answer's body; an `ApiError` for every other end.
 
         Only what cannot do harm is sent twice: a GET whose connection broke (an idle connection that the
-        server closed looks like that), and anything that the server turned away unread (429).
+        server closed looks like that), and anything that the server turned away unread (429), when it says.
         """
-        again: tuple[type[Exception], ...] = (errors.Overloaded,)
-        if request.method == "GET":
-            again += (_Broken,)
+        return wait.retry_after(
+            lambda: self._send_soon(request),
+            on=(errors.Overloaded,),
+            pause=lambda fault: fault.retry_after if isinstance(fault, errors.Overloaded) else 0.0,
+            budget=budgets.get("api_busy"),
+        )
+
+    def _send_soon(self, request: Request) -> bytes:
+        again = (_Broken,) if request.method == "GET" else ()
         return wait.retry(lambda: self._send_once(request), on=again, attempts=4, pause=0.1)
 
     def date(self, request: Request) -> float:

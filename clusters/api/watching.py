@@ -68,9 +68,10 @@ class Watcher:
         """Let an absence of the API server pass, unless it lasts."""
         now = time.monotonic()
         self._away_since = self._away_since or now
-        if now - self._away_since > budgets.get("api_back").within:
+        pause = max(_PAUSE, fault.retry_after if isinstance(fault, errors.Overloaded) else 0.0)
+        if now + pause - self._away_since > budgets.get("api_back").within:
             raise fault
-        self.stop.wait(_PAUSE)
+        self.stop.wait(pause)
 
     def _relist(self) -> Iterator[WatchEvent]:
         objects, self._version = self.list_all()
