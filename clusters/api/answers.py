@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -10,7 +9,9 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
-from clusters.api import errors
+from pydantic_core import from_json
+
+from clusters.api import bodies, bounds, errors
 from clusters.api.resources import Resource
 
 E = TypeVar("E", bound=errors.ApiError)
@@ -47,7 +48,7 @@ class Asked:
     def what(self) -> str:
         """The request as the middle of a sentence: "get service shop/web", "list nodes", "GET /healthz"."""
         if self.resource is None:
-            return f"GET {self.path}"
+            return f"{'POST' if self.verb == 'create' else 'GET'} {self.path}"
         if self.name:
             return f"{self.verb} {self.resource.describe(self.name, self.namespace)}"
         where = f" in namespace {self.namespace}" if self.namespace else ""
@@ -66,20 +67,25 @@ class Refusal:
 
     @classmethod
     def read(cls, code: int, body: bytes, headers: Mapping[str, str]) -> Refusal:
-        """From an HTTP answer or a watch's ERROR event; not every answer has a Status in it."""
-        text = body.decode(errors="replace").strip()
+        """From an HTTP answer; not every one has a Status in it."""
         try:
-            status = json.loads(text)
+            status = from_json(body)
         except ValueError:
             status = {}
         if not isinstance(status, dict) or status.get("kind") != "Status":
-            status = {"message": text}
+            status = {"message": bodies.gist(body)}
+        return cls.of(code, status, headers)
+
+    @classmethod
+    def of(cls, code: int, status: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Refusal:
+        """From a Status object, each of whose fields may be anything."""
+        details = status.get("details")
         return cls(
             code=code,
-            reason=str(status.get("reason") or ""),
-            message=str(status.get("message") or ""),
-            details=status.get("details") or {},
-            retry_after=_retry_after(headers),
+            reason=str(status.get("reason") or "")[: bounds.SHOWN],
+            message=str(status.get("message") or "")[: bounds.MESSAGE],
+            details=details if isinstance(details, dict) else {},
+            retry_after=_retry_after(headers or {}),
         )
 
 

@@ -37,6 +37,14 @@ class TimedOut(ApiError):
     """The API server took the connection but did not answer in time; what was asked may have happened."""
 
 
+class AnswerTooLarge(ApiError):
+    """An answer was larger than its limit in `clusters.api.bounds`, and was not read to its end."""
+
+
+class AnswerInvalid(ApiError):
+    """A success that is not what the Kubernetes API answers: no JSON, no object, a list that does not end."""
+
+
 class CertificateInvalid(ApiError):
     """The API server's certificate, or the client's own, is not valid; the text says why."""
 

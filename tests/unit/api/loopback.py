@@ -30,8 +30,10 @@ class Heard:
         return "".join(self.all(name))
 
 
-#: What a test says to a request: all of an answer, or pieces until the client has had enough.
-Say = Callable[[Heard], bytes | Iterator[bytes]]
+#: What a test says to a request: all of an answer, pieces until the client has had enough, or it takes the
+#: connection over, to write to it and to read from it.
+TakeOver = Callable[[socket.socket, Any], None]
+Say = Callable[[Heard], bytes | Iterator[bytes] | TakeOver]
 
 
 @dataclass
@@ -93,10 +95,15 @@ class Loopback:
             while heard := _request(reader):
                 self.heard.append(heard)
                 said = self.say(heard)
-                for piece in [said] if isinstance(said, bytes) else said:
-                    client.sendall(piece)
-                if not isinstance(said, bytes):
-                    break
+                if isinstance(said, bytes):
+                    client.sendall(said)
+                    continue
+                if callable(said):
+                    said(client, reader)
+                else:
+                    for piece in said:
+                        client.sendall(piece)
+                break
             client.shutdown(socket.SHUT_RDWR)
 
 
