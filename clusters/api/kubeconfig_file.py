@@ -19,8 +19,8 @@ from clusters.api.errors import KubeconfigInvalid
 #: Deeper than any kubeconfig (a cluster's extensions are the deepest), and far from what the parser bears.
 _DEPTH = 50
 #: With what aliases stand for written out, a long text as several; 500 contexts with their certificates have 50,000.
-_VALUES = 300_000
-_LINE = 64
+_VALUES = 100_000
+_LINE = 128
 #: What PyYAML raises for a scalar that is not what its tag says, besides its own errors.
 _ODD = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 _SECTIONS = ("contexts", "clusters", "users")

@@ -143,5 +143,10 @@ class PlainConnection(HTTPConnection):
 class TlsConnection(HTTPSConnection):
     """As PlainConnection; the socket within TLS is the context's."""
 
+    def connect(self) -> None:
+        """As the library's, without its warning about what the kubeconfig itself asks for."""
+        super().connect()
+        self.is_verified = True
+
     def _new_conn(self) -> socket.socket:
         return _PlainSocket.taking_over(super()._new_conn())

@@ -9,6 +9,8 @@ import ipaddress
 import os
 from urllib.parse import urlsplit
 
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
 
 def proxy_for(server: str, named: str) -> str:
     """The proxy's URL, "" for none; `named` is the kubeconfig's own, which holds for every host."""
@@ -42,10 +44,8 @@ def _covers(entry: str, host: str, port: int) -> bool:
     if entry == "*":
         return True
     address = _address(host)
-    try:
-        return address is not None and address in ipaddress.ip_network(entry, strict=False)
-    except ValueError:
-        pass
+    if address is not None and _is_within(address, entry):
+        return True
     name, _, only = entry.rpartition(":") if entry.rpartition(":")[2].isdigit() else (entry, "", "")
     if only and only != str(port):
         return False
@@ -55,7 +55,14 @@ def _covers(entry: str, host: str, port: int) -> bool:
     return host.endswith(domain) if domain.startswith(".") else host == domain or host.endswith(f".{domain}")
 
 
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _is_within(address: Address, entry: str) -> bool:
+    try:
+        return address in ipaddress.ip_network(entry, strict=False)
+    except ValueError:
+        return False
+
+
+def _address(text: str) -> Address | None:
     try:
         return ipaddress.ip_address(text)
     except ValueError:

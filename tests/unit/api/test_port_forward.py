@@ -86,17 +86,25 @@ class Pod:
             # As the API server does it: what begins the channels comes right behind the headers.
             client.sendall(upgrade(heard) + frame(b"\0" + PORT) + frame(b"\1" + PORT))
             near, far = socket.socketpair()
-            threading.Thread(target=self._serve, args=(far,), daemon=True).start()
-            threading.Thread(target=_carry, args=(near, client), daemon=True).start()
-            while data := unmasked(reader):
-                near.sendall(data[1:])
-            near.shutdown(socket.SHUT_RDWR)
-            near.close()
+            threads = [
+                threading.Thread(target=self._serve, args=(far,)),
+                threading.Thread(target=_carry, args=(near, client)),
+            ]
+            for thread in threads:
+                thread.start()
+            try:
+                while data := unmasked(reader):
+                    near.sendall(data[1:])
+            finally:
+                near.shutdown(socket.SHUT_RDWR)
+                for thread in threads:
+                    thread.join()
+                near.close()
 
         return serve
 
     def _serve(self, far: socket.socket) -> None:
-        with suppress(OSError), self._context.wrap_socket(far, server_side=True) as secure:
+        with suppress(OSError), far, self._context.wrap_socket(far, server_side=True) as secure:
             while not self.asked.endswith(b"\r\n\r\n"):
                 self.asked += secure.recv(4096)
             for piece in self._replies():
