@@ -21,10 +21,12 @@ from tests.unit.api.secure import secure_server
 
 EMPTY = answer({"kind": "NodeList", "metadata": {"resourceVersion": "1"}, "items": []})
 KILLED = """
-import os, signal, sys
+import os, signal, ssl, sys
 from pathlib import Path
 from clusters.api import Api
 from clusters.api.resources import NODES
+if sys.argv[2] == "while it is read":
+    ssl.SSLContext.load_cert_chain = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
 api = Api.connect(Path(sys.argv[1]), None)
 api.list(NODES)
 os.kill(os.getpid(), signal.SIGKILL)
@@ -39,7 +41,8 @@ def inline(server: Any, authority: pki.Authority, path: Path, user: str = "jane"
     return path
 
 
-def test_a_killed_run_leaves_no_key(tmp_path: Path) -> None:
+@pytest.mark.parametrize("when", ["while it is read", "after a request"])
+def test_a_killed_run_leaves_no_key(tmp_path: Path, when: str) -> None:
     authority, scratch = pki.Authority("ca"), tmp_path / "scratch"
     scratch.mkdir()
     with secure_server(authority, tmp_path, lambda _: EMPTY, clients=True) as server:
@@ -50,10 +53,10 @@ def test_a_killed_run_leaves_no_key(tmp_path: Path) -> None:
             "HOME": str(scratch),
             "XDG_RUNTIME_DIR": str(scratch),
         }
-        ended = subprocess.run([sys.executable, "-c", KILLED, str(path)], env=environment, check=False)
+        ended = subprocess.run([sys.executable, "-c", KILLED, str(path), when], env=environment, check=False)
 
     assert ended.returncode == -signal.SIGKILL
-    assert server.clients == ["jane"]
+    assert server.clients == (["jane"] if when == "after a request" else [])
     assert list(scratch.rglob("*")) == []
 
 

@@ -127,13 +127,17 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
 TEXTS = {
     "brackets": "[" * 10_000,
     "mappings": '{"a":' * 10_000,
-    "deep and closed": "contexts: " + "[" * 5000 + "]" * 5000,
+    "deep and closed": "contexts: " + "[" * 200_000 + "]" * 200_000,
     "block after block": "".join("  " * depth + "a:\n" for depth in range(500)),
     "an alias bomb": "a: &a [x,x,x,x,x,x,x,x,x,x]\n"
     + "".join(
         f"{b}: &{b} [{','.join(['*' + a] * 10)}]\n" for a, b in zip("abcdefgh", "bcdefghi", strict=True)
     )
     + "contexts: *i\n",
+    "lists, many times": "contexts: [{name: a, context: {cluster: c, user: u}}]\ncurrent-context: a\n"
+    "clusters: [{name: c, cluster: {server: 'https://h'}}]\n"
+    f"users:\n- name: u\n  user:\n    as: x\n    as-groups: &l [{'g,' * 20_000}]\n    as-user-extra:\n"
+    + "".join(f"      k{number}: *l\n" for number in range(5000)),
     "long texts, many times": f"a: &a {'x' * 100_000}\ncontexts: [{','.join(['*a'] * 10_000)}]\n",
     "what contains itself": "contexts: &a [*a]\n",
     "merge keys": "a: &a {x: 1}\n" + "".join(f"b{n}: &b{n} {{<<: [*a, *a]}}\n" for n in range(50)),
