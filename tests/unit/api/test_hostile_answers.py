@@ -27,6 +27,8 @@ from clusters.api import (
     bounds,
 )
 from clusters.api.resources import CONFIG_MAPS, NODES, SERVICES
+from clusters.observation.reading import objects
+from clusters.observation.snapshot import Status
 from tests.unit.api.loopback import Heard, Say, answer, in_turn, serving, status
 
 HEAD = b"HTTP/1.1 200 Said\r\nContent-Type: application/json\r\n"
@@ -393,3 +395,23 @@ def test_a_clock_that_cannot_be_read(tmp_path: Path, date: str | None) -> None:
         pytest.raises(ApiError, match="does not tell its time"),
     ):
         server.api(tmp_path).clock_ahead()
+
+
+def test_one_source_that_is_none_costs_an_observation_that_source_alone(tmp_path: Path, low: None) -> None:
+    def say(heard: Heard) -> bytes | Iterator[bytes]:
+        return (
+            endless(*STREAMS["body"])(heard)
+            if "services" in heard.target
+            else listed({"metadata": {"name": "n"}})
+        )
+
+    with serving(say) as server:
+        api = server.api(tmp_path)
+        read = {res.plural: objects(lambda res=res: api.list(res), dict, verb="list", resource=res.plural)
+                for res in (SERVICES, NODES)}  # fmt: skip
+
+    assert (read["services"].status, read["nodes"].status) == (Status.FAILED, Status.OK)
+    assert (
+        read["services"].detail
+        == "The answer to list services is larger than 1 MiB; it was not read any further."
+    )
