@@ -114,6 +114,18 @@ _CLAIMS = _table(
             "tries again with a pause that doubles up to half a minute."),
     _budget("api_back", 60, 0.5,
             "An API server that restarts is ready in 3 to 20 s."),
+    _budget("api_busy", 30, 1,
+            "An API server that is too busy names the pause itself, as a rule 1 s; one that wants more than half a "
+            "minute is asked for nothing more, and the run says so."),
+    _budget("api_answer", 60, 1,
+            "A page of 500 objects takes a second; a minute lets the largest that is read pass a line of 10 Mbit/s."),
+    _budget("api_list", 300, 1,
+            "An API server keeps the position in a list for five minutes, and no page is had after that."),
+    _budget("pod_answer", 15, 0.1,
+            "A pod's metrics are there in a tenth of a second, also of 5,000 services; a pod that hangs must not "
+            "hold up what is read of all the others."),
+    _budget("login_command", 60, 0.1,
+            "A cloud's command asks its own API in 1 to 5 s; nobody is there to answer what it may ask."),
     _budget("fleet_run", 7200, 1,
             "The longest run of one cluster among several: every check with three repetitions and a lost node's "
             "endpoints takes half an hour; a run that hangs must end before the next night."),

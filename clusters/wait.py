@@ -1,7 +1,7 @@
 """Waiting for claims, never for a clock. Nothing else in the project uses tenacity.
 
-`until` reads until a claim is true, `holds` reads to see that it stays true, `retry` repeats an action on
-faults that can be named. What is not named ends the wait at once, so a mistake never burns a budget.
+`until` reads until a claim is true, `holds` reads to see that it stays true, `retry` and `retry_after` repeat an
+action on faults that can be named. What is not named ends the wait at once, so a mistake never burns a budget.
 """
 
 from __future__ import annotations
@@ -193,6 +193,32 @@ def holds(
     if not accepted:
         raise DidNotHold(claim, throughout, readings.distinct, count=readings.count)
     return accepted[0]
+
+
+def retry_after(
+    action: Callable[[], T],
+    *,
+    on: tuple[type[Exception], ...],
+    pause: Callable[[BaseException], float],
+    budget: Budget,
+) -> T:
+    """Do `action`, again on the named faults only, each time after the pause that `pause` reads off the fault.
+
+    No try begins after the budget. The last fault is raised as it is.
+    """
+
+    def wanted(state: tenacity.RetryCallState) -> float:
+        fault = state.outcome.exception() if state.outcome else None
+        return max(budget.every, pause(fault)) if fault else 0.0
+
+    retrying = tenacity.Retrying(
+        stop=tenacity.stop_before_delay(budget.within),
+        wait=wanted,
+        sleep=tenacity.sleep_using_event(Event()),
+        retry=tenacity.retry_if_exception_type(on),
+        reraise=True,
+    )
+    return retrying(action)
 
 
 def retry(

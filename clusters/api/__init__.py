@@ -3,6 +3,8 @@
 from clusters.api.client import Api
 from clusters.api.errors import (
     AlreadyExists,
+    AnswerInvalid,
+    AnswerTooLarge,
     ApiError,
     CertificateInvalid,
     Conflict,
@@ -24,6 +26,8 @@ from clusters.api.watching import WatchEvent
 
 __all__ = [
     "AlreadyExists",
+    "AnswerInvalid",
+    "AnswerTooLarge",
     "Api",
     "ApiError",
     "CertificateInvalid",

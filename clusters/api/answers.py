@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
-from clusters.api import errors
+from pydantic_core import from_json
+
+from clusters.api import bodies, bounds, errors
 from clusters.api.resources import Resource
 
 E = TypeVar("E", bound=errors.ApiError)
@@ -25,6 +28,9 @@ _DENIED = re.compile(
     r'admission webhook "(?P<webhook>[^"]*)" denied the request(?: without explanation)?:?\s*'
 )
 _FAILED = re.compile(r'failed calling webhook "(?P<webhook>[^"]*)"')
+_SECONDS = re.compile(r"[0-9]{1,9}")
+#: What the API server's priority and fairness asks for (k8s.io/apiserver, priority-and-fairness.go), in seconds.
+_USUAL_PAUSE = 1.0
 _LOGIN = "Log in again, or renew the certificate or token of this kubeconfig's user."
 
 
@@ -42,7 +48,7 @@ class Asked:
     def what(self) -> str:
         """The request as the middle of a sentence: "get service shop/web", "list nodes", "GET /healthz"."""
         if self.resource is None:
-            return f"GET {self.path}"
+            return f"{'POST' if self.verb == 'create' else 'GET'} {self.path}"
         if self.name:
             return f"{self.verb} {self.resource.describe(self.name, self.namespace)}"
         where = f" in namespace {self.namespace}" if self.namespace else ""
@@ -61,22 +67,43 @@ class Refusal:
 
     @classmethod
     def read(cls, code: int, body: bytes, headers: Mapping[str, str]) -> Refusal:
-        """From an HTTP answer or a watch's ERROR event; not every answer has a Status in it."""
-        text = body.decode(errors="replace").strip()
+        """From an HTTP answer; not every one has a Status in it."""
         try:
-            status = json.loads(text)
+            status = from_json(body)
         except ValueError:
             status = {}
         if not isinstance(status, dict) or status.get("kind") != "Status":
-            status = {"message": text}
-        after = headers.get("Retry-After", "")
+            status = {"message": bodies.gist(body)}
+        return cls.of(code, status, headers)
+
+    @classmethod
+    def of(cls, code: int, status: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Refusal:
+        """From a Status object, each of whose fields may be anything."""
+        details = status.get("details")
         return cls(
             code=code,
-            reason=str(status.get("reason") or ""),
-            message=str(status.get("message") or ""),
-            details=status.get("details") or {},
-            retry_after=float(after) if after.isdigit() else 1.0,
+            reason=str(status.get("reason") or "")[: bounds.SHOWN],
+            message=str(status.get("message") or "")[: bounds.MESSAGE],
+            details=details if isinstance(details, dict) else {},
+            retry_after=_retry_after(headers or {}),
         )
+
+
+def _retry_after(headers: Mapping[str, str]) -> float:
+    """The pause in seconds that an answer asks for, in either of the two forms of RFC 9110, 10.2.3."""
+    asked = headers.get("Retry-After", "").strip()
+    if _SECONDS.fullmatch(asked):
+        return float(asked)
+    try:
+        # By the server's own clock, where it says what that is: only the difference is meant.
+        now = _moment(headers["Date"]) if "Date" in headers else time.time()
+        return max(0.0, _moment(asked) - now)
+    except (ValueError, TypeError, OverflowError):
+        return _USUAL_PAUSE
+
+
+def _moment(text: str) -> float:
+    return parsedate_to_datetime(text).timestamp()
 
 
 def error_for(asked: Asked, refusal: Refusal) -> errors.ApiError:
@@ -174,7 +201,9 @@ def _timed_out(asked: Asked, refusal: Refusal) -> errors.ApiError:
 
 
 def _overloaded(asked: Asked, refusal: Refusal) -> errors.ApiError:
-    error = _make(errors.Overloaded, refusal, f"The API server is too busy to {asked.what} (429).")
+    text = f"The API server is too busy to {asked.what} (429)."
+    remedy = f"It asks to come back in {refusal.retry_after:g} s."
+    error = _make(errors.Overloaded, refusal, text, remedy)
     error.retry_after = refusal.retry_after
     return error
 

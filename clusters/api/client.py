@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import Any
 from urllib.parse import quote
 
-from pydantic_core import from_json
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from clusters.api import errors, forwarding, resources
+from clusters import budgets
+from clusters.api import bounds, errors, forwarding, resources
 from clusters.api.account_tokens import AccountTokens
 from clusters.api.answers import Asked
-from clusters.api.kubeconfig import log_in
+from clusters.api.bodies import Reader
+from clusters.api.login import log_in
 from clusters.api.resources import NAMESPACES, PODS, Resource
 from clusters.api.transport import PATCH_TYPES, Request, Stats, Transport
 from clusters.api.watching import Watcher, WatchEvent
@@ -74,7 +75,7 @@ class Api:
 
     def get(self, res: Resource, name: str, namespace: str | None = None) -> Json:
         """One object."""
-        return self._json(Request(asked=_asked("get", res, namespace, name)))
+        return self._object(Request(asked=_asked("get", res, namespace, name)))
 
     def list(
         self, res: Resource, namespace: str | None = None, *, labels: str = "", fields: str = ""
@@ -101,12 +102,14 @@ class Api:
         query = _selectors(labels, fields)
         asked = _asked("list", res, namespace)
         accept = METADATA_ONLY if metadata_only else "application/json"
+        reading = _Paging(asked, self._transport.reader)
         token = ""
         while True:
             paging = ({"limit": str(page)} if page else {}) | ({"continue": token} if token else {})
-            found = self._json(Request(asked=asked, query=query | paging, accept=accept))
+            limit = bounds.ANSWER if page else bounds.LIST
+            request = Request(asked=asked, query=query | paging, accept=accept, limit=limit)
+            found, token = reading.take(self._transport.send(request))
             yield found
-            token = found.get("metadata", {}).get("continue") or ""
             if not token:
                 return
 
@@ -122,7 +125,7 @@ class Api:
             for item in items:
                 item.setdefault("apiVersion", res.api_version)
                 item.setdefault("kind", res.kind)
-            return items, pages[-1]["metadata"].get("resourceVersion", "")
+            return items, pages[-1]["metadata"].get("resourceVersion") or ""
         raise errors.Expired(f"The list of {res.qualified} became too old three times while it was read.")
 
     def watch(
@@ -152,13 +155,13 @@ class Api:
         """Create `obj`; AlreadyExists where there is one of that name. A dry run stores nothing."""
         res, name, namespace = self._identity(obj)
         asked = replace(_asked("create", res, namespace, name), path=res.path(namespace))
-        return self._json(Request(asked=asked, method="POST", query=_writing(dry_run=dry_run), body=obj))
+        return self._object(Request(asked=asked, method="POST", query=_writing(dry_run=dry_run), body=obj))
 
     def apply(self, obj: Json, *, dry_run: bool = False, force: bool = False) -> Json:
         """Server-side apply as field manager "metallb-conformance"; `force` takes others' fields over."""
         res, name, namespace = self._identity(obj)
         query = _writing(dry_run=dry_run) | ({"force": "true"} if force else {})
-        return self._json(
+        return self._object(
             Request(
                 asked=_asked("patch", res, namespace, name),
                 method="PATCH",
@@ -180,7 +183,7 @@ class Api:
         dry_run: bool = False,
     ) -> Json:
         """Change one object; `kind` is merge, json or strategic, `subresource` for instance "status"."""
-        return self._json(
+        return self._object(
             Request(
                 asked=_asked("patch", res, namespace, name, subresource=subresource),
                 method="PATCH",
@@ -227,24 +230,25 @@ class Api:
         query |= {"tailLines": str(tail)} if tail is not None else {}
         query |= {"sinceSeconds": str(max(1, math.ceil(since)))} if since is not None else {}
         query |= {"previous": "true"} if previous else {}
+        query |= {"limitBytes": str(bounds.LOG)}
         asked = _asked("get", PODS, namespace, pod, subresource="log")
-        return self._text(Request(asked=asked, query=query, accept="*/*"))
+        return self._text(Request(asked=asked, query=query, accept="*/*", limit=bounds.LOG))
 
     def pod_http(self, namespace: str, pod: str, port: int, path: str, *, https: bool = False) -> str:
         """GET `path` on a pod's port, through the API server's proxy."""
         target = quote(f"{'https:' if https else ''}{pod}:{port}", safe=":")
         url = f"{PODS.path(namespace)}/{target}/proxy/{path.lstrip('/')}"
         asked = Asked(verb="get", path=url, resource=PODS, namespace=namespace, name=pod)
-        return self._text(Request(asked=asked, accept="*/*"))
+        within = budgets.get("pod_answer").within
+        return self._text(Request(asked=asked, accept="*/*", limit=bounds.POD, within=within))
 
     def pod_https(self, namespace: str, pod: str, port: int, path: str, *, token: str) -> str:
         """GET `path` on a pod's port over TLS with `token`, by a port-forward (not the proxy).
 
         Whoever runs the pod gets the token: it must be one that may do nothing else, never a login of the user's.
         """
-        asked = Asked(verb="get", path=path, resource=PODS, namespace=namespace, name=pod)
-        self.stats.add("get")
-        return forwarding.https_get(self._transport.login, asked, port=port, path=path, token=token)
+        asked = _asked("get", PODS, namespace, pod, subresource="portforward")
+        return forwarding.https_get(self._transport, asked, port=port, path=path, token=token)
 
     def account_token(self, namespace: str, name: str) -> str:
         """A token of a service account that ends in minutes; see `clusters.api.account_tokens`."""
@@ -252,7 +256,7 @@ class Api:
 
     def raw(self, path: str) -> str:
         """GET any path of the API server, for instance "/readyz?verbose"."""
-        return self._text(Request(asked=Asked(verb="get", path=path), accept="*/*"))
+        return self._text(Request(asked=Asked(verb="get", path=path), accept="*/*", limit=bounds.PATH))
 
     def can_i(self, use: Access, metallb_namespace: str = "") -> bool:
         """Whether this login has a permission. The review for it stores nothing."""
@@ -266,11 +270,13 @@ class Api:
         asked = Asked(verb="create", path=f"/apis/{version}/selfsubjectaccessreviews")
         body = {"apiVersion": version, "kind": kind, "spec": about}
         answer = self._json(Request(asked=asked, method="POST", body=body))
-        return bool(answer["status"].get("allowed"))
+        return self._transport.reader.mapping(answer, "status", asked).get("allowed") is True
 
     def version(self) -> str:
         """Kubernetes' version as the API server says it: "v1.34.4"."""
-        return str(json.loads(self.raw("/version"))["gitVersion"])
+        asked = Asked(verb="get", path="/version")
+        found = self._json(Request(asked=asked, accept="*/*", limit=bounds.PATH))
+        return self._transport.reader.text(found, "gitVersion", asked)
 
     def clock_ahead(self) -> float:
         """Seconds by which the API server's clock is ahead of this machine's, 0.0 where they may be the same.
@@ -285,7 +291,9 @@ class Api:
 
     def uid(self) -> str:
         """What tells this cluster from every other: the UID of its namespace kube-system."""
-        return str(self.get(NAMESPACES, "kube-system")["metadata"]["uid"])
+        asked = _asked("get", NAMESPACES, None, "kube-system")
+        found = self._object(Request(asked=asked))
+        return self._transport.reader.text(found["metadata"], "uid", asked)
 
     def resource_for(self, obj: Json) -> Resource:
         """The resource of any object, listed here or asked for; NoSuchResource where the cluster has none."""
@@ -295,13 +303,9 @@ class Api:
             return known
         group, _, version = api_version.rpartition("/")
         path = f"/apis/{group}/{version}" if group else f"/api/{version}"
-        try:
-            served = json.loads(self.raw(path))["resources"]
-        except errors.NotFound:
-            served = []
-        for entry in served:
-            if entry["kind"] == kind and "/" not in entry["name"]:
-                return Resource(group, version, entry["name"], kind, entry["namespaced"])
+        for served in self._served(path):
+            if served.kind == kind:
+                return Resource(group, version, served.name, kind, served.namespaced)
         raise errors.NoSuchResource(f"The cluster has no kind {kind!r} in {api_version!r}.")
 
     def _identity(self, obj: Json) -> tuple[Resource, str, str | None]:
@@ -309,12 +313,72 @@ class Api:
         metadata = obj["metadata"]
         return res, str(metadata.get("name") or ""), (metadata.get("namespace") if res.namespaced else None)
 
+    def _served(self, path: str) -> Sequence[_Served]:
+        """The kinds of one group, without their subresources."""
+        asked = Asked(verb="get", path=path)
+        try:
+            found = self._json(Request(asked=asked, limit=bounds.PATH))
+            return [each for each in _Discovery.model_validate(found).resources if "/" not in each.name]
+        except errors.NotFound:
+            return []
+        except ValidationError:
+            self._transport.reader.refuse(asked, "an object that is no list of resources")
+
     def _json(self, request: Request) -> Json:
-        # Half of what collecting takes is to read JSON, and this reader is a third faster than `json`.
-        return from_json(self._transport.send(request), cache_strings="keys")  # type: ignore[no-any-return]  # an object, by the API
+        return self._transport.reader.json(self._transport.send(request), request.asked)
+
+    def _object(self, request: Request) -> Json:
+        return self._transport.reader.object(self._transport.send(request), request.asked)
 
     def _text(self, request: Request) -> str:
         return self._transport.send(request).decode(errors="replace")
+
+
+class _Served(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    name: str
+    kind: str
+    namespaced: bool
+
+
+class _Discovery(BaseModel):
+    """What is served of one group (kubernetes.io/docs/reference/using-api/api-concepts, unaggregated discovery)."""
+
+    model_config = ConfigDict(strict=True)
+
+    resources: list[_Served]
+
+
+class _Paging:
+    """The pages of one list as they come, and that they end: in size, in number, in time."""
+
+    def __init__(self, asked: Asked, reader: Reader) -> None:
+        self._asked, self._reader = asked, reader
+        self._within = budgets.get("api_list").within
+        self._began = time.monotonic()
+        self._size, self._tokens = 0, set[str]()
+
+    def take(self, body: bytes) -> tuple[Json, str]:
+        """One page, and the token for the next one, "" where it was the last."""
+        self._size += len(body)
+        found = self._reader.page(body, self._asked)
+        token = found["metadata"].get("continue") or ""
+        if token in self._tokens:
+            self._reader.refuse(self._asked, "the same page again: its list never ends")
+        if token:
+            self._tokens.add(token)
+            self._check()
+        return found, token
+
+    def _check(self) -> None:
+        what = f"The answer to {self._asked.what}"
+        if self._size > bounds.LIST or len(self._tokens) >= bounds.PAGES:
+            raise errors.AnswerTooLarge(
+                f"{what} has more than {bounds.size(bounds.LIST)} or {bounds.PAGES} pages; it was not read any further."
+            )
+        if time.monotonic() - self._began > self._within:
+            raise errors.TimedOut(f"{what} took longer than {self._within:g} s, page after page.")
 
 
 def _asked(

@@ -37,12 +37,20 @@ class TimedOut(ApiError):
     """The API server took the connection but did not answer in time; what was asked may have happened."""
 
 
+class AnswerTooLarge(ApiError):
+    """An answer was larger than its limit in `clusters.api.bounds`, and was not read to its end."""
+
+
+class AnswerInvalid(ApiError):
+    """A success that is not what the Kubernetes API answers: no JSON, no object, a list that does not end."""
+
+
 class CertificateInvalid(ApiError):
     """The API server's certificate, or the client's own, is not valid; the text says why."""
 
 
 class Unauthorized(ApiError):
-    """401: the API server does not know who this is. The login is missing, wrong or expired."""
+    """401: the API server does not know who this is, after a fresh login too. Nothing was carried out."""
 
 
 class Forbidden(ApiError):
@@ -91,7 +99,8 @@ class WebhookFailed(ApiError):
 class Overloaded(ApiError):
     """429: the API server asks to come back later, and has not begun with the request.
 
-    `retry_after` is in seconds.
+    `retry_after` is the pause that it asks for, in seconds. Every request was repeated for the budget `api_busy`
+    before this is raised, or asks for a pause that is longer; repeating it once more does no harm.
     """
 
     retry_after: float = 1.0

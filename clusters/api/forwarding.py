@@ -7,39 +7,39 @@ the pod's certificate is its own: whoever runs the pod or its node gets the toke
 
 from __future__ import annotations
 
-import contextlib
 import http.client
-import socket
+import io
 import ssl
-from typing import TYPE_CHECKING
+from typing import Any
 
-from clusters.api import errors
-from clusters.api.kubeconfig import Login
+from clusters import budgets
+from clusters.api import bounds, errors
+from clusters.api.answers import Asked
+from clusters.api.metering import Meter
+from clusters.api.port_forward import PortForward
+from clusters.api.transport import Transport
 
-if TYPE_CHECKING:
-    from clusters.api.answers import Asked
-
-_WITHIN = 10.0
+_RECORD = 1 << 14
 
 
-def https_get(login: Login, asked: Asked, *, port: int, path: str, token: str) -> str:
+def https_get(transport: Transport, asked: Asked, *, port: int, path: str, token: str) -> str:
     """GET `path` on a port of the pod that `asked` names; its certificate is its own and is not checked.
 
-    `login` opens the port-forward at the API server, `token` is what the pod gets. Raises Forbidden for a token that
-    the pod refuses, and other ApiErrors as they come.
+    `transport` opens the port-forward at the API server, `token` is what the pod gets. Raises Forbidden for a token
+    that the pod refuses, and other ApiErrors as they come.
     """
+    pod = f"{asked.namespace}/{asked.name}"
+    within = budgets.get("pod_answer").within
+    meter = Meter(f"GET {path} of pod {pod}", limit=bounds.POD, within=within)
     try:
-        status, body = _asked(_connected(login, asked, port), asked.name, path, token)
+        with PortForward(transport, asked, port, meter) as forward:
+            status, body = _get(_Tls(forward), asked.name, path, token)
     except (OSError, http.client.HTTPException) as error:
-        raise errors.ServerFault(
-            f"Pod {asked.namespace}/{asked.name} did not answer on port {port}: {error}."
-        ) from None
+        raise errors.ServerFault(f"Pod {pod} did not answer on port {port}: {error}.") from None
     if status in {401, 403}:
-        raise _refused(f"Pod {asked.namespace}/{asked.name} refuses the token ({status}).", path)
+        raise _refused(f"Pod {pod} refuses the token ({status}).", path)
     if status >= 400:
-        raise errors.ServerFault(
-            f"Pod {asked.namespace}/{asked.name} answered {status} on port {port}.", status=status
-        )
+        raise errors.ServerFault(f"Pod {pod} answered {status} on port {port}.", status=status)
     return body.decode(errors="replace")
 
 
@@ -49,51 +49,60 @@ def _refused(text: str, path: str) -> errors.Forbidden:
     return error
 
 
-def _connected(login: Login, asked: Asked, port: int) -> socket.socket:
-    """One end of a port-forward. The client's own thread carries it on until it is closed."""
-    from kubernetes import client, stream  # noqa: PLC0415 - slow to import, see clusters.api.kubeconfig
-    from kubernetes.client.exceptions import ApiException  # noqa: PLC0415 - as above
-
-    # A client of its own: opening a stream puts a method of the client aside for a moment.
-    core = client.CoreV1Api(client.ApiClient(login.client.configuration))
-    connect = core.connect_get_namespaced_pod_portforward
-    try:
-        forward = stream.portforward(connect, asked.name, asked.namespace, ports=str(port))
-    except ApiException as error:
-        if error.status != 403:
-            raise errors.ServerFault(f"Cannot forward a port to pod {asked.name}: {error.reason}.") from None
-        refusal = errors.Forbidden(
-            f"This login may not forward a port to pod {asked.namespace}/{asked.name} (403)."
-        )
-        refusal.verb, refusal.resource, refusal.namespace = "get", "pods/portforward", asked.namespace
-        raise refusal from None
-    return socket.socket(fileno=forward.socket(port).detach())
+def _get(secure: _Tls, host: str, path: str, token: str) -> tuple[int, bytes]:
+    lines = (
+        f"GET /{path.lstrip('/')} HTTP/1.1", f"Host: {host}", f"Authorization: Bearer {token}", "Connection: close",
+    )  # fmt: skip
+    secure.send("\r\n".join((*lines, "", "")).encode())
+    answer = http.client.HTTPResponse(secure)  # type: ignore[arg-type]  # all that it wants of a socket is makefile
+    answer.begin()
+    return answer.status, b"".join(iter(lambda: answer.read(_RECORD), b""))
 
 
-def _asked(raw: socket.socket, host: str, path: str, token: str) -> tuple[int, bytes]:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    raw.settimeout(_WITHIN)
-    with context.wrap_socket(raw) as secure:
-        lines = (
-            f"GET /{path.lstrip('/')} HTTP/1.1",
-            f"Host: {host}",
-            f"Authorization: Bearer {token}",
-            "Connection: close",
-        )
-        secure.sendall("\r\n".join((*lines, "", "")).encode())
-        answer = http.client.HTTPResponse(secure)
-        answer.begin()
-        body = answer.read()
-        _drain(secure)
-        return answer.status, body
+class _Tls(io.RawIOBase):
+    """TLS within a port-forward, as a stream that is read; nothing is checked about who is at its other end."""
 
+    def __init__(self, forward: PortForward) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        self._forward = forward
+        self._received, self._to_send = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._received, self._to_send)
+        self._do(self._tls.do_handshake)
 
-def _drain(secure: ssl.SSLSocket) -> None:
-    """Read to the very end: a pair that is closed with something unread breaks the thread at its other end."""
-    with contextlib.suppress(OSError):
-        secure = secure.unwrap()  # type: ignore[assignment]  # the socket below, without TLS
-    with contextlib.suppress(OSError):
-        secure.shutdown(socket.SHUT_WR)
-        while secure.recv(1 << 16):
-            pass
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            return int(self._do(lambda: self._tls.read(len(buffer), buffer)))
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            return 0
+
+    def send(self, data: bytes) -> None:
+        self._do(lambda: self._tls.write(data))
+
+    def _do(self, step: Any) -> Any:
+        """One step of TLS, with what it wants to send and to receive for it."""
+        while True:
+            try:
+                done = step()
+            except ssl.SSLWantReadError:
+                self._flush()
+                self._receive()
+            else:
+                self._flush()
+                return done
+
+    def _flush(self) -> None:
+        if self._to_send.pending:
+            self._forward.send(self._to_send.read())
+
+    def _receive(self) -> None:
+        if received := self._forward.receive():
+            self._received.write(received)
+        else:
+            self._received.write_eof()

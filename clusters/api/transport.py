@@ -15,13 +15,13 @@ from urllib.parse import urlencode, urlsplit
 
 import urllib3
 
-from clusters import wait
-from clusters.api import errors
+from clusters import budgets, wait
+from clusters.api import bodies, bounds, errors
 from clusters.api.answers import Asked, Refusal, error_for
-from clusters.api.kubeconfig import Login, token_of
+from clusters.api.login import Login, Session
+from clusters.api.metering import Meter
 
-CONNECT_TIMEOUT = 5.0
-READ_TIMEOUT = 30.0
+_PIECE = 1 << 16
 _MERGE, _JSON_PATCH = "application/merge-patch+json", "application/json-patch+json"
 _ERRNO = re.compile(r"\[Errno -?\d+\] ")
 _STRANGER = "no authority that the kubeconfig names has signed it"
@@ -57,7 +57,10 @@ class Stats:
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What to send. `body` becomes JSON; `asked` says what it is for, also in errors."""
+    """What to send. `body` becomes JSON; `asked` says what it is for, also in errors.
+
+    The answer may have `limit` bytes (`bounds.ANSWER`) and take `within` seconds (the budget `api_answer`).
+    """
 
     asked: Asked
     method: str = "GET"
@@ -65,7 +68,32 @@ class Request:
     body: Any = None
     content_type: str = "application/json"
     accept: str = "application/json"
-    read_timeout: float = READ_TIMEOUT
+    read_timeout: float = bounds.READ_TIMEOUT
+    limit: int | None = None
+    within: float | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A success whose body is still to be read. Whoever has it closes it."""
+
+    response: urllib3.BaseHTTPResponse
+    meter: Meter
+
+    def piece(self) -> bytes:
+        """What has arrived of the body, b"" at its end."""
+        with self.meter.running():
+            return self.response.read1(_PIECE, decode_content=False)
+
+    def body(self) -> bytes:
+        """All of it."""
+        self.meter.expect(self.response.headers.get("Content-Length", ""))
+        return b"".join(iter(self.piece, b""))
+
+    def close(self) -> None:
+        """Give up what was not read, with the connection; one that was read to its end is kept for the next."""
+        self.response.close()
 
 
 class Transport:
@@ -74,101 +102,128 @@ class Transport:
     def __init__(self, login: Login) -> None:
         self.login = login
         self.stats = Stats()
-        self._pool = login.client.rest_client.pool_manager
-        self._base = str(login.client.configuration.host).rstrip("/")
-        self._renewing = threading.Lock()
+        self.reader = bodies.Reader(self.endpoint)
 
     @property
     def endpoint(self) -> str:
         """Host and port of the API server, as a sentence names it."""
-        parts = urlsplit(self._base)
+        parts = urlsplit(self.login.server)
         return f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
 
     def send(self, request: Request) -> bytes:
         """The whole answer's body; an `ApiError` for every other end.
 
         Only what cannot do harm is sent twice: a GET whose connection broke (an idle connection that the
-        server closed looks like that), and anything that the server turned away unread (429).
+        server closed looks like that), and anything that the server turned away unread (429), when it says.
         """
-        again: tuple[type[Exception], ...] = (errors.Overloaded,)
-        if request.method == "GET":
-            again += (_Broken,)
+        return wait.retry_after(
+            lambda: self._send_soon(request),
+            on=(errors.Overloaded,),
+            pause=lambda fault: fault.retry_after if isinstance(fault, errors.Overloaded) else 0.0,
+            budget=budgets.get("api_busy"),
+        )
+
+    def _send_soon(self, request: Request) -> bytes:
+        again = (_Broken,) if request.method == "GET" else ()
         return wait.retry(lambda: self._send_once(request), on=again, attempts=4, pause=0.1)
 
-    def date(self, request: Request) -> float:
-        """When the API server says that it answered, in whole seconds of the epoch; ApiError where it does not."""
-        response = self.open(request)
-        try:
-            response.read()
-        except urllib3.exceptions.HTTPError as error:
-            raise self._broken(request.asked, error) from error
-        finally:
-            response.release_conn()
-        try:
-            return parsedate_to_datetime(response.headers["Date"]).timestamp()
-        except (KeyError, ValueError):
-            raise errors.ApiError(f"The API server at {self.endpoint} does not tell its time.") from None
-
     def _send_once(self, request: Request) -> bytes:
-        response = self.open(request)
+        answer = self.open(request)
         try:
-            body = bytes(response.read())
+            body = answer.body()
         except urllib3.exceptions.HTTPError as error:
             raise self._broken(request.asked, error) from error
         finally:
-            response.release_conn()
+            answer.close()
         self.stats.add(request.asked.verb, len(body), calls=0)
         return body
 
-    def open(self, request: Request) -> urllib3.BaseHTTPResponse:
-        """The answer with its body unread, for streams; the caller closes it. Errors as `send`."""
-        self.stats.add(request.asked.verb)
-        headers = {"Accept": request.accept, "User-Agent": "metallb-conformance"}
-        if authorization := self._authorization():
-            headers["Authorization"] = authorization
-        if request.body is not None:
-            headers["Content-Type"] = request.content_type
-        url = self._base + request.asked.path + (f"?{urlencode(request.query)}" if request.query else "")
+    def date(self, request: Request) -> float:
+        """When the API server says that it answered, in whole seconds of the epoch; ApiError where it does not."""
+        answer = self.open(request)
+        answer.close()
         try:
-            response: urllib3.BaseHTTPResponse = self._pool.request(
-                request.method,
-                url,
-                body=None if request.body is None else json.dumps(request.body).encode(),
-                headers=headers,
-                timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=request.read_timeout),
-                retries=False,
-                redirect=False,
-                preload_content=False,
-            )
+            return parsedate_to_datetime(answer.response.headers["Date"]).timestamp()
+        except (KeyError, ValueError, TypeError, OverflowError):
+            raise errors.ApiError(f"The API server at {self.endpoint} does not tell its time.") from None
+
+    def open(self, request: Request) -> Answer:
+        """The answer with its body unread, for streams; the caller closes it. Errors as `send`.
+
+        A login that is not accepted is made anew once: what was asked for was not begun with.
+        """
+        session = self.login.session()
+        try:
+            return self._exchange(request, session)
+        except errors.Unauthorized:
+            fresh = self.login.renewed(session)
+            if fresh is None:
+                raise
+        return self._exchange(request, fresh)
+
+    def _exchange(self, request: Request, session: Session) -> Answer:
+        self.stats.add(request.asked.verb)
+        within = request.within or budgets.get("api_answer").within
+        meter = Meter(request.asked.what, limit=request.limit or bounds.ANSWER, within=within)
+        query = f"?{urlencode(request.query)}" if request.query else ""
+        try:
+            with meter.running():
+                response = session.pool.urlopen(
+                    request.method,
+                    session.base + request.asked.path + query,
+                    body=None if request.body is None else json.dumps(request.body).encode(),
+                    headers=_headers(request, session),
+                    timeout=urllib3.Timeout(connect=bounds.CONNECT_TIMEOUT, read=request.read_timeout),
+                    retries=False,
+                    redirect=False,
+                    assert_same_host=False,
+                    preload_content=False,
+                    decode_content=False,
+                )
         except urllib3.exceptions.HTTPError as error:
             raise self._broken(request.asked, error) from error
         if response.status >= 300:
-            raise self._refused(request.asked, response)
-        return response
+            raise self._refused(request.asked, Answer(response, meter), session)
+        return Answer(response, meter)
 
-    def _authorization(self) -> str:
-        with self._renewing:
-            return token_of(self.login)
-
-    def _refused(self, asked: Asked, response: urllib3.BaseHTTPResponse) -> errors.ApiError:
+    def _refused(self, asked: Asked, answer: Answer, session: Session) -> errors.ApiError:
+        response = answer.response
+        if response.status < 400:
+            answer.close()
+            return self._redirected(asked, response)
+        body = b""
         try:
-            body = bytes(response.read())
+            while len(body) < bounds.REFUSAL and (piece := answer.piece()):
+                body += piece
         except urllib3.exceptions.HTTPError as broken:
             return self._broken(asked, broken)
         finally:
-            response.release_conn()
+            answer.close()
         refused = error_for(asked, Refusal.read(response.status, body, response.headers))
         if isinstance(refused, errors.Unauthorized):
-            refused.remedy = self._login_remedy(refused.remedy)
+            refused.remedy = self._login_remedy(session, refused.remedy)
         return refused
 
-    def _login_remedy(self, usual: str) -> str:
+    def _redirected(self, asked: Asked, response: urllib3.BaseHTTPResponse) -> errors.AnswerInvalid:
+        """Never followed: the login is for this server alone."""
+        where = bodies.gist(response.headers.get("Location", "").encode())
+        return errors.AnswerInvalid(
+            f"The API server at {self.endpoint} answered to {asked.what} with a redirect ({response.status}) to "
+            f"{where or 'nowhere'}, which was not followed.",
+            remedy="Is a proxy or a login page in between, or is this not the API server's address?",
+            status=response.status,
+        )
+
+    def _login_remedy(self, session: Session, usual: str) -> str:
         """What to do about a 401; the server does not say so, but the client certificate may have ended."""
-        if not self.login.certificate:
+        if not session.credentials.certificate:
             return usual
         from cryptography import x509  # noqa: PLC0415 - slow to import, and wanted in this one case only
 
-        end = x509.load_pem_x509_certificate(self.login.certificate).not_valid_after_utc
+        try:
+            end = x509.load_pem_x509_certificate(session.credentials.certificate).not_valid_after_utc
+        except ValueError:  # OpenSSL takes more for a certificate than this library does
+            return usual
         if end > dt.datetime.now(dt.UTC):
             return usual
         return (
@@ -182,7 +237,7 @@ class Transport:
         if isinstance(error, urllib3.exceptions.NewConnectionError):
             return self._unreachable(_ERRNO.sub("", str(error).rpartition(": ")[2]))
         if isinstance(error, urllib3.exceptions.ConnectTimeoutError):
-            return self._unreachable(f"no answer to a connection attempt in {CONNECT_TIMEOUT:g} s")
+            return self._unreachable(f"no answer to a connection attempt in {bounds.CONNECT_TIMEOUT:g} s")
         if isinstance(error, urllib3.exceptions.TimeoutError):
             return errors.TimedOut(f"The API server at {self.endpoint} did not answer in time: {asked.what}.")
         if isinstance(error, urllib3.exceptions.ProxyError):
@@ -210,6 +265,16 @@ class Transport:
 def _is_cut(error: urllib3.exceptions.SSLError) -> bool:
     """Whether the connection ended in the middle of TLS: that says nothing about certificates."""
     return bool(error.args) and isinstance(error.args[0], ssl.SSLEOFError | ssl.SSLZeroReturnError)
+
+
+def _headers(request: Request, session: Session) -> urllib3.HTTPHeaderDict:
+    """One line for each group that is impersonated: joined they would be one group of another name."""
+    headers = urllib3.HTTPHeaderDict({"Accept": request.accept, "User-Agent": "metallb-conformance"})
+    if request.body is not None:
+        headers["Content-Type"] = request.content_type
+    for name, value in (*request.headers.items(), *session.headers):
+        headers.add(name, value)
+    return headers
 
 
 class _Broken(errors.Unreachable):

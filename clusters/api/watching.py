@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -13,13 +12,15 @@ from typing import Any
 import urllib3
 
 from clusters import budgets
-from clusters.api import errors
+from clusters.api import bounds, errors
 from clusters.api.answers import Asked, Refusal, error_for
-from clusters.api.transport import Request, Transport
+from clusters.api.transport import Answer, Request, Transport
 
 #: The server ends a watch after this many seconds and it is resumed; it also bounds how long a connection
 #: that died without a word goes unnoticed.
 _ROUND = 60
+#: What the server may take to end it, after which this side does.
+_ROUND_ENDS = 10
 _LOOKS_FOR_STOP = 0.1
 _PAUSE = 0.5
 
@@ -57,8 +58,11 @@ class Watcher:
                 if not self._version:
                     yield from self._relist()
                     continue
+                begun = time.monotonic()
                 yield from self._round()
                 self._away_since = None
+                if time.monotonic() - begun < _PAUSE:
+                    self.stop.wait(_PAUSE)  # one that ends every watch at once is not asked without a pause
             except errors.Expired:
                 self._version = ""
             except (errors.Unreachable, errors.TimedOut, errors.Overloaded, errors.ServerFault) as fault:
@@ -68,12 +72,15 @@ class Watcher:
         """Let an absence of the API server pass, unless it lasts."""
         now = time.monotonic()
         self._away_since = self._away_since or now
-        if now - self._away_since > budgets.get("api_back").within:
+        pause = max(_PAUSE, fault.retry_after if isinstance(fault, errors.Overloaded) else 0.0)
+        if now + pause - self._away_since > budgets.get("api_back").within:
             raise fault
-        self.stop.wait(_PAUSE)
+        self.stop.wait(pause)
 
     def _relist(self) -> Iterator[WatchEvent]:
         objects, self._version = self.list_all()
+        if not self._version:
+            self.transport.reader.refuse(self.asked, "a list that has no resourceVersion")
         present = {_key(item): item for item in objects}
         for key in [key for key in self._known if key not in present]:
             yield WatchEvent("DELETED", self._known.pop(key))
@@ -101,14 +108,17 @@ class Watcher:
             "timeoutSeconds": str(_ROUND),
             "resourceVersion": self._version,
         }
-        request = Request(asked=self.asked, query=query, read_timeout=_ROUND + 10)
-        response = self.transport.open(request)
+        within = _ROUND + _ROUND_ENDS
+        request = Request(
+            asked=self.asked, query=query, read_timeout=within, within=within, limit=bounds.EVENT
+        )
+        answer = self.transport.open(request)
         done = Event()
-        guard = Thread(target=self._interrupt, args=(response, done), name="watch-stop", daemon=True)
+        guard = Thread(target=self._interrupt, args=(answer.response, done), name="watch-stop", daemon=True)
         guard.start()
         try:
-            for line in _lines(response, self.transport):
-                yield from self._take(json.loads(line))
+            for line in _lines(answer, self.transport):
+                yield from self._take(line)
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             if not self.stop.is_set():
                 raise errors.Unreachable(
@@ -117,7 +127,7 @@ class Watcher:
         finally:
             done.set()
             guard.join()
-            response.close()
+            answer.close()
 
     def _interrupt(self, response: urllib3.BaseHTTPResponse, done: Event) -> None:
         """Wake the reader when `stop` is set; a blocked read notices nothing else."""
@@ -127,11 +137,12 @@ class Watcher:
                     response.shutdown()
                 return
 
-    def _take(self, event: dict[str, Any]) -> Iterator[WatchEvent]:
-        kind, item = event["type"], event["object"]
+    def _take(self, line: bytes) -> Iterator[WatchEvent]:
+        kind, item = self.transport.reader.change(line, self.asked)
         if kind == "ERROR":
-            code = int(item.get("code") or 500)
-            raise error_for(self.asked, Refusal.read(code, json.dumps(item).encode(), {}))
+            code = item.get("code")
+            status = Refusal.of(code if isinstance(code, int) and code >= 400 else 500, item)
+            raise error_for(self.asked, status)
         self._version = item["metadata"]["resourceVersion"]
         if kind == "DELETED":
             self._known.pop(_key(item), None)
@@ -144,10 +155,14 @@ def _key(item: dict[str, Any]) -> tuple[str, str]:
     return item["metadata"].get("namespace", ""), item["metadata"]["name"]
 
 
-def _lines(response: urllib3.BaseHTTPResponse, transport: Transport) -> Iterator[bytes]:
+def _lines(answer: Answer, transport: Transport) -> Iterator[bytes]:
     """Whole lines of a stream that arrives in pieces of any size."""
     rest = b""
-    for piece in response.stream(amt=None):
+    while piece := answer.piece():
         transport.stats.add("watch", len(piece), calls=0)
         *whole, rest = (rest + piece).split(b"\n")
+        if whole:
+            answer.meter.refill()
         yield from (line for line in whole if line.strip())
+    if rest.strip():
+        yield rest

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 from clusters import budgets, wait
-from clusters.api import Api, ApiError, ServerFault, TimedOut, Unreachable
+from clusters.api import AnswerInvalid, AnswerTooLarge, Api, ApiError, ServerFault, TimedOut, Unreachable
 from clusters.api.resources import CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES
 from clusters.changes.fields import Field, Path, differences, storable
 from clusters.changes.target import Json, Target
@@ -186,7 +186,7 @@ class Maker:
         """Do what entry `seq` is about; where it certainly did not happen the entry is void."""
         try:
             result = act()
-        except (TimedOut, ServerFault):
+        except (TimedOut, ServerFault, AnswerInvalid, AnswerTooLarge):
             raise
         except ApiError as error:
             if not (isinstance(error, Unreachable) and error.sent):

@@ -135,7 +135,7 @@ class Answering:
             summary=f"Node {', '.join(nodes)} answers for {address}, which its speaker does not announce.",
             evidence=tuple(self._claims(address)),
             ruled_out=("kube-proxy, which is the same on every node: not every node answers",),
-            remedy=f"Remove {address} from the interface of {nodes[0]} that holds it; `ip -brief address` there shows which.",
+            remedy=f"Remove {address} from the interface of {nodes[0]} that holds it (see `ip -brief address` there).",
             fields=self._fields(service, address=address, node=nodes[0]),
         )
 

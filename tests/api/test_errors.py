@@ -28,7 +28,7 @@ from clusters.api import (
     WebhookFailed,
 )
 from clusters.api.answers import Asked
-from clusters.api.kubeconfig import log_in
+from clusters.api.login import log_in
 from clusters.api.resources import (
     CONFIG_MAPS,
     IP_ADDRESS_POOLS,

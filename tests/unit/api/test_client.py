@@ -50,6 +50,7 @@ def test_a_log_is_text_whatever_is_in_it(api: Api, sent: list[Request]) -> None:
         "tailLines": "200",
         "sinceSeconds": "1",
         "previous": "true",
+        "limitBytes": str(16 << 20),
     }
 
 

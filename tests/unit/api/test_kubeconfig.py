@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from clusters.api import Api, KubeconfigInvalid, Unauthorized
-from clusters.api.kubeconfig import files_for, holder_of, log_in, token_of
+from clusters.api.kubeconfig import files_for, holder_of
+from clusters.api.login import log_in
 
 
 def config(*contexts: str, current: str = "", **user: Any) -> dict[str, Any]:
@@ -86,7 +87,10 @@ def test_a_context_that_names_a_cluster_which_is_not_there(tmp_path: Path) -> No
 def test_a_certificate_file_that_is_not_there(tmp_path: Path) -> None:
     content = config("a", current="a", **{"client-certificate": "gone.crt", "client-key": "gone.key"})
 
-    assert "File does not exist" in refusal(write(tmp_path / "k", content))
+    assert refusal(write(tmp_path / "k", content)) == (
+        f"The kubeconfig FILE, user 'u': its client-certificate {tmp_path}/gone.crt cannot be read: "
+        "No such file or directory."
+    )
 
 
 def test_a_login_command_that_is_not_installed(tmp_path: Path) -> None:
@@ -131,10 +135,9 @@ print(json.dumps({"apiVersion": "client.authentication.k8s.io/v1", "kind": "Exec
         write(tmp_path / "k", config("a", current="a", exec=login_command(tmp_path, program))), None
     )
 
-    first, second = token_of(login), token_of(login)
+    tokens = [login.session().credentials.authorization for _ in range(2)]
 
-    assert first.startswith("Bearer t")
-    assert first != second
+    assert tokens == ["Bearer t2", "Bearer t3"]
 
 
 def test_the_given_file_comes_before_the_environment_and_that_before_home(
@@ -168,7 +171,7 @@ def test_a_cluster_on_this_machine_is_never_asked_for_by_a_proxy(
     monkeypatch.setenv("https_proxy", "http://proxy.invalid:3128")
     path = write(tmp_path / "k", config("a", current="a"))
 
-    assert log_in(path, None).client.configuration.proxy is None
+    assert log_in(path, None).session().pool.proxy is None
 
     path.write_text(path.read_text().replace("127.0.0.1", "api.example"))
-    assert log_in(path, None).client.configuration.proxy == "http://proxy.invalid:3128"
+    assert str(log_in(path, None).session().pool.proxy) == "http://proxy.invalid:3128"

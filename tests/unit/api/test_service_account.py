@@ -8,13 +8,15 @@ import pytest
 import yaml
 
 from clusters.api import kubeconfig, service_account
+from clusters.api.login import log_in
+from clusters.lab import pki
 
 
 @pytest.fixture
 def mounted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """What a kubelet gives a pod."""
     (tmp_path / "token").write_text("secret-token")
-    (tmp_path / "ca.crt").write_text("authority")
+    (tmp_path / "ca.crt").write_bytes(pki.Authority("ca").pair.certificate)
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
     monkeypatch.setenv("TMPDIR", str(tmp_path))
@@ -30,8 +32,8 @@ def test_a_pod_logs_in_with_its_service_account(mounted: Path) -> None:
     data = yaml.safe_load(text)
     assert data["clusters"][0]["cluster"]["server"] == "https://10.96.0.1:443"
     assert data["users"][0]["user"] == {"tokenFile": str(mounted / "token")}
-    login = kubeconfig.log_in(path, "in-cluster")
-    assert kubeconfig.token_of(login) == "Bearer secret-token"
+    login = log_in(path, "in-cluster")
+    assert login.session().headers == (("Authorization", "Bearer secret-token"),)
 
 
 def test_an_ipv6_cluster_has_an_address_in_brackets(mounted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
