@@ -7,7 +7,9 @@ import json
 import socket
 import ssl
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,18 @@ NAMESPACE = "metallb-system"
 LABELS = {"app": "metallb", "component": "speaker"}
 
 
+class Forwarded:
+    """Bytes to and from the listener, as `clusters.api.port_forward.PortForward` carries them."""
+
+    def __init__(self, ours: socket.socket) -> None:
+        self.send = ours.sendall
+        self._ours = ours
+
+    def receive(self) -> bytes:
+        """What arrives next, b"" at the end."""
+        return self._ours.recv(1 << 14)
+
+
 class Listener:
     """A TLS server with a certificate of its own, as a pod has one; keeps what it is sent."""
 
@@ -38,11 +52,14 @@ class Listener:
         self.received: list[str] = []
         self.status = 200
 
-    def connected(self, *_: object) -> socket.socket:
-        """One end of a connection to it: what a port-forward gives."""
+    @contextmanager
+    def forwarded(self, *_: object) -> Iterator[Forwarded]:
+        """A connection to it: what a port-forward gives."""
         ours, theirs = socket.socketpair()
         threading.Thread(target=self._serve, args=(theirs,), daemon=True).start()
-        return ours
+        with ours:
+            ours.settimeout(10)
+            yield Forwarded(ours)
 
     def _serve(self, raw: socket.socket) -> None:
         with raw, self.context.wrap_socket(raw, server_side=True) as secure:
@@ -53,13 +70,14 @@ class Listener:
             body = "metallb_k8s_client_config_loaded_bool 1\n"
             head = f"HTTP/1.1 {self.status} OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
             secure.sendall((head + body).encode())
-            secure.unwrap()
+            with suppress(OSError):
+                secure.unwrap()
 
 
 @pytest.fixture
 def listener(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Listener:
     made = Listener(tmp_path)
-    monkeypatch.setattr(forwarding, "_connected", made.connected)
+    monkeypatch.setattr(forwarding, "PortForward", made.forwarded)
     return made
 
 
@@ -182,7 +200,7 @@ def used(name: str) -> set[str]:
 
 
 def test_the_login_s_token_is_used_at_the_api_server_alone() -> None:
-    assert used("token_of") == {"clusters/api/transport.py"}
+    assert used("authorization") == {"clusters/api/credentials.py", "clusters/api/login.py"}
     assert used("https_get") == {"clusters/api/client.py"}
     assert used("forwarding") == {"clusters/api/client.py"}
     assert used("pod_https") == {"clusters/observation/scrape.py"}

@@ -33,6 +33,7 @@ from tests.unit.api.loopback import Heard, Say, TakeOver, answer, serving, statu
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nup\n"
 PORT = struct.pack("<H", 7473)
+SCRAPE = "scrape-token"
 
 
 @pytest.fixture(autouse=True)
@@ -119,7 +120,7 @@ def _carry(near: socket.socket, client: socket.socket) -> None:
 
 
 def read(api: Api) -> str:
-    return api.pod_https("ns", "speaker-1", 7473, "/metrics")
+    return api.pod_https("ns", "speaker-1", 7473, "/metrics", token=SCRAPE)
 
 
 def test_what_a_pod_answers_over_tls(tmp_path: Path) -> None:
