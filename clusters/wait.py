@@ -195,6 +195,34 @@ def holds(
     return accepted[0]
 
 
+def bear(
+    action: Callable[[], T],
+    *,
+    faults: tuple[type[Exception], ...],
+    budget: Budget,
+    pause: Callable[[BaseException], float] = lambda _: 0.0,
+) -> T:
+    """Do `action`, and while it raises one of `faults` do it again, as long as the budget lasts.
+
+    `pause` says, in seconds, how long a fault asks to be left alone; the budget's own pause is the least. The last
+    try is at the budget's very end, and its fault is raised as it is.
+    """
+
+    def rest(state: tenacity.RetryCallState) -> float:
+        fault = state.outcome.exception() if state.outcome else None
+        wanted = max(budget.every, pause(fault) if fault else 0.0)
+        return max(0.0, min(wanted, budget.within - (state.seconds_since_start or 0.0)))
+
+    retrying = tenacity.Retrying(
+        stop=tenacity.stop_after_delay(budget.within),
+        wait=rest,
+        sleep=tenacity.sleep_using_event(Event()),
+        retry=tenacity.retry_if_exception_type(faults),
+        reraise=True,
+    )
+    return retrying(action)
+
+
 def retry(
     action: Callable[[], T], *, on: tuple[type[Exception], ...], attempts: int, pause: float = 0.1
 ) -> T:

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from clusters import journal, wait
+from clusters import journal, leftovers, wait
 from clusters.api import Api
 from clusters.budgets import Budget
 from clusters.errors import ExitCode
@@ -89,7 +89,7 @@ class Stage:
         return "".join(printed) + (run.communicate()[0] or "")
 
     def left(self) -> int:
-        return sum(len(each.pending()) for each in journal.left_behind(self.name))
+        return sum(len(each.pending()) for each in leftovers.of_dead_processes(self.name))
 
     def swept(self) -> str:
         """Sweep, now and then with a sweep that is killed first; what the whole one printed."""

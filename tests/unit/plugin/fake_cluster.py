@@ -72,6 +72,13 @@ class _Changes:
         self.made: list[str] = []
         self.notes: list[str] = []
 
+    @property
+    def pending(self) -> int:
+        return len(self.made)
+
+    def join(self, namespace: str) -> None:
+        pass
+
     @contextmanager
     def scope(self) -> Iterator[None]:
         yield
