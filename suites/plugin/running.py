@@ -36,6 +36,8 @@ class Run:
         self._joins = joins
         self.ledger = Ledger(settings)
         self.hold: Hold | None = None
+        #: What of the run's files could not be written while it ran, a sentence each.
+        self.unkept: list[str] = []
         self._stack = ExitStack()
         #: Where a fixture of the user's gave the cluster.
         self.kubeconfig: Path | None = None

@@ -156,11 +156,16 @@ def _finish(session: pytest.Session, run: Run) -> None:
     result = ledger.result()
     session.exitstatus = _exit_status(session, result.run.verdict)
     directory = run.settings.directory
+    for fault in run.unkept:
+        _say(config, f"error: {fault}")
+    faulty = ExitCode.INTERNAL_ERROR if run.unkept else None
     try:
         config.hook.pytest_conformance_finished(config=config, result=result, directory=directory)
     except ConformanceError as error:
         # The summary says what could not be written; nobody may take such a run for a whole one.
-        session.exitstatus = error.exit_code
+        faulty = error.exit_code
+    if faulty is not None and session.exitstatus != ExitCode.CLEANUP_FAILED:
+        session.exitstatus = faulty
 
 
 def _say(config: pytest.Config, text: str) -> None:
