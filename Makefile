@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 LOCK := requirements/dev.txt
 STAMP := $(VENV)/.installed-from-lock
 # What may share the machine with another test, and what measures, or looks at all that a machine has.
-SIDE_BY_SIDE := tests/unit tests/api tests/browser tests/deploy tests/monitoring
+SIDE_BY_SIDE := tests/unit tests/api tests/disk tests/browser tests/deploy tests/monitoring
 BY_ITSELF := tests/lab tests/faults tests/wire
 QUICK := -m "not full and not kind" --timeout 600 --durations 40 --cov=clusters --cov=reports
 

@@ -173,6 +173,9 @@ _LIMITS = _table(
             "measured on a busy machine for an address that only two nodes may announce."),
     _budget("last_validated", 90 * 86400, 86400,
             "How old the runbook's validation may be: two MetalLB releases lie in a quarter."),
+    _budget("restorable", 86400, 3600,
+            "How long after a run deleted something a sweep makes it again unasked: the morning after a nightly "
+            "run; later somebody may have removed it on purpose."),
     _budget("stale", 36 * 3600, 3600,
             "How old a check's last pass may be: a nightly run is a day apart, and half a day late at worst."),
     _budget("delivered", 10, 0.1,

@@ -3,26 +3,47 @@
 One file a run (and process), JSON lines: a header, one line for each change with how to undo it, one line
 when it was made and one when it was undone. Lines about changes are fsynced before the change is made. The
 file goes away when everything in it is undone; what remains is what somebody has to sweep.
+
+Behind the last line is room (NUL) for the marks of everything that is pending, so that a disk that fills up
+meanwhile keeps no mark from being written. An undo does not depend on its mark: one that is lost is undone twice.
 """
 
 from __future__ import annotations
 
-import json
+import contextlib
+import itertools
+import math
 import os
-import platform
 import threading
+import time
+import uuid
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import platformdirs
-import psutil
 
-from clusters.errors import CleanupFailed
+from clusters import journal_text
+from clusters.errors import Inconclusive
+from clusters.journal_file import JournalFile
+from clusters.run_origin import Header
 
 STATE_VARIABLE = "METALLB_CONFORMANCE_STATE"
-_SAME_START = 5.0
+#: Room for marks: so much at least, and so much more for each change that is pending.
+_ROOM, _ROOM_EACH = 4096, 64
+_MOST_PID = 2**31
+_KNOWN_HEADER = frozenset(Header.__dataclass_fields__)
+
+
+class NotJournalled(Inconclusive):
+    """The journal cannot be written, so what was to be changed has not been."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(
+            f"The journal {path} cannot be written ({error.strerror or error}), so nothing was changed.",
+            remedy=f"Make room for it, or name another folder in {STATE_VARIABLE}.",
+        )
 
 
 def state_dir() -> Path:
@@ -36,93 +57,71 @@ def folder_for(cluster: str) -> Path:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Header:
-    """Whose journal it is. `uid` is the UID of the cluster's namespace kube-system.
-
-    `started` is when process `pid` began, in seconds of the epoch; together with `machine` it tells whether
-    the run is still alive.
-    """
-
-    run: str
-    cluster: str
-    uid: str
-    kubeconfig: str
-    context: str
-    pid: int
-    started: float
-    machine: str
-
-    @property
-    def is_local(self) -> bool:
-        """Whether the run was on this machine."""
-        return self.machine == platform.node()
-
-    @property
-    def is_live(self) -> bool:
-        """Whether the process that wrote the journal still runs."""
-        try:
-            return abs(psutil.Process(self.pid).create_time() - self.started) < _SAME_START
-        except psutil.NoSuchProcess:
-            return False
-        except psutil.AccessDenied:
-            return True
-
-
-@dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One change: a sentence, how to undo it, and whether it is known to have been made."""
+    """One change: a sentence, how to undo it, when it was recorded (of the epoch), and whether it was surely made."""
 
     seq: int
     change: str
     undo: dict[str, Any]
+    at: float = 0.0
     made: bool = False
 
 
 class Journal:
-    """One journal file. Threads may share it."""
+    """One journal file. Threads may share it. `damage` says what of an earlier run's file cannot be read."""
 
     def __init__(self, path: Path, header: Header | None = None) -> None:
         self.path, self.header = path, header
+        self.damage: tuple[str, ...] = ()
+        #: When its run last recorded a change, or, where it recorded none, when the file was written.
+        self.written = 0.0
         self._entries: dict[int, Entry] = {}
         self._next = 1
-        self._fd: int | None = None
+        self._file: JournalFile | None = None
+        self._is_ours = False
+        self._unmarked: list[dict[str, Any]] = []
         self._lock = threading.RLock()  # a signal handler asks what is pending
         self._identity: dict[str, str] = {}
-        self._run, self._cluster = "", ""
 
     @classmethod
-    def for_run(cls, run_id: str, *, cluster: str) -> Journal:
-        """A new journal for a run against the cluster of that profile name; no file until a change."""
-        journal = cls(_free_path(folder_for(cluster), run_id))
-        journal._run, journal._cluster = run_id, cluster
+    def for_run(cls, run_id: str, *, cluster: str, profile: str = "") -> Journal:
+        """A new journal for a run against the cluster of that profile name; no file until a change.
+
+        `profile` is how a command line names the profile, where that is another word.
+        """
+        journal = cls(folder_for(cluster) / f"{run_id}.jsonl")
+        journal._identity = {"run": run_id, "cluster": cluster, "profile": profile or cluster}
         return journal
 
     @classmethod
     def load(cls, path: Path) -> Journal:
-        """An earlier run's journal. A last line torn by a kill is no entry: its change was never made.
-
-        Raises CleanupFailed for a file that is damaged anywhere else.
-        """
+        """An earlier run's journal, as far as it can be read; nothing is raised for what is damaged."""
         journal = cls(path)
-        for number, line in enumerate(_whole_lines(path), start=1):
-            try:
-                journal._take(json.loads(line))
-            except (ValueError, TypeError, KeyError) as error:
-                raise CleanupFailed(
-                    f"The journal {path} is damaged in line {number} ({error}).",
-                    remedy="Look through it by hand; what stands in it may still be in the cluster.",
-                ) from error
+        journal._is_ours = True
+        text = journal_text.read(path)
+        journal.written = text.written
+        damage = text.damage + [fault for line in text.lines if (fault := journal._take(line))]
+        if journal.header is None and (journal._entries or damage):
+            damage.insert(0, "it does not say whose it is")
+        journal.damage = tuple(damage)
         return journal
 
     def identify(self, *, uid: str, kubeconfig: str, context: str) -> None:
         """Say which cluster is changed; before the first `record`."""
-        self._identity = {"uid": uid, "kubeconfig": kubeconfig, "context": context}
+        self._identity |= {"uid": uid, "kubeconfig": kubeconfig, "context": context}
 
-    def record(self, change: str, undo: dict[str, Any]) -> int:
-        """Keep, on disk, what is about to be changed and how it is undone. Returns the entry's number."""
+    def record(self, change: str, undo: dict[str, Any], *, at: float = 0.0) -> int:
+        """Keep, on disk, what is about to be changed and how it is undone. Returns the entry's number.
+
+        Raises NotJournalled where that cannot be done; the file is then as it was.
+        """
         with self._lock:
-            entry = Entry(seq=self._next, change=change, undo=undo)
-            self._append({"seq": entry.seq, "change": change, "undo": undo}, sync=True)
+            entry = Entry(seq=self._next, change=change, undo=undo, at=at or time.time())
+            line = {"seq": entry.seq, "change": change, "undo": undo, "at": round(entry.at, 3)}
+            try:
+                self._opened().append(line, room=_ROOM + _ROOM_EACH * (len(self._entries) + 1))
+            except OSError as error:
+                raise NotJournalled(self.path, error) from error
             self._next += 1
             self._entries[entry.seq] = entry
             return entry.seq
@@ -130,14 +129,16 @@ class Journal:
     def made(self, seq: int) -> None:
         """The change was made. Only a hint: without it an undo looks twice whether it was."""
         with self._lock:
-            self._append({"made": seq}, sync=False)
             self._take({"made": seq})
+            with contextlib.suppress(OSError):
+                self._opened().append({"made": seq}, sync=False)
 
     def undone(self, seq: int) -> None:
-        """The change is undone, or was never made."""
+        """The change is undone, or was never made. Nothing is raised where the mark cannot be written."""
         with self._lock:
-            self._append({"undone": seq}, sync=True)
             self._take({"undone": seq})
+            self._unmarked.append({"undone": seq})
+            self._mark()
 
     def pending(self, *, after: int = 0) -> list[Entry]:
         """Changes that are not undone, the newest first; only those made after entry number `after`."""
@@ -149,108 +150,133 @@ class Journal:
         """The number of the newest entry, 0 where there is none."""
         return self._next - 1
 
+    @property
+    def is_left(self) -> bool:
+        """Whether anything in it still has to be undone, or to be looked at by a person."""
+        return bool(self._entries or self.damage)
+
     def forget(self) -> None:
-        """Give up what is pending: there is nothing any more that it could be undone in."""
-        for entry in self.pending():
-            self.undone(entry.seq)
-        self.close()
+        """Give up what is in it: there is nothing any more that it could be undone in."""
+        with self._lock:
+            self._entries.clear()
+            self.damage = ()
+            self.close()
 
     def close(self) -> None:
         """Let go of the file, and remove it where nothing in it is left to undo."""
         with self._lock:
-            if self._fd is not None:
-                os.close(self._fd)
-                self._fd = None
-            if not self._entries:
+            if self._is_ours and not self.is_left:
                 self.path.unlink(missing_ok=True)
+            elif self._is_ours:
+                self._mark()
+            if self._file is not None:
+                self._file.close()
+                self._file = None
 
-    def _take(self, line: dict[str, Any]) -> None:
+    def _mark(self) -> None:
+        """Write the marks that are still to be written, as far as that can be done."""
+        with contextlib.suppress(OSError):
+            while self._unmarked:
+                self._opened().append(self._unmarked[0], sync=len(self._unmarked) == 1)
+                del self._unmarked[0]
+
+    def _take(self, line: dict[str, Any]) -> str:
+        """Enter one line; what is wrong with it where that cannot be done, else ""."""
         if "journal" in line:
-            self.header = Header(**line["journal"])
-        elif "seq" in line:
-            self._entries[line["seq"]] = Entry(seq=line["seq"], change=line["change"], undo=line["undo"])
-            self._next = line["seq"] + 1
-        elif "made" in line and line["made"] in self._entries:
-            entry = self._entries[line["made"]]
-            self._entries[entry.seq] = Entry(seq=entry.seq, change=entry.change, undo=entry.undo, made=True)
+            return self._take_header(line["journal"])
+        seq = int(line.get("seq") or line.get("made") or line.get("undone") or 0)
+        if "seq" in line:
+            at = line.get("at")
+            when = float(at) if isinstance(at, int | float) else (self.header.started if self.header else 0.0)
+            self._entries[seq] = Entry(seq=seq, change=line["change"], undo=line["undo"], at=when)
+            self.written = when
+            self._next = max(self._next, seq + 1)
+        elif "made" in line and seq in self._entries:
+            self._entries[seq] = replace(self._entries[seq], made=True)
         elif "undone" in line:
-            self._entries.pop(line["undone"], None)
+            self._entries.pop(seq, None)
+        return ""
 
-    def _append(self, line: dict[str, Any], *, sync: bool) -> None:
-        if self._fd is None:
-            self._fd = self._reopen() if self.path.exists() else self._create()
-        _write(self._fd, line)
-        if sync:
-            os.fsync(self._fd)
+    def _take_header(self, found: dict[str, Any]) -> str:
+        try:
+            header = Header(**{key: value for key, value in found.items() if key in _KNOWN_HEADER})
+        except TypeError:
+            return "its header is incomplete"
+        if not _is_sound(header):
+            return "its header holds what is none"
+        self.header = header
+        return ""
 
-    def _create(self) -> int:
+    def _opened(self) -> JournalFile:
+        if self._file is None:
+            if self._is_ours:
+                self._file = JournalFile.again(self.path)
+            else:
+                self._create()
+        assert self._file is not None
+        return self._file
+
+    def _create(self) -> None:
         """A new file. It gets its name only when its header is in it, so that no file is ever without one."""
         self.header = self._own_header()
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        nameless = self.path.with_suffix(".new")
-        # Saved objects may hold secrets, so nobody else reads them.
-        fd = os.open(nameless, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        _write(fd, {"journal": asdict(self.header)})
-        os.fsync(fd)
-        nameless.rename(self.path)
-        folder = os.open(self.path.parent, os.O_RDONLY)
-        os.fsync(folder)
-        os.close(folder)
-        return fd
-
-    def _reopen(self) -> int:
-        """An earlier run's file, to go on behind its last whole line."""
-        fd = os.open(self.path, os.O_WRONLY)
-        os.ftruncate(fd, sum(len(line) + 1 for line in _whole_lines(self.path)))
-        os.lseek(fd, 0, os.SEEK_END)
-        return fd
+        folder = self.path.parent
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        nameless = folder / f".{uuid.uuid4().hex}.new"
+        try:
+            # Saved objects may hold secrets, so nobody else reads them.
+            file = JournalFile(os.open(nameless, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            try:
+                file.append({"journal": asdict(self.header)}, room=_ROOM)
+                self.path = _named(nameless, folder, self.header)
+            except BaseException:
+                file.close()
+                raise
+        finally:
+            nameless.unlink(missing_ok=True)
+        self._file, self._is_ours = file, True
+        _sync_folder(folder)
 
     def _own_header(self) -> Header:
-        if not self._identity:
+        if "uid" not in self._identity:
             raise ValueError("a journal must be told which cluster is changed before anything is recorded")
-        return Header(
-            run=self._run,
-            cluster=self._cluster,
-            pid=os.getpid(),
-            started=psutil.Process().create_time(),
-            machine=platform.node(),
-            **self._identity,
-        )
+        return Header.of_this_process(**self._identity)
 
 
-def left_behind(cluster: str) -> Iterator[Journal]:
-    """The journals of runs against `cluster` that have ended without undoing everything, the oldest first.
-
-    Those of runs that are still alive are left alone, as are those of other machines: `elsewhere` has them.
-    """
-    for journal in _all(cluster):
-        if journal.header is not None and journal.header.is_local and not journal.header.is_live:
-            yield journal
-
-
-def elsewhere(cluster: str) -> list[Header]:
-    """The headers of journals that another machine wrote into this folder; only it can tell if they live."""
-    return [each.header for each in _all(cluster) if each.header is not None and not each.header.is_local]
-
-
-def _all(cluster: str) -> Iterator[Journal]:
-    folder = folder_for(cluster)
-    paths = sorted(folder.glob("*.jsonl"), key=lambda path: path.stat().st_mtime) if folder.is_dir() else []
-    for path in paths:
-        yield Journal.load(path)
+def _named(nameless: Path, folder: Path, header: Header) -> Path:
+    """Give the file a name that no other has: a run may have several processes, and one may be begun anew."""
+    for path in _names(folder, header):
+        try:
+            os.link(nameless, path)
+        except FileExistsError:
+            continue
+        except OSError:  # a file system without hard links
+            if path.exists():
+                continue
+            nameless.rename(path)
+        return path
+    raise AssertionError("the names do not end")
 
 
-def _write(fd: int, line: dict[str, Any]) -> None:
-    data = json.dumps(line).encode() + b"\n"
-    while data:
-        data = data[os.write(fd, data) :]
+def _names(folder: Path, header: Header) -> Iterator[Path]:
+    yield folder / f"{header.run}.jsonl"
+    yield folder / f"{header.run}.{header.pid}.jsonl"
+    yield from (folder / f"{header.run}.{header.pid}-{number}.jsonl" for number in itertools.count(2))
 
 
-def _whole_lines(path: Path) -> list[bytes]:
-    return path.read_bytes().split(b"\n")[:-1]
+def _sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
-def _free_path(folder: Path, run_id: str) -> Path:
-    """A run may have several processes; each writes its own file."""
-    first = folder / f"{run_id}.jsonl"
-    return first if not first.exists() else folder / f"{run_id}.{os.getpid()}.jsonl"
+def _is_sound(header: Header) -> bool:
+    texts = {key: value for key, value in asdict(header).items() if key not in {"pid", "started"}}
+    numbers = isinstance(header.pid, int) and isinstance(header.started, int | float)
+    return (
+        all(isinstance(value, str) for value in texts.values())
+        and numbers
+        and 0 < header.pid < _MOST_PID
+        and math.isfinite(header.started)
+    )

@@ -15,17 +15,22 @@ from clusters.checks import Level
 
 NAME = "metallb-conformance"
 LEVEL_ANNOTATION = "metallb-conformance/level"
+PLACE_ANNOTATION = "metallb-conformance/place"
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Holder:
-    """Who holds a cluster: a run on a machine, at a level; `until` is when that ends if it is not renewed."""
+    """Who holds a cluster: a run on a machine, at a level; `until` is when that ends if it is not renewed.
+
+    `place` tells two processes apart that share the names of run and machine, "" where the object does not say.
+    """
 
     run: str
     machine: str
     level: Level
     until: dt.datetime
+    place: str = ""
 
     @property
     def identity(self) -> str:
@@ -40,6 +45,14 @@ class Holder:
         """Whether nobody has renewed it for so long that its run must be dead."""
         return now >= self.until
 
+    def is_over_in(self, ahead: float) -> bool:
+        """The same, where the cluster's clock is `ahead` of this one by so many seconds."""
+        return self.is_over(now() + dt.timedelta(seconds=ahead))
+
+    def is_of(self, run: str, place: str) -> bool:
+        """Whether it is the hold of that run's process, as far as the two say."""
+        return self.run == run and (not self.place or not place or self.place == place)
+
     @classmethod
     def of(cls, lease: Mapping[str, Any]) -> Self:
         """From the object; what it does not say is taken for nobody, long ago, at the highest level."""
@@ -53,6 +66,7 @@ class Holder:
             machine=machine if run else "",
             level=Level(level) if level in set(Level) else Level.DISRUPT,
             until=renewed + dt.timedelta(seconds=int(spec.get("leaseDurationSeconds") or 0)),
+            place=str(notes.get(PLACE_ANNOTATION) or ""),
         )
 
 

@@ -1,6 +1,6 @@
 """Waiting for claims, never for a clock. Nothing else in the project uses tenacity.
 
-`until` reads until a claim is true, `holds` reads to see that it stays true, `retry` and `retry_after` repeat an
+`until` reads until a claim is true, `holds` reads to see that it stays true, `retry` and `bear` repeat an
 action on faults that can be named. What is not named ends the wait at once, so a mistake never burns a budget.
 """
 
@@ -195,27 +195,29 @@ def holds(
     return accepted[0]
 
 
-def retry_after(
+def bear(
     action: Callable[[], T],
     *,
-    on: tuple[type[Exception], ...],
-    pause: Callable[[BaseException], float],
+    passes: Callable[[BaseException], bool],
     budget: Budget,
+    pause: Callable[[BaseException], float] = lambda _: 0.0,
 ) -> T:
-    """Do `action`, again on the named faults only, each time after the pause that `pause` reads off the fault.
+    """Do `action`, and while it raises a fault that `passes` do it again, as long as the budget lasts.
 
-    No try begins after the budget. The last fault is raised as it is.
+    `pause` says, in seconds, how long a fault asks to be left alone; the budget's own pause is the least. The last
+    try is at the budget's very end, and its fault is raised as it is.
     """
 
-    def wanted(state: tenacity.RetryCallState) -> float:
+    def rest(state: tenacity.RetryCallState) -> float:
         fault = state.outcome.exception() if state.outcome else None
-        return max(budget.every, pause(fault)) if fault else 0.0
+        wanted = max(budget.every, pause(fault) if fault else 0.0)
+        return max(0.0, min(wanted, budget.within - (state.seconds_since_start or 0.0)))
 
     retrying = tenacity.Retrying(
-        stop=tenacity.stop_before_delay(budget.within),
-        wait=wanted,
+        stop=tenacity.stop_after_delay(budget.within),
+        wait=rest,
         sleep=tenacity.sleep_using_event(Event()),
-        retry=tenacity.retry_if_exception_type(on),
+        retry=tenacity.retry_if_exception(passes),
         reraise=True,
     )
     return retrying(action)

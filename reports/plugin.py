@@ -58,6 +58,7 @@ def pytest_conformance_configure(config: pytest.Config, directory: Path) -> None
     from reports import decision  # noqa: PLC0415
     from reports.files import Files  # noqa: PLC0415
     from reports.history import DEFAULT, Recorder  # noqa: PLC0415
+    from reports.pytest_files import PytestFiles  # noqa: PLC0415
     from reports.pytesthtml import FamiliarView  # noqa: PLC0415
 
     recorder = Recorder(
@@ -74,8 +75,12 @@ def pytest_conformance_configure(config: pytest.Config, directory: Path) -> None
         baseline=getattr(option, "baseline", None),
         target=getattr(option, "target_version", ""),
     )
-    config.pluginmanager.register(files, "conformance-files")
-    config.pluginmanager.register(FamiliarView(config), "conformance-familiar-view")
+    for plugin, name in (
+        (files, "files"),
+        (FamiliarView(config), "familiar-view"),
+        (PytestFiles(), "pytest-files"),
+    ):
+        config.pluginmanager.register(plugin, f"conformance-{name}")
     if outlets:
         from reports.outlets.delivering import Delivering  # noqa: PLC0415 - as above
 

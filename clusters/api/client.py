@@ -54,6 +54,11 @@ class Api:
         return cls(Transport(log_in(kubeconfig, context)))
 
     @property
+    def transport(self) -> Transport:
+        """The connections to the API server, for a door that asks in another way."""
+        return self._transport
+
+    @property
     def stats(self) -> Stats:
         """Requests made and bytes read so far."""
         return self._transport.stats

@@ -116,11 +116,12 @@ class Transport:
         Only what cannot do harm is sent twice: a GET whose connection broke (an idle connection that the
         server closed looks like that), and anything that the server turned away unread (429), when it says.
         """
-        return wait.retry_after(
+        budget = budgets.get("api_busy")
+        return wait.bear(
             lambda: self._send_soon(request),
-            on=(errors.Overloaded,),
+            passes=lambda fault: isinstance(fault, errors.Overloaded) and fault.retry_after <= budget.within,
             pause=lambda fault: fault.retry_after if isinstance(fault, errors.Overloaded) else 0.0,
-            budget=budgets.get("api_busy"),
+            budget=budget,
         )
 
     def _send_soon(self, request: Request) -> bytes:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from clusters import leftovers
 from clusters.api import Api
-from clusters.changes.shield import Abandoned, undisturbed
+from clusters.changes.patience import PatientApi
 from clusters.changes.undoing import perform
-from clusters.commands import command
 from clusters.errors import CleanupFailed, ConformanceError
 from clusters.journal import Entry, Journal
+from clusters.shield import is_abandoned, undisturbed
 
 
 @dataclass
@@ -26,7 +27,8 @@ class Cleaned:
 def clean(api: Api, journal: Journal, entries: Sequence[Entry]) -> Cleaned:
     """Undo `entries` in their order, each marked in the journal when it is done; nothing is raised for one.
 
-    What stood in a namespace that is undone as well goes with it. Ctrl-C is held back (see `shield`).
+    What stood in a namespace that is undone as well goes with it. An API server that is away for a while is borne
+    with (see `patience`), and signals that end a process are held back (see `shield`).
     """
     result = Cleaned()
     left = len(entries)
@@ -35,12 +37,12 @@ def clean(api: Api, journal: Journal, entries: Sequence[Entry]) -> Cleaned:
         return left
 
     with undisturbed(count) as heard:
+        patient = PatientApi(api)
         for entry in _inner_ones_last(entries):
-            try:
-                _one(api, journal, entry, result)
-            except Abandoned:
-                _give_up(journal, entries, result)
-                break
+            if is_abandoned():
+                result.failures.append((entry, "interrupted by the user"))
+            else:
+                _one(patient, journal, entry, result)
             left -= 1
         result.interrupted = bool(heard)
     return result
@@ -61,22 +63,13 @@ def _one(api: Api, journal: Journal, entry: Entry, result: Cleaned) -> None:
         result.notes.append(note)
 
 
-def _give_up(journal: Journal, entries: Sequence[Entry], result: Cleaned) -> None:
-    wanted = {entry.seq for entry in entries}
-    failed = {entry.seq for entry, _ in result.failures}
-    for entry in journal.pending():
-        if entry.seq in wanted - failed:
-            result.failures.append((entry, "interrupted by the user"))
-
-
 def _inner_ones_last(entries: Sequence[Entry]) -> list[Entry]:
     """Namespaces in the place of the newest creation within them: it is all gone with them, at once."""
+    spaces = [entry.undo.get("name") for entry in entries if _is_namespace(entry)]
     inside = {
         entry.seq
-        for space in entries
-        if _is_namespace(space)
         for entry in entries
-        if _kind(entry) == "delete" and entry.undo["namespace"] == space.undo["name"]
+        if entry.undo["kind"] == "delete" and entry.undo.get("namespace") in spaces
     }
     if not inside:
         return list(entries)
@@ -84,20 +77,18 @@ def _inner_ones_last(entries: Sequence[Entry]) -> list[Entry]:
     return others + [entry for entry in entries if entry.seq in inside]
 
 
-def _kind(entry: Entry) -> str:
-    return str(entry.undo["kind"])
-
-
 def _is_namespace(entry: Entry) -> bool:
-    return _kind(entry) == "delete" and entry.undo["resource"]["kind"] == "Namespace"
+    resource = entry.undo.get("resource")
+    return (
+        entry.undo["kind"] == "delete" and isinstance(resource, dict) and resource.get("kind") == "Namespace"
+    )
 
 
 def not_undone(journal: Journal, failures: Sequence[tuple[Entry, str]]) -> CleanupFailed:
-    """The error that names every change that may be left."""
-    cluster = journal.header.cluster if journal.header else ""
+    """The error that names every change that may be left, and what to type to try again."""
     listing = "\n".join(f"  {entry.change}: {why}" for entry, why in failures)
     many = "1 change is" if len(failures) == 1 else f"{len(failures)} changes are"
     return CleanupFailed(
         f"{many} not undone:\n{listing}\n",
-        remedy="Try again: " + command("python -m clusters.sweep --cluster {profile}", profile=cluster),
+        remedy=f"Try again: {leftovers.command_of(journal.header)}",
     )

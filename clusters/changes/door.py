@@ -16,12 +16,13 @@ from clusters import budgets, wait
 from clusters.api import Api, Resource
 from clusters.api.resources import NODES
 from clusters.changes.cleaning import clean, not_undone
-from clusters.changes.hold import Hold
+from clusters.changes.hold import Guest, Hold
 from clusters.changes.making import ForeignObject, Maker, Patch
 from clusters.changes.target import Json, Target
 from clusters.changes.undoing import HostUndo, await_gone, to_wait
 from clusters.checks import Level
-from clusters.journal import Entry, Journal
+from clusters.errors import Refused
+from clusters.journal import Entry, Journal, NotJournalled
 
 
 class Changes:
@@ -46,6 +47,11 @@ class Changes:
         """The labels that everything made by this run carries."""
         return dict(self._maker.labels)
 
+    @property
+    def pending(self) -> int:
+        """How many changes are not undone yet."""
+        return len(self._journal.pending())
+
     def serial(self) -> int:
         """A number that this object has not given before, to make names of."""
         return next(self._serial)
@@ -62,12 +68,20 @@ class Changes:
     def hold(self, namespace: str, level: Level) -> Hold:
         """Take hold of the whole cluster, by a Lease in `namespace`, until the run ends; before any other change.
 
-        Raises Refused where another run has it.
+        Raises Refused where another run has it, or where no journal can be written.
         """
         hold = Hold(self._api, self._maker, self.run_id, namespace=namespace, level=level)
-        hold.take()
-        self._hold = hold
+        try:
+            hold.take()
+        except NotJournalled as error:
+            raise Refused(str(error.args[0]), remedy=error.remedy) from error
+        self._hold = self._maker.held = hold
         return hold
+
+    def join(self, namespace: str) -> Guest:
+        """Go by the hold, in `namespace`, that another process of this run has on the cluster."""
+        guest = self._maker.held = Guest(self._api, self.run_id, namespace=namespace)
+        return guest
 
     def create(self, obj: Json, *, foreign: str = "") -> Json:
         """Create `obj`, labelled, in the run's namespace where it names none; returns it as stored.

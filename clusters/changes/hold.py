@@ -6,10 +6,12 @@ Every write names the version of the object that it is based on, so of two runs 
 
 from __future__ import annotations
 
+import math
 import platform
 import threading
+import time
 
-from clusters import budgets, lease
+from clusters import budgets, lease, run_origin
 from clusters.api import AlreadyExists, Api, ApiError, Conflict, NotFound
 from clusters.api.resources import LEASES
 from clusters.changes.making import Maker
@@ -29,11 +31,37 @@ class Held(Refused):
         self.holder = holder
 
 
-class Hold:
-    """A hold on one cluster. `lost` is "" while it holds; then a sentence, and nothing may be changed any more.
+class Guest:
+    """A process of a run that another process of it holds the cluster for, as pytest-xdist's workers are.
 
-    `note` says whose expired hold it took over, "" where it took none.
+    `lost` is as that of a Hold, asked of the cluster where the last answer has become too old to count.
     """
+
+    def __init__(self, api: Api, run_id: str, *, namespace: str) -> None:
+        self._api, self._run = api, run_id
+        self._target = Target(LEASES, lease.NAME, namespace, _WHY)
+        self._budget = budgets.get("cluster_held")
+        self._looked = -math.inf
+        self._lost = ""
+
+    @property
+    def lost(self) -> str:
+        """Nothing ("") while the run holds the cluster; then a sentence, and nothing may be changed any more."""
+        if self._lost or time.monotonic() - self._looked < self._budget.every:
+            return self._lost
+        try:
+            found = self._target.read(self._api)
+        except ApiError as error:
+            return f"Whether the run still holds the cluster cannot be seen: {error}"
+        if found is not None and Holder.of(found).is_of(self._run, run_origin.place()):
+            self._looked = time.monotonic()
+        else:
+            self._lost = _lost_to(found)
+        return self._lost
+
+
+class Hold:
+    """A hold on one cluster. `note` says whose expired hold it took over, "" where it took none."""
 
     def __init__(self, api: Api, maker: Maker, run_id: str, *, namespace: str, level: Level) -> None:
         self._api, self._maker = api, maker
@@ -43,7 +71,8 @@ class Hold:
         self._now: Json = {}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="hold", daemon=True)
-        self.lost = self.note = ""
+        self._renewing = threading.Lock()
+        self._lost = self.note = ""
 
     def take(self) -> None:
         """Take it; Held where another run has it. Errors of `clusters.api` as they come."""
@@ -53,6 +82,16 @@ class Hold:
         except (AlreadyExists, Conflict, NotFound):
             raise Held("Another run has taken hold of the cluster at the same moment.") from None
         self._thread.start()
+
+    @property
+    def lost(self) -> str:
+        """Nothing ("") while it holds; then a sentence, and nothing may be changed any more.
+
+        It is renewed here where it has run out unnoticed, as on a machine that was asleep.
+        """
+        if not self._lost and self._now and Holder.of(self._now).is_over(lease.now()):
+            self._try_to_renew()
+        return self._lost
 
     def end(self) -> None:
         """Stop renewing; the object itself goes by the journal."""
@@ -85,7 +124,7 @@ class Hold:
 
     @property
     def _notes(self) -> dict[str, str]:
-        return {lease.LEVEL_ANNOTATION: str(self._level)}
+        return {lease.LEVEL_ANNOTATION: str(self._level), lease.PLACE_ANNOTATION: run_origin.place()}
 
     def _spec(self, *, transitions: int) -> Json:
         return lease.spec(
@@ -93,13 +132,17 @@ class Hold:
         )
 
     def _keep(self) -> None:
-        while not self._ended.wait(self._budget.every) and not self.lost:
+        while not self._ended.wait(self._budget.every) and not self._lost:
+            self._try_to_renew()
+
+    def _try_to_renew(self) -> None:
+        with self._renewing:
             try:
                 self._renew()
             except ApiError as error:
                 # The cluster may be away for a moment; when the hold is over, another run may take it.
                 if Holder.of(self._now).is_over(lease.now()):
-                    self.lost = f"The hold on the cluster could not be renewed in time: {error}"
+                    self._lost = f"The hold on the cluster could not be renewed in time: {error}"
 
     def _renew(self) -> None:
         metadata = self._now["metadata"]
@@ -109,11 +152,19 @@ class Hold:
             self._now = self._api.patch(LEASES, lease.NAME, patch, self._target.namespace)
         except (Conflict, NotFound):
             found = self._target.read(self._api)
-            if found is not None and Holder.of(found).identity == self._identity:
+            if found is not None and self._is_ours(found):
                 self._now = found  # somebody wrote something else into it, or an answer of ours got lost
             elif not self._ended.is_set():
-                by = f"run {Holder.of(found).run} has it" if found else "somebody deleted it"
-                self.lost = f"The hold on the cluster is lost: {by}."
+                self._lost = _lost_to(found)
+
+    def _is_ours(self, found: Json) -> bool:
+        holder = Holder.of(found)
+        return holder.identity == self._identity and holder.is_of(holder.run, run_origin.place())
+
+
+def _lost_to(found: Json | None) -> str:
+    by = f"run {Holder.of(found).run} has it" if found else "somebody deleted it"
+    return f"The hold on the cluster is lost: {by}."
 
 
 def held(holder: Holder) -> Held:

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 from clusters import budgets, wait
-from clusters.api import AnswerInvalid, AnswerTooLarge, Api, ApiError, ServerFault, TimedOut, Unreachable
+from clusters.api import Api, ApiError, CertificateInvalid, KubeconfigInvalid, Unreachable, WebhookFailed
 from clusters.api.resources import CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES
 from clusters.changes.fields import Field, Path, differences, storable
+from clusters.changes.host_actions import fault_of
 from clusters.changes.target import Json, Target
 from clusters.changes.undoing import (
     RUN_LABEL,
@@ -20,6 +21,7 @@ from clusters.changes.undoing import (
     to_nothing,
     to_restore,
 )
+from clusters.errors import Inconclusive
 from clusters.journal import Entry, Journal
 
 Patch = Json | list[Any]
@@ -43,6 +45,15 @@ class Send(Protocol):
         ...
 
 
+class Held(Protocol):
+    """A hold on the cluster."""
+
+    @property
+    def lost(self) -> str:
+        """Nothing ("") while it holds, else why nothing may be changed any more."""
+        ...
+
+
 class Maker:
     """Makes the changes of one run. Every method returns an object, and the number of its journal entry.
 
@@ -52,6 +63,8 @@ class Maker:
     def __init__(self, api: Api, journal: Journal, run_id: str) -> None:
         self._api, self._journal, self._run = api, journal, run_id
         self.labels = {MANAGER_LABEL: MANAGER, RUN_LABEL: run_id}
+        #: What says whether the run may still change anything, once it has taken hold of the cluster.
+        self.held: Held | None = None
 
     def create(self, obj: Json, *, home: str, foreign: str) -> tuple[int, Json]:
         """Create a labelled copy of `obj`, which has a name and, if it needs one, a namespace.
@@ -135,10 +148,17 @@ class Maker:
 
     def host(self, undo: HostUndo) -> int:
         """Record a change outside the API server that is about to be made."""
+        if fault := fault_of(undo.action, dict(undo.args)):
+            raise ForeignObject(f"{undo.text} could not be undone: {fault}")
         return self.record(undo.text, by_host(undo))
 
     def record(self, change: str, undo: Json) -> int:
-        """One entry of the journal; the first one says which cluster it is about."""
+        """One entry of the journal; the first one says which cluster it is about.
+
+        Every change passes here before it is made, so here ends a run that has lost its hold: Inconclusive.
+        """
+        if self.held is not None and (lost := self.held.lost):
+            raise Inconclusive(lost, remedy="Run again when no other run has the cluster.")
         if self._journal.header is None:
             self._journal.identify(
                 uid=self._api.uid(), kubeconfig=str(self._api.kubeconfig), context=self._api.context
@@ -164,7 +184,7 @@ class Maker:
         rest = [field for field in fields if found.get(field.path) != (field.has, field.new)]
         if found and not rest:
             return 0, send(dry_run=False)
-        undo = to_restore(target, rest, subresource)
+        undo = to_restore(target, rest, subresource, uid=before["metadata"]["uid"])
         names = ", ".join(".".join(field.path) for field in rest) or "nothing"
         seq = self.record(f"change {names} of {target}", undo)
         return seq, self._make(seq, lambda: send(dry_run=False))
@@ -186,10 +206,8 @@ class Maker:
         """Do what entry `seq` is about; where it certainly did not happen the entry is void."""
         try:
             result = act()
-        except (TimedOut, ServerFault, AnswerInvalid, AnswerTooLarge):
-            raise
         except ApiError as error:
-            if not (isinstance(error, Unreachable) and error.sent):
+            if _did_not_happen(error):
                 self._journal.undone(seq)
             raise
         self._journal.made(seq)
@@ -199,6 +217,17 @@ class Maker:
         labels = found["metadata"].get("labels") or {}
         if labels.get(RUN_LABEL) != self._run and not target.foreign:
             raise ForeignObject(f"{target} was not made by this run: say in `foreign` why it is changed")
+
+
+def _did_not_happen(error: ApiError) -> bool:
+    """Whether it is certain that nothing came of a request: it was turned away, or never sent.
+
+    Whatever else went wrong, an answer that cannot be read for one, it may have been carried out.
+    """
+    if isinstance(error, Unreachable):
+        return not error.sent
+    turned_away = isinstance(error, WebhookFailed | CertificateInvalid | KubeconfigInvalid)
+    return turned_away or 400 <= error.status < 500
 
 
 def _version(obj: Json) -> str:

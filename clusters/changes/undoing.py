@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from clusters import budgets, wait
-from clusters.api import (
-    AlreadyExists,
-    Api,
-    Conflict,
-    Invalid,
-    NotFound,
-    ServerFault,
-    TimedOut,
-    Unreachable,
-    WebhookFailed,
-)
+from clusters.api import AlreadyExists, Api, Conflict, Invalid, NoSuchResource, NotFound, WebhookFailed
 from clusters.api.resources import NAMESPACES, PODS, SERVICES
 from clusters.budgets import Budget
+from clusters.changes import host_actions, undo_forms
 from clusters.changes.fields import Field, restoring, storable, without_numbers
+from clusters.changes.patience import BLIPS, until
 from clusters.changes.target import Json, Target
 from clusters.errors import CleanupFailed
 from clusters.journal import Entry
@@ -30,7 +21,6 @@ from clusters.metallb import services
 RUN_LABEL = "metallb-conformance/run"
 #: A request that was under way when its run was killed may still be carried out: so long is looked.
 _LATE = Budget(name="late", within=1.0, every=0.1, reason="The API server has the request, or it never will.")
-_BLIPS = (Unreachable, TimedOut, ServerFault)
 #: MetalLB's own objects are refused until its webhook serves, which may just have been made again itself.
 _PATIENT = {"metallb.io": "webhook_ready"}
 
@@ -39,8 +29,8 @@ _PATIENT = {"metallb.io": "webhook_ready"}
 class HostUndo:
     """How to undo a change outside the API server: call `action` ("clusters.faults.links:plug_in") with `args`.
 
-    The function is found by name so that another process can call it after this one was killed; it must do
-    no harm when there is nothing to undo. `text` says in a few words what was changed.
+    The function is found by name so that another process can call it after this one was killed: it must stand in
+    `host_actions`, and do no harm when there is nothing to undo. `text` says in a few words what was changed.
     """
 
     text: str
@@ -58,10 +48,16 @@ def to_create(target: Target, obj: Json, uid: str) -> Json:
     return {"kind": "create", **target.as_json(), "object": obj, "uid": uid}
 
 
-def to_restore(target: Target, fields: list[Field], subresource: str) -> Json:
-    """The undo of a patch."""
+def to_restore(target: Target, fields: list[Field], subresource: str, *, uid: str = "") -> Json:
+    """The undo of a patch; `uid` of the object that was changed, where it was there before."""
     listed = [each.as_json() for each in fields]
-    return {"kind": "restore", **target.as_json(), "fields": listed, "subresource": subresource}
+    return {
+        "kind": "restore",
+        **target.as_json(),
+        "fields": listed,
+        "subresource": subresource,
+        **({"uid": uid} if uid else {}),
+    }
 
 
 def to_nothing(why: str) -> Json:
@@ -93,10 +89,15 @@ def perform(api: Api, entry: Entry) -> str:
         "nothing": lambda _api, _entry: "",
     }
     kind = entry.undo["kind"]
-    if kind not in kinds:
+    if kind not in undo_forms.kinds():
         raise CleanupFailed(
             f"The journal has a change of an unknown kind {kind!r}: {entry.change}.",
             remedy="It is of a newer version of this project: sweep with that one.",
+        )
+    if fault := undo_forms.fault(entry.undo):
+        raise CleanupFailed(
+            f"The journal does not say how to undo it: {fault}.",
+            remedy="Look at the object by hand, and who else may write to the folder of journals.",
         )
     return kinds[kind](api, entry)
 
@@ -105,14 +106,12 @@ def _settled(
     entry: Entry, read: Callable[[], Json | None], accept: Callable[[Json | None], bool]
 ) -> Json | None:
     """What `read` gives; where nobody knows whether the change was made, it is given time to happen."""
-    claim = f"it can be seen what became of: {entry.change}"
-    first = wait.until(
-        claim, read=read, accept=lambda _: True, budget=budgets.get("api_back"), tolerate=_BLIPS
-    )
+    first = read()
     if entry.made or accept(first):
         return first
+    claim = f"it can be seen what became of: {entry.change}"
     try:
-        return wait.until(claim, read=read, accept=accept, budget=_LATE, tolerate=_BLIPS)
+        return wait.until(claim, read=read, accept=accept, budget=_LATE, tolerate=BLIPS)
     except wait.NotWithinBudget:
         return read()
 
@@ -125,7 +124,7 @@ def _delete(api: Api, entry: Entry) -> str:
     if (found["metadata"].get("labels") or {}).get(RUN_LABEL) != run:
         return f"{target} was left alone: it is not the one that this run made"
     uid = found["metadata"]["uid"]
-    wait.retry(lambda: _ask_to_delete(api, target, uid), on=_BLIPS, attempts=5)
+    _ask_to_delete(api, target, uid)
     await_gone(api, target, uid=uid)
     return ""
 
@@ -153,12 +152,12 @@ def await_gone(api: Api, target: Target, *, uid: str) -> None:
         since = metadata.get("deletionTimestamp", "never")
         return f"deleted: {since}, finalizers: {', '.join(map(str, kept)) or 'none'}"
 
-    wait.until(
+    until(
+        api,
         f"{target} is gone",
         read=why_it_is_there,
         accept=lambda reason: not reason,
         budget=budgets.get({NAMESPACES: "namespace_gone", PODS: "pod_gone"}.get(target.res, "deleted")),
-        tolerate=_BLIPS,
     )
 
 
@@ -172,18 +171,26 @@ def _create(api: Api, entry: Entry) -> str:
     if not is_lost(found):
         return ""
     await_gone(api, target, uid=uid)
-    return _create_again(api, target, obj)
+    try:
+        return _create_again(api, target, obj)
+    except NoSuchResource:
+        gone = f"the cluster has no {target.res.qualified} any more"
+    except NotFound:
+        gone = f"its namespace {target.namespace} is gone"
+    # No run deletes these, so somebody has removed all of it since.
+    return f"{target} was not made again: {gone}"
 
 
 def _create_again(api: Api, target: Target, obj: Json) -> str:
     """Create `obj`, patiently: a request of the killed run may still be under way and hold its addresses."""
     try:
-        now = wait.until(
+        now = until(
+            api,
             f"{target} is there again",
             read=lambda: _there_or_created(api, target, obj),
             accept=bool,
             budget=budgets.get(_PATIENT.get(target.res.group, "conflict_settled")),
-            tolerate=(Invalid, WebhookFailed, *_BLIPS),
+            tolerate=(Invalid, WebhookFailed, *BLIPS),
         )
     except wait.NotWithinBudget:
         renumbered = without_numbers(obj)
@@ -217,16 +224,31 @@ def _restore(api: Api, entry: Entry) -> str:
     def is_touched(seen: Json | None) -> bool:
         return seen is None or bool(restoring(seen, fields)[0])
 
-    if _settled(entry, lambda: target.read(api), is_touched) is None:
+    found = _settled(entry, lambda: target.read(api), is_touched)
+    if found is None:
         return f"{target} is gone, so nothing of it was put back"
-    left = wait.until(
-        f"{target} is as it was",
-        read=lambda: _put_back(api, target, fields, subresource),
-        accept=lambda _: True,
-        budget=budgets.get(_PATIENT.get(target.res.group, "conflict_settled")),
-        tolerate=(Conflict, WebhookFailed, *_BLIPS),
-    )
+    if _is_replaced(target, found, entry.undo.get("uid")):
+        return f"{target} was replaced by another of that name, so nothing of it was put back"
+    try:
+        left = until(
+            api,
+            f"{target} is as it was",
+            read=lambda: _put_back(api, target, fields, subresource),
+            accept=lambda _: True,
+            budget=budgets.get(_PATIENT.get(target.res.group, "conflict_settled")),
+            tolerate=(Conflict, WebhookFailed, *BLIPS),
+        )
+    except NotFound:
+        return f"{target} is gone, so nothing of it was put back"
     return f"{target}: {', '.join(left)} was changed by others since" if left else ""
+
+
+def _is_replaced(target: Target, found: Json, uid: object) -> bool:
+    """Whether a pod is another one than the one that was changed: a controller makes one of the same name anew.
+
+    Of what runs delete and make again themselves the successor is theirs as well, so it is looked at field by field.
+    """
+    return target.res == PODS and bool(uid) and found["metadata"]["uid"] != uid
 
 
 def _put_back(api: Api, target: Target, fields: list[Field], subresource: str) -> list[str]:
@@ -240,12 +262,7 @@ def _put_back(api: Api, target: Target, fields: list[Field], subresource: str) -
 
 
 def _host(_api: Api, entry: Entry) -> str:
-    module, _, function = entry.undo["action"].partition(":")
-    if not module.startswith("clusters."):
-        raise CleanupFailed(
-            f"The journal asks for {entry.undo['action']!r}, which is none of this project's functions."
-        )
-    told = getattr(importlib.import_module(module), function)(**entry.undo["args"])
+    told = host_actions.call(entry.undo["action"], entry.undo["args"])
     return told if isinstance(told, str) else ""
 
 
@@ -257,11 +274,11 @@ def _wait(api: Api, entry: Entry) -> str:
         found = {one.key: list(map(str, one.ingress)) for one in map(services.parse, api.list(SERVICES))}
         return {name: found[name] for name, held in wanted.items() if found.get(name, held) != held}
 
-    wait.until(
+    until(
+        api,
         "every service holds its address again",
         read=others,
         accept=lambda left: not left,
         budget=budgets.get("reapplied"),
-        tolerate=_BLIPS,
     )
     return ""

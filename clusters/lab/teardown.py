@@ -6,6 +6,8 @@ It goes by names that only this lab can have, never by what a record claims to e
 from __future__ import annotations
 
 import contextlib
+import errno
+import functools
 import os
 import shutil
 import signal
@@ -32,15 +34,45 @@ _GONE = Budget(
 def remove(name: str) -> None:
     """Leave no process, mount, namespace, cgroup or file of the lab.
 
-    Raises `CleanupFailed` that names what could not be removed.
+    What cannot be removed keeps nothing else from it. Raises `CleanupFailed` that names all of it.
     """
-    _kill(name)
-    _unmount(LabPaths(name).root)
-    for namespace in plan.every_netns(name):
+    steps: list[Callable[[], None]] = [
+        lambda: _kill(name),
+        lambda: _unmount(LabPaths(name).root),
+        *(functools.partial(_remove_netns, name, one) for one in plan.every_netns(name)),
+        netns.tidy,
+        lambda: _try("cgroups", name, lambda: cgroups.remove(name)),
+        lambda: _remove_folder(name),
+    ]
+    failures = [failure for step in steps if (failure := _failure_of(name, step))]
+    if failures:
+        raise CleanupFailed(" ".join(failures), remedy=f"Then: python -m clusters.lab down --name {name}")
+
+
+def _failure_of(name: str, step: Callable[[], None]) -> str:
+    try:
+        step()
+    except CleanupFailed as error:
+        return str(error)
+    except OSError as error:
+        return f"Something of lab {name} could not be removed: {error}."
+    return ""
+
+
+def _remove_netns(name: str, namespace: str) -> None:
+    try:
         netns.remove(namespace)
-    with contextlib.suppress(OSError):
-        netns.FOLDER.rmdir()
-    _try("cgroups", name, lambda: cgroups.remove(name))
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        raise CleanupFailed(
+            f"Network namespace {namespace} of lab {name} could not be removed: another program has mounted something "
+            f"over {netns.FOLDER}.",
+            remedy=f"Unmount that: umount {netns.FOLDER}",
+        ) from error
+
+
+def _remove_folder(name: str) -> None:
     shutil.rmtree(LabPaths(name).root, ignore_errors=True)
     if LabPaths(name).root.exists():
         raise CleanupFailed(f"The folder {LabPaths(name).root} of lab {name} could not be removed.")

@@ -2,42 +2,64 @@
 
 from __future__ import annotations
 
-from clusters import journal, lease
+import platform
+
+from clusters import lease, leftovers
 from clusters.api import Api, ApiError, Forbidden, NotFound
 from clusters.api.resources import LEASES
 from clusters.changes.hold import held
+from clusters.changes.reaching import holder_of_cluster
 from clusters.checks import Level
-from clusters.commands import command
+from clusters.journal import Journal
 from clusters.lease import Holder
 from clusters.preflight.found import Problem, Wanted, problem_of
 from clusters.profile import DISPOSED, Profile
-from clusters.profile.reading import SHIPPED
+from clusters.run_origin import Header
 
 
-def left_behind(profile: Profile, uid: str) -> list[Problem]:
-    """A problem for each earlier run against the cluster that ended without undoing its changes.
+def left_behind(profile: Profile, uid: str, api: Api | None = None) -> list[Problem]:
+    """A problem for each journal of the cluster that somebody has to sweep, whoever wrote it.
 
-    Where the run was against a lab that is no more (its UID was another), its changes went with it.
+    Where a run was against a lab that is no more (its UID was another), its changes went with it. Without `api`,
+    where the cluster cannot be asked, only those of this machine are looked at: nobody knows of others' runs.
     """
     problems = []
-    for each in journal.left_behind(profile.name):
+    for each in over(profile, uid, api):
         header = each.header
-        if header is None or not each.pending() or (profile.provider in DISPOSED and header.uid != uid):
+        if not each.is_left or (header is not None and _is_gone(profile, header, uid)):
             each.forget()
             continue
         many = len(each.pending())
-        sentence = f"Run {header.run} ended without undoing {many} of its changes."
-        remedy = "Undo them: " + command(
-            "python -m clusters.sweep --cluster {profile}", profile=_typed(profile)
-        )
+        sentence = f"Run {header.run} ended without undoing {many} of its changes." if header else ""
+        if each.damage:
+            sentence = f"{sentence} Its journal {each.path} is damaged: {'; '.join(each.damage)}.".lstrip()
+        remedy = f"Undo them: {leftovers.command(leftovers.typed(profile))}"
         problems.append(Problem(sentence=sentence, remedy=remedy))
     return problems
 
 
-def _typed(profile: Profile) -> str:
-    """How a command line names the profile: a shipped one by its name, any other by its file."""
-    is_file = profile.source.name and profile.source.parent != SHIPPED
-    return str(profile.source) if is_file else profile.name
+def over(profile: Profile, uid: str, api: Api | None) -> list[Journal]:
+    """The journals of the cluster whose runs have ended, as far as that can be seen; damaged ones are among them."""
+    holder, ahead = _holder(profile, api)
+    return [
+        each
+        for each in leftovers.of_cluster(profile.name, uid)
+        if (api is not None or each.header is None or each.header.is_local)
+        and leftovers.is_over(each, holder, ahead=ahead)
+    ]
+
+
+def _holder(profile: Profile, api: Api | None) -> tuple[Holder | None, float]:
+    try:
+        return holder_of_cluster(api, profile.namespace) if api is not None else (None, 0.0)
+    except ApiError:
+        return None, 0.0  # told with everything else that is wrong
+
+
+def _is_gone(profile: Profile, header: Header, uid: str) -> bool:
+    """Whether the run was against a cluster of this machine that has been removed since."""
+    here = header.is_local or header.machine == platform.node()
+    return profile.provider in DISPOSED and here and header.uid != uid
 
 
 def another(api: Api, wanted: Wanted, level: Level) -> list[Problem]:
@@ -60,6 +82,6 @@ def ahead(api: Api, profile: Profile, level: Level) -> Holder | None:
         holder = Holder.of(api.get(LEASES, lease.NAME, profile.namespace))
     except (NotFound, Forbidden):
         return None  # without the right to look it cannot change anything either: taking it is refused
-    dead = {each.header.run for each in journal.left_behind(profile.name) if each.header}
+    dead = {each.header.run for each in leftovers.of_dead_processes(profile.name) if each.header}
     disturbs = level.allows(Level.CREATE) or holder.level is Level.DISRUPT
     return holder if disturbs and not holder.is_over(lease.now()) and holder.run not in dead else None

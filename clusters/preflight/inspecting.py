@@ -41,7 +41,7 @@ def inspect(wanted: Wanted, cluster: Cluster, api: Api, *, needs: Needs | None =
     metallb, about_metallb = installed.metallb(api, profile.namespace)
     problems += about_kubernetes + about_metallb + clock.skew(api)
     if level.allows(Level.CREATE):
-        problems += left_behind(profile, uid) + capacity.shortage(api, profile)
+        problems += left_behind(profile, uid, api) + capacity.shortage(api, profile)
     problems += active.another(api, wanted, level)
     about_place, about_segments = place.wrong(api, profile, cluster)
     problems += about_place

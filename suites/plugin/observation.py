@@ -6,6 +6,7 @@ With --snapshot nothing is looked at: the kept observation is judged again, and 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,7 +73,8 @@ def snapshot(request: pytest.FixtureRequest) -> Snapshot:
     kept = run.settings.directory / FILE
     found = _observed_once(run, kept)
     if run.settings.save_snapshot is not None:
-        save(found, run.settings.save_snapshot)
+        with _told(run, run.settings.save_snapshot):
+            save(found, run.settings.save_snapshot)
     return found
 
 
@@ -98,8 +100,10 @@ def _observed_once(run: Run, kept: Path) -> Snapshot:
     from clusters.observation import load, save  # noqa: PLC0415 - see above
     from clusters.observation.collecting import collect  # noqa: PLC0415 - see above
 
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(kept.with_name(f".{FILE}.lock"), timeout=_LOCKED):
+    with contextlib.ExitStack() as stack:
+        with _told(run, kept):
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(FileLock(kept.with_name(f".{FILE}.lock"), timeout=_LOCKED))
         if kept.exists():
             return load(kept)
         settings = run.settings
@@ -111,5 +115,16 @@ def _observed_once(run: Run, kept: Path) -> Snapshot:
             profile=settings.profile,
             upgrade=bool(settings.target_version),
         )
-        save(found, kept)
+        with _told(run, kept):
+            save(found, kept)
     return found
+
+
+@contextlib.contextmanager
+def _told(run: Run, path: Path) -> Iterator[None]:
+    """What was observed is judged also where there is no room to keep it; the run says so, and ends with 3."""
+    try:
+        yield
+    except OSError as error:
+        fault = f"{path} could not be written: {error.strerror or error}."
+        run.unkept += [] if fault in run.unkept else [fault]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
@@ -68,9 +69,30 @@ class Record:
     def attach(self, name: str, data: str | bytes | Path | dict[str, Any] | list[Any]) -> str:
         """Keep `data` as a file and return its path relative to the run's directory.
 
-        Text, and anything that becomes JSON, is redacted; bytes (captures) and files are kept as they are.
+        Text, and anything that becomes JSON, is redacted; bytes (captures) and files are kept as they are. Where
+        there is no room for it, a note says so: evidence that is lost changes no outcome.
         """
-        target = self._free(_UNSAFE.sub("-", name))
+        try:
+            target = self._free(_UNSAFE.sub("-", name))
+            self._write(target, data)
+        except OSError as error:
+            self.note(f"{name} could not be kept: {error.strerror or error}")
+            return ""
+        path = str(target.relative_to(self._root))
+        self.evidence.append(path)
+        return path
+
+    @staticmethod
+    def _write(target: Path, data: str | bytes | Path | dict[str, Any] | list[Any]) -> None:
+        try:
+            Record._fill(target, data)
+        except OSError:
+            with contextlib.suppress(OSError):
+                target.unlink(missing_ok=True)
+            raise
+
+    @staticmethod
+    def _fill(target: Path, data: str | bytes | Path | dict[str, Any] | list[Any]) -> None:
         if isinstance(data, Path):
             shutil.copyfile(data, target)
         elif isinstance(data, bytes):
@@ -80,9 +102,6 @@ class Record:
         else:
             text = json.dumps(redaction.deep(without_secrets(data)), indent=1, sort_keys=True, default=str)
             target.write_text(text + "\n", encoding="utf-8")
-        path = str(target.relative_to(self._root))
-        self.evidence.append(path)
-        return path
 
     def judge(self) -> None:
         """Raise OverBudget when a measurement does not keep its budget."""

@@ -30,10 +30,14 @@ if TYPE_CHECKING:
 class Run:
     """The open cluster of one process. `ledger` is filled in the process that writes the report."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, joins: bool = False) -> None:
         self.settings = settings
+        #: Whether another process of the run has the cluster's hold, as in a worker process.
+        self._joins = joins
         self.ledger = Ledger(settings)
         self.hold: Hold | None = None
+        #: What of the run's files could not be written while it ran, a sentence each.
+        self.unkept: list[str] = []
         self._stack = ExitStack()
         #: Where a fixture of the user's gave the cluster.
         self.kubeconfig: Path | None = None
@@ -58,15 +62,19 @@ class Run:
     @cached_property
     def changes(self) -> Changes:
         """The only way to change the cluster; what is still changed when the run ends is undone then."""
+        from clusters import leftovers  # noqa: PLC0415 - see above
         from clusters.changes import Changes  # noqa: PLC0415 - see above
         from clusters.journal import Journal  # noqa: PLC0415 - see above
 
+        profile = self.settings.profile
         changes = Changes(
             self.api,
-            Journal.for_run(self.settings.run_id, cluster=self.settings.profile.name),
+            Journal.for_run(self.settings.run_id, cluster=profile.name, profile=leftovers.typed(profile)),
             self.settings.run_id,
         )
         self._stack.callback(changes.undo_all)
+        if self._joins:
+            changes.join(profile.namespace)
         return changes
 
     @cached_property
@@ -107,6 +115,7 @@ class Run:
         needs = preflight.needs_of(specs, self.settings.level)
 
         def begin() -> None:
+            preflight.undo_former_parts(self.settings, self.api, say)
             self.found = preflight.check(self.settings, cluster, self.api, needs=needs)
             self._note_versions()
             self._take_hold()
@@ -142,6 +151,12 @@ class Run:
         assert self.settings.snapshot is not None  # nobody asks for it otherwise
         return load(self.settings.snapshot)
 
+    @property
+    def pending(self) -> int:
+        """How many changes of this process are not undone yet."""
+        changes = self.__dict__.get("changes")
+        return changes.pending if changes is not None else 0
+
     def keep_machine_logs(self) -> str:
         """After a failure, keep the logs of the cluster's machines among the evidence, where they can be had.
 
@@ -173,9 +188,9 @@ class Run:
             self.ledger.cleanup_failures.append(told(error))
 
     def _undo_for_lost_workers(self) -> None:
-        from clusters import changes, journal  # noqa: PLC0415 - see above
+        from clusters import changes, leftovers  # noqa: PLC0415 - see above
 
-        for left in journal.left_behind(self.settings.profile.name):
+        for left in leftovers.of_dead_processes(self.settings.profile.name):
             if left.header is not None and left.header.run == self.settings.run_id:
                 result = changes.clean(self.api, left, left.pending())
                 left.close()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import signal
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from clusters import budgets
+from clusters import budgets, shield
 from clusters.checks import CheckSpec, Verdict
 from clusters.checks.judgement import exit_code
 from clusters.checks.serialise import REPORT_FIELD
@@ -16,7 +16,6 @@ from clusters.errors import ConformanceError, ExitCode
 from suites.plugin import kind
 from suites.plugin.collecting import NEEDS_CLUSTER, PLAN, asks_for_suites, profile_names
 from suites.plugin.explaining import load
-from suites.plugin.ledger import PLAN_FILE
 from suites.plugin.listening import OTHERS_FAILED, Listener, take_plan, tell_progress
 from suites.plugin.observation import FILE, forget
 from suites.plugin.running import RUN, Run, told
@@ -31,7 +30,7 @@ from suites.plugin.settings import (
 
 #: How long worker processes may take to undo what they have changed when a run is interrupted, in seconds.
 _WORKERS_UNDO_WITHIN = 90
-_LEFT_BY_WORKERS = (PLAN_FILE, f".{FILE}.lock")
+_LEFT_BY_WORKERS = (f".{FILE}.lock",)
 _KEPT = frozenset({ExitCode.INTERRUPTED, ExitCode.INTERNAL_ERROR, ExitCode.USAGE, ExitCode.NOTHING_COLLECTED})
 _REFUSED_CODE = pytest.StashKey[ExitCode]()
 
@@ -52,20 +51,21 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(str(error)) from None
     choose_suites(config)
     config.stash[SETTINGS] = settings
-    config.stash[RUN] = Run(settings)
+    config.stash[RUN] = Run(settings, joins=is_worker(config))
     if not is_worker(config):
         # Only now that it is certain that there is a run are files of it made.
         config.pluginmanager.register(Listener(config), "conformance-listener")
         config.hook.pytest_conformance_configure(config=config, directory=settings.directory)
         forget(settings.directory, judged=settings.snapshot)
-    _end_on_sigterm(config)
+    # As Ctrl-C ends a run, so does a scheduler that stops it, or a terminal that goes away: undone and reported.
+    config.add_cleanup(shield.end_by_signal())
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Tell a worker process which run it belongs to."""
     if SETTINGS in node.config.stash:
-        node.workerinput["conformance"] = for_worker(node.config.stash[SETTINGS])
+        node.workerinput["conformance"] = for_worker(node.config)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -118,10 +118,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     run = session.config.stash.get(RUN, None)
     if run is None:
         return
-    if not is_worker(session.config) and (kept := run.keep_machine_logs()):
-        _say(session.config, kept)
-    _end_items(session, run)
-    run.close(lost_workers=not is_worker(session.config))
+    with shield.undisturbed(lambda: run.pending):
+        if not is_worker(session.config) and (kept := run.keep_machine_logs()):
+            _say(session.config, kept)
+        _end_items(session, run)
+        run.close(lost_workers=not is_worker(session.config))
     failures = run.ledger.cleanup_failures
     if is_worker(session.config):
         session.config.workeroutput["conformance"] = json.dumps(failures)  # type: ignore[attr-defined]  # xdist sets it
@@ -154,19 +155,25 @@ def _finish(session: pytest.Session, run: Run) -> None:
     result = ledger.result()
     session.exitstatus = _exit_status(session, result.run.verdict)
     directory = run.settings.directory
+    for fault in run.unkept:
+        _say(config, f"error: {fault}")
+    faulty = ExitCode.INTERNAL_ERROR if run.unkept else None
     try:
         config.hook.pytest_conformance_finished(config=config, result=result, directory=directory)
     except ConformanceError as error:
         # The summary says what could not be written; nobody may take such a run for a whole one.
-        session.exitstatus = error.exit_code
+        faulty = error.exit_code
+    if faulty is not None and session.exitstatus != ExitCode.CLEANUP_FAILED:
+        session.exitstatus = faulty
 
 
 def _say(config: pytest.Config, text: str) -> None:
     terminal = config.pluginmanager.getplugin("terminalreporter")
     if terminal is not None and terminal.verbosity >= 0:
-        terminal.ensure_newline()
-        terminal.write_line(f"  {text}")
-        terminal.flush()  # some of these are followed by a long wait
+        with suppress(OSError):  # a terminal that is gone keeps nothing from being undone
+            terminal.ensure_newline()
+            terminal.write_line(f"  {text}")
+            terminal.flush()  # some of these are followed by a long wait
 
 
 def _specs(config: pytest.Config, run: Run) -> list[CheckSpec]:
@@ -180,16 +187,6 @@ def _specs(config: pytest.Config, run: Run) -> list[CheckSpec]:
 def _distributed(config: pytest.Config) -> bool:
     """Whether worker processes run the checks."""
     return bool(config.pluginmanager.hasplugin("dsession"))
-
-
-def _end_on_sigterm(config: pytest.Config) -> None:
-    """End a run that a scheduler stops as Ctrl-C does: everything is undone and reported."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-
-    def put_back() -> None:
-        signal.signal(signal.SIGTERM, before)
-
-    config.add_cleanup(put_back)
 
 
 def _exit_status(session: pytest.Session, reached: Verdict) -> int:

@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from clusters import budgets
 from clusters.api import Api, Invalid, NotFound, TimedOut
 from clusters.api.resources import CONFIG_MAPS, DEPLOYMENTS, NAMESPACES, NODES, PODS, SERVICES
 from clusters.api.transport import Transport
-from clusters.changes import Changes, ForeignObject, HostUndo
+from clusters.changes import Changes, ForeignObject, HostUndo, host_actions
 from clusters.changes.fields import storable
 from clusters.errors import CleanupFailed
 from clusters.journal import STATE_VARIABLE, Journal
@@ -50,7 +51,7 @@ def shelf(api: Api, namespace: str) -> Callable[[], dict[str, Any]]:
 
 
 def journal_lines(tmp_path: Path) -> int:
-    return sum(len(path.read_text().splitlines()) for path in tmp_path.rglob("*.jsonl"))
+    return sum(path.read_bytes().count(b"\n") for path in tmp_path.rglob("*.jsonl"))
 
 
 def test_what_a_run_makes_stands_in_its_own_labelled_namespace(api: Api, changes: Changes) -> None:
@@ -414,6 +415,7 @@ def test_a_change_outside_the_api_server_is_undone_by_its_function(
         calls.append(cable)
 
     monkeypatch.setattr("clusters.workloads.plug_in", plug_in, raising=False)
+    monkeypatch.setitem(host_actions.ACTIONS, "clusters.workloads:plug_in", {"cable": lambda _: True})
 
     with changes.host_change(
         HostUndo(text="pull w1's cable", action="clusters.workloads:plug_in", args={"cable": "w1"})
@@ -423,18 +425,64 @@ def test_a_change_outside_the_api_server_is_undone_by_its_function(
     assert calls == ["w1"]
 
 
-def test_a_function_that_is_not_this_project_s_is_not_called(changes: Changes) -> None:
-    seq = changes.host(HostUndo(text="x", action="os:system", args={"command": "true"}))
+@pytest.mark.parametrize(
+    ("action", "args"),
+    [
+        ("os:system", {"command": "true"}),
+        ("clusters.sweep:main", {}),
+        ("clusters.faults.links:plug_in", {"lab": "../x", "host": "w1", "nic": 0}),
+        ("clusters.faults.links:plug_in", {"lab": "x", "host": "w1", "nic": 0, "more": 1}),
+    ],
+)
+def test_a_function_that_is_not_for_undoing_is_not_called(
+    api: Api, changes: Changes, action: str, args: dict[str, Any]
+) -> None:
+    with pytest.raises(ForeignObject, match="could not be undone"):
+        changes.host(HostUndo(text="x", action=action, args=args))
 
-    with pytest.raises(CleanupFailed, match="none of this project's functions"):
-        changes.undo(seq)
-    changes._journal.undone(seq)
+    changes._maker.record("x", {"kind": "host", "action": action, "args": args})
+    with pytest.raises(
+        CleanupFailed, match="1 change is not undone:\n  x: The journal does not say how to undo it"
+    ):
+        changes.undo(changes._journal.last)
+    changes._journal.undone(changes._journal.last)
+
+
+@pytest.mark.parametrize(
+    "undo",
+    [
+        {"kind": "delete"},
+        {"kind": "delete", "resource": {}, "name": "a", "namespace": None, "run": "r"},
+        {"kind": "delete", "resource": asdict(CONFIG_MAPS), "name": "", "namespace": "default", "run": "r"},
+        {"kind": "delete", "resource": asdict(CONFIG_MAPS) | {"plural": "../x"}, "name": "a", "namespace": "default",
+         "run": "r"},
+        {"kind": "create", "resource": asdict(CONFIG_MAPS), "name": "a", "namespace": "default", "uid": "u",
+         "object": {"kind": "ConfigMap", "metadata": {"name": "another"}}},
+        {"kind": "restore", "resource": asdict(CONFIG_MAPS), "name": "a", "namespace": "default", "subresource": "",
+         "fields": [{"path": "data"}]},
+        {"kind": "wait", "addresses": [1]},
+    ],
+)  # fmt: skip
+def test_an_entry_that_no_run_wrote_is_told_and_keeps_no_other_from_being_undone(
+    api: Api, namespace: str, undo: dict[str, Any]
+) -> None:
+    run = Changes(api, Journal.for_run("r", cluster="edge"), "r")
+    run.create(config_map("a", namespace), foreign="test")
+    run._maker.record("strange", undo)
+
+    with pytest.raises(
+        CleanupFailed, match=r"strange: The journal does not say how to undo it: it"
+    ) as caught:
+        run.undo_all()
+
+    assert str(caught.value).endswith("Try again: python -m clusters.sweep --cluster edge")
+    assert api.list(CONFIG_MAPS, namespace, labels="metallb-conformance/run") == []
 
 
 def test_interrupts_while_undoing_are_held_back_until_it_is_done(
     api: Api, changes: Changes, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clusters.changes.shield._tell", lambda _: None)
+    monkeypatch.setattr("clusters.shield._tell", lambda _: None)
     api.create(config_map("a", namespace, k="before"))
     patch = Api.patch
 
@@ -450,24 +498,49 @@ def test_interrupts_while_undoing_are_held_back_until_it_is_done(
     assert api.get(CONFIG_MAPS, "a", namespace)["data"] == {"k": "before"}
 
 
-def test_the_third_interrupt_names_what_is_left(
-    api: Api, namespace: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_second_and_a_third_signal_do_not_end_an_undo(
+    api: Api, namespace: str, number: int, *, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clusters.changes.shield._tell", lambda _: None)
+    monkeypatch.setattr("clusters.shield._tell", lambda _: None)
     run = Changes(api, Journal.for_run("r", cluster="edge"), "r")
-    run.create(config_map("a", namespace), foreign="test")
-    run.create(config_map("b", namespace), foreign="test")
+    for name in "abc":
+        run.create(config_map(name, namespace), foreign="test")
+    delete = Api.delete
 
-    def interrupt_thrice(*_: Any, **__: Any) -> None:
-        for _ in range(3):
-            os.kill(os.getpid(), signal.SIGINT)
+    def delete_and_interrupt(self: Api, *arguments: Any, **options: Any) -> None:
+        os.kill(os.getpid(), number)
+        delete(self, *arguments, **options)
 
     with monkeypatch.context() as impatient:
-        impatient.setattr(Api, "delete", interrupt_thrice)
+        impatient.setattr(Api, "delete", delete_and_interrupt)
+        run.undo_all()
+
+    assert api.list(CONFIG_MAPS, namespace, labels="metallb-conformance/run") == []
+
+
+def test_who_interrupts_five_times_is_told_what_is_left(
+    api: Api, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clusters.shield._tell", lambda _: None)
+    run = Changes(api, Journal.for_run("r", cluster="edge"), "r")
+    for name in "abc":
+        run.create(config_map(name, namespace), foreign="test")
+    delete = Api.delete
+
+    def delete_and_interrupt(self: Api, *arguments: Any, **options: Any) -> None:
+        for _ in range(5):
+            os.kill(os.getpid(), signal.SIGINT)
+        delete(self, *arguments, **options)
+
+    with monkeypatch.context() as impatient:
+        impatient.setattr(Api, "delete", delete_and_interrupt)
         with pytest.raises(CleanupFailed, match="2 changes are not undone") as caught:
             run.undo_all()
 
     assert str(caught.value).count("interrupted by the user") == 2
+    left = api.list(CONFIG_MAPS, namespace, labels="metallb-conformance/run")
+    assert {each["metadata"]["name"] for each in left} == {"a", "b"}
 
 
 def test_nothing_ever_deletes_a_collection(

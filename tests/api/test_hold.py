@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,14 @@ import pytest
 
 from clusters import lease, sweep, wait
 from clusters.api import Api
-from clusters.api.resources import LEASES
+from clusters.api.resources import CONFIG_MAPS, LEASES
 from clusters.budgets import Budget
-from clusters.changes import Changes, hold
+from clusters.changes import Changes, HostUndo, hold
 from clusters.changes.target import Target
 from clusters.checks import Level
-from clusters.errors import Refused
+from clusters.errors import Inconclusive, Refused
 from clusters.journal import STATE_VARIABLE, Journal
+from tests.api.objects import config_map
 from tests.api.server import Server
 
 QUICK = Budget(name="cluster_held", within=30, every=0.05, reason="A test waits for renewals.")
@@ -143,6 +145,90 @@ def test_a_hold_that_another_run_took_is_lost(
 
     assert taken.lost == "The hold on the cluster is lost: run second has it."
     assert leases(api, namespace)[0]["spec"]["holderIdentity"].startswith("second@")
+
+
+def test_whoever_has_lost_the_hold_changes_nothing_more_and_still_undoes(
+    api: Api, namespace: str, first: Changes, *, second: Changes
+) -> None:
+    taken = first.hold(namespace, Level.CREATE)
+    first.create(config_map("before", namespace), foreign="test")
+    api.create(config_map("theirs", namespace, k="0"))
+    expire(api, namespace)
+    second.hold(namespace, Level.CREATE)
+    taken._renew()
+    undo = HostUndo(text="x", action="clusters.faults.statuses:leave")
+
+    for change in (
+        lambda: first.create(config_map("after", namespace), foreign="test"),
+        lambda: first.patch(CONFIG_MAPS, "theirs", {"data": {"k": "1"}}, namespace, foreign="test"),
+        lambda: first.apply(config_map("theirs", namespace, k="1"), foreign="test"),
+        lambda: first.delete(CONFIG_MAPS, "theirs", namespace, foreign="test"),
+        lambda: first.host(undo),
+        first.namespace,
+    ):
+        with pytest.raises(Inconclusive, match=r"^The hold on the cluster is lost: run second has it\."):
+            change()
+    found = {each["metadata"]["name"]: each.get("data") for each in api.list(CONFIG_MAPS, namespace)}
+    assert found == {"before": None, "theirs": {"k": "0"}}
+
+    first.undo_all()
+    assert [each["metadata"]["name"] for each in api.list(CONFIG_MAPS, namespace)] == ["theirs"]
+    assert leases(api, namespace)[0]["spec"]["holderIdentity"].startswith("second@")
+
+
+def test_a_hold_that_ran_out_on_a_machine_that_was_asleep_is_renewed_before_a_change(
+    api: Api, namespace: str, first: Changes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first.hold(namespace, Level.CREATE)
+    later = lease.now() + dt.timedelta(hours=1)
+    monkeypatch.setattr(lease, "now", lambda: later)
+
+    first.create(config_map("a", namespace), foreign="test")
+
+    assert not lease.Holder.of(leases(api, namespace)[0]).is_over(later)
+
+
+def test_a_worker_process_goes_by_the_hold_of_its_run(
+    api: Api, namespace: str, first: Changes, *, second: Changes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first.hold(namespace, Level.CREATE)
+    worker = run_of(api, "first")
+    guest = worker.join(namespace)
+    worker.create(config_map("a", namespace), foreign="test")
+    expire(api, namespace)
+    second.hold(namespace, Level.CREATE)
+    assert guest.lost == "", "it has looked a moment ago"
+    monkeypatch.setattr(guest, "_looked", 0.0)
+
+    with pytest.raises(Inconclusive, match="The hold on the cluster is lost: run second has it"):
+        worker.create(config_map("b", namespace), foreign="test")
+    worker.undo_all()
+    assert api.list(CONFIG_MAPS, namespace) == []
+
+
+def test_a_part_that_was_begun_anew_has_not_the_hold_of_its_former_self(
+    api: Api, namespace: str, first: Changes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = first.hold(namespace, Level.CREATE)
+    there = {"metadata": {"annotations": {lease.PLACE_ANNOTATION: "another-boot/1"}}}
+    api.patch(LEASES, lease.NAME, there, namespace)
+
+    taken._renew()
+
+    assert taken.lost == "The hold on the cluster is lost: run first has it."
+
+
+def test_a_hold_that_cannot_be_journalled_is_a_refusal(
+    api: Api, namespace: str, first: Changes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr("clusters.journal_file.JournalFile.append", full)
+        with pytest.raises(Refused, match="No space left on device"):
+            first.hold(namespace, Level.CREATE)
+    assert leases(api, namespace) == []
 
 
 def test_a_hold_that_somebody_deleted_is_lost(api: Api, namespace: str, first: Changes) -> None:

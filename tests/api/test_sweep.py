@@ -9,18 +9,20 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from clusters import sweep, workloads
+from clusters import lease, sweep, workloads
 from clusters.api import Api
-from clusters.api.resources import CONFIG_MAPS, NODES, SERVICES
-from clusters.changes import Changes
+from clusters.api.resources import CONFIG_MAPS, IP_ADDRESS_POOLS, LEASES, NODES, SERVICES
+from clusters.changes import Changes, host_actions
 from clusters.changes.fields import storable
+from clusters.checks import Level
 from clusters.errors import ExitCode
 from clusters.journal import STATE_VARIABLE, Journal
 from tests.api import victim
@@ -46,22 +48,54 @@ class Scene:
     profile: str
     state: Path
 
+    def use(self, kubeconfig: Path) -> None:
+        """Let the profile log in in another way."""
+        path = Path(self.profile)
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"kubeconfig": str(kubeconfig)}))
+
     def names(self) -> set[str]:
         return {each["metadata"]["name"] for each in self.api.list(CONFIG_MAPS, self.namespace)}
 
     def sweep(self, *options: str) -> int:
         return sweep.main(["--cluster", self.profile, *options])
 
-    def dead_run(self, **header: Any) -> Journal:
-        """A run that made one object and ended without a word; `header` changes what its journal says of it."""
-        journal = Journal.for_run("dead", cluster="edge")
-        Changes(self.api, journal, "dead").create(config_map("left", self.namespace), foreign="test")
+    def dead_run(
+        self,
+        act: Callable[[Changes], object] | None = None,
+        *,
+        old: float = 0.0,
+        cluster: str = "edge",
+        run: str = "dead",
+        **header: Any,
+    ) -> Journal:
+        """A run that made one object and ended without a word, `old` seconds ago.
+
+        `act` is what it does instead; `header` changes what its journal says of it.
+        """
+        journal = Journal.for_run(run, cluster=cluster, profile=self.profile)
+        changes = Changes(self.api, journal, run)
+        if act is None:
+            changes.create(config_map("left", self.namespace), foreign="test")
+        else:
+            act(changes)
         journal.close()
-        first, *rest = journal.path.read_text().splitlines()
-        found = json.loads(first)
-        found["journal"] |= {"started": 0.0} | header
-        journal.path.write_text("\n".join([json.dumps(found), *rest, ""]))
+        first, *rest = map(json.loads, journal.path.read_text().rstrip("\0").splitlines())
+        first["journal"] |= {"started": time.time() - old - 7200} | header
+        for line in rest:
+            line["at"] = line.get("at", 0.0) - old
+        journal.path.write_text("".join(json.dumps(line) + "\n" for line in (first, *rest)))
         return journal
+
+    def dead_pod(
+        self, act: Callable[[Changes], object] | None = None, *, old: float = 300.0, **more: Any
+    ) -> Journal:
+        """The same in a pod that is no more, as is the folder with its login."""
+        gone = {
+            "machine": "nightly-28-x7k2p",
+            "place": "another-boot/4026532",
+            "kubeconfig": "/tmp/gone/kubeconfig",
+        }
+        return self.dead_run(act, old=old, **gone, **more)
 
 
 @pytest.fixture
@@ -69,7 +103,13 @@ def scene(server: Server, api: Api, namespace: str, tmp_path: Path) -> Scene:
     path = tmp_path / "edge.yaml"
     path.write_text(
         json.dumps(
-            {"name": "edge", "provider": "existing", "context": "loopback", "kubeconfig": str(server.admin)}
+            {
+                "name": "edge",
+                "provider": "existing",
+                "context": "loopback",
+                "kubeconfig": str(server.admin),
+                "namespace": namespace,
+            }
         )
     )
     return Scene(api, namespace, str(path), tmp_path / "state")
@@ -89,21 +129,173 @@ def test_what_a_dead_run_left_is_undone_and_told(scene: Scene, capsys: pytest.Ca
 
     assert "left" not in scene.names()
     assert capsys.readouterr().out.splitlines() == [
-        "run dead: 1 to undo",
+        "run dead, begun 2 hours ago: 1 to undo",
         f"  create configMap {scene.namespace}/left",
-        "run dead: 1 to undo",
+        "run dead, begun 2 hours ago: 1 to undo",
         f"  undone: create configMap {scene.namespace}/left",
     ]
     assert list(scene.state.rglob("*.jsonl")) == []
 
 
-def test_a_run_that_is_alive_is_left_alone(scene: Scene) -> None:
+def test_a_run_that_is_alive_is_left_alone(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     changes = Changes(scene.api, Journal.for_run("alive", cluster="edge"), "alive")
     changes.create(config_map("left", scene.namespace), foreign="test")
 
     assert scene.sweep() == 0
     assert "left" in scene.names()
+    assert capsys.readouterr().out == "run alive is under way: left alone\nnothing to undo for edge\n"
     changes.undo_all()
+
+
+def test_a_run_in_a_pod_is_swept_from_another_with_a_login_of_its_own(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left = scene.dead_pod()
+
+    assert scene.sweep() == 0
+
+    assert "left" not in scene.names()
+    assert not left.path.exists()
+    assert "run dead on nightly-28-x7k2p, begun 2 hours ago: 1 to undo" in capsys.readouterr().out
+
+
+def test_a_run_in_another_pod_that_still_holds_the_cluster_is_left_alone(
+    scene: Scene, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hold_and_make(changes: Changes) -> None:
+        changes.hold(scene.namespace, Level.CREATE).end()
+        changes.create(config_map("left", scene.namespace), foreign="test")
+
+    with monkeypatch.context() as there:
+        there.setattr("clusters.run_origin.place", lambda: "another-boot/4026532")
+        left = scene.dead_pod(hold_and_make)
+
+    assert scene.sweep() == 0
+    assert "left" in scene.names()
+    assert "run dead is under way on nightly-28-x7k2p: left alone" in capsys.readouterr().out
+
+    long_ago = {"spec": {"renewTime": "2020-01-01T00:00:00.000000Z"}}
+    scene.api.patch(LEASES, lease.NAME, long_ago, scene.namespace)
+    assert scene.sweep() == 0
+    assert "left" not in scene.names()
+    assert not left.path.exists()
+
+
+def test_where_nobody_may_see_who_holds_the_cluster_a_run_elsewhere_is_not_swept(
+    scene: Scene, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left = scene.dead_pod()
+    name, rbac = f"blind-{scene.namespace}", "rbac.authorization.k8s.io"
+    rule = {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get"]}
+    role = {"apiVersion": f"{rbac}/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": [rule]}
+    scene.api.create(role)
+    subject = {"apiGroup": rbac, "kind": "User", "name": "blind"}
+    reference = {"apiGroup": rbac, "kind": "ClusterRole", "name": name}
+    scene.api.create(role | {"kind": "ClusterRoleBinding", "roleRef": reference, "subjects": [subject]})
+    scene.use(server.kubeconfig_for("blind"))
+
+    assert scene.sweep() == ExitCode.CLEANUP_FAILED
+    assert "Whether it still runs on nightly-28-x7k2p cannot be seen" in capsys.readouterr().err
+    assert left.path.exists()
+
+
+def test_what_another_profile_of_the_same_cluster_left_is_undone_too(scene: Scene) -> None:
+    left = scene.dead_run(cluster="laptop")
+
+    assert scene.sweep() == 0
+    assert "left" not in scene.names()
+    assert not left.path.exists()
+
+
+def test_a_damaged_journal_hides_no_other_and_what_it_says_is_undone(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged = scene.dead_run()
+    lines = damaged.path.read_text().splitlines()
+    broken = '{"seq": 2, "change": "delete service a/web", "undo": garbage'
+    damaged.path.write_text("\n".join([lines[0], broken, *lines[1:], ""]))
+    whole = scene.dead_run(
+        lambda run: run.create(config_map("more", scene.namespace), foreign="test"), run="other"
+    )
+    nobody = whole.path.with_name("nobody.jsonl")
+    nobody.write_text('garbage\n{"seq": 1, "change": "create pod a/b", "undo": {"kind": "nothing"}}\n')
+
+    assert scene.sweep() == ExitCode.CLEANUP_FAILED
+
+    assert not scene.names() & {"left", "more"}
+    assert not whole.path.exists()
+    told = capsys.readouterr().err
+    assert (
+        f"The journal {damaged.path} of run dead is damaged: line 2 is damaged (it was about: delete service a/web)."
+        in told
+    )
+    assert f"The journal {nobody} is damaged: it does not say whose it is; line 1 is damaged." in told
+    assert "not undone: create pod a/b" in told
+
+    assert scene.sweep() == ExitCode.CLEANUP_FAILED, "somebody has to look at them first"
+    damaged.path.unlink()
+    nobody.unlink()
+    assert scene.sweep() == 0
+
+
+def test_what_was_deleted_long_ago_is_not_made_again_unasked(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene.api.create(config_map("gone", scene.namespace, k="0"))
+
+    def act(changes: Changes) -> None:
+        changes.create(config_map("left", scene.namespace), foreign="test")
+        changes.delete(CONFIG_MAPS, "gone", scene.namespace, foreign="test")
+
+    left = scene.dead_run(act, old=10 * 86400.0)
+
+    assert scene.sweep("--list") == 0
+    assert "  delete configMap" in (listed := capsys.readouterr().out)
+    assert "(only with --restore-old)" in listed
+    assert scene.sweep() == ExitCode.CLEANUP_FAILED
+    assert not scene.names() & {"left", "gone"}
+    told = capsys.readouterr()
+    assert "run dead, begun 10 days ago: 2 to undo" in told.out
+    assert (
+        f"delete configMap {scene.namespace}/gone: this was 10 days ago, and somebody may want it gone by now"
+        in told.err
+    )
+    assert (
+        f"python -m clusters.sweep --cluster {scene.profile} --restore-old; to leave it: delete {left.path}"
+        in told.err
+    )
+
+    assert scene.sweep("--restore-old") == 0
+    assert "gone" in scene.names()
+    assert not left.path.exists()
+
+
+def test_what_somebody_removed_with_its_namespace_or_its_kind_is_not_made_again(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = {"resource": asdict(CONFIG_MAPS), "name": "a", "namespace": "no-such-namespace", "uid": "u",
+               "kind": "create", "object": config_map("a", "no-such-namespace")}  # fmt: skip
+    pool = {
+        "apiVersion": "metallb.io/v1beta1",
+        "kind": "IPAddressPool",
+        "metadata": {"name": "a", "namespace": "default"},
+    }
+    no_kind = {"resource": asdict(IP_ADDRESS_POOLS), "name": "a", "namespace": "default", "uid": "u",
+               "kind": "create", "object": pool}  # fmt: skip
+
+    def act(changes: Changes) -> None:
+        changes._maker.record("delete a", missing)
+        changes._maker.record("delete b", no_kind)
+
+    scene.dead_run(act)
+
+    assert scene.sweep() == 0
+    told = capsys.readouterr().out
+    assert "configMap no-such-namespace/a was not made again: its namespace no-such-namespace is gone" in told
+    assert (
+        "IPAddressPool default/a was not made again: the cluster has no ipaddresspools.metallb.io any more"
+        in told
+    )
 
 
 def test_what_cannot_be_undone_is_named_and_stays_in_the_journal(
@@ -139,10 +331,33 @@ def test_a_cluster_that_is_away_keeps_its_journal(
 ) -> None:
     away = write_kubeconfig(tmp_path / "away", f"https://127.0.0.1:{free_port()}", server.authority, "admin")
     journal = scene.dead_run(kubeconfig=str(away))
+    scene.use(away)
 
     assert scene.sweep() == ExitCode.CLEANUP_FAILED
     assert "cannot be reached" in capsys.readouterr().err
     assert journal.path.exists()
+
+
+def test_where_the_profile_leads_elsewhere_now_the_run_s_own_way_is_gone(
+    scene: Scene, server: Server, tmp_path: Path
+) -> None:
+    scene.dead_run()
+    away = write_kubeconfig(tmp_path / "away", f"https://127.0.0.1:{free_port()}", server.authority, "admin")
+    scene.use(away)
+
+    assert scene.sweep() == 0
+    assert "left" not in scene.names()
+
+
+def test_a_login_is_not_taken_from_a_journal_that_others_may_write_to(
+    scene: Scene, server: Server, tmp_path: Path
+) -> None:
+    scene.dead_run().path.chmod(0o666)
+    away = write_kubeconfig(tmp_path / "away", f"https://127.0.0.1:{free_port()}", server.authority, "admin")
+    scene.use(away)
+
+    assert scene.sweep() == ExitCode.CLEANUP_FAILED
+    assert "left" in scene.names()
 
 
 @pytest.mark.parametrize("change", [{"kubeconfig": "/gone"}, {"uid": "an-earlier-lab"}])
@@ -169,6 +384,7 @@ def everything(
 ) -> Callable[[], dict[str, Any]]:
     """Objects for the victim to work on, and a way to see all that it may change."""
     monkeypatch.setattr(workloads, "lower", victim.lower, raising=False)
+    monkeypatch.setitem(host_actions.ACTIONS, "clusters.workloads:lower", {"path": lambda _: True})
     api.create(config_map("kept", namespace, k="0", theirs="1"))
     api.create(config_map("gone", namespace, k="0"))
     api.create(service("theirs", namespace, type="LoadBalancer"))

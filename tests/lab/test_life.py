@@ -68,12 +68,28 @@ def test_down_leaves_the_machine_as_it_was(lab_name: str) -> None:
     life.down(lab_name)
 
     assert during == before
-    assert {line for line in mounted_during - mounted if f"/run/netns/mlc-{lab_name}-" not in line} == set()
+    assert {line for line in mounted_during - mounted if f"/run/netns/mlc-{lab_name}-" not in line} <= {
+        "/run/netns /run/netns"  # the folder of names, where nobody had made it a mount before
+    }
     assert {
         folder for folder in groups_during - groups if f"/metallb-conformance/{lab_name}" not in folder
     } == set()
     assert teardown.leftovers(lab_name) == []
     assert (machine(), _mounts(lab_name), _groups(lab_name)) == (before, mounted, groups)
+
+
+def test_down_leaves_nothing_after_another_program_has_named_a_namespace(lab_name: str) -> None:
+    mounted, theirs = _mounts(lab_name), f"{lab_name}-theirs"
+    life.up(LabOptions(name=lab_name, nodes=1))
+    subprocess.run(["ip", "netns", "add", theirs], check=True)
+    try:
+        life.down(lab_name)
+
+        assert teardown.leftovers(lab_name) == []
+        assert _mounts(lab_name) - mounted <= {"/run/netns /run/netns"}
+        assert subprocess.run(["ip", "netns", "exec", theirs, "ip", "link"], check=False).returncode == 0
+    finally:
+        subprocess.run(["ip", "netns", "del", theirs], check=True)
 
 
 def test_down_of_a_lab_that_is_not_there_is_fine() -> None:

@@ -55,7 +55,7 @@ def test_one_that_stays_busy_is_given_up_at_the_end_of_the_budget(tmp_path: Path
     with serving(in_turn(BUSY)) as server, pytest.raises(Overloaded) as caught:
         server.api(tmp_path).list(NODES)
 
-    assert len(server.heard) == 3
+    assert len(server.heard) == 4  # at 0, 1 and 2 s, and at the budget's end
     assert caught.value.retry_after == 1
     assert str(caught.value) == "The API server is too busy to list nodes (429). It asks to come back in 1 s."
 
