@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -19,6 +20,9 @@ Model = TypeVar("Model", bound=BaseModel)
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 #: How deep a file may be nested, and how many values it may hold with every alias written out.
 _DEEPEST, _MOST = 100, 500_000
+#: Characters of what may be a number: Python makes no text of one with some thousand digits, however it was spelt.
+_LONGEST_NUMBER = 1000
+_NUMBER = re.compile(r"[-+0-9a-fA-FxXob_:.]+")
 #: Characters of a text that is parsed a second time, to name the place of a mistake.
 _EXPLAINED = 50_000
 #: What PyYAML raises for texts that are YAML and no values: `!!bool x`, a number of 5,000 digits, a date of no month.
@@ -122,6 +126,8 @@ class _Size:
                 self._keep(anchor, self._total - before)
             case yaml.ScalarEvent():
                 self._total += 1
+                if len(event.value) > _LONGEST_NUMBER and _NUMBER.fullmatch(event.value):
+                    raise self._refused(event, f"holds a number of {len(event.value)} digits")
                 self._keep(event.anchor, 1)
             case yaml.AliasEvent():
                 self._total += self._alias(event)

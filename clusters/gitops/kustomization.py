@@ -128,11 +128,12 @@ class _Reader:
                 remedy="Add one, or name the folder that has it.",
             )
         if folder in above:
-            raise OverlayError(f"{path} stands on itself, by way of {file_in(self._tree, above[-1])}.")
+            by = file_in(self._tree, above[-1]) or above[-1]
+            raise OverlayError(f"{shown(path)} stands on itself, by way of {shown(by)}.")
         if folder not in self._known:
             if len(above) >= _HIGHEST or len(self._known) >= _MOST:
                 raise OverlayError(
-                    f"{path} is one kustomization too many: an overlay may stand on {_HIGHEST}, one on the "
+                    f"{shown(path)} is one kustomization too many: an overlay may stand on {_HIGHEST}, one on the "
                     f"other, and on {_MOST} in all."
                 )
             self._known[folder] = self._one(folder, path, above=(*above, folder))
@@ -140,17 +141,17 @@ class _Reader:
         return self._known[folder]
 
     def _one(self, folder: str, path: str, *, above: tuple[str, ...]) -> Kustomization:
-        content = self._content(path)
-        found = tuple(mappings(_text(content, path), path))
+        content, name = self._content(path), shown(path)
+        found = tuple(mappings(_text(content, path), name))
         if len(found) != 1:
-            raise OverlayError(f"{path} holds {len(found)} documents where one is expected.")
+            raise OverlayError(f"{name} holds {len(found)} documents where one is expected.")
         kustomization_fields.checked(found[0])
         one = Kustomization(folder, path, found[0])
         real = self._tree.find(path)
         one.files[real.path] = content
         one.links.update(real.links)
         for entry in kustomization_fields.entries(found[0]):
-            self._take(one, entry, name=path, above=above)
+            self._take(one, entry, name=name, above=above)
         return one
 
     def _take(self, one: Kustomization, entry: Entry, *, name: str, above: tuple[str, ...]) -> None:
@@ -189,14 +190,14 @@ class _Reader:
         small = path.endswith((".yaml", ".yml")) and len(content) < _EXPLAINED
         found: tuple[Document, ...] = ()
         if entry.use is Use.PLUGIN or (entry.use is not Use.PERHAPS and small):
-            found = parse(text, path)
+            found = parse(text, shown(path))
         else:
             with suppress(yaml.YAMLError):  # kubectl says what is wrong
-                bounded(text, path)
+                bounded(text, shown(path))
         for document in found if entry.use is Use.PLUGIN else ():
             kustomization_fields.check_plugin(document)
             for inner in kustomization_fields.named(document):
-                self._take(one, inner, name=path, above=above)
+                self._take(one, inner, name=shown(path), above=above)
 
     def _content(self, path: str) -> bytes:
         content = self._tree.read(path)

@@ -43,6 +43,8 @@ _OFFLINE = {
     "HTTPS_PROXY": "http://127.0.0.1:9",
     "HTTP_PROXY": "http://127.0.0.1:9",
     "GOTRACEBACK": "none",
+    "KUBERC": "off",
+    "KUBECONFIG": os.devnull,
 }
 
 
@@ -134,14 +136,16 @@ class Kustomize:
         return left_out
 
     def _run(self, folder: Path, root: Path) -> str:
-        overlay = os.path.relpath(folder, root)
+        overlay = shown(os.path.relpath(folder, root))
         try:
-            done = sandbox.run_isolated(
-                (self.kubectl, "kustomize", folder),
-                directory=root,
-                environment={"PATH": sandbox.search_path(), "HOME": str(root), **_OFFLINE},
-                limits=Limits(seconds=PATIENCE, output=_PRINTED, memory=_MEMORY),
-            )
+            # A home of its own, and empty: kubectl takes preferences from there, the enabling of programs included.
+            with tempfile.TemporaryDirectory(prefix="home-") as home:
+                done = sandbox.run_isolated(
+                    (self.kubectl, "kustomize", folder),
+                    directory=root,
+                    environment={"PATH": sandbox.search_path(), "HOME": home, **_OFFLINE},
+                    limits=Limits(seconds=PATIENCE, output=_PRINTED, memory=_MEMORY),
+                )
         except OSError as error:
             raise Inconclusive(
                 f"kubectl at {self.kubectl} cannot be run: {error.strerror}.",

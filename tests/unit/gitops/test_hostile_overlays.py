@@ -339,6 +339,35 @@ class TestWithoutTheReader:
         assert "a-password" not in said
         assert f"HOME={os.environ['HOME']}\n" not in said
 
+    def test_kubectl_takes_no_preferences_from_the_repository(
+        self, root: Path, kubectl: Path, tmp_path: Path
+    ) -> None:
+        """Where its home has a kuberc, kubectl takes what it says for having been typed."""
+        kuberc = (
+            "apiVersion: kubectl.config.k8s.io/v1beta1\nkind: Preference\ndefaults:\n- command: kustomize\n"
+        )
+        write(root, ".kube/kuberc", f"{kuberc}  options: [{{name: output, default: {tmp_path}/out}}]\n")
+        write(root, ".kube/kustomization.yaml", "configMapGenerator: [{name: rc, files: [kuberc]}]\n")
+        write(root, FILE, "resources: [config.yaml, ../../../.kube]\n")
+
+        found = Kustomize(kubectl).render(root, LAB)
+
+        assert {each["metadata"]["name"].partition("-")[0] for each in found.objects} == {"settings", "rc"}
+        assert not (tmp_path / "out").exists()
+
+    def test_its_home_holds_nothing_of_the_repository(self, root: Path, tmp_path: Path) -> None:
+        program = tmp_path / "kubectl"
+        program.write_text('#!/bin/sh\n[ -z "$(ls -A "$HOME")" ] || exit 1\n')
+        program.chmod(0o755)
+
+        assert Kustomize(program).attempt(root, LAB).problem == ""
+
+    def test_a_name_that_moves_the_cursor_is_shown_escaped(self, root: Path) -> None:
+        write(root, f"{LAB}/\x1b[2J\n/kustomization.yaml", "a: [\n")
+        write(root, FILE, 'resources: ["\\x1b[2J\\n"]\n')
+
+        assert refusal(root).isprintable()
+
 
 BOMB = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\na: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{name}: &{name} [{','.join([f'*{before}'] * 9)}]\n"
@@ -465,6 +494,8 @@ ONE_SENTENCE = [
     "2026-01-01: x\nresources: 5\n",
     "a: 2027-02-30\n",
     f"a: {'9' * 5000}\n",
+    f"a: 0x{'f' * 5000}\n",
+    f"a: {'1:' * 2000}1\n",
     "a: !!bool x\n",
     "a: !!timestamp x\n",
     "a: !!int ''\n",
