@@ -58,13 +58,15 @@ class Run:
     @cached_property
     def changes(self) -> Changes:
         """The only way to change the cluster; what is still changed when the run ends is undone then."""
-        from clusters.changes import Changes  # noqa: PLC0415 - see above
+        from clusters.changes import Changes, workspace  # noqa: PLC0415 - see above
         from clusters.journal import Journal  # noqa: PLC0415 - see above
 
+        profile = self.settings.profile
         changes = Changes(
             self.api,
-            Journal.for_run(self.settings.run_id, cluster=self.settings.profile.name),
+            Journal.for_run(self.settings.run_id, cluster=profile.name),
             self.settings.run_id,
+            workloads=workspace.fixed(self.api, profile.workloads_namespace),
         )
         self._stack.callback(changes.undo_all)
         return changes
