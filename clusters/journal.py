@@ -19,6 +19,7 @@ from typing import Any
 import platformdirs
 import psutil
 
+from clusters import files
 from clusters.errors import CleanupFailed
 
 STATE_VARIABLE = "METALLB_CONFORMANCE_STATE"
@@ -186,7 +187,7 @@ class Journal:
     def _create(self) -> int:
         """A new file. It gets its name only when its header is in it, so that no file is ever without one."""
         self.header = self._own_header()
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        files.private_directory(_trusted(self.path.parent))
         nameless = self.path.with_suffix(".new")
         # Saved objects may hold secrets, so nobody else reads them.
         fd = os.open(nameless, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -234,10 +235,20 @@ def elsewhere(cluster: str) -> list[Header]:
 
 
 def _all(cluster: str) -> Iterator[Journal]:
-    folder = folder_for(cluster)
+    folder = _trusted(folder_for(cluster))
     paths = sorted(folder.glob("*.jsonl"), key=lambda path: path.stat().st_mtime) if folder.is_dir() else []
     for path in paths:
         yield Journal.load(path)
+
+
+def _trusted(folder: Path) -> Path:
+    """The folder. Raises Refused where somebody else may write into it: whoever does says what a sweep undoes."""
+    return files.require_trusted(
+        folder,
+        beneath=state_dir(),
+        what="undoes what journals say that lie in",
+        remedy=f"Name a folder of your own in {STATE_VARIABLE}.",
+    )
 
 
 def _write(fd: int, line: dict[str, Any]) -> None:

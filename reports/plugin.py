@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from clusters import files
 from clusters.checks.fleet import Member
 from clusters.errors import UsageError
 from reports.outlets.asked import add_options, asked
@@ -44,7 +45,7 @@ def pytest_conformance_configure(config: pytest.Config, directory: Path) -> None
         raise pytest.UsageError(str(error)) from None
     _refuse_early(config.option)
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        files.private_directory(directory)
     except OSError as error:
         raise pytest.UsageError(f"--report-dir {directory} cannot be used: {error.strerror}.") from None
     option = config.option
@@ -67,14 +68,14 @@ def pytest_conformance_configure(config: pytest.Config, directory: Path) -> None
         days=option.history_days,
     )
     decision.forget(directory)
-    files = Files(
+    written = Files(
         config,
         directory,
         recorder,
         baseline=getattr(option, "baseline", None),
         target=getattr(option, "target_version", ""),
     )
-    config.pluginmanager.register(files, "conformance-files")
+    config.pluginmanager.register(written, "conformance-files")
     config.pluginmanager.register(FamiliarView(config), "conformance-familiar-view")
     if outlets:
         from reports.outlets.delivering import Delivering  # noqa: PLC0415 - as above

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from clusters import files
 from suites.plugin.judging import STATE
 from suites.plugin.record import Record
 from suites.plugin.running import RUN, Run
@@ -98,7 +99,7 @@ def _observed_once(run: Run, kept: Path) -> Snapshot:
     from clusters.observation import load, save  # noqa: PLC0415 - see above
     from clusters.observation.collecting import collect  # noqa: PLC0415 - see above
 
-    kept.parent.mkdir(parents=True, exist_ok=True)
+    files.private_directory(kept.parent)
     with FileLock(kept.with_name(f".{FILE}.lock"), timeout=_LOCKED):
         if kept.exists():
             return load(kept)

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from clusters import preflight, profile, wait
-from clusters.api import Api, Forbidden
+from clusters.api import Api, ApiError, Forbidden
 from clusters.api.resources import CLUSTER_ROLES, DEPLOYMENTS, ROLES, SERVICES
 from clusters.changes.undoing import RUN_LABEL
 from clusters.changes.workspace import WORKLOADS
@@ -169,7 +169,7 @@ def test_what_it_may_create_is_restricted(accounts: dict[str, Account], lab: Lab
         },
     }
 
-    with pytest.raises(Forbidden, match="violates PodSecurity"):
+    with pytest.raises(ApiError, match="violates PodSecurity"):
         admin.create(pod, dry_run=True)
 
 
