@@ -63,7 +63,8 @@ def test_only_the_component_that_is_meant_inherits_a_listening_socket(tmp_path: 
     listener, _ = _listener()
     mine = f"socket:[{os.fstat(listener.fileno()).st_ino}]"
     passed = os.dup(listener.fileno())
-    os.set_inheritable(passed, True)  # as it was when this process was started with it
+    # As it was when this process was started with it.
+    os.set_inheritable(passed, True)  # noqa: FBT003 - it takes no keyword
     components = host_init.Components({"api": passed})
     components.start(_order(tmp_path, "/bin/sleep", "60", name="relay") | {"socket": "api"})
     components.start(_order(tmp_path, "/bin/sleep", "60", name="other"))
