@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from clusters import __version__
 from clusters.lab.parts.making import ensure
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,14 +58,24 @@ def test_the_overlay_of_the_page_is_one_that_kubectl_renders(tmp_path: Path) -> 
     (tmp_path / "own").mkdir()
     (tmp_path / "metallb-conformance").mkdir()
     shutil.copytree(ROOT / "deploy", tmp_path / "metallb-conformance" / "deploy")
-    (tmp_path / "own" / "kustomization.yaml").write_text(text)
+    (more,) = re.findall(r"```yaml\n# in kustomization\.yaml\n(.*?)```", PAGE, flags=re.DOTALL)
+    (tmp_path / "own" / "kustomization.yaml").write_text(text + more)
     mine = (ROOT / "deploy/cluster/profile.yaml").read_text().replace("name: in-cluster", "name: homelab")
     (tmp_path / "own" / "profile.yaml").write_text(mine)
 
     objects = rendered(tmp_path / "own")
 
     pod = pod_of(objects, "CronJob")
-    assert pod["containers"][0]["image"] == "registry.example/metallb-conformance:1"
+    assert pod["containers"][0]["image"] == f"registry.example/metallb-conformance:{__version__}"
+    (policy,) = [one["spec"] for one in objects if one["kind"] == "NetworkPolicy"]
+    dns, server, gateway = policy["egress"]
+    assert {port["port"] for rule in (dns, server, gateway) for port in rule["ports"]} == {
+        53,
+        443,
+        6443,
+        9091,
+    }
+    assert all(rule["to"] for rule in policy["egress"])
     (profile,) = [volume["configMap"]["name"] for volume in pod["volumes"] if "configMap" in volume]
     (data,) = [one["data"] for one in objects if one["metadata"]["name"] == profile]
     assert "name: homelab" in data["profile.yaml"]
