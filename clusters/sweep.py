@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from clusters import journal, profile
+from clusters import files, journal, profile
 from clusters.api import Api, ApiError
 from clusters.changes import clean, not_undone
 from clusters.errors import CleanupFailed, ConformanceError, ExitCode, Refused
@@ -40,7 +40,7 @@ def sweep(chosen: Profile, *, only_list: bool = False) -> int:
         _say(f"run {header.run} was started on {header.machine}: sweep there")
     if not folder.is_dir():
         return _nothing(chosen)
-    lock = FileLock(folder / ".sweep.lock")
+    lock = FileLock(folder / ".sweep.lock", mode=files.PRIVATE)
     try:
         with lock.acquire(timeout=0):
             left = list(journal.left_behind(chosen.name))

@@ -45,7 +45,7 @@ def earlier(run: Settings) -> Snapshot | None:
 def observed_once(run: Run, kept: Path) -> RepositorySnapshot:
     """One collection for all processes of a run: the first one collects, the others read what it kept."""
     files.private_directory(kept.parent)
-    with FileLock(kept.with_suffix(".lock"), timeout=_LOCKED):
+    with FileLock(kept.with_suffix(".lock"), timeout=_LOCKED, mode=files.PRIVATE):
         if not kept.exists():
             keep(observed(run), kept)
     return read(kept)

@@ -76,6 +76,11 @@ def ensure(path: Path) -> bool:
             return _put(unfinished, path)
 
 
+def _alone(path: Path) -> FileLock:
+    """Held while a history is set aside; one process of a machine at a time."""
+    return FileLock(path.with_name(f"{path.name}.lock"), timeout=_BUSY, mode=files.PRIVATE)
+
+
 def examine(path: Path) -> None:
     """Read through a history for damage. Raises Damaged, or HistoryError for what is none."""
     with opened(path) as connection:
@@ -89,7 +94,7 @@ def set_aside(path: Path) -> Path | None:
 
     Raises HistoryError where that cannot be done.
     """
-    with _told(path), FileLock(path.with_name(f"{path.name}.lock"), timeout=_BUSY):
+    with _told(path), _alone(path):
         try:
             examine(path)
         except Damaged as damage:

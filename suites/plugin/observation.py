@@ -100,7 +100,7 @@ def _observed_once(run: Run, kept: Path) -> Snapshot:
     from clusters.observation.collecting import collect  # noqa: PLC0415 - see above
 
     files.private_directory(kept.parent)
-    with FileLock(kept.with_name(f".{FILE}.lock"), timeout=_LOCKED):
+    with FileLock(kept.with_name(f".{FILE}.lock"), timeout=_LOCKED, mode=files.PRIVATE):
         if kept.exists():
             return load(kept)
         settings = run.settings

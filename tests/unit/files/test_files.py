@@ -155,8 +155,7 @@ def test_all_that_a_run_leaves_is_its_user_s_alone(tmp_path: Path) -> None:
     names = {path.name for path in left}
     assert {"results.json", "report.html", "junit.xml", "pytest-html.html", "history.db", "night"} <= names
     assert (tmp_path / "reports" / "out" / "latest").resolve() == tmp_path / "reports" / "out" / "night"
-    # A lock of the history is empty, and another program's.
-    modes = {str(path): mode(path) for path in left if path.suffix != ".lock"}
+    modes = {str(path): mode(path) for path in left}
     assert {path: each for path, each in modes.items() if each & 0o077} == {}
 
 
