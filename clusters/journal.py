@@ -24,7 +24,7 @@ from typing import Any
 
 import platformdirs
 
-from clusters import journal_text
+from clusters import files, journal_text
 from clusters.errors import Inconclusive
 from clusters.journal_file import JournalFile
 from clusters.run_origin import Header
@@ -220,7 +220,7 @@ class Journal:
         """A new file. It gets its name only when its header is in it, so that no file is ever without one."""
         self.header = self._own_header()
         folder = self.path.parent
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        files.private_directory(trusted(folder))
         nameless = folder / f".{uuid.uuid4().hex}.new"
         try:
             # Saved objects may hold secrets, so nobody else reads them.
@@ -261,6 +261,16 @@ def _names(folder: Path, header: Header) -> Iterator[Path]:
     yield folder / f"{header.run}.jsonl"
     yield folder / f"{header.run}.{header.pid}.jsonl"
     yield from (folder / f"{header.run}.{header.pid}-{number}.jsonl" for number in itertools.count(2))
+
+
+def trusted(folder: Path) -> Path:
+    """The folder. Raises Refused where somebody else may write into it: whoever does says what a sweep undoes."""
+    return files.require_trusted(
+        folder,
+        beneath=state_dir(),
+        what="undoes what journals say that lie in",
+        remedy=f"Name a folder of your own in {STATE_VARIABLE}.",
+    )
 
 
 def _sync_folder(folder: Path) -> None:

@@ -25,9 +25,11 @@ def are_any() -> bool:
 def of_cluster(cluster: str, uid: str = "") -> list[Journal]:
     """Every journal in the folder of the profile `cluster`, and those of other profiles about cluster `uid`.
 
-    The oldest first. Nothing is raised for one that is damaged: its `damage` says what is wrong with it.
+    The oldest first. Nothing is raised for one that is damaged: its `damage` says what is wrong with it. Raises Refused
+    where somebody else may write into the folder.
     """
     own = journal.folder_for(cluster)
+    journal.trusted(own)
     found = [(path, Journal.load(path)) for path in _paths(own.parent)]
     return [
         each

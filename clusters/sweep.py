@@ -16,7 +16,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from clusters import budgets, journal, leftovers, profile, shield
+from clusters import budgets, files, journal, leftovers, profile, shield
 from clusters.api import Api
 from clusters.changes import Cleaned, clean, not_undone
 from clusters.changes.reaching import ClusterGone, Reach
@@ -85,7 +85,7 @@ class Sweep:
         return max(codes, default=int(ExitCode.PASSED))
 
     def _lock(self, stack: ExitStack, folder: Path) -> None:
-        lock = FileLock(folder / ".sweep.lock")
+        lock = FileLock(folder / ".sweep.lock", mode=files.PRIVATE)
         try:
             stack.enter_context(lock.acquire(timeout=0))
         except Timeout:

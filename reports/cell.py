@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import tempfile
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from markdown_it import MarkdownIt
 
+from clusters import files
 from clusters.errors import UsageError
 from clusters.gitops.markdown import plain
 from clusters.gitops.runbook import last_validated
@@ -66,21 +65,9 @@ def rewrite(page: Path, cell: Cell, value: str) -> bool:
         raise UsageError(
             f"The table of {page} is not one that can be written to.", remedy="Write the day by hand."
         )
-    data = text.encode("utf-8")
     try:
-        with tempfile.NamedTemporaryFile(
-            dir=target.parent, prefix=f".{target.name}.", delete=False
-        ) as unfinished:
-            place = Path(unfinished.name)
-            try:
-                unfinished.write(data)
-                unfinished.flush()
-                os.fsync(unfinished.fileno())
-                shutil.copymode(target, place)
-                place.replace(target)
-            except BaseException:
-                place.unlink(missing_ok=True)
-                raise
+        # A page of the user's: it stays readable to whom it was.
+        files.write_atomically(target, text, mode=stat.S_IMODE(target.stat().st_mode))
     except OSError as error:
         raise NotWritten(f"{page} could not be written: {error.strerror}.") from None
     return True

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from clusters import files
 from clusters.checks import RunResult
 from reports import decision, prom, summary
 from reports.history import Recorder
@@ -89,6 +90,14 @@ class Files:
         if faults:
             raise faults[0]
 
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self) -> Generator[None, object, object]:
+        """Make what pytest and its plugins have written, too, the owner's alone; they do so in this hook."""
+        try:
+            return (yield)
+        finally:
+            files.make_private(self._directory)
+
     def _past(self, result: RunResult) -> Past:
         past = past_of(self._recorder.path, result, directory=self._directory, baseline=self._baseline)
         return replace(past, problem=" ".join(self._recorder.faults) or past.problem)
@@ -122,10 +131,10 @@ def _fault_of(name: str, write: Callable[[], None]) -> NotWritten | None:
 
 def _point_latest(config: pytest.Config, directory: Path) -> None:
     """Let reports/out/latest name the newest run. Where that cannot be done nothing else suffers."""
-    out = config.rootpath / "reports" / "out"
+    out = config.rootpath / files.REPORTS / "out"
     unfinished = out / f".latest-{directory.name}"
     with contextlib.suppress(OSError):
-        out.mkdir(parents=True, exist_ok=True)
+        files.private_directory(out)
         unfinished.unlink(missing_ok=True)
         unfinished.symlink_to(os.path.relpath(directory, out), target_is_directory=True)
         unfinished.replace(out / "latest")

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from clusters import files
 from clusters.checks.failure import EVIDENCE
 from clusters.checks.judgement import exit_code
 from clusters.confinement import Folder, RefusedPath, Tree
@@ -49,8 +50,8 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 def run(given: argparse.Namespace) -> ExitCode:
     """Write the whole run and print where its page is; the exit code is that of the whole run."""
     output: Path = given.output
-    files = [path / RESULTS if path.is_dir() else path for path in given.shards]
-    result, counted = joined([Shard(path=path, result=load(path)) for path in files])
+    given_files = [path / RESULTS if path.is_dir() else path for path in given.shards]
+    result, counted = joined([Shard(path=path, result=load(path)) for path in given_files])
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise UsageError(f"{output} is not empty.", remedy="Name a new place for the whole run.")
     for left_out in _keep(counted, output):
@@ -59,6 +60,7 @@ def run(given: argparse.Namespace) -> ExitCode:
     history = given.history or (DEFAULT if DEFAULT.exists() else None)
     past = past_of(history, result, directory=output) if history else None
     write_text(output / PAGE, page(result, directory=output, past=past))
+    files.make_private(output)
     sys.stdout.write(f"{output / PAGE}\n")
     return exit_code(result.run.verdict)
 
@@ -67,7 +69,7 @@ def _keep(shards: Sequence[Shard], output: Path) -> list[str]:
     """Copy what the results refer to; returns a sentence for each file that was refused."""
     left_out: list[str] = []
     try:
-        output.mkdir(parents=True, exist_ok=True)
+        files.private_directory(output)
         for shard in shards:
             for source, target in _kept_by(shard, left_out):
                 if source not in _OBSERVED or not (output / target).exists():

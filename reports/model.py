@@ -6,8 +6,6 @@ The report of several clusters, fleet.json, is read and written by the same mean
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from typing import Any
 import jsonschema
 from referencing import Registry, Resource
 
+from clusters import files
 from clusters.checks import RunResult
 from clusters.checks.serialise import run_from_dict, run_to_dict
 from clusters.errors import ConformanceError, ExitCode, UsageError
@@ -65,28 +64,12 @@ def keep(data: dict[str, Any], path: Path, kind: str) -> None:
     write_text(path, json.dumps(data, indent=1, allow_nan=False) + "\n")
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file so that nobody ever reads half of it. Raises NotWritten."""
+def write_text(path: Path, text: str, *, mode: int = files.PRIVATE) -> None:
+    """Write a file so that nobody ever reads half of it, and nobody else any of it. Raises NotWritten."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", dir=path.parent, prefix=f".{path.name}.", encoding="utf-8", delete=False
-        ) as unfinished:
-            _fill(unfinished, text)
-        Path(unfinished.name).chmod(0o644)
-        Path(unfinished.name).replace(path)
+        files.write_atomically(path, text, mode=mode)
     except OSError as error:
         raise NotWritten(f"{path} could not be written: {error.strerror}.") from None
-
-
-def _fill(unfinished: Any, text: str) -> None:
-    try:
-        unfinished.write(text)
-        unfinished.flush()
-        os.fsync(unfinished.fileno())
-    except BaseException:
-        Path(unfinished.name).unlink(missing_ok=True)
-        raise
 
 
 @cache

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from clusters import files
 from clusters.checks.fleet import Member
 from clusters.errors import UsageError
 from reports.outlets.asked import add_options, asked
@@ -44,7 +45,7 @@ def pytest_conformance_configure(config: pytest.Config, directory: Path) -> None
         raise pytest.UsageError(str(error)) from None
     _refuse_early(config.option)
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        files.private_directory(directory)
     except OSError as error:
         raise pytest.UsageError(f"--report-dir {directory} cannot be used: {error.strerror}.") from None
     option = config.option
@@ -68,7 +69,7 @@ def pytest_conformance_configure(config: pytest.Config, directory: Path) -> None
         days=option.history_days,
     )
     decision.forget(directory)
-    files = Files(
+    written = Files(
         config,
         directory,
         recorder,
@@ -76,7 +77,7 @@ def pytest_conformance_configure(config: pytest.Config, directory: Path) -> None
         target=getattr(option, "target_version", ""),
     )
     for plugin, name in (
-        (files, "files"),
+        (written, "files"),
         (FamiliarView(config), "familiar-view"),
         (PytestFiles(), "pytest-files"),
     ):

@@ -1,7 +1,8 @@
 """`python -m suites.rbac`: deploy/rbac, a role for each level, from the permissions that the checks declare.
 
-And one file with the account whose token reads MetalLB's metrics. Another namespace of MetalLB's, or of the accounts'
-own: `python -m suites.rbac --metallb-namespace NAME --namespace NAME --directory DIR`.
+And one file with the account whose token reads MetalLB's metrics. Other namespaces, of MetalLB, the accounts or the
+runs' workloads: `python -m suites.rbac --metallb-namespace NAME --namespace NAME --workloads-namespace NAME
+--directory DIR`.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from clusters.changes.workspace import WORKLOADS
 from clusters.checks import Access, CheckSpec, Level, Place
 from clusters.metallb import metrics_account
 from clusters.observation import permissions
@@ -33,9 +36,54 @@ _METRICS_HEAD = """\
 # Written by `python -m suites.rbac`; change that, not this file.
 """
 _HEAD = """\
-# The permissions of a run at level {level}, for service account {namespace}/{account}-{level}.
+{meaning}
+# The permissions of a run at level {level}, for service account {account}.
 # Written by `python -m suites.rbac` from what the checks declare; change those, not this file.
 """
+#: What the API server lets in: no pod here may do what a node's own programs may.
+_POD_SECURITY = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "audit", "warn")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Role:
+    """One file: a level's permissions and what they amount to, said first.
+
+    With `own_namespaces` the runs make the namespaces of their workloads, so that what they do there is allowed in
+    all namespaces.
+    """
+
+    file: str
+    level: Level
+    meaning: str
+    own_namespaces: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Namespaces:
+    """Where things are: MetalLB, the service accounts of the runs, and the workloads that the runs make."""
+
+    metallb: str = "metallb-system"
+    accounts: str = _ACCOUNT
+    workloads: str = WORKLOADS
+
+
+_OBSERVE = "# What it amounts to: reading. It changes nothing, and reads no Secret."
+_CREATE = """\
+# What it amounts to: pods and services in namespace {workloads} alone, under Pod Security "restricted",
+# and every pool and L2Advertisement in {metallb}. It writes nothing that belongs to the whole cluster."""
+_CREATE_OWN = """\
+# What it amounts to: cluster-admin by another name. Who may create Deployments in every namespace runs any pod there,
+# with any service account, any Secret and any folder of a node; this role also deletes any namespace and any service.
+# Take create.yaml instead, unless runs have to make namespaces of their own."""
+_DISRUPT = """\
+# What it amounts to: cluster-admin by another name. It replaces MetalLB's workloads, whose speakers are on the nodes'
+# own network, and its roles, webhooks and resource definitions, and taints nodes. For clusters that may be lost."""
+ROLES = (
+    Role(file="observe", level=Level.OBSERVE, meaning=_OBSERVE),
+    Role(file="create", level=Level.CREATE, meaning=_CREATE),
+    Role(file="create-own-namespaces", level=Level.CREATE, meaning=_CREATE_OWN, own_namespaces=True),
+    Role(file="disrupt", level=Level.DISRUPT, meaning=_DISRUPT),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,12 +93,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--directory", type=Path, default=_PLACE, metavar="DIR", help="where the files go")
     parser.add_argument("--metallb-namespace", default="metallb-system", metavar="NAME")
     parser.add_argument("--namespace", default=_ACCOUNT, metavar="NAME", help="the service accounts' own")
+    parser.add_argument(
+        "--workloads-namespace", default=WORKLOADS, metavar="NAME", help="for runs' workloads"
+    )
     given = parser.parse_args(arguments)
+    if given.workloads_namespace in (given.namespace, given.metallb_namespace):
+        parser.error(
+            "--workloads-namespace must be one of its own: who creates pods in it may use all that it holds"
+        )
+    namespaces = Namespaces(
+        metallb=given.metallb_namespace, accounts=given.namespace, workloads=given.workloads_namespace
+    )
     specs = [one.spec for one in load(_ROOT / "suites").values()]
     stale = 0
-    where = {"namespace": given.namespace, "metallb": given.metallb_namespace}
-    pages = {str(level): page(specs, level, **where) for level in Level} | {"metrics": metrics_page(**where)}
-    for name, text in pages.items():
+    pages = {role.file: page(specs, role, namespaces) for role in ROLES}
+    for name, text in {**pages, "metrics": metrics_page(namespaces)}.items():
         path = given.directory / f"{name}.yaml"
         if not given.check:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,24 +118,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return stale
 
 
-def page(specs: Iterable[CheckSpec], level: Level, *, namespace: str, metallb: str) -> str:
-    """One level's file."""
-    head = _HEAD.format(level=level, namespace=namespace, account=_ACCOUNT)
-    return head + _dumped(objects(specs, level, namespace=namespace, metallb=metallb))
+def page(specs: Iterable[CheckSpec], role: Role, namespaces: Namespaces) -> str:
+    """One role's file."""
+    things = objects(specs, role, namespaces)
+    meaning = role.meaning.format(workloads=namespaces.workloads, metallb=namespaces.metallb)
+    account = f"{namespaces.accounts}/{_ACCOUNT}-{role.file}"
+    head = _HEAD.format(meaning=meaning, level=role.level, account=account)
+    return head + _dumped(things)
 
 
-def metrics_page(*, namespace: str, metallb: str) -> str:
+def metrics_page(namespaces: Namespaces) -> str:
     """The file of the account whose token reads metrics: the account, and the right to ask for its token."""
-    name = metrics_account.NAME
+    name, metallb = metrics_account.NAME, namespaces.metallb
     used: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for use in permissions.METRICS:
         used.setdefault((use.resource, use.names), []).append(use.verb)
     rules = [_rule(resource, names, verbs) for (resource, names), verbs in used.items()]
     subjects = [
-        {"kind": "ServiceAccount", "name": f"{_ACCOUNT}-{level}", "namespace": namespace} for level in Level
+        {"kind": "ServiceAccount", "name": f"{_ACCOUNT}-{role.file}", "namespace": namespaces.accounts}
+        for role in ROLES
     ]
     base = {"apiVersion": f"{_GROUP}/v1"}
-    role = {"apiGroup": _GROUP, "kind": "Role", "name": name}
+    reference = {"apiGroup": _GROUP, "kind": "Role", "name": name}
     things = [
         *metrics_account.objects(metallb),
         {**base, "kind": "Role", "metadata": {"name": name, "namespace": metallb}, "rules": rules},
@@ -86,7 +147,7 @@ def metrics_page(*, namespace: str, metallb: str) -> str:
             **base,
             "kind": "RoleBinding",
             "metadata": {"name": name, "namespace": metallb},
-            "roleRef": role,
+            "roleRef": reference,
             "subjects": subjects,
         },
     ]
@@ -99,31 +160,48 @@ def _dumped(things: list[Json]) -> str:
     )
 
 
-def objects(specs: Iterable[CheckSpec], level: Level, *, namespace: str, metallb: str) -> list[Json]:
-    """The namespace, the service account, and one role with its binding for each place."""
-    name = f"{_ACCOUNT}-{level}"
-    account = {"kind": "ServiceAccount", "name": name, "namespace": namespace}
-    things: list[Json] = [
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}},
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": namespace}},
-    ]
-    for place, rules in rules_of(specs, level).items():
-        where = Access(resource="", verb="", place=place).namespace(metallb)
+def objects(specs: Iterable[CheckSpec], role: Role, namespaces: Namespaces) -> list[Json]:
+    """The namespaces, the service account, and one role with its binding for each place."""
+    name, home = f"{_ACCOUNT}-{role.file}", namespaces.accounts
+    account = {"kind": "ServiceAccount", "name": name, "namespace": home}
+    rules = rules_of(specs, role)
+    fixed = [namespaces.workloads] if Place.WORKLOADS in rules else []
+    things: list[Json] = [_namespace(each) for each in (home, *fixed)]
+    about_account = {"name": name, "namespace": home}
+    # A pod that wants its token says so itself.
+    things.append(
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": about_account,
+         "automountServiceAccountToken": False}
+    )  # fmt: skip
+    for place, allowed in rules.items():
+        where = Access(resource="", verb="", place=place).namespace(namespaces.metallb, namespaces.workloads)
         about = {"name": name} | ({"namespace": where} if where else {})
         kind = "Role" if where else "ClusterRole"
         base = {"apiVersion": f"{_GROUP}/v1"}
-        things.append({**base, "kind": kind, "metadata": about, "rules": rules})
-        role = {"apiGroup": _GROUP, "kind": kind, "name": name}
+        things.append({**base, "kind": kind, "metadata": about, "rules": allowed})
+        reference = {"apiGroup": _GROUP, "kind": kind, "name": name}
         things.append(
-            {**base, "kind": f"{kind}Binding", "metadata": about, "roleRef": role, "subjects": [account]}
+            {**base, "kind": f"{kind}Binding", "metadata": about, "roleRef": reference, "subjects": [account]}
         )
     return things
 
 
-def rules_of(specs: Iterable[CheckSpec], level: Level) -> Mapping[Place, list[Json]]:
-    """The rules of a level by place: one for each resource, with all verbs on it."""
-    needs = needs_of([spec for spec in specs if level.allows(spec.level)], level)
-    wanted = sorted(_narrowed({*needs.required, *needs.wished}))
+def _namespace(name: str) -> Json:
+    return {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": name, "labels": dict(_POD_SECURITY)},
+    }
+
+
+def rules_of(specs: Iterable[CheckSpec], role: Role) -> Mapping[Place, list[Json]]:
+    """The rules of a role by place: one for each resource, with all verbs on it."""
+    needs = needs_of([spec for spec in specs if role.level.allows(spec.level)], role.level)
+    uses = {*needs.required, *needs.wished}
+    if role.own_namespaces:
+        needs = needs.with_own_namespace()
+        uses = {_everywhere(use) for use in (*needs.required, *needs.wished)}
+    wanted = sorted(_narrowed(uses))
     found: dict[Place, dict[tuple[str, tuple[str, ...]], list[str]]] = {}
     for use in sorted(wanted, key=lambda one: list(Place).index(one.place)):
         found.setdefault(use.place, {}).setdefault((use.resource, use.names), []).append(use.verb)
@@ -131,6 +209,11 @@ def rules_of(specs: Iterable[CheckSpec], level: Level) -> Mapping[Place, list[Js
         place: [_rule(resource, names, verbs) for (resource, names), verbs in resources.items()]
         for place, resources in found.items()
     }
+
+
+def _everywhere(use: Access) -> Access:
+    """The same where nobody knows the namespace beforehand."""
+    return replace(use, place=Place.EVERYWHERE) if use.place is Place.WORKLOADS else use
 
 
 def _narrowed(uses: set[Access]) -> Iterator[Access]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from clusters import files
 from clusters.errors import Inconclusive, UsageError
 from clusters.gitops import at_hand, collecting
 from clusters.gitops.collecting import Tools
@@ -43,8 +44,8 @@ def earlier(run: Settings) -> Snapshot | None:
 
 def observed_once(run: Run, kept: Path) -> RepositorySnapshot:
     """One collection for all processes of a run: the first one collects, the others read what it kept."""
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(kept.with_suffix(".lock"), timeout=_LOCKED):
+    files.private_directory(kept.parent)
+    with FileLock(kept.with_suffix(".lock"), timeout=_LOCKED, mode=files.PRIVATE):
         if not kept.exists():
             keep(observed(run), kept)
     return read(kept)
@@ -52,9 +53,7 @@ def observed_once(run: Run, kept: Path) -> RepositorySnapshot:
 
 def keep(found: RepositorySnapshot, path: Path) -> None:
     """Write a repository's observation; a half-written file never stays."""
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(found.to_json(), encoding="utf-8")
-    partial.replace(path)
+    files.write_atomically(path, found.to_json())
 
 
 def observed(run: Run) -> RepositorySnapshot:

@@ -263,13 +263,14 @@ class Api:
         """GET any path of the API server, for instance "/readyz?verbose"."""
         return self._text(Request(asked=Asked(verb="get", path=path), accept="*/*", limit=bounds.PATH))
 
-    def can_i(self, use: Access, metallb_namespace: str = "") -> bool:
+    def can_i(self, use: Access, metallb_namespace: str = "", workloads_namespace: str = "") -> bool:
         """Whether this login has a permission. The review for it stores nothing."""
         if use.is_path:
             about: Json = {"nonResourceAttributes": {"path": use.resource, "verb": use.verb}}
         else:
             names = {"group": use.group, "resource": use.plural, "subresource": use.subresource}
-            names |= {"namespace": use.namespace(metallb_namespace), "name": "".join(use.names[:1])}
+            place = use.namespace(metallb_namespace, workloads_namespace)
+            names |= {"namespace": place, "name": "".join(use.names[:1])}
             about = {"resourceAttributes": {"verb": use.verb, **names}}
         kind, version = "SelfSubjectAccessReview", "authorization.k8s.io/v1"
         asked = Asked(verb="create", path=f"/apis/{version}/selfsubjectaccessreviews")

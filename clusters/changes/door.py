@@ -1,6 +1,6 @@
 """The only way to change a cluster: every change is in the journal, on disk, before it is made.
 
-What a run makes stands in a namespace of its own and carries its labels. What it did not make it touches only
+What a run makes stands in one namespace, made for that, and carries its labels. What it did not make it touches only
 where the caller says why, and puts back exactly the fields that it changed. Collections are never deleted.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import itertools
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -20,6 +19,7 @@ from clusters.changes.hold import Guest, Hold
 from clusters.changes.making import ForeignObject, Maker, Patch
 from clusters.changes.target import Json, Target
 from clusters.changes.undoing import HostUndo, await_gone, to_wait
+from clusters.changes.workspace import own_name, unique_name
 from clusters.checks import Level
 from clusters.errors import Refused
 from clusters.journal import Entry, Journal, NotJournalled
@@ -31,11 +31,13 @@ class Changes:
     Methods named by a past participle (`created`, `patched`) are context managers that undo their one change
     at the end of the block and wait until it is undone; the imperatives (`create`, `patch`) leave that to the
     end of the `scope` or of the run. All raise the errors of `clusters.api`, and ForeignObject for a mistake.
-    `notes` tells what an undo left alone, and why.
+    `notes` tells what an undo left alone, and why. `workloads` is the namespace that is there for the objects of
+    runs; "" makes one for this run.
     """
 
-    def __init__(self, api: Api, journal: Journal, run_id: str) -> None:
+    def __init__(self, api: Api, journal: Journal, run_id: str, *, workloads: str = "") -> None:
         self._api, self._journal, self.run_id = api, journal, run_id
+        self._workloads = workloads
         self._maker = Maker(api, journal, run_id)
         self._home, self._home_seq = "", 0
         self._serial = itertools.count(1)
@@ -56,14 +58,21 @@ class Changes:
         """A number that this object has not given before, to make names of."""
         return next(self._serial)
 
+    def name(self, word: str) -> str:
+        """A name for an object of this run that no other object has, of this run or another; begins with `word`."""
+        return unique_name(word, self.serial(), run_id=self.run_id, shared=bool(self._workloads))
+
     def namespace(self) -> str:
-        """The run's own namespace, made at the first call; it lives until the run ends."""
+        """The namespace of the run's objects; where the run makes it, at the first call, and it goes with the run."""
         if not self._home:
-            name = f"mlc-{re.sub(r'[^a-z0-9-]+', '-', self.run_id.lower())}"[:63].rstrip("-")
-            obj = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-            self._home_seq, _ = self._maker.create(obj, home="", foreign="the run's own namespace")
-            self._home = name
+            self._home = self._workloads or self._own_namespace()
         return self._home
+
+    def _own_namespace(self) -> str:
+        name = own_name(self.run_id)
+        obj = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+        self._home_seq, _ = self._maker.create(obj, home="", foreign="the run's own namespace")
+        return name
 
     def hold(self, namespace: str, level: Level) -> Hold:
         """Take hold of the whole cluster, by a Lease in `namespace`, until the run ends; before any other change.

@@ -10,10 +10,12 @@ from enum import StrEnum
 class Place(StrEnum):
     """Where a permission is used.
 
-    A run's own namespace has a name that nobody knows before the run, so what is done in it is EVERYWHERE.
+    WORKLOADS is the namespace in which a run makes its workloads and services. Where the run makes that namespace
+    too, nobody knows its name before, and what is done in it is allowed everywhere or not at all.
     """
 
     EVERYWHERE = "everywhere"
+    WORKLOADS = "workloads"
     METALLB = "metallb"
     KUBE_SYSTEM = "kube-system"
     NODE_LEASES = "kube-node-lease"
@@ -57,13 +59,17 @@ class Access:
         """Whether the verb changes something."""
         return self.verb not in READING
 
-    def namespace(self, metallb: str) -> str:
-        """The namespace where it is used, "" for all of them; `metallb` is MetalLB's."""
-        return {Place.EVERYWHERE: "", Place.METALLB: metallb}.get(self.place, str(self.place))
+    def namespace(self, metallb: str, workloads: str = "") -> str:
+        """The namespace where it is used, "" for all of them.
 
-    def describe(self, metallb: str) -> str:
+        `metallb` is MetalLB's; `workloads` is the one for a run's workloads, "" where each run makes one.
+        """
+        named = {Place.EVERYWHERE: "", Place.METALLB: metallb, Place.WORKLOADS: workloads}
+        return named.get(self.place, str(self.place))
+
+    def describe(self, metallb: str, workloads: str = "") -> str:
         """What the verb is about, as a sentence says it: "pods/log in namespace metallb-system"."""
-        where = self.namespace(metallb)
+        where = self.namespace(metallb, workloads)
         return f"{self.resource} in namespace {where}" if where else self.resource
 
 

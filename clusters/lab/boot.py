@@ -6,7 +6,7 @@ import http.client
 import socket
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any, TypeVar
 
 from clusters.lab import applying, control_plane, manifests, network, node, overlay, parts, serving
@@ -30,6 +30,7 @@ _COMPONENTS: Mapping[Install, tuple[str, ...]] = {
 }
 
 T = TypeVar("T")
+_PORTS_TRIED = 20
 Things = list[dict[str, Any]]
 
 
@@ -58,7 +59,7 @@ class Boot:
         with ExitStack() as stack, ThreadPoolExecutor(max_workers=12) as pool:
             stack.callback(pool.shutdown, wait=True, cancel_futures=True)
             try:
-                return self._run(pool, stack.enter_context(socket.create_server(("127.0.0.1", 0))))
+                return self._run(pool, stack.enter_context(_listener()))
             except (OSError, http.client.HTTPException) as error:
                 dead = serving.dead_components(self.controls.values())
                 raise LabFailed(f"The lab cannot come up: {'; '.join(dead) or repr(error)}") from error
@@ -169,3 +170,13 @@ def _split(traffic: Things) -> tuple[Things, Things]:
 def _all(futures: list[Future[None]]) -> None:
     for future in futures:
         future.result()
+
+
+def _listener() -> socket.socket:
+    """A socket on a free port that was asked for by number: Linux lets go of any other when nobody listens on it."""
+    for _ in range(_PORTS_TRIED):
+        with socket.create_server(("127.0.0.1", 0)) as found:
+            port = found.getsockname()[1]
+        with suppress(OSError):  # another program was faster
+            return socket.create_server(("127.0.0.1", port))
+    raise LabFailed("The lab found no free port on the machine's loopback.")

@@ -12,7 +12,9 @@ It takes one JSON request a line on a unix socket: `start`, `signal`, `list`; se
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import fcntl
 import json
 import os
 import select
@@ -31,6 +33,8 @@ MS_RDONLY, MS_NOSUID, MS_NODEV, MS_REMOUNT, MS_BIND, MS_REC = 1, 2, 4, 32, 4096,
 MS_PRIVATE, MS_SHARED, MNT_DETACH = 1 << 18, 1 << 20, 2
 # Under this number a component finds the listening socket that it is handed.
 HANDED_SOCKET = 3
+# Where this process keeps it, out of the way of the numbers that a component begins with.
+_KEPT_SOCKETS = 64
 SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -143,7 +147,7 @@ class Components:
     """The host's programs: what was started, what runs, how each ended."""
 
     def __init__(self, sockets: dict[str, int]) -> None:
-        self._sockets = sockets
+        self._sockets = {name: _kept(number) for name, number in sockets.items()}
         self._known: dict[str, dict[str, Any]] = {}
 
     def start(self, order: dict[str, Any]) -> None:
@@ -160,7 +164,9 @@ class Components:
             (os.POSIX_SPAWN_DUP2, 1, 2),
         ]
         if order["socket"]:
-            actions.append((os.POSIX_SPAWN_DUP2, self._sockets[order["socket"]], HANDED_SOCKET))
+            handed = self._sockets[order["socket"]]
+            _listen(handed, on=True)
+            actions.append((os.POSIX_SPAWN_DUP2, handed, HANDED_SOCKET))
         argv = order["argv"]
         pid = os.posix_spawn(argv[0], argv, order["env"], file_actions=actions, setsid=True)
         self._known[name] = {"order": order, "pid": pid, "exit": None, "since": time.time()}
@@ -182,6 +188,8 @@ class Components:
                 return
             for entry in self._known.values():
                 if entry["pid"] == pid:
+                    if entry["order"]["socket"]:
+                        _listen(self._sockets[entry["order"]["socket"]], on=False)
                     entry.update(pid=0, exit=os.waitstatus_to_exitcode(status), since=time.time())
 
     def listing(self) -> list[dict[str, Any]]:
@@ -196,6 +204,25 @@ class Components:
             }
             for name, entry in self._known.items()
         ]
+
+
+def _kept(number: int) -> int:
+    """The same socket under another number, which no program that is started here inherits."""
+    kept = fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, _KEPT_SOCKETS)
+    os.close(number)
+    return kept
+
+
+def _listen(number: int, *, on: bool) -> None:
+    """Let a handed socket take connections while somebody accepts them; they are refused without, and do not hang.
+
+    This process holds it for the component that is started next, so it would listen for ever.
+    """
+    with socket.socket(fileno=os.dup(number)) as handed, contextlib.suppress(OSError):
+        if on:
+            handed.listen()
+        else:
+            handed.shutdown(socket.SHUT_RDWR)
 
 
 def answer(components: Components, request: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clusters import wait
+from clusters import files, wait
 from clusters.budgets import Budget
 from clusters.errors import ConformanceError, ExitCode
 from clusters.lab import cgroups, host_init, netns
@@ -161,9 +161,7 @@ class HostControl:
             order = component.order()
             with self._recording:
                 kept = [one for one in self._started() if one["name"] != component.name]
-                new = self.paths.started.with_suffix(".new")
-                new.write_text(json.dumps([*kept, order], indent=1), encoding="utf-8")
-                new.rename(self.paths.started)
+                files.write_atomically(self.paths.started, json.dumps([*kept, order], indent=1))
             self.order(order)
 
     def restart(self, name: str) -> None:

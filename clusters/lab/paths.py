@@ -6,13 +6,22 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from clusters import files
+
 STATE_VARIABLE = "METALLB_CONFORMANCE_STATE"
 _DEFAULT_STATE = Path("/var/lib/metallb-conformance")
 
 
 def state_root() -> Path:
-    """The folder of all labs' folders. It is best on the file system of the parts' cache (hard links)."""
-    return Path(os.environ.get(STATE_VARIABLE) or _DEFAULT_STATE) / "labs"
+    """The folder of all labs' folders. It is best on the file system of the parts' cache (hard links).
+
+    Raises Refused where somebody else may write there: what it holds is executed by root.
+    """
+    return files.require_trusted(
+        Path(os.environ.get(STATE_VARIABLE) or _DEFAULT_STATE) / "labs",
+        what="executes what lies in",
+        remedy=f"Name a folder of its own in {STATE_VARIABLE}.",
+    )
 
 
 def known_labs() -> list[str]:

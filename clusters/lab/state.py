@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
-from clusters import wait
+from clusters import files, wait
 from clusters.budgets import Budget
 from clusters.errors import Refused
 from clusters.lab.options import LabOptions
@@ -40,12 +40,7 @@ class LabState:
         """Write the record so that a crash leaves either the old or the new one."""
         path = LabPaths(self.options.name).state
         data: dict[str, Any] = {**self.__dict__, "options": self.options.as_dict()}
-        new = path.with_suffix(".new")
-        with new.open("w", encoding="utf-8") as file:
-            json.dump(data, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        new.rename(path)
+        files.write_atomically(path, json.dumps(data, indent=1))
 
     def finished(self, phases: dict[str, float]) -> Self:
         """The same, with everything answering; `phases` are the seconds that it took to each."""

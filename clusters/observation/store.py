@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from clusters import files
 from clusters.errors import UsageError
 from clusters.observation.snapshot import SNAPSHOT_VERSION, Snapshot
 
@@ -23,11 +24,8 @@ def save(snapshot: Snapshot, path: Path) -> None:
     data = _adapter.dump_json(snapshot, indent=1)
     if path.suffix == ".gz":
         data = gzip.compress(data, mtime=0)
-    partial = path.with_name(path.name + ".partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(data)
-        partial.replace(path)
+        files.write_atomically(path, data)
     except OSError as error:
         raise UsageError(
             f"The snapshot cannot be written to {path}: {error.strerror}.",

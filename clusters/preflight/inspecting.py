@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clusters.api import Api, ApiError, Forbidden, KubeconfigInvalid
+from clusters.changes import workspace
 from clusters.checks import Level
 from clusters.errors import ConformanceError, Refused
 from clusters.preflight import access, active, capacity, clock, installed, place
@@ -46,7 +47,10 @@ def inspect(wanted: Wanted, cluster: Cluster, api: Api, *, needs: Needs | None =
     about_place, about_segments = place.wrong(api, profile, cluster)
     problems += about_place
     needs = needs_of((), level) if needs is None else needs
-    about_permissions, unseen = access.missing(api, needs, profile.namespace)
+    workloads = workspace.fixed(api, profile.workloads_namespace) if level.allows(Level.CREATE) else ""
+    if not workloads:
+        needs = needs.with_own_namespace()
+    about_permissions, unseen = access.missing(api, needs, profile.namespace, workloads)
     problems += about_permissions
     return Preflight(
         level=level,

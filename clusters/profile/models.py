@@ -73,6 +73,12 @@ def _routed(text: str) -> str:
     return _vantage(text)
 
 
+def _workloads(name: str) -> str:
+    if name.startswith("kube-"):
+        raise ValueError(f"{name} is Kubernetes' own: name one that was made for the workloads of runs")
+    return name
+
+
 def _known_budgets(values: dict[str, float]) -> dict[str, float]:
     for name in values:
         if name not in BUDGETS:
@@ -215,7 +221,9 @@ class Profile(Model):
     `uid` is that of the namespace kube-system: where it is given, no other cluster is taken for this one.
     `reserve` is how many addresses a run leaves free in the pools, however many it would like.
     `spare_addresses` are ranges on the nodes' network that nobody uses and no pool holds: a run may make
-    pools of its own from them. `image` is what the run's own workloads run (agnhost, or a mirror of it).
+    pools of its own from them. `workloads_namespace` is the namespace in which a run makes its workloads and services;
+    empty means one that the run makes, or where the login may make none the one that deploy/rbac makes. `image` is
+    what the run's own workloads run (agnhost, or a mirror of it).
     `vantage` is where addresses are probed from; empty means none, for a lab its own client host. A pod is inside
     the cluster: it is no place to look at the wire from, and only asks for the checks that need one.
     `routed_vantage` is a second place, behind a router, from which they have to be reached as well.
@@ -232,6 +240,7 @@ class Profile(Model):
     disposable: bool = False
     allow: Level = Level.OBSERVE
     namespace: Name = "metallb-system"
+    workloads_namespace: Annotated[str, Field(pattern=f"^$|{_NAME}"), AfterValidator(_workloads)] = ""
     gitops: GitOps | None = None
     pools: tuple[PoolExpectation, ...] = ()
     spare_addresses: tuple[RangeText, ...] = ()
@@ -252,6 +261,10 @@ class Profile(Model):
             raise ValueError("provider existing needs a context: a run never picks a cluster by accident")
         if self.provider is Provider.EXISTING and self.disposable and self.allow is not Level.DISRUPT:
             raise ValueError("disposable is set, and allow is not disrupt: say one or the other")
+        if self.workloads_namespace == self.namespace:
+            raise ValueError(
+                "workloads_namespace is MetalLB's own: name one that was made for the workloads of runs"
+            )
         if self.vantage == "container" and self.provider is not Provider.KIND:
             raise ValueError(
                 "vantage container is for provider kind: there is no other network of containers"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from clusters import files
 from clusters.vantage import asking, frames, pcap
 from clusters.vantage.client import Client, Task
 from clusters.vantage.errors import VantageError
@@ -92,7 +93,7 @@ class Measurement:
 
     def save(self, directory: Path) -> tuple[Path, ...]:
         """Write timeline.json (timeline-2.json for a second target) and capture.pcap; returns their paths."""
-        directory.mkdir(parents=True, exist_ok=True)
+        files.private_directory(directory)
         paths = []
         for number, timeline in enumerate(self.timelines.values(), start=1):
             paths.append(

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from clusters import files
 from clusters.errors import UsageError
 from reports.history import shape
 
 #: Where a checkout's runs are kept, relative to its root.
-DEFAULT = Path("reports") / "history.db"
+DEFAULT = files.REPORTS / "history.db"
 #: Seconds that one process waits for another one to end its writing.
 _BUSY = 30.0
 _MAGIC = b"SQLite format 3\x00"
@@ -65,12 +66,19 @@ def ensure(path: Path) -> bool:
     if path.exists():
         return False
     with _told(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        files.private_directory(path.parent)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as scratch:
             unfinished = Path(scratch) / path.name
             with closing(sqlite3.connect(unfinished, isolation_level=None)) as connection:
                 shape.make(connection)
+            # SQLite makes the files beside it as it is itself.
+            unfinished.chmod(files.PRIVATE)
             return _put(unfinished, path)
+
+
+def _alone(path: Path) -> FileLock:
+    """Held while a history is set aside; one process of a machine at a time."""
+    return FileLock(path.with_name(f"{path.name}.lock"), timeout=_BUSY, mode=files.PRIVATE)
 
 
 def examine(path: Path) -> None:
@@ -86,7 +94,7 @@ def set_aside(path: Path) -> Path | None:
 
     Raises HistoryError where that cannot be done.
     """
-    with _told(path), FileLock(path.with_name(f"{path.name}.lock"), timeout=_BUSY):
+    with _told(path), _alone(path):
         try:
             examine(path)
         except Damaged as damage:

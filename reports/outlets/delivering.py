@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from clusters import budgets
+from clusters import budgets, files
 from clusters.checks import RunResult
 from reports import prom
 from reports.commonmark import plain
@@ -122,7 +122,8 @@ def digest_actions(
 
 def _written(file: Path, text: str) -> str:
     try:
-        write_text(file, text)
+        # The node exporter reads it, as another user.
+        write_text(file, text, mode=files.PUBLIC)
     except NotWritten as fault:
         return str(fault)
     return ""

@@ -23,7 +23,7 @@ from types import FrameType
 
 import pytest
 
-from clusters import budgets, children, shield
+from clusters import budgets, children, files, shield
 from clusters.checks.fleet import Member, worst
 from clusters.console import say
 from clusters.errors import ConformanceError, ExitCode, UsageError
@@ -135,7 +135,7 @@ def _without_ours(arguments: Sequence[str]) -> list[str]:
 def _make(runs: Sequence[Running]) -> None:
     try:
         for run in runs:
-            run.directory.mkdir(parents=True, exist_ok=True)
+            files.private_directory(run.directory)
     except OSError as error:
         raise UsageError(f"--report-dir {error.filename} cannot be used: {error.strerror}.") from None
 
@@ -156,7 +156,7 @@ class Running:
         begun = time.monotonic()
         output = self.directory / _OUTPUT
         environment = os.environ | {_MARK: str(os.getpid()), "PYTHONUNBUFFERED": "1"}
-        with output.open("wb") as file:
+        with files.private_file(output).open("wb") as file:
             # A session of its own: Ctrl-C at the terminal is passed on once, and not also by the terminal itself.
             # Tied to us, also where we are killed: it hears SIGTERM when the thread that starts it here is gone,
             # and that one stays until the run has ended.

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from clusters import __version__
+from clusters import __version__, files
 from clusters.checks import (
     Access,
     CheckResult,
@@ -70,10 +70,7 @@ class Plan:
             "alone": sorted(self.alone),
             "not_tested": self.not_tested,
         }
-        directory.mkdir(parents=True, exist_ok=True)
-        unfinished = directory / f".{PLAN_FILE}.{id(self)}"
-        unfinished.write_text(json.dumps(data), encoding="utf-8")
-        unfinished.replace(directory / PLAN_FILE)
+        files.write_atomically(directory / PLAN_FILE, json.dumps(data))
 
     @classmethod
     def read(cls, directory: Path) -> Plan:

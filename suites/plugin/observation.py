@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from clusters import files
 from suites.plugin.judging import STATE
 from suites.plugin.record import Record
 from suites.plugin.running import RUN, Run
@@ -102,8 +103,10 @@ def _observed_once(run: Run, kept: Path) -> Snapshot:
 
     with contextlib.ExitStack() as stack:
         with _told(run, kept):
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(FileLock(kept.with_name(f".{FILE}.lock"), timeout=_LOCKED))
+            files.private_directory(kept.parent)
+            stack.enter_context(
+                FileLock(kept.with_name(f".{FILE}.lock"), timeout=_LOCKED, mode=files.PRIVATE)
+            )
         if kept.exists():
             return load(kept)
         settings = run.settings

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from clusters import budgets
+from clusters import budgets, files
 from clusters.errors import Inconclusive, UsageError
 
 VERSION = 1
@@ -54,11 +54,8 @@ class Kept(BaseModel):
 
 def write(kept: Kept, path: Path) -> None:
     """Write the state; a half-written file never stays. Raises UsageError where it cannot be written."""
-    partial = path.with_name(f"{path.name}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(kept.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        partial.replace(path)
+        files.write_atomically(path, kept.model_dump_json(indent=1) + "\n")
     except OSError as error:
         raise UsageError(
             f"The state before the upgrade cannot be written to {path}: {error.strerror}.",

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
+from clusters import files
 from clusters.checks import CheckFailed, Finding, Measurement
 from clusters.checks.judgement import together
 from clusters.observation import redaction
@@ -35,8 +36,7 @@ class Record:
     def directory(self) -> Path:
         """The folder for files that a check writes by itself; `attach` is the shorter way."""
         path = self._root / self._folder
-        path.mkdir(parents=True, exist_ok=True)
-        return path
+        return files.private_directory(path)
 
     def measure(
         self,

@@ -63,7 +63,7 @@ class Run:
     def changes(self) -> Changes:
         """The only way to change the cluster; what is still changed when the run ends is undone then."""
         from clusters import leftovers  # noqa: PLC0415 - see above
-        from clusters.changes import Changes  # noqa: PLC0415 - see above
+        from clusters.changes import Changes, workspace  # noqa: PLC0415 - see above
         from clusters.journal import Journal  # noqa: PLC0415 - see above
 
         profile = self.settings.profile
@@ -71,6 +71,7 @@ class Run:
             self.api,
             Journal.for_run(self.settings.run_id, cluster=profile.name, profile=leftovers.typed(profile)),
             self.settings.run_id,
+            workloads=workspace.fixed(self.api, profile.workloads_namespace),
         )
         self._stack.callback(changes.undo_all)
         if self._joins:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from clusters import files
 from clusters.checks import Level
 from clusters.errors import UsageError
 from suites.plugin import kind
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 #: Words of a DNS label: before the dot the run, after it which shard of the run.
 _RUN_ID = re.compile(r"(?=.{1,40}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)?")
-DEFAULT_PLACE = Path("reports") / "out"
+DEFAULT_PLACE = files.REPORTS / "out"
 BEFORE, AFTER = "before", "after"
 
 

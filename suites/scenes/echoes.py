@@ -54,7 +54,7 @@ class Echoes:
 
     def create(self, name: str, *, replicas: int) -> Echo:
         """A new echo workload, ready."""
-        unique = f"{name}-{self._changes.serial()}"
+        unique = self._changes.name(name)
         namespace = self._changes.namespace()
         made = builders.echo_deployment(unique, namespace=namespace, replicas=replicas, image=self._image)
         self._stack.enter_context(self._changes.created(made))

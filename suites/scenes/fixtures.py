@@ -46,10 +46,11 @@ def echo(request: pytest.FixtureRequest, api: Api, profile: Profile) -> Iterator
     """The echo workload of the run, ready on several nodes: the value of its `app` label."""
     changes = request.config.stash[RUN].changes
     namespace = changes.namespace()
-    made = builders.echo_deployment(ECHO, namespace=namespace, image=profile.image)
+    name = changes.name(ECHO)
+    made = builders.echo_deployment(name, namespace=namespace, image=profile.image)
     with changes.created(made):
-        readiness.ready(api, namespace, ECHO)
-        yield ECHO
+        readiness.ready(api, namespace, name)
+        yield name
 
 
 @pytest.fixture

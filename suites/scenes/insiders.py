@@ -42,7 +42,7 @@ class Insiders:
             "cluster-ip": (service.cluster_ip(), port),
             "load-balancer": (address, port),
         }
-        name = f"inside-{self._changes.serial()}"
+        name = self._changes.name("inside")
         namespace = self._changes.namespace()
         made = builders.probe_deployment(
             name, namespace=namespace, targets=targets, replicas=PODS_WANTED, image=self._image

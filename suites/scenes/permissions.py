@@ -7,16 +7,17 @@ from clusters.gitops import live
 
 _ADVERTISED = ("ipaddresspools.metallb.io", "l2advertisements.metallb.io")
 
-#: The run's own namespace with the echo workload in it: fixture `echo`.
+#: The echo workload in the namespace for the run's workloads: fixture `echo`.
 WORKLOAD = (
-    *may("get create delete", "namespaces", "deployments.apps"),
-    *may("list", "pods"),
+    *may("get create delete", "deployments.apps", place=Place.WORKLOADS),
+    *may("list", "pods", place=Place.WORKLOADS),
 )
 #: Services in front of it, followed as MetalLB gives them addresses or refuses to: fixture `services`.
 SERVICES = (
     *WORKLOAD,
-    *may("get list watch create delete", "services"),
-    *may("list", "events", "namespaces"),
+    *may("get watch create delete", "services", place=Place.WORKLOADS),
+    *may("list", "events", place=Place.WORKLOADS),
+    *may("list", "services", "namespaces"),
     *may("get list", "ipaddresspools.metallb.io", place=Place.METALLB),
 )
 #: Who should announce a service, by the election rule and MetalLB's own word: `Announced`.
@@ -29,7 +30,7 @@ ANNOUNCED = (
 #: Pools of the run's own and their advertisements, in MetalLB's namespace: fixture `own_pools`.
 OWN_POOLS = may("get create delete", *_ADVERTISED, place=Place.METALLB)
 #: An echo workload scaled away and back: `Echo.scaled`.
-SCALED = may("patch", "deployments.apps")
+SCALED = may("patch", "deployments.apps", place=Place.WORKLOADS)
 
 #: MetalLB's pods deleted, and their successors waited for: fixture `disruption`.
 METALLB_PODS = (

@@ -182,7 +182,7 @@ class Services:
         notes |= {builders.REQUESTED: address} if address else {}
         notes |= {builders.POOL: pool} if pool else {}
         # A name is used once in a run: events of an earlier service of that name would be read as this one's.
-        unique = f"{name}-{self._changes.serial()}"
+        unique = self._changes.name(name)
         made = builders.load_balancer(
             unique, namespace=self.namespace, app=app or self._app, annotations=notes, **spec
         )

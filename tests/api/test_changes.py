@@ -17,7 +17,7 @@ from clusters import budgets
 from clusters.api import Api, Invalid, NotFound, TimedOut
 from clusters.api.resources import CONFIG_MAPS, DEPLOYMENTS, NAMESPACES, NODES, PODS, SERVICES
 from clusters.api.transport import Transport
-from clusters.changes import Changes, ForeignObject, HostUndo, host_actions
+from clusters.changes import RUN_LABEL, Changes, ForeignObject, HostUndo, host_actions
 from clusters.changes.fields import storable
 from clusters.errors import CleanupFailed
 from clusters.journal import STATE_VARIABLE, Journal
@@ -74,6 +74,28 @@ def test_the_end_of_a_run_leaves_nothing(api: Api, namespace: str, tmp_path: Pat
     run.undo_all()
 
     assert api.list(NAMESPACES, labels="metallb-conformance/run=whole") == []
+    assert list(tmp_path.rglob("*.jsonl")) == []
+
+
+def test_a_namespace_that_was_there_before_the_run_stays_and_is_emptied(
+    api: Api, namespace: str, tmp_path: Path
+) -> None:
+    """Two runs in it at once, as if nothing kept them apart: neither meets the other's objects."""
+    runs = [
+        Changes(api, Journal.for_run(name, cluster="edge"), name, workloads=namespace) for name in ("a", "b")
+    ]
+    made = [run.create(service(run.name("web"), run.namespace())) for run in runs]
+
+    names = [each["metadata"]["name"] for each in made]
+    assert len(set(names)) == 2
+    assert [each["metadata"]["labels"]["metallb-conformance/run"] for each in made] == ["a", "b"]
+    runs[0].undo_all()
+    assert [each["metadata"]["name"] for each in api.list(SERVICES, namespace)] == names[1:]
+    runs[1].undo_all()
+
+    assert api.list(SERVICES, namespace) == []
+    assert api.get(NAMESPACES, namespace)["status"]["phase"] == "Active"
+    assert RUN_LABEL not in (api.get(NAMESPACES, namespace)["metadata"].get("labels") or {})
     assert list(tmp_path.rglob("*.jsonl")) == []
 
 

@@ -98,7 +98,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InCluster]:
         archive.unlink()
         results = LabPaths(name).host(NODE).lib / SHARED
         results.mkdir()
-        os.chown(results, USER, USER)
+        results.chmod(0o777)
         found = InCluster(lab=lab, kubectl=Kubectl(lab), results=results)
         overlay = written_overlay(place)
         rendered = found.do("kustomize", str(overlay))
@@ -114,30 +114,32 @@ def written_overlay(place: Path) -> Path:
     """An overlay as docs/nightly-in-a-cluster.md has it, for a lab without a provisioner of volumes."""
     folder = place / "overlay"
     folder.mkdir()
-    volume = {"name": "results", "hostPath": {"path": f"/var/lib/{SHARED}", "type": "Directory"}}
+    # The namespace takes restricted pods alone, and they mount no folder of a node: the claim is bound to one.
+    volume = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": "conformance-results"},
+        "spec": {
+            "capacity": {"storage": "1Gi"},
+            "accessModes": ["ReadWriteMany"],
+            "storageClassName": "by-hand",
+            "hostPath": {"path": f"/var/lib/{SHARED}", "type": "Directory"},
+        },
+    }
+    (folder / "volume.yaml").write_text(yaml.safe_dump(volume))
+    bound = [{"op": "add", "path": "/spec/storageClassName", "value": "by-hand"}]
 
     def patched(template: str) -> str:
-        return yaml.safe_dump(
-            [
-                {"op": "replace", "path": f"{template}/volumes/0", "value": volume},
-                {"op": "add", "path": f"{template}/nodeName", "value": NODE},
-            ]
-        )
+        return yaml.safe_dump([{"op": "add", "path": f"{template}/nodeName", "value": NODE}])
 
-    nothing = {
-        "$patch": "delete",
-        "apiVersion": "v1",
-        "kind": "PersistentVolumeClaim",
-        "metadata": {"name": "any"},
-    }
     suspended = yaml.safe_dump([{"op": "add", "path": "/spec/suspend", "value": True}])
     overlay = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
-        "resources": [os.path.relpath(ROOT / "deploy" / "sharded", folder)],
+        "resources": [os.path.relpath(ROOT / "deploy" / "sharded", folder), "volume.yaml"],
         "images": [{"name": image.REFERENCE.partition(":")[0], "newTag": image.REFERENCE.partition(":")[2]}],
         "patches": [
-            {"target": {"kind": "PersistentVolumeClaim"}, "patch": yaml.safe_dump(nothing)},
+            {"target": {"kind": "PersistentVolumeClaim"}, "patch": yaml.safe_dump(bound)},
             {"target": {"kind": "CronJob"}, "patch": patched("/spec/jobTemplate/spec/template/spec")},
             {"target": {"kind": "Job"}, "patch": patched("/spec/template/spec")},
             # Each test begins what it needs.
@@ -168,6 +170,17 @@ def test_a_nightly_run_in_a_pod_says_what_a_pod_can_know(deployed: InCluster) ->
     assert kept["verdict"] == "passed"
     assert kept["summary.md"] == (deployed.results / "night" / "summary.md").read_text()
     assert json.loads(kept["results.json"]) == result
+
+
+def test_what_a_run_in_a_pod_leaves_is_its_user_s_alone(deployed: InCluster) -> None:
+    """After the run of the test before; it was mounted with the most open folder that a provisioner makes."""
+    found = {
+        str(path.relative_to(deployed.results)): oct(path.stat().st_mode & 0o777)
+        for path in deployed.results.rglob("*")
+        if path.stat().st_mode & 0o077
+    }
+
+    assert found == {}
 
 
 def test_a_run_in_a_pod_writes_to_its_one_object_alone(deployed: InCluster) -> None:

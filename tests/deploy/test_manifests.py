@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from clusters import __version__
 from clusters.lab.parts.making import ensure
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,98 +79,24 @@ def test_the_overlay_of_the_page_is_one_that_kubectl_renders(tmp_path: Path) -> 
     (tmp_path / "own").mkdir()
     (tmp_path / "metallb-conformance").mkdir()
     shutil.copytree(ROOT / "deploy", tmp_path / "metallb-conformance" / "deploy")
-    (tmp_path / "own" / "kustomization.yaml").write_text(text)
+    (more,) = re.findall(r"```yaml\n# in kustomization\.yaml\n(.*?)```", PAGE, flags=re.DOTALL)
+    (tmp_path / "own" / "kustomization.yaml").write_text(text + more)
     mine = (ROOT / "deploy/cluster/profile.yaml").read_text().replace("name: in-cluster", "name: homelab")
     (tmp_path / "own" / "profile.yaml").write_text(mine)
 
     objects = rendered(tmp_path / "own")
 
     pod = pod_of(objects, "CronJob")
-    assert pod["containers"][0]["image"] == "registry.example/metallb-conformance:1"
+    assert pod["containers"][0]["image"] == f"registry.example/metallb-conformance:{__version__}"
+    (policy,) = [one["spec"] for one in objects if one["kind"] == "NetworkPolicy"]
+    dns, server, gateway = policy["egress"]
+    assert {port["port"] for rule in (dns, server, gateway) for port in rule["ports"]} == {
+        53,
+        443,
+        6443,
+        9091,
+    }
+    assert all(rule["to"] for rule in policy["egress"])
     (profile,) = [volume["configMap"]["name"] for volume in pod["volumes"] if "configMap" in volume]
     (data,) = [one["data"] for one in objects if one["metadata"]["name"] == profile]
     assert "name: homelab" in data["profile.yaml"]
-
-
-@pytest.fixture
-def command(tmp_path: Path) -> Path:
-    """The image's command, in a folder of its own, with a pytest and a Python that print what they are given."""
-    for name in ("pytest", "python"):
-        (tmp_path / name).write_text('#!/bin/sh\nfor each; do echo "$each"; done\n')
-        (tmp_path / name).chmod(0o755)
-    (tmp_path / "results").mkdir()
-    return Path(shutil.copy(ROOT / "deploy/cluster/run.sh", tmp_path / "run.sh"))
-
-
-def told(command: Path, *arguments: str, **settings: str) -> list[str]:
-    environment = {
-        "PATH": f"{command.parent}:{os.environ['PATH']}",
-        "RESULTS": str(command.parent / "results"),
-    }
-    done = subprocess.run(
-        [command, *arguments], env=environment | settings, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
-
-
-def after(line: list[str], option: str) -> str:
-    assert line.count(option) == 1, (option, line)
-    return line[line.index(option) + 1]
-
-
-def test_a_whole_run_is_named_after_its_job(command: Path) -> None:
-    line = told(command, "--push-gateway", "http://gateway:9091", RUN="night-7")
-
-    results = command.parent / "results"
-    assert after(line, "--run-id") == "night-7"
-    assert after(line, "--report-dir") == str(results / "night-7")
-    assert after(line, "--history") == str(results / "history.db")
-    assert after(line, "-m") == "not wire and not repository"
-    assert after(line, "--push-gateway") == "http://gateway:9091"
-    assert "--shard" not in line
-
-
-def test_a_part_knows_which_one_it_is_and_begins_anew(command: Path) -> None:
-    old = command.parent / "results" / "night.3" / "results.json"
-    old.parent.mkdir()
-    old.touch()
-    other = command.parent / "results" / "night.2"
-    other.mkdir()
-
-    line = told(command, RUN="night", SHARDS="4", JOB_COMPLETION_INDEX="2", CHECKS="not wire")
-
-    assert after(line, "--shard") == "3/4"
-    assert after(line, "--run-id") == "night.3"
-    assert after(line, "-m") == "not wire"
-    assert not old.parent.exists()
-    assert other.exists()
-
-
-def test_the_parts_are_joined_on_demand(command: Path) -> None:
-    results = command.parent / "results"
-    for number in (1, 2):
-        (results / f"night.{number}").mkdir()
-
-    line = told(command, "merge", RUN="night")
-
-    assert line[:3] == ["-m", "reports", "merge"]
-    assert line[3:] == [
-        str(results / "night.1"),
-        str(results / "night.2"),
-        "--output",
-        str(results / "night"),
-    ]
-
-
-def test_without_a_name_nothing_is_touched(command: Path) -> None:
-    done = subprocess.run(
-        [command],
-        env={"PATH": os.environ["PATH"], "RESULTS": "/nowhere"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-    assert done.returncode != 0
-    assert "RUN" in done.stderr

@@ -1,4 +1,4 @@
-"""The service accounts of deploy/rbac on a lab: one a level, with exactly its role, and what each of them has done."""
+"""The service accounts of deploy/rbac on a lab: one a role, with exactly that, and what each of them has done."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from clusters.lab.lab import Lab
+from suites.rbac import ROLES
 from tests.lab.tools import ROOT, Kubectl
 
 NAMESPACE = "metallb-conformance"
@@ -24,7 +25,7 @@ class Account:
     """One service account, its kubeconfig with a token, and a profile of the lab as a cluster that is just there."""
 
     lab: Lab
-    level: str
+    role: str
     folder: Path
     kubectl: Kubectl
     _seen: set[str] = field(default_factory=set)
@@ -32,22 +33,27 @@ class Account:
     @property
     def user(self) -> str:
         """Its name for the API server."""
-        return f"system:serviceaccount:{NAMESPACE}:metallb-conformance-{self.level}"
+        return f"system:serviceaccount:{NAMESPACE}:metallb-conformance-{self.role}"
+
+    @property
+    def level(self) -> str:
+        """The level that the role is for."""
+        return str(next(each.level for each in ROLES if each.file == self.role))
 
     @property
     def kubeconfig(self) -> Path:
         """Where its kubeconfig is."""
-        return self.folder / f"{self.level}.kubeconfig"
+        return self.folder / f"{self.role}.kubeconfig"
 
     @property
     def profile(self) -> Path:
         """Where its profile is."""
-        return self.folder / f"{self.level}.yaml"
+        return self.folder / f"{self.role}.yaml"
 
     def made(self) -> Account:
         """The account, with its role as it is shipped, a token and the two files."""
-        self.kubectl.ok("apply", "-f", str(ROOT / "deploy" / "rbac" / f"{self.level}.yaml"))
-        name = f"metallb-conformance-{self.level}"
+        self.kubectl.ok("apply", "-f", str(ROOT / "deploy" / "rbac" / f"{self.role}.yaml"))
+        name = f"metallb-conformance-{self.role}"
         token = self.kubectl.ok("-n", NAMESPACE, "create", "token", name, "--duration", "2h").strip()
         content = json.loads(self.lab.kubeconfig.read_text())
         content["users"][0]["user"] = {"token": token}
@@ -56,7 +62,7 @@ class Account:
         kept = {key: shipped[key] for key in ("pools", "spare_addresses", "consumers", "gitops")}
         kept["gitops"]["repository"] = str(ROOT / "examples" / "platform")
         profile = {
-            "name": f"rbac-{self.level}", "provider": "existing", "kubeconfig": str(self.kubeconfig),
+            "name": f"rbac-{self.role}", "provider": "existing", "kubeconfig": str(self.kubeconfig),
             "context": content["current-context"], "disposable": True, "allow": "disrupt",
             "vantage": f"netns:{self.lab.netns('client')}", **kept,
         }  # fmt: skip
@@ -66,7 +72,7 @@ class Account:
     def run(self, *options: str) -> tuple[int, Json, str]:
         """A run of the suites as this account: exit code, results and output."""
         self._seen = {event["auditID"] for event in self._events()}
-        report = self.folder / f"{self.level}-report"
+        report = self.folder / f"{self.role}-report"
         argv = [
             sys.executable,
             "-m",

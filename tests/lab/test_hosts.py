@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -60,6 +63,38 @@ def test_a_killed_component_is_started_again_as_it_was(lab: Lab) -> None:
 
     assert proxy.running
     assert lab.problems() == []
+
+
+def _holders(port: int) -> set[int]:
+    """The processes that hold the socket which listens on a port of the machine's loopback."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    inodes = {
+        f"socket:[{line[9]}]" for line in lines if line[1] == f"0100007F:{port:04X}" and line[3] == "0A"
+    }
+    assert len(inodes) == 1
+    held = set()
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile, or closed it
+            if str(link.readlink()) in inodes:
+                held.add(int(link.parts[2]))
+    return held
+
+
+def test_without_the_relay_the_api_server_is_refused_and_does_not_hang(lab: Lab, kubectl: Kubectl) -> None:
+    relay = lab.component("node1", "relay")
+    init = lab.control("node1").pid()
+    holders = _holders(lab.state.port)
+    assert init in holders
+    assert len(holders) == 2
+    relay.kill()
+    try:
+        _soon("the relay has ended", lambda: not relay.running)
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", lab.state.port), timeout=5)
+    finally:
+        relay.start()
+
+    _soon("the API server answers", lambda: kubectl("get", "--raw", "/readyz").returncode == 0)
 
 
 def test_a_node_comes_back_after_its_power_was_cut(lab: Lab, kubectl: Kubectl) -> None:

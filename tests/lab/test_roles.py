@@ -5,6 +5,7 @@ Taken away from it, each rule is missed, and named.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,10 +16,11 @@ import pytest
 import yaml
 
 from clusters import preflight, profile, wait
-from clusters.api import Api
-from clusters.api.resources import CLUSTER_ROLES, ROLES
+from clusters.api import Api, ApiError, Forbidden
+from clusters.api.resources import CLUSTER_ROLES, DEPLOYMENTS, ROLES, SERVICES
 from clusters.changes.undoing import RUN_LABEL
-from clusters.checks import Access, Level
+from clusters.changes.workspace import WORKLOADS
+from clusters.checks import Access, Level, Place, may
 from clusters.diagnosis import Diagnosis
 from clusters.diagnosis.answers import health
 from clusters.lab import life
@@ -26,24 +28,43 @@ from clusters.lab.lab import Lab
 from clusters.lab.options import LabOptions
 from clusters.observation.collecting import collect
 from clusters.observation.permissions import OBSERVATION
-from clusters.preflight import needs_of
+from clusters.preflight import Needs, needs_of
 from clusters.profile import Profile
 from clusters.providers import Cluster
 from clusters.providers.lab import metrics_answer
+from clusters.workloads import builders
 from suites.plugin.explaining import load
+from suites.rbac import ROLES as SHIPPED
+from suites.rbac import Role
 from tests.lab.accounts import Account, asks_for_itself, is_tried, name_of
 from tests.lab.tools import ROOT, SOON, Kubectl
 
 Json = dict[str, Any]
 SPECS = [one.spec for one in load(ROOT / "suites").values()]
 #: What the checks of a level may do to objects that no run has made; all else is the run's own.
-FOREIGN = {"observe": set(), "create": set(), "disrupt": {("delete", "pods"), ("patch", "nodes")}}
+FOREIGN = {
+    "observe": set(),
+    "create": set(),
+    "create-own-namespaces": set(),
+    # A drill takes MetalLB away and makes it again, and lets services ask for the addresses that they hold.
+    "disrupt": {
+        *{("delete", "pods"), ("patch", "nodes"), ("patch", "services")},
+        *itertools.product(
+            ("create", "delete"), ("deployments", "daemonsets", "validatingwebhookconfigurations")
+        ),
+    },
+}
 QUICK = {
     "observe": (),
     "create": ("-k", "allocation.exhausted"),
+    "create-own-namespaces": ("-k", "allocation.requested"),
     "disrupt": ("-k", "failover.controller-restart or failover.node-excluded"),
 }
-WHOLE = {"create": ("-m", "create"), "disrupt": ("-m", "disrupt")}
+WHOLE = {
+    "create": ("-m", "create"),
+    "create-own-namespaces": ("-m", "create"),
+    "disrupt": ("-m", "disrupt"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -66,20 +87,20 @@ def kubectl(lab: Lab) -> Kubectl:
 @pytest.fixture(scope="module")
 def accounts(lab: Lab, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Account]:
     folder = tmp_path_factory.mktemp("accounts")
-    return {str(level): Account(lab, str(level), folder, kubectl).made() for level in Level}
+    return {role.file: Account(lab, role.file, folder, kubectl).made() for role in SHIPPED}
 
 
 @pytest.mark.parametrize(
-    ("level", "chosen"),
+    ("role", "chosen"),
     [
         *QUICK.items(),
-        *(pytest.param(level, chosen, marks=pytest.mark.full) for level, chosen in WHOLE.items()),
+        *(pytest.param(role, chosen, marks=pytest.mark.full) for role, chosen in WHOLE.items()),
     ],
 )
 def test_a_level_passes_with_its_role_and_touches_only_what_is_its_own(
-    accounts: dict[str, Account], level: str, chosen: tuple[str, ...]
+    accounts: dict[str, Account], lab: Lab, role: str, chosen: tuple[str, ...]
 ) -> None:
-    account = accounts[level]
+    account = accounts[role]
 
     code, results, output = account.run(*chosen)
 
@@ -87,14 +108,26 @@ def test_a_level_passes_with_its_role_and_touches_only_what_is_its_own(
     assert {check["outcome"] for check in results["checks"]} <= {"passed", "not_supported"}
     asked = account.written()
     assert any(asks_for_itself(event) for event in asked)
-    if level == "observe":
+    if role == "observe":
         # Its role does not even allow to try a pool, and the run does without.
         assert [event["responseStatus"]["code"] for event in asked if is_tried(event)] == [403]
     done = [event for event in asked if not asks_for_itself(event) and not is_tried(event)]
-    assert bool(done) == (level != "observe")
+    assert bool(done) == (role != "observe")
     labelled = {name_of(event) for event in done if event["verb"] == "create" and labels(event, results)}
     foreign = [event for event in done if name_of(event) not in labelled]
-    assert {(event["verb"], event["objectRef"]["resource"]) for event in foreign} <= FOREIGN[level]
+    assert {(event["verb"], event["objectRef"]["resource"]) for event in foreign} <= FOREIGN[role]
+    made = {event["objectRef"]["namespace"] for event in done if is_workload(event)} - {"metallb-system"}
+    if role != "observe":
+        own = {f"mlc-{results['run']['id']}"} if role == "create-own-namespaces" else {WORKLOADS}
+        assert made == own
+    admin = Api.connect(lab.kubeconfig, None)
+    assert {each["metadata"]["name"] for each in admin.list(SERVICES, WORKLOADS)} == set()
+    assert {each["metadata"]["name"] for each in admin.list(DEPLOYMENTS, WORKLOADS)} == set()
+
+
+def is_workload(event: Json) -> bool:
+    """Whether a workload or a service was created."""
+    return event["verb"] == "create" and event["objectRef"]["resource"] in {"deployments", "services"}
 
 
 def labels(event: Json, results: Json) -> bool:
@@ -103,11 +136,76 @@ def labels(event: Json, results: Json) -> bool:
     return bool(found.get(RUN_LABEL) == results["run"]["id"])
 
 
+@pytest.mark.parametrize("place", ["kube-system", "default", "metallb-system", "metallb-conformance"])
+def test_who_may_create_makes_no_workload_elsewhere(accounts: dict[str, Account], place: str) -> None:
+    """Asked, and tried: who creates a pod in a namespace is whoever runs there."""
+    api = Api.connect(accounts["create"].kubeconfig, None)
+    writes = may(
+        "create patch delete", "deployments.apps", "pods", "services", "daemonsets.apps", "serviceaccounts",
+        "secrets", "roles.rbac.authorization.k8s.io", "rolebindings.rbac.authorization.k8s.io", place=Place.METALLB,
+    )  # fmt: skip
+
+    assert [use for use in writes if api.can_i(use, place)] == []
+    with pytest.raises(Forbidden):
+        api.create(builders.echo_deployment("elsewhere", namespace=place))
+
+
+def test_who_may_create_changes_nothing_of_the_whole_cluster(accounts: dict[str, Account]) -> None:
+    api = Api.connect(accounts["create"].kubeconfig, None)
+    resources = (
+        "namespaces", "nodes", "persistentvolumes", "clusterroles.rbac.authorization.k8s.io",
+        "clusterrolebindings.rbac.authorization.k8s.io", "customresourcedefinitions.apiextensions.k8s.io",
+        "validatingwebhookconfigurations.admissionregistration.k8s.io", "deployments.apps", "services", "pods",
+    )  # fmt: skip
+
+    assert [use for use in may("create patch delete", *resources) if api.can_i(use)] == []
+    with pytest.raises(Forbidden):
+        api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "mlc-own"}})
+
+
+def test_what_it_may_create_is_restricted(accounts: dict[str, Account], lab: Lab) -> None:
+    """A pod of the namespace for workloads gets no folder of its node, whatever the Deployment asks for."""
+    admin = Api.connect(lab.kubeconfig, None)
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "greedy", "namespace": WORKLOADS},
+        "spec": {
+            "containers": [{"name": "x", "image": "x"}],
+            "volumes": [{"name": "node", "hostPath": {"path": "/"}}],
+        },
+    }
+
+    with pytest.raises(ApiError, match="violates PodSecurity"):
+        admin.create(pod, dry_run=True)
+
+
+def test_a_namespace_that_nobody_made_is_named_in_one_sentence(
+    accounts: dict[str, Account], lab: Lab
+) -> None:
+    account = accounts["create"]
+    api = Api.connect(account.kubeconfig, None)
+    told = {}
+    for name in ("nobody-made-it", "default"):
+        chosen = profile.load(str(account.profile)).model_copy(update={"workloads_namespace": name})
+        cluster = Cluster(name="rbac", provider="existing", kubeconfig=account.kubeconfig, context=lab.name)
+        found = preflight.inspect(Wanted(chosen, Level.CREATE), cluster, api, needs=needs_with(SHIPPED[1]))
+        told[name] = [problem.sentence for problem in found.problems]
+
+    assert told["nobody-made-it"] == [
+        "There is no namespace nobody-made-it, in which this run would make its workloads."
+    ]
+    (sentence,) = told["default"]
+    assert sentence.startswith("This login may not ")
+    assert "create services" not in sentence.partition(" in namespace default")[2]
+    assert sentence.endswith("the role for it is missing there.")
+
+
 @dataclass(frozen=True)
 class Rule:
     """One rule of a shipped role."""
 
-    level: str
+    role: Role
     kind: str
     namespace: str
     rule: tuple[str, ...]
@@ -116,24 +214,23 @@ class Rule:
     @property
     def id(self) -> str:
         """For people."""
-        return "-".join((self.level, self.namespace or "cluster", *self.rule))
+        return "-".join((self.role.file, self.namespace or "cluster", *self.rule))
 
 
 def rules() -> Iterator[Rule]:
-    for level in Level:
-        for thing in yaml.safe_load_all((ROOT / "deploy/rbac" / f"{level}.yaml").read_text()):
+    for role in SHIPPED:
+        for thing in yaml.safe_load_all((ROOT / "deploy/rbac" / f"{role.file}.yaml").read_text()):
             for rule in thing.get("rules", ()):
                 names = rule.get("resources") or rule["nonResourceURLs"]
                 content = yaml.safe_dump(rule)
-                yield Rule(
-                    str(level), thing["kind"], thing["metadata"].get("namespace", ""), tuple(names), content
-                )
+                yield Rule(role, thing["kind"], thing["metadata"].get("namespace", ""), tuple(names), content)
 
 
 #: One of each kind: seen by the observation, asked for by preflight alone, created, a subresource.
 SAMPLE = {
     "observe-cluster-nodes", "observe-kube-node-lease-leases", "observe-metallb-system-pods/log",
-    "create-cluster-services", "disrupt-metallb-system-pods",
+    "create-metallb-conformance-workloads-services", "create-own-namespaces-cluster-services",
+    "disrupt-metallb-system-pods",
 }  # fmt: skip
 
 
@@ -144,29 +241,31 @@ SAMPLE = {
 def test_a_rule_that_is_missing_is_named_with_verb_and_resource(
     accounts: dict[str, Account], lab: Lab, rule: Rule
 ) -> None:
-    account = accounts[rule.level]
+    account = accounts[rule.role.file]
     admin, api = Api.connect(lab.kubeconfig, None), Api.connect(account.kubeconfig, None)
-    needs = needs_of([spec for spec in SPECS if Level(rule.level).allows(spec.level)], Level(rule.level))
+    needs, workloads = needs_with(rule.role), "" if rule.role.own_namespaces else WORKLOADS
     uses = [use for use in (*needs.required, *needs.wished) if covers(rule, use)]
     assert uses
 
     with without(admin, rule):
         wait.until(
             "the rule is no longer in force",
-            read=lambda: [use for use in uses if api.can_i(use, "metallb-system")],
+            read=lambda: [use for use in uses if api.can_i(use, "metallb-system", workloads)],
             accept=lambda allowed: len(allowed) < len(uses),
             budget=SOON,
         )
-        missing = [use for use in uses if not api.can_i(use, "metallb-system")]
-        wanted = Wanted(profile.load(str(account.profile)), Level(rule.level))
+        missing = [use for use in uses if not api.can_i(use, "metallb-system", workloads)]
+        wanted = Wanted(profile.load(str(account.profile)), rule.role.level)
         cluster = Cluster(name="rbac", provider="existing", kubeconfig=account.kubeconfig, context=lab.name)
         found = preflight.inspect(wanted, cluster, api, needs=needs)
         answers = Diagnosis(collect(api)) if not found.problems else None
 
     told = [*(problem.sentence for problem in found.problems), *found.notes]
     for use in missing:
-        what = use.describe("metallb-system")
-        assert [text for text in told if use.verb in text and f" {what}" in text], told
+        where = use.namespace("metallb-system", workloads)
+        place = f" in namespace {where}" if where else ""
+        named = [text for text in told if use.verb in text and f" {use.resource}" in text and place in text]
+        assert named, told
     if any(use in needs.required for use in missing):
         assert found.problems
     elif answers is not None and any(use in OBSERVATION and seen(use) for use in missing):
@@ -185,13 +284,19 @@ class Wanted:
     run_id: str = "roles"
 
 
+def needs_with(role: Role) -> Needs:
+    """What all checks of the role's level need."""
+    needs = needs_of([spec for spec in SPECS if role.level.allows(spec.level)], role.level)
+    return needs.with_own_namespace() if role.own_namespaces else needs
+
+
 def covers(rule: Rule, use: Access) -> bool:
     content = yaml.safe_load(rule.content)
     if use.is_path:
         return use.resource in content.get("nonResourceURLs", ())
     plural = "/".join(part for part in (use.plural, use.subresource) if part)
     same = plural in content.get("resources", ()) and use.group in content.get("apiGroups", ())
-    place = use.namespace("metallb-system")
+    place = use.namespace("metallb-system", "" if rule.role.own_namespaces else WORKLOADS)
     return same and use.verb in content["verbs"] and place == rule.namespace
 
 
@@ -203,7 +308,7 @@ def seen(use: Access) -> bool:
 @contextmanager
 def without(admin: Api, rule: Rule) -> Iterator[None]:
     """The rule taken out of its role for the block."""
-    resource, name = (ROLES if rule.namespace else CLUSTER_ROLES), f"metallb-conformance-{rule.level}"
+    resource, name = (ROLES if rule.namespace else CLUSTER_ROLES), f"metallb-conformance-{rule.role.file}"
     place, gone = rule.namespace or None, yaml.safe_load(rule.content)
     before = admin.get(resource, name, place)["rules"]
     left = [one for one in before if one != gone]

@@ -19,6 +19,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from platformdirs import user_cache_dir
 
+from clusters import files
 from clusters.lab.parts.errors import PartError
 
 CACHE_VARIABLE = "METALLB_CONFORMANCE_CACHE"
@@ -27,8 +28,16 @@ _GIB = 1 << 30
 
 
 def cache_root() -> Path:
-    """`METALLB_CONFORMANCE_CACHE`, or the user's cache folder as the desktop conventions have it."""
-    return Path(os.environ.get(CACHE_VARIABLE) or user_cache_dir("metallb-conformance")).absolute()
+    """`METALLB_CONFORMANCE_CACHE`, or the user's cache folder as the desktop conventions have it.
+
+    Raises Refused where somebody else may write there: a run executes what it finds, as root as a rule.
+    """
+    root = Path(os.environ.get(CACHE_VARIABLE) or user_cache_dir("metallb-conformance")).absolute()
+    return files.require_trusted(
+        root,
+        what="executes what lies in",
+        remedy=f"Name a folder of its own in {CACHE_VARIABLE} (sudo -H takes root's).",
+    )
 
 
 def content_key(*facts: object) -> str:
@@ -60,8 +69,16 @@ class Slot:
 
     @property
     def ready(self) -> bool:
-        """Whether it has been made."""
-        return self.folder.is_dir()
+        """Whether it has been made. Raises Refused where it is not certain that we, or root, made it."""
+        if not self.folder.is_dir():
+            return False
+        files.require_trusted(
+            self.folder,
+            beneath=self.root / self.kind,
+            what="executes what lies in",
+            remedy="Remove it; it is made again.",
+        )
+        return True
 
     def publish(self, make: Callable[[Path], None], *, waiting: Callable[[], None]) -> bool:
         """Make the thing unless it is there; False if it was, or if another run made it meanwhile.
@@ -76,7 +93,7 @@ class Slot:
                 remove(left)
             if self.ready:
                 return False
-            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            files.readable_directory(self.folder.parent)
             made = Path(tempfile.mkdtemp(dir=self.folder.parent, prefix=self._prefix))
             try:
                 make(made)
@@ -101,7 +118,7 @@ class Slot:
 
 @contextmanager
 def _locked(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    files.readable_directory(path.parent)
     lock = FileLock(path)
     patience = 0.0
     while not lock.is_locked:

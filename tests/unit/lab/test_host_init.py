@@ -47,6 +47,55 @@ def test_output_and_exit_code_of_a_component_are_kept(tmp_path: Path) -> None:
     assert (tmp_path / "program.log").read_text() == "hello\nproblem\n"
 
 
+def _listener() -> tuple[socket.socket, int]:
+    """A listening socket on a port that was asked for by number, and that number."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = found.getsockname()[1]
+    return socket.create_server(("127.0.0.1", port)), port
+
+
+def _sockets_of(pid: int) -> set[str]:
+    links = [str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir()]
+    return {link for link in links if link.startswith("socket:")}
+
+
+def test_only_the_component_that_is_meant_inherits_a_listening_socket(tmp_path: Path) -> None:
+    listener, _ = _listener()
+    mine = f"socket:[{os.fstat(listener.fileno()).st_ino}]"
+    passed = os.dup(listener.fileno())
+    # As it was when this process was started with it.
+    os.set_inheritable(passed, True)  # noqa: FBT003 - it takes no keyword
+    components = host_init.Components({"api": passed})
+    components.start(_order(tmp_path, "/bin/sleep", "60", name="relay") | {"socket": "api"})
+    components.start(_order(tmp_path, "/bin/sleep", "60", name="other"))
+
+    held = {one["name"]: _sockets_of(one["pid"]) for one in components.listing()}
+
+    for one in components.listing():
+        os.kill(one["pid"], signal.SIGKILL)
+    listener.close()
+    assert mine in held["relay"]
+    assert mine not in held["other"]
+
+
+def test_without_the_program_that_accepts_a_connection_is_refused_and_does_not_hang(tmp_path: Path) -> None:
+    listener, port = _listener()
+    components = host_init.Components({"api": listener.detach()})
+    order = _order(tmp_path, "/bin/sleep", "60") | {"socket": "api"}
+    components.start(order)
+    socket.create_connection(("127.0.0.1", port), timeout=5).close()
+
+    components.signal("program", signal.SIGKILL)
+    _ended(components)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=5)
+
+    components.start(order)
+    socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    components.signal("program", signal.SIGKILL)
+    _ended(components)
+
+
 def test_a_running_component_is_not_started_twice(tmp_path: Path) -> None:
     components = host_init.Components({})
     components.start(_order(tmp_path, "/bin/sleep", "60"))
@@ -68,13 +117,13 @@ def test_an_ended_component_is_started_again_by_its_order(tmp_path: Path) -> Non
 
 
 def test_a_component_gets_the_socket_that_it_names(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        components = host_init.Components({"api": listener.fileno()})
-        script = "import socket; print(socket.socket(fileno=3).getsockname()[1])"
-        components.start({**_order(tmp_path, sys.executable, "-c", script), "socket": "api"})
-        _ended(components)
+    listener, port = _listener()
+    components = host_init.Components({"api": listener.detach()})
+    script = "import socket; print(socket.socket(fileno=3).getsockname()[1])"
+    components.start({**_order(tmp_path, sys.executable, "-c", script), "socket": "api"})
+    _ended(components)
 
-        assert (tmp_path / "program.log").read_text().strip() == str(listener.getsockname()[1])
+    assert (tmp_path / "program.log").read_text().strip() == str(port)
 
 
 @pytest.mark.parametrize(

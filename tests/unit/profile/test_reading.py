@@ -141,6 +141,11 @@ def test_the_lab_may_be_disrupted_and_people_s_clusters_may_not() -> None:
             "consumers:\n  - {service: a/b, address: x}",
             "line 5: consumers.0.address: 'x' is not an IP address",
         ),
+        (
+            "workloads_namespace: kube-system",
+            "line 4: workloads_namespace: kube-system is Kubernetes' own: name one that was made for the "
+            "workloads of runs",
+        ),
         ("announcers: {nodes: [a], selector: b}", "line 4: announcers: give nodes or selector, not both"),
     ],
 )
@@ -155,6 +160,12 @@ def test_all_mistakes_come_at_once_in_the_order_of_the_file(tmp_path: Path) -> N
         "  line 3: allow: 'all' is none of observe, create, disrupt\n"
         "  line 4: colour: there is no such field"
     )
+
+
+def test_workloads_get_no_namespace_of_metallb_s(tmp_path: Path) -> None:
+    text = "name: e\nprovider: existing\ncontext: e\nnamespace: lb\nworkloads_namespace: lb\n"
+
+    assert "workloads_namespace is MetalLB's own" in refusal(tmp_path, text)
 
 
 def test_an_existing_cluster_is_never_picked_by_accident(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def test_a_file_is_replaced_as_a_whole(tmp_path: Path) -> None:
     assert (tmp_path / "a.txt").read_text() == "new"
     assert (tmp_path / "a.txt").stat().st_ino != before
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
-    assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o644
+    assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_file_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
