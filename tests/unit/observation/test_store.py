@@ -12,7 +12,7 @@ from clusters.observation import Objects, Snapshot, Status, load, save
 
 SEEN = Snapshot(
     taken_at="2026-04-17T10:00:00.000+00:00",
-    nodes=Objects(status=Status.OK, items=({"metadata": {"name": "w1"}},)),
+    nodes=Objects(status=Status.OK, items=({"metadata": {"name": "w1"}, "spec": {}, "status": {}},)),
     pods=Objects(status=Status.NOT_PERMITTED, verb="list", resource="pods"),
 )
 
@@ -33,7 +33,7 @@ def test_a_snapshot_comes_back_as_it_was(tmp_path: Path, name: str) -> None:
         (b"[1]", "is not a snapshot of this project"),
         (b'{"snapshot_version": 99}', "is a snapshot of version 99"),
         (b'{"snapshot_version": 1}', "damaged snapshot: taken_at"),
-        (b"\x1f\x8b\x08", "the compressed data ends early"),
+        (b"\x1f\x8b\x08", "its compressed data ends early"),
     ],
 )
 def test_a_file_that_is_none_is_one_sentence(tmp_path: Path, content: bytes, sentence: str) -> None:
