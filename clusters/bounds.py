@@ -14,7 +14,7 @@ MIB = 2**20
 SNAPSHOT_BYTES = 128 * MIB
 #: Results of a run with every check and its evidence have less than 1 MiB; a fleet's file names its members.
 RESULTS_BYTES = 64 * MIB
-PROFILE_BYTES = MIB
+PROFILE_BYTES = MIB // 2
 #: A configuration file inside an object (kube-proxy's, memberlist's): an object has 1.5 MiB at most.
 CONFIGURATION_BYTES = 2 * MIB
 #: The first line of an agent on another host says its version and what it may do.
@@ -29,12 +29,14 @@ YAML_NODES = 100_000
 
 #: Kubernetes' numbers are 64 bits wide.
 NUMBER = 2**63 - 1
-#: A budget is a time that somebody waits for.
-SHORTEST_BUDGET, LONGEST_BUDGET = 0.001, 7 * 24 * 3600.0
+#: A budget is a time that somebody waits for; the longest say how old a validation may be.
+SHORTEST_BUDGET, LONGEST_BUDGET = 0.001, 366 * 24 * 3600.0
 #: How often a measured check is repeated, and what all budgets are multiplied by.
 LARGEST_FACTOR = 1000.0
 #: Addresses that a run leaves free in the pools.
 MOST_RESERVED = 2**32
+#: Mistakes in one file that are told one by one.
+MOST_TOLD = 20
 
 #: Kubernetes is younger than the first, and with the second there is room for clocks that are wrong and for waivers.
 EARLIEST, LATEST = dt.datetime(2000, 1, 1, tzinfo=dt.UTC), dt.datetime(2200, 1, 1, tzinfo=dt.UTC)

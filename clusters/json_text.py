@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-from pathlib import Path
 from typing import Any
 
 from pydantic_core import from_json
 
 from clusters import bounds
+from clusters.contents import Unusable
 
-_GZIP_MAGIC = b"\x1f\x8b"
 
-
-class NotJson(ValueError):  # noqa: N818 - it says what the text is
+class NotJson(Unusable):
     """A text that is no JSON, or JSON that nobody should have to read. The reason is a part of a sentence."""
 
 
@@ -62,14 +59,3 @@ def _finite(digits: str) -> float:
 
 def _refused(word: str) -> Any:
     raise NotJson(f"{word} is no JSON")
-
-
-def content(path: Path, *, most: int) -> bytes:
-    """The bytes of a file, unpacked where it is gzipped. Raises OSError, and NotJson for more than `most` of them."""
-    with path.open("rb") as file:
-        packed = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
-        file.seek(0)
-        data = gzip.GzipFile(fileobj=file).read(most + 1) if packed else file.read(most + 1)
-    if len(data) > most:
-        raise NotJson(f"it holds more than {most // bounds.MIB} MiB")
-    return data

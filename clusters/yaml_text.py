@@ -15,16 +15,19 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 #: `!!bool maybe`, `!!int ""`, `!!timestamp soon`. It documents none of them.
 _UNFIT = (AttributeError, IndexError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
 
+_KINDS = {"timestamp": "date", "int": "number that can be read", "float": "number", "bool": "yes or no"}
+
 
 class NotYaml(ValueError):  # noqa: N818 - it says what the text is
     """A text that is no YAML, or YAML that nobody should have to read.
 
-    The reason is a part of a sentence; `line` counts from 1 and is None where no single line is to blame.
+    The reason is a part of a sentence; `line` counts from 1 and is None where no single line is to blame, and
+    `field` is the path of names to the value that is, or empty.
     """
 
-    def __init__(self, reason: str, *, line: int | None = None) -> None:
+    def __init__(self, reason: str, *, line: int | None = None, field: str = "") -> None:
         super().__init__(reason)
-        self.line = line
+        self.line, self.field = line, field
 
 
 def parsed(text: str) -> Any:
@@ -117,18 +120,25 @@ def _constructed(tree: yaml.Node) -> Any:
     except yaml.YAMLError as error:
         raise _told(error) from None
     except _UNFIT:
-        culprit = next((node for node in _scalars(tree) if _unfit(node)), None)
-        if culprit is None:
-            raise NotYaml("it is not YAML") from None
-        kind = str(culprit.tag).rpartition(":")[2]
-        raise NotYaml(f"{_short(culprit.value)!r} is no {kind}", line=culprit.start_mark.line + 1) from None
+        for field, node in _scalars(tree, ""):
+            if _unfit(node):
+                kind = str(node.tag).rpartition(":")[2]
+                reason = f"{_short(node.value)!r} is no {_KINDS.get(kind, kind)}"
+                raise NotYaml(reason, line=node.start_mark.line + 1, field=field) from None
+        raise NotYaml("it is not YAML") from None
 
 
-def _scalars(node: yaml.Node) -> Iterator[yaml.ScalarNode]:
+def _scalars(node: yaml.Node, field: str) -> Iterator[tuple[str, yaml.ScalarNode]]:
+    """Every plain value of a tree, with the path of names to it."""
     if isinstance(node, yaml.ScalarNode):
-        yield node
-    for child in _children(node):
-        yield from _scalars(child)
+        yield field, node
+    elif isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield from _scalars(key, field)
+            yield from _scalars(value, f"{field}.{key.value}".lstrip("."))
+    elif isinstance(node, yaml.SequenceNode):
+        for number, item in enumerate(node.value):
+            yield from _scalars(item, f"{field}.{number}".lstrip("."))
 
 
 def _unfit(node: yaml.ScalarNode) -> bool:

@@ -78,7 +78,8 @@ class Gate:
             _record(self.part).validate_python(found, strict=True)
         about = found["metadata"]
         key = about.get("namespace") or "", about["name"]
-        if self._kept.setdefault(key, found) != found:
+        first = self._kept.setdefault(key, found)
+        if first is not found and first != found:
             raise _Twice
 
     def _refuse(self, found: Any, error: Exception) -> None:

@@ -53,7 +53,9 @@ class Container:
         version = versions.of_image(self.image) or versions.parse(_UNKNOWN_VERSION)
         assert version is not None
         port = parse_flags(self.args).get("port", "")
-        return versions.metrics_endpoint(version, port=int(port) if port.isdigit() else None)
+        return versions.metrics_endpoint(
+            version, port=int(port) if port.isascii() and port.isdigit() and len(port) < 6 else None
+        )
 
 
 def containers(pods: Iterable[Json]) -> Iterator[Container]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,9 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from clusters import bounds
+from clusters.contents import Unusable, content
 from clusters.errors import UsageError
-from clusters.json_text import NotJson, content, parsed
+from clusters.json_text import NotJson, parsed
 from clusters.observation.decoding import Gate, place, reason
 from clusters.observation.object_records import RECORDS
 from clusters.observation.snapshot import SNAPSHOT_VERSION, Json, Objects, Snapshot
@@ -88,13 +88,14 @@ def _as_it_is(found: Json) -> Json:
 
 
 def _parsed(path: Path) -> Any:
-    data = b""
     try:
         data = content(path, most=bounds.SNAPSHOT_BYTES)
+    except OSError as error:
+        raise UsageError(f"The snapshot {path} cannot be read: {error.strerror or error}.") from None
+    except Unusable as error:
+        raise UsageError(f"The snapshot {path} cannot be read: {error}.", remedy=_TAKE_ANOTHER) from None
+    try:
         return parsed(data)
-    except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or "its compressed data ends early or is damaged"
-        raise UsageError(f"The snapshot {path} cannot be read: {reason}.") from error
     except NotJson as error:
         cut = data[:1] == b"{" and not data.rstrip().endswith(b"}")
         what = "is truncated" if cut else f"is not JSON that can be read: {error}"

@@ -28,7 +28,7 @@ def test_a_snapshot_comes_back_as_it_was(tmp_path: Path, name: str) -> None:
     ("content", "sentence"),
     [
         (b'{"snapshot_version": 1, "taken_at": "20', "is truncated"),
-        (b"hello", "is not JSON"),
+        (b"hello", "is not JSON that can be read"),
         (b'{"kind": "List"}', "is not a snapshot of this project"),
         (b"[1]", "is not a snapshot of this project"),
         (b'{"snapshot_version": 99}', "is a snapshot of version 99"),

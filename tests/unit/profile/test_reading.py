@@ -120,7 +120,10 @@ def test_the_lab_may_be_disrupted_and_people_s_clusters_may_not() -> None:
             "line 4: vantage: 'netns:' is none of host, container, netns:NAME, ssh:HOST, pod",
         ),
         ("budgets: {asigned: 3}", "line 4: budgets: there is no budget 'asigned'; did you mean 'assigned'?"),
-        ("budgets:\n  assigned: 0", "line 5: budgets.assigned: input should be greater than 0"),
+        (
+            "budgets:\n  assigned: 0",
+            "line 5: budgets.assigned: input should be greater than or equal to 0.001",
+        ),
         ("context: again", "line 4: context: this field is given twice"),
         (
             "pools:\n  - name: p\n    addresses:\n      - 192.0.2.9",
@@ -171,7 +174,7 @@ def test_what_is_no_profile_is_called_so(tmp_path: Path, text: str) -> None:
 
 
 def test_a_shipped_file_is_shown_as_it_is_typed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clusters.profile.reading.Path.read_text", lambda *_, **__: "name: lab\nallow: x\n")
+    monkeypatch.setattr("clusters.profile.reading.content", lambda *_, **__: b"name: lab\nallow: x\n")
 
     with pytest.raises(UsageError, match=r"^clusters/profiles/lab\.yaml has 2 mistakes:"):
         profile.load("lab")
