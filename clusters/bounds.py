@@ -20,6 +20,9 @@ CONFIGURATION_BYTES = 2 * MIB
 #: The first line of an agent on another host says its version and what it may do.
 GREETING_BYTES = 64 * 1024
 
+#: How long a check can have taken, and the largest figure that it can have measured.
+LONGEST_CHECK, LARGEST_FIGURE = 366 * 24 * 3600.0, 1e15
+
 #: Nesting of JSON: the limit that pydantic's reader has built in. No object of Kubernetes comes near it.
 DEPTH = 200
 #: Nesting of YAML, whose reader takes several steps of Python's stack for each.

@@ -20,7 +20,11 @@ def content(path: Path, *, most: int) -> bytes:
 
     Raises OSError, and Unusable for more than `most` bytes or for compressed data that is damaged.
     """
-    with path.open("rb") as file:
+    try:
+        opened = path.open("rb")
+    except ValueError:
+        raise Unusable("no file can have such a name") from None
+    with opened as file:
         packed = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
         file.seek(0)
         try:

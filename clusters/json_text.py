@@ -18,14 +18,18 @@ class NotJson(Unusable):
 def parsed(data: bytes | str) -> Any:
     """What a JSON text holds. Raises NotJson.
 
-    What JSON does not know is refused although Python would read it: NaN and Infinity, numbers beyond what a
-    float holds or of thousands of digits, half surrogates, a name that stands twice in one object. So is what is
-    nested more than `bounds.DEPTH` deep, as what walks through it later would not come back.
+    What nobody writes is refused although Python would read it: NaN and Infinity, numbers beyond 64 bits or what
+    a float holds, half surrogates, a name that stands twice in one object. So is what is nested more than
+    `bounds.DEPTH` deep, as what walks through it later would not come back.
     """
     try:
         from_json(data, allow_inf_nan=False)
         return json.loads(
-            data, object_pairs_hook=_each_name_once, parse_float=_finite, parse_constant=_refused
+            data,
+            object_pairs_hook=_each_name_once,
+            parse_int=_whole,
+            parse_float=_finite,
+            parse_constant=_refused,
         )
     except NotJson:
         raise
@@ -48,6 +52,13 @@ def _each_name_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(name for name in names if names.count(name) > 1)
         raise NotJson(f"the name {twice[:80]!r} stands twice in one object")
     return found
+
+
+def _whole(digits: str) -> int:
+    number = int(digits)
+    if not -bounds.NUMBER <= number <= bounds.NUMBER:
+        raise NotJson(f"the number {digits[:40]} is too large")
+    return number
 
 
 def _finite(digits: str) -> float:

@@ -16,9 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from pydantic import TypeAdapter
+from typing_extensions import TypedDict  # pydantic reads Python's own only from 3.12 on
 
+from clusters import bounds
 from clusters.checks import CheckResult, Outcome, RunResult, Verdict
 from clusters.checks.failure import EVIDENCE
+from clusters.contents import content
+from clusters.json_text import parsed
 from reports.model import write_text
 
 CHECK = "upgrade.readiness"
@@ -29,6 +34,27 @@ _WORDS = {
     Verdict.REFUSED: "The run was refused before anything was looked at.",
     Verdict.CLEANUP_FAILED: "The run could not clean up behind itself.",
 }
+
+
+class _Seen(TypedDict):
+    """What one rule saw."""
+
+    stops: bool
+    summary: str
+
+
+_Rule = TypedDict(
+    "_Rule",
+    {"id": str, "result": str, "from": str, "to": str, "condition": str, "consequence": str, "remedy": str,
+     "source": str, "seen": list[_Seen]},
+)  # fmt: skip
+
+
+class _Kept(TypedDict, total=False):
+    """What the check keeps of an upgrade, as far as it is read here."""
+
+    target: str
+    rules: list[_Rule]
 
 
 class Answer(StrEnum):
@@ -230,7 +256,8 @@ def _kept(readiness: CheckResult | None, directory: Path) -> dict[str, Any]:
     if readiness is None or _KEPT not in readiness.evidence:
         return {}
     try:
-        found: dict[str, Any] = json.loads((directory / _KEPT).read_text(encoding="utf-8"))
+        found: dict[str, Any] = parsed(content(directory / _KEPT, most=bounds.RESULTS_BYTES))
+        TypeAdapter(_Kept).validate_python(found, strict=True)
     except (OSError, ValueError):
         return {}
     return found

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clusters import bounds
 from clusters.checks import CheckResult
 from clusters.checks.failure import EVIDENCE, is_evidence_path
+from clusters.contents import content
+from clusters.json_text import parsed
 
 if TYPE_CHECKING:
     from clusters.vantage import Timeline
@@ -35,10 +37,10 @@ def _timeline(directory: Path, name: str) -> Timeline | None:
     # Imported here: most pages have no timeline, and this brings the whole of the wire's libraries.
     from clusters.vantage import Timeline  # noqa: PLC0415
 
-    path = (directory / name).resolve()
-    if not path.is_relative_to((directory / EVIDENCE).resolve()):
-        return None
     try:
-        return Timeline.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        path = (directory / name).resolve()
+        if not path.is_relative_to((directory / EVIDENCE).resolve()):
+            return None
+        return Timeline.from_json(parsed(content(path, most=bounds.RESULTS_BYTES)))
+    except (OSError, ValueError):
         return None

@@ -27,7 +27,8 @@ class NotSupported(Exception):  # noqa: N818 - as above
 
 def is_evidence_path(text: str) -> bool:
     """Whether a text among evidence is a path relative to the run's directory, not something to read."""
-    return text.startswith(EVIDENCE) and not set(text) & set(" \n")
+    folder, _, file = text.removeprefix(EVIDENCE).partition("/")
+    return text.startswith(EVIDENCE) and bool(folder and file) and text.isprintable() and " " not in text
 
 
 def describe(finding: Finding) -> str:

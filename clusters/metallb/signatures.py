@@ -66,8 +66,8 @@ def fields_of(line: str) -> Fields:
     if text.startswith("{"):
         try:
             loaded = json.loads(text)
-        except ValueError:
-            return {"msg": text}  # cut off by a tail of bytes
+        except (RecursionError, ValueError):
+            return {"msg": text}  # cut off by a tail of bytes, or nothing that MetalLB logs
         return {
             str(key): value if isinstance(value, str) else json.dumps(value) for key, value in loaded.items()
         }
