@@ -17,8 +17,10 @@ RESULTS_BYTES = 64 * MIB
 PROFILE_BYTES = MIB // 2
 #: A configuration file inside an object (kube-proxy's, memberlist's): an object has 1.5 MiB at most.
 CONFIGURATION_BYTES = 2 * MIB
-#: The first line of an agent on another host says its version and what it may do.
-GREETING_BYTES = 64 * 1024
+#: What a host may say to who logs in before an agent's first word, and how long a message of an agent may be.
+GREETING_BYTES, MESSAGE_BYTES = MIB, 16 * MIB
+#: As much of the end of what a program said is looked at for the reason why it ended.
+LAST_WORDS_BYTES = 64 * 1024
 
 #: How long a check can have taken, and the largest figure that it can have measured.
 LONGEST_CHECK, LARGEST_FIGURE = 366 * 24 * 3600.0, 1e15
