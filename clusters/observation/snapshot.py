@@ -44,6 +44,9 @@ def _address(text: str) -> str:
 #: What is read from a file must be so; what this project measures is.
 Moment = Annotated[str, AfterValidator(_moment)]
 Address = Annotated[str, AfterValidator(_address)]
+#: A profile's or namespace's name, as profiles allow it; empty where nobody named one.
+ProfileName = Annotated[str, Field(pattern=r"^([a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?)?$")]
+NamespaceName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$")]
 NoAddress = Literal[""]
 Purpose = Literal["assigned", "free", "node"]
 ProbeOutcome = Literal["answered", "refused", "timeout", "unreachable", "broken", "silent"]
@@ -272,10 +275,10 @@ class Snapshot:
 
     snapshot_version: int = SNAPSHOT_VERSION
     taken_at: Moment
-    cluster: str = ""
+    cluster: ProfileName = ""
     provider: str = ""
     context: str = ""
-    metallb_namespace: str = "metallb-system"
+    metallb_namespace: NamespaceName = "metallb-system"
     kubernetes_version: str = ""
     expectations: Expectations = field(default_factory=Expectations)
 

@@ -21,6 +21,7 @@ from suites.plugin import kind
 from suites.plugin.sharding import Shard, shard_of
 
 if TYPE_CHECKING:
+    from clusters.observation import Snapshot
     from clusters.profile import Profile
 
 #: Words of a DNS label: before the dot the run, after it which shard of the run.
@@ -203,7 +204,13 @@ def _profile(name: str | None, snapshot: Path | None) -> Profile:
         return profile.load(name or "")
     from clusters.observation import load  # noqa: PLC0415 - as above
 
-    kept = load(snapshot)
+    return profile_of(load(snapshot))
+
+
+def profile_of(kept: Snapshot) -> Profile:
+    """The profile that an observation was made by, as far as it says."""
+    from clusters import profile  # noqa: PLC0415 - as above
+
     return profile.Profile(
         name=kept.cluster or "snapshot",
         provider=profile.Provider.EXISTING,
