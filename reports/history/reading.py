@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 
 import psutil
 
 from clusters.checks import Outcome, Verdict, is_known, word_of
 from reports.blame import Blame
+from reports.history import columns
 
 #: How far apart two readings of one process's start may lie, in seconds.
 _SAME_PROCESS = 2.0
@@ -91,7 +90,7 @@ def blamed(connection: sqlite3.Connection, run: int) -> dict[str, tuple[Blame, .
     return {
         check: tuple(
             Blame(cause, subject)
-            for cause, subject in json.loads(pairs) or [(cause, "") for cause in json.loads(causes)]
+            for cause, subject in columns.pairs(pairs) or [(cause, "") for cause in columns.texts(causes)]
         )
         for check, pairs, causes in told
     }
@@ -167,9 +166,8 @@ def notes(connection: sqlite3.Connection) -> list[str]:
 
 def _run(row: Sequence[object]) -> Run:
     told = dict(zip((*_RUN, "ran"), row, strict=True))
-    for name in ("started", "finished"):
-        # A time that is none is told by whoever opened the history, before anybody reckons with it.
-        datetime.fromisoformat(str(told[name] or told["started"]))
+    # A time that is none is told by whoever opened the history, before anybody reckons with it.
+    told |= {name: columns.time(told[name]) or told[name] for name in ("started", "finished")}
     host, pid, since = str(told.pop("host")), told.pop("pid"), told.pop("process_started")
     ended = told["finished"] is not None
     running = not ended and _alive(host, int(str(pid)), float(str(since)))

@@ -5,14 +5,13 @@ A standing is kept beside the outcomes and carried on with each run, so that no 
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, fields, replace
-from datetime import datetime
 from functools import reduce
 
 from clusters.checks import Outcome, word_of
+from reports.history import columns
 
 #: Cluster, check, MetalLB version, Kubernetes version.
 Key = tuple[str, str, str, str]
@@ -195,13 +194,12 @@ def _standing(row: Sequence[str]) -> Standing:
     names = (*_KEY, "title", "runbook", "level", *_STATE)
     told = dict(zip(names, row, strict=True))
     for name in ("last_at", "decided_at", "passed_at", "validated_at", "failed_at", "since"):
-        if told[name]:
-            datetime.fromisoformat(told[name])  # as in reading: one that is none is told before it is used
+        columns.time(told[name])  # as in reading: one that is none is told before it is used
     return Standing(
         cluster=told["cluster"],
         check=told["check_id"],
         title=told["title"],
-        runbook=tuple(json.loads(told["runbook"])),
+        runbook=columns.texts(told["runbook"]),
         level=told["level"],
         metallb_version=told["metallb_version"],
         kubernetes_version=told["kubernetes_version"],

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import yaml
 from hypothesis import strategies as st
 
 Path = tuple[str | int, ...]
@@ -159,6 +160,11 @@ def as_json(tree: Any) -> Input:
         return value if not isinstance(value, float) or math.isfinite(value) else None
 
     return Input(json.dumps(plain(tree)).encode())
+
+
+def as_yaml(tree: Any) -> Input:
+    """A tree as a YAML file."""
+    return Input(yaml.safe_dump(tree, allow_unicode=True).encode("utf-8", "surrogatepass"))
 
 
 @st.composite
