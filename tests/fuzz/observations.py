@@ -8,10 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from clusters.diagnosis import Diagnosis
-from clusters.diagnosis.answer import Answer
-from clusters.diagnosis.judging import ANSWERS, answer
 from clusters.observation import Snapshot
+from tests.answers import Told, all_answered
 
 FOLDER = Path(__file__).parents[1] / "unit" / "diagnosis" / "observations"
 NAMES = tuple(sorted(path.name.removesuffix(".json.gz") for path in FOLDER.glob("*.json.gz")))
@@ -39,7 +37,7 @@ def tree(name: str) -> dict[str, Any]:
 Digest = tuple[str, frozenset[tuple[str, str, str]]]
 
 
-def digest(found: Answer) -> Digest:
+def digest(found: Told) -> Digest:
     """An answer as it counts."""
     accused = frozenset((each.cause, each.subject, each.root) for each in found.findings)
     word = (
@@ -48,12 +46,6 @@ def digest(found: Answer) -> Digest:
     return word, accused
 
 
-def answers(seen: Snapshot) -> dict[str, Answer]:
-    """What each check that an observation decides says of it."""
-    diagnosis = Diagnosis(seen)
-    return {check: answer(check, diagnosis) for check in ANSWERS}
-
-
 def digests(seen: Snapshot) -> dict[str, Digest]:
-    """The same as it counts."""
-    return {check: digest(found) for check, found in answers(seen).items()}
+    """What each check that an observation decides says of it, as it counts."""
+    return {check: digest(found) for check, found in all_answered(seen).items()}

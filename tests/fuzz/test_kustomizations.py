@@ -48,7 +48,8 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copied
 
 
-def _read(kubectl: Path, root: Path, file: Path, data: bytes, overlay: str) -> str:
+def _read(kubectl: Path, root: Path, changed: tuple[Path, bytes], *, overlay: str) -> str:
+    file, data = changed
     whole = (root / file).read_bytes()
     (root / file).write_bytes(data)
     try:
@@ -95,11 +96,11 @@ OVERLAYS = st.sampled_from(
 def test_a_changed_kustomization_is_laid_out_or_one_sentence(
     kubectl: Path, root: Path, changed: tuple[Path, bytes], overlay: str
 ) -> None:
-    judged("kustomizations", lambda: _read(kubectl, root, *changed, overlay))
+    judged("kustomizations", lambda: _read(kubectl, root, changed, overlay=overlay))
 
 
 @given(changed=spoilt(), overlay=OVERLAYS)
 def test_a_spoilt_kustomization_is_laid_out_or_one_sentence(
     kubectl: Path, root: Path, changed: tuple[Path, bytes], overlay: str
 ) -> None:
-    judged("kustomizations, as text", lambda: _read(kubectl, root, *changed, overlay))
+    judged("kustomizations, as text", lambda: _read(kubectl, root, changed, overlay=overlay))

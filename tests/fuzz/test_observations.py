@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from clusters.observation import load
 from suites.plugin.settings import profile_of
+from tests.answers import all_answered
 from tests.fuzz import mutator, observations
 from tests.fuzz.tally import judged
 
@@ -24,7 +25,7 @@ def _read(place: Path, data: bytes) -> str:
     place.write_bytes(data)
     seen = load(place)
     profile_of(seen)  # which a run judges it by where none is named
-    observations.answers(seen)
+    all_answered(seen)
     return "judged in part" if seen.unreadable else "judged"
 
 

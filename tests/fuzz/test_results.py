@@ -146,7 +146,7 @@ def _of_day(name: str, days: int) -> Any:
 
 
 def _reported(path: Path) -> str:
-    """Everything that a night makes of a history. Its own report it may never cost; only who asks it gets a sentence."""
+    """Everything that a night makes of a history, whose report it may never cost; who asks it may get a sentence."""
     result = _of_day(NAMES[0], 5)
     try:
         before(path, result)

@@ -11,14 +11,14 @@ from functools import cache
 
 import pytest
 
-from clusters.diagnosis.judging import ANSWERS
 from clusters.observation import Objects, Snapshot, Status, load
 from clusters.observation.decoding import Gate
 from clusters.observation.object_records import RECORDS
 from clusters.observation.snapshot import Unreadable
+from tests.answers import all_answered, questions
 from tests.fuzz import observations
 from tests.fuzz.conftest import EXAMPLES
-from tests.fuzz.observations import Digest, answers, digests
+from tests.fuzz.observations import Digest, digests
 from tests.fuzz.tally import tally
 
 #: A few that differ in what they are about; `make fuzz` takes all of them.
@@ -72,7 +72,7 @@ def needing(part: str) -> frozenset[str]:
         seen = observed(name)
         kept: Objects = getattr(seen, part)
         if kept.items:
-            told = answers(replace(seen, **{part: without(kept, 0)}))
+            told = all_answered(replace(seen, **{part: without(kept, 0)}))
             found |= {check for check, one in told.items() if any(_MARK in each for each in one.missing)}
     return frozenset(found)
 
@@ -94,11 +94,11 @@ def test_an_unreadable_object_costs_only_the_checks_that_need_its_list(name: str
     found = tally("one unreadable object")
 
     for part, after in spoilt(name):
-        touched = {check for check in ANSWERS if after[check] != before[check]}
+        touched = {check for check in before if after[check] != before[check]}
         assert touched <= needing(part), part
         found.outcomes["judged in part"] += 1
-        share = 1 - len(touched) / len(ANSWERS)
-        assert share >= 1 - len(needing(part)) / len(ANSWERS)
+        share = 1 - len(touched) / len(questions())
+        assert share >= 1 - len(needing(part)) / len(questions())
         found.shares.append(share)
 
 

@@ -38,7 +38,7 @@ def changed(path: str, value: object) -> dict[str, Any]:
 def taken(part: str, *items: Any) -> Objects:
     gate = Gate(part)
     for item in items:
-        gate.take(item, trim=lambda found: dict(found))
+        gate.take(item, trim=dict)
     return gate.objects()
 
 
@@ -58,7 +58,7 @@ def taken(part: str, *items: Any) -> Objects:
             "Service shop/web cannot be read: spec.ports.0.port: it must be a whole number.",
         ),
         (
-            changed("spec.ports.0.port", True),
+            changed("spec.ports.0.port", 8.5),
             "Service shop/web cannot be read: spec.ports.0.port: it must be a whole number.",
         ),
         (changed("spec.ports.0.port", 10**30), "Service shop/web cannot be read: spec.ports.0.port: "),
