@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from clusters import json_text, yaml_text
+from clusters.bounds import MIB
 from clusters.contents import Unusable, content
 
 BOMB = (
@@ -82,6 +84,20 @@ def test_a_file_is_read_up_to_its_bound(tmp_path: Path) -> None:
         assert content(tmp_path / name, most=1000) == b"x" * 1000
         with pytest.raises(Unusable, match="it holds more than 0 KiB"):
             content(tmp_path / name, most=999)
+
+
+def test_no_more_than_the_bound_is_ever_unpacked(tmp_path: Path) -> None:
+    (tmp_path / "bomb").write_bytes(gzip.compress(bytes(MIB)) * 64)
+
+    tracemalloc.start()
+    try:
+        with pytest.raises(Unusable, match="it holds more than 1 MiB"):
+            content(tmp_path / "bomb", most=MIB)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 8 * MIB
 
 
 @pytest.mark.parametrize(
