@@ -11,13 +11,13 @@ BIN := $(VENV)/bin
 LOCK := requirements/dev.txt
 STAMP := $(VENV)/.installed-from-lock
 # What may share the machine with another test, and what measures, or looks at all that a machine has.
-SIDE_BY_SIDE := tests/unit tests/api tests/disk tests/browser tests/deploy tests/monitoring
+SIDE_BY_SIDE := tests/unit tests/api tests/disk tests/browser tests/deploy tests/monitoring tests/fuzz
 BY_ITSELF := tests/lab tests/faults tests/wire
 QUICK := -m "not full and not kind" --timeout 600 --durations 40 --cov=clusters --cov=reports
 
 export PYTHONDONTWRITEBYTECODE ?= 1
 
-.PHONY: help setup conformance test lint unit faults drills kill-test kind pods docs lock clean
+.PHONY: help setup conformance test lint unit fuzz faults drills kill-test kind pods docs lock clean
 
 help: ## Show what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -53,6 +53,9 @@ lint: $(STAMP) ## Formatting, lint, types and layers
 
 unit: $(STAMP) ## Only the tests that need neither root nor a cluster
 	@$(BIN)/pytest tests/unit
+
+fuzz: $(STAMP) ## Spoil observations, profiles, results and histories at random, 5,000 times a test: no traceback, no hang
+	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-5000} $(BIN)/pytest tests/fuzz $(ARGS)
 
 faults: setup ## Make every fault of the catalogue, judge what the checks say, write docs/faults.md
 	@$(BIN)/python -m tests.faults.report

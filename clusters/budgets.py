@@ -10,6 +10,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from clusters import bounds
 from clusters.errors import UsageError
 
 
@@ -197,9 +198,10 @@ def set_patience(factor: float) -> None:
 
     Raises UsageError where it is not above zero.
     """
-    if not factor > 0:
+    if not 0 < factor <= bounds.LARGEST_FACTOR:
         raise UsageError(
-            f"--patience {factor:g} is not above zero.", remedy="Give 1 for the budgets as they are."
+            f"--patience {factor:g} is not above zero, or above {bounds.LARGEST_FACTOR:g}.",
+            remedy="Give 1 for the budgets as they are.",
         )
     _Settings.patience = factor
 

@@ -16,11 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from pydantic import TypeAdapter
+from typing_extensions import TypedDict  # pydantic reads Python's own only from 3.12 on
 
 from clusters.checks import CheckResult, Outcome, RunResult, Verdict
 from clusters.checks.failure import EVIDENCE
 from clusters.commands import Command
 from clusters.confinement import RefusedPath, Tree
+from clusters.json_text import parsed
 from reports.commonmark import code, fenced, plain
 from reports.model import write_text
 
@@ -32,6 +35,27 @@ _WORDS = {
     Verdict.REFUSED: "The run was refused before anything was looked at.",
     Verdict.CLEANUP_FAILED: "The run could not clean up behind itself.",
 }
+
+
+class _Seen(TypedDict):
+    """What one rule saw."""
+
+    stops: bool
+    summary: str
+
+
+_Rule = TypedDict(
+    "_Rule",
+    {"id": str, "result": str, "from": str, "to": str, "condition": str, "consequence": str, "remedy": str,
+     "source": str, "seen": list[_Seen]},
+)  # fmt: skip
+
+
+class _Kept(TypedDict, total=False):
+    """What the check keeps of an upgrade, as far as it is read here."""
+
+    target: str
+    rules: list[_Rule]
 
 
 class Answer(StrEnum):
@@ -233,8 +257,10 @@ def _kept(readiness: CheckResult | None, directory: Path) -> dict[str, Any]:
     if readiness is None or _KEPT not in readiness.evidence:
         return {}
     try:
-        found = json.loads(Tree(directory, name="the run's directory").read(_KEPT))
-    except (RefusedPath, ValueError, RecursionError):
+        text = Tree(directory, name="the run's directory").read(_KEPT)
+        found: dict[str, Any] = parsed(text)
+        TypeAdapter(_Kept).validate_python(found, strict=True)
+    except (RefusedPath, OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from clusters.checks import CheckResult
 from clusters.checks.failure import is_evidence_path
 from clusters.confinement import RefusedPath, Tree
+from clusters.json_text import parsed
 
 if TYPE_CHECKING:
     from clusters.vantage import Timeline
@@ -40,6 +40,6 @@ def _timeline(directory: Path, name: str) -> Timeline | None:
     from clusters.vantage import Timeline  # noqa: PLC0415
 
     try:
-        return Timeline.from_json(json.loads(Tree(directory, name="the run's directory").read(name)))
-    except (RefusedPath, *_BROKEN):
+        return Timeline.from_json(parsed(Tree(directory, name="the run's directory").read(name)))
+    except (RefusedPath, OSError, ValueError):
         return None

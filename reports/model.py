@@ -6,6 +6,9 @@ The report of several clusters, fleet.json, is read and written by the same mean
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,10 +16,12 @@ from typing import Any
 import jsonschema
 from referencing import Registry, Resource
 
-from clusters import files
+from clusters import bounds, files
 from clusters.checks import RunResult
 from clusters.checks.serialise import run_from_dict, run_to_dict
+from clusters.contents import Unusable, content
 from clusters.errors import ConformanceError, ExitCode, UsageError
+from clusters.json_text import NotJson, parsed
 
 RESULTS, FLEET = "results.json", "fleet.json"
 _SCHEMAS = Path(__file__).parent / "schema"
@@ -31,7 +36,7 @@ class NotWritten(ConformanceError):  # noqa: N818 - named as the other errors of
 
 def load(path: Path) -> RunResult:
     """The run that a results.json holds. Raises UsageError for a file that is none, or not one we know."""
-    return run_from_dict(read(path / RESULTS if path.is_dir() else path, RESULTS))
+    return run_from_dict(read(path / RESULTS if os.path.isdir(path) else path, RESULTS))
 
 
 def save(result: RunResult, path: Path) -> None:
@@ -42,20 +47,52 @@ def save(result: RunResult, path: Path) -> None:
 def read(path: Path, kind: str) -> dict[str, Any]:
     """What a file holds that must be a valid one of its `kind`: RESULTS or FLEET. Raises UsageError."""
     try:
-        data = json.loads(path.read_bytes())
+        data = parsed(content(path, most=bounds.RESULTS_BYTES))
     except FileNotFoundError:
         raise UsageError(
             f"There is no file {path}.", remedy=f"Name a {kind} that this suite wrote."
         ) from None
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror or error}.") from None
+    except NotJson as error:
         raise UsageError(f"{path} is not JSON, or cut off: {error}.") from None
+    except Unusable as error:
+        raise UsageError(f"{path} cannot be read: {error}.") from None
     found = _ours(path, data, kind)
     fault = next(iter(validator(kind).iter_errors(found)), None)
     if fault is not None:
         raise UsageError(f"{path} is no valid {kind}: {fault.json_path}: {fault.message[:200]}.")
+    if beyond := next(_beyond(found), None):
+        raise UsageError(f"{path} is no valid {kind}: {beyond}.")
     return found
+
+
+def _beyond(found: dict[str, Any]) -> Iterator[str]:
+    """Times that never were, and figures with which nobody can reckon; a schema can say neither."""
+    runs: dict[str, Any] = {"$.run": found.get("run")}
+    runs |= {f"$.clusters[{place}].run": one["run"] for place, one in enumerate(found.get("clusters", ()))}
+    for where, run in runs.items():
+        for name in ("started", "finished") if run else ():
+            yield from _odd_time(f"{where}.{name}", run[name])
+    for number, check in enumerate(found["checks"]):
+        where = f"$.checks[{number}]"
+        if check.get("started"):
+            yield from _odd_time(f"{where}.started", check["started"])
+        if check.get("duration_s", 0) > bounds.LONGEST_CHECK:
+            yield f"{where}.duration_s: {check['duration_s']:g} seconds are no length of a check"
+        for name, one in check.get("measurements", {}).items():
+            figures = (one["value"], one["budget"] or 0, *one.get("samples", ()))
+            if any(abs(each) > bounds.LARGEST_FIGURE for each in figures):
+                yield f"{where}.measurements.{name[:80]}: a figure is beyond {bounds.LARGEST_FIGURE:g}"
+
+
+def _odd_time(where: str, text: str) -> Iterator[str]:
+    try:
+        fits = bounds.EARLIEST <= datetime.fromisoformat(text) <= bounds.LATEST
+    except ValueError:
+        fits = False
+    if not fits:
+        yield f"{where}: {text[:40]!r} is no time of this century"
 
 
 def keep(data: dict[str, Any], path: Path, kind: str) -> None:
@@ -92,10 +129,11 @@ def _ours(path: Path, data: object, kind: str) -> dict[str, Any]:
     if not isinstance(data, dict) or "schema_version" not in data:
         raise UsageError(f"{path} is not a {kind} of this suite: it has no schema_version.")
     version = data["schema_version"]
-    if version != _VERSION:
-        newer = isinstance(version, int) and version > _VERSION
+    if type(version) is not int or version != _VERSION:
+        newer = type(version) is int and version > _VERSION
         remedy = "It comes from a newer suite: use that one." if newer else ""
         raise UsageError(
-            f"{path} has schema version {version!r}, and this suite reads version {_VERSION}.", remedy=remedy
+            f"{path} has schema version {str(version)[:40]!r}, and this suite reads version {_VERSION}.",
+            remedy=remedy,
         )
     return data

@@ -25,6 +25,8 @@ from reports.shards import run_of
 #: How many earlier runs a report shows; two months of nights.
 MOST = 60
 PREVIOUS = "the run before"
+#: As much of words that nobody knows is shown.
+_MOST_SHOWN = 200
 
 
 def past_of(history: Path, result: RunResult, *, directory: Path, baseline: Path | None = None) -> Past:
@@ -36,6 +38,7 @@ def past_of(history: Path, result: RunResult, *, directory: Path, baseline: Path
     try:
         with opened(history) as connection:
             past = _past(connection, result, directory=directory, compare=baseline is None)
+            problem = _newer(reading.unknown_words(connection))
     except HistoryError as error:
         problem = str(error)
     if baseline is not None:
@@ -45,6 +48,13 @@ def past_of(history: Path, result: RunResult, *, directory: Path, baseline: Path
             past, comparison=compared(before, after, against=str(baseline), usual=_usual(past.trends))
         )
     return replace(past, as_of=result.run.finished, problem=problem)
+
+
+def _newer(words: Sequence[str]) -> str:
+    if not words:
+        return ""
+    shown = ", ".join(words)[:_MOST_SHOWN]
+    return f"The history was written by a newer release: its words {shown} are not known here, and shown as they are."
 
 
 def _past(connection: sqlite3.Connection, result: RunResult, *, directory: Path, compare: bool) -> Past:

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from clusters.checks import Level, Outcome
+from clusters.checks import Level, Outcome, is_known
 from reports.history import reading
 from reports.history.reading import Ending, Run
 from reports.history.standing import Standing, standings
 
 
 class State(StrEnum):
-    """How a check stands at one moment. Only `passed` is a validation; the first three say that there is none."""
+    """How a check stands at one moment. Only `passed` is a validation; the first four say that there is none."""
 
     #: Its last word was a failure.
     FAILING = "failing"
@@ -23,6 +23,8 @@ class State(StrEnum):
     STALE = "stale"
     #: It was run and never validated: never passed, or only in runs that did not clean up.
     NEVER = "never"
+    #: A newer release decided it, in a word that this one does not know.
+    UNKNOWN = "unknown"
     PASSED = "passed"
     #: Its last word, and no older than a pass may be.
     WAIVED = "waived"
@@ -35,7 +37,7 @@ class State(StrEnum):
     @property
     def lacking(self) -> bool:
         """Whether a validation that should be there is not."""
-        return self in {State.FAILING, State.STALE, State.NEVER}
+        return self in {State.FAILING, State.STALE, State.NEVER, State.UNKNOWN}
 
 
 _TAKEN_AS_THEY_ARE = {Outcome.WAIVED: State.WAIVED, Outcome.NOT_SUPPORTED: State.NOT_SUPPORTED}
@@ -91,10 +93,15 @@ def chosen(found: Validation, *, level: Level | None) -> Validation:
     """The same with only the checks that a run at `level` may run."""
     if level is None:
         return found
-    kept = [row for row in found.rows if row.standing and level.allows(Level(row.standing.level))]
+    kept = [row for row in found.rows if row.standing and _allows(level, row.standing.level)]
     return Validation(
         cluster=found.cluster, rows=tuple(kept), newest=found.newest, interrupted=found.interrupted
     )
+
+
+def _allows(level: Level, word: str) -> bool:
+    """Whether a run at `level` may run a check of the level that is called so; one that nobody knows it may not."""
+    return word in set(Level) and level.allows(Level(word))
 
 
 def state_of(standing: Standing, *, now: datetime, budget: timedelta) -> State:
@@ -104,6 +111,8 @@ def state_of(standing: Standing, *, now: datetime, budget: timedelta) -> State:
     if standing.decided in _TAKEN_AS_THEY_ARE:
         fresh = abs(now - datetime.fromisoformat(standing.decided_at)) <= budget
         return _TAKEN_AS_THEY_ARE[standing.decided] if fresh else State.STALE
+    if standing.decided is not None and not is_known(standing.decided):
+        return State.UNKNOWN
     age = age_of(standing, now)
     if age is None:
         return State.NEVER

@@ -14,6 +14,8 @@ from clusters.checks.outcome import (
     RunResult,
     Scope,
     Verdict,
+    is_known,
+    word_of,
 )
 from clusters.checks.spec import CheckSpec, Level, Need
 
@@ -33,5 +35,7 @@ __all__ = [
     "RunResult",
     "Scope",
     "Verdict",
+    "is_known",
     "may",
+    "word_of",
 ]

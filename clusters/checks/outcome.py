@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
+from functools import cache
+from typing import Literal, TypeVar
 
 from clusters.commands import Command
+
+_Word = TypeVar("_Word", bound=StrEnum)
 
 
 class Outcome(StrEnum):
@@ -28,6 +31,25 @@ class Verdict(StrEnum):
     INCOMPLETE = "incomplete"
     REFUSED = "refused"
     CLEANUP_FAILED = "cleanup-failed"
+
+
+@cache
+def word_of(kind: type[_Word], text: str) -> _Word:
+    """The member of an enumeration that is called so; a word that it does not have comes back as it is.
+
+    For what a newer release may have written: such a word is no member, equals none, and can still be shown.
+    """
+    try:
+        return kind(text)
+    except ValueError:
+        word = str.__new__(kind, text)
+        word._name_ = word._value_ = text
+        return word
+
+
+def is_known(word: StrEnum) -> bool:
+    """Whether a word that `word_of` gave is one of its enumeration."""
+    return word in type(word).__members__.values()
 
 
 class Scope(StrEnum):

@@ -31,7 +31,8 @@ class Answer:
     `explanations` are what it suffers from; those of them that another check reports are left out with
     `reported_only`. `roots` are the causes that it may have to report, by default all of the diagnosis. `missing`
     are sentences on what could not be read, `unsupported` why there is no answer. It passes without anything to
-    report where nothing is missing either.
+    report where nothing is missing either. `needs` are lists of the observation in which its faults stand, besides
+    those that it names in `missing` by itself: it has not passed where objects of them cannot be read.
     """
 
     explanations: tuple[Explanation, ...] = ()
@@ -40,6 +41,7 @@ class Answer:
     notes: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     unsupported: str = ""
+    needs: tuple[str, ...] = ()
     figures: Mapping[str, Figure] = field(default_factory=dict)
 
 
@@ -48,10 +50,12 @@ def findings(check: str, answer: Answer, diagnosis: Diagnosis) -> tuple[Finding,
     if answer.unsupported:
         return ()
     roots = diagnosis.roots if answer.roots is None else answer.roots
-    own = {root.key: root for root in roots if root.at == check}
+    own = {root.key: root for root in roots if root.at == check and not diagnosis.holds_back(root)}
     found: list[Finding] = []
     groups: dict[tuple[str, str], list[Explanation]] = {}
     for explained in answer.explanations:
+        if diagnosis.holds_back(explained.root):
+            continue
         if explained.root.at == check and explained.root.subject == explained.subject:
             own.pop(explained.root.key, None)
             found.append(explained.finding(check))

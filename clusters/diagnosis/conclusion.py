@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from clusters.checks import CheckFailed, NotSupported
+from clusters.diagnosis import incomplete
 from clusters.diagnosis.answer import Answer, findings
 from clusters.diagnosis.diagnosis import Diagnosis
 from clusters.errors import Inconclusive
@@ -21,7 +23,9 @@ def ask(question: Question, diagnosis: Diagnosis) -> Answer:
     gate = versions.supports(version, Feature.CUSTOM_RESOURCES)
     if version is not None and not gate:
         return Answer(unsupported=gate.reason)
-    return question(diagnosis)
+    found = question(diagnosis)
+    lacking = tuple(incomplete.lacking(found.needs, diagnosis.snapshot, found.missing))
+    return replace(found, missing=(*found.missing, *lacking))
 
 
 def conclude(check: str, answer: Answer, diagnosis: Diagnosis) -> None:

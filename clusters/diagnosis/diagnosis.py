@@ -9,6 +9,7 @@ from clusters.diagnosis import (
     configuring,
     consumers,
     holding,
+    incomplete,
     interfaces,
     mesh,
     ownership,
@@ -57,7 +58,8 @@ class Diagnosis:
     @cached_property
     def grounds(self) -> tuple[Root, ...]:
         """The roots that can be told without looking at a single service's trouble."""
-        found = {root.key: root for detect in _DETECTORS for root in detect(self.facts)}
+        detected = (root for detect in _DETECTORS for root in detect(self.facts))
+        found = {root.key: root for root in detected if not self.holds_back(root)}
         cut = {root.subject for root in found.values() if root.cause == "api-unreachable"}
         # A node that cannot reach the API server is NotReady for that reason: one fault, told once.
         return tuple(
@@ -169,7 +171,15 @@ class Diagnosis:
         for explanations in (*self._suffered, self.edge, self.stray, self.disagreeing):
             for explained in explanations.values():
                 found.setdefault(explained.root.key, explained.root)
-        return tuple(found.values())
+        return tuple(root for root in found.values() if not self.holds_back(root))
+
+    def holds_back(self, root: Root) -> bool:
+        """Whether a root cannot be told, as what it rests on was not all read."""
+        return incomplete.held_back(root, self._unknown)
+
+    @cached_property
+    def _unknown(self) -> frozenset[str]:
+        return incomplete.not_read(self.snapshot)
 
     @property
     def _suffered(self) -> tuple[Mapping[str, Explanation], ...]:

@@ -7,9 +7,9 @@ own interfaces in the line that it logs then (`SetBalancer` in MetalLB's speaker
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
+from clusters import json_text
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.roots import Root
 from clusters.diagnosis.telling import fields
@@ -52,5 +52,14 @@ def _present(facts: Facts, node: str) -> set[str] | None:
     pod = facts.components.speakers.get(node)
     for hit in reversed(facts.hits.get(pod.name, ())) if pod else ():
         if hit.signature.id == "interface-missing":
-            return set(json.loads(fields_of(hit.line).get("localIfs", "[]")))
+            return _names(fields_of(hit.line).get("localIfs", "[]"))
     return None
+
+
+def _names(text: str) -> set[str] | None:
+    """The names in a JSON list; None where a log line has something else in its place."""
+    try:
+        found = json_text.parsed(text)
+    except json_text.NotJson:
+        return None
+    return set(map(str, found)) if isinstance(found, list) else None

@@ -148,6 +148,7 @@ class Pending:
             cause="controller-down",
             subject=workload(self.facts, "controller"),
             summary="The controller is ready but does not serve a service that it could serve.",
+            rests_on=("services", "ip_address_pools", "namespaces", "nodes", "pods", "deployments"),
             evidence=tuple(f"it could have {', '.join(map(str, each.addresses))} of pool {each.pool}"
                            for each in offer.offers[:1]),
             fields=self._fields(service),

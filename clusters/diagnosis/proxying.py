@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 
-import yaml
-
+from clusters import yaml_text
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.roots import Root
 from clusters.diagnosis.telling import fields
@@ -20,7 +19,8 @@ def settings(facts: Facts) -> tuple[str, bool | None]:
     """
     for raw in facts.snapshot.kube_proxy_config.items:
         found = _parsed((raw.get("data") or {}).get("config.conf", ""))
-        return str(found.get("mode") or ""), bool((found.get("ipvs") or {}).get("strictARP"))
+        ipvs = found.get("ipvs")
+        return str(found.get("mode") or ""), bool(isinstance(ipvs, dict) and ipvs.get("strictARP"))
     return "unknown", None
 
 
@@ -45,7 +45,7 @@ def strict_arp_off(facts: Facts, *evidence: str) -> Root:
 @cache
 def _parsed(text: str) -> Json:
     try:
-        found = yaml.safe_load(text)
-    except yaml.YAMLError:
+        found = yaml_text.parsed(text)
+    except yaml_text.NotYaml:
         return {}
     return found if isinstance(found, dict) else {}

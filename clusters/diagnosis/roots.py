@@ -17,7 +17,8 @@ class Root:
     """One cause that holds for one subject ("service shop/web", "pool edge", "node w1", "cluster").
 
     `fields` fill in the commands of the cause (see `clusters.checks.causes.FIELDS`). `remedy` is given where
-    more is known than the cause's own says.
+    more is known than the cause's own says. `rests_on` are lists of the observation that it takes for whole, besides
+    those that every root of its cause does.
     """
 
     cause: str
@@ -27,6 +28,7 @@ class Root:
     ruled_out: tuple[str, ...] = ()
     home: str = ""
     remedy: str = ""
+    rests_on: tuple[str, ...] = ()
     fields: dict[str, str] = field(default_factory=dict)
 
     @property

@@ -11,7 +11,7 @@ def seconds(stamp: str | None) -> float | None:
         return None
     try:
         return dt.datetime.fromisoformat(stamp).timestamp()
-    except ValueError:
+    except (OverflowError, ValueError):
         return None
 
 

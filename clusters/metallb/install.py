@@ -263,4 +263,4 @@ def _mounted_secret(raw: Raw, container: Raw, values: Mapping[str, str]) -> str:
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isdecimal() else None
+    return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 10 else None

@@ -13,7 +13,7 @@ from enum import StrEnum
 from packaging.version import Version
 
 _VERSION = re.compile(
-    r"(?<![\w.])v?(?P<release>\d+\.\d+\.\d+)(?:-?(?P<pre>(?:alpha|beta|rc)\.?\d*))?(?![\d.])"
+    r"(?<![\w.])v?(?P<release>\d{1,9}\.\d{1,9}\.\d{1,9})(?:-?(?P<pre>(?:alpha|beta|rc)\.?\d{0,9}))?(?![\d.])"
 )
 
 

@@ -7,7 +7,8 @@ import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from clusters.api import Api, Resource
@@ -28,6 +29,23 @@ _CILIUM_POOLS = Resource(
     "cilium.io", "v2alpha1", "ciliumloadbalancerippools", "CiliumLoadBalancerIPPool", namespaced=False
 )
 _SERVICE_NAME = "kubernetes.io/service-name"
+_OWN_GROUP = ".metallb.io"
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """One list of the observation: what is read for it, where, and which of what is there."""
+
+    part: str
+    of: Resource
+    namespace: str | None = None
+    keep: Callable[[Json], bool] | None = None
+
+    def __str__(self) -> str:
+        everywhere = " in all namespaces" if self.of.namespaced else ""
+        scope = f" in namespace {self.namespace}" if self.namespace else everywhere
+        group = f".{self.of.group}" if self.of.group else ""
+        return f"{self.of.plural}{group}{scope}"
 
 
 def collect(
@@ -118,10 +136,10 @@ class _Collection:
             namespace = wanted.namespace or self.namespace
 
         def read() -> Iterable[Json]:
-            found = self._each(wanted.resource, namespace, labels=wanted.labels, fields=wanted.fields)
-            return filter(wanted.keep, found) if wanted.keep else found
+            return self._each(wanted.resource, namespace, labels=wanted.labels, fields=wanted.fields)
 
-        return self._objects(read, wanted.trim, wanted.resource, namespace)
+        what = _Wanted(wanted.field, wanted.resource, namespace, wanted.keep)
+        return self._objects(what, read, wanted.trim)
 
     def _each(
         self, of: Resource, namespace: str | None = None, *, metadata_only: bool = False, **selected: str
@@ -131,70 +149,81 @@ class _Collection:
             of, namespace, page=self.limits.page, metadata_only=metadata_only, **selected
         )
         for page in pages:
-            yield from page.get("items") or ()
+            found: Any = page.get("items") or ()
+            # What is no list is no object either, and told as such.
+            yield from found if isinstance(found, list) else (found,)
 
-    def _objects(
-        self, read: Callable[[], Iterable[Json]], trim: Trim, of: Resource, namespace: str | None
-    ) -> Objects:
-        scope = f" in namespace {namespace}" if namespace else " in all namespaces" if of.namespaced else ""
-        group = f".{of.group}" if of.group else ""
-        return objects(read, trim, verb="list", resource=f"{of.plural}{group}{scope}")
+    def _objects(self, wanted: _Wanted, read: Callable[[], Iterable[Json]], trim: Trim) -> Objects:
+        return objects(wanted.part, read, trim, keep=wanted.keep, verb="list", resource=str(wanted))
 
     def _services(self) -> Objects:
         """Services of type LoadBalancer, chosen by the API server where it can, else here."""
 
         def read() -> Iterable[Json]:
-            found = self._each(known.SERVICES, fields="spec.type=LoadBalancer")
-            return (each for each in found if each.get("spec", {}).get("type") == "LoadBalancer")
+            return self._each(known.SERVICES, fields="spec.type=LoadBalancer")
 
-        return self._objects(read, trimming.service, known.SERVICES, None)
+        def keep(found: Json) -> bool:
+            return bool(found.get("spec", {}).get("type") == "LoadBalancer")
+
+        return self._objects(_Wanted("services", known.SERVICES, keep=keep), read, trimming.service)
 
     def _slices(self, services: Future[Objects]) -> Objects:
         """The slices of those services and of MetalLB's namespace; the many others are dropped at once."""
 
         def read() -> Iterable[Json]:
-            found = self._each(known.ENDPOINT_SLICES)
-            wanted = {
-                (each["metadata"]["namespace"], each["metadata"]["name"]) for each in services.result().items
-            }
-            for each in found:
-                about = each["metadata"]
-                name = (about.get("labels") or {}).get(_SERVICE_NAME, "")
-                if (about["namespace"], name) in wanted or about["namespace"] == self.namespace:
-                    yield each
+            return self._each(known.ENDPOINT_SLICES)
 
-        return self._objects(read, trimming.endpoint_slice, known.ENDPOINT_SLICES, None)
+        @cache
+        def wanted() -> frozenset[tuple[str, str]]:
+            found = services.result()
+            named = {(each["metadata"]["namespace"], each["metadata"]["name"]) for each in found.items}
+            return frozenset(named)
+
+        def keep(found: Json) -> bool:
+            about = found["metadata"]
+            name = (about.get("labels") or {}).get(_SERVICE_NAME, "")
+            return (about["namespace"], name) in wanted() or about["namespace"] == self.namespace
+
+        what = _Wanted("endpoint_slices", known.ENDPOINT_SLICES, keep=keep)
+        return self._objects(what, read, trimming.endpoint_slice)
 
     def _secrets(self) -> Objects:
         def read() -> Iterable[Json]:
             return self._each(known.SECRETS, self.namespace, metadata_only=True)
 
-        return self._objects(read, trimming.name_only, known.SECRETS, self.namespace)
+        return self._objects(_Wanted("secrets", known.SECRETS, self.namespace), read, trimming.name_only)
 
     def _definitions(self) -> Objects:
         """MetalLB's definitions with their versions, and Cilium's names; the others carry whole schemas."""
 
         def read() -> Iterable[Json]:
-            for each in self._each(known.CUSTOM_RESOURCE_DEFINITIONS, metadata_only=True):
-                name: str = each["metadata"]["name"]
-                if name.endswith(".metallb.io"):
-                    yield self.api.get(known.CUSTOM_RESOURCE_DEFINITIONS, name)
-                elif name.endswith(".cilium.io"):
-                    yield each
+            return self._each(known.CUSTOM_RESOURCE_DEFINITIONS, metadata_only=True)
 
-        return self._objects(read, trimming.definition, known.CUSTOM_RESOURCE_DEFINITIONS, None)
+        def keep(found: Json) -> bool:
+            return bool(found["metadata"]["name"].endswith((_OWN_GROUP, ".cilium.io")))
+
+        def trim(found: Json) -> Json:
+            name: str = found["metadata"]["name"]
+            whole = (
+                self.api.get(known.CUSTOM_RESOURCE_DEFINITIONS, name) if name.endswith(_OWN_GROUP) else found
+            )
+            return trimming.definition(whole)
+
+        what = _Wanted("custom_resource_definitions", known.CUSTOM_RESOURCE_DEFINITIONS, keep=keep)
+        return self._objects(what, read, trim)
 
     def _usage(self) -> Objects:
         def read() -> Iterable[Json]:
             return self._each(known.POD_METRICS, self.namespace)
 
-        return self._objects(read, trimming.small, known.POD_METRICS, self.namespace)
+        return self._objects(_Wanted("pod_usage", known.POD_METRICS, self.namespace), read, trimming.small)
 
     def _rivals(self, definitions: Objects) -> Objects:
         names = {each["metadata"]["name"] for each in definitions.items}
         if f"{_CILIUM_POOLS.plural}.{_CILIUM_POOLS.group}" not in names:
             return Objects(status=Status.ABSENT)
-        return self._objects(lambda: self._each(_CILIUM_POOLS), trimming.small, _CILIUM_POOLS, None)
+        what = _Wanted("rival_pools", _CILIUM_POOLS)
+        return self._objects(what, lambda: self._each(_CILIUM_POOLS), trimming.small)
 
     def _of_pods(self, pool: ThreadPoolExecutor, found: Mapping[str, Objects]) -> dict[str, Any]:
         owners = Owners(

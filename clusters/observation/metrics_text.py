@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 
@@ -25,6 +26,8 @@ def _samples(text: str, prefix: str) -> Iterator[Sample]:
             value = float(match["value"])
         except ValueError:
             continue
+        if not math.isfinite(value):
+            continue  # no figure, and nothing that JSON could keep
         labels = {name: _ESCAPE.sub(_unescaped, raw) for name, raw in _LABEL.findall(match["labels"] or "")}
         yield Sample(name=match["name"], labels=labels, value=value)
 

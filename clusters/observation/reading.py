@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from clusters.api import ApiError, Forbidden, NotFound
+from clusters.observation.decoding import Gate
 from clusters.observation.snapshot import Json, Objects, Status
 
 Trim = Callable[[Json], Json]
@@ -25,16 +26,23 @@ def failure(error: ApiError, *, verb: str, resource: str) -> dict[str, Any]:
     return {"status": Status.FAILED, "verb": verb, "resource": resource, "detail": error.args[0]}
 
 
-def objects(read: Callable[[], Iterable[Json]], trim: Trim, *, verb: str, resource: str) -> Objects:
-    """Read objects and keep each one trimmed; an ApiError becomes the part's status, never an exception."""
+def objects(
+    part: str,
+    read: Callable[[], Iterable[Any]],
+    trim: Trim,
+    *,
+    verb: str,
+    resource: str,
+    keep: Callable[[Json], bool] | None = None,
+) -> Objects:
+    """Read the objects of one list that are wanted, each trimmed; an ApiError becomes the list's status.
+
+    One that is not what it should be is listed as unreadable, and costs no other.
+    """
+    gate = Gate(part)
     try:
-        kept = [trim(found) for found in read()]
+        for found in read():
+            gate.take(found, trim=trim, keep=keep)
     except ApiError as error:
         return Objects(**failure(error, verb=verb, resource=resource))
-    kept.sort(key=_place)
-    return Objects(status=Status.OK, items=tuple(kept))
-
-
-def _place(found: Json) -> tuple[str, str]:
-    metadata = found["metadata"]
-    return metadata.get("namespace", ""), metadata["name"]
+    return gate.objects()

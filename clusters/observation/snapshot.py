@@ -7,14 +7,53 @@ collected, and judging a Snapshot uses nothing but the Snapshot: its `taken_at` 
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+
+from clusters import bounds
+from clusters.metallb import ranges
 
 #: The shape of the file; a file of a newer version is refused, never half understood.
 SNAPSHOT_VERSION = 1
 
 Json = dict[str, Any]
+
+
+def _moment(text: str) -> str:
+    try:
+        found = dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text[:40]!r} is no RFC 3339 time") from None
+    if found.tzinfo is None or not bounds.EARLIEST <= found <= bounds.LATEST:
+        raise ValueError(f"{text[:40]!r} is no time of this century with its offset from UTC")
+    return text
+
+
+def _address(text: str) -> str:
+    try:
+        ranges.parse_address(text)
+    except ranges.AddressError as error:
+        raise ValueError(str(error).rstrip(".")) from None
+    return text
+
+
+#: What is read from a file must be so; what this project measures is.
+Moment = Annotated[str, AfterValidator(_moment)]
+Address = Annotated[str, AfterValidator(_address)]
+#: A profile's or namespace's name, as profiles allow it; empty where nobody named one.
+ProfileName = Annotated[str, Field(pattern=r"^([a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?)?$")]
+NamespaceName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$")]
+NoAddress = Literal[""]
+Purpose = Literal["assigned", "free", "node"]
+ProbeOutcome = Literal["answered", "refused", "timeout", "unreachable", "broken", "silent"]
+PortNumber = Annotated[int, Field(ge=0, le=65535)]
+Count = Annotated[int, Field(ge=0)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Seconds = Annotated[float, Field(ge=0, le=bounds.LONGEST_BUDGET * bounds.LARGEST_FACTOR)]
 
 
 class Status(StrEnum):
@@ -53,10 +92,28 @@ class Part:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Unreadable:
+    """An object that is not what its kind is: which field of it, and why."""
+
+    kind: str
+    name: str
+    field: str
+    why: str
+
+    def __str__(self) -> str:
+        where = f"{self.field}: " if self.field else ""
+        return f"{self.kind[:1].upper()}{self.kind[1:]} {self.name} cannot be read: {where}{self.why}."
+
+
+@dataclass(frozen=True, kw_only=True)
 class Objects(Part):
-    """Objects of one kind, sorted by namespace and name."""
+    """Objects of one kind, sorted by namespace and name.
+
+    Where some are `unreadable`, the others are in `items`, and the list as a whole is not known.
+    """
 
     items: tuple[Json, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +132,7 @@ class Sample:
 
     name: str
     labels: dict[str, str]
-    value: float
+    value: Finite
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,9 +167,9 @@ class Route:
     `source` is the address that it comes from then.
     """
 
-    address: str
+    address: Address
     on_link: bool = False
-    gateway: str = ""
+    gateway: Address | NoAddress = ""
     source: str = ""
     problem: str = ""
 
@@ -126,8 +183,8 @@ class Heard:
     free addresses.
     """
 
-    address: str
-    purpose: str
+    address: Address
+    purpose: Purpose
     macs: tuple[str, ...] = ()
     pool: str = ""
 
@@ -141,10 +198,10 @@ class Reached:
     """
 
     service: str
-    address: str
-    port: int
+    address: Address
+    port: PortNumber
     protocol: str
-    outcome: str
+    outcome: ProbeOutcome
     detail: str = ""
 
 
@@ -153,8 +210,8 @@ class PoolShare:
     """How many of one pool's free addresses were asked for on the wire, and how many there are."""
 
     pool: str
-    asked: int
-    free: int
+    asked: Count
+    free: Count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,9 +244,9 @@ class Consumer:
 
     namespace: str
     name: str
-    address: str = ""
+    address: Address | NoAddress = ""
     protocol: str = "tcp"
-    port: int = 0
+    port: PortNumber = 0
     path: str = "/"
 
 
@@ -206,7 +263,7 @@ class Expectations:
     announcer_selector: str = ""
     pools: dict[str, tuple[str, ...]] = field(default_factory=dict)
     single_address_pools: tuple[str, ...] = ()
-    budgets: dict[str, float] = field(default_factory=dict)
+    budgets: dict[str, Seconds] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,11 +279,11 @@ class Snapshot:
     """
 
     snapshot_version: int = SNAPSHOT_VERSION
-    taken_at: str
-    cluster: str = ""
+    taken_at: Moment
+    cluster: ProfileName = ""
     provider: str = ""
     context: str = ""
-    metallb_namespace: str = "metallb-system"
+    metallb_namespace: NamespaceName = "metallb-system"
     kubernetes_version: str = ""
     expectations: Expectations = field(default_factory=Expectations)
 
@@ -271,3 +328,9 @@ class Snapshot:
     dry_run: DryRun = field(default_factory=DryRun)
     wire: WireView = field(default_factory=WireView)
     routed: WireView = field(default_factory=WireView)
+
+    @property
+    def unreadable(self) -> tuple[Unreadable, ...]:
+        """Every object that could not be read, list by list."""
+        parts = (part for part in vars(self).values() if isinstance(part, Objects))
+        return tuple(one for part in parts for one in part.unreadable)

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import gzip
-import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from clusters import files
+from clusters import bounds, files
+from clusters.contents import Unusable, content
 from clusters.errors import UsageError
-from clusters.observation.snapshot import SNAPSHOT_VERSION, Snapshot
+from clusters.json_text import NotJson, parsed
+from clusters.observation.decoding import Gate, place, reason
+from clusters.observation.object_records import RECORDS
+from clusters.observation.snapshot import SNAPSHOT_VERSION, Json, Objects, Snapshot
 
-_GZIP_MAGIC = b"\x1f\x8b"
 _TAKE_ANOTHER = "Take a new one with --save-snapshot."
 
 _adapter: TypeAdapter[Snapshot] = TypeAdapter(Snapshot)
+_objects: TypeAdapter[Objects] = TypeAdapter(Objects)
 
 
 def save(snapshot: Snapshot, path: Path) -> None:
@@ -34,37 +38,62 @@ def save(snapshot: Snapshot, path: Path) -> None:
 
 
 def load(path: Path) -> Snapshot:
-    """The Snapshot that `path` holds. Raises UsageError for a file that is truncated, foreign or newer."""
+    """The Snapshot that `path` holds; objects in it that cannot be read are listed as unreadable.
+
+    Raises UsageError for a file that is truncated, foreign, damaged or newer.
+    """
     found = _parsed(path)
     if not isinstance(found, dict) or "snapshot_version" not in found:
         raise UsageError(f"{path} is not a snapshot of this project.", remedy=_TAKE_ANOTHER)
-    version = found["snapshot_version"]
-    if not isinstance(version, int) or version > SNAPSHOT_VERSION:
+    _refuse_versions(path, found["snapshot_version"])
+    try:
+        return _adapter.validate_python(found | dict(_lists(found)))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise UsageError(
+            f"{path} is a damaged snapshot: {place(first)}: {reason(first)}.", remedy=_TAKE_ANOTHER
+        ) from error
+
+
+def _refuse_versions(path: Path, version: object) -> None:
+    if type(version) is not int or version < 1:
+        raise UsageError(
+            f"{path} is a damaged snapshot: snapshot_version: {str(version)[:40]!r} is no version.",
+            remedy=_TAKE_ANOTHER,
+        )
+    if version > SNAPSHOT_VERSION:
         raise UsageError(
             f"{path} is a snapshot of version {version}; this suite reads up to version {SNAPSHOT_VERSION}.",
             remedy="Judge it with a newer release of the suite.",
         )
-    try:
-        return _adapter.validate_python(found)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(step) for step in first["loc"])
-        raise UsageError(
-            f"{path} is a damaged snapshot: {where}: {first['msg']}.", remedy=_TAKE_ANOTHER
-        ) from error
+
+
+def _lists(found: Json) -> Iterator[tuple[str, Objects]]:
+    """Each list that was read whole, or but for some objects; what is no list is left to be refused."""
+    for part in RECORDS:
+        raw = found.get(part)
+        if isinstance(raw, dict) and isinstance(raw.get("items"), list):
+            kept = _objects.validate_python(raw | {"items": ()})
+            gate = Gate(part)
+            for item in raw["items"]:
+                gate.take(item, trim=_as_it_is)
+            yield part, gate.added_to(kept)
+
+
+def _as_it_is(found: Json) -> Json:
+    return found
 
 
 def _parsed(path: Path) -> Any:
     try:
-        data = path.read_bytes()
-        if data.startswith(_GZIP_MAGIC):
-            data = gzip.decompress(data)
-    except (OSError, EOFError) as error:
-        reason = getattr(error, "strerror", None) or "the compressed data ends early"
-        raise UsageError(f"The snapshot {path} cannot be read: {reason}.") from error
+        data = content(path, most=bounds.SNAPSHOT_BYTES)
+    except OSError as error:
+        raise UsageError(f"The snapshot {path} cannot be read: {error.strerror or error}.") from None
+    except Unusable as error:
+        raise UsageError(f"The snapshot {path} cannot be read: {error}.", remedy=_TAKE_ANOTHER) from None
     try:
-        return json.loads(data)
-    except ValueError as error:
+        return parsed(data)
+    except NotJson as error:
         cut = data[:1] == b"{" and not data.rstrip().endswith(b"}")
-        what = "is truncated" if cut else "is not JSON"
-        raise UsageError(f"The snapshot {path} {what}.", remedy=_TAKE_ANOTHER) from error
+        what = "is truncated" if cut else f"is not JSON that can be read: {error}"
+        raise UsageError(f"The snapshot {path} {what}.", remedy=_TAKE_ANOTHER) from None

@@ -17,7 +17,18 @@ from clusters.metallb import ranges
 from clusters.metallb.ranges import Address
 from clusters.metallb.selectors import SelectorError
 from clusters.observation.limits import Limits
-from clusters.observation.snapshot import Heard, Json, PoolShare, Reached, Route, Snapshot, Status, WireView
+from clusters.observation.snapshot import (
+    Heard,
+    Json,
+    PoolShare,
+    ProbeOutcome,
+    Purpose,
+    Reached,
+    Route,
+    Snapshot,
+    Status,
+    WireView,
+)
 from clusters.vantage import Target, VantageError
 
 if TYPE_CHECKING:
@@ -26,7 +37,7 @@ if TYPE_CHECKING:
 _ROUNDS, _RATE = 3, 200.0
 _SETTLED = 2.0
 _TIMEOUT = 2.0
-_OUTCOMES = {
+_OUTCOMES: dict[str, ProbeOutcome] = {
     "refused": "refused",
     "host unreachable": "unreachable",
     "network unreachable": "unreachable",
@@ -119,9 +130,11 @@ class _Look:
     ) -> tuple[bool, str, tuple[Heard, ...]]:
         """Whom the vantage's kernel takes for the holder of each address; the nodes' own prove that it learns."""
         pools = {address: pool for pool, addresses in free.items() for address in addresses}
-        purposes = (
-            dict.fromkeys(pools, "free") | dict.fromkeys(nodes, "node") | dict.fromkeys(assigned, "assigned")
-        )
+        purposes: dict[str, Purpose] = {
+            **dict.fromkeys(pools, "free"),
+            **dict.fromkeys(nodes, "node"),
+            **dict.fromkeys(assigned, "assigned"),
+        }
         found = self.vantage.learned(purposes)
         heard = tuple(
             Heard(
@@ -155,7 +168,7 @@ class _Look:
     def _heard(
         self,
         addresses: Iterable[str],
-        purpose: str,
+        purpose: Purpose,
         routes: dict[str, Route],
         *,
         probe: bool = True,
@@ -226,7 +239,7 @@ class _Look:
             detail=detail,
         )
 
-    def _tried(self, door: _Door) -> tuple[str, str]:
+    def _tried(self, door: _Door) -> tuple[ProbeOutcome, str]:
         if door.protocol not in {"TCP", "UDP"}:
             return "silent", f"{door.protocol} cannot be tried"
         target = Target(address=door.address, port=door.port, protocol=door.protocol.lower())

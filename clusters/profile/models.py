@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, model_validator
 
+from clusters import bounds
 from clusters.budgets import BUDGETS
 from clusters.checks import Level
 from clusters.metallb import ranges
@@ -93,14 +94,15 @@ def _known_budgets(values: dict[str, float]) -> dict[str, float]:
 Name = Annotated[str, Field(pattern=_NAME)]
 RangeText = Annotated[str, AfterValidator(_range)]
 AddressText = Annotated[str, AfterValidator(_address)]
-Seconds = Annotated[float, Field(gt=0)]
+Seconds = Annotated[float, Field(ge=bounds.SHORTEST_BUDGET, le=bounds.LONGEST_BUDGET)]
+Day = Annotated[dt.date, Field(ge=bounds.EARLIEST.date(), le=bounds.LATEST.date())]
 Budgets = Annotated[dict[str, Seconds], AfterValidator(_known_budgets)]
 
 
 class Model(BaseModel):
     """Frozen, and strict: no unknown field, no text where a number belongs."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
 
 class KindSettings(Model):
@@ -212,7 +214,7 @@ class Waiver(Model):
 
     check: Annotated[str, Field(pattern=_CHECK)]
     reason: Annotated[str, Field(min_length=1)]
-    expires: dt.date
+    expires: Day
 
 
 class Profile(Model):
@@ -244,7 +246,7 @@ class Profile(Model):
     gitops: GitOps | None = None
     pools: tuple[PoolExpectation, ...] = ()
     spare_addresses: tuple[RangeText, ...] = ()
-    reserve: Annotated[int, Field(ge=0)] = 1
+    reserve: Annotated[int, Field(ge=0, le=bounds.MOST_RESERVED)] = 1
     announcers: Announcers = Announcers()
     consumers: tuple[Consumer, ...] = ()
     vantage: Annotated[str, AfterValidator(_vantage)] = ""

@@ -12,11 +12,16 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from clusters import bounds, yaml_text
+from clusters.contents import Unusable, content
 from clusters.errors import UsageError
 from clusters.profile.models import Profile
 
 SHIPPED = Path(__file__).resolve().parent.parent / "profiles"
 _HERE = SHIPPED.parent.parent
+
+#: As much of a text is shown in a mistake.
+_LONGEST = 200
 
 Where = Sequence[int | str]
 #: Fields with a path in them: a relative one starts at the profile's own folder.
@@ -39,15 +44,11 @@ def load(name_or_path: str | Path) -> Profile:
     Raises UsageError: there is no such profile, or every mistake in it, each with its line and field.
     """
     path = _find(str(name_or_path))
+    tree, data = _parse(path, _text(path))
+    located, lost = _located(data, path)
+    mistakes = [*_repeated(tree), *((_line(tree, where), said) for where, said in lost)]
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise UsageError(f"The profile {_shown(path)} cannot be read: {why}.") from None
-    tree, data = _parse(path, text)
-    mistakes = [*_repeated(tree)]
-    try:
-        profile = Profile.model_validate_json(json.dumps(_located(data, path), default=str))
+        profile = Profile.model_validate_json(json.dumps(_named_by_texts(located), default=str))
     except ValidationError as error:
         mistakes += [_mistake(tree, details) for details in error.errors(include_url=False)]
     if mistakes:
@@ -57,45 +58,71 @@ def load(name_or_path: str | Path) -> Profile:
 
 def _find(wanted: str) -> Path:
     if "/" in wanted or wanted.endswith((".yaml", ".yml")):
-        path = Path(wanted).expanduser()
-        if not path.is_file():
-            raise UsageError(f"There is no profile {wanted}.", remedy="Give a file, or a name.")
+        try:
+            path = Path(wanted).expanduser()
+            found = path.is_file()
+        except (OSError, RuntimeError, ValueError):
+            found = False  # a home of nobody's, a name that no file can have
+        if not found:
+            raise UsageError(f"There is no profile {_cut(wanted)}.", remedy="Give a file, or a name.")
         return path
-    path = SHIPPED / f"{wanted}.yaml"
-    if not path.is_file():
+    if wanted not in shipped():
         close = difflib.get_close_matches(wanted, shipped(), n=1)
         hint = f"Did you mean {close[0]}?" if close else f"There are: {', '.join(shipped())}; or give a file."
-        raise UsageError(f"There is no profile named {wanted!r} in {_shown(SHIPPED)}.", remedy=hint)
-    return path
+        raise UsageError(f"There is no profile named {_cut(wanted)!r} in {_shown(SHIPPED)}.", remedy=hint)
+    return SHIPPED / f"{wanted}.yaml"
 
 
-def _parse(path: Path, text: str) -> tuple[yaml.MappingNode, dict[str, Any]]:
-    loader = yaml.SafeLoader(text)
+def _text(path: Path) -> str:
     try:
-        tree = loader.get_single_node()
-        data: Any = loader.construct_document(tree) if tree is not None else None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        why = getattr(error, "problem", None) or "it is not YAML"
-        raise UsageError(f"{_shown(path)}{line}: {why}.") from None
-    finally:
-        loader.dispose()
+        return content(path, most=bounds.PROFILE_BYTES).decode("utf-8")
+    except UnicodeDecodeError:
+        why = "it is not text"
+    except OSError as error:
+        why = error.strerror or str(error)
+    except Unusable as error:
+        why = str(error)
+    raise UsageError(f"The profile {_shown(path)} cannot be read: {why}.")
+
+
+def _parse(path: Path, text: str) -> tuple[yaml.MappingNode, dict[Any, Any]]:
+    try:
+        tree, data = yaml_text.read(text)
+    except yaml_text.NotYaml as error:
+        line = f", line {error.line}" if error.line else ""
+        field = f"{error.field}: " if error.field else ""
+        raise UsageError(f"{_shown(path)}{line}: {field}{error}.") from None
     if not isinstance(tree, yaml.MappingNode):
         raise UsageError(f"{_shown(path)}: a profile is a list of fields, and this is none.")
     return tree, data
 
 
-def _located(data: dict[str, Any], path: Path) -> dict[str, Any]:
-    """The same with its paths made absolute; what is not a text is left to the validation."""
+def _located(data: dict[Any, Any], path: Path) -> tuple[dict[Any, Any], list[tuple[Where, str]]]:
+    """The same with its paths made absolute, and those that are none; what is no text is left to the validation."""
     data = {**data, "source": str(path.resolve())}
+    lost: list[tuple[Where, str]] = []
     for *outer, last in _PATHS:
         holder: Any = data
         for key in outer:
             holder = holder.get(key) if isinstance(holder, dict) else None
-        if isinstance(holder, dict) and isinstance(holder.get(last), str):
-            holder[last] = str((path.parent / Path(holder[last]).expanduser()).resolve())
-    return data
+        if isinstance(holder, dict) and isinstance(text := holder.get(last), str):
+            try:
+                holder[last] = str((path.parent / Path(text).expanduser()).resolve())
+            except (OSError, RuntimeError, ValueError):
+                where = (*outer, last)
+                lost.append((where, f"{'.'.join(where)}: {_cut(text)!r} is no path on this machine"))
+    return data, lost
+
+
+def _named_by_texts(value: Any) -> Any:
+    """The same with texts for names, as JSON has them: YAML allows dates and numbers there, which are no fields."""
+    if isinstance(value, dict):
+        return {str(name): _named_by_texts(inner) for name, inner in value.items()}
+    return [_named_by_texts(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
 
 def _refusal(path: Path, mistakes: Sequence[tuple[int, str]]) -> UsageError:
@@ -103,7 +130,9 @@ def _refusal(path: Path, mistakes: Sequence[tuple[int, str]]) -> UsageError:
     if len(mistakes) == 1:
         line, text = mistakes[0]
         return UsageError(f"{shown}, line {line}: {text}")
-    listing = "\n".join(f"  line {line}: {text}" for line, text in mistakes)
+    listing = "\n".join(f"  line {line}: {text}" for line, text in mistakes[: bounds.MOST_TOLD])
+    if rest := len(mistakes[bounds.MOST_TOLD :]):
+        listing += f"\n  and {rest} more"
     return UsageError(f"{shown} has {len(mistakes)} mistakes:\n{listing}")
 
 
@@ -116,12 +145,13 @@ def _shown(path: Path) -> str:
 def _mistake(tree: yaml.MappingNode, details: ErrorDetails) -> tuple[int, str]:
     """Line and sentence for one of pydantic's findings."""
     where = details["loc"]
-    field = ".".join(str(part) for part in where if part != "[key]")
+    field = ".".join(_cut(str(part)) for part in where if part != "[key]")
     return _line(tree, where), f"{field}: {_said(details)}" if field else _said(details)
 
 
 def _said(details: ErrorDetails) -> str:
-    kind, where, given = details["type"], details["loc"], details["input"]
+    kind, where = details["type"], details["loc"]
+    given = _cut(details["input"]) if isinstance(details["input"], str) else details["input"]
     context = details.get("ctx", {})
     if kind == "extra_forbidden":
         close = difflib.get_close_matches(str(where[-1]), _fields(where[:-1]), n=1)
@@ -132,9 +162,9 @@ def _said(details: ErrorDetails) -> str:
     if kind == "string_pattern_mismatch":
         return f"{given!r} does not have the form {context['pattern']}"
     if kind == "string_type" and isinstance(given, int | float):
-        return f"{given!r} is a number here; put it in quotes"
+        return f"{_cut(repr(given))} is a number here; put it in quotes"
     plain = {"missing": "this field is required", "value_error": str(context.get("error"))}
-    return plain.get(kind) or f"{details['msg'][:1].lower()}{details['msg'][1:]}"
+    return _cut(plain.get(kind) or f"{details['msg'][:1].lower()}{details['msg'][1:]}")
 
 
 def _fields(where: Where) -> list[str]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import yaml
-
+from clusters import yaml_text
 from clusters.errors import Inconclusive
 from clusters.gitops.findings import known
 from clusters.metallb import services
@@ -118,10 +117,10 @@ def _tuning(situation: Situation) -> Iterator[Sighting]:
 
 def _keys(text: str) -> set[str]:
     try:
-        found: Json = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
+        found: Json = yaml_text.parsed(text) or {}
+    except yaml_text.NotYaml as error:
         raise Inconclusive(f"The memberlist configuration cannot be read: {error}.") from None
-    return set(found) if isinstance(found, dict) else set()
+    return set(map(str, found)) if isinstance(found, dict) else set()
 
 
 #: Source: memberlistFileConfig in internal/speakerlist/speakerlist.go of 0.16.2.

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from clusters.vantage import frames
-from clusters.vantage.client import Client, Message, Task
+from clusters.vantage.client import Client, Task
 from clusters.vantage.errors import VantageError
 from clusters.vantage.frames import Asker
+from clusters.vantage.messages import Message
 from clusters.vantage.records import Answers, Attempt, Control, Frame, Interface
 from clusters.vantage.wire import Wire, seconds
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import os
 import subprocess
 import tempfile
 import threading
 import time
 from typing import Any, Self
 
+from clusters import bounds
 from clusters.vantage.errors import VantageError
 from clusters.vantage.launch import Launch, Refusal
+from clusters.vantage.messages import Message, Messages
 
-Message = dict[str, Any]
 HELLO_WITHIN = 15.0
 ANSWER_WITHIN = 10.0
 END_WITHIN = 3.0
@@ -78,6 +80,8 @@ class Client:
         self.hello = Task(self, 0, "its agent")
         self.tasks[0] = self.hello
         self.clock_offset_ns = 0
+        #: What ended the reading of the agent's messages, None while they are read.
+        self.lost: Message | None = None
 
     def __enter__(self) -> Self:
         self.errors = tempfile.TemporaryFile()
@@ -93,6 +97,8 @@ class Client:
         except OSError as error:
             self.errors.close()
             raise VantageError(f"The agent of vantage {self.name} cannot be started: {error}.") from None
+        assert self.process.stdout is not None
+        self.said = Messages(self.process.stdout)
         self.reader = threading.Thread(target=self._read, name=f"vantage {self.name}", daemon=True)
         self.reader.start()
         try:
@@ -137,6 +143,8 @@ class Client:
         """Begin a task; `for` (seconds) bounds it in any case."""
         task = Task(self, self.next_number(), do)
         self.tasks[task.number] = task
+        if self.lost is not None:
+            task.take(self.lost)  # nobody reads any more what would end it
         arguments.setdefault("for", 600.0)
         self.send({"id": task.number, "do": do, **arguments})
         return task
@@ -179,35 +187,41 @@ class Client:
             raise VantageError(f"The agent of vantage {self.name} is gone: {self._last_words()}.") from None
 
     def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            if not line.startswith(b"{"):
-                continue  # a login shell's greeting
-            message = json.loads(line)
+        for message in self.said:
             task = self.tasks.get(message["id"])
             if task is not None:
                 task.take(message)
                 if task.done.is_set():
                     self.tasks.pop(task.number, None)
-        lost = {"event": "lost", "error": self._last_words()}
+        self.lost = {"event": "lost", "error": self.said.fault or self._last_words()}
         for task in list(self.tasks.values()):
             if not task.done.is_set():
-                task.take(lost)
+                task.take(self.lost)
 
     def _await_hello(self) -> None:
         if not self.hello.started.wait(HELLO_WITHIN):
-            raise VantageError(f"Vantage {self.name} did not answer within {HELLO_WITHIN:g} s.")
+            told = f"; it said {self.said.greeting!r}" if self.said.greeting else ""
+            raise VantageError(f"Vantage {self.name} did not answer within {HELLO_WITHIN:g} s{told}.")
         if not self.hello.messages:
-            refusal = self.launch.explain(self._words()) or Refusal(self._last_words())
+            refusal = self.launch.explain(self._words()) or Refusal(self._no_agent())
             raise VantageError(f"Vantage {self.name} cannot be used: {refusal.why}.", remedy=refusal.remedy)
+
+    def _no_agent(self) -> str:
+        """Why no agent came up, where nobody knows what the last words mean."""
+        if self.said.greeting and not self._words():
+            return f"{self.said.fault or 'it started no agent'}; it said {self.said.greeting!r}"
+        return self.said.fault or self._last_words()
 
     def _compare_clocks(self) -> None:
         """Learn how far the agent's clock is from ours; where zero is possible, it is taken as zero."""
         best = None
         for _ in range(3):
             before = time.time_ns()
-            theirs = self.ask("clock")["real"]
+            answer = self.ask("clock")
             after = time.time_ns()
+            theirs = answer.get("real") if isinstance(answer, dict) else None
+            if type(theirs) is not int:
+                raise VantageError(f"The agent of vantage {self.name} does not say what time it is there.")
             if best is None or after - before < best[0]:
                 best = (after - before, theirs - (before + after) // 2)
         assert best is not None
@@ -219,7 +233,8 @@ class Client:
 
     def _words(self) -> str:
         try:
-            self.errors.seek(0)
+            size = self.errors.seek(0, os.SEEK_END)
+            self.errors.seek(max(0, size - bounds.LAST_WORDS_BYTES))
             return self.errors.read().decode("utf-8", "replace").strip()
         except (OSError, ValueError):
             return ""

@@ -177,6 +177,9 @@ def _told(path: Path) -> Iterator[None]:
         raise HistoryError(f"The history {path} cannot be used: {error}.") from None
     except OSError as error:
         raise HistoryError(f"The history {path} cannot be used: {error.strerror or error}.") from None
+    except (KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
+        # SQLite keeps anything in any column: a time that is none, a list that is cut off, a number for a name.
+        raise HistoryError(f"The history {path} holds what this release cannot read: {error}.") from None
 
 
 def _damaged(path: Path, what: str) -> str:

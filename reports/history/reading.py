@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -11,11 +10,14 @@ from enum import StrEnum
 
 import psutil
 
-from clusters.checks import Outcome, Verdict
+from clusters.checks import Outcome, Verdict, is_known, word_of
 from reports.blame import Blame
+from reports.history import columns
 
 #: How far apart two readings of one process's start may lie, in seconds.
 _SAME_PROCESS = 2.0
+#: As much of words that nobody knows is shown.
+_MOST_SHOWN = 200
 _RUN = (
     "key", "id", "cluster", "started", "finished", "allow", "kubernetes_version", "metallb_version", "verdict",
     "validates", "replayed", "directory", "host", "pid", "process_started",
@@ -76,7 +78,7 @@ def outcomes(connection: sqlite3.Connection, run: int) -> dict[str, tuple[Outcom
     left_out = connection.execute("SELECT check_id, reason FROM untested WHERE run = ?", (run,))
     found: dict[str, tuple[Outcome | None, str]] = {check: (None, reason) for check, reason in left_out}
     told = connection.execute("SELECT check_id, outcome, reason FROM outcomes WHERE run = ?", (run,))
-    return found | {check: (Outcome(outcome), reason) for check, outcome, reason in told}
+    return found | {check: (word_of(Outcome, outcome), reason) for check, outcome, reason in told}
 
 
 def blamed(connection: sqlite3.Connection, run: int) -> dict[str, tuple[Blame, ...]]:
@@ -88,7 +90,7 @@ def blamed(connection: sqlite3.Connection, run: int) -> dict[str, tuple[Blame, .
     return {
         check: tuple(
             Blame(cause, subject)
-            for cause, subject in json.loads(pairs) or [(cause, "") for cause in json.loads(causes)]
+            for cause, subject in columns.pairs(pairs) or [(cause, "") for cause in columns.texts(causes)]
         )
         for check, pairs, causes in told
     }
@@ -107,12 +109,11 @@ def figures(connection: sqlite3.Connection, run: int) -> dict[tuple[str, str], F
 
 def strips(connection: sqlite3.Connection, chosen: Sequence[Run]) -> dict[str, tuple[Outcome | None, ...]]:
     """Each check's outcomes in the chosen runs, in their order; None where a run did not run it."""
-    words = {str(one): one for one in Outcome}
     found: dict[str, list[Outcome | None]] = {}
     for place, run in enumerate(chosen):
         told = connection.execute("SELECT check_id, outcome FROM outcomes WHERE run = ?", (run.key,))
         for check, outcome in told:
-            found.setdefault(check, [None] * len(chosen))[place] = words[outcome]
+            found.setdefault(check, [None] * len(chosen))[place] = word_of(Outcome, outcome)
     return {check: tuple(strip) for check, strip in found.items()}
 
 
@@ -139,20 +140,41 @@ def clusters(connection: sqlite3.Connection) -> list[str]:
     return [name for (name,) in connection.execute("SELECT DISTINCT cluster FROM runs ORDER BY cluster")]
 
 
+def unknown_words(connection: sqlite3.Connection) -> list[str]:
+    """The outcomes and verdicts in it that this release does not know, sorted."""
+    told = connection.execute(
+        "SELECT DISTINCT outcome FROM outcomes UNION SELECT last_outcome FROM standings "
+        "UNION SELECT decided FROM standings WHERE decided != ''"
+    )
+    words: list[StrEnum] = [word_of(Outcome, str(word)) for (word,) in told]
+    verdicts = connection.execute("SELECT DISTINCT verdict FROM runs WHERE verdict IS NOT NULL")
+    words += [word_of(Verdict, str(word)) for (word,) in verdicts]
+    return sorted({str(word) for word in words if not is_known(word)})
+
+
 def notes(connection: sqlite3.Connection) -> list[str]:
-    """What is to be known of the history itself: where an earlier one was damaged."""
-    return [text for (text,) in connection.execute("SELECT text FROM notes ORDER BY at")]
+    """What is to be known of the history itself: where an earlier one was damaged, or a newer release wrote."""
+    kept = [text for (text,) in connection.execute("SELECT text FROM notes ORDER BY at")]
+    words = unknown_words(connection)
+    if words:
+        kept.append(
+            f"Written by a newer release, which has words that this one does not know; they are shown as they are: "
+            f"{', '.join(words)[:_MOST_SHOWN]}."
+        )
+    return kept
 
 
 def _run(row: Sequence[object]) -> Run:
     told = dict(zip((*_RUN, "ran"), row, strict=True))
+    # A time that is none is told by whoever opened the history, before anybody reckons with it.
+    told |= {name: columns.time(told[name]) or told[name] for name in ("started", "finished")}
     host, pid, since = str(told.pop("host")), told.pop("pid"), told.pop("process_started")
     ended = told["finished"] is not None
     running = not ended and _alive(host, int(str(pid)), float(str(since)))
     ending = Ending.ENDED if ended else Ending.RUNNING if running else Ending.INTERRUPTED
     told |= {
         "finished": told["finished"] or "",
-        "verdict": Verdict(str(told["verdict"])) if told["verdict"] else None,
+        "verdict": word_of(Verdict, str(told["verdict"])) if told["verdict"] else None,
         "validates": bool(told["validates"]),
         "replayed": bool(told["replayed"]),
         "ran": bool(told["ran"]),

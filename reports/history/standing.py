@@ -5,13 +5,13 @@ A standing is kept beside the outcomes and carried on with each run, so that no 
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, fields, replace
 from functools import reduce
 
-from clusters.checks import Outcome
+from clusters.checks import Outcome, word_of
+from reports.history import columns
 
 #: Cluster, check, MetalLB version, Kubernetes version.
 Key = tuple[str, str, str, str]
@@ -174,7 +174,7 @@ def _of_run(connection: sqlite3.Connection, run: int) -> list[tuple[Key, Event]]
         (run,),
     )
     return [
-        (tuple(key), Event(at=at, run=run, outcome=Outcome(outcome), validates=bool(validates)))
+        (tuple(key), Event(at=at, run=run, outcome=word_of(Outcome, outcome), validates=bool(validates)))
         for *key, at, outcome, validates in found
     ]
 
@@ -187,23 +187,25 @@ def _events(connection: sqlite3.Connection, key: Iterable[str]) -> Iterator[Even
         tuple(key),
     )
     for at, run, outcome, validates in found:
-        yield Event(at=at, run=run, outcome=Outcome(outcome), validates=bool(validates))
+        yield Event(at=at, run=run, outcome=word_of(Outcome, outcome), validates=bool(validates))
 
 
 def _standing(row: Sequence[str]) -> Standing:
     names = (*_KEY, "title", "runbook", "level", *_STATE)
     told = dict(zip(names, row, strict=True))
+    for name in ("last_at", "decided_at", "passed_at", "validated_at", "failed_at", "since"):
+        columns.time(told[name])  # as in reading: one that is none is told before it is used
     return Standing(
         cluster=told["cluster"],
         check=told["check_id"],
         title=told["title"],
-        runbook=tuple(json.loads(told["runbook"])),
+        runbook=columns.texts(told["runbook"]),
         level=told["level"],
         metallb_version=told["metallb_version"],
         kubernetes_version=told["kubernetes_version"],
         last_run=told["last_at"],
-        last_outcome=Outcome(told["last_outcome"]),
-        decided=Outcome(told["decided"]) if told["decided"] else None,
+        last_outcome=word_of(Outcome, told["last_outcome"]),
+        decided=word_of(Outcome, told["decided"]) if told["decided"] else None,
         decided_at=told["decided_at"],
         last_passed=told["passed_at"],
         last_validated=told["validated_at"],

@@ -6,7 +6,7 @@ import datetime as dt
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from clusters import budgets, files
 from clusters.errors import Inconclusive, UsageError
@@ -28,7 +28,7 @@ class Kept(BaseModel):
     upgrade_state: Literal[1] = 1
     cluster: str
     uid: str
-    taken_at: dt.datetime
+    taken_at: AwareDatetime
     kubernetes_version: str
     metallb_version: str
     addresses: dict[str, tuple[str, ...]]

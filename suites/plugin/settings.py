@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from clusters import files
+from clusters import bounds, files
 from clusters.checks import Level
 from clusters.errors import UsageError
 from suites.plugin import kind
 from suites.plugin.sharding import Shard, shard_of
 
 if TYPE_CHECKING:
+    from clusters.observation import Snapshot
     from clusters.profile import Profile
 
 #: Words of a DNS label: before the dot the run, after it which shard of the run.
@@ -206,7 +207,13 @@ def _profile(name: str | None, snapshot: Path | None) -> Profile:
         return profile.load(name or "")
     from clusters.observation import load  # noqa: PLC0415 - as above
 
-    kept = load(snapshot)
+    return profile_of(load(snapshot))
+
+
+def profile_of(kept: Snapshot) -> Profile:
+    """The profile that an observation was made by, as far as it says."""
+    from clusters import profile  # noqa: PLC0415 - as above
+
     return profile.Profile(
         name=kept.cluster or "snapshot",
         provider=profile.Provider.EXISTING,
@@ -228,14 +235,17 @@ def _helm_values(path: Path | None) -> dict[str, Any] | None:
     """The values in a file. Raises UsageError for a file that holds none."""
     if path is None:
         return None
-    import yaml  # noqa: PLC0415 - as above
+    from clusters import yaml_text  # noqa: PLC0415 - as above
+    from clusters.contents import content  # noqa: PLC0415 - as above
 
     try:
-        found = yaml.safe_load(path.read_bytes()) or {}
+        found = yaml_text.parsed(content(path, most=bounds.CONFIGURATION_BYTES).decode("utf-8")) or {}
     except OSError as error:
-        raise UsageError(f"--helm-values {path} cannot be read: {error.strerror}.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"--helm-values {path} is not YAML: {str(error).splitlines()[0]}.") from None
+        raise UsageError(f"--helm-values {path} cannot be read: {error.strerror or error}.") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"--helm-values {path} is not text.") from None
+    except ValueError as error:  # too large, or no YAML
+        raise UsageError(f"--helm-values {path} is not YAML that can be read: {error}.") from None
     if not isinstance(found, dict):
         raise UsageError(f"--helm-values {path} holds no values.")
     return found
@@ -281,8 +291,8 @@ def is_worker(config: pytest.Config) -> bool:
 def positive(text: str) -> float:
     """A number above zero, for argparse."""
     value = float(text)
-    if not 0 < value < float("inf"):
-        raise ValueError(f"{text} is not above zero")
+    if not 0 < value <= bounds.LARGEST_FACTOR:
+        raise ValueError(f"{text} is not above zero, or above {bounds.LARGEST_FACTOR:g}")
     return value
 
 

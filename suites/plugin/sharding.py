@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from clusters import bounds
+from clusters.contents import content
 from clusters.errors import UsageError
+from clusters.json_text import parsed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +56,13 @@ def shard_of(text: str | None, durations: Path | None) -> Shard | None:
             raise UsageError("--balance-by is for --shard, and there is none.")
         return None
     first, slash, second = text.partition("/")
-    if not (slash and first.isdecimal() and second.isdecimal() and 1 <= int(first) <= int(second)):
+    if not (
+        slash
+        and len(text) < 10
+        and first.isdecimal()
+        and second.isdecimal()
+        and 1 <= int(first) <= int(second)
+    ):
         raise UsageError(f"--shard {text} is not I/N, like 1/4, with I from 1 to N.")
     return Shard(
         number=int(first), count=int(second), durations=recorded(durations) if durations is not None else {}
@@ -64,11 +72,11 @@ def shard_of(text: str | None, durations: Path | None) -> Shard | None:
 def recorded(results: Path) -> dict[str, float]:
     """How long each check took by an earlier results.json, a whole run's or a shard's. Raises UsageError."""
     try:
-        data = json.loads(results.read_bytes())
+        data = parsed(content(results, most=bounds.RESULTS_BYTES))
         found = {str(check["id"]): float(check["duration_s"]) for check in data["checks"]}
     except OSError as error:
-        raise UsageError(f"--balance-by {results} cannot be read: {error.strerror}.") from None
-    except (ValueError, KeyError, TypeError):
+        raise UsageError(f"--balance-by {results} cannot be read: {error.strerror or error}.") from None
+    except (OverflowError, ValueError, KeyError, TypeError):
         found = {"": math.nan}
     if not all(math.isfinite(seconds) and seconds >= 0 for seconds in found.values()):
         raise UsageError(f"--balance-by {results} is no results.json.", remedy="Name that of an earlier run.")

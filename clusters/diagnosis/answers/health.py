@@ -7,19 +7,22 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from clusters.checks import Scope
 from clusters.checks.causes import Effect, Layer, get, having
-from clusters.diagnosis import scope
+from clusters.diagnosis import incomplete, scope
 from clusters.diagnosis.answer import Answer, missing, sentence, unpermitted
 from clusters.diagnosis.diagnosis import Diagnosis
+from clusters.diagnosis.incomplete import ALLOCATION
 from clusters.diagnosis.pods import Pod
 from clusters.diagnosis.roots import Explanation, Root
 from clusters.diagnosis.saying import Event
 from clusters.diagnosis.telling import events, fields
 from clusters.metallb import signatures, versions
 from clusters.metallb.versions import Feature
-from clusters.observation.snapshot import Part, PodMetrics
+from clusters.observation.snapshot import Part, PodMetrics, Snapshot
 
 #: A warning counts as current while it is repeated: kubelet probes every 10 s.
 _CURRENT, _REPEATED = 30.0, 3
+#: As many objects that cannot be read are told one by one.
+_TOLD = 20
 _ALLOCATION = frozenset({"AllocationFailed", "LoadBalancerFailed", "InternalError", "not enough clusterips"})
 
 
@@ -65,6 +68,7 @@ def config_present(diagnosis: Diagnosis) -> Answer:
     seen = diagnosis.snapshot
     bgp = [f"pool {name} is announced by BGP alone" for name in sorted(diagnosis.facts.bgp_only)]
     return Answer(
+        needs=("nodes", "bgp_advertisements"),
         notes=tuple(bgp),
         missing=missing(("the pools", seen.ip_address_pools), ("the advertisements", seen.l2_advertisements)),
     )
@@ -75,6 +79,7 @@ def services_addressed(diagnosis: Diagnosis) -> Answer:
     seen = diagnosis.snapshot
     explanations = (*diagnosis.pending.values(), *diagnosis.stray.values())
     return Answer(
+        needs=("pods", *ALLOCATION),
         explanations=tuple(explanations),
         missing=missing(("the services", seen.services), ("the pools", seen.ip_address_pools)),
     )
@@ -84,6 +89,7 @@ def probes(diagnosis: Diagnosis) -> Answer:
     """Probes pass, and no current warning hangs on a pod of MetalLB's."""
     explanations = [found for pod in diagnosis.facts.components.pods for found in _probe(diagnosis, pod)]
     return Answer(
+        needs=("nodes", "deployments", "daemon_sets"),
         explanations=tuple(explanations),
         missing=missing(
             ("MetalLB's pods", diagnosis.snapshot.pods), ("their events", diagnosis.snapshot.events)
@@ -148,6 +154,7 @@ def allocation_events(diagnosis: Diagnosis) -> Answer:
         if event.reason in _ALLOCATION
     ]
     return Answer(
+        needs=("ip_address_pools", *ALLOCATION),
         explanations=tuple(explanations),
         notes=tuple(f"mended: {line}" for line in mended[:10]),
         missing=missing(
@@ -168,8 +175,9 @@ def how_far(diagnosis: Diagnosis) -> Answer:
         "nothing was found" if reach is Scope.NONE else f"what was found touches: {_named(reach, diagnosis)}"
     )
     return Answer(
+        needs=incomplete.lists(seen, but="secrets"),
         explanations=tuple(_as_is(root) for root in wide),
-        notes=(f"scope {reach}: {found}",),
+        notes=(f"scope {reach}: {found}", *_unreadable(seen)),
         missing=missing(
             ("the services", seen.services),
             ("the pools", seen.ip_address_pools),
@@ -177,6 +185,13 @@ def how_far(diagnosis: Diagnosis) -> Answer:
         )
         or unpermitted(seen),
     )
+
+
+def _unreadable(seen: Snapshot) -> Iterator[str]:
+    """The objects that nobody could judge, told once in a run."""
+    yield from map(str, seen.unreadable[:_TOLD])
+    if rest := len(seen.unreadable[_TOLD:]):
+        yield f"And {rest} more objects cannot be read."
 
 
 def _named(reach: Scope, diagnosis: Diagnosis) -> str:
@@ -206,6 +221,15 @@ def config_accepted(diagnosis: Diagnosis) -> Answer:
     gate = versions.supports(diagnosis.facts.components.version, Feature.CONFIGURATION_STATE)
     notes = [gate.reason] if not gate else []
     return Answer(
+        needs=(
+            "pods",
+            "deployments",
+            "endpoint_slices",
+            "webhooks",
+            "ip_address_pools",
+            "l2_advertisements",
+            "configuration_states",
+        ),
         explanations=tuple(shown),
         notes=(*notes, *unread),
         missing=tuple(unread) if len(unread) == len(sources) else (),

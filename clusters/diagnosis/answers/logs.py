@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from clusters.diagnosis.answer import Answer, sentence
 from clusters.diagnosis.diagnosis import Diagnosis
+from clusters.diagnosis.incomplete import ALLOCATION
 from clusters.diagnosis.pods import Pod
 from clusters.diagnosis.roots import Explanation, Root
 from clusters.diagnosis.telling import fields, workload
@@ -26,6 +27,11 @@ _SAME_WORDS = {
     "requested-taken": frozenset({"sharing-refused"}),
 }
 _HOMES = {"controller": "health.controller-log", "speaker": "health.speaker-log"}
+#: What shows whether a line still holds.
+_NEEDS = {
+    "controller": ("services", "ip_address_pools", "service_events", *ALLOCATION),
+    "speaker": ("nodes", "daemon_sets", "ip_address_pools", "l2_advertisements", "node_leases"),
+}
 
 
 @dataclass
@@ -61,6 +67,7 @@ def _answer(diagnosis: Diagnosis, component: str) -> Answer:
     roots = {root.key: root for root in (*read.roots, *diagnosis.roots)}
     found = {explained.root.key: explained for explained in read.explanations}
     return Answer(
+        needs=_NEEDS[component],
         explanations=tuple(found.values()),
         roots=tuple(roots.values()),
         notes=tuple(read.notes),

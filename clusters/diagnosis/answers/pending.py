@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from clusters.diagnosis.answer import Answer, Figure, missing
 from clusters.diagnosis.diagnosis import Diagnosis
+from clusters.diagnosis.incomplete import ALLOCATION
 
 
 def free_address(diagnosis: Diagnosis) -> Answer:
@@ -39,6 +40,7 @@ def asked_consistently(diagnosis: Diagnosis) -> Answer:
 
 def _asked(diagnosis: Diagnosis) -> Answer:
     return Answer(
+        needs=ALLOCATION,
         explanations=tuple(diagnosis.pending.values()),
         reported_only=True,
         missing=missing(

@@ -7,6 +7,7 @@ from clusters.checks.links import Link
 from clusters.diagnosis import scope
 from clusters.diagnosis.answer import Answer, missing
 from clusters.diagnosis.diagnosis import Diagnosis
+from clusters.diagnosis.incomplete import ELECTION
 from clusters.diagnosis.roots import Explanation, Root
 from clusters.diagnosis.telling import fields
 from clusters.metallb.pools import Pool
@@ -27,6 +28,7 @@ def incident_scope(diagnosis: Diagnosis) -> Answer:
         if get(root.cause).layer is Layer.NODES_AND_NETWORK
     ]
     return Answer(
+        needs=("services", "kube_proxy_config", "node_leases", "service_l2_statuses", *ELECTION),
         explanations=tuple(shown),
         notes=(f"in trouble: {', '.join(listed) or 'nothing'}",),
         missing=missing(("the nodes", seen.nodes), ("MetalLB's pods", seen.pods)),
@@ -40,6 +42,7 @@ def address_routable(diagnosis: Diagnosis) -> Answer:
     shown = [each for each in judged if isinstance(each, Explanation)]
     unsure = [each for each in judged if isinstance(each, str)]
     return Answer(
+        needs=("services", *ELECTION),
         explanations=tuple(shown),
         missing=(
             *missing(("the pools", diagnosis.snapshot.ip_address_pools), ("what answers from outside", wire)),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from clusters.diagnosis.answer import Answer, missing
 from clusters.diagnosis.diagnosis import Diagnosis
+from clusters.diagnosis.incomplete import ALLOCATION
 from clusters.diagnosis.roots import Explanation
 from clusters.metallb import services
 
@@ -15,6 +16,7 @@ def stale_consumers(diagnosis: Diagnosis) -> Answer:
     seen = diagnosis.snapshot
     stale = [each for each in diagnosis.pending.values() if each.root.cause == "requested-outside-pools"]
     return Answer(
+        needs=ALLOCATION,
         explanations=(*stale, *_clinging(diagnosis)),
         missing=missing(("the services", seen.services), ("the pools", seen.ip_address_pools)),
     )

@@ -40,6 +40,7 @@ def controller_cpu(diagnosis: Diagnosis) -> Answer:
             f"pod {pod.name} uses {used * 1000:.1f}m CPU of {f'{limit * 1000:.0f}m' if limit else 'no limit'}"
         )
     return Answer(
+        needs=("deployments",),
         notes=tuple(notes),
         missing=(*missing(("MetalLB's pods", seen.pods), ("the metrics API", seen.pod_usage)), *unknown),
         figures=figures,
@@ -50,6 +51,7 @@ def speaker_scheduling(diagnosis: Diagnosis) -> Answer:
     """Every desired speaker is scheduled."""
     seen = diagnosis.snapshot
     return Answer(
+        needs=("events",),
         missing=missing(
             ("MetalLB's pods", seen.pods), ("its DaemonSet", seen.daemon_sets), ("the nodes", seen.nodes)
         ),
@@ -75,6 +77,7 @@ def verdict(diagnosis: Diagnosis) -> Answer:
     notes = (text, *([sentence("CPU use", usage)] if not usage.ok else []))
     shown = [Explanation(root=root, subject=root.subject, summary=root.summary) for root in scaling]
     return Answer(
+        needs=("deployments", "daemon_sets", "pod_usage"),
         explanations=tuple(shown),
         notes=notes,
         missing=missing(("MetalLB's pods", diagnosis.snapshot.pods), ("the nodes", diagnosis.snapshot.nodes)),

@@ -10,6 +10,7 @@ from clusters.checks.links import Link
 from clusters.diagnosis import ownership
 from clusters.diagnosis.answer import Answer, missing
 from clusters.diagnosis.diagnosis import Diagnosis
+from clusters.diagnosis.incomplete import ELECTION
 from clusters.diagnosis.roots import Explanation
 from clusters.diagnosis.speakers import expected
 from clusters.metallb import versions
@@ -37,6 +38,7 @@ def speakers_placed(diagnosis: Diagnosis) -> Answer:
         if len(nodes := diagnosis.announcing.candidates(service)) == 1 and len(facts.nodes) > 1
     ]
     return Answer(
+        needs=("services", "ip_address_pools", "endpoint_slices"),
         explanations=(*shown, *unannounced),
         notes=tuple(alone[:10]),
         missing=missing(
@@ -55,7 +57,7 @@ def l2_segment(diagnosis: Diagnosis) -> Answer:
     away = [each for each in addresses if (route := routes.get(each)) and not route.on_link]
     told = any(get(root.cause).link is Link.ROUTE for root in diagnosis.roots)
     unseen = [f"{', '.join(away[:5])} is not on a segment of the vantage."] if away and not told else []
-    return Answer(missing=(*_unheard(diagnosis), *unseen))
+    return Answer(missing=(*_unheard(diagnosis), *unseen), needs=("endpoint_slices", "l2_advertisements"))
 
 
 def backends_healthy(diagnosis: Diagnosis) -> Answer:
@@ -68,6 +70,7 @@ def backends_healthy(diagnosis: Diagnosis) -> Answer:
         if get(explained.root.cause).link is Link.BACKEND or _endless(diagnosis, key)
     }
     return Answer(
+        needs=ELECTION,
         explanations=tuple(explanations.values()),
         missing=missing(("the services", seen.services), ("their endpoints", seen.endpoint_slices)),
     )
@@ -85,6 +88,7 @@ def single_announcer(diagnosis: Diagnosis) -> Answer:
     asked = f"{len(hearing.assigned)} of {addresses} addresses were asked for on the wire"
     unseen = () if len(hearing.assigned) or not addresses else ("No address is on a segment of the vantage.",)
     return Answer(
+        needs=("kube_proxy_config", *ELECTION),
         explanations=tuple(diagnosis.odd.values()),
         notes=(asked,),
         missing=(*_unheard(diagnosis), *unseen, *_only_one(diagnosis)),
@@ -100,6 +104,7 @@ def owner_agreed(diagnosis: Diagnosis) -> Answer:
     notes += missing(("the ServiceL2Statuses", seen.service_l2_statuses))
     notes += _unread(seen.metrics)
     return Answer(
+        needs=("service_l2_statuses", *ELECTION),
         explanations=tuple(diagnosis.disagreeing.values()),
         notes=tuple(notes),
         missing=tuple(_unheard(diagnosis)),

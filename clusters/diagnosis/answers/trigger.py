@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from clusters.diagnosis.answer import Answer, missing
 from clusters.diagnosis.diagnosis import Diagnosis
+from clusters.diagnosis.incomplete import ALLOCATION, ELECTION
 
 
 def pending_services(diagnosis: Diagnosis) -> Answer:
@@ -11,6 +12,7 @@ def pending_services(diagnosis: Diagnosis) -> Answer:
     seen = diagnosis.snapshot
     waiting = [key for key, service in diagnosis.facts.owned.items() if not service.ingress]
     return Answer(
+        needs=ALLOCATION,
         explanations=tuple(diagnosis.pending.values()),
         notes=tuple(
             f"service {key} waits, and not yet longer than its budget"
@@ -32,6 +34,7 @@ def unreachable_address(diagnosis: Diagnosis) -> Answer:
     if wire.ok and doors > len(wire.reached):
         notes.append(f"{len(wire.reached)} of {doors} service ports were tried")
     return Answer(
+        needs=ELECTION,
         explanations=tuple(diagnosis.unreached.values()),
         notes=tuple(notes),
         missing=missing(("the services", diagnosis.snapshot.services), ("what answers from outside", wire)),
@@ -44,6 +47,7 @@ def edge_address(diagnosis: Diagnosis) -> Answer:
     if not seen.expectations.consumers:
         return Answer(unsupported="The profile names no consumers.")
     return Answer(
+        needs=("ip_address_pools", "endpoint_slices", "l2_advertisements"),
         explanations=tuple(diagnosis.edge.values()),
         missing=missing(("the services", seen.services), ("what answers from outside", seen.wire)),
     )

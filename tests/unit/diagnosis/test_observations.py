@@ -11,6 +11,7 @@ import pytest
 
 from clusters.diagnosis import Diagnosis, explain_service, ownership
 from clusters.observation import Objects, Snapshot, Status, load, save
+from clusters.observation.decoding import Gate
 from suites.plugin.declare import registry
 from tests.answers import Told, all_answered
 from tests.faults.catalogue_judging import observe_checks
@@ -295,3 +296,60 @@ def test_a_young_service_is_given_its_time() -> None:
 
     assert not found.findings
     assert "service shop/late waits" in found.notes[0]
+
+
+def unreadable(seen: Snapshot, part: str, name: str) -> Snapshot:
+    """The observation with one object of a list unreadable."""
+    kept: Objects = getattr(seen, part)
+    gate = Gate(part)
+    for raw in kept.items:
+        gate.take(
+            {**raw, "metadata": {**raw["metadata"], "labels": 5}} if raw["metadata"]["name"] == name else raw,
+            trim=dict,
+        )
+    return replace(seen, **{part: gate.objects()})
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "check"),
+    [
+        ("nodes", "node2", "traffic.single-announcer"),
+        ("ip_address_pools", "metallb-pool", "pending.requested-address"),
+        ("l2_advertisements", "metallb-l2", "health.config-present"),
+    ],
+)
+def test_nothing_is_concluded_from_what_cannot_be_read(part: str, name: str, check: str) -> None:
+    found = judged(unreadable(observed("healthy"), part, name))
+
+    assert {each for each, told in found.items() if told.findings} == set()
+    assert f"{name} cannot be read: metadata.labels: it must be an object." in " ".join(found[check].missing)
+
+
+def test_an_object_that_cannot_be_read_hides_no_fault_behind_a_pass() -> None:
+    seen = observed("controller-cpu-bound")
+
+    found = judged(unreadable(seen, "deployments", "controller"))["scaling.controller-cpu"]
+
+    assert judged(seen)["scaling.controller-cpu"].findings
+    assert not found.findings
+    assert "Deployment metallb-system/controller cannot be read" in found.missing[0]
+
+
+def test_what_is_proved_by_other_objects_still_fails() -> None:
+    seen = observed("node-not-ready")
+
+    found = judged(unreadable(seen, "nodes", "node1"))["recovery.incident-scope"]
+
+    assert [(each.cause, each.subject) for each in found.findings] == [("node-not-ready", "node node3")]
+
+
+def test_unreadable_objects_are_told_once_in_the_notes_of_a_run() -> None:
+    found = judged(unreadable(observed("healthy"), "services", "web"))
+
+    told = [
+        check
+        for check, each in found.items()
+        if any("Service shop/web cannot be read" in note for note in each.notes)
+    ]
+
+    assert told == ["health.scope"]

@@ -78,7 +78,7 @@ def test_a_later_run_into_the_same_place_leaves_no_old_decision(project: Project
         ),
         (
             ("--target-version", "0.16.2", "--helm-values", "bad.yaml"),
-            "--helm-values bad.yaml is not YAML: *",
+            "--helm-values bad.yaml is not YAML that can be read: *",
         ),
     ],
 )

@@ -120,7 +120,10 @@ def test_the_lab_may_be_disrupted_and_people_s_clusters_may_not() -> None:
             "line 4: vantage: 'netns:' is none of host, container, netns:NAME, ssh:HOST, pod",
         ),
         ("budgets: {asigned: 3}", "line 4: budgets: there is no budget 'asigned'; did you mean 'assigned'?"),
-        ("budgets:\n  assigned: 0", "line 5: budgets.assigned: input should be greater than 0"),
+        (
+            "budgets:\n  assigned: 0",
+            "line 5: budgets.assigned: input should be greater than or equal to 0.001",
+        ),
         ("context: again", "line 4: context: this field is given twice"),
         (
             "pools:\n  - name: p\n    addresses:\n      - 192.0.2.9",
@@ -182,7 +185,7 @@ def test_what_is_no_profile_is_called_so(tmp_path: Path, text: str) -> None:
 
 
 def test_a_shipped_file_is_shown_as_it_is_typed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clusters.profile.reading.Path.read_text", lambda *_, **__: "name: lab\nallow: x\n")
+    monkeypatch.setattr("clusters.profile.reading.content", lambda *_, **__: b"name: lab\nallow: x\n")
 
     with pytest.raises(UsageError, match=r"^clusters/profiles/lab\.yaml has 2 mistakes:"):
         profile.load("lab")
@@ -204,3 +207,88 @@ def test_a_missing_file_and_an_unreadable_one_are_one_sentence(tmp_path: Path) -
     binary.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConformanceError, match="cannot be read: it is not text"):
         profile.load(binary)
+
+
+BASE = "name: e\nprovider: existing\ncontext: e\n"
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (
+            "waivers:\n  - {check: a.b, reason: c, expires: 2027-02-30}",
+            "line 5: waivers.0.expires: '2027-02-30' is no date.",
+        ),
+        (
+            "waivers:\n  - {check: a.b, reason: c, expires: 0001-01-01}",
+            "line 5: waivers.0.expires: input should be greater",
+        ),
+        ("budgets: {assigned: .inf}", "line 4: budgets.assigned: input should be"),
+        ("budgets: {assigned: .nan}", "line 4: budgets.assigned: input should be"),
+        ("budgets: {assigned: -1}", "line 4: budgets.assigned: input should be greater"),
+        (
+            "budgets: {assigned: 1.0e+300}",
+            "line 4: budgets.assigned: input should be less than or equal to 31622400",
+        ),
+        (
+            "reserve: 99999999999999999999",
+            "line 4: reserve: input should be less than or equal to 4294967296",
+        ),
+        (
+            "reserve: " + "1" * 5000,
+            "line 4: reserve: '1111111111111111111111111111111111111111…' is no number that can be",
+        ),
+        ("kubeconfig: ~nouser/x", "line 4: kubeconfig: '~nouser/x' is no path on this machine"),
+        ('kubeconfig: "a\\0b"', "line 4: kubeconfig: 'a\\x00b' is no path on this machine"),
+        (
+            "gitops: {repository: ~nouser, overlay: a}",
+            "line 4: gitops.repository: '~nouser' is no path on this machine",
+        ),
+        ("context: \x07", "line 4: the character '\\x07' has no place in YAML."),
+        ("pools: &a [*a]", "line 4: an alias in it refers to what it stands in."),
+        ("pools: " + "[" * 2000, "line 4: it is nested more than 100 deep."),
+        ("2026-01-01: x", "line 4: 2026-01-01: there is no such field"),
+        ("5: x", "line 4: 5: there is no such field"),
+        ("vantage: " + "x" * 5000, "line 4: vantage: 'xxxxx"),
+    ],
+)
+def test_what_nobody_should_write_is_one_short_sentence_too(tmp_path: Path, more: str, said: str) -> None:
+    told = refusal(tmp_path, f"{BASE}{more}\n")
+
+    assert told.startswith(f"/edge.yaml, {said}")
+    assert len(told) < 500
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"name: \xff\xfe", "cannot be read: it is not text."),
+        (b"x: " + b"y" * 600_000, "cannot be read: it holds more than 512 KiB."),
+        (b"\x1f\x8b\x00", "cannot be read: its compressed data ends early or is damaged."),
+        (b"", "a profile is a list of fields, and this is none."),
+        (b"- a", "a profile is a list of fields, and this is none."),
+    ],
+)
+def test_a_file_that_is_no_profile_is_one_sentence(tmp_path: Path, data: bytes, said: str) -> None:
+    path = tmp_path / "edge.yaml"
+    path.write_bytes(data)
+
+    with pytest.raises(UsageError) as raised:
+        profile.load(path)
+
+    assert str(raised.value).endswith(said)
+
+
+@pytest.mark.parametrize(
+    "wanted", ["~nouser/x.yaml", "a\x00.yaml", "x" * 5000 + ".yaml", "x" * 5000, "a\x00", ""]
+)
+def test_a_name_that_no_file_can_have_is_one_sentence(wanted: str) -> None:
+    with pytest.raises(UsageError, match="There is no profile"):
+        profile.load(wanted)
+
+
+def test_many_mistakes_are_counted(tmp_path: Path) -> None:
+    told = refusal(tmp_path, BASE + "".join(f"odd{number}: 1\n" for number in range(30)))
+
+    assert "has 30 mistakes:" in told
+    assert told.endswith("\n  and 10 more")

@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 
 from clusters.checks import Outcome, RunResult
+from clusters.checks.failure import is_evidence_path
 from clusters.errors import ExitCode, UsageError
 from reports.model import NotWritten, load, save, write_text
 
@@ -123,3 +124,85 @@ def test_a_file_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(NotWritten, match=r"/file/a\.txt could not be written: File exists\.") as caught:
         write_text(tmp_path / "file" / "a.txt", "x")
     assert caught.value.exit_code == ExitCode.INTERNAL_ERROR
+
+
+@pytest.mark.parametrize(
+    ("break_it", "said"),
+    [
+        (
+            lambda data: data["run"].update(started="0000-01-01T00:00:00Z"),
+            r"\$\.run\.started: .* is no time of this century",
+        ),
+        (
+            lambda data: data["run"].update(finished="2026-02-30T00:00:00Z"),
+            r"\$\.run\.finished: .* is no time of this",
+        ),
+        (
+            lambda data: data["checks"][0].update(started="9999-01-01T00:00:00Z"),
+            r"\$\.checks\[0\]\.started: .* is no time",
+        ),
+        (
+            lambda data: data["checks"][0].update(duration_s=1e300),
+            r"duration_s: 1e\+300 seconds are no length of a check",
+        ),
+        (
+            lambda data: data["checks"][1]["measurements"]["gap"].update(value=1e300),
+            r"measurements\.gap: a figure is beyond 1e\+15",
+        ),
+        (
+            lambda data: data["checks"][1]["measurements"]["gap"].update(samples=[1, -1e300]),
+            r"measurements\.gap: a figure is beyond 1e\+15",
+        ),
+        (lambda data: data.update(schema_version=True), "has schema version 'True'"),
+    ],
+)
+def test_times_that_never_were_and_figures_beyond_reckoning_are_refused(
+    run: RunResult, tmp_path: Path, break_it: Break, said: str
+) -> None:
+    save(run, tmp_path / "results.json")
+    data = json.loads((tmp_path / "results.json").read_text())
+    break_it(data)
+    (tmp_path / "results.json").write_text(json.dumps(data))
+
+    with pytest.raises(UsageError, match=said):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"schema_version": ' + "[" * 5000, "is not JSON, or cut off: it is nested more than 200 deep"),
+        ('{"schema_version": ' + "1" * 5000 + "}", "is not JSON, or cut off: number out of range"),
+        ('{"schema_version": 1, "run": NaN}', "is not JSON, or cut off"),
+        ('{"schema_version": 1, "schema_version": 1}', "the name 'schema_version' stands twice"),
+    ],
+)
+def test_json_that_nobody_should_read_is_one_sentence(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "results.json").write_text(text)
+
+    with pytest.raises(UsageError, match=said) as raised:
+        load(tmp_path)
+
+    assert len(str(raised.value)) < 400
+
+
+@pytest.mark.parametrize("path", ["a\x00b", "x" * 5000])
+def test_a_name_that_no_file_can_have_is_one_sentence(path: str) -> None:
+    with pytest.raises(UsageError, match=r"cannot be read|There is no file"):
+        load(Path(path))
+
+
+@pytest.mark.parametrize(
+    ("text", "is_path"),
+    [
+        ("evidence/health.a/log.txt", True),
+        ("evidence/x", False),
+        ("evidence//x", False),
+        ("evidence/health.a/", False),
+        ("evidence/health.a/a b", False),
+        ("evidence/health.a/\x1b[2J", False),
+        ("seen: evidence/health.a/x", False),
+    ],
+)
+def test_only_a_file_in_a_checks_folder_is_a_path_of_evidence(text: str, *, is_path: bool) -> None:
+    assert is_evidence_path(text) is is_path

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -104,6 +105,76 @@ def test_a_python_that_is_not_there_is_named() -> None:
 def test_a_program_that_is_no_python_is_told_by_its_last_words() -> None:
     wrong = Client("x", Launch(python=("sh", "-c", "echo no python here >&2; exit 1")))
     with pytest.raises(VantageError, match="no python here"), wrong:
+        pass
+
+
+HELLO = '{"id": 0, "event": "hello", "pid": 1, "python": "3.11", "packets": ""}'
+
+
+@pytest.mark.parametrize(
+    ("says", "told"),
+    [
+        ("echo '{{{ Welcome to prod-1 }}}'", "it started no agent; it said '{{{ Welcome to prod-1 }}}'"),
+        ('echo \'{"id": 0, "event": "hello"}\'', 'it started no agent; it said \'{"id": 0, '),
+        ("echo '{\"motd\": [1, 2]}'; echo 'bye'", "it said '{\"motd\": [1, 2]} bye'"),
+        ("printf '{\\000\\001\\377'", "it said '{\ufffd\ufffd\ufffd'"),
+        ("yes '{' | head -c 100", "it said '{ { {"),
+        ("head -c 3000000 /dev/zero", "it says more than 1 MiB before an agent's first word"),
+        ("yes Welcome", "it says more than 1 MiB before an agent's first word; it said 'Welcome Welcome"),
+        ("exit 0", "it said nothing"),
+    ],
+)
+def test_a_host_that_greets_with_anything_is_one_sentence(says: str, told: str) -> None:
+    began = time.monotonic()
+
+    with pytest.raises(VantageError) as raised, Client("x", Launch(python=("sh", "-c", says))):
+        pass
+
+    assert told in str(raised.value)
+    assert str(raised.value).count("\n") == 0
+    assert len(str(raised.value)) < 300
+    assert time.monotonic() - began < 10
+    assert not [thread for thread in threading.enumerate() if thread.name == "vantage x"]
+
+
+def test_a_host_that_greets_and_then_hangs_is_told_with_what_it_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clusters.vantage.client.HELLO_WITHIN", 0.5)
+    monkeypatch.setattr("clusters.vantage.client.END_WITHIN", 0.2)
+    hanging = Client("x", Launch(python=("sh", "-c", "echo '{ please wait'; exec sleep 60")))
+
+    with (
+        pytest.raises(VantageError, match=r"did not answer within 0.5 s; it said '{ please wait'\.$"),
+        hanging,
+    ):
+        pass
+
+
+def test_a_greeting_before_the_agent_is_passed_over() -> None:
+    command = (f"echo '{{ Welcome'; echo '{{}}'; exec {sys.executable} \"$@\"",)
+    with Client("x", Launch(python=("sh", "-c", *command, "sh"))) as client:
+        assert client.ask("clock")["real"] > 0
+        assert client.said.greeting == "{ Welcome {}"
+
+
+@pytest.mark.parametrize("then", ["nonsense", '{"id": "x"}', '{"id": 1, "event": "failed"}', '{"id": 1'])
+def test_an_agent_that_talks_nonsense_is_lost_at_once(then: str) -> None:
+    says = f"echo '{HELLO}'; echo '{then}'; exec sleep 60"
+
+    with (
+        pytest.raises(VantageError, match="ended unexpectedly: it sent what is no message"),
+        Client("x", Launch(python=("sh", "-c", says))),
+    ):
+        pass
+
+
+def test_a_clock_that_is_none_is_told() -> None:
+    reply = '{"id": 1, "event": "reply", "value": "noon"}'
+    says = f"echo '{HELLO}'; head -n 1 > /dev/null; echo '{reply}'; exec sleep 60"
+
+    with (
+        pytest.raises(VantageError, match="does not say what time it is there"),
+        Client("x", Launch(python=("sh", "-c", says))),
+    ):
         pass
 
 

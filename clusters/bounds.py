@@ -1,0 +1,47 @@
+"""How large, deep, early or late what comes from outside may be: files, numbers, dates, times. One table.
+
+Each figure is far beyond what is in use, and small enough that what keeps to it costs little memory and no
+exception: what does not is refused with one sentence by whoever reads it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+MIB = 2**20
+
+#: An observation of 5,000 services has about 20 MiB.
+SNAPSHOT_BYTES = 128 * MIB
+#: Results of a run with every check and its evidence have less than 1 MiB; a fleet's file names its members.
+RESULTS_BYTES = 64 * MIB
+PROFILE_BYTES = MIB // 2
+#: A configuration file inside an object (kube-proxy's, memberlist's): an object has 1.5 MiB at most.
+CONFIGURATION_BYTES = 2 * MIB
+#: What a host may say to who logs in before an agent's first word, and how long a message of an agent may be.
+GREETING_BYTES, MESSAGE_BYTES = MIB, 16 * MIB
+#: As much of the end of what a program said is looked at for the reason why it ended.
+LAST_WORDS_BYTES = 64 * 1024
+
+#: How long a check can have taken, and the largest figure that it can have measured.
+LONGEST_CHECK, LARGEST_FIGURE = 366 * 24 * 3600.0, 1e15
+
+#: Nesting of JSON: the limit that pydantic's reader has built in. No object of Kubernetes comes near it.
+DEPTH = 200
+#: Nesting of YAML, whose reader takes several steps of Python's stack for each.
+YAML_DEPTH = 100
+#: What a YAML text may amount to once its aliases are followed.
+YAML_NODES = 100_000
+
+#: Kubernetes' numbers are 64 bits wide.
+NUMBER = 2**63 - 1
+#: A budget is a time that somebody waits for; the longest say how old a validation may be.
+SHORTEST_BUDGET, LONGEST_BUDGET = 0.001, 366 * 24 * 3600.0
+#: How often a measured check is repeated, and what all budgets are multiplied by.
+LARGEST_FACTOR = 1000.0
+#: Addresses that a run leaves free in the pools.
+MOST_RESERVED = 2**32
+#: Mistakes in one file that are told one by one.
+MOST_TOLD = 20
+
+#: Kubernetes is younger than the first, and with the second there is room for clocks that are wrong and for waivers.
+EARLIEST, LATEST = dt.datetime(2000, 1, 1, tzinfo=dt.UTC), dt.datetime(2200, 1, 1, tzinfo=dt.UTC)

@@ -1,0 +1,67 @@
+"""What may still be said where a list was not read, or not all of it.
+
+What is there is proof; what is not there is none. A cause that says that something is missing, or is somebody else's,
+holds only where the lists in which it could stand are known as a whole. And a check that would find its faults in an
+object that cannot be read has not passed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from clusters.diagnosis.roots import Root
+from clusters.observation.snapshot import Objects, Snapshot, Status
+
+_POOLS, _NODES, _PODS, _SERVICES = "ip_address_pools", "nodes", "pods", "services"
+_SLICES, _SPEAKERS, _ADVERTISEMENTS = "endpoint_slices", "daemon_sets", "l2_advertisements"
+#: What an election stands on.
+ELECTION = (_NODES, _PODS, _SPEAKERS, _POOLS, _ADVERTISEMENTS, _SLICES)
+#: What the answer to a service that waits stands on, besides the services and the pools.
+ALLOCATION = ("namespaces", "deployments")
+
+#: Lists by cause that have to be known as a whole, as an object more in them could take the cause back.
+RESTS_ON: Mapping[str, tuple[str, ...]] = {
+    "advertisement-selects-nothing": (_NODES, _POOLS),
+    "advertisement-unknown-pool": (_POOLS,),
+    "endpoints-unready": (_SLICES,),
+    "family-unavailable": (_POOLS,),
+    "foreign-responder": (_NODES, _SERVICES),
+    "local-policy-no-endpoint-on-announcer": ELECTION,
+    "no-endpoints": (_SLICES,),
+    "owner-disagreement": ELECTION,
+    "permission-missing": (_SERVICES,),
+    "pool-autoassign-off": (_POOLS,),
+    "pool-missing": (_POOLS,),
+    "pool-not-advertised": (_ADVERTISEMENTS, "bgp_advertisements"),
+    "pool-restricted": (_POOLS, "namespaces"),
+    "requested-outside-pools": (_POOLS,),
+    "speaker-missing-on-node": (_NODES, _PODS, _SPEAKERS),
+}
+_NOT_READ = frozenset({Status.FAILED, Status.NOT_PERMITTED})
+
+
+def not_read(seen: Snapshot) -> frozenset[str]:
+    """The lists that were asked for and are not known as a whole."""
+    return frozenset(name for name, part in _lists(seen) if part.status in _NOT_READ)
+
+
+def held_back(root: Root, unknown: frozenset[str]) -> bool:
+    """Whether a root cannot be told, as it rests on a list that is not known as a whole."""
+    return not unknown.isdisjoint((*RESTS_ON.get(root.cause, ()), *root.rests_on))
+
+
+def lacking(needs: Iterable[str], seen: Snapshot, said: Iterable[str]) -> Iterator[str]:
+    """A sentence for each of the lists that a check needs of which objects cannot be read, unless `said` has it."""
+    needed, told = frozenset(needs), tuple(said)
+    for name, part in _lists(seen):
+        if part.unreadable and name in needed and not any(part.detail in each for each in told):
+            yield f"It does not know all of what it judges: {part.detail}"
+
+
+def lists(seen: Snapshot, *, but: str) -> tuple[str, ...]:
+    """The names of all lists of an observation but one."""
+    return tuple(name for name, _ in _lists(seen) if name != but)
+
+
+def _lists(seen: Snapshot) -> Iterator[tuple[str, Objects]]:
+    return ((name, part) for name, part in vars(seen).items() if isinstance(part, Objects))

@@ -1,0 +1,391 @@
+"""The records of services, nodes, events and MetalLB's own objects, and which list of an observation has which."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, NotRequired, Required
+
+from typing_extensions import TypedDict  # pydantic reads Python's own only from 3.12 on
+
+from clusters.observation.records import (
+    Condition,
+    HostPod,
+    Map,
+    Metadata,
+    Name,
+    Named,
+    NamedInNamespace,
+    Number,
+    Placed,
+    Pod,
+    Port,
+    Quantity,
+    Selector,
+    Texts,
+    Time,
+    Workload,
+)
+
+
+class Taint(TypedDict, total=False):
+    """What keeps pods from a node."""
+
+    key: Required[str]
+    value: str | None
+    effect: str
+
+
+class NodeSpec(TypedDict, total=False):
+    """What a node is to be."""
+
+    taints: list[Taint] | None
+    unschedulable: bool
+
+
+class NodeAddress(TypedDict):
+    """An address of a node."""
+
+    type: str
+    address: str
+
+
+class NodeStatus(TypedDict, total=False):
+    """How a node fares."""
+
+    addresses: list[NodeAddress] | None
+    conditions: list[Condition]
+
+
+class Node(TypedDict):
+    """A node."""
+
+    metadata: Metadata
+    spec: NodeSpec
+    status: NodeStatus
+
+
+class LeaseSpec(TypedDict, total=False):
+    """When a lease was last renewed."""
+
+    renewTime: Time | None
+
+
+class Lease(TypedDict):
+    """A node's lease."""
+
+    metadata: Metadata
+    spec: LeaseSpec
+
+
+class ServicePort(TypedDict, total=False):
+    """A port of a service."""
+
+    port: Required[Port]
+    protocol: str | None
+
+
+class ServiceSpec(TypedDict, total=False):
+    """What a service asks for."""
+
+    type: str | None
+    loadBalancerClass: str | None
+    loadBalancerIP: str | None
+    loadBalancerSourceRanges: Texts
+    clusterIP: str | None
+    clusterIPs: Texts
+    ipFamilies: Texts
+    ipFamilyPolicy: Literal["SingleStack", "PreferDualStack", "RequireDualStack"] | None
+    externalTrafficPolicy: str | None
+    ports: list[ServicePort] | None
+    selector: Map
+
+
+class Ingress(TypedDict, total=False):
+    """An address that a service holds; a hostname is not looked at."""
+
+    ip: str | None
+
+
+class LoadBalancer(TypedDict, total=False):
+    """The addresses that a service holds."""
+
+    ingress: list[Ingress] | None
+
+
+class ServiceCondition(TypedDict, total=False):
+    """A condition that a load balancer wrote."""
+
+    type: str
+    status: str
+
+
+class ServiceStatus(TypedDict, total=False):
+    """What a service was given."""
+
+    loadBalancer: LoadBalancer | None
+    conditions: list[ServiceCondition] | None
+
+
+class Service(TypedDict):
+    """A service of type LoadBalancer."""
+
+    metadata: Placed
+    spec: ServiceSpec
+    status: ServiceStatus
+
+
+class EndpointConditions(TypedDict, total=False):
+    """Whether an endpoint serves; null is not known."""
+
+    ready: bool | None
+    serving: bool | None
+
+
+class Endpoint(TypedDict, total=False):
+    """One endpoint of a service."""
+
+    addresses: Texts
+    conditions: EndpointConditions | None
+    nodeName: str | None
+
+
+class EndpointSlice(TypedDict):
+    """Some of a service's endpoints."""
+
+    metadata: Placed
+    endpoints: NotRequired[list[Endpoint] | None]
+
+
+class Subject(TypedDict, total=False):
+    """What an event is about."""
+
+    kind: str
+    name: str
+    namespace: str
+    uid: str
+
+
+class Series(TypedDict, total=False):
+    """An event that was seen several times."""
+
+    count: Number | None
+    lastObservedTime: Time | None
+
+
+class Event(TypedDict, total=False):
+    """An event of either API."""
+
+    metadata: Required[Metadata]
+    involvedObject: Required[Subject]
+    reason: str | None
+    message: str | None
+    type: str | None
+    count: Number | None
+    firstTimestamp: Time | None
+    lastTimestamp: Time | None
+    eventTime: Time | None
+    series: Series | None
+
+
+class ConfigMap(TypedDict, total=False):
+    """Texts by name."""
+
+    metadata: Required[Placed]
+    data: Map
+
+
+class HookService(TypedDict):
+    """The service by which a webhook is asked."""
+
+    namespace: Name
+    name: Name
+
+
+class HookClient(TypedDict, total=False):
+    """How a webhook is asked."""
+
+    service: HookService | None
+
+
+class Hook(TypedDict):
+    """One webhook."""
+
+    clientConfig: HookClient
+
+
+class Webhooks(TypedDict):
+    """A webhook configuration."""
+
+    metadata: Metadata
+    webhooks: list[Hook]
+
+
+class DefinitionStatus(TypedDict, total=False):
+    """In which versions objects are stored."""
+
+    storedVersions: Texts
+
+
+class Definition(TypedDict):
+    """A custom resource definition."""
+
+    metadata: Metadata
+    status: NotRequired[DefinitionStatus | None]
+
+
+class Kept(TypedDict, total=False):
+    """Whom a pool is kept for."""
+
+    priority: Number | None
+    namespaces: Texts
+    namespaceSelectors: list[Selector] | None
+    serviceSelectors: list[Selector] | None
+
+
+class PoolSpec(TypedDict, total=False):
+    """What a pool has to give."""
+
+    addresses: Texts
+    autoAssign: bool | None
+    avoidBuggyIPs: bool | None
+    serviceAllocation: Kept | None
+
+
+class Pool(TypedDict):
+    """An IPAddressPool."""
+
+    metadata: Metadata
+    spec: NotRequired[PoolSpec | None]
+
+
+class Preferred(TypedDict, total=False):
+    """Nodes that are preferred."""
+
+    weight: Number | None
+    preference: Selector | None
+
+
+class AdvertisementSpec(TypedDict, total=False):
+    """Which pools are announced, by which nodes, for whom and where."""
+
+    ipAddressPools: Texts
+    ipAddressPoolSelectors: list[Selector] | None
+    nodeSelectors: list[Selector] | None
+    serviceSelectors: list[Selector] | None
+    preferredNodeSelectors: list[Preferred] | None
+    interfaces: Texts
+
+
+class Advertisement(TypedDict):
+    """An L2Advertisement or BGPAdvertisement."""
+
+    metadata: Metadata
+    spec: NotRequired[AdvertisementSpec | None]
+
+
+class ConfiguredSpec(TypedDict):
+    """An object of MetalLB's whose spec is only compared, whole."""
+
+    metadata: Metadata
+    spec: NotRequired[dict[str, Any] | None]
+
+
+class Announced(TypedDict, total=False):
+    """Which node says that it announces which service."""
+
+    node: str | None
+    serviceNamespace: str | None
+    serviceName: str | None
+
+
+class AnnouncedStatus(TypedDict):
+    """A ServiceL2Status."""
+
+    metadata: Metadata
+    status: NotRequired[Announced | None]
+
+
+class ConfigurationResult(TypedDict, total=False):
+    """What a component makes of its configuration."""
+
+    result: str | None
+    errorSummary: str | None
+
+
+class ConfigurationState(TypedDict):
+    """A ConfigurationState."""
+
+    metadata: Metadata
+    status: NotRequired[ConfigurationResult | None]
+
+
+class Used(TypedDict):
+    """What a container uses."""
+
+    cpu: Quantity
+
+
+class UsedByContainer(TypedDict):
+    """A container with what it uses."""
+
+    name: str
+    usage: Used
+
+
+class Usage(TypedDict):
+    """A pod's use, by the metrics API."""
+
+    metadata: Metadata
+    containers: NotRequired[list[UsedByContainer]]
+
+
+class Rule(TypedDict, total=False):
+    """What a role allows."""
+
+    apiGroups: list[str]
+    resources: list[str]
+    verbs: list[str]
+
+
+class Role(TypedDict):
+    """A ClusterRole."""
+
+    metadata: Metadata
+    rules: NotRequired[list[Rule] | None]
+
+
+#: For each list of an observation, the word for one of its objects, and its record.
+RECORDS: Mapping[str, tuple[str, Any]] = {
+    "namespaces": ("namespace", Named),
+    "nodes": ("node", Node),
+    "node_leases": ("lease", Lease),
+    "pods": ("pod", Pod),
+    "kube_proxy_pods": ("pod", Named),
+    "kube_proxy_config": ("configmap", ConfigMap),
+    "service_lb_pods": ("pod", Named),
+    "kube_vip_pods": ("pod", Named),
+    "rival_pools": ("CiliumLoadBalancerIPPool", Named),
+    "daemon_sets": ("daemonset", Workload),
+    "deployments": ("deployment", Workload),
+    "services": ("service", Service),
+    "endpoint_slices": ("endpointslice", EndpointSlice),
+    "events": ("event", Event),
+    "service_events": ("event", Event),
+    "config_maps": ("configmap", ConfigMap),
+    "secrets": ("secret", Named),
+    "webhooks": ("webhook configuration", Webhooks),
+    "custom_resource_definitions": ("definition", Definition),
+    "ip_address_pools": ("IPAddressPool", Pool),
+    "l2_advertisements": ("L2Advertisement", Advertisement),
+    "bgp_advertisements": ("BGPAdvertisement", Advertisement),
+    "bgp_peers": ("BGPPeer", ConfiguredSpec),
+    "bfd_profiles": ("BFDProfile", ConfiguredSpec),
+    "communities": ("Community", ConfiguredSpec),
+    "service_l2_statuses": ("ServiceL2Status", AnnouncedStatus),
+    "service_bgp_statuses": ("ServiceBGPStatus", Named),
+    "configuration_states": ("ConfigurationState", ConfigurationState),
+    "cluster_roles": ("clusterrole", Role),
+    "legacy_pools": ("AddressPool", NamedInNamespace),
+    "host_pods": ("pod", HostPod),
+    "pod_usage": ("pod's usage", Usage),
+}

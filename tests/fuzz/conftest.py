@@ -1,0 +1,41 @@
+"""How many inputs each reader gets, and the summary at the end.
+
+FUZZ_EXAMPLES=5000 is what `make fuzz` sets: other inputs each time. Without it, a few, the same each time.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.fuzz import tally
+
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))
+_FEW = 60
+
+#: Readers that are not hard enough yet; FUZZ_ALL=1 runs them all the same.
+_NOT_YET = ["test_kubeconfigs.py", "test_kustomizations.py"]
+collect_ignore = [] if os.environ.get("FUZZ_ALL") else _NOT_YET
+
+settings.register_profile(
+    "fuzz",
+    max_examples=EXAMPLES or _FEW,
+    derandomize=not EXAMPLES,
+    deadline=None,  # the tally has its own, by the processor's time
+    database=None,
+    print_blob=True,
+    suppress_health_check=list(HealthCheck),
+)
+settings.load_profile("fuzz")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What came of it, a line a reader, and the peak of memory."""
+    if not tally.TALLIES:
+        return
+    terminalreporter.section("fuzzing")
+    for each in tally.TALLIES.values():
+        terminalreporter.write_line(str(each))
+    terminalreporter.write_line(f"peak memory {tally.peak_mib():.0f} MiB of {tally.MOST_MEMORY_MIB}")

@@ -1,0 +1,63 @@
+"""Observations that nobody should have written: a sentence, or a judgement of what can be read of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clusters.observation import load
+from suites.plugin.settings import profile_of
+from tests.answers import all_answered
+from tests.fuzz import mutator, observations
+from tests.fuzz.tally import judged
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the file to be read is; one place for all of them."""
+    return tmp_path_factory.mktemp("observed") / "snapshot.json"
+
+
+def _read(place: Path, data: bytes) -> str:
+    place.write_bytes(data)
+    seen = load(place)
+    profile_of(seen)  # which a run judges it by where none is named
+    all_answered(seen)
+    return "judged in part" if seen.unreadable else "judged"
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> bytes:
+    """A recorded observation with a few changes anywhere."""
+    name = draw(st.sampled_from(observations.NAMES))
+    return mutator.as_json(draw(mutator.mutations(observations.tree(name))))
+
+
+@given(data=mutated())
+def test_a_changed_observation_is_judged_or_refused(place: Path, data: bytes) -> None:
+    judged("observations", lambda: _read(place, data))
+
+
+@st.composite
+def texts(draw: st.DrawFn) -> bytes:
+    """The text of one, spoilt."""
+    return draw(mutator.spoilt_texts(observations.recorded(draw(st.sampled_from(observations.NAMES)))))
+
+
+@st.composite
+def archives(draw: st.DrawFn) -> bytes:
+    """The gzipped file of one, spoilt."""
+    return draw(mutator.spoilt_texts(observations.archive(draw(st.sampled_from(observations.NAMES)))))
+
+
+@given(data=texts())
+def test_a_spoilt_file_is_judged_or_refused(place: Path, data: bytes) -> None:
+    judged("observations, as text", lambda: _read(place, data))
+
+
+@given(data=archives())
+def test_a_spoilt_archive_is_judged_or_refused(place: Path, data: bytes) -> None:
+    judged("observations, gzipped", lambda: _read(place, data))
