@@ -36,7 +36,7 @@ class NotWritten(ConformanceError):  # noqa: N818 - named as the other errors of
 
 def load(path: Path) -> RunResult:
     """The run that a results.json holds. Raises UsageError for a file that is none, or not one we know."""
-    return run_from_dict(read(path / RESULTS if os.path.isdir(path) else path, RESULTS))
+    return run_from_dict(read(path / RESULTS if os.path.isdir(path) else path, RESULTS))  # noqa: PTH112 - Path.is_dir raises for a NUL
 
 
 def save(result: RunResult, path: Path) -> None:

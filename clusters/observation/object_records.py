@@ -101,9 +101,10 @@ class ServiceSpec(TypedDict, total=False):
 
 
 class Ingress(TypedDict, total=False):
-    """An address that a service holds; a hostname is not looked at."""
+    """An address that a service holds, or a name by which another load balancer serves it."""
 
     ip: str | None
+    hostname: str | None
 
 
 class LoadBalancer(TypedDict, total=False):
@@ -367,6 +368,7 @@ RECORDS: Mapping[str, tuple[str, Any]] = {
     "rival_pools": ("CiliumLoadBalancerIPPool", Named),
     "daemon_sets": ("daemonset", Workload),
     "deployments": ("deployment", Workload),
+    "replica_sets": ("replicaset", Named),
     "services": ("service", Service),
     "endpoint_slices": ("endpointslice", EndpointSlice),
     "events": ("event", Event),

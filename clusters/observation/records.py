@@ -37,6 +37,14 @@ class Writer(TypedDict, total=False):
     time: str
 
 
+class Owner(TypedDict, total=False):
+    """What an object belongs to."""
+
+    kind: Required[str]
+    uid: Required[str]
+    controller: bool | None
+
+
 class About(TypedDict, total=False):
     """What every object has."""
 
@@ -47,6 +55,7 @@ class About(TypedDict, total=False):
     creationTimestamp: Time | None
     deletionTimestamp: Time
     managedFields: list[Writer]
+    ownerReferences: list[Owner] | None
 
 
 class Metadata(About):
@@ -163,6 +172,20 @@ class ContainerPort(TypedDict, total=False):
     hostPort: Port
 
 
+class HttpGet(TypedDict, total=False):
+    """What a kubelet asks a container over HTTP."""
+
+    path: str | None
+    port: int | str
+    scheme: str | None
+
+
+class Probe(TypedDict, total=False):
+    """How a kubelet looks after a container."""
+
+    httpGet: HttpGet | None
+
+
 class Container(TypedDict, total=False):
     """A container as it is asked for."""
 
@@ -173,6 +196,8 @@ class Container(TypedDict, total=False):
     resources: Resources | None
     volumeMounts: list[Mount]
     ports: list[ContainerPort] | None
+    livenessProbe: Probe | None
+    readinessProbe: Probe | None
 
 
 class SecretSource(TypedDict, total=False):

@@ -126,7 +126,7 @@ class Scrape:
 
 def _port(one: Container) -> int | None:
     port = install.parse_flags(one.args).get("port", "")
-    return int(port) if port.isdecimal() else None
+    return int(port) if port.isascii() and port.isdecimal() and len(port) < 6 else None
 
 
 def _switched_off(one: Container) -> bool:
