@@ -407,8 +407,12 @@ def test_one_source_that_is_none_costs_an_observation_that_source_alone(tmp_path
 
     with serving(say) as server:
         api = server.api(tmp_path)
-        read = {res.plural: objects(lambda res=res: api.list(res), dict, verb="list", resource=res.plural)
-                for res in (SERVICES, NODES)}  # fmt: skip
+        read = {
+            res.plural: objects(
+                "secrets", lambda res=res: api.list(res), dict, verb="list", resource=res.plural
+            )
+            for res in (SERVICES, NODES)
+        }
 
     assert (read["services"].status, read["nodes"].status) == (Status.FAILED, Status.OK)
     assert (

@@ -17,6 +17,7 @@ from clusters.observation.decoding import Gate
 from clusters.observation.limits import DEFAULT
 from clusters.observation.object_records import RECORDS
 from clusters.observation.snapshot import Snapshot
+from clusters.profile.metrics import Metrics
 
 SERVICE: dict[str, Any] = {
     "metadata": {"name": "web", "namespace": "shop", "uid": "u1"},
@@ -137,7 +138,7 @@ ODD: tuple[Any, ...] = (
 
 @pytest.mark.parametrize("items", [list(ODD), {"a": 1}, "abc", 5])
 def test_no_list_falls_with_what_is_in_it(items: Any) -> None:
-    collection = _Collection(Hostile(items), "metallb-system", DEFAULT, upgrade=True)  # type: ignore[arg-type]
+    collection = _Collection(Hostile(items), "metallb-system", DEFAULT, scraping=Metrics(), upgrade=True)  # type: ignore[arg-type]
 
     for wanted in collection.wanted:
         found = collection._listed(wanted)
