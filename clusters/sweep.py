@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from clusters import journal, profile
+from clusters import journal, outbound, profile
 from clusters.api import Api, ApiError
 from clusters.changes import clean, not_undone
 from clusters.errors import CleanupFailed, ConformanceError, ExitCode, Refused
@@ -133,7 +133,7 @@ def _header(left: Journal) -> Header:
 
 
 def _say(text: str, *, error: bool = False) -> None:
-    (sys.stderr if error else sys.stdout).write(f"{text}\n")
+    (sys.stderr if error else sys.stdout).write(f"{outbound.text(text)}\n")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from typing import Any
 
 import jinja2
 
+from clusters import outbound
 from clusters.checks import CheckResult, Outcome, RunResult, Verdict
 from clusters.checks.failure import EVIDENCE
 from reports.model import write_text
@@ -89,7 +90,7 @@ def decision_of(result: RunResult, *, directory: Path, target: str) -> Decision:
     checks = sorted(result.checks, key=lambda one: one.id != CHECK)
     reasons = (*_stops(checks), *_open(result, readiness, checks))
     rules = kept.get("rules", ())
-    return Decision(
+    found = Decision(
         answer=_answer(reasons),
         cluster=result.run.cluster,
         current=result.run.metallb_version,
@@ -100,6 +101,7 @@ def decision_of(result: RunResult, *, directory: Path, target: str) -> Decision:
         heed=(*_to_expect(rules), *_accepted(checks)),
         rules=tuple(rules),
     )
+    return outbound.record(found)
 
 
 def writers(found: Decision, directory: Path) -> Iterator[tuple[str, Callable[[], None]]]:

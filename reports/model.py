@@ -15,6 +15,7 @@ from typing import Any
 import jsonschema
 from referencing import Registry, Resource
 
+from clusters import outbound
 from clusters.checks import RunResult
 from clusters.checks.serialise import run_from_dict, run_to_dict
 from clusters.errors import ConformanceError, ExitCode, UsageError
@@ -32,7 +33,8 @@ class NotWritten(ConformanceError):  # noqa: N818 - named as the other errors of
 
 def load(path: Path) -> RunResult:
     """The run that a results.json holds. Raises UsageError for a file that is none, or not one we know."""
-    return run_from_dict(read(path / RESULTS if path.is_dir() else path, RESULTS))
+    found = run_from_dict(read(path / RESULTS if path.is_dir() else path, RESULTS))
+    return outbound.record(found)  # another release, or somebody else, may have written it
 
 
 def save(result: RunResult, path: Path) -> None:
@@ -62,7 +64,7 @@ def read(path: Path, kind: str) -> dict[str, Any]:
 def keep(data: dict[str, Any], path: Path, kind: str) -> None:
     """Write a file of a `kind` in one step. What breaks its schema raises ValidationError and is not written."""
     validator(kind).validate(data)
-    write_text(path, json.dumps(data, indent=1, allow_nan=False) + "\n")
+    write_text(path, outbound.shown_in_json(json.dumps(data, indent=1, allow_nan=False)) + "\n")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+from clusters import outbound
 from clusters.api import Api, ApiError
 from clusters.metallb import versions
 from clusters.metallb.install import component_of, parse_flags
 from clusters.metallb.versions import Endpoint
-from clusters.observation import metrics_text, redaction
+from clusters.observation import metrics_text
 from clusters.observation.reading import failure
 from clusters.observation.snapshot import Json, LogTail, PodMetrics, Status
 
@@ -83,7 +84,7 @@ class Source:
             text = self.api.logs(self.namespace, one.pod, one.name, tail=lines, previous=previous)
         except ApiError as error:
             return replace(tail, **failure(error, verb="get", resource="pods/log"))
-        return replace(tail, status=Status.OK, lines=tuple(redaction.text(text).splitlines()))
+        return replace(tail, status=Status.OK, lines=tuple(outbound.secretless(text).splitlines()))
 
     def metrics(self, found: Iterable[Container]) -> tuple[PodMetrics, ...]:
         """The metallb_* samples of every pod, asked for through the API server."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from clusters import outbound
 from clusters.api import ApiError, Forbidden, NotFound
 from clusters.observation.snapshot import Json, Objects, Status
 
@@ -26,9 +27,12 @@ def failure(error: ApiError, *, verb: str, resource: str) -> dict[str, Any]:
 
 
 def objects(read: Callable[[], Iterable[Json]], trim: Trim, *, verb: str, resource: str) -> Objects:
-    """Read objects and keep each one trimmed; an ApiError becomes the part's status, never an exception."""
+    """Read objects and keep each one trimmed and without secrets.
+
+    An ApiError becomes the part's status, never an exception.
+    """
     try:
-        kept = [trim(found) for found in read()]
+        kept = [outbound.value(trim(found)) for found in read()]
     except ApiError as error:
         return Objects(**failure(error, verb=verb, resource=resource))
     kept.sort(key=_place)

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from clusters import outbound
 from clusters.errors import UsageError
 from clusters.observation.snapshot import SNAPSHOT_VERSION, Snapshot
 
@@ -20,7 +21,7 @@ _adapter: TypeAdapter[Snapshot] = TypeAdapter(Snapshot)
 
 def save(snapshot: Snapshot, path: Path) -> None:
     """Write `snapshot` as JSON (gzipped where the name ends in .gz); a half-written file never stays."""
-    data = _adapter.dump_json(snapshot, indent=1)
+    data = outbound.shown_in_json(_adapter.dump_json(snapshot, indent=1).decode()).encode()
     if path.suffix == ".gz":
         data = gzip.compress(data, mtime=0)
     partial = path.with_name(path.name + ".partial")

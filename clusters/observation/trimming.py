@@ -1,7 +1,8 @@
-"""Objects cut down to what a judgement can use, so that thousands of them cost little memory and no secrets.
+"""Objects cut down to what a judgement can use, so that thousands of them cost little memory.
 
 Each function takes one object as the API server gave it and returns a new, smaller one. Fields that are
-absent stay absent: a judgement must not read meaning into a default that was put in here.
+absent stay absent: a judgement must not read meaning into a default that was put in here. Secrets are left out
+where an observation is put together (`reading.objects`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any
 
-from clusters.observation import redaction
 from clusters.observation.snapshot import Json
 
 _POD_SPEC = ("nodeName", "nodeSelector", "tolerations", "affinity", "hostNetwork", "priorityClassName")
@@ -53,10 +53,10 @@ def _pick(found: Json, names: Iterable[str]) -> Json:
 
 
 def metadata(found: Json, *, keep_fields: bool = False) -> Json:
-    """Object metadata without what nobody judges: managedFields, kubectl's copy, self links."""
+    """Object metadata without what nobody judges: managedFields, self links."""
     kept = _pick(found, _METADATA)
     if noted := found.get("annotations"):
-        kept["annotations"] = redaction.annotated(noted)
+        kept["annotations"] = noted
     if keep_fields and (managers := _status_managers(found.get("managedFields", ()))):
         kept["managedFields"] = managers
     return kept
@@ -113,17 +113,13 @@ def node(found: Json) -> Json:
 
 
 def pod(found: Json) -> Json:
-    """A pod's placement, containers (secret-looking environment redacted), probes and status."""
+    """A pod's placement, containers, probes and status."""
     spec = found.get("spec", {})
     kept = _pick(spec, _POD_SPEC)
     for group in ("containers", "initContainers"):
         if group in spec:
-            kept[group] = [redaction.deep(_pick(container, _CONTAINER)) for container in spec[group]]
-    return {
-        "metadata": metadata(found["metadata"]),
-        "spec": kept,
-        "status": redaction.deep(found.get("status", {})),
-    }
+            kept[group] = [_pick(container, _CONTAINER) for container in spec[group]]
+    return {"metadata": metadata(found["metadata"]), "spec": kept, "status": found.get("status", {})}
 
 
 def pod_in_passing(found: Json) -> Json:
@@ -156,15 +152,13 @@ def event(found: Json) -> Json:
         kept["series"] = series
     if source := found.get("source", {}).get("component") or found.get("reportingComponent"):
         kept["source"] = {"component": source}
-    kept["message"] = redaction.text(kept.get("message") or "")
+    kept["message"] = kept.get("message") or ""
     return kept
 
 
 def small(found: Json) -> Json:
-    """Any other object, whole but for its managedFields and everything that looks secret."""
-    kept: Json = {
-        key: redaction.deep(value) for key, value in found.items() if key not in {"metadata", "kind"}
-    }
+    """Any other object, whole but for its managedFields."""
+    kept: Json = {key: value for key, value in found.items() if key not in {"metadata", "kind"}}
     kept["metadata"] = metadata(found["metadata"])
     return kept
 

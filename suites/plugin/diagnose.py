@@ -9,7 +9,6 @@ import pytest
 
 from clusters.checks import CheckSpec, Finding
 from clusters.checks.causes import CAUSES
-from clusters.observation import redaction
 
 #: Takes the failed item and what was raised, and returns the findings that explain it, or none.
 Explainer = Callable[[pytest.Item, BaseException], Sequence[Finding]]
@@ -50,7 +49,7 @@ def over_budget(summary: str) -> Finding:
 
 
 def completed(finding: Finding, spec: CheckSpec, *, namespace: str) -> Finding:
-    """The finding without secrets, and with the remedy and the commands of its cause where it names none.
+    """The finding with the remedy and the commands of its cause where it names none.
 
     `namespace` is MetalLB's; the rest of what the commands name is taken from the finding's subject.
     """
@@ -60,10 +59,6 @@ def completed(finding: Finding, spec: CheckSpec, *, namespace: str) -> Finding:
         commands = spec.commands or commands
     return replace(
         finding,
-        subject=redaction.text(finding.subject),
-        summary=redaction.text(finding.summary),
-        evidence=tuple(redaction.text(one) for one in finding.evidence),
-        ruled_out=tuple(redaction.text(one) for one in finding.ruled_out),
         remedy=finding.remedy or (known.remedy if known else ""),
         commands=finding.commands or commands or spec.commands,
     )
