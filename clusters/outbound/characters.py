@@ -32,8 +32,7 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 def _escaped_in_json(found: re.Match[str]) -> str:
-    code = ord(found[0])
-    if code in b"\r":
+    if found[0] == "\r":
         return found[0]  # between values, where it is white space; in a text it is escaped already
     units = found[0].encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))

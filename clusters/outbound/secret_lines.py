@@ -27,10 +27,10 @@ SIGNS = (
 )
 
 _TAG = re.compile(r"<(?P<name>[\w.:\-]{1,100}+)(?:\s[^<>\n]{0,300}+)?>(?P<value>[^<>]++)</")
-#: A row of a table in Markdown that has a name and a value.
+#: The end of a row of a table: a name, and a value in the last cell.
 _ROW = re.compile(
-    r"(?P<lead>(?:^|\\n|[\"'])[ \t]*+\|[ \t*`]*+(?P<name>[\w.\- ]{1,60}?)[ \t*`]*+\|[ \t`]*+)(?P<value>[^|\n`]*+)"
-    r"(?=`?[ \t]*+\|[ \t]*+(?:$|\\|[\"']))",
+    r"(?P<lead>\|[ \t*`]*+(?P<name>[\w.\- ]{1,60}?)[ \t*`]*+\|[ \t`]*+)(?P<value>[^|\n`]*+)"
+    r"(?=`?[ \t]*+\|[^|\n]*+$)",
     re.MULTILINE,
 )
 #: A user and a password behind an option: curl's, and that of many others.

@@ -95,7 +95,7 @@ class _Values:
         """The text without the values of the names that `names` finds."""
         at = 0
         while found := names.search(self.text, at):
-            at = found.end()
+            at = found.end("gap")  # a colour behind it may belong to the next name
             holds = self._holds(found)
             if holds is not Holds.NOTHING:
                 at = self._take(found, holds)
@@ -185,7 +185,7 @@ class _Values:
         if line < 0:
             return len(self.text)
         literal = start < line and self.text[start] not in "\r\n"
-        indent = found.start() - (self.text.rfind("\n", 0, found.start()) + 1)
+        indent = self._indent(found.start())
         at = line + 1
         while at < len(self.text) and (below := _LINE.match(self.text, at)):
             dash = bool(below["dash"]) and not literal
@@ -201,6 +201,11 @@ class _Values:
             if not literal and not dash:
                 break  # one value on a line of its own
         return max(at - 1, start)
+
+    def _indent(self, start: int) -> int:
+        """How far in a name stands, or the line that it is in where other words come before it."""
+        before = self.text[self.text.rfind("\n", 0, start) + 1 : start]
+        return len(before) if not before.strip(" -\t\"'") else len(before) - len(before.lstrip())
 
     def _replace(
         self, start: int, end: int, holds: Holds, *, message: bool = False, anything: bool = False

@@ -15,6 +15,9 @@ from clusters import outbound
 from suites.plugin.running import RUN
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+#: Where pytest has cut a value in its middle: what is left behind may be the end of a secret without its name.
+_CUT = re.compile(r"(?<=[^\s.])\.\.\.(?=[^\s.])[^'\"\n]*+")
+_LONGEST = 400
 _COLOUR = re.compile(r"(\x1b\[[0-9;]*m)")
 
 
@@ -27,9 +30,31 @@ def cleaned(report: Report) -> Report:
         report.longrepr = (path, line, outbound.text(reason))
     elif told is not None:
         text = report.longreprtext
-        if (kept := outbound.text(text)) != text:
+        if (kept := outbound.text(without_ends(text))) != text:
             report.longrepr = kept
     return report
+
+
+def without_ends(text: str) -> str:
+    """What pytest says of values without the ends of those that it has cut in their middle."""
+    return _CUT.sub("...", text)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_assertrepr_compare(
+    config: pytest.Config, op: str, left: object, right: object
+) -> list[str] | None:
+    """Values that hold secrets are told without them, before pytest cuts them short; others as pytest tells them."""
+    if RUN not in config.stash:
+        return None
+    try:
+        values = [repr(left), repr(right)]
+    except Exception:  # noqa: BLE001 - pytest says how such a value breaks
+        return None
+    kept = [outbound.text(value) for value in values]
+    if kept == values:
+        return None
+    return [f"{kept[0][:_LONGEST]} {op} {kept[1][:_LONGEST]}", "(without what may be secret)"]
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

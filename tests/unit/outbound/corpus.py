@@ -147,6 +147,8 @@ LOGS: tuple[tuple[str, str], ...] = (
     ("<password>%s</password>", WORD),
     ('<user name="bob" password="%s"/>', WORD),
     ("\x1b[31mpassword\x1b[0m: %s", WORD),
+    ("service web: \x1b[31mpassword\x1b[0m: %s \x1b[0m", WORD),
+    ("12:00 Service shop/web: tokens:\n- %s\n- other\n end", WORD),
     ("password%%3D%s%%26user%%3Dbob", WORD),
     ("&quot;password&quot;:&quot;%s&quot;", WORD),
     ("{'password': '%s', 'user': 'bob'}", WORD),
@@ -253,6 +255,7 @@ CONFIGURATION: tuple[tuple[str, str], ...] = (
     ("grafana.ini: |\n  [security]\n  admin_password = %s\n", WORD),
     ("spring.datasource.password=%s", WORD),
     ("| Password | %s |", WORD),
+    ("12:00 web: | db | Password | %s | and so on", WORD),
     ("tls.key: %s", encoded(PEM)),
     ("ssh-privatekey: %s", encoded(SSH)),
 )
