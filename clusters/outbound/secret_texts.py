@@ -106,6 +106,8 @@ class _Values:
         holds = held_by(name)
         if name.lower() in _PARTS:
             holds = self._of_two_words(name, start)
+        if holds is Holds.SECRET and self.text[max(0, start - 3) : start].lower() == "no ":
+            return Holds.NOTHING  # "gave no credentials: …" tells why not
         if holds is Holds.NOTHING and start and self.text[start - 1] == "\\" and name[0] in "nrt":
             holds = held_by(name[1:])  # the end of a line in front of it, as JSON writes it
         if holds is Holds.NOTHING and name.lower() in {"name", "key"}:

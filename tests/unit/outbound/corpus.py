@@ -488,6 +488,7 @@ HARMLESS: tuple[str, ...] = (
     "password: <redacted>",
     "token: null",
     "grep -rn password docs/",
+    "The login command gave no credentials: your session has ended. Run it by hand.",
     "age of the token in seconds: token_age_seconds=3600",
     "sigs.k8s.io/controller-runtime/pkg/internal/controller.(*Controller[...]).Start",
 )
