@@ -7,6 +7,7 @@ from typing import Any
 
 from clusters import outbound
 from clusters.api import ApiError, Forbidden, NotFound
+from clusters.observation import trimming
 from clusters.observation.snapshot import Json, Objects, Status
 
 Trim = Callable[[Json], Json]
@@ -32,7 +33,10 @@ def objects(read: Callable[[], Iterable[Json]], trim: Trim, *, verb: str, resour
     An ApiError becomes the part's status, never an exception.
     """
     try:
-        kept = [outbound.value(trim(found)) for found in read()]
+        if trim in trimming.FORMED:
+            kept = [trim(found) for found in read()]
+        else:
+            kept = [outbound.value(trim(found)) for found in read()]
     except ApiError as error:
         return Objects(**failure(error, verb=verb, resource=resource))
     kept.sort(key=_place)

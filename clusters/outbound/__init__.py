@@ -10,6 +10,7 @@ owner alone and never leaves the machine.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
 from enum import Enum
@@ -43,6 +44,11 @@ _REMEMBERED = 400
 #: What a line of JSON must hold to be looked into as an object; names are looked for in its text anyway.
 _STRUCTURED = ("env", "Env", "annotations", '"data"', "Data", "values", "Helm", "Application")
 
+#: Names, times, addresses and UIDs, of which there are very many: too short, or of a form that no secret has.
+_CERTAIN = re.compile(
+    r"(?!xox|xapp|gl|tskey|sk-|hv|dp\.|key)[a-z0-9][a-z0-9./-]{0,18}|[0-9.:TZ+-]{1,32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+)
+
 
 class _Way:
     """Everything that passes with one kind of mark in the place of secrets."""
@@ -60,6 +66,8 @@ class _Way:
         return self._values.without(found)
 
     def without(self, found: str, depth: int = 0) -> str:
+        if _CERTAIN.fullmatch(found):
+            return found
         if "{" in found and depth <= _DEEPEST:
             found = self._without_objects(found)
         found = secret_texts.hidden(secret_shapes.hidden(found, self._mark.text), self._mark.text)

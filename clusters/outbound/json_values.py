@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from clusters.outbound.marks import Mark
@@ -61,6 +62,16 @@ _HARMLESS = frozenset(
 )
 
 
+_SAYING = (
+    _ALL_HIDDEN
+    | _RELEASE_VALUES
+    | _LABELS
+    | {"spec", "data", "value", "annotations", "openAPIV3Schema", "env", "Env", "ENV"}
+)
+#: A shorter name of a field is no token.
+_SHORTEST = 16
+
+
 class Values:
     """JSON values without secrets. `text` is what is done to a text that no name gives away."""
 
@@ -109,7 +120,8 @@ class Values:
             return _same(value, [self._assignment(each) for each in value])
         if name in _ARGUMENTS or name.lower() in _ARGUMENTS:
             return _same(value, self._arguments(value))
-        return _same(value, [self._any(each, name) for each in value])
+        kept = [self._any(each, name) for each in value]
+        return _same(value, kept)
 
     def _mapping(self, value: Json, name: str) -> Any:
         if name == "annotations":
@@ -118,8 +130,8 @@ class Values:
             return self._by_shape(value)  # names of fields and no values
         if name == "env":
             return _same_mapping(value, {key: self._value_of(key, each) for key, each in value.items()})
-        if name in _LABELS and all(isinstance(each, str) for each in value.values()):
-            return self._by_shape(value)  # a label is told by its name and value, whatever the name
+        if name in _LABELS:
+            return self._labels(value)
         if name and held_by(name) in {Holds.SECRET, Holds.PASSWORD}:
             refers = _REFERRING | {"key"} if "name" in value or "path" in value else _REFERRING
             return _same_mapping(
@@ -129,15 +141,47 @@ class Values:
                     for key, each in value.items()
                 },
             )
-        kept = {self._key(key): self._field(value, key, each) for key, each in value.items()}
         if _is_secret(value):
-            kept = {key: each for key, each in kept.items() if key not in {"data", "stringData"}}
-        return _same_mapping(value, kept)
+            value = {key: each for key, each in value.items() if key not in {"data", "stringData"}}
+        return self._fields(value)
 
-    def _key(self, key: Any) -> Any:
-        return self._text(key) if isinstance(key, str) and len(key) >= 16 else key
+    def _fields(self, value: Json) -> Json:
+        """Each field by itself. Most say nothing and hold a word or a number; there are very many of these."""
+        changed: Json = {}
+        longest = 0
+        for key, each in value.items():
+            kind = type(each)
+            longest = max(longest, len(key))
+            if not _says_nothing(key):
+                kept = self._field(value, key, each)
+            elif kind is str:
+                kept = self._text(each)
+            elif kind is dict or kind is list or kind is tuple:
+                kept = self._any(each, key)
+            else:
+                continue
+            if kept is not each and kept != each:
+                changed[key] = kept
+        if changed:
+            value = value | changed
+        return (
+            value
+            if longest < _SHORTEST
+            else _same_mapping(value, {self._text(key): each for key, each in value.items()})
+        )
+
+    def _labels(self, value: Json) -> Json:
+        """A label is told by its name and value, whatever the name; a selector may hold more than labels."""
+        if not all(type(each) is str for each in value.values()):
+            return self._fields(value)
+        for each in value.values():
+            if self._text(each) != each:
+                return {key: self._text(one) for key, one in value.items()}
+        return value
 
     def _field(self, owner: Json, key: str, value: Any) -> Any:
+        if key in _LABELS or key == "annotations":
+            return self._any(value, key)
         if key in _ALL_HIDDEN or (key in _RELEASE_VALUES and owner_kind(owner) in _OF_RELEASES):
             return self._all_hidden(value)
         if key == "spec" and owner_kind(owner) in _OF_RELEASES and isinstance(value, dict):
@@ -237,6 +281,12 @@ class Values:
         if holds is not Holds.NOTHING and not kept_in_object(text, holds):
             return f"{name}={self._mark.text(text)}"
         return self._string(each, "")
+
+
+@lru_cache(maxsize=8192)
+def _says_nothing(key: str) -> bool:
+    """Whether a field of this name is one like any other."""
+    return key not in _SAYING and key.lower() not in _ARGUMENTS and held_by(key) is Holds.NOTHING
 
 
 def owner_kind(owner: Json) -> str:
