@@ -12,6 +12,9 @@ Hide = Callable[[str], str]
 
 #: What has to be in a text, in small letters, before it is looked through for these.
 SIGNS = (
+    "sudo",
+    "stdin",
+    "stringdata",
     "-u",
     "--user",
     "login",
@@ -55,11 +58,36 @@ _ROUTER = re.compile(
     r"(?:\d[ \t]++)?(?=[^\s\"'\\]++[ \t]*+(?:$|\\|;|[\"']))"
     r"|\b(?:message-digest-key[ \t]++\d++[ \t]++\w++|authentication-key|authentication[ \t]++string|key-string"
     r"|(?:area-|domain-)?password[ \t]++(?:clear|md5)|snmp-server[ \t]++community|tcp-md5"
-    r"|username[ \t]++\S++[ \t]++(?:password|secret))[ \t]++(?:\d[ \t]++)?"
-    r"|\b(?:password|passphrase)[ \t]++(?=\\*[\"'])"
+    r"|username[ \t]++\S++[ \t]++(?:password|secret)|isakmp[ \t]++key|pre-shared-key|shared-secret)"
+    r"[ \t]++(?:\d[ \t]++)?"
+    r"|\b(?:password|passphrase|psk)[ \t]++(?=\\*[\"'])"
     r")(?P<value>\\*+\"[^\"\n\\]*+\\*+\"?|\\*+'[^'\n\\]*+\\*+'?|[^\s\"';\\]++)",
     re.MULTILINE,
 )
+#: A sentence that gives a secret away: the value is no word.
+_SAID = re.compile(
+    r"(?P<lead>\b(?:password|passwd|passphrase|passcode|secret|token|(?:api|access)[ -]?key)"
+    r"[ \t]++(?:is|was|to|of)[ \t:]++)"
+    r"(?P<value>\\*+[\"'`]?(?=[^\s\"']*?\d)(?=[^\s\"']*?[A-Za-z])[^\s\"'`\\<>]{6,200}+)",
+    re.IGNORECASE,
+)
+_PLIST = re.compile(r"(?P<lead><key>(?P<name>[^<>]{1,100}+)</key>\s*+<string>)(?P<value>[^<>]++)")
+#: A name and its value as two texts, side by side.
+_PAIR = re.compile(
+    r"(?P<lead>(?P<quote>\\*+[\"'])(?P<name>[\w.\-]{1,100}+)(?P=quote)[ \t]*+,[ \t]*+(?P=quote))"
+    r"(?P<value>[^\"'\\\n]++)(?=(?P=quote)[ \t]*+(?:[,\])};]|$))"
+)
+_PIPED = re.compile(
+    r"(?P<lead>\b(?:echo|printf)[ \t]++(?:-\w++[ \t]++)*+)(?P<value>[^\n|]{1,120}?)"
+    r"(?=[ \t]*+\|[^|\n]{0,200}?(?:password-stdin|passphrase-fd|--stdin|sudo -S|chpasswd))"
+)
+#: The data of a Secret that stands in a text as YAML.
+_SECRET_KIND = re.compile(r"^[ \t]*+kind:[ \t]*+[\"']?Secret\b", re.MULTILINE)
+_SECRET_DATA = re.compile(
+    r"^(?P<indent>[ \t]*+)(?:data|stringData):[ \t]*+\n(?P<lines>(?:(?P=indent)[ \t]++[^\n]*+\n?|[ \t]*+\n)*+)",
+    re.MULTILINE,
+)
+_SECRET_LINE = re.compile(r"^(?P<lead>[ \t]*+(?:[^\s:]++:[ \t]*+)?)(?P<value>[^\n]*+)", re.MULTILINE)
 #: What follows "password" in a line of two words that is no configuration.
 _NO_PASSWORDS = frozenset(
     ("required", "expired", "incorrect", "invalid", "mismatch", "missing", "authentication", "protected", "is", "must",
@@ -74,6 +102,14 @@ def hidden(text: str, hide: Hide) -> str:
         text = _TAG.sub(lambda found: _without_tagged(found, hide), text)
     if "|" in text:
         text = _ROW.sub(lambda found: _without_cell(found, hide), text)
+    if "<key>" in text:
+        text = _PLIST.sub(lambda found: _without_named(found, hide), text)
+    if "|" in text and ("stdin" in text or "-fd" in text or "sudo" in text or "chpasswd" in text):
+        text = _PIPED.sub(lambda found: found["lead"] + hide(found["value"]), text)
+    if _SECRET_KIND.search(text):
+        text = _SECRET_DATA.sub(lambda found: _without_data(found, hide), text)
+    text = _PAIR.sub(lambda found: _without_second(found, hide), text)
+    text = _SAID.sub(lambda found: _without_configured(found, hide), text)
     text = _LOGIN.sub(lambda found: _without_login(found, hide), text)
     text = _COMMAND.sub(lambda found: _without_arguments(found, hide), text)
     return _ROUTER.sub(lambda found: _without_configured(found, hide), text)
@@ -84,6 +120,27 @@ def _without_tagged(found: re.Match[str], hide: Hide) -> str:
     if holds is Holds.NOTHING or kept_in_text(value.strip(), holds, message=True):
         return found[0]
     return f"{found[0][: -len(value) - 2]}{hide(value)}</"
+
+
+def _without_named(found: re.Match[str], hide: Hide) -> str:
+    kept = held_by(found["name"]) is Holds.NOTHING or nothing(found["value"])
+    return found[0] if kept else found["lead"] + hide(found["value"])
+
+
+def _without_second(found: re.Match[str], hide: Hide) -> str:
+    name, value = found["name"], found["value"]
+    holds = held_by(name)
+    # A list of words may have "secrets" among them; a header or a variable is told by its spelling.
+    told = holds is Holds.PASSWORD or (holds is Holds.SECRET and (set(name) & set("-_") or name[0].isupper()))
+    return found["lead"] + hide(value) if told and not nothing(value) else found[0]
+
+
+def _without_data(found: re.Match[str], hide: Hide) -> str:
+    def hidden_line(line: re.Match[str]) -> str:
+        value = line["value"].strip()
+        return line[0] if nothing(value) else line["lead"] + hide(value)
+
+    return found[0][: len(found[0]) - len(found["lines"])] + _SECRET_LINE.sub(hidden_line, found["lines"])
 
 
 def _without_cell(found: re.Match[str], hide: Hide) -> str:

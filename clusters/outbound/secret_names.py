@@ -69,7 +69,7 @@ _ABOUT = frozenset(
 #: Names of fields of Kubernetes that only refer to a Secret or a token, in one spelling.
 _REFERENCES = frozenset(
     {"passwordsecret", "imagepullsecret", "imagepullsecrets", "existingsecret", "automountserviceaccounttoken",
-     "serviceaccounttoken", "pwd", "oldpwd", "secretkeyref", "tokenreview", "clustersecret",
+     "serviceaccounttoken", "secretkeyref", "tokenreview", "clustersecret",
      "metallbcrsandsecrets"}
 )  # fmt: skip
 #: In every name that holds a secret, in small letters, is one of these; so a text without them has no such name.
@@ -87,8 +87,7 @@ def held_by(name: str) -> Holds:
     words = [word.lower() for word in _WORD.findall(name.rpartition("/")[2])]
     joined = "".join(words)
     if not words or words[-1] in _ABOUT or joined in _REFERENCES:
-        # `pwd` is a shell's working folder in capitals and a password in any other spelling.
-        return Holds.PASSWORD if joined == "pwd" and not name.isupper() else Holds.NOTHING
+        return Holds.NOTHING
     # A pass and a "pw" count where they end a name: what may pass is no password.
     if _PASSWORD.search(joined) or any(map(_is_password, words)) or words[-1] == "pw":
         return Holds.PASSWORD

@@ -6,10 +6,10 @@ that the time grows with the length of a text alone.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Callable
+
+from clusters.outbound.base64_texts import from_base64, within_base64
 
 Hide = Callable[[str], str]
 
@@ -108,29 +108,6 @@ def hidden(text: str, hide: Hide) -> str:
     return _RUN.sub(lambda found: hide(found[0]) if _is_blob(found[0]) else found[0], text)
 
 
-def decoded(run: str) -> list[str]:
-    """What a run of base64 stands for, where that is text; it may begin within the run."""
-    plain = run.rstrip("=").translate(_STANDARD)
-    found = []
-    for start in range(4):
-        piece = plain[start:]
-        try:
-            text = binascii.a2b_base64(piece[: len(piece) // 4 * 4] + _rest(piece)).decode("utf-8")
-        except (binascii.Error, UnicodeDecodeError):
-            continue
-        if text.replace("\n", "").replace("\t", "").replace("\r", "").isprintable():
-            found.append(text)
-    return found
-
-
-_STANDARD = str.maketrans("-_", "+/")
-
-
-def _rest(piece: str) -> str:
-    over = len(piece) % 4
-    return piece[-over:] + "=" * (4 - over) if over > 1 else ""
-
-
 def runs_of_base64(text: str, hide: Hide, is_secret: Callable[[str], bool]) -> str:
     """`text` in which each run of base64 that stands for a secret is replaced."""
 
@@ -138,7 +115,7 @@ def runs_of_base64(text: str, hide: Hide, is_secret: Callable[[str], bool]) -> s
         run = found[0]
         # Text in base64 has capitals and small letters; of names, paths and digests most have not.
         mixed = not run.islower() and not run.isupper() and run.count("-") < 3 and run.count("/") < 4
-        return hide(run) if mixed and any(map(is_secret, decoded(run))) else run
+        return hide(run) if mixed and any(map(is_secret, within_base64(run))) else run
 
     return _RUN.sub(replaced, text)
 
@@ -189,18 +166,9 @@ def _without_bearer(found: re.Match[str], hide: Hide) -> str:
 
 def _without_basic(found: re.Match[str], hide: Hide) -> str:
     value = found["value"]
-    if not value.endswith("=") and not any(":" in text for text in decoded_once(value)):
+    if not value.endswith("=") and not any(":" in text for text in from_base64(value)):
         return found[0]
     return f"{found[0][: -len(value)]}{hide(value)}"
-
-
-def decoded_once(value: str) -> list[str]:
-    """What base64 stands for where it is text from its first character on."""
-    try:
-        padded = value.rstrip("=").translate(_STANDARD)
-        return [base64.b64decode(padded + "=" * (-len(padded) % 4)).decode("utf-8")]
-    except (binascii.Error, UnicodeDecodeError):
-        return []
 
 
 def _is_blob(run: str) -> bool:

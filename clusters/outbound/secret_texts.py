@@ -17,15 +17,15 @@ Hide = Callable[[str], str]
 
 #: Colours of a terminal, which may stand anywhere.
 _COLOUR = r"(?:(?:\x1b|\\++(?:u001b|x1b|033|e))\[[0-9;]{0,20}m)*+"
-_QUOTE = r"(?:\\*+[\"'`]|&quot;|&#34;|%22)"
+_QUOTE = r"(?:\\*+[\"'`]|&quot;|&#34;|%22|\\++(?:u0022|x22))"
 #: A name, and what stands between it and its value.
 _NAMED = re.compile(
     rf"(?<![\w.\-])(?P<name>[\w.\-]++){_COLOUR}{_QUOTE}?\]?\)?[*_]{{0,2}}{_COLOUR}[ \t]*+"
-    rf"(?P<sep>[:=](?:=|>)?|->|%3[aAdD])(?P<gap>[*`]{{0,2}}[ \t]*+){_COLOUR}"
+    rf"(?P<sep>[:=]{{1,2}}>?|->|%3[aAdD])(?P<gap>[*`]{{0,2}}[ \t]*+){_COLOUR}"
 )
 _OPTION = re.compile(rf"(?<![\w.\-])--?(?P<name>[A-Za-z][\w.\-]*+){_QUOTE}?,?(?P<gap>[ \t]++)")
 _OPENING = re.compile(
-    r"(?:[bBrRuUfF]{1,2}(?=[\"']))?(?P<escapes>\\*+)(?P<quote>\"\"\"|'''|[\"'`]|&quot;|&#34;|%22)"
+    r"(?:[bBrRuUfF]{1,2}(?=[\"']))?(?P<escapes>\\*+)(?P<quote>\"\"\"|'''|[\"'`]|&quot;|&#34;|%22|u0022|x22)"
 )
 _END_OF_QUOTED = re.compile(r"(?P<escapes>\\*+)(?P<quote>[\"'`])")
 _AFTER_QUOTE = r"(?=[,}\])>;:]|\\n|\s*+$|[ \t]++[\w.\-]++=|[ \t]*+[\"'])"
@@ -50,6 +50,11 @@ _HELPERS = frozenset(
     {"not", "must", "to", "can", "will", "should", "may", "did", "does", "they", "it", "checks"}
 )
 _NAME_OF_VALUE = re.compile(r"[\\\"'` ]{0,10}+([\w.\-/]{1,120}+)")
+#: A text down to a line that is the word which it was announced with.
+_HERE = re.compile(
+    r"<<[-~]?[\"']?(?P<word>\w{1,40})[\"']?[ \t]*+\n(?P<value>(?:(?![ \t]*+(?P=word)[ \t]*+$)[^\n]*+\n)*+)",
+    re.MULTILINE,
+)
 #: The end of a line as JSON writes it, with the value below.
 _ESCAPED_BLOCK = re.compile(r"[|>]?[+\-0-9]{0,2}\\++n(?:[ ]|-[ ])*+")
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*+")
@@ -106,6 +111,8 @@ class _Values:
         holds = held_by(name)
         if name.lower() in _PARTS:
             holds = self._of_two_words(name, start)
+        if name in {"PWD", "OLDPWD"} and self.text.startswith("/", found.end()):
+            return Holds.NOTHING  # where a shell is
         if holds is Holds.SECRET and self.text[max(0, start - 3) : start].lower() == "no ":
             return Holds.NOTHING  # "gave no credentials: …" tells why not
         if holds is Holds.NOTHING and start and self.text[start - 1] == "\\" and name[0] in "nrt":
@@ -141,6 +148,8 @@ class _Values:
         if sep and (below := _ESCAPED_BLOCK.match(self.text, start)):
             rest = None if _MAPPING.match(self.text, below.end()) else _REST.match(self.text, start)
             return self._replace(start, rest.end(), holds, anything=True) if rest else start
+        if here := _HERE.match(self.text, start):
+            return self._replace(here.start("value"), here.end("value"), holds, anything=True)
         block = sep and (_BLOCK.match(self.text, start) or self._ends_line(start))
         return self._block(found, start, holds) if block else self._unquoted(found, holds, sep)
 
@@ -165,7 +174,7 @@ class _Values:
     def _quoted(self, opening: re.Match[str]) -> int:
         """Where a quoted value ends: at the same quote, escaped as often, or at the end of the line."""
         quote, depth = opening["quote"], len(opening["escapes"])
-        if quote in {"&quot;", "&#34;", "%22", '"""', "'''"}:
+        if quote in {"&quot;", "&#34;", "%22", "u0022", "x22", '"""', "'''"}:
             closed = self.text.find(quote, opening.end()) if (quote, 0) not in self.unclosed else -1
             if closed >= 0:
                 return closed

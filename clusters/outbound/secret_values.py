@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from clusters.outbound.base64_texts import from_base64
 from clusters.outbound.secret_names import Holds
 
 _NOTHING = re.compile(
@@ -27,7 +28,8 @@ _MESSAGE = re.compile(
 )
 #: A word, a number, an address, a path: what a name that may hold a secret has where it holds none.
 _ORDINARY = re.compile(
-    r"(?:[A-Za-z]*+[a-z]*+|[a-z0-9]++(?:[-.][a-z0-9]++)*+(?::\d++)?|[A-Z]++|\d[\d.:]*+|[0-9a-fA-F:.]++|/[\w./*-]*+"
+    r"(?:[A-Z]?[a-z]*+(?:[A-Z]{1,3}[a-z]*+)?+|[a-z]++(?:[-,][a-z]++)*+|[a-z0-9]++(?:-[a-z0-9]++)*+\.[a-z0-9.-]++(?::\d++)?"
+    r"|[a-z-]{1,20}:\d{1,5}|(?:oauth|ipv|v|md|sha|scram-sha-|ntlmv|kerberos|auth)\d{1,3}|[A-Z,]++|\d[\d.:]*+|[0-9a-fA-F:.]++|/[\w./*-]*+"
     r"|https?://[^\s@]*+|system:[\w:.-]++|\[?[0-9a-fA-F:.]++\]?:\d++)"
 )
 _HEX = re.compile(r"[0-9a-f]{16,}")
@@ -42,7 +44,9 @@ def nothing(value: str) -> bool:
 
 def ordinary(value: str) -> bool:
     """Whether a value can only be a word, a number, an address or a path."""
-    return len(value) < 40 and _ORDINARY.fullmatch(value) is not None and not _HEX.fullmatch(value)
+    if len(value) >= 40 or not _ORDINARY.fullmatch(value) or _HEX.fullmatch(value):
+        return False
+    return not any(":" in text for text in from_base64(value))
 
 
 def kept_in_text(value: str, holds: Holds, *, message: bool = False, anything: bool = False) -> bool:

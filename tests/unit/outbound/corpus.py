@@ -169,6 +169,25 @@ LOGS: tuple[tuple[str, str], ...] = (
     ("session_id=%s", "A1B2C3D4E5F60718293A4B5C"),
     ("otp: %s", "492039"),
     ("pwd=%s", "123456"),
+    ("UID=sa;PWD=%s;Database=x", WORD),
+    ("the password is %s, do not tell", WORD),
+    ("changed the password to %s", WORD),
+    ("your API key is %s", "k3yk3yk3y"),
+    ("[('Authorization', '%s'), ('Accept', '*/*')]", WORD),
+    ('[["X-Api-Key","%s"],["Accept","*/*"]]', WORD),
+    ("define('DB_PASSWORD', '%s');", WORD),
+    ("userPassword:: %s", encoded(WORD)),
+    ("<key>password</key>\n<string>%s</string>", WORD),
+    ("{\\u0022password\\u0022:\\u0022%s\\u0022}", WORD),
+    ("https://example.org/?a=b\\u0026access_token=%s", WORD),
+    ("auth=%s", "hunter2"),
+    ('DOCKER_AUTH_CONFIG={"auths":{"r":{"auth":"%s"}}}', "dXNlcjpwYXNz"),
+    ("Environment:\n  DB_PASSWORD:  %s\n", WORD),
+    ("Authorization: AWS4-HMAC-SHA256 Credential=%s/20260101/eu/s3", AWS_ID),
+    ("PRIVATE-TOKEN: %s", WORD),
+    ("jdbc:postgresql://db/x?user=u&password=%s", WORD),
+    ('{"type":"service_account","private_key_id":"%s"}', "0123456789abcdef0123456789abcdef01234567"),
+    ("Unseal Key 1: %s", "yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk="),
 )
 
 #: What a person or a manifest types.
@@ -204,6 +223,8 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     ("echo '%s' # the key", "AGE-SECRET-KEY-1QQQQQQQQQQQQQQQQQQQQQQQQQQQQ"),
     ("git clone https://oauth2:%s@gitlab.example.org/x.git", WORD),
     ("snmpwalk -v2c -c %s router", WORD),
+    ("echo %s | docker login --password-stdin -u bob registry.example.org", WORD),
+    ("echo '%s' | sudo -S id", WORD),
     ("az login --service-principal -u x -p %s", WORD),
 )
 
@@ -258,6 +279,14 @@ CONFIGURATION: tuple[tuple[str, str], ...] = (
     ("12:00 web: | db | Password | %s | and so on", WORD),
     ("tls.key: %s", encoded(PEM)),
     ("ssh-privatekey: %s", encoded(SSH)),
+    (
+        "apiVersion: v1\nkind: Secret\ndata:\n  greeting: %s\n  other: eA==\nmetadata:\n  name: x\n",
+        encoded(WORD),
+    ),
+    ("kind: Secret\nstringData:\n  greeting: |\n    %s\n", SENTENCE),
+    ("password = <<EOT\n%s\nEOT\nuser = 1\n", WORD),
+    ("crypto isakmp key %s address 10.0.0.1", WORD),
+    ('wpa-psk "%s"', WORD),
 )
 
 TEXTS = (*LOGS, *COMMANDS, *CONFIGURATION)
@@ -462,6 +491,14 @@ HARMLESS: tuple[str, ...] = (
     '{"logger":"cert-rotation","msg":"no cert refresh needed"}',
     '"cert":"/tmp/k8s-webhook-server/serving-certs/tls.crt","key":"/tmp/k8s-webhook-server/serving-certs/tls.key"',
     "sessionAffinity: ClientIP",
+    "auth: basic",
+    "auth=oauth2",
+    "authentication: kerberos",
+    "PWD=/home/bob",
+    '"resources":["secrets","configmaps","pods"]',
+    "['get', 'secrets', 'pods']",
+    "the token is sent to the API server",
+    "password is required",
     "session=10.0.0.1:179",
     "metallb_bgp_session_up 1",
     'metallb_layer2_requests_received{ip="172.30.0.200"} 12',

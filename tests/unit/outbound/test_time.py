@@ -22,6 +22,8 @@ HOSTILE = (
     "| password | x |\n", "name: password value: x ", "\x1b[0m", "\x1b[", "\u202e", "{", "[", '{"a":', "{}\n",
     '{"env":1}\n', "a.0123456789abcdef", "key ", "pass: ", "&quot;", 'password&quot;:&quot;', "token=[",
     "map[token:[", "htpasswd -b ", "=api key", "- auth=", "\x1bauth=-u ", "{- tokens:\n", "\n", "\r\n", " ", "\\n",
+    "password is ", "password is a1", "echo a ", "echo  ", "echo a | sudo ", "<key>password</key><string>", "<key>",
+    "('password', '", "kind: Secret\n", "kind: Secret\ndata:\n a: b\n", "password = <<E\n", "PWD=", "\\u0022password",
     "api key: ", "password: \\n", "value=name=password ", "$1$", "\ud800", "A1b2", "0123456789abcdef",
 )  # fmt: skip
 
