@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from contextlib import suppress
 
+from clusters import outbound
+
 
 def say(text: str, *, error: bool = False) -> None:
     """Write a line at once. A terminal that is gone, or a pipe that nobody reads, stops nothing that is under way."""
@@ -12,5 +14,5 @@ def say(text: str, *, error: bool = False) -> None:
     if stream is None:  # closed before we were started
         return
     with suppress(OSError, ValueError):
-        stream.write(f"{text}\n")
+        stream.write(f"{outbound.text(text)}\n")
         stream.flush()

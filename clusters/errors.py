@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from clusters import outbound
+
 
 class ExitCode(IntEnum):
     """What the commands of this project return; the first five are pytest's own."""
@@ -23,14 +25,15 @@ class ConformanceError(Exception):
     """Something a user can cause or mend. The text is one sentence that names the file, field or object.
 
     `remedy` says what to do about it, as a sentence of its own, or is empty. Commands print
-    `error: <text> <remedy>` and leave with `exit_code`; they never print a traceback for it.
+    `error: <text> <remedy>` and leave with `exit_code`; they never print a traceback for it. What a server, a
+    login command or a file said stands in the text without secrets.
     """
 
     exit_code: ExitCode = ExitCode.REFUSED
 
     def __init__(self, text: str, *, remedy: str = "") -> None:
-        super().__init__(text)
-        self.remedy = remedy
+        super().__init__(outbound.text(text))
+        self.remedy = outbound.text(remedy)
 
     def __str__(self) -> str:
         return f"{self.args[0]} {self.remedy}".rstrip()

@@ -14,6 +14,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clusters import outbound
 from clusters.errors import ConformanceError
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def seen(directory: Path) -> Seen:
     try:
         facts = Facts(load(directory / SNAPSHOT))
         datetime.fromisoformat(facts.snapshot.taken_at)
-        return Seen(map=address_map(facts), names=facts.hearing.node_of_mac)
+        return Seen(map=outbound.record(address_map(facts)), names=facts.hearing.node_of_mac)
     except (ConformanceError, ValueError, TypeError, KeyError, AttributeError) as error:
         return Seen(
             problem=f"There is no map of addresses: {SNAPSHOT} cannot be read ({type(error).__name__})."

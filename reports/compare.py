@@ -11,7 +11,7 @@ from pathlib import Path
 
 from clusters.checks import Outcome, RunResult
 from clusters.errors import ExitCode, UsageError
-from clusters.observation import Snapshot
+from clusters.observation import Snapshot, secretless
 from clusters.observation import load as load_snapshot
 from reports.blame import said
 from reports.commonmark import code, plain
@@ -71,9 +71,12 @@ def fails(found: Comparison, policy: Sequence[str]) -> bool:
 
 
 def observed(results: Path) -> Snapshot | None:
-    """The observation beside some results, if there is one. Raises UsageError for one that is broken."""
+    """The observation beside some results, if there is one, without secrets that an older release left in it.
+
+    Raises UsageError for one that is broken.
+    """
     place = (results if results.is_dir() else results.parent) / SNAPSHOT
-    return load_snapshot(place) if place.is_file() else None
+    return secretless.whole(load_snapshot(place)) if place.is_file() else None
 
 
 def usual_figures(history: Path | None, after: RunResult) -> dict[Name, list[float]]:

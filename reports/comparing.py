@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
+from clusters import outbound
 from clusters.checks import Outcome, RunResult
 from clusters.observation.snapshot import Snapshot
 from reports.blame import Blame, blames, otherwise
@@ -68,7 +69,7 @@ def compared(
 ) -> Comparison:
     """What is otherwise in `after`. `usual` has the worst samples of earlier runs, by which noise is told."""
     changes = list(_changes(before, after))
-    return Comparison(
+    found = Comparison(
         against=against,
         run=before.run,
         newly_failing=tuple(one for one in changes if one.after is Outcome.FAILED),
@@ -81,6 +82,7 @@ def compared(
         moves=tuple(moves(before.snapshot, after.snapshot)),
         reconfigured=tuple(reconfigured(before.snapshot, after.snapshot)),
     )
+    return outbound.record(found)
 
 
 def band(values: Sequence[float], unit: str) -> tuple[float, float]:

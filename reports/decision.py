@@ -19,6 +19,7 @@ import jinja2
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict  # pydantic reads Python's own only from 3.12 on
 
+from clusters import outbound
 from clusters.checks import CheckResult, Outcome, RunResult, Verdict
 from clusters.checks.failure import EVIDENCE
 from clusters.commands import Command
@@ -116,7 +117,7 @@ def decision_of(result: RunResult, *, directory: Path, target: str) -> Decision:
     checks = sorted(result.checks, key=lambda one: one.id != CHECK)
     reasons = (*_stops(checks), *_open(result, readiness, checks))
     rules = kept.get("rules", ())
-    return Decision(
+    found = Decision(
         answer=_answer(reasons),
         cluster=result.run.cluster,
         current=result.run.metallb_version,
@@ -127,6 +128,7 @@ def decision_of(result: RunResult, *, directory: Path, target: str) -> Decision:
         heed=(*_to_expect(rules), *_accepted(checks)),
         rules=tuple(rules),
     )
+    return outbound.record(found)
 
 
 def writers(found: Decision, directory: Path) -> Iterator[tuple[str, Callable[[], None]]]:

@@ -16,7 +16,7 @@ from typing import Any
 import jsonschema
 from referencing import Registry, Resource
 
-from clusters import bounds, files
+from clusters import bounds, files, outbound
 from clusters.checks import RunResult
 from clusters.checks.serialise import run_from_dict, run_to_dict
 from clusters.contents import Unusable, content
@@ -36,7 +36,8 @@ class NotWritten(ConformanceError):  # noqa: N818 - named as the other errors of
 
 def load(path: Path) -> RunResult:
     """The run that a results.json holds. Raises UsageError for a file that is none, or not one we know."""
-    return run_from_dict(read(path / RESULTS if os.path.isdir(path) else path, RESULTS))  # noqa: PTH112 - Path.is_dir raises for a NUL
+    found = run_from_dict(read(path / RESULTS if os.path.isdir(path) else path, RESULTS))  # noqa: PTH112 - Path.is_dir raises for a NUL
+    return outbound.record(found)  # another release, or somebody else, may have written it
 
 
 def save(result: RunResult, path: Path) -> None:
@@ -98,7 +99,7 @@ def _odd_time(where: str, text: str) -> Iterator[str]:
 def keep(data: dict[str, Any], path: Path, kind: str) -> None:
     """Write a file of a `kind` in one step. What breaks its schema raises ValidationError and is not written."""
     validator(kind).validate(data)
-    write_text(path, json.dumps(data, indent=1, allow_nan=False) + "\n")
+    write_text(path, outbound.shown_in_json(json.dumps(data, indent=1, allow_nan=False)) + "\n")
 
 
 def write_text(path: Path, text: str, *, mode: int = files.PRIVATE) -> None:

@@ -11,7 +11,7 @@ from clusters import files
 from clusters.errors import Inconclusive, UsageError
 from clusters.gitops import at_hand, collecting
 from clusters.gitops.collecting import Tools
-from clusters.gitops.snapshot import RepositorySnapshot
+from clusters.gitops.snapshot import Layout, RepositorySnapshot
 from clusters.observation import load
 from clusters.observation.snapshot import Snapshot
 from suites.plugin.observation import FILE
@@ -58,13 +58,33 @@ def keep(found: RepositorySnapshot, path: Path) -> None:
 
 def observed(run: Run) -> RepositorySnapshot:
     """Collect the repository of the run's profile, and the live counterparts of what it renders."""
+    repository, layout, tools = _asked(run)
+    return collecting.collect(repository, layout, tools)
+
+
+def to_apply(run: Run, kept: RepositorySnapshot) -> RepositorySnapshot:
+    """The same with what the last commit renders as it is, its secrets included: what is kept has none.
+
+    Raises Inconclusive where another commit is the last by now.
+    """
+    repository, layout, tools = _asked(run)
+    head, intended = collecting.intended(repository, layout, tools)
+    if head != kept.history.head:
+        raise Inconclusive(
+            f"The repository {repository} has another last commit than when the run began, so nothing is applied.",
+            remedy="Run the drill again when nobody commits.",
+        )
+    return kept.model_copy(update={"intended": intended})
+
+
+def _asked(run: Run) -> tuple[Path, Layout, Tools]:
     profile = run.settings.profile
     if profile.gitops is None:
         raise Inconclusive(f"The profile {profile.name} names no repository.", remedy="Name it under gitops.")
     lab = run.cluster.lab
     layout = at_hand.layout_of(profile.gitops, version=lab.state.options.metallb if lab else "")
     tools = Tools(kubectl=run.cluster.kubectl, manifests=at_hand.manifests(), reader=run.api)
-    return collecting.collect(profile.gitops.repository, layout, tools)
+    return profile.gitops.repository, layout, tools
 
 
 def beside(snapshot: Path) -> Path:

@@ -41,7 +41,8 @@ class Tools:
 def collect(repository: Path, layout: Layout, tools: Tools) -> RepositorySnapshot:
     """Everything of the repository that is judged. Raises Inconclusive where it or kubectl is not there.
 
-    What is wrong with single files stands in the snapshot, for the checks that need them to say.
+    What is wrong with single files stands in the snapshot, for the checks that need them to say. It holds no
+    secret; what is to be applied again is read by `intended`.
     """
     if not repository.is_dir():
         raise Inconclusive(
@@ -51,7 +52,14 @@ def collect(repository: Path, layout: Layout, tools: Tools) -> RepositorySnapsho
     if tools.kubectl is None:
         raise Inconclusive("kubectl was not found, so no overlay can be rendered.", remedy="Install kubectl.")
     with example.opened(repository) as root:
-        return _Collection(root, layout, tools, tools.kubectl).snapshot(shown=repository)
+        return _Collection(root, layout, tools, tools.kubectl).snapshot(shown=repository).without_secrets()
+
+
+def intended(repository: Path, layout: Layout, tools: Tools) -> tuple[str, Render]:
+    """The last commit and what it renders for this cluster, whole: to be applied, and written nowhere."""
+    assert tools.kubectl is not None, "collect has seen to it"
+    with example.opened(repository) as root:
+        return _Collection(root, layout, tools, tools.kubectl).committed()
 
 
 class _Collection:
@@ -83,6 +91,12 @@ class _Collection:
             live=live.counterparts(self._reader, intended.objects) if self._reader else None,
             schemas=live.schemas(self._reader, wanted) if self._reader else {},
         )
+
+    def committed(self) -> tuple[str, Render]:
+        past = history.read(self._git, self._layout.tree)
+        if past.dirty and past.head:
+            return past.head, self._revision("HEAD", past)
+        return past.head, self._attempt(self._layout.overlay)
 
     def _renders(self) -> dict[str, Render]:
         """Every overlay beside the cluster's own, and the base and the legacy one, in the working tree."""

@@ -17,6 +17,7 @@ from decimal import Decimal, InvalidOperation
 from fnmatch import fnmatchcase
 from typing import Any
 
+from clusters import outbound
 from clusters.gitops.defaults import Schema, completed
 from clusters.gitops.documents import Json
 from clusters.gitops.pools import is_metallb
@@ -111,7 +112,11 @@ class Difference:
         return text.removeprefix(".")
 
     def __str__(self) -> str:
-        return f"{self.field}: intended {_shown(self.rendered)}, live {_shown(self.live)}"
+        field = str(self.path[-1]) if self.path else ""
+        rendered, live = _shown(self.rendered, field), _shown(self.live, field)
+        if rendered == live:
+            return f"{self.field}: intended and live differ in what may be secret and is not shown"
+        return f"{self.field}: intended {rendered}, live {live}"
 
 
 def differences(rendered: Json, live: Json, schema: Schema | None = None) -> tuple[Difference, ...]:
@@ -250,8 +255,12 @@ def _written_by_others(path: Path) -> bool:
     return path[-1:] == ("caBundle",)
 
 
-def _shown(value: Any) -> str:
-    text = str(value) if value is ABSENT else canonical(value)
+def _shown(value: Any, field: str) -> str:
+    """A field's value as a person reads it, without what may be secret in it."""
+    if value is ABSENT:
+        return str(value)
+    (told,) = outbound.value({field: value}).values()
+    text = outbound.same_marks(canonical(told))
     return text if len(text) <= 160 else f"{text[:157]}..."
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, Field
 
+from clusters import outbound
 from clusters.confinement import RefusedPath, joined
 from clusters.errors import Inconclusive, UsageError
 from clusters.gitops.defaults import schemas_in
 from clusters.gitops.documents import FileError, Json
 from clusters.gitops.history import Frozen, History
 from clusters.gitops.kustomize import Render
+
+Model = TypeVar("Model", bound=Frozen)
 
 #: The shape of the saved form; a file of a newer version is refused.
 REPOSITORY_VERSION = 1
@@ -162,9 +165,37 @@ class RepositorySnapshot(Frozen):
             raise FileError(self.refused[path])
         return self.files.get(path)
 
+    def without_secrets(self) -> RepositorySnapshot:
+        """The same to be kept: what is the same secret in two places has the same mark in both, and only here.
+
+        So what is rendered and what is live are told apart as before. The schemas say nothing of any object.
+        """
+        mark = outbound.SameMark()
+
+        def text(found: str) -> str:
+            return outbound.secretless(found, mark)
+
+        def render(found: Render) -> Render:
+            objects = tuple(outbound.value(each, mark) for each in found.objects)
+            return _read_again(found, text, objects=objects)
+
+        def counterpart(each: LiveObject) -> LiveObject:
+            return _read_again(each, text, found=outbound.value(each.found, mark))
+
+        return self.model_copy(
+            update={
+                "files": {path: text(each) for path, each in self.files.items()},
+                "renders": {name: render(each) for name, each in self.renders.items()},
+                "intended": render(self.intended),
+                "previous": self.previous and render(self.previous),
+                "history": _read_again(self.history, text),
+                "live": None if self.live is None else tuple(map(counterpart, self.live)),
+            }
+        )
+
     def to_json(self) -> str:
         """The saved form."""
-        return self.model_dump_json()
+        return outbound.shown_in_json(self.model_dump_json())
 
     @classmethod
     def from_json(cls, text: str, *, name: str = "the saved repository") -> RepositorySnapshot:
@@ -177,6 +208,20 @@ class RepositorySnapshot(Frozen):
                 f"{name} holds no repository observation of version {REPOSITORY_VERSION}: {first}.",
                 remedy="Save it again with this version of the suite.",
             ) from None
+
+
+def _read_again(model: Model, text: Callable[[str], str], /, **changed: Any) -> Model:
+    """A model with its own texts, and those of the models in it, as `text` gives them, but for what is `changed`."""
+    names = (name for name in type(model).model_fields if name not in changed)
+    return model.model_copy(update=changed | {name: _without(getattr(model, name), text) for name in names})
+
+
+def _without(value: Any, text: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return text(value)
+    if isinstance(value, Frozen):
+        return _read_again(value, text)
+    return tuple(_without(each, text) for each in value) if isinstance(value, tuple) else value
 
 
 def usable(render: Render) -> Render:

@@ -92,7 +92,10 @@ def listings() -> Iterable[Listing]:
         field="webhooks", resource=known.VALIDATING_WEBHOOKS, trim=trimming.webhook, keep=_metallb_hook
     )
     for field, resource in METALLB:
-        yield Listing(field=field, resource=resource, trim=trimming.small)
+        formed = resource is known.SERVICE_L2_STATUSES
+        yield Listing(
+            field=field, resource=resource, trim=trimming.layer2_status if formed else trimming.small
+        )
 
 
 def listings_before_an_upgrade() -> Iterable[Listing]:

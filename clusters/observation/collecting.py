@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from clusters.api import Api, Resource
 from clusters.api import resources as known
-from clusters.observation import dry_run, expectations, pods, trimming, wire
+from clusters.observation import dry_run, expectations, pods, secretless, trimming, wire
 from clusters.observation.cluster_part import Listing, listings, listings_before_an_upgrade
 from clusters.observation.limits import DEFAULT, Limits
 from clusters.observation.reading import Trim, objects
@@ -81,10 +81,8 @@ def collect(
         **(expectations.place(profile) | found),
     )
     unseen = expectations.unseen(profile)
-    return replace(
-        wire.seen(snapshot, vantage, limits, unseen=unseen),
-        routed=wire.reached_from(snapshot, routed, limits),
-    )
+    seen = wire.seen(snapshot, vantage, limits, unseen=unseen)
+    return secretless.measured(replace(seen, routed=wire.reached_from(snapshot, routed, limits)))
 
 
 @contextmanager

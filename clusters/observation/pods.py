@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+from clusters import outbound
 from clusters.api import Api, ApiError
 from clusters.metallb.install import component_of
-from clusters.observation import redaction
 from clusters.observation.reading import failure
 from clusters.observation.snapshot import Json, LogTail, Status
 
@@ -74,4 +74,4 @@ class Source:
             text = self.api.logs(self.namespace, one.pod, one.name, tail=lines, previous=previous)
         except ApiError as error:
             return replace(tail, **failure(error, verb="get", resource="pods/log"))
-        return replace(tail, status=Status.OK, lines=tuple(redaction.text(text).splitlines()))
+        return replace(tail, status=Status.OK, lines=tuple(outbound.secretless(text).splitlines()))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from clusters import outbound
 from clusters.api import ApiError, Forbidden, NotFound
+from clusters.observation import trimming
 from clusters.observation.decoding import Gate
 from clusters.observation.snapshot import Json, Objects, Status
 
@@ -35,14 +37,17 @@ def objects(
     resource: str,
     keep: Callable[[Json], bool] | None = None,
 ) -> Objects:
-    """Read the objects of one list that are wanted, each trimmed; an ApiError becomes the list's status.
+    """Read the objects of one list that are wanted, each trimmed and without secrets.
+
+    An ApiError becomes the list's status, never an exception.
 
     One that is not what it should be is listed as unreadable, and costs no other.
     """
     gate = Gate(part)
+    kept = trim if trim in trimming.FORMED else lambda found: outbound.value(trim(found))
     try:
         for found in read():
-            gate.take(found, trim=trim, keep=keep)
+            gate.take(found, trim=kept, keep=keep)
     except ApiError as error:
         return Objects(**failure(error, verb=verb, resource=resource))
     return gate.objects()

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from clusters import bounds, files
+from clusters import bounds, files, outbound
 from clusters.contents import Unusable, content
 from clusters.errors import UsageError
 from clusters.json_text import NotJson, parsed
@@ -25,7 +25,7 @@ _objects: TypeAdapter[Objects] = TypeAdapter(Objects)
 
 def save(snapshot: Snapshot, path: Path) -> None:
     """Write `snapshot` as JSON (gzipped where the name ends in .gz); a half-written file never stays."""
-    data = _adapter.dump_json(snapshot, indent=1)
+    data = outbound.shown_in_json(_adapter.dump_json(snapshot, indent=1).decode()).encode()
     if path.suffix == ".gz":
         data = gzip.compress(data, mtime=0)
     try:

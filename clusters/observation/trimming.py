@@ -1,16 +1,17 @@
-"""Objects cut down to what a judgement can use, so that thousands of them cost little memory and no secrets.
+"""Objects cut down to what a judgement can use, so that thousands of them cost little memory.
 
 Each function takes one object as the API server gave it and returns a new, smaller one. Fields that are
-absent stay absent: a judgement must not read meaning into a default that was put in here.
+absent stay absent: a judgement must not read meaning into a default that was put in here. Secrets are left out
+where an observation is put together (`reading.objects`).
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from clusters.observation import redaction
+from clusters import outbound
 from clusters.observation.snapshot import Json
 
 _POD_SPEC = ("nodeName", "nodeSelector", "tolerations", "affinity", "hostNetwork", "priorityClassName")
@@ -48,15 +49,25 @@ _EVENT = (
 )
 
 
+#: The fields of a service's spec (k8s.io/api core/v1); what may stand in each the API server checks, but for what
+#: `service` looks into.
+_SERVICE_SPEC = frozenset(
+    ("type", "ports", "selector", "clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "externalIPs",
+     "externalName", "externalTrafficPolicy", "internalTrafficPolicy", "healthCheckNodePort", "loadBalancerIP",
+     "loadBalancerClass", "loadBalancerSourceRanges", "allocateLoadBalancerNodePorts", "publishNotReadyAddresses",
+     "sessionAffinity", "sessionAffinityConfig", "trafficDistribution")
+)  # fmt: skip
+
+
 def _pick(found: Json, names: Iterable[str]) -> Json:
     return {name: found[name] for name in names if name in found}
 
 
 def metadata(found: Json, *, keep_fields: bool = False) -> Json:
-    """Object metadata without what nobody judges: managedFields, kubectl's copy, self links."""
+    """Object metadata without what nobody judges: managedFields, self links."""
     kept = _pick(found, _METADATA)
     if noted := found.get("annotations"):
-        kept["annotations"] = redaction.annotated(noted)
+        kept["annotations"] = noted
     if keep_fields and (managers := _status_managers(found.get("managedFields", ()))):
         kept["managedFields"] = managers
     return kept
@@ -77,18 +88,44 @@ def _status_managers(found: Iterable[Json]) -> list[Json]:
 
 
 def service(found: Json) -> Json:
-    """A service whole, but for managedFields: of those only the writers of its load balancer status."""
+    """A service with what the API server gives a form to; of managedFields the writers of its load balancer status."""
+    spec, status = found.get("spec", {}), found.get("status", {})
+    free = _free(found["metadata"], spec, ("selector", "loadBalancerIP"))
+    if "conditions" in status:
+        free |= outbound.value({"conditions": status["conditions"]})
+    kept = {name: free.get(name, value) for name, value in spec.items() if name in _SERVICE_SPEC}
+    state = {name: free.get(name, status[name]) for name in ("loadBalancer", "conditions") if name in status}
     return {
-        "metadata": metadata(found["metadata"], keep_fields=True),
-        "spec": found.get("spec", {}),
-        "status": found.get("status", {}),
+        "metadata": metadata(found["metadata"], keep_fields=True) | _metadata_of(free),
+        "spec": kept,
+        "status": state,
     }
+
+
+def layer2_status(found: Json) -> Json:
+    """Who announces a service, as the speaker that does has written it."""
+    status = found.get("status", {})
+    free = _free(found["metadata"])
+    return {
+        "metadata": metadata(found["metadata"]) | _metadata_of(free),
+        "spec": {},
+        "status": _pick(status, ("node", "serviceName", "serviceNamespace", "interfaces")),
+    }
+
+
+def _free(about: Json, more: Json | None = None, names: tuple[str, ...] = ()) -> Json:
+    """What anybody may write into an object that else has a form: labels, annotations and `names` of `more`."""
+    return dict(outbound.value(_pick(about, ("labels", "annotations")) | _pick(more or {}, names)))
+
+
+def _metadata_of(free: Json) -> Json:
+    return _pick(free, ("labels", "annotations"))
 
 
 def endpoint_slice(found: Json) -> Json:
     """A slice with its endpoints' addresses, conditions, nodes and pods, and its ports."""
     return {
-        "metadata": _pick(found["metadata"], ("name", "namespace", "labels")),
+        "metadata": _pick(found["metadata"], ("name", "namespace")) | _free(found["metadata"]),
         "addressType": found.get("addressType", ""),
         "endpoints": [_endpoint(endpoint) for endpoint in found.get("endpoints") or ()],
         "ports": [_pick(port, ("name", "port", "protocol")) for port in found.get("ports") or ()],
@@ -113,17 +150,13 @@ def node(found: Json) -> Json:
 
 
 def pod(found: Json) -> Json:
-    """A pod's placement, containers (secret-looking environment redacted), probes and status."""
+    """A pod's placement, containers, probes and status."""
     spec = found.get("spec", {})
     kept = _pick(spec, _POD_SPEC)
     for group in ("containers", "initContainers"):
         if group in spec:
-            kept[group] = [redaction.deep(_pick(container, _CONTAINER)) for container in spec[group]]
-    return {
-        "metadata": metadata(found["metadata"]),
-        "spec": kept,
-        "status": redaction.deep(found.get("status", {})),
-    }
+            kept[group] = [_pick(container, _CONTAINER) for container in spec[group]]
+    return {"metadata": metadata(found["metadata"]), "spec": kept, "status": found.get("status", {})}
 
 
 def pod_in_passing(found: Json) -> Json:
@@ -156,15 +189,13 @@ def event(found: Json) -> Json:
         kept["series"] = series
     if source := found.get("source", {}).get("component") or found.get("reportingComponent"):
         kept["source"] = {"component": source}
-    kept["message"] = redaction.text(kept.get("message") or "")
+    kept["message"] = kept.get("message") or ""
     return kept
 
 
 def small(found: Json) -> Json:
-    """Any other object, whole but for its managedFields and everything that looks secret."""
-    kept: Json = {
-        key: redaction.deep(value) for key, value in found.items() if key not in {"metadata", "kind"}
-    }
+    """Any other object, whole but for its managedFields."""
+    kept: Json = {key: value for key, value in found.items() if key not in {"metadata", "kind"}}
     kept["metadata"] = metadata(found["metadata"])
     return kept
 
@@ -217,3 +248,8 @@ def _hook(found: Json) -> Json:
     if bundle := client.get("caBundle"):
         kept["clientConfig"]["caBundleDigest"] = hashlib.sha256(bundle.encode()).hexdigest()[:16]
     return kept
+
+
+#: Functions whose objects hold only what the API server gives a form to, and have been made fit to leave where they
+#: are not: there are thousands of these.
+FORMED: frozenset[Callable[[Json], Json]] = frozenset({service, endpoint_slice, layer2_status})

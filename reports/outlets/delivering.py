@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from clusters import budgets, files
+from clusters import budgets, files, outbound
 from clusters.checks import RunResult
 from reports import prom
 from reports.commonmark import plain
@@ -65,7 +65,7 @@ class Delivering:
             # This suite's own rule that a warning is an error is none for a service's library.
             warnings.simplefilter("ignore")
             silent = all_within(actions, seconds=budgets.get("delivered").within)
-        self._troubles = [f"not delivered: {name}: {why}" for name, why in silent.items()]
+        self._troubles = [outbound.text(f"not delivered: {name}: {why}") for name, why in silent.items()]
         sent = [sink.name for sink in self._asked.sinks if told.worth_telling and sink.name not in silent]
         if self._asked.sinks and not told.worth_telling:
             self._lines = ["notification: none, nothing changed since the run before"]

@@ -10,7 +10,6 @@ import pytest
 from clusters.checks import CheckSpec, Finding
 from clusters.checks.causes import CAUSES
 from clusters.commands import commands
-from clusters.observation import redaction
 
 #: Takes the failed item and what was raised, and returns the findings that explain it, or none.
 Explainer = Callable[[pytest.Item, BaseException], Sequence[Finding]]
@@ -51,7 +50,7 @@ def over_budget(summary: str) -> Finding:
 
 
 def completed(finding: Finding, spec: CheckSpec, *, namespace: str) -> Finding:
-    """The finding without secrets, and with the remedy and the commands of its cause where it names none.
+    """The finding with the remedy and the commands of its cause where it names none.
 
     `namespace` is MetalLB's; the rest of what the commands name is taken from the finding's subject.
     """
@@ -62,10 +61,6 @@ def completed(finding: Finding, spec: CheckSpec, *, namespace: str) -> Finding:
     typed = (own or of_cause) if finding.cause == UNEXPLAINED else (of_cause or own)
     return replace(
         finding,
-        subject=redaction.text(finding.subject),
-        summary=redaction.text(finding.summary),
-        evidence=tuple(redaction.text(one) for one in finding.evidence),
-        ruled_out=tuple(redaction.text(one) for one in finding.ruled_out),
         remedy=finding.remedy or (known.remedy if known else ""),
         commands=finding.commands or typed,
     )

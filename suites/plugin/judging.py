@@ -14,7 +14,7 @@ from clusters.checks import CheckResult, CheckSpec, Measurement, Need, NotSuppor
 from clusters.checks.failure import describe
 from clusters.checks.serialise import REPORT_FIELD
 from clusters.errors import ConformanceError, Inconclusive
-from clusters.observation import redaction
+from suites.plugin import leaving
 from suites.plugin.declare import spec_of
 from suites.plugin.diagnose import completed, explain, over_budget, unexplained
 from suites.plugin.evidence import Moment, collect
@@ -110,7 +110,7 @@ def pytest_runtest_makereport(
     report = yield
     state = item.stash.get(STATE, None)
     if state is None:
-        return report
+        return leaving.cleaned(report) if RUN in item.config.stash else report
     state.duration += call.duration
     error = call.excinfo.value if call.excinfo is not None else None
     if error is not None and not isinstance(error, KeyboardInterrupt | pytest.exit.Exception):
@@ -120,8 +120,7 @@ def pytest_runtest_makereport(
         report.user_properties = [*report.user_properties, *_properties(state)]
         text = _part(state).to_text()
     setattr(report, REPORT_FIELD, text)
-    _redact(report)
-    return report
+    return leaving.cleaned(report)
 
 
 def _judge_phase(item: pytest.Item, error: BaseException, report: pytest.TestReport) -> None:
@@ -239,7 +238,7 @@ def _part(state: ItemState) -> Part:
             runbook=spec.runbook,
             level=str(spec.level),
             outcome=judgement.outcome,
-            reason=redaction.text(judgement.reason),
+            reason=judgement.reason,
             started=f"{state.started:%Y-%m-%dT%H:%M:%S.%f}Z",
             duration_s=state.duration,
             findings=judgement.findings,
@@ -268,12 +267,3 @@ def _properties(state: ItemState) -> list[tuple[str, object]]:
         ("level", str(spec.level)),
         ("outcome", str(state.judgement.outcome)),
     ]
-
-
-def _redact(report: pytest.TestReport) -> None:
-    """Take secrets out of what pytest itself would write into its reports."""
-    report.sections = [(name, redaction.text(text)) for name, text in report.sections]
-    if report.failed and report.longrepr is not None:
-        text = report.longreprtext
-        if redaction.text(text) != text:
-            report.longrepr = redaction.text(text)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from clusters import __version__, files
+from clusters import __version__, files, outbound
 from clusters.checks import (
     Access,
     CheckResult,
@@ -38,8 +38,10 @@ class Part:
     cleanup_failed: bool = False
 
     def to_text(self) -> str:
-        """As JSON text, to travel on a pytest report."""
-        return json.dumps({**asdict(self), "result": check_to_dict(self.result)}, default=str)
+        """As JSON text, to travel on a pytest report, without secrets: whatever is told of an item is this."""
+        return json.dumps(
+            {**asdict(self), "result": check_to_dict(outbound.record(self.result))}, default=str
+        )
 
     @classmethod
     def from_text(cls, text: str) -> Part:
@@ -120,9 +122,10 @@ class Ledger:
         checks = () if self.refused else tuple(self._checks())
         not_tested = dict(self.plan.not_tested)
         if self.refused:
-            reason = self.refused.partition("\n")[0].rstrip(":")
+            reason = outbound.text(self.refused).partition("\n")[0].rstrip(":")
             not_tested |= dict.fromkeys(self.plan.checks, f"the run was refused: {reason}")
-        return RunResult(run=self._info(checks), checks=checks, not_tested=tuple(sorted(not_tested.items())))
+        reasons = tuple((name, outbound.text(reason)) for name, reason in sorted(not_tested.items()))
+        return RunResult(run=outbound.record(self._info(checks)), checks=checks, not_tested=reasons)
 
     def _checks(self) -> Iterable[CheckResult]:
         for name, spec in self.plan.checks.items():

@@ -12,13 +12,14 @@ from suites.plugin import (
     hooks,
     judging,
     keeping,
+    leaving,
     observation,
     session,
     turns,
 )
 from suites.plugin.settings import add_options
 
-_PARTS = (collecting, explaining, fixtures, fleet, judging, keeping, observation, session, turns)
+_PARTS = (collecting, explaining, fixtures, fleet, judging, keeping, leaving, observation, session, turns)
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from clusters.checks import CheckFailed, Finding, NotSupported, Outcome
 from clusters.errors import CleanupFailed, ConformanceError, Inconclusive
+from suites.plugin.leaving import without_ends
 
 Phase = Literal["setup", "call", "teardown"]
 
@@ -82,6 +83,8 @@ def _cleanup(error: BaseException, failed: CheckFailed | None) -> Judgement:
 def sentence(error: BaseException) -> str:
     """The first line of an exception's text."""
     text = str(error.msg) if isinstance(error, pytest.skip.Exception) else str(error)
+    if isinstance(error, AssertionError):
+        text = without_ends(text)
     return text.strip().partition("\n")[0].strip()
 
 

@@ -6,15 +6,13 @@ import contextlib
 import json
 import math
 import re
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
-from clusters import files
+from clusters import files, outbound
 from clusters.checks import CheckFailed, Finding, Measurement
 from clusters.checks.judgement import together
-from clusters.observation import redaction
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -64,13 +62,13 @@ class Record:
 
     def note(self, text: str) -> None:
         """Keep one plain sentence beside the outcome."""
-        self.evidence.append(redaction.text(text))
+        self.evidence.append(outbound.text(text))
 
     def attach(self, name: str, data: str | bytes | Path | dict[str, Any] | list[Any]) -> str:
         """Keep `data` as a file and return its path relative to the run's directory.
 
-        Text, and anything that becomes JSON, is redacted; bytes (captures) and files are kept as they are. Where
-        there is no room for it, a note says so: evidence that is lost changes no outcome.
+        Texts, files of text and whatever becomes JSON are kept without secrets; other bytes (captures) as they are.
+        Where there is no room for it, a note says so: evidence that is lost changes no outcome.
         """
         try:
             target = self._free(_UNSAFE.sub("-", name))
@@ -94,14 +92,14 @@ class Record:
     @staticmethod
     def _fill(target: Path, data: str | bytes | Path | dict[str, Any] | list[Any]) -> None:
         if isinstance(data, Path):
-            shutil.copyfile(data, target)
-        elif isinstance(data, bytes):
-            target.write_bytes(data)
+            data = data.read_bytes()
+        if isinstance(data, bytes):
+            target.write_bytes(outbound.file_content(data))
         elif isinstance(data, str):
-            target.write_text(redaction.text(data), encoding="utf-8")
+            target.write_text(outbound.text(data), encoding="utf-8")
         else:
-            text = json.dumps(redaction.deep(without_secrets(data)), indent=1, sort_keys=True, default=str)
-            target.write_text(text + "\n", encoding="utf-8")
+            text = json.dumps(outbound.value(data), indent=1, sort_keys=True, default=str)
+            target.write_text(outbound.shown_in_json(text) + "\n", encoding="utf-8")
 
     def judge(self) -> None:
         """Raise OverBudget when a measurement does not keep its budget."""
@@ -137,16 +135,6 @@ class Findings:
         """Raise CheckFailed when anything was found."""
         if self.found:
             raise CheckFailed(self.found)
-
-
-def without_secrets(data: Any) -> Any:
-    """A JSON value in which no Secret object keeps its data."""
-    if isinstance(data, dict):
-        hidden = {"data", "stringData"} if data.get("kind") == "Secret" else set()
-        return {key: without_secrets(value) for key, value in data.items() if key not in hidden}
-    if isinstance(data, list):
-        return [without_secrets(one) for one in data]
-    return data
 
 
 def _overrun(name: str, one: Measurement) -> str:

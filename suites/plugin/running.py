@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from clusters import outbound
 from clusters.checks import CheckSpec, Verdict
 from clusters.errors import ConformanceError
 from suites.plugin.ledger import Ledger
@@ -171,7 +172,8 @@ class Run:
         folder = self.settings.evidence / str(self.settings.profile.provider)
         try:
             cluster.export_logs(folder)
-        except ConformanceError as error:
+            outbound.clean_folder(folder)
+        except (ConformanceError, OSError) as error:
             return f"the machines' logs could not be kept: {error}"
         return f"the machines' logs are in {folder}"
 
@@ -205,7 +207,7 @@ def told(error: BaseException) -> str:
         return str(error)
     if isinstance(error, KeyboardInterrupt):
         return "interrupted before everything was undone."
-    return "".join(traceback.format_exception(error)).strip()
+    return outbound.text("".join(traceback.format_exception(error)).strip())
 
 
 #: Where the run is kept on pytest's config; absent where no run was asked for.

@@ -61,8 +61,10 @@ class Drill:
         diagnosis = Diagnosis(snapshot)
         for check in _FIRST:
             conclusion.conclude(check.id, conclusion.ask(check.question, diagnosis), diagnosis)
-        now = live.counterparts(self.overlay.api, self.repository.intended.objects)
-        found = drift.intended_config(self.repository.model_copy(update={"live": now}), snapshot)
+        now = live.counterparts(self.overlay.api, self.overlay.objects)
+        intended = self.repository.intended.model_copy(update={"objects": self.overlay.objects})
+        both = self.repository.model_copy(update={"intended": intended, "live": now}).without_secrets()
+        found = drift.intended_config(both, snapshot)
         if found:
             raise CheckFailed(found)
         return self.state()

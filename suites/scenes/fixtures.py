@@ -121,9 +121,13 @@ def disruption(
 
 
 @pytest.fixture
-def overlay(repository: RepositorySnapshot, api: Api, changes: Changes) -> Overlay:
+def overlay(
+    request: pytest.FixtureRequest, repository: RepositorySnapshot, api: Api, changes: Changes
+) -> Overlay:
     """The overlay that the profile names, as it was committed."""
-    return Overlay.of(repository, api, changes)
+    from suites.repository import to_apply  # noqa: PLC0415 - only drills need a repository
+
+    return Overlay.of(to_apply(request.config.stash[RUN], repository), api, changes)
 
 
 @pytest.fixture

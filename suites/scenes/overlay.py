@@ -9,6 +9,7 @@ from enum import StrEnum
 from ipaddress import ip_address
 from typing import Any
 
+from clusters import outbound
 from clusters.api import Api, Invalid, WebhookFailed
 from clusters.changes import Changes
 from clusters.checks import CheckFailed, Finding
@@ -59,6 +60,11 @@ class Overlay:
                 remedy="Put MetalLB's release manifest in place, or run make setup for the versions of the lab.",
             )
         objects = tuple(found for found in render.objects if found.get("kind") != "Secret")
+        if outbound.REDACTED[:-1] in "".join(map(fields.canonical, objects)):
+            raise Inconclusive(
+                f"The kept overlay {render.overlay} is without its secrets, so it cannot be applied.",
+                remedy="Run the drill with the repository at hand.",
+            )
         return cls(render.overlay, objects, api, changes)
 
     def part(self, *parts: Part) -> tuple[Json, ...]:
@@ -146,7 +152,8 @@ def _drift(obj: Json, found: Json | None, unreadable: str) -> str:
         raise Inconclusive(unreadable)
     if found is None:
         return f"{key(obj)} does not exist"
-    different = fields.differences(obj, found)
+    mark = outbound.SameMark()
+    different = fields.differences(outbound.value(obj, mark), outbound.value(found, mark))
     return f"{key(obj)} is not as it is rendered: {different[0]}" if different else ""
 
 

@@ -101,7 +101,7 @@ class LabUpgrade:
             other = kustomize.render(root, overlay, version=target)
         # Definitions are whole here, and cut down in the observation; what is configured is what was committed.
         objects = [obj for obj in runs.objects if not is_configuration(obj)]
-        objects += [obj for obj in intended.objects if is_configuration(obj)]
+        objects += [obj for obj in self.drill.overlay.objects if is_configuration(obj)]
         return runs.model_copy(update={"objects": tuple(objects)}), other
 
     def _roll_out(self, earlier: Render, later: Render) -> None:

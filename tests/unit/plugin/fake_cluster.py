@@ -1,12 +1,14 @@
 """A pytest plugin that puts a cluster in the place of every real one; files in the project say what it does.
 
 cluster-boot-fails: opening it raises. cluster-refuses: preflight refuses. cluster-undo-fails: the undo at the
-end raises. cluster-hold-lost: another run has taken it. cluster-vantage: it has one.
-Every file's text is the error's. What was done is in cluster-log.
+end raises. cluster-hold-lost: another run has taken it. cluster-vantage: it has one. cluster-objects: what it
+holds, by plural, as JSON. cluster-says: what its pods log.
+Every other file's text is the error's. What was done is in cluster-log.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,7 +56,20 @@ def _open(profile: Any) -> Iterator[Cluster]:
 
 
 class _Api:
+    context = "nowhere"
+
+    def version(self) -> str:
+        return "v1.34.4"
+
+    def create(self, *_: object, **__: object) -> dict[str, Any]:
+        return {}
+
+    def list_raw(self, resource: Any, *_: object, **__: object) -> Iterator[dict[str, Any]]:
+        yield {"items": json.loads(_told("objects") or "{}").get(resource.plural, [])}
+
     def list(self, resource: Any, namespace: str | None = None, **_: str) -> list[dict[str, Any]]:
+        if text := _told("objects"):
+            return list(json.loads(text).get(resource.plural, []))
         if resource.plural == "pods":
             metadata = {"name": "controller-1", "managedFields": [1]}
             return [{"metadata": metadata, "spec": {"containers": [{"name": "controller"}]}}]
@@ -67,7 +82,7 @@ class _Api:
         raise NotFound("There is no such object.")
 
     def logs(self, *_: object, **__: object) -> str:
-        return "caller=main.go msg=hello token=hunter2hunter2\n"
+        return _told("says") or "caller=main.go msg=hello token=hunter2hunter2\n"
 
 
 class _Changes:
