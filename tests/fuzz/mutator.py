@@ -107,7 +107,10 @@ def _spoilt(draw: st.DrawFn, tree: Any, path: Path) -> Any:
 
 def _swapped(draw: st.DrawFn, tree: Any, path: Path) -> Any:
     """What stands here and somewhere else change places, unless one contains the other."""
-    other = draw(st.sampled_from([each for each in paths(tree) if each]))
+    others = [each for each in paths(tree) if each]
+    if not others:
+        return tree
+    other = draw(st.sampled_from(others))
     short = min(len(path), len(other))
     if not path or path[:short] == other[:short]:
         return tree
