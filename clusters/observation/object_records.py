@@ -1,4 +1,4 @@
-"""The records of services, nodes, events and MetalLB's own objects, and which list of an observation has which."""
+"""The records of services, nodes, events and what else is listed, and which list of an observation has which."""
 
 from __future__ import annotations
 
@@ -7,6 +7,13 @@ from typing import Any, Literal, NotRequired, Required
 
 from typing_extensions import TypedDict  # pydantic reads Python's own only from 3.12 on
 
+from clusters.observation.metallb_records import (
+    Advertisement,
+    AnnouncedStatus,
+    ConfigurationState,
+    ConfiguredSpec,
+    Pool,
+)
 from clusters.observation.records import (
     Condition,
     HostPod,
@@ -20,7 +27,6 @@ from clusters.observation.records import (
     Pod,
     Port,
     Quantity,
-    Selector,
     Texts,
     Time,
     Workload,
@@ -232,92 +238,6 @@ class Definition(TypedDict):
 
     metadata: Metadata
     status: NotRequired[DefinitionStatus | None]
-
-
-class Kept(TypedDict, total=False):
-    """Whom a pool is kept for."""
-
-    priority: Number | None
-    namespaces: Texts
-    namespaceSelectors: list[Selector] | None
-    serviceSelectors: list[Selector] | None
-
-
-class PoolSpec(TypedDict, total=False):
-    """What a pool has to give."""
-
-    addresses: Texts
-    autoAssign: bool | None
-    avoidBuggyIPs: bool | None
-    serviceAllocation: Kept | None
-
-
-class Pool(TypedDict):
-    """An IPAddressPool."""
-
-    metadata: Metadata
-    spec: NotRequired[PoolSpec | None]
-
-
-class Preferred(TypedDict, total=False):
-    """Nodes that are preferred."""
-
-    weight: Number | None
-    preference: Selector | None
-
-
-class AdvertisementSpec(TypedDict, total=False):
-    """Which pools are announced, by which nodes, for whom and where."""
-
-    ipAddressPools: Texts
-    ipAddressPoolSelectors: list[Selector] | None
-    nodeSelectors: list[Selector] | None
-    serviceSelectors: list[Selector] | None
-    preferredNodeSelectors: list[Preferred] | None
-    interfaces: Texts
-
-
-class Advertisement(TypedDict):
-    """An L2Advertisement or BGPAdvertisement."""
-
-    metadata: Metadata
-    spec: NotRequired[AdvertisementSpec | None]
-
-
-class ConfiguredSpec(TypedDict):
-    """An object of MetalLB's whose spec is only compared, whole."""
-
-    metadata: Metadata
-    spec: NotRequired[dict[str, Any] | None]
-
-
-class Announced(TypedDict, total=False):
-    """Which node says that it announces which service."""
-
-    node: str | None
-    serviceNamespace: str | None
-    serviceName: str | None
-
-
-class AnnouncedStatus(TypedDict):
-    """A ServiceL2Status."""
-
-    metadata: Metadata
-    status: NotRequired[Announced | None]
-
-
-class ConfigurationResult(TypedDict, total=False):
-    """What a component makes of its configuration."""
-
-    result: str | None
-    errorSummary: str | None
-
-
-class ConfigurationState(TypedDict):
-    """A ConfigurationState."""
-
-    metadata: Metadata
-    status: NotRequired[ConfigurationResult | None]
 
 
 class Used(TypedDict):

@@ -7,53 +7,28 @@ collected, and judging a Snapshot uses nothing but the Snapshot: its `taken_at` 
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import AfterValidator, Field
-
-from clusters import bounds
-from clusters.metallb import ranges
+from clusters.observation.field_types import (
+    Address,
+    Count,
+    Finite,
+    Moment,
+    NamespaceName,
+    NoAddress,
+    PortNumber,
+    ProbeOutcome,
+    ProfileName,
+    Purpose,
+    Seconds,
+)
 
 #: The shape of the file; a file of a newer version is refused, never half understood.
 SNAPSHOT_VERSION = 1
 
 Json = dict[str, Any]
-
-
-def _moment(text: str) -> str:
-    try:
-        found = dt.datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError(f"{text[:40]!r} is no RFC 3339 time") from None
-    if found.tzinfo is None or not bounds.EARLIEST <= found <= bounds.LATEST:
-        raise ValueError(f"{text[:40]!r} is no time of this century with its offset from UTC")
-    return text
-
-
-def _address(text: str) -> str:
-    try:
-        ranges.parse_address(text)
-    except ranges.AddressError as error:
-        raise ValueError(str(error).rstrip(".")) from None
-    return text
-
-
-#: What is read from a file must be so; what this project measures is.
-Moment = Annotated[str, AfterValidator(_moment)]
-Address = Annotated[str, AfterValidator(_address)]
-#: A profile's or namespace's name, as profiles allow it; empty where nobody named one.
-ProfileName = Annotated[str, Field(pattern=r"^([a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?)?$")]
-NamespaceName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$")]
-NoAddress = Literal[""]
-Purpose = Literal["assigned", "free", "node"]
-ProbeOutcome = Literal["answered", "refused", "timeout", "unreachable", "broken", "silent"]
-PortNumber = Annotated[int, Field(ge=0, le=65535)]
-Count = Annotated[int, Field(ge=0)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Seconds = Annotated[float, Field(ge=0, le=bounds.LONGEST_BUDGET * bounds.LARGEST_FACTOR)]
 
 
 class Status(StrEnum):

@@ -16,13 +16,12 @@ from clusters.metallb import pools as metallb_pools
 from clusters.metallb import ranges
 from clusters.metallb.ranges import Address
 from clusters.metallb.selectors import SelectorError
+from clusters.observation.field_types import ProbeOutcome, Purpose
 from clusters.observation.limits import Limits
 from clusters.observation.snapshot import (
     Heard,
     Json,
     PoolShare,
-    ProbeOutcome,
-    Purpose,
     Reached,
     Route,
     Snapshot,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import yaml
@@ -29,15 +29,17 @@ STRANGE: tuple[Any, ...] = (
 )  # fmt: skip
 
 
-def paths(tree: Any, before: Path = ()) -> Iterator[Path]:
+def paths(tree: Any, before: Path = ()) -> list[Path]:
     """Where the values of a tree are, the root first."""
-    yield before
-    if isinstance(tree, dict):
-        for name, value in tree.items():
-            yield from paths(value, (*before, name))
-    elif isinstance(tree, list):
-        for number, value in enumerate(tree):
-            yield from paths(value, (*before, number))
+    found, waiting = [], [(before, tree)]
+    while waiting:
+        path, value = waiting.pop()
+        found.append(path)
+        if isinstance(value, dict):
+            waiting += [((*path, name), inner) for name, inner in reversed(value.items())]
+        elif isinstance(value, list):
+            waiting += [((*path, number), inner) for number, inner in reversed(list(enumerate(value)))]
+    return found
 
 
 def at(tree: Any, path: Path) -> Any:
@@ -105,7 +107,10 @@ def _spoilt(draw: st.DrawFn, tree: Any, path: Path) -> Any:
 
 def _swapped(draw: st.DrawFn, tree: Any, path: Path) -> Any:
     """What stands here and somewhere else change places, unless one contains the other."""
-    other = draw(st.sampled_from([each for each in paths(tree) if each]))
+    others = [each for each in paths(tree) if each]
+    if not others:
+        return tree
+    other = draw(st.sampled_from(others))
     short = min(len(path), len(other))
     if not path or path[:short] == other[:short]:
         return tree
@@ -120,17 +125,10 @@ CHANGES: tuple[Callable[[st.DrawFn, Any, Path], Any], ...] = (
 
 
 @st.composite
-def mutations(draw: st.DrawFn, tree: Any, *, most: int = 3, within: tuple[Path, ...] = ()) -> Any:
-    """A copy of a tree with one to `most` changes in it; `within` are the paths to begin at, by default all."""
-    tree = copy.deepcopy(tree)
+def mutations(draw: st.DrawFn, tree: Any, *, most: int = 3) -> Any:
+    """A tree with one to `most` changes in it; the one that is given is used up."""
     for _ in range(draw(st.integers(1, most))):
-        places = within or ((),)
-        start = draw(st.sampled_from(places))
-        try:
-            below = list(paths(at(tree, start), start))
-        except (IndexError, KeyError, TypeError):
-            continue  # gone by an earlier change
-        tree = draw(st.sampled_from(CHANGES))(draw, tree, draw(st.sampled_from(below)))
+        tree = draw(st.sampled_from(CHANGES))(draw, tree, draw(st.sampled_from(paths(tree))))
     return tree
 
 
