@@ -6,6 +6,7 @@ observe, the run's own objects for create, MetalLB's and the nodes for disrupt.
 
 from clusters.preflight.access import HOLD, Needs, needs_of
 from clusters.preflight.active import left_behind
+from clusters.preflight.former_parts import undo as undo_former_parts
 from clusters.preflight.found import Preflight, Problem, Wanted
 from clusters.preflight.inspecting import check, inspect, unopened, versions_of
 from clusters.preflight.turn import Turn
@@ -21,6 +22,7 @@ __all__ = [
     "inspect",
     "left_behind",
     "needs_of",
+    "undo_former_parts",
     "unopened",
     "versions_of",
 ]

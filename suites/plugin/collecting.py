@@ -12,7 +12,7 @@ import pytest
 from clusters.checks import CheckSpec, Level, Need
 from suites.plugin.declare import DeclarationError, spec_of
 from suites.plugin.ledger import Plan
-from suites.plugin.settings import SETTINGS, Settings, is_worker
+from suites.plugin.settings import SETTINGS, Settings, is_worker, plan_folder
 
 PLAN = pytest.StashKey[Plan]()
 NEEDS_CLUSTER = (
@@ -90,7 +90,7 @@ def pytest_collection_modifyitems(
             config.hook.pytest_deselected(items=dropped)
         config.stash[PLAN] = plan
         if is_worker(config):
-            plan.write(settings.directory)
+            plan.write(plan_folder(config))
     elif checks and not config.option.collectonly:
         raise pytest.UsageError(NEEDS_CLUSTER.format(names=profile_names(config)))
     return result

@@ -8,6 +8,7 @@ from clusters.checks import CheckResult, Outcome
 from clusters.checks.serialise import REPORT_FIELD
 from suites.plugin.ledger import Part, Plan
 from suites.plugin.running import RUN
+from suites.plugin.settings import plan_folder
 
 #: Set where a test that is no check failed in the same pytest run.
 OTHERS_FAILED = pytest.StashKey[bool]()
@@ -83,7 +84,7 @@ def take_plan(config: pytest.Config) -> None:
     """Take over the plan: from this process's own collection, or as a worker process left it."""
     ledger = config.stash[RUN].ledger
     if not ledger.plan.checks and not ledger.plan.not_tested:
-        ledger.plan = Plan.read(ledger.settings.directory)
+        ledger.plan = Plan.read(plan_folder(config))
 
 
 def tell_progress(config: pytest.Config) -> None:

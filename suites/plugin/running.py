@@ -115,6 +115,7 @@ class Run:
         needs = preflight.needs_of(specs, self.settings.level)
 
         def begin() -> None:
+            preflight.undo_former_parts(self.settings, self.api, say)
             self.found = preflight.check(self.settings, cluster, self.api, needs=needs)
             self._note_versions()
             self._take_hold()

@@ -16,7 +16,6 @@ from clusters.errors import ConformanceError, ExitCode
 from suites.plugin import kind
 from suites.plugin.collecting import NEEDS_CLUSTER, PLAN, asks_for_suites, profile_names
 from suites.plugin.explaining import load
-from suites.plugin.ledger import PLAN_FILE
 from suites.plugin.listening import OTHERS_FAILED, Listener, take_plan, tell_progress
 from suites.plugin.observation import FILE, forget
 from suites.plugin.running import RUN, Run, told
@@ -31,7 +30,7 @@ from suites.plugin.settings import (
 
 #: How long worker processes may take to undo what they have changed when a run is interrupted, in seconds.
 _WORKERS_UNDO_WITHIN = 90
-_LEFT_BY_WORKERS = (PLAN_FILE, f".{FILE}.lock")
+_LEFT_BY_WORKERS = (f".{FILE}.lock",)
 _KEPT = frozenset({ExitCode.INTERRUPTED, ExitCode.INTERNAL_ERROR, ExitCode.USAGE, ExitCode.NOTHING_COLLECTED})
 _REFUSED_CODE = pytest.StashKey[ExitCode]()
 
@@ -66,7 +65,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_configure_node(node: Any) -> None:
     """Tell a worker process which run it belongs to."""
     if SETTINGS in node.config.stash:
-        node.workerinput["conformance"] = for_worker(node.config.stash[SETTINGS])
+        node.workerinput["conformance"] = for_worker(node.config)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -6,6 +6,8 @@ import argparse
 import json
 import re
 import secrets
+import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -62,6 +64,7 @@ class Settings:
 
 #: Where the settings are kept on pytest's config; absent where no run was asked for.
 SETTINGS = pytest.StashKey[Settings]()
+_PLAN_FOLDER = pytest.StashKey[Path]()
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -247,14 +250,26 @@ def worker_input(config: pytest.Config) -> Mapping[str, Any]:
     return json.loads(text) if text else {}
 
 
-def for_worker(settings: Settings) -> str:
+def for_worker(config: pytest.Config) -> str:
     """What the controller tells a worker process."""
+    settings = config.stash[SETTINGS]
     told = {
         "run_id": settings.run_id,
         "directory": str(settings.directory),
         "started": settings.started,
+        "plan_folder": str(plan_folder(config)),
     }
     return json.dumps(told)
+
+
+def plan_folder(config: pytest.Config) -> Path:
+    """Where a worker process leaves the plan for the controller: not on the report's disk, which may be full."""
+    if given := worker_input(config).get("plan_folder"):
+        return Path(given)
+    if _PLAN_FOLDER not in config.stash:
+        folder = config.stash[_PLAN_FOLDER] = Path(tempfile.mkdtemp(prefix="metallb-conformance-"))
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    return config.stash[_PLAN_FOLDER]
 
 
 def is_worker(config: pytest.Config) -> bool:

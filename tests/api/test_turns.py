@@ -14,16 +14,19 @@ import pytest
 
 from clusters import budgets, lease, preflight, wait
 from clusters.api import Api
+from clusters.api.resources import CONFIG_MAPS
 from clusters.budgets import Budget
 from clusters.changes import Changes
 from clusters.changes.hold import Held
 from clusters.checks import Level
 from clusters.errors import ExitCode, Refused
 from clusters.journal import STATE_VARIABLE, Journal
-from clusters.profile import Profile
+from clusters.preflight import left_behind
+from clusters.profile import Profile, Provider
 from clusters.providers import Cluster
 from reports.__main__ import main as reports
 from reports.model import load
+from tests.api.objects import config_map
 from tests.api.server import Server
 from tests.api.test_hold import expire, leases
 from tests.api.test_preflight import Wanted, controller
@@ -303,3 +306,64 @@ def test_a_part_that_only_looks_waits_for_one_that_disrupts_alone(
 
 def test_the_names_of_parts() -> None:
     assert [lease.whole_of(run) for run in ("night.3", "night.look", "night")] == ["night", "night", ""]
+
+
+def dead_part(api: Api, namespace: str, run: str, monkeypatch: pytest.MonkeyPatch) -> Journal:
+    """A part in a pod that was lost with its node an hour ago; its hold is over."""
+    journal = Journal.for_run(run, cluster="edge")
+    with monkeypatch.context() as there:
+        there.setattr("clusters.run_origin.place", lambda: f"boot-of-{run}/1")
+        there.setattr("platform.node", lambda: run.replace(".", "-"))
+        there.setattr("time.time", lambda: 1_700_000_000.0)
+        changes = Changes(api, journal, run)
+        changes.create(config_map(f"of-{run}", namespace), foreign="test")
+        journal.close()
+    return journal
+
+
+def test_a_part_that_is_begun_anew_undoes_what_its_former_self_and_its_siblings_left(
+    api: Api, metallb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = [dead_part(api, metallb, run, monkeypatch) for run in ("night.2", "night.3", "other.1", "alone")]
+    told: list[str] = []
+
+    preflight.undo_former_parts(Wanted(edge(metallb), Level.CREATE, run_id="night.3"), api, told.append)
+
+    left = {each["metadata"]["name"] for each in api.list(CONFIG_MAPS, metallb)}
+    assert left == {"of-other.1", "of-alone"}
+    assert [journal.path.exists() for journal in lost] == [False, False, True, True]
+    assert told == [
+        "undone for part night.2 on night-2, which ended without: 1 changes",
+        "undone for part night.3 on night-3, which ended without: 1 changes",
+    ]
+
+
+def test_whoever_is_no_part_or_only_looks_undoes_nothing(
+    api: Api, metallb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = dead_part(api, metallb, "night.3", monkeypatch)
+
+    preflight.undo_former_parts(Wanted(edge(metallb), Level.CREATE, run_id="night"), api, pytest.fail)
+    preflight.undo_former_parts(Wanted(edge(metallb), Level.OBSERVE, run_id="night.3"), api, pytest.fail)
+
+    assert lost.path.exists()
+
+
+def test_a_run_is_refused_on_top_of_what_another_pod_s_run_left(
+    api: Api, metallb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead_part(api, metallb, "yesterday", monkeypatch)
+    dead_part(api, metallb, "night.3", monkeypatch).path.write_text("garbage\n")
+
+    first, second = sorted(map(str, left_behind(edge(metallb), api.uid(), api)))
+
+    sweep = "Undo them: python -m clusters.sweep --cluster edge"
+    assert first.startswith("Its journal ")
+    assert first.endswith(
+        f"night.3.jsonl is damaged: it does not say whose it is; line 1 is damaged. {sweep}"
+    )
+    assert second == f"Run yesterday ended without undoing 1 of its changes. {sweep}"
+
+
+def edge(namespace: str) -> Profile:
+    return Profile(name="edge", provider=Provider.EXISTING, context="loopback", namespace=namespace)

@@ -110,6 +110,7 @@ def pytest_configure() -> None:
     _PATCH.setattr(changes, "Changes", _Changes)
     _PATCH.setattr(preflight, "check", _preflight)
     _PATCH.setattr(preflight, "versions_of", _preflight)
+    _PATCH.setattr(preflight, "undo_former_parts", lambda *_: None)
 
 
 def pytest_unconfigure() -> None:
