@@ -39,7 +39,7 @@ def undisturbed(left: Callable[[], int]) -> Iterator[list[int]]:
         return
     heard: list[int] = []
     _Holding.heard, _Holding.left = heard, left
-    put_back = _handled_by(_answer)
+    put_back = handled_by(_answer)
     _Holding.now = True
     try:
         yield heard
@@ -66,10 +66,11 @@ def end_by_signal() -> Callable[[], None]:
             raise KeyboardInterrupt
         _tell("\nstill ending: what was changed is being undone\n")
 
-    return _handled_by(end)
+    return handled_by(end)
 
 
-def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Callable[[], None]:
+def handled_by(handler: Callable[[int, FrameType | None], None]) -> Callable[[], None]:
+    """Handle the signals that end a process in this way, but for those that are ignored; returns what undoes that."""
     before = {
         number: found
         for number in _ENDING

@@ -20,12 +20,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import pytest
 
-from clusters import budgets, children
+from clusters import budgets, children, shield
 from clusters.checks.fleet import Member, worst
+from clusters.console import say
 from clusters.errors import ConformanceError, ExitCode, UsageError
 from suites.plugin.settings import DEFAULT_PLACE, fresh_id
 
@@ -54,14 +54,14 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     option = config.option
     names = option.cluster or []
     if not hasattr(config, "workerinput") and _orphaned():
-        sys.stderr.write("ERROR: The fleet that started this run is gone, and nobody would end it in time.\n")
+        say("ERROR: The fleet that started this run is gone, and nobody would end it in time.", error=True)
         return int(ExitCode.USAGE)
     if len(names) < 2 or option.collectonly or option.explain or hasattr(config, "workerinput"):
         return None
     try:
         return int(_run(config, names))
     except ConformanceError as error:
-        sys.stderr.write(f"ERROR: {error}\n")
+        say(f"ERROR: {error}", error=True)
         return int(error.exit_code)
 
 
@@ -88,7 +88,7 @@ def _run(config: pytest.Config, names: Sequence[str]) -> ExitCode:
         for cluster, name in clusters.items()
     ]  # fmt: skip
     _make(runs)
-    sys.stdout.write(f"{len(runs)} clusters side by side, at most {within:g} s each, into {directory}\n")
+    say(f"{len(runs)} clusters side by side, at most {within:g} s each, into {directory}")
     with _ended_together(runs) as interrupted, ThreadPoolExecutor(len(runs)) as pool:
         members = list(pool.map(Running.through, runs))
     config.hook.pytest_conformance_fleet(config=config, members=members, directory=directory)
@@ -178,8 +178,7 @@ class Running:
             words=output.read_text(encoding="utf-8", errors="replace")[-_SHOWN:],
         )
         how = trouble or f"exit code {member.code}"
-        sys.stdout.write(f"  {self.cluster}: {how} after {member.seconds:g} s\n")
-        sys.stdout.flush()
+        say(f"  {self.cluster}: {how} after {member.seconds:g} s")
         return member
 
     def end(self) -> None:
@@ -206,7 +205,7 @@ class Running:
 
 @contextmanager
 def _ended_together(runs: Sequence[Running]) -> Iterator[list[int]]:
-    """Pass Ctrl-C and SIGTERM on to every run, which undoes and reports; yields the list of those heard."""
+    """Pass on to every run what ends a process: it undoes and reports. Yields the list of signals heard."""
     heard: list[int] = []
 
     def pass_on(signum: int, _frame: FrameType | None) -> None:
@@ -214,11 +213,8 @@ def _ended_together(runs: Sequence[Running]) -> Iterator[list[int]]:
         for run in runs:
             run.end()
 
-    before: dict[int, Any] = {
-        number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    put_back = shield.handled_by(pass_on)
     try:
         yield heard
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        put_back()
