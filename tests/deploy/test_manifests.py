@@ -26,6 +26,9 @@ def rendered(folder: Path) -> list[dict[str, Any]]:
 
 
 def pod_of(objects: list[dict[str, Any]], kind: str) -> dict[str, Any]:
+    """The pod of the one Job, of the one CronJob that runs the suite, or, for "sweep", of the one that undoes."""
+    objects = [one for one in objects if one["metadata"]["name"].endswith("-sweep") == (kind == "sweep")]
+    kind = "CronJob" if kind == "sweep" else kind
     (found,) = [one["spec"] for one in objects if one["kind"] == kind]
     template = found["jobTemplate"]["spec"] if kind == "CronJob" else found
     spec: dict[str, Any] = template["template"]["spec"]
@@ -33,7 +36,8 @@ def pod_of(objects: list[dict[str, Any]], kind: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("folder", "kind"), [("cluster", "CronJob"), ("sharded", "CronJob"), ("sharded", "Job")]
+    ("folder", "kind"),
+    [("cluster", "CronJob"), ("cluster", "sweep"), ("sharded", "CronJob"), ("sharded", "Job")],
 )
 def test_a_pod_may_do_nothing_but_run_the_suite(folder: str, kind: str) -> None:
     objects = rendered(ROOT / "deploy" / folder)
@@ -51,6 +55,23 @@ def test_a_pod_may_do_nothing_but_run_the_suite(folder: str, kind: str) -> None:
     maps = {one["metadata"]["name"] for one in objects if one["kind"] == "ConfigMap"}
     (profile,) = [volume["configMap"]["name"] for volume in pod["volumes"] if "configMap" in volume]
     assert profile in maps
+
+
+def test_the_sweep_finds_what_runs_leave_and_never_begins_by_itself() -> None:
+    objects = rendered(ROOT / "deploy/cluster")
+    (cron,) = [one["spec"] for one in objects if one["metadata"]["name"] == "metallb-conformance-sweep"]
+    (container,) = pod_of(objects, "sweep")["containers"]
+
+    assert cron["suspend"] is True
+    assert [*container["command"], *container["args"]] == [
+        "python", "-m", "clusters.sweep", "--cluster", "/etc/metallb-conformance/profile.yaml",
+    ]  # fmt: skip
+    state = {one["name"]: one["value"] for one in container["env"]}["METALLB_CONFORMANCE_STATE"]
+    assert f"$RESULTS{state.removeprefix('/results')}" in (ROOT / "deploy/cluster/run.sh").read_text()
+    assert pod_of(objects, "sweep")["volumes"] == [
+        one | ({"emptyDir": {"sizeLimit": "64Mi"}} if one["name"] == "tmp" else {})
+        for one in pod_of(objects, "CronJob")["volumes"]
+    ]
 
 
 def test_the_overlay_of_the_page_is_one_that_kubectl_renders(tmp_path: Path) -> None:
