@@ -1,4 +1,6 @@
-"""SIGKILL at any moment of a run: after a sweep the cluster is as it was, objects, addresses and owners.
+"""The end of a run at any moment: the cluster is as it was, objects, addresses and owners.
+
+After SIGKILL it is so when somebody has swept; a run that is told to end, or has lost its terminal, undoes by itself.
 
 Each kill is drawn by a seeded generator: which check runs, and when the run dies; some kills come before preflight
 is over, and some sweeps are killed as well and swept again. `make kill-test` draws fifty.
@@ -45,6 +47,15 @@ DISRUPT = (
 )  # fmt: skip
 
 
+#: What a run is told to end by, once and again.
+DEATHS = {
+    "hang-up": [signal.SIGHUP],
+    "hang-up, then a scheduler": [signal.SIGHUP, signal.SIGTERM, signal.SIGTERM],
+    "nobody reads": [signal.SIGTERM, signal.SIGHUP],
+    "three times Ctrl-C": [signal.SIGINT] * 3,
+}
+
+
 @dataclass
 class Stage:
     """A lab, a profile that leads to it, and how it looked before anything was killed."""
@@ -88,6 +99,29 @@ class Stage:
         run.send_signal(signal.SIGKILL)
         return "".join(printed) + (run.communicate()[0] or "")
 
+    def ended(self, check: str, level: str, death: str) -> tuple[str, int]:
+        """Run one check and tell the run to end, more than once; what it printed, and how much it had changed."""
+        run = self.pytest(check, level)
+        printed = _until(run, "preflight passed")
+        wait.until(
+            "something is changed",
+            read=lambda: _written(self.name) or run.poll() is not None,
+            accept=bool,
+            budget=AS_IT_WAS,
+        )
+        threading.Event().wait(self.rng.uniform(0, 6))
+        changed = _written(self.name)
+        if death == "nobody reads":
+            assert run.stdout is not None
+            run.stdout.close()
+        for number in DEATHS[death]:
+            run.send_signal(number)
+            threading.Event().wait(self.rng.uniform(0.2, 2))
+        if death != "nobody reads":
+            printed.append(run.communicate(timeout=300)[0] or "")
+        run.wait(300)
+        return "".join(printed), changed
+
     def left(self) -> int:
         return sum(len(each.pending()) for each in leftovers.of_dead_processes(self.name))
 
@@ -112,6 +146,10 @@ class Stage:
         told = (
             f"{check} at {level}, {left} changes left\n--- the run\n{printed[-3000:]}\n--- the sweep\n{swept}"
         )
+        self.compare(told)
+
+    def compare(self, told: str) -> None:
+        """See that the cluster is as it was."""
         try:
             wait.until(
                 "the cluster is as it was",
@@ -121,6 +159,13 @@ class Stage:
             )
         except wait.NotWithinBudget as late:
             pytest.fail(f"{late}\n{told}")
+
+    def one_ended(self, check: str, level: str, death: str) -> None:
+        """One run that is told to end: nothing is left to sweep, and the cluster is as it was."""
+        printed, changed = self.ended(check, level, death)
+        self.dirty += changed > 0
+        assert self.left() == 0, printed
+        self.compare(f"{check} at {level}, {death}\n{printed[-3000:]}")
 
 
 def _until(run: subprocess.Popen[str], words: str) -> list[str]:
@@ -182,6 +227,23 @@ def test_after_a_kill_at_any_moment_a_sweep_leaves_the_cluster_as_it_was(stage: 
     assert stage.dirty > 0, "no kill came in the middle of a change, so nothing was shown"
 
 
+def test_a_run_that_is_told_to_end_leaves_nothing_to_sweep(stage: Stage) -> None:
+    for death in ("hang-up, then a scheduler", "nobody reads"):
+        check = stage.rng.choice(DISRUPT)
+        stage.one_ended(check, level_of(check), death)
+    assert stage.dirty > 0, "no run was in the middle of a change, so nothing was shown"
+
+
+@pytest.mark.full
+def test_after_twenty_runs_that_were_told_to_end_the_cluster_is_as_it_was(stage: Stage) -> None:
+    stage.rng.seed(20)
+    for number in range(20):
+        check, death = stage.rng.choice((*CREATE, *DISRUPT, *DISRUPT)), stage.rng.choice(list(DEATHS))
+        stage.one_ended(check, level_of(check), death)
+        sys.stdout.write(f"end {number + 1}: {check}, {death}, {stage.dirty} dirty so far\n")
+    assert stage.dirty >= 10, "most ends came when nothing was changed, so little was shown"
+
+
 @pytest.mark.full
 def test_after_fifty_kills_the_cluster_is_as_it_was(stage: Stage) -> None:
     stage.rng.seed(50)
@@ -219,4 +281,4 @@ def test_the_next_run_offers_the_sweep_and_starts_nothing(stage: Stage) -> None:
 def _written(name: str) -> int:
     """How many changes the journals of a lab have, beside the hold on it."""
     paths = journal.folder_for(name).glob("*.jsonl")
-    return sum(len(journal.Journal.load(path).pending()) for path in paths) - 1
+    return max(0, sum(len(journal.Journal.load(path).pending()) for path in paths) - 1)
