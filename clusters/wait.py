@@ -198,11 +198,11 @@ def holds(
 def bear(
     action: Callable[[], T],
     *,
-    faults: tuple[type[Exception], ...],
+    passes: Callable[[BaseException], bool],
     budget: Budget,
     pause: Callable[[BaseException], float] = lambda _: 0.0,
 ) -> T:
-    """Do `action`, and while it raises one of `faults` do it again, as long as the budget lasts.
+    """Do `action`, and while it raises a fault that `passes` do it again, as long as the budget lasts.
 
     `pause` says, in seconds, how long a fault asks to be left alone; the budget's own pause is the least. The last
     try is at the budget's very end, and its fault is raised as it is.
@@ -217,7 +217,7 @@ def bear(
         stop=tenacity.stop_after_delay(budget.within),
         wait=rest,
         sleep=tenacity.sleep_using_event(Event()),
-        retry=tenacity.retry_if_exception_type(faults),
+        retry=tenacity.retry_if_exception(passes),
         reraise=True,
     )
     return retrying(action)

@@ -307,7 +307,12 @@ class Api:
 
     def _json(self, request: Request) -> Json:
         # Half of what collecting takes is to read JSON, and this reader is a third faster than `json`.
-        return from_json(self._transport.send(request), cache_strings="keys")  # type: ignore[no-any-return]  # an object, by the API
+        try:
+            return from_json(self._transport.send(request), cache_strings="keys")  # type: ignore[no-any-return]  # an object, by the API
+        except ValueError:
+            raise errors.ApiError(
+                f"The API server at {self.endpoint} did not answer as one: {request.asked.what}."
+            ) from None
 
     def _text(self, request: Request) -> str:
         return self._transport.send(request).decode(errors="replace")

@@ -15,13 +15,21 @@ from typing import Any, TypeVar
 from clusters import budgets, wait
 from clusters.api import (
     Api,
+    ApiError,
     CertificateInvalid,
+    Conflict,
+    Expired,
+    Forbidden,
+    Invalid,
+    KubeconfigInvalid,
+    NotFound,
     Overloaded,
     Resource,
     ServerFault,
     TimedOut,
     Unauthorized,
     Unreachable,
+    WebhookFailed,
 )
 from clusters.budgets import Budget
 
@@ -30,6 +38,16 @@ Json = dict[str, Any]
 
 #: What passes by itself, or when somebody else has mended it.
 BLIPS = (Unreachable, TimedOut, ServerFault, Overloaded, Unauthorized, CertificateInvalid)
+#: What the API server has decided, or nobody else will mend; an answer that is none of the API's is not among it.
+_DECIDED = (NotFound, Conflict, Expired, Invalid, Forbidden, WebhookFailed, KubeconfigInvalid)
+
+
+def passes(fault: BaseException) -> bool:
+    """Whether a fault says nothing about what was asked for, so that it is asked again."""
+    if isinstance(fault, BLIPS):
+        return True
+    is_decided = isinstance(fault, _DECIDED) or (isinstance(fault, ApiError) and 400 <= fault.status < 500)
+    return isinstance(fault, ApiError) and not is_decided
 
 
 class Patience:
@@ -50,17 +68,18 @@ class Patience:
         def once() -> T:
             try:
                 answer = ask()
-            except BLIPS:
-                with self._lock:
-                    self.lost += 1
-                    self._since = self._since or time.monotonic()
+            except ApiError as fault:
+                if passes(fault):
+                    with self._lock:
+                        self.lost += 1
+                        self._since = self._since or time.monotonic()
                 raise
             self._since = 0.0
             return answer
 
         budget = budgets.get("api_back")
         left = budget.within - (time.monotonic() - self._since) if self._since else budget.within
-        return wait.bear(once, faults=BLIPS, budget=replace(budget, within=max(0.0, left)), pause=asked_for)
+        return wait.bear(once, passes=passes, budget=replace(budget, within=max(0.0, left)), pause=asked_for)
 
 
 class PatientApi(Api):

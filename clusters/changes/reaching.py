@@ -108,7 +108,10 @@ class Reach:
 def uid_of(api: Api) -> str:
     """Which cluster it is; one that is too busy at the moment is asked again."""
     return wait.bear(
-        api.uid, faults=(Overloaded, ServerFault), budget=budgets.get("api_back"), pause=asked_for
+        api.uid,
+        passes=lambda fault: isinstance(fault, Overloaded | ServerFault),
+        budget=budgets.get("api_back"),
+        pause=asked_for,
     )
 
 

@@ -49,25 +49,44 @@ class Handler(BaseHTTPRequestHandler):
         finally:
             upstream.close()
 
+    def stream(self) -> None:
+        """A watch: whatever comes is passed on as it comes, until either side has enough."""
+        upstream = self.server.upstream()
+        try:
+            upstream.request(self.command, self.path, headers={"Accept": self.headers["Accept"] or "*/*"})
+            found = upstream.getresponse()
+            self.send_response(found.status)
+            self.send_header("Content-Type", found.headers["Content-Type"] or "application/json")
+            self.send_header("Connection", "close")
+            self.end_headers()
+            self.close_connection = True
+            while data := found.read1(65536):
+                self.wfile.write(data)
+                self.wfile.flush()
+        finally:
+            upstream.close()
+
     def _handle(self) -> None:
         self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.server.asked.append((self.command, self.path, time.monotonic()))
         fault = self.server.fault_now(self.command)
-        with suppress(OSError):
-            if fault is None:
-                self.answer(*self.carry())
-            else:
+        with suppress(OSError, http.client.HTTPException):
+            if fault is not None:
                 fault(self)
+            elif "watch=" in self.path:
+                self.stream()
+            else:
+                self.answer(*self.carry())
 
     do_GET = do_POST = do_PATCH = do_DELETE = _handle  # noqa: N815 - named by the base class
 
 
 class Front(ThreadingHTTPServer):
-    """The proxy. `asked` is every request so far."""
+    """The proxy, with an authority of its own. `asked` is every request so far."""
 
     daemon_threads = True
 
-    def __init__(self, kubeconfig: Path, authority: pki.Authority, folder: Path) -> None:
+    def __init__(self, kubeconfig: Path, folder: Path) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         content = json.loads(kubeconfig.read_text())
         cluster, user = content["clusters"][0]["cluster"], content["users"][0]["user"]
@@ -76,8 +95,9 @@ class Front(ThreadingHTTPServer):
             cadata=_pem(cluster["certificate-authority-data"]).decode()
         )
         self._context.load_cert_chain(*_written(folder, user))
-        pair = authority.issue("front", served_as=["127.0.0.1"])
-        pair.write(folder, "front")
+        authority = pki.Authority("front-ca")
+        authority.pair.write(folder, "front-ca")
+        authority.issue("front", served_as=["127.0.0.1"]).write(folder, "front")
         own = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         own.load_cert_chain(folder / "front.crt", folder / "front.key")
         self.socket = own.wrap_socket(self.socket, server_side=True)
@@ -85,6 +105,9 @@ class Front(ThreadingHTTPServer):
         self._fault: Fault | None = None
         self._until, self._methods = 0.0, frozenset[str]()
         cluster["server"] = f"https://127.0.0.1:{self.server_address[1]}"
+        cluster["certificate-authority-data"] = base64.b64encode(
+            (folder / "front-ca.crt").read_bytes()
+        ).decode()
         self.kubeconfig = folder / "front.kubeconfig"
         self.kubeconfig.write_text(json.dumps(content))
 
@@ -109,10 +132,10 @@ class Front(ThreadingHTTPServer):
 
 
 @contextmanager
-def front(kubeconfig: Path, authority: pki.Authority, folder: Path) -> Iterator[Front]:
-    """A proxy in front of the API server that `kubeconfig` leads to, which `authority` vouches for."""
+def front(kubeconfig: Path, folder: Path) -> Iterator[Front]:
+    """A proxy in front of the API server that `kubeconfig` leads to."""
     folder.mkdir(parents=True, exist_ok=True)
-    made = Front(kubeconfig, authority, folder)
+    made = Front(kubeconfig, folder)
     thread = threading.Thread(target=made.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
@@ -157,6 +180,27 @@ def half(handler: Handler) -> None:
     handler.end_headers()
     handler.wfile.write(body[: len(body) // 2])
     handler.close_connection = True
+    handler.connection.close()
+
+
+def garbled(handler: Handler) -> None:
+    """A page of somebody else's, as of a proxy that wants a login, after the API server has done what was asked."""
+    handler.carry()
+    handler.answer(200, b"<html>Log in</html>", Content_Type="text/html")
+
+
+def dripping(handler: Handler) -> None:
+    """A byte now and then, without end."""
+    handler.carry()
+    handler.send_response(200)
+    handler.send_header("Content-Type", "application/json")
+    handler.send_header("Connection", "close")
+    handler.end_headers()
+    handler.close_connection = True
+    while handler.server.fault_now(handler.command) is not None:
+        handler.wfile.write(b" ")
+        handler.wfile.flush()
+        threading.Event().wait(0.2)
     handler.connection.close()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from clusters import budgets, profile, sweep
-from clusters.api import Api
+from clusters.api import Api, ApiError
 from clusters.api.resources import CONFIG_MAPS, PODS, SERVICES
 from clusters.changes import Changes
 from clusters.changes.fields import storable
@@ -27,6 +27,8 @@ TROUBLES = {
     "503": faulty.broken,
     "cut after it was done": faulty.cut,
     "half an answer": faulty.half,
+    "drips": faulty.dripping,
+    "another's page": faulty.garbled,
 }
 
 
@@ -40,7 +42,7 @@ def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 
 @pytest.fixture
 def front(server: Server, tmp_path: Path) -> Iterator[Front]:
-    with faulty.front(server.admin, server.authority, tmp_path / "front") as made:
+    with faulty.front(server.admin, tmp_path / "front") as made:
         yield made
 
 
@@ -74,6 +76,22 @@ def test_what_passes_is_borne_with(
 
     assert look(api, namespace) == before
     assert run.notes == []
+
+
+@pytest.mark.parametrize("trouble", [faulty.cut, faulty.half, faulty.garbled], ids=["cut", "half", "garbled"])
+def test_what_may_have_been_made_although_nobody_said_so_is_undone(
+    api: Api, namespace: str, front: Front, *, trouble: Fault
+) -> None:
+    run = Changes(Api.connect(front.kubeconfig, None), Journal.for_run("r1", cluster="edge"), "r1")
+    run.create(config_map("first", namespace), foreign="test")
+    front.trouble(trouble, 3600.0, methods="POST")
+
+    with pytest.raises(ApiError):
+        run.create(config_map("made", namespace), foreign="test")
+    assert api.get(CONFIG_MAPS, "made", namespace), "it was made, and its answer got lost"
+
+    run.undo_all()
+    assert api.list(CONFIG_MAPS, namespace) == []
 
 
 def test_an_api_server_that_asks_to_be_left_alone_is_left_alone(
