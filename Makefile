@@ -61,8 +61,8 @@ kind: setup ## Run the suites and a sample of the faults on real kind, on a Dock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/kind.txt
 	@$(BIN)/pytest tests/kind -m kind $(ARGS)
 
-kill-test: setup ## Kill runs at fifty random moments, sweep, and compare the whole cluster (a quarter of an hour)
-	@$(BIN)/pytest tests/lab/test_killed_runs.py -m full -s
+kill-test: setup ## Kill runs at fifty random moments, end and trouble twenty others, sweep, and compare the whole cluster (an hour)
+	@$(BIN)/pytest tests/lab/test_killed_runs.py tests/lab/test_troubled_runs.py -m full -s
 
 pods: setup ## Run the suite as pods of a lab, whole and in parts, from an image built without a registry
 	@$(BIN)/python -m clusters.lab.parts.system --images

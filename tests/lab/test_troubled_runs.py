@@ -57,9 +57,11 @@ def front(lab: Lab, tmp_path: Path) -> Iterator[Front]:
 
 
 def in_trouble(front: Front, rng: random.Random, end: threading.Event) -> None:
-    """One trouble after the other until the end, each as long as an undo bears."""
-    while not end.wait(rng.uniform(0.5, 4)):
-        front.trouble(rng.choice(TROUBLES), rng.uniform(1, 12))
+    """One trouble after the other until the end, with a while between them in which all is well."""
+    seconds = 0.0
+    while not end.wait(seconds + rng.uniform(0.5, 4)):
+        seconds = rng.uniform(1, 12)
+        front.trouble(rng.choice(TROUBLES), seconds)
 
 
 def troubled(
