@@ -14,7 +14,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # xdist is not typed
 
 from suites.plugin.ledger import Plan
-from suites.plugin.settings import SETTINGS
+from suites.plugin.settings import SETTINGS, plan_folder
 
 if TYPE_CHECKING:
     from xdist.workermanage import WorkerController  # type: ignore[import-untyped]  # as above
@@ -33,7 +33,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Turns | None:
     """Our scheduler for runs of the suites."""
     settings = config.stash.get(SETTINGS, None)
-    return Turns(config, log, directory=settings.directory) if settings else None
+    return Turns(config, log, directory=plan_folder(config)) if settings else None
 
 
 class Turns(LoadScopeScheduling):  # type: ignore[misc]  # as above
