@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from clusters import budgets, outbound, shield
+from clusters import budgets, shield
 from clusters.checks import CheckSpec, Verdict
 from clusters.checks.judgement import exit_code
 from clusters.checks.serialise import REPORT_FIELD
@@ -205,7 +205,7 @@ def _exit_status(session: pytest.Session, reached: Verdict) -> int:
 
 def _fail(config: pytest.Config, name: str, text: str) -> None:
     """A failed case that belongs to no check, so that JUnit and pytest-html do not stay silent about it."""
-    for when, outcome, longrepr in (("setup", "failed", outbound.text(text)), ("teardown", "passed", None)):
+    for when, outcome, longrepr in (("setup", "failed", text), ("teardown", "passed", None)):
         report = pytest.TestReport(
             nodeid=f"suites/run.py::{name}",
             location=("suites/run.py", None, name),

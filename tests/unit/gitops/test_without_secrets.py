@@ -52,7 +52,8 @@ def secret(site: Site) -> Site:
     """The site with a password in each place that an overlay may have one in, rolled out."""
     site.write(LAB_CONFIG, (site.root / LAB_CONFIG).read_text() + PEER)
     site.write(
-        "services/metallb.md", (site.root / "services/metallb.md").read_text() + f"\npassword: {SECRET}\n"
+        "services/metallb.md",
+        (site.root / "services/metallb.md").read_text() + f"\npassword: {SECRET}\n\u202e\x7f\n",
     )
     site.commit(f"Set password={SECRET}")
     site.roll_out()
@@ -74,6 +75,8 @@ def test_what_is_kept_holds_no_secret(secret: Site, tmp_path: Path) -> None:
     text = kept.read_text()
     assert SECRET not in text
     assert OTHER not in text
+    assert not {"\u202e", "\x7f"} & set(text)
+    assert "\u202e\x7f" in read(kept).files["services/metallb.md"]
     assert read(kept).intended.version == "0.15.2"
 
 

@@ -13,6 +13,7 @@ from clusters.observation import Status
 from clusters.observation.collecting import collect
 from clusters.profile import Profile, Provider
 from tests.answers import answered
+from tests.unit.outbound import corpus
 
 SLICE = {"metadata": {"name": "s", "namespace": "shop", "labels": {"kubernetes.io/service-name": "web"}}}
 OTHER = {"metadata": {"name": "o", "namespace": "shop", "labels": {"kubernetes.io/service-name": "db"}}}
@@ -100,6 +101,28 @@ def test_a_container_that_never_started_is_not_asked() -> None:
         (Status.ABSENT, "its container was never started")
     ]
     assert [tail.status for tail in seen.logs] == [Status.ABSENT]
+
+
+def test_a_key_that_a_pod_logs_is_left_out_down_to_its_last_line() -> None:
+    api = FakeApi()
+    api.pod_http = lambda *_, **__: ""  # type: ignore[attr-defined]  # as Api has it
+    api.logs = lambda *_, **__: f"before\n{corpus.PEM}\nafter"  # type: ignore[attr-defined]  # as Api has it
+    labels = {"app": "metallb", "component": "speaker"}
+    api.objects["pods"] = [
+        {
+            "metadata": {"name": "speaker-1", "namespace": "metallb-system", "labels": labels},
+            "spec": {
+                "containers": [
+                    {"name": "speaker", "image": "quay.io/metallb/speaker:v0.15.2", "args": ["--port=0"]}
+                ]
+            },
+            "status": {"containerStatuses": [{"name": "speaker", "restartCount": 0, "containerID": "x"}]},
+        }
+    ]
+
+    (tail,) = collect(api).logs  # type: ignore[arg-type]  # as above
+
+    assert tail.lines == ("before", "<redacted>", "after")
 
 
 def test_what_was_read_is_left_out_of_later_searches_for_garbage() -> None:

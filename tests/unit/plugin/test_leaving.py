@@ -144,6 +144,7 @@ def test_no_secret_is_in_anything_that_a_run_leaves(hostile: Project) -> None:
         "metrics.prom",
         "summary.md",
     }
+    result.stdout.fnmatch_lines(["E * == {'login': Login(password='<redacted>')}"])
     assert kept >= {"snapshot.json", "pods.json", "services.json", "events.txt", "a.json"}
     secrets = {secret for _, secret in corpus.texts()} | {secret for _, secret in corpus.objects()}
     assert told(texts, {each for each in secrets if len(each) > 6} | {"hunter2"}) == []
@@ -169,6 +170,24 @@ def test_no_secret_is_in_what_a_refused_run_leaves(project: Project, how: str) -
     assert told(texts, {SECRET}) == []
     assert acting(texts) == []
     assert "The login command said" in texts["printed 0"] + texts["printed 1"]
+
+
+def test_no_secret_is_in_what_pytest_says_by_itself(project: Project) -> None:
+    project.checks(
+        f'''
+        @check("health.x", runbook="1", level=OBSERVE)
+        def test_x():
+            """Is."""
+            pytest.exit("token={SECRET} {HOSTILE!s}")
+        '''
+    )
+
+    result = project.run()
+
+    texts = left(project, result.stdout.str(), result.stderr.str())
+    assert told(texts, {SECRET}) == []
+    assert acting(texts) == []
+    result.stdout.fnmatch_lines(["*Exit: token=<redacted>*"])
 
 
 def test_no_secret_is_in_a_module_that_cannot_be_collected(project: Project) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from clusters.checks import CheckResult, CheckSpec, Level, Outcome, Place, Verdict, may
 from suites.plugin.ledger import NOT_REACHED, Ledger, Part, Plan
+from suites.plugin.running import told
 
 
 def spec(name: str) -> CheckSpec:
@@ -87,6 +88,25 @@ def test_a_refused_run_has_tested_nothing(ledger: Ledger) -> None:
         "health.a": "the run was refused: 2 reasons not to start",
         "health.b": "the run was refused: 2 reasons not to start",
     }
+
+
+def test_what_a_run_says_of_itself_has_no_secret_and_nothing_that_acts(ledger: Ledger) -> None:
+    ledger.context, ledger.vantage = "admin\u202e@prod", "ssh://root:hunter2@probe"
+    ledger.refused = "password: hunter2\nmore"
+
+    result = ledger.result()
+
+    assert (result.run.context, result.run.vantage) == ("admin\\u202e@prod", "ssh://<redacted>@probe")
+    assert dict(result.not_tested)["health.a"] == "the run was refused: password: <redacted>"
+
+
+def test_an_error_of_this_suite_s_own_is_told_with_its_place_and_without_secrets() -> None:
+    with pytest.raises(ValueError, match="hunter2") as caught:
+        int("https://bob:hunter2@example.org \x1b[2J")
+    text = told(caught.value)
+
+    assert "test_ledger.py" in text
+    assert "'https://<redacted>@example.org \\x1b[2J'" in text
 
 
 def test_a_plan_reaches_the_controller_as_it_was(ledger: Ledger, tmp_path: Path) -> None:

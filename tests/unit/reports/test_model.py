@@ -26,6 +26,15 @@ def test_a_run_is_read_back_as_it_was(run: RunResult, tmp_path: Path) -> None:
     assert load(tmp_path) == run
 
 
+def test_what_somebody_else_wrote_is_read_without_secrets_and_what_acts(
+    run: RunResult, tmp_path: Path
+) -> None:
+    one = replace(run.checks[0], outcome=Outcome.FAILED, reason="token=hunter2 \x1b]0;\u202e")
+    save(replace(run, checks=(one, *run.checks[1:])), tmp_path / "results.json")
+
+    assert load(tmp_path / "results.json").checks[0].reason == "token=<redacted> \\x1b]0;\\u202e"
+
+
 def test_the_shape_is_the_public_one(run: RunResult, tmp_path: Path) -> None:
     save(run, tmp_path / "results.json")
 
