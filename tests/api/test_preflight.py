@@ -184,7 +184,8 @@ def test_a_login_without_rights_is_told_each_one_that_it_lacks(
     assert "This login may not get namespaces in namespace kube-system." in found
     assert "This login may not list nodes." in found
     assert f"This login may not get pods/log in namespace {namespace}." in found
-    assert "This login may not get /metrics." in found
+    assert f"This login may not list replicasets.apps in namespace {namespace}." in found
+    assert not [sentence for sentence in found if "/metrics" in sentence or "portforward" in sentence]
     assert "This login may not get roles.rbac.authorization.k8s.io, which health.looks needs." in found
 
 
