@@ -122,7 +122,7 @@ def _distrusted(path: Path, *, itself: bool) -> str:
     """Why what is in this folder may be somebody else's; empty where it is not, or is not there."""
     try:
         found = path.lstat()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return ""
     if found.st_uid not in (0, os.geteuid()):
         return f"belongs to {_user(found.st_uid)}"

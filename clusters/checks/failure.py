@@ -32,7 +32,7 @@ def is_evidence_path(text: str) -> bool:
     """
     parts = text.split("/")
     below = text.startswith(EVIDENCE) and len(parts) > 2 and not {"", ".", ".."} & set(parts)
-    return below and text.isprintable() and not set(text) & set(" \\%")
+    return below and text.isprintable() and not set(text) & set(" \\")
 
 
 def describe(finding: Finding) -> str:

@@ -53,12 +53,12 @@ _KEYS = frozenset(
 _OTHER_PASSES = frozenset({"bypass", "compass", "encompass", "surpass", "trespass", "overpass", "underpass"})
 #: A last word that says that the value only names, counts or describes a secret.
 _ABOUT = frozenset(
-    {"name", "names", "ref", "refs", "reference", "path", "paths", "file", "files", "filename", "dir",
-     "directory", "class", "type", "kind", "url", "uri", "endpoint", "endpoints", "host", "hosts", "port", "count",
-     "counts", "length", "len", "size", "seconds", "minutes", "hours", "millis", "ms", "expiration", "expiry",
-     "expires", "expire", "ttl", "timeout", "age", "version", "enabled", "enable", "disabled", "required",
-     "optional", "mode", "policy", "format", "algorithm", "alg", "method", "methods", "provider", "issuer",
-     "audience", "audiences", "lifetime", "duration", "interval", "limit", "max", "min", "namespace", "service",
+    {"name", "names", "ref", "refs", "reference", "path", "paths", "file", "files", "filename", "dir", "directory",
+     "class", "type", "kind", "url", "uri", "endpoint", "endpoints", "host", "hosts", "port", "count", "counts",
+     "length", "len", "size", "seconds", "minutes", "hours", "millis", "ms", "expiration", "expiry", "expires",
+     "expire", "ttl", "timeout", "age", "version", "enabled", "enable", "disabled", "required", "optional", "mode",
+     "policy", "format", "algorithm", "alg", "method", "methods", "provider", "issuer", "audience", "audiences",
+     "request", "requests", "lifetime", "duration", "interval", "limit", "max", "min", "namespace", "service",
      "services", "server", "servers", "controller", "manager", "operator", "review", "reviews", "volume", "mount",
      "mounts", "rotation", "rotate", "status", "state", "error", "errors", "failure", "failures", "total", "bytes",
      "affinity", "io", "com", "org", "net", "svc", "local", "selector", "labels", "schema", "template", "webhook",

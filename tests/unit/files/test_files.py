@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from clusters import files, journal
+from clusters import files, journal, leftovers
 from clusters.errors import ConformanceError, Refused
 from clusters.lab import paths
 from clusters.lab.parts import cache
@@ -248,8 +248,7 @@ def test_nothing_is_executed_or_undone_out_of_a_folder_that_others_may_write(
     uses: list[Callable[[], object]] = [
         cache.cache_root,
         paths.state_root,
-        lambda: list(journal.left_behind("homelab")),
-        lambda: journal.elsewhere("homelab"),
+        lambda: leftovers.of_cluster("homelab"),
     ]
     for use in uses:
         use()
