@@ -131,7 +131,7 @@ class Values:
         if name == "env":
             return _same_mapping(value, {key: self._value_of(key, each) for key, each in value.items()})
         if name in _LABELS:
-            return self._labels(value)
+            return self.labels(value)
         if name and held_by(name) in {Holds.SECRET, Holds.PASSWORD}:
             refers = _REFERRING | {"key"} if "name" in value or "path" in value else _REFERRING
             return _same_mapping(
@@ -170,7 +170,7 @@ class Values:
             else _same_mapping(value, {self._text(key): each for key, each in value.items()})
         )
 
-    def _labels(self, value: Json) -> Json:
+    def labels(self, value: Json) -> Json:
         """A label is told by its name and value, whatever the name; a selector may hold more than labels."""
         if not all(type(each) is str for each in value.values()):
             return self._fields(value)
