@@ -77,7 +77,7 @@ def _status_managers(found: Iterable[Json]) -> list[Json]:
     """Who wrote a service's load balancer status: what tells a rival controller from MetalLB."""
     return [
         {
-            "manager": entry.get("manager", ""),
+            "manager": outbound.secretless(entry.get("manager", "")),
             "operation": entry.get("operation", ""),
             "subresource": entry.get("subresource", ""),
             "time": entry.get("time", ""),
@@ -90,46 +90,47 @@ def _status_managers(found: Iterable[Json]) -> list[Json]:
 def service(found: Json) -> Json:
     """A service with what the API server gives a form to; of managedFields the writers of its load balancer status."""
     spec, status = found.get("spec", {}), found.get("status", {})
-    free = _free(found["metadata"], spec, ("selector", "loadBalancerIP"))
-    if "conditions" in status:
-        free |= outbound.value({"conditions": status["conditions"]})
-    kept = {name: free.get(name, value) for name, value in spec.items() if name in _SERVICE_SPEC}
-    state = {name: free.get(name, status[name]) for name in ("loadBalancer", "conditions") if name in status}
-    return {
-        "metadata": metadata(found["metadata"], keep_fields=True) | _metadata_of(free),
-        "spec": kept,
-        "status": state,
-    }
+    kept = {name: value for name, value in spec.items() if name in _SERVICE_SPEC}
+    if selector := kept.get("selector"):
+        kept["selector"] = outbound.labels(selector)
+    if address := kept.get("loadBalancerIP"):
+        kept["loadBalancerIP"] = outbound.secretless(address)
+    state = _pick(status, ("loadBalancer",))
+    if conditions := status.get("conditions"):
+        state["conditions"] = outbound.value(conditions)
+    return {"metadata": _formed(found["metadata"], keep_fields=True), "spec": kept, "status": state}
 
 
 def layer2_status(found: Json) -> Json:
     """Who announces a service, as the speaker that does has written it."""
-    status = found.get("status", {})
-    free = _free(found["metadata"])
     return {
-        "metadata": metadata(found["metadata"]) | _metadata_of(free),
+        "metadata": _formed(found["metadata"]),
         "spec": {},
-        "status": _pick(status, ("node", "serviceName", "serviceNamespace", "interfaces")),
+        "status": _pick(found.get("status", {}), ("node", "serviceName", "serviceNamespace", "interfaces")),
     }
-
-
-def _free(about: Json, more: Json | None = None, names: tuple[str, ...] = ()) -> Json:
-    """What anybody may write into an object that else has a form: labels, annotations and `names` of `more`."""
-    return dict(outbound.value(_pick(about, ("labels", "annotations")) | _pick(more or {}, names)))
-
-
-def _metadata_of(free: Json) -> Json:
-    return _pick(free, ("labels", "annotations"))
 
 
 def endpoint_slice(found: Json) -> Json:
     """A slice with its endpoints' addresses, conditions, nodes and pods, and its ports."""
+    about = _pick(found["metadata"], ("name", "namespace", "labels"))
+    if labels := about.get("labels"):
+        about["labels"] = outbound.labels(labels)
     return {
-        "metadata": _pick(found["metadata"], ("name", "namespace")) | _free(found["metadata"]),
+        "metadata": about,
         "addressType": found.get("addressType", ""),
         "endpoints": [_endpoint(endpoint) for endpoint in found.get("endpoints") or ()],
         "ports": [_pick(port, ("name", "port", "protocol")) for port in found.get("ports") or ()],
     }
+
+
+def _formed(found: Json, *, keep_fields: bool = False) -> Json:
+    """Metadata in which whatever anybody may write as they like is without secrets."""
+    kept = metadata(found, keep_fields=keep_fields)
+    if labels := kept.get("labels"):
+        kept["labels"] = outbound.labels(labels)
+    if notes := kept.get("annotations"):
+        kept["annotations"] = outbound.value({"annotations": notes})["annotations"]
+    return kept
 
 
 def _endpoint(found: Json) -> Json:

@@ -29,6 +29,7 @@ __all__ = [
     "SameMark",
     "clean_folder",
     "file_content",
+    "labels",
     "record",
     "same_marks",
     "secretless",
@@ -64,6 +65,9 @@ class _Way:
 
     def value(self, found: Any) -> Any:
         return self._values.without(found)
+
+    def labels(self, found: Any) -> Any:
+        return self._values.labels(found)
 
     def without(self, found: str, depth: int = 0) -> str:
         if _CERTAIN.fullmatch(found):
@@ -110,6 +114,12 @@ def secretless(found: str, mark: Mark | None = None) -> str:
 def value(found: Any, mark: Mark | None = None) -> Any:
     """A JSON value without secrets; numbers, texts and lists stay what they are. `found` itself is not changed."""
     return (_Way(mark) if mark else _PLAIN).value(found)
+
+
+def labels(found: dict[str, str]) -> dict[str, str]:
+    """Labels, or a selection by them, in which names say nothing of values: only what looks like a secret goes."""
+    kept: dict[str, str] = _PLAIN.labels(found)
+    return kept
 
 
 def file_content(data: bytes) -> bytes:

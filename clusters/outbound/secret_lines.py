@@ -12,22 +12,9 @@ Hide = Callable[[str], str]
 
 #: What has to be in a text, in small letters, before it is looked through for these.
 SIGNS = (
-    "sudo",
-    "stdin",
-    "stringdata",
-    "-u",
-    "--user",
-    "login",
-    "mysql",
-    "mariadb",
-    "mongo",
-    "-cli",
-    "ldap",
-    "smbclient",
-    "ipmi",
-    "snmp",
-    "md5",
-)
+    "sudo", "stdin", "stringdata", "-u", "--user", "login", "mysql", "mariadb", "mongo", "-cli", "ldap",
+    "smbclient", "ipmi", "snmp", "md5",
+)  # fmt: skip
 
 _TAG = re.compile(r"<(?P<name>[\w.:\-]{1,100}+)(?:\s[^<>\n]{0,300}+)?>(?P<value>[^<>]++)</")
 #: The end of a row of a table: a name, and a value in the last cell.

@@ -122,7 +122,7 @@ class Ledger:
         checks = () if self.refused else tuple(self._checks())
         not_tested = dict(self.plan.not_tested)
         if self.refused:
-            reason = outbound.text(self.refused).partition("\n")[0].rstrip(":")
+            reason = self.refused.partition("\n")[0].rstrip(":")
             not_tested |= dict.fromkeys(self.plan.checks, f"the run was refused: {reason}")
         reasons = tuple((name, outbound.text(reason)) for name, reason in sorted(not_tested.items()))
         return RunResult(run=outbound.record(self._info(checks)), checks=checks, not_tested=reasons)

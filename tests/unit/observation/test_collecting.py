@@ -103,9 +103,10 @@ def test_a_container_that_never_started_is_not_asked() -> None:
     assert [tail.status for tail in seen.logs] == [Status.ABSENT]
 
 
-def test_a_key_that_a_pod_logs_is_left_out_down_to_its_last_line() -> None:
+def test_what_a_pod_says_is_kept_without_secrets_down_to_the_last_line_of_a_key() -> None:
     api = FakeApi()
-    api.pod_http = lambda *_, **__: ""  # type: ignore[attr-defined]  # as Api has it
+    pool = "ghp_0123456789abcdefghijABCDEFGHIJ012345"
+    api.pod_http = lambda *_, **__: f'metallb_x{{pool="{pool}"}} 1\n'  # type: ignore[attr-defined]  # as Api has it
     api.logs = lambda *_, **__: f"before\n{corpus.PEM}\nafter"  # type: ignore[attr-defined]  # as Api has it
     labels = {"app": "metallb", "component": "speaker"}
     api.objects["pods"] = [
@@ -113,15 +114,17 @@ def test_a_key_that_a_pod_logs_is_left_out_down_to_its_last_line() -> None:
             "metadata": {"name": "speaker-1", "namespace": "metallb-system", "labels": labels},
             "spec": {
                 "containers": [
-                    {"name": "speaker", "image": "quay.io/metallb/speaker:v0.15.2", "args": ["--port=0"]}
+                    {"name": "speaker", "image": "quay.io/metallb/speaker:v0.15.2", "args": ["--port=7472"]}
                 ]
             },
             "status": {"containerStatuses": [{"name": "speaker", "restartCount": 0, "containerID": "x"}]},
         }
     ]
 
-    (tail,) = collect(api).logs  # type: ignore[arg-type]  # as above
+    seen = collect(api)  # type: ignore[arg-type]  # as above
 
+    (tail,), (metrics,) = seen.logs, seen.metrics
+    assert metrics.samples[0].labels == {"pool": "<redacted>"}
     assert tail.lines == ("before", "<redacted>", "after")
 
 

@@ -58,9 +58,14 @@ def test_of_config_maps_only_what_is_judged_is_kept() -> None:
     assert held("metallb-excludel2", **{"excludel2.yaml": "a: 1"}) == {"excludel2.yaml": "a: 1"}
     assert held("memberlist-config", **{"config.json": '{"ProbeInterval": 1}'})["config.json"].startswith("{")
     assert held("config", config=legacy)["config"] == legacy.replace("hunter2", outbound.REDACTED)
-    assert held("kube-proxy", **{"config.conf": "a: 1\nmode: ipvs\nipvs:\n  x: 1\n  strictARP: false\n"}) == {
-        "config.conf": 'mode: "ipvs"\nipvs:\n  strictARP: false\n'
-    }
+    for written in (
+        "mode: ipvs  # yes\na: 1\nipvs: {x: 1, strictARP: true}\n",
+        "mode: ipvs\nipvs:\n  strictARP: true\n",
+    ):
+        assert held("kube-proxy", **{"config.conf": written}) == {
+            "config.conf": "mode: ipvs\nipvs:\n  strictARP: true\n"
+        }
+    assert held("kube-proxy", **{"config.conf": "a: &a [*a, hunter2]\n- {"}) == {"config.conf": ""}
     assert held("app-config", config="x", other="y") == {
         "config": outbound.REDACTED,
         "other": outbound.REDACTED,

@@ -83,7 +83,18 @@ def objects() -> dict[str, list[dict[str, Any]]]:
     for at, each in enumerate((*pods, *services, *maps)):
         each["metadata"] |= {"namespace": "metallb-system", "labels": labels, "uid": str(at)}
     for each in services:
-        each |= {"spec": {"type": "LoadBalancer"}, "status": {}}
+        token = "ghp_0123456789abcdefghijABCDEFGHIJ012345"
+        each |= {
+            "spec": {
+                "type": "LoadBalancer",
+                "loadBalancerIP": f"http://u:{SECRET}@h",
+                "selector": {"a": token},
+            },
+            "status": {"conditions": [{"type": "X", "status": "True", "message": f"password: {SECRET}"}]},
+        }
+        each["metadata"]["managedFields"] = [
+            {"manager": f"curl -u a:{SECRET}", "fieldsV1": {"f:status": {"f:loadBalancer": {}}}}
+        ]
         each["metadata"]["annotations"]["metallb.io/address-pool"] = f"password={SECRET} {HOSTILE}"
     events = [
         {

@@ -11,7 +11,7 @@ import pytest
 
 from clusters.checks import CheckResult, CheckSpec, Level, Outcome, Place, Verdict, may
 from suites.plugin.ledger import NOT_REACHED, Ledger, Part, Plan
-from suites.plugin.running import told
+from suites.plugin.running import Run, told
 
 
 def spec(name: str) -> CheckSpec:
@@ -107,6 +107,21 @@ def test_an_error_of_this_suite_s_own_is_told_with_its_place_and_without_secrets
 
     assert "test_ledger.py" in text
     assert "'https://<redacted>@example.org \\x1b[2J'" in text
+
+
+def test_the_logs_of_machines_are_kept_without_secrets(ledger: Ledger, tmp_path: Path) -> None:
+    def exported(folder: Path) -> None:
+        folder.mkdir(parents=True)
+        (folder / "kubelet.log").write_text("Authorization: Bearer hunter2-token\n")
+
+    ledger.settings.evidence = tmp_path / "evidence"  # type: ignore[misc]  # a stand-in for settings
+    run = Run(ledger.settings)
+    run.ledger = ledger
+    ledger.add(part("health.a", Outcome.FAILED))
+    run.__dict__["cluster"] = SimpleNamespace(export_logs=exported)
+
+    assert "the machines' logs are in" in run.keep_machine_logs()
+    assert (tmp_path / "evidence" / "lab" / "kubelet.log").read_text() == "Authorization: <redacted>\n"
 
 
 def test_a_plan_reaches_the_controller_as_it_was(ledger: Ledger, tmp_path: Path) -> None:

@@ -177,6 +177,31 @@ def kept(tmp_path: Path, healthy: Snapshot) -> tuple[str, str]:
     return str(tmp_path / "a"), str(tmp_path / "b")
 
 
+def test_what_an_older_release_left_in_an_observation_is_not_told(
+    tmp_path: Path, healthy: Snapshot, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def with_peer(password: str, note: str) -> Snapshot:
+        (pod, *pods) = healthy.deployments.items
+        template = pod["spec"]["template"]
+        (one, *others) = template["spec"]["containers"]
+        env = [{"name": "FOO", "value": password}, {"name": "METALLB_DEPLOYMENT", "value": note}]
+        spec = {**template["spec"], "containers": [{**one, "env": env}, *others]}
+        changed = {**pod, "spec": {**pod["spec"], "template": {**template, "spec": spec}}}
+        return replace(healthy, deployments=replace(healthy.deployments, items=(changed, *pods)))
+
+    run = a_run("A", 0, {"health.a": PASSED})
+    for name, seen in (("A", with_peer("hunter2", "one")), ("B", with_peer("hunter3", "two\u202e"))):
+        (tmp_path / name).mkdir()
+        save_results(run, tmp_path / name / "results.json")
+        save(seen, tmp_path / name / "snapshot.json")
+
+    main(["compare", str(tmp_path / "A"), str(tmp_path / "B")])
+
+    told = capsys.readouterr().out
+    assert "hunter" not in told
+    assert 'was "one", is "two\\u202e"' in told
+
+
 def test_the_command_says_it_to_people(kept: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", *kept]) == ExitCode.FAILED
 

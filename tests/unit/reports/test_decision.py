@@ -112,6 +112,20 @@ def test_what_to_expect_and_every_rule_come_from_the_check(tmp_path: Path) -> No
     assert of(readiness(), directory=tmp_path).rules == ()
 
 
+def test_a_decision_has_no_secret_and_nothing_that_acts(tmp_path: Path) -> None:
+    found = decided(healthy()).as_json()
+    found["rules"][0]["consequence"] = "password: hunter2 \u202e\x1b[2J"
+    passed = readiness(directory=tmp_path)
+    (tmp_path / f"evidence/{CHECK}/decision.json").write_text(json.dumps(found))
+
+    for _, write in writers(of(passed, directory=tmp_path), tmp_path):
+        write()
+
+    for name in NAMES:
+        text = (tmp_path / name).read_text()
+        assert not [each for each in ("hunter2", "\u202e", "\x1b") if each in text]
+
+
 def test_what_the_profile_accepts_does_not_stop_it_and_is_seen(tmp_path: Path) -> None:
     waived = result_of(
         "traffic.a", Outcome.WAIVED, "waived until 2027-03-31: no metrics here (it has no metrics API)"

@@ -241,6 +241,20 @@ class TestAddresses:
         assert len(text.encode()) < 1_000_000
         assert "25600 assigned, 0 free" in parsed(text).text
 
+    def test_a_name_that_acts_is_shown(self, tmp_path: Path) -> None:
+        kept = load(OBSERVATIONS / "healthy.json.gz")
+        (pool, *pools) = kept.ip_address_pools.items
+        named = {**pool, "metadata": {**pool["metadata"], "name": "pool\u202e\x1b"}}
+        save(
+            replace(kept, ip_address_pools=replace(kept.ip_address_pools, items=(named, *pools))),
+            tmp_path / "snapshot.json",
+        )
+
+        found = seen(tmp_path).map
+
+        assert found is not None
+        assert "pool\\u202e\\x1b" in [each.name for each in found.pools]
+
     def test_of_a_large_cluster_only_announcing_nodes_are_drawn(self, tmp_path: Path) -> None:
         kept = load(OBSERVATIONS / "healthy.json.gz")
         more = [

@@ -57,6 +57,32 @@ def test_its_parts_come_in_the_order_in_which_they_are_applied() -> None:
     assert [obj["kind"] for obj in rendered.part(Part.WORKLOADS)] == ["Deployment", "DaemonSet"]
 
 
+def test_an_overlay_as_it_is_kept_is_not_applied() -> None:
+    peer = thing("BGPPeer", api_version="metallb.io/v1beta2", spec={"password": "hunter2"})
+    render = Render(overlay="metallb/overlays/lab", objects=(peer,))
+    kept = RepositorySnapshot(
+        taken_at="2026-01-01T00:00:00Z", root="/r", layout=Layout(overlay=render.overlay), intended=render
+    ).without_secrets()
+
+    with pytest.raises(Inconclusive, match="without its secrets, so it cannot be applied"):
+        Overlay.of(kept, Mock(spec=[]), Mock(spec=[]))
+
+
+def test_a_secret_that_is_not_live_as_rendered_is_told_without_it() -> None:
+    peer = thing("BGPPeer", api_version="metallb.io/v1beta2", spec={"password": "hunter2"})
+    speaker = thing("DaemonSet", api_version="apps/v1", spec={"args": ["--password", "hunter2"]})
+    rendered = overlay(peer, speaker)
+    live = {obj["kind"]: {**obj, "spec": changed} for obj, changed in (
+        (peer, {"password": "hunter3"}), (speaker, {"args": ["--password", "hunter3"]}),
+    )}  # fmt: skip
+    api = Mock(get=lambda res, *_: live[res.kind])
+
+    told = Overlay(rendered.name, rendered.objects, api, rendered.changes).missing()
+
+    assert len(told) == 2
+    assert "hunter" not in str(told)
+
+
 def test_an_overlay_without_its_manifest_cannot_be_reapplied() -> None:
     with pytest.raises(Inconclusive, match=r"for base/metallb-native\.yaml is not there"):
         overlay(pool("edge", "192.0.2.0/28"), left_out=("base/metallb-native.yaml",))
