@@ -37,6 +37,8 @@ RESTS_ON: Mapping[str, tuple[str, ...]] = {
     "requested-outside-pools": (_POOLS,),
     "speaker-missing-on-node": (_NODES, _PODS, _SPEAKERS),
 }
+#: Causes told where nothing else explains what the wire showed.
+_TOLD_LAST = frozenset({"kube-proxy-stale", "nobody-answers"})
 _NOT_READ = frozenset({Status.FAILED, Status.NOT_PERMITTED})
 
 
@@ -48,6 +50,11 @@ def not_read(seen: Snapshot) -> frozenset[str]:
 def held_back(root: Root, unknown: frozenset[str]) -> bool:
     """Whether a root cannot be told, as it rests on a list that is not known as a whole."""
     return not unknown.isdisjoint((*RESTS_ON.get(root.cause, ()), *root.rests_on))
+
+
+def may_be_another(root: Root, seen: Snapshot) -> bool:
+    """Whether something that was not read may explain what this root was told for: then nobody knows where it lies."""
+    return root.cause in _TOLD_LAST and not not_read(seen).isdisjoint(ELECTION)
 
 
 def lacking(needs: Iterable[str], seen: Snapshot, said: Iterable[str]) -> Iterator[str]:

@@ -147,9 +147,9 @@ class _Collection:
             of, namespace, page=self.limits.page, metadata_only=metadata_only, **selected
         )
         for page in pages:
-            found: Any = page.get("items") or ()
-            # What is no list is no object either, and told as such.
-            yield from found if isinstance(found, list) else (found,)
+            found: Any = page.get("items")
+            # Kubernetes writes nothing for an empty list in some versions. What is no list is no object, told as such.
+            yield from () if found is None else found if isinstance(found, list) else (found,)
 
     def _objects(self, wanted: _Wanted, read: Callable[[], Iterable[Json]], trim: Trim) -> Objects:
         return objects(wanted.part, read, trim, keep=wanted.keep, verb="list", resource=str(wanted))

@@ -79,8 +79,8 @@ def test_the_overlay_of_the_page_is_one_that_kubectl_renders(tmp_path: Path) -> 
     (tmp_path / "own").mkdir()
     (tmp_path / "metallb-conformance").mkdir()
     shutil.copytree(ROOT / "deploy", tmp_path / "metallb-conformance" / "deploy")
-    (more,) = re.findall(r"```yaml\n# in kustomization\.yaml\n(.*?)```", PAGE, flags=re.DOTALL)
-    (tmp_path / "own" / "kustomization.yaml").write_text(text + more)
+    more, account = re.findall(r"```yaml\n# in kustomization\.yaml\n(.*?)```", PAGE, flags=re.DOTALL)
+    (tmp_path / "own" / "kustomization.yaml").write_text(text + more + account.removeprefix("patches:\n"))
     mine = (ROOT / "deploy/cluster/profile.yaml").read_text().replace("name: in-cluster", "name: homelab")
     (tmp_path / "own" / "profile.yaml").write_text(mine)
 
@@ -88,6 +88,8 @@ def test_the_overlay_of_the_page_is_one_that_kubectl_renders(tmp_path: Path) -> 
 
     pod = pod_of(objects, "CronJob")
     assert pod["containers"][0]["image"] == f"registry.example/metallb-conformance:{__version__}"
+    accounts = {pod_of(objects, each)["serviceAccountName"] for each in ("CronJob", "sweep")}
+    assert accounts == {"metallb-conformance-create"}
     (policy,) = [one["spec"] for one in objects if one["kind"] == "NetworkPolicy"]
     dns, server, gateway = policy["egress"]
     assert {port["port"] for rule in (dns, server, gateway) for port in rule["ports"]} == {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from clusters.checks.causes import Layer, get
 from clusters.checks.links import Link
-from clusters.diagnosis import scope
+from clusters.diagnosis import incomplete, scope
 from clusters.diagnosis.answer import Answer, missing
 from clusters.diagnosis.diagnosis import Diagnosis
 from clusters.diagnosis.incomplete import ELECTION
@@ -18,13 +18,14 @@ def incident_scope(diagnosis: Diagnosis) -> Answer:
     """It is said where the trouble lies; nodes or network in trouble fail this check."""
     seen = diagnosis.snapshot
     places: dict[str, dict[str, None]] = {}
-    for root in diagnosis.roots:
+    roots = [root for root in diagnosis.roots if not incomplete.may_be_another(root, seen)]
+    for root in roots:
         places.setdefault(scope.where(root), {})[root.cause] = None
     alone = " alone" if len(places) == 1 else ""
     listed = [f"{place}{alone} ({', '.join(causes)})" for place, causes in sorted(places.items())]
     shown = [
         Explanation(root=root, subject=root.subject, summary=root.summary)
-        for root in diagnosis.roots
+        for root in roots
         if get(root.cause).layer is Layer.NODES_AND_NETWORK
     ]
     return Answer(

@@ -52,6 +52,16 @@ def test_only_slices_of_load_balancer_services_are_kept() -> None:
     assert seen.wire.status is Status.NOT_ASKED
 
 
+@pytest.mark.parametrize("items", [[], None])
+def test_a_list_without_objects_is_read_and_empty(items: object) -> None:
+    api = FakeApi()
+    api.objects["bgppeers"] = items  # type: ignore[assignment]  # as Kubernetes writes an empty list now and then
+
+    seen = collect(api)  # type: ignore[arg-type]  # as above
+
+    assert (seen.bgp_peers.status, seen.bgp_peers.items, seen.bgp_peers.unreadable) == (Status.OK, (), ())
+
+
 def test_a_pod_sees_nothing_of_the_wire_and_says_so() -> None:
     profile = Profile(name="e", provider=Provider.EXISTING, context="e", vantage="pod")
 
@@ -109,9 +119,23 @@ def test_what_a_pod_says_is_kept_without_secrets_down_to_the_last_line_of_a_key(
     api.pod_http = lambda *_, **__: f'metallb_x{{pool="{pool}"}} 1\n'  # type: ignore[attr-defined]  # as Api has it
     api.logs = lambda *_, **__: f"before\n{corpus.PEM}\nafter"  # type: ignore[attr-defined]  # as Api has it
     labels = {"app": "metallb", "component": "speaker"}
+    owner = {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "name": "speaker",
+        "uid": "d-1",
+        "controller": True,
+    }
+    daemon_set = {"name": "speaker", "uid": "d-1", "namespace": "metallb-system", "labels": labels}
+    api.objects["daemonsets"] = [{"metadata": daemon_set, "spec": {}}]
     api.objects["pods"] = [
         {
-            "metadata": {"name": "speaker-1", "namespace": "metallb-system", "labels": labels},
+            "metadata": {
+                "name": "speaker-1",
+                "namespace": "metallb-system",
+                "labels": labels,
+                "ownerReferences": [owner],
+            },
             "spec": {
                 "containers": [
                     {"name": "speaker", "image": "quay.io/metallb/speaker:v0.15.2", "args": ["--port=7472"]}
