@@ -14,6 +14,8 @@ from clusters.journal import STATE_VARIABLE, Journal, NotJournalled
 from tests.api.objects import config_map
 from tests.disk.mounting import Disk, disk
 
+BLOCK = 4096
+
 
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
@@ -26,10 +28,14 @@ def test_an_undo_goes_on_whatever_happens_to_its_marks(api: Api, namespace: str,
     run = Changes(api, Journal.for_run("r1", cluster="edge"), "r1")
     for name in "abcd":
         run.create(config_map(name, namespace), foreign="test")
-    small.fill()
-    # The room that was set aside is lost as well, as on a disk whose blocks are given away twice.
+    # The room that was set aside is lost, as on a disk whose blocks are given away twice, and the last block is full.
     journal = run._journal.path
+    run._maker.record("x", {"kind": "nothing", "why": ""})
+    length = len(journal.read_bytes().rstrip(b"\0"))
+    line = length - len(journal.read_bytes().rstrip(b"\0").rpartition(b"\n{")[0])
+    run._maker.record("x" * (BLOCK - 5 - (length + line) % BLOCK), {"kind": "nothing", "why": ""})
     journal.write_bytes(journal.read_bytes().rstrip(b"\0"))
+    assert journal.stat().st_size % BLOCK >= BLOCK - 10
     small.fill()
 
     run.undo_all()
