@@ -84,8 +84,8 @@ def read(path: Path) -> Kept:
         first = error.errors(include_url=False)[0]
         if first["loc"] == ("upgrade_state",):
             raise UsageError(
-                f"{path} was written by another version of this suite (upgrade_state is {str(first['input'])[:40]}, not "
-                f"{VERSION}).",
+                f"{path} was written by another version of this suite "
+                f"(upgrade_state is {str(first['input'])[:40]}, not {VERSION}).",
                 remedy="Compare with the version that wrote it.",
             ) from None
         place = ".".join(map(str, first["loc"])) or "it"
