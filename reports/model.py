@@ -69,14 +69,18 @@ def read(path: Path, kind: str) -> dict[str, Any]:
 
 
 def _beyond(found: dict[str, Any]) -> Iterator[str]:
-    """Times that never were, and figures with which nobody can reckon; a schema can say neither."""
+    """Times that never were, figures with which nobody can reckon, checks that stand twice: no schema says that."""
     runs: dict[str, Any] = {"$.run": found.get("run")}
     runs |= {f"$.clusters[{place}].run": one["run"] for place, one in enumerate(found.get("clusters", ()))}
     for where, run in runs.items():
         for name in ("started", "finished") if run else ():
             yield from _odd_time(f"{where}.{name}", run[name])
+    seen: set[str] = set()
     for number, check in enumerate(found["checks"]):
         where = f"$.checks[{number}]"
+        if check["id"] in seen:
+            yield f"{where}.id: {check['id']} stands twice"
+        seen.add(check["id"])
         if check.get("started"):
             yield from _odd_time(f"{where}.started", check["started"])
         if check.get("duration_s", 0) > bounds.LONGEST_CHECK:

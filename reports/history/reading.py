@@ -169,12 +169,12 @@ def _run(row: Sequence[object]) -> Run:
     # A time that is none is told by whoever opened the history, before anybody reckons with it.
     told |= {name: columns.time(told[name]) or told[name] for name in ("started", "finished")}
     host, pid, since = str(told.pop("host")), told.pop("pid"), told.pop("process_started")
-    ended = told["finished"] is not None
+    ended = bool(told["finished"])
     running = not ended and _alive(host, int(str(pid)), float(str(since)))
     ending = Ending.ENDED if ended else Ending.RUNNING if running else Ending.INTERRUPTED
     told |= {
         "finished": told["finished"] or "",
-        "verdict": word_of(Verdict, str(told["verdict"])) if told["verdict"] else None,
+        "verdict": word_of(Verdict, str(told["verdict"])) if ended and told["verdict"] else None,
         "validates": bool(told["validates"]),
         "replayed": bool(told["replayed"]),
         "ran": bool(told["ran"]),

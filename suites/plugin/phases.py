@@ -8,7 +8,8 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
-from clusters import budgets, files
+from clusters import bounds, budgets, files
+from clusters.contents import Unusable, content
 from clusters.errors import Inconclusive, UsageError
 
 VERSION = 1
@@ -66,13 +67,13 @@ def write(kept: Kept, path: Path) -> None:
 def read(path: Path) -> Kept:
     """The state that `path` holds. Raises UsageError, one sentence, for a file that is missing, foreign or newer."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = content(path, most=bounds.RESULTS_BYTES)
     except FileNotFoundError:
         raise UsageError(
             f"There is no state from before the upgrade: {path} does not exist.",
             remedy="Name the file that --phase before wrote with --phase-file.",
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, Unusable) as error:
         raise UsageError(f"The state before the upgrade cannot be read from {path}: {error}.") from None
     try:
         return Kept.model_validate_json(text)
@@ -80,8 +81,8 @@ def read(path: Path) -> Kept:
         first = error.errors(include_url=False)[0]
         if first["loc"] == ("upgrade_state",):
             raise UsageError(
-                f"{path} was written by another version of this suite (upgrade_state is {first['input']!r}, not "
-                f"{VERSION}).",
+                f"{path} was written by another version of this suite "
+                f"(upgrade_state is {str(first['input'])[:40]}, not {VERSION}).",
                 remedy="Compare with the version that wrote it.",
             ) from None
         place = ".".join(map(str, first["loc"])) or "it"

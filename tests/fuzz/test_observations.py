@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.version import Version
 
-from clusters.observation import load
+from clusters.observation import Snapshot, load
+from clusters.observation.limits import DEFAULT
+from clusters.observation.wire import _doors, _Look, _node_addresses
+from clusters.upgrade.decision import decide
+from clusters.upgrade.situation import Situation
+from reports import addresses
+from reports.configured import moves, reconfigured
 from suites.plugin.settings import profile_of
 from tests.answers import all_answered
 from tests.fuzz import mutator, observations
@@ -21,11 +29,37 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("observed") / "snapshot.json"
 
 
+class Blind:
+    """A vantage that nobody asks anything."""
+
+    name = "nowhere"
+
+
+@cache
+def _healthy() -> Snapshot:
+    return load(observations.FOLDER / "healthy.json.gz")
+
+
+def _compared(seen: Snapshot) -> None:
+    """What a report says of what moved and was configured otherwise since another observation."""
+    whole = _healthy()
+    for before, after in ((whole, seen), (seen, whole)):
+        list(moves(before, after))
+        list(reconfigured(before, after))
+
+
 def _read(place: Path, data: bytes) -> str:
     place.write_bytes(data)
     seen = load(place)
     profile_of(seen)  # which a run judges it by where none is named
     all_answered(seen)
+    decide(Situation(seen, target=Version("0.16.2"), manifest=())).as_json()
+    _compared(seen)
+    addresses.seen(place.parent)
+    look = _Look(seen, Blind(), DEFAULT)  # type: ignore[arg-type]  # it sees nothing
+    look._free(set())
+    list(_doors(seen.services.items))
+    list(_node_addresses(seen.nodes.items))
     return "judged in part" if seen.unreadable else "judged"
 
 

@@ -17,14 +17,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clusters.checks.fleet import Member
 from clusters.errors import ConformanceError
-from reports import decision, prom, summary, terminal
+from reports import decision, fleet, prom, summary, terminal
 from reports.comparing import compared, side_of
 from reports.history import opened, reading, shape
 from reports.history.recording import enter
 from reports.html import page
 from reports.lastvalidated import as_json
-from reports.model import RESULTS, load
+from reports.model import FLEET, RESULTS, load
 from reports.outlets.known import before
 from reports.remembering import past_of
 from reports.shards import Shard, joined
@@ -98,6 +99,36 @@ def test_changed_results_are_reported_or_one_sentence(run: Path, data: bytes) ->
 @given(data=spoilt())
 def test_spoilt_results_are_reported_or_one_sentence(run: Path, data: bytes) -> None:
     judged("results, as text", lambda: _read(run, data))
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory of a fleet of two clusters, one of which left no results."""
+    folder = tmp_path_factory.mktemp("fleet")
+    (folder / "edge").mkdir()
+    (folder / "edge" / RESULTS).write_bytes(text(NAMES[0]))
+    members = [
+        Member(cluster=name, directory=folder / name, code=code, seconds=60.5, words="it said this")
+        for name, code in (("edge", 1), ("lost", -9))
+    ]
+    fleet.write(members, folder)
+    (folder / "whole.json").write_bytes((folder / FLEET).read_bytes())
+    return folder
+
+
+def _together(folder: Path, data: bytes) -> str:
+    (folder / FLEET).write_bytes(data)
+    found = fleet.fleet_from(folder / FLEET)
+    fleet.page(found, folder)
+    fleet.lines(found)
+    return "reported"
+
+
+@given(data=st.data())
+def test_a_changed_fleet_is_reported_or_one_sentence(several: Path, data: st.DataObject) -> None:
+    whole = (several / "whole.json").read_bytes()
+    tree = data.draw(mutator.mutations(json.loads(whole)))
+    judged("fleets", lambda: _together(several, mutator.as_json(tree)))
 
 
 _COLUMNS = (

@@ -32,7 +32,7 @@ FEW = (
 )
 _MARK = "marked as unreadable"
 #: Objects of one list that are made unreadable, one at a time.
-_MOST = 30 if EXAMPLES else 3
+_MOST = 6 if EXAMPLES else 3
 
 
 @cache

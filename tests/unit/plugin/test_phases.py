@@ -81,6 +81,14 @@ def test_a_phase_only_looks_and_the_second_finds_what_the_first_kept(around: Pro
             '{"schema_version": 1}',
             r"kept\.json holds no state from before an upgrade: cluster: Field required\.",
         ),
+        (
+            '{"cluster": ' + "[" * 5000,
+            r"kept\.json holds no state from before an upgrade: it: Invalid JSON: recursion limit",
+        ),
+        (
+            '{"cluster": "a", "uid": "b", "taken_at": "2026-01-01T00:00:00"}',
+            r"holds no state from before an upgrade: taken_at: Input should have timezone info\.",
+        ),
     ],
 )
 def test_a_file_that_is_none_ends_the_run_in_one_sentence(

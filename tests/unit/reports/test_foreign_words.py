@@ -77,6 +77,16 @@ def test_what_a_newer_release_decided_is_no_validation(
     assert "unknown" in capsys.readouterr().out
 
 
+def test_a_run_whose_end_is_empty_has_not_ended(tmp_path: Path) -> None:
+    path = keep(tmp_path / "history.db", a_run("a", 0, {"health.a": Outcome.PASSED}))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE runs SET finished = ''")
+
+    found = before(path, a_run("b", 24, PASSED))
+
+    assert (found.successes.run, found.earlier) == (None, None)
+
+
 def read_whole(path: Path) -> None:
     with opened(path) as connection:
         for name in reading.clusters(connection):

@@ -163,6 +163,7 @@ def test_a_file_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
             r"measurements\.gap: a figure is beyond 1e\+15",
         ),
         (lambda data: data.update(schema_version=True), "has schema version 'True'"),
+        (lambda data: data["checks"].append(data["checks"][0]), r"\$\.checks\[\d+\]\.id: .* stands twice"),
     ],
 )
 def test_times_that_never_were_and_figures_beyond_reckoning_are_refused(
