@@ -370,7 +370,7 @@ def test_the_permissions_of_the_selected_checks_are_named_with_them(
 def test_clocks_that_differ(
     api: Api, cluster: Cluster, metallb: str, *, monkeypatch: pytest.MonkeyPatch, seconds: int, which: str
 ) -> None:
-    moved = SimpleNamespace(time=lambda: time.time() + seconds)
+    moved = SimpleNamespace(time=lambda: time.time() + seconds, monotonic=time.monotonic)
     monkeypatch.setattr("clusters.api.client.time", moved)
 
     found = sentences(preflight.inspect(wanted(metallb), cluster, api))
@@ -490,7 +490,9 @@ def test_the_hold_of_a_run_that_died_here_is_the_sweeps_matter(
 def test_everything_that_is_wrong_is_told_at_once(
     server: Server, api: Api, pools: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clusters.api.client.time", SimpleNamespace(time=lambda: time.time() + 60))
+    monkeypatch.setattr(
+        "clusters.api.client.time", SimpleNamespace(time=lambda: time.time() + 60, monotonic=time.monotonic)
+    )
     other = held_by(api, pools, Level.DISRUPT)
     dead_run(api, pools, monkeypatch)
     fields = {

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import socket
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +57,16 @@ def _listener() -> tuple[socket.socket, int]:
 
 
 def _sockets_of(pid: int) -> set[str]:
-    links = [str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir()]
-    return {link for link in links if link.startswith("socket:")}
+    found = set()
+    for path in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            found.add(str(path.readlink()))
+    return {link for link in found if link.startswith("socket:")}
+
+
+def _runs(pid: int) -> bool:
+    """Whether the program runs that was asked for: until then its descriptors are those of who started it."""
+    return Path(f"/proc/{pid}/comm").read_text().strip() == "sleep"
 
 
 def test_only_the_component_that_is_meant_inherits_a_listening_socket(tmp_path: Path) -> None:
@@ -69,6 +79,8 @@ def test_only_the_component_that_is_meant_inherits_a_listening_socket(tmp_path: 
     components.start(_order(tmp_path, "/bin/sleep", "60", name="relay") | {"socket": "api"})
     components.start(_order(tmp_path, "/bin/sleep", "60", name="other"))
 
+    for one in components.listing():
+        wait.until("it runs", read=partial(_runs, one["pid"]), accept=bool, budget=SOON)
     held = {one["name"]: _sockets_of(one["pid"]) for one in components.listing()}
 
     for one in components.listing():

@@ -165,7 +165,11 @@ def shape(text: str) -> list[tuple[str, str, int]]:
 def words(text: str) -> str:
     """What is read on the page in the end, a line a paragraph, without code."""
     return "\n".join(
-        "".join(one.content for one in token.children or () if one.type in {"text", "text_special"})
+        "".join(
+            "\n" if one.type == "softbreak" else one.content
+            for one in token.children or ()
+            if one.type in {"text", "text_special", "softbreak"}
+        )
         for token in tokens(text)
         if token.type == "inline"
     )
