@@ -58,8 +58,9 @@ _SHAPES = tuple(
         ("SHA", r"\{S?SHA(?:256|512)?\}[A-Za-z0-9+/=]{16,}+"),
     )
 )  # fmt: skip
-#: kubeadm's tokens, from their middle on: a text has to be looked through for them in no time.
-_BOOTSTRAP = re.compile(r"\.[a-z0-9]{16}(?![\w\-]|\.\w)")
+#: kubeadm's tokens, from their middle on: a text has to be looked through for them in no time. The events of an object
+#: with a name of six letters look alike: after the point they have the time in nanoseconds, in hexadecimal digits.
+_BOOTSTRAP = re.compile(r"\.(?!1[5-9a-f][0-9a-f]{14}(?![a-z0-9]))[a-z0-9]{16}(?![\w\-]|\.\w)")
 _BEFORE_BOOTSTRAP = re.compile(r"(?<![\w.\-/:@])[a-z0-9]{6}")
 _BEARER = re.compile(
     r"\b(?P<how>bearer|token|apikey|negotiate|digest)(?P<gap>(?:[ \t]|%20|\+)++)(?P<value>[^\s\"'\\,;<>)\]}]++)",
