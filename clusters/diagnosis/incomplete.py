@@ -17,7 +17,7 @@ _SLICES, _SPEAKERS, _ADVERTISEMENTS = "endpoint_slices", "daemon_sets", "l2_adve
 #: What an election stands on.
 ELECTION = (_NODES, _PODS, _SPEAKERS, _POOLS, _ADVERTISEMENTS, _SLICES)
 #: What the answer to a service that waits stands on, besides the services and the pools.
-ALLOCATION = ("namespaces", "deployments")
+ALLOCATION = ("namespaces", "deployments", _PODS)
 
 #: Lists by cause that have to be known as a whole, as an object more in them could take the cause back.
 RESTS_ON: Mapping[str, tuple[str, ...]] = {

@@ -87,7 +87,9 @@ def _controller_root(facts: Facts, pods: tuple[Pod, ...]) -> Root:
     if node and not node.ready:
         return _condition(facts, node, "Ready", "node-not-ready")
     cause = "controller-crashing" if pods[0].crashing else "controller-down"
-    return _down(facts, state(pods[0], "The controller"), *proof(facts, pods[0]), cause=cause)
+    found = _down(facts, state(pods[0], "The controller"), *proof(facts, pods[0]), cause=cause)
+    # A node that could not be read may be what keeps it from running.
+    return replace(found, rests_on=("nodes",)) if node is None else found
 
 
 def _down(facts: Facts, summary: str, *evidence: str, cause: str = "controller-down") -> Root:

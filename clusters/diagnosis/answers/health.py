@@ -79,7 +79,7 @@ def services_addressed(diagnosis: Diagnosis) -> Answer:
     seen = diagnosis.snapshot
     explanations = (*diagnosis.pending.values(), *diagnosis.stray.values())
     return Answer(
-        needs=("pods", *ALLOCATION),
+        needs=ALLOCATION,
         explanations=tuple(explanations),
         missing=missing(("the services", seen.services), ("the pools", seen.ip_address_pools)),
     )

@@ -15,6 +15,7 @@ def free_address(diagnosis: Diagnosis) -> Answer:
         name for name in full if not any(each.subject == f"pool {name}" for each in diagnosis.grounds)
     ]
     return Answer(
+        needs=ALLOCATION,
         notes=tuple(
             f"pool {name} has nothing left and need not: one address, or given on request only"
             for name in by_nature

@@ -22,7 +22,7 @@ def speakers_placed(diagnosis: Diagnosis) -> Answer:
     """A ready speaker runs wherever one is expected, and each address has a node that may announce it."""
     seen, facts = diagnosis.snapshot, diagnosis.facts
     wanted = expected(facts)
-    absent = {name for name in wanted if not ((pod := facts.components.speakers.get(name)) and pod.ready)}
+    absent = {name for name in wanted if _absent(diagnosis, name)}
     shown = [
         Explanation(root=root, subject=root.subject, summary=root.summary)
         for cause in having(Effect.STOPS_SPEAKER)
@@ -48,6 +48,12 @@ def speakers_placed(diagnosis: Diagnosis) -> Answer:
             ("the advertisements", seen.l2_advertisements),
         ),
     )
+
+
+def _absent(diagnosis: Diagnosis, node: str) -> bool:
+    """Whether a node has no ready speaker; one that could not be read may be there."""
+    pod = diagnosis.facts.components.speakers.get(node)
+    return not pod.ready if pod else diagnosis.snapshot.pods.known
 
 
 def l2_segment(diagnosis: Diagnosis) -> Answer:
@@ -80,7 +86,8 @@ def backends_healthy(diagnosis: Diagnosis) -> Answer:
 
 def _endless(diagnosis: Diagnosis, key: str) -> bool:
     """Whether a service has no endpoint that may serve."""
-    return not any(each.servable for each in diagnosis.facts.endpoints.get(key, ()))
+    known = diagnosis.snapshot.endpoint_slices.known
+    return known and not any(each.servable for each in diagnosis.facts.endpoints.get(key, ()))
 
 
 def single_announcer(diagnosis: Diagnosis) -> Answer:
