@@ -221,15 +221,7 @@ def config_accepted(diagnosis: Diagnosis) -> Answer:
     gate = versions.supports(diagnosis.facts.components.version, Feature.CONFIGURATION_STATE)
     notes = [gate.reason] if not gate else []
     return Answer(
-        needs=(
-            "pods",
-            "deployments",
-            "endpoint_slices",
-            "webhooks",
-            "ip_address_pools",
-            "l2_advertisements",
-            "configuration_states",
-        ),
+        needs=(*incomplete.ELECTION, "deployments", "webhooks", "configuration_states"),
         explanations=tuple(shown),
         notes=(*notes, *unread),
         missing=tuple(unread) if len(unread) == len(sources) else (),
