@@ -54,7 +54,7 @@ lint: $(STAMP) ## Formatting, lint, types and layers
 unit: $(STAMP) ## Only the tests that need neither root nor a cluster
 	@$(BIN)/pytest tests/unit
 
-fuzz: $(STAMP) ## Spoil observations, profiles, results and histories at random, 5,000 times a test: no traceback, no hang
+fuzz: $(STAMP) ## Spoil what others write (observations, profiles, kubeconfigs, overlays, results) at random, 5,000 times a test
 	@FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-5000} $(BIN)/pytest tests/fuzz $(ARGS)
 
 faults: setup ## Make every fault of the catalogue, judge what the checks say, write docs/faults.md

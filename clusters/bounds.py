@@ -40,6 +40,8 @@ SHORTEST_BUDGET, LONGEST_BUDGET = 0.001, 366 * 24 * 3600.0
 LARGEST_FACTOR = 1000.0
 #: Addresses that a run leaves free in the pools.
 MOST_RESERVED = 2**32
+#: Characters of an error's text: what somebody wrote is quoted in it, and may be of any length.
+LONGEST_SENTENCE = 8000
 #: Mistakes in one file that are told one by one.
 MOST_TOLD = 20
 

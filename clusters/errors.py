@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from clusters import outbound
+from clusters import bounds, outbound
 
 
 class ExitCode(IntEnum):
@@ -21,6 +21,10 @@ class ExitCode(IntEnum):
     INCOMPLETE = 8
 
 
+def _shortened(text: str) -> str:
+    return text if len(text) <= bounds.LONGEST_SENTENCE else f"{text[: bounds.LONGEST_SENTENCE]}…"
+
+
 class ConformanceError(Exception):
     """Something a user can cause or mend. The text is one sentence that names the file, field or object.
 
@@ -32,8 +36,8 @@ class ConformanceError(Exception):
     exit_code: ExitCode = ExitCode.REFUSED
 
     def __init__(self, text: str, *, remedy: str = "") -> None:
-        super().__init__(outbound.text(text))
-        self.remedy = outbound.text(remedy)
+        super().__init__(_shortened(outbound.text(text)))
+        self.remedy = _shortened(outbound.text(remedy))
 
     def __str__(self) -> str:
         return f"{self.args[0]} {self.remedy}".rstrip()

@@ -199,7 +199,7 @@ def images(objects: Iterable[Json]) -> tuple[str, ...]:
     pods = (
         mapping(mapping(mapping(found.get("spec")).get("template")).get("spec"))
         for found in objects
-        if found.get("kind") in {"Deployment", "DaemonSet"}
+        if str(found.get("kind")) in {"Deployment", "DaemonSet"}
     )
     containers = (mapping(container) for pod in pods for container in listing(pod.get("containers")))
     return tuple(image for each in containers if _IMAGE.search(image := str(each.get("image", ""))))

@@ -98,7 +98,7 @@ def _of_configuration(patch: Any, each: Kustomization, tree: Tree) -> bool:
     """Whether a patch is of MetalLB's configuration, by its target or by its own content."""
     entry: Json = patch if isinstance(patch, dict) else {"patch" if "\n" in patch else "path": patch}
     if target := entry.get("target"):
-        return target.get("group") == GROUP or target.get("kind") in CONFIGURATION
+        return target.get("group") == GROUP or str(target.get("kind")) in CONFIGURATION
     text = entry.get("patch") or each.text_of(tree, str(entry.get("path") or ""))
     contents = [found.data for found in parse(text, "patch") if isinstance(found.data, dict)]
     return bool(contents) and all(str(found.get("apiVersion", "")).startswith(GROUP) for found in contents)

@@ -15,10 +15,6 @@ from tests.fuzz import tally
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))
 _FEW = 60
 
-#: Readers that are not hard enough yet; FUZZ_ALL=1 runs them all the same.
-_NOT_YET = ["test_kubeconfigs.py", "test_kustomizations.py"]
-collect_ignore = [] if os.environ.get("FUZZ_ALL") else _NOT_YET
-
 settings.register_profile(
     "fuzz",
     max_examples=EXAMPLES or _FEW,

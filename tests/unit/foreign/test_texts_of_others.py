@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from clusters import json_text, yaml_text
-from clusters.bounds import MIB
+from clusters.bounds import LONGEST_SENTENCE, MIB
 from clusters.contents import Unusable, content
+from clusters.errors import UsageError
 
 BOMB = (
     "a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\n"
@@ -113,3 +114,10 @@ def test_damaged_compressed_data_is_told(tmp_path: Path, data: bytes) -> None:
 def test_a_name_that_no_file_can_have_is_told() -> None:
     with pytest.raises(Unusable, match="no file can have such a name"):
         content(Path("a\x00b"), most=1)
+
+
+def test_no_error_is_longer_than_somebody_reads() -> None:
+    error = UsageError(f"There is no context {'x' * 70_000}.", remedy="y" * 70_000)
+
+    assert len(str(error)) < 2 * LONGEST_SENTENCE + 10
+    assert str(error).startswith("There is no context xxx")
