@@ -69,13 +69,11 @@ def l2_segment(diagnosis: Diagnosis) -> Answer:
 def backends_healthy(diagnosis: Diagnosis) -> Answer:
     """Every service has a healthy endpoint, on an announcing node where traffic stays local."""
     seen = diagnosis.snapshot
-    # An endpoint may stand in a slice that was not read.
-    known = seen.endpoint_slices.ok
     explanations = {
         key: explained
         for found in (diagnosis.unannounced, diagnosis.unreached)
         for key, explained in found.items()
-        if get(explained.root.cause).link is Link.BACKEND or (known and _endless(diagnosis, key))
+        if get(explained.root.cause).link is Link.BACKEND or _endless(diagnosis, key)
     }
     return Answer(
         needs=ELECTION,
@@ -85,7 +83,7 @@ def backends_healthy(diagnosis: Diagnosis) -> Answer:
 
 
 def _endless(diagnosis: Diagnosis, key: str) -> bool:
-    """Whether a service has no endpoint that may serve."""
+    """Whether a service has no endpoint that may serve; one may stand in a slice that was not read."""
     known = diagnosis.snapshot.endpoint_slices.known
     return known and not any(each.servable for each in diagnosis.facts.endpoints.get(key, ()))
 
