@@ -9,8 +9,6 @@ from suites.scenes.announced import Announced
 from suites.scenes.drill import Drill
 from suites.scenes.overlay import Overlay, Part
 
-pytest_plugins = ("suites.repository",)
-
 
 @check(
     "maintenance.after-change",

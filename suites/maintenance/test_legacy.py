@@ -6,8 +6,6 @@ from clusters.gitops import skew
 from clusters.gitops.snapshot import RepositorySnapshot
 from suites.plugin import OBSERVE, Findings, check
 
-pytest_plugins = ("suites.repository",)
-
 
 @check(
     "maintenance.legacy-version",

@@ -7,8 +7,6 @@ from clusters.gitops.snapshot import RepositorySnapshot
 from clusters.observation.snapshot import Snapshot
 from suites.plugin import OBSERVE, Findings, check
 
-pytest_plugins = ("suites.repository",)
-
 _LIVE_CONFIG = "kubectl -n {metallb_namespace} get ipaddresspools,l2advertisements -o yaml"
 _LAST_CHANGE = "git diff HEAD~1 -- metallb/"
 

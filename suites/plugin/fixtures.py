@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clusters.errors import Inconclusive
-from suites.plugin.judging import STATE, ItemState
+from suites.plugin.item import STATE, ItemState
 from suites.plugin.record import Findings, Record
 from suites.plugin.running import RUN
 from suites.plugin.settings import Settings
 
+# Imported when first used, as elsewhere in this plugin: it is loaded for the project's own tests as well.
 if TYPE_CHECKING:
     from clusters.api import Api
     from clusters.changes import Changes
+    from clusters.gitops.snapshot import RepositorySnapshot
+    from clusters.observation import Snapshot
     from clusters.providers import Cluster
+    from clusters.upgrade.decision import Decision
     from clusters.vantage import Vantage
 
 
@@ -75,3 +79,31 @@ def findings(request: pytest.FixtureRequest) -> Findings:
     """Where a check that looks at many things keeps what it found; any finding fails it at its end."""
     state: ItemState = request.node.stash[STATE]
     return state.findings
+
+
+@pytest.fixture(scope="session")
+def repository(request: pytest.FixtureRequest) -> RepositorySnapshot:
+    """What the GitOps repository says, and what is live of it."""
+    from suites.plugin import kept_repository  # noqa: PLC0415 - see above
+
+    return kept_repository.of_run(request.config.stash[RUN])
+
+
+@pytest.fixture(scope="session")
+def earlier(run: Settings) -> Snapshot | None:
+    """The observation beside the results that --baseline names, if there is one."""
+    from suites.plugin import kept_repository  # noqa: PLC0415 - see above
+
+    return kept_repository.earlier_observation(run.baseline)
+
+
+@pytest.fixture
+def readiness(request: pytest.FixtureRequest, run: Settings, record: Record, snapshot: Snapshot) -> Decision:
+    """The decision about the upgrade to --target-version."""
+    from suites.plugin import upgrade_readiness  # noqa: PLC0415 - see above
+
+    try:
+        found: RepositorySnapshot | None = request.getfixturevalue("repository")
+    except Inconclusive:  # the profile names none, or none was kept
+        found = None
+    return upgrade_readiness.decided(run, record, snapshot, found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -18,27 +18,12 @@ from suites.plugin import leaving
 from suites.plugin.declare import spec_of
 from suites.plugin.diagnose import completed, explain, over_budget, unexplained
 from suites.plugin.evidence import Moment, collect
+from suites.plugin.item import STATE, ItemState
 from suites.plugin.ledger import Part
 from suites.plugin.outcomes import Judgement, judge
-from suites.plugin.record import Findings, OverBudget, Record
+from suites.plugin.record import OverBudget, Record
+from suites.plugin.run_files import repository_file_for
 from suites.plugin.running import RUN, Run
-
-
-@dataclass
-class ItemState:
-    """What is known of one item while it runs."""
-
-    spec: CheckSpec
-    run: Run
-    label: str
-    record: Record
-    started: datetime
-    findings: Findings = field(default_factory=Findings)
-    judgement: Judgement = field(default_factory=lambda: Judgement(outcome=Outcome.PASSED, reason=""))
-    duration: float = 0.0
-
-
-STATE = pytest.StashKey[ItemState]()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -85,10 +70,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 def _repository_at_hand(run: Run) -> bool:
     """Whether the profile names a GitOps repository, or one was kept beside the observation that is judged."""
-    from suites.repository import beside  # noqa: PLC0415 - that one stands on this plugin
-
     kept = run.settings.snapshot
-    return run.settings.profile.gitops is not None or (kept is not None and beside(kept).exists())
+    return run.settings.profile.gitops is not None or (
+        kept is not None and repository_file_for(kept).exists()
+    )
 
 
 @pytest.hookimpl(wrapper=True)

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clusters import files
-from suites.plugin.judging import STATE
+from suites.plugin.item import STATE
 from suites.plugin.record import Record
+from suites.plugin.run_files import LOCKED_FOR, SNAPSHOT, SNAPSHOT_LOCK
 from suites.plugin.running import RUN, Run
 
 # Imported when first used, as elsewhere in this plugin: it is loaded for the project's own tests as well.
@@ -23,24 +24,6 @@ if TYPE_CHECKING:
     from clusters.diagnosis import Diagnosis
     from clusters.diagnosis.conclusion import Question
     from clusters.observation import Snapshot
-
-#: Where every run keeps its observation, beside results.json.
-FILE = "snapshot.json"
-REPOSITORY_FILE = "snapshot.repository.json"
-_LOCKED = 600
-
-
-def forget(directory: Path, *, judged: Path | None) -> None:
-    """Remove what an earlier run into the same directory observed, unless that is what is to be judged again.
-
-    The processes of one run find its observation there; an older one would be judged in its place.
-    """
-    if judged is not None and judged.absolute().parent == directory.absolute():
-        return
-    for name in (FILE, REPOSITORY_FILE):
-        # A directory that cannot be is refused where it is made.
-        with contextlib.suppress(NotADirectoryError):
-            (directory / name).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -71,7 +54,7 @@ def snapshot(request: pytest.FixtureRequest) -> Snapshot:
     run = request.config.stash[RUN]
     if run.settings.snapshot is not None:
         return run.saved
-    kept = run.settings.directory / FILE
+    kept = run.settings.directory / SNAPSHOT
     found = _observed_once(run, kept)
     if run.settings.save_snapshot is not None:
         with _told(run, run.settings.save_snapshot):
@@ -105,7 +88,7 @@ def _observed_once(run: Run, kept: Path) -> Snapshot:
         with _told(run, kept):
             files.private_directory(kept.parent)
             stack.enter_context(
-                FileLock(kept.with_name(f".{FILE}.lock"), timeout=_LOCKED, mode=files.PRIVATE)
+                FileLock(kept.with_name(SNAPSHOT_LOCK), timeout=LOCKED_FOR, mode=files.PRIVATE)
             )
         if kept.exists():
             return load(kept)

@@ -17,7 +17,7 @@ from suites.plugin import kind
 from suites.plugin.collecting import NEEDS_CLUSTER, PLAN, asks_for_suites, profile_names
 from suites.plugin.explaining import load
 from suites.plugin.listening import OTHERS_FAILED, Listener, take_plan, tell_progress
-from suites.plugin.observation import FILE, forget
+from suites.plugin.run_files import SNAPSHOT_LOCK, remove_old
 from suites.plugin.running import RUN, Run, told
 from suites.plugin.settings import (
     SETTINGS,
@@ -30,7 +30,6 @@ from suites.plugin.settings import (
 
 #: How long worker processes may take to undo what they have changed when a run is interrupted, in seconds.
 _WORKERS_UNDO_WITHIN = 90
-_LEFT_BY_WORKERS = (f".{FILE}.lock",)
 _KEPT = frozenset({ExitCode.INTERRUPTED, ExitCode.INTERNAL_ERROR, ExitCode.USAGE, ExitCode.NOTHING_COLLECTED})
 _REFUSED_CODE = pytest.StashKey[ExitCode]()
 
@@ -56,7 +55,7 @@ def pytest_configure(config: pytest.Config) -> None:
         # Only now that it is certain that there is a run are files of it made.
         config.pluginmanager.register(Listener(config), "conformance-listener")
         config.hook.pytest_conformance_configure(config=config, directory=settings.directory)
-        forget(settings.directory, judged=settings.snapshot)
+        remove_old(settings.directory, judged=settings.snapshot)
     # As Ctrl-C ends a run, so does a scheduler that stops it, or a terminal that goes away: undone and reported.
     config.add_cleanup(shield.end_by_signal())
 
@@ -146,8 +145,7 @@ def _end_items(session: pytest.Session, run: Run) -> None:
 def _finish(session: pytest.Session, run: Run) -> None:
     config, ledger = session.config, run.ledger
     take_plan(config)
-    for name in _LEFT_BY_WORKERS:
-        (run.settings.directory / name).unlink(missing_ok=True)
+    (run.settings.directory / SNAPSHOT_LOCK).unlink(missing_ok=True)
     if ledger.refused:
         _fail(config, "set-up", ledger.refused)
     elif ledger.cleanup_failures:

@@ -10,8 +10,6 @@ from suites.scenes.drill import Drill
 from suites.scenes.overlay import Overlay, Part
 from suites.scenes.rebuild import Rebuild, Stage
 
-pytest_plugins = ("suites.repository",)
-
 _COMMANDS = (
     "kubectl apply -k metallb/overlays/<cluster>",
     "kubectl -n {metallb_namespace} get pods -o wide",

@@ -7,8 +7,6 @@ from clusters.gitops.snapshot import RepositorySnapshot
 from clusters.observation.snapshot import Snapshot
 from suites.plugin import OBSERVE, Findings, check
 
-pytest_plugins = ("suites.repository",)
-
 
 @check(
     "recovery.pool-owner",

@@ -14,7 +14,7 @@ from clusters.diagnosis import explain_service
 from clusters.observation import save
 from clusters.observation.collecting import collect
 from suites.plugin.diagnose import explainer
-from suites.plugin.judging import STATE
+from suites.plugin.item import STATE
 from suites.plugin.record import OverBudget
 from suites.plugin.running import Run
 from suites.scenes.announced import Announced, Wire

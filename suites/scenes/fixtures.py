@@ -17,6 +17,7 @@ from clusters.providers import Cluster
 from clusters.vantage.base import Vantage
 from clusters.vantage.nodes import MacTable
 from clusters.workloads import builders
+from suites.plugin.kept_repository import to_apply
 from suites.plugin.record import Record
 from suites.plugin.running import RUN
 from suites.plugin.settings import Settings
@@ -125,8 +126,6 @@ def overlay(
     request: pytest.FixtureRequest, repository: RepositorySnapshot, api: Api, changes: Changes
 ) -> Overlay:
     """The overlay that the profile names, as it was committed."""
-    from suites.repository import to_apply  # noqa: PLC0415 - only drills need a repository
-
     return Overlay.of(to_apply(request.config.stash[RUN], repository), api, changes)
 
 

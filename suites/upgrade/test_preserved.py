@@ -9,8 +9,6 @@ from suites.scenes import permissions
 from suites.scenes.around import Around
 from suites.scenes.upgrading import LabUpgrade
 
-pytest_plugins = ("suites.repository",)
-
 
 @check(
     "upgrade.recorded",

@@ -6,8 +6,6 @@ from clusters.observation.permissions import BEFORE_AN_UPGRADE
 from clusters.upgrade.decision import Decision, conclude
 from suites.plugin import OBSERVE, check
 
-pytest_plugins = ("suites.repository", "suites.target")
-
 
 @check(
     "upgrade.readiness",

@@ -13,7 +13,8 @@ from clusters.gitops.collecting import Tools
 from clusters.gitops.history import read
 from clusters.gitops.snapshot import RepositorySnapshot
 from clusters.profile import GitOps
-from suites import repository as fixtures
+from suites.plugin import kept_repository
+from suites.plugin.run_files import repository_file_for
 from tests.unit.gitops.site import EXAMPLE, LAYOUT, WRITTEN_FOR, Site
 
 
@@ -41,24 +42,24 @@ def test_a_file_that_holds_none_is_one_sentence(tmp_path: Path, text: str) -> No
     path.write_text(text)
 
     with pytest.raises(UsageError, match="holds no repository observation of version 1") as told:
-        fixtures.read(path)
+        kept_repository.read(path)
 
     assert "\n" not in str(told.value)
 
 
 def test_an_observation_without_a_repository_beside_it_leaves_it_open(tmp_path: Path) -> None:
-    path = fixtures.beside(tmp_path / "snapshot.json.gz")
+    path = repository_file_for(tmp_path / "snapshot.json.gz")
 
     assert path.name == "snapshot.repository.json"
     with pytest.raises(Inconclusive, match=r"snapshot\.repository\.json does not exist"):
-        fixtures.read(path)
+        kept_repository.read(path)
 
 
 def test_a_kept_file_is_whole_or_not_there(tmp_path: Path, site: Site) -> None:
-    fixtures.keep(site.repository(), tmp_path / "kept.json")
+    kept_repository.keep(site.repository(), tmp_path / "kept.json")
 
     assert [path.name for path in tmp_path.glob("kept*")] == ["kept.json"]
-    assert fixtures.read(tmp_path / "kept.json") == site.repository()
+    assert kept_repository.read(tmp_path / "kept.json") == site.repository()
 
 
 def test_a_missing_repository_is_said(tmp_path: Path, kubectl: Path) -> None:

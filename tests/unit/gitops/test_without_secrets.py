@@ -12,7 +12,7 @@ from clusters.gitops import collecting, drift, fields
 from clusters.gitops.collecting import Tools
 from clusters.gitops.fields import Difference
 from clusters.gitops.snapshot import LiveObject, RepositorySnapshot
-from suites.repository import keep, read
+from suites.plugin.kept_repository import keep, read
 from tests.unit.gitops.site import LAB_CONFIG, Site
 from tests.unit.outbound import corpus
 

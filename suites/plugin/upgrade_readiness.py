@@ -1,51 +1,39 @@
-"""What an upgrade is judged by, as a fixture: the run's observation, its repository, and the target's own release."""
+"""Whether the cluster is ready for --target-version: by its observation, the repository, and that release itself."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import pytest
 import yaml
 
-from clusters.errors import Inconclusive
 from clusters.gitops import at_hand
 from clusters.gitops.snapshot import RepositorySnapshot
 from clusters.metallb import versions
 from clusters.observation.snapshot import Json, Snapshot
 from clusters.upgrade.decision import FILE, Decision, decide
 from clusters.upgrade.situation import Situation
-from suites.plugin.judging import STATE
-from suites.plugin.running import RUN
+from suites.plugin.record import Record
+from suites.plugin.settings import Settings
 
 
-@pytest.fixture
-def readiness(request: pytest.FixtureRequest, snapshot: Snapshot) -> Decision:
+def decided(
+    settings: Settings, record: Record, snapshot: Snapshot, repository: RepositorySnapshot | None
+) -> Decision:
     """The decision about the upgrade to --target-version; it is kept among the check's evidence."""
-    settings = request.config.stash[RUN].settings
     target = versions.parse(settings.target_version)
     assert target is not None  # the check is not run without one
     found = decide(
         Situation(
             snapshot=snapshot,
             target=target,
-            repository=_repository(request),
+            repository=repository,
             manifest=_manifest(settings.target_version),
             values=settings.helm_values,
         )
     )
-    record = request.node.stash[STATE].record
     record.attach(FILE, found.as_json())
     for rule, seen in found.heed:
         record.note(f"{seen.summary} {rule.consequence} {rule.remedy}")
-    return found
-
-
-def _repository(request: pytest.FixtureRequest) -> RepositorySnapshot | None:
-    """What the GitOps repository says; None where the profile names none, or none was kept."""
-    try:
-        found: RepositorySnapshot = request.getfixturevalue("repository")
-    except Inconclusive:
-        return None
     return found
 
 

@@ -1,10 +1,9 @@
-"""The GitOps repository as a fixture: collected once per run, kept and read back beside the observation."""
+"""The GitOps repository of a run: collected once, kept and read back beside the observation."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from filelock import FileLock
 
 from clusters import files
@@ -14,40 +13,33 @@ from clusters.gitops.collecting import Tools
 from clusters.gitops.snapshot import Layout, RepositorySnapshot
 from clusters.observation import load
 from clusters.observation.snapshot import Snapshot
-from suites.plugin.observation import FILE
-from suites.plugin.running import RUN, Run
-from suites.plugin.settings import Settings
-
-#: Seconds for another process of the run to collect.
-_LOCKED = 600
+from suites.plugin.run_files import LOCKED_FOR, SNAPSHOT, repository_file_for
+from suites.plugin.running import Run
 
 
-@pytest.fixture(scope="session")
-def repository(request: pytest.FixtureRequest) -> RepositorySnapshot:
+def of_run(run: Run) -> RepositorySnapshot:
     """What the repository says, and what is live of it. From beside --snapshot, where that is given."""
-    run = request.config.stash[RUN]
     settings = run.settings
     if settings.snapshot is not None:
-        return read(beside(settings.snapshot))
-    found = observed_once(run, beside(settings.directory / FILE))
+        return read(repository_file_for(settings.snapshot))
+    found = collected_once(run, repository_file_for(settings.directory / SNAPSHOT))
     if settings.save_snapshot is not None:
-        keep(found, beside(settings.save_snapshot))
+        keep(found, repository_file_for(settings.save_snapshot))
     return found
 
 
-@pytest.fixture(scope="session")
-def earlier(run: Settings) -> Snapshot | None:
+def earlier_observation(baseline: Path | None) -> Snapshot | None:
     """The observation beside the results that --baseline names, if there is one."""
-    path = run.baseline.with_name(FILE) if run.baseline else None
+    path = baseline.with_name(SNAPSHOT) if baseline else None
     return load(path) if path is not None and path.is_file() else None
 
 
-def observed_once(run: Run, kept: Path) -> RepositorySnapshot:
+def collected_once(run: Run, kept: Path) -> RepositorySnapshot:
     """One collection for all processes of a run: the first one collects, the others read what it kept."""
     files.private_directory(kept.parent)
-    with FileLock(kept.with_suffix(".lock"), timeout=_LOCKED, mode=files.PRIVATE):
+    with FileLock(kept.with_suffix(".lock"), timeout=LOCKED_FOR, mode=files.PRIVATE):
         if not kept.exists():
-            keep(observed(run), kept)
+            keep(collected(run), kept)
     return read(kept)
 
 
@@ -56,9 +48,9 @@ def keep(found: RepositorySnapshot, path: Path) -> None:
     files.write_atomically(path, found.to_json())
 
 
-def observed(run: Run) -> RepositorySnapshot:
+def collected(run: Run) -> RepositorySnapshot:
     """Collect the repository of the run's profile, and the live counterparts of what it renders."""
-    repository, layout, tools = _asked(run)
+    repository, layout, tools = _sources(run)
     return collecting.collect(repository, layout, tools)
 
 
@@ -67,7 +59,7 @@ def to_apply(run: Run, kept: RepositorySnapshot) -> RepositorySnapshot:
 
     Raises Inconclusive where another commit is the last by now.
     """
-    repository, layout, tools = _asked(run)
+    repository, layout, tools = _sources(run)
     head, intended = collecting.intended(repository, layout, tools)
     if head != kept.history.head:
         raise Inconclusive(
@@ -77,7 +69,7 @@ def to_apply(run: Run, kept: RepositorySnapshot) -> RepositorySnapshot:
     return kept.model_copy(update={"intended": intended})
 
 
-def _asked(run: Run) -> tuple[Path, Layout, Tools]:
+def _sources(run: Run) -> tuple[Path, Layout, Tools]:
     profile = run.settings.profile
     if profile.gitops is None:
         raise Inconclusive(f"The profile {profile.name} names no repository.", remedy="Name it under gitops.")
@@ -85,11 +77,6 @@ def _asked(run: Run) -> tuple[Path, Layout, Tools]:
     layout = at_hand.layout_of(profile.gitops, version=lab.state.options.metallb if lab else "")
     tools = Tools(kubectl=run.cluster.kubectl, manifests=at_hand.manifests(), reader=run.api)
     return profile.gitops.repository, layout, tools
-
-
-def beside(snapshot: Path) -> Path:
-    """Where the repository is kept for an observation: snapshot.json has snapshot.repository.json."""
-    return snapshot.with_name(f"{snapshot.name.partition('.')[0]}.repository.json")
 
 
 def read(path: Path) -> RepositorySnapshot:
