@@ -15,7 +15,7 @@ from urllib.parse import quote
 import jinja2
 
 from clusters.checks import CheckResult, Outcome, RunResult
-from clusters.checks.fleet import Member, worst
+from clusters.checks.fleet_member import Member, worst
 from clusters.checks.serialise import run_to_dict
 from clusters.errors import ExitCode, UsageError
 from reports.model import FLEET, RESULTS, keep, load, read, write_text

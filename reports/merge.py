@@ -10,7 +10,7 @@ from pathlib import Path
 
 from clusters import files
 from clusters.checks.failure import EVIDENCE
-from clusters.checks.judgement import exit_code
+from clusters.checks.run_verdict import exit_code
 from clusters.confinement import Folder, RefusedPath, Tree
 from clusters.errors import ExitCode, UsageError
 from reports.history import DEFAULT

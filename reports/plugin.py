@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from clusters import files
-from clusters.checks.fleet import Member
+from clusters.checks.fleet_member import Member
 from clusters.errors import UsageError
 from reports.outlets.asked import add_options, asked
 

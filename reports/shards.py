@@ -13,7 +13,7 @@ from pathlib import Path
 
 from clusters.checks import CheckResult, Level, Outcome, RunInfo, RunResult, Verdict
 from clusters.checks.failure import EVIDENCE, is_evidence_path
-from clusters.checks.judgement import merge, scope, verdict
+from clusters.checks.run_verdict import merge, scope, verdict
 from clusters.errors import UsageError
 
 #: What the shards of one run agree on, and what a reader calls it.

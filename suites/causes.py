@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from clusters.checks import Scope
 from clusters.checks.causes import CAUSES, Effect, Layer, having, of_links
-from clusters.checks.links import Link
+from clusters.checks.path_links import Link
 
 
 def _together(*groups: tuple[str, ...]) -> tuple[str, ...]:

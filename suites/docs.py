@@ -9,8 +9,8 @@ from pathlib import Path
 
 from clusters.checks import CheckSpec, Need
 from clusters.checks.causes import CAUSES, Cause
-from clusters.checks.links import Link
-from clusters.checks.links import Path as ServicePath
+from clusters.checks.path_links import Link
+from clusters.checks.path_links import Path as ServicePath
 from clusters.commands import commands
 from suites.plugin.declare import Declared
 from suites.plugin.explaining import load

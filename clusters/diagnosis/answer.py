@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from clusters.checks import Finding
 from clusters.diagnosis.diagnosis import Diagnosis
-from clusters.diagnosis.roots import Explanation, Root
+from clusters.diagnosis.root_cause import Explanation, Root
 from clusters.observation.snapshot import Objects, Part, Snapshot, Status
 
 #: As many services with one root are told one by one; more become one finding.

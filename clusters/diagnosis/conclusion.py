@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from clusters.checks import CheckFailed, NotSupported
-from clusters.diagnosis import incomplete
+from clusters.diagnosis import unread_lists
 from clusters.diagnosis.answer import Answer, findings
 from clusters.diagnosis.diagnosis import Diagnosis
 from clusters.errors import Inconclusive
@@ -24,7 +24,7 @@ def ask(question: Question, diagnosis: Diagnosis) -> Answer:
     if version is not None and not gate:
         return Answer(unsupported=gate.reason)
     found = question(diagnosis)
-    lacking = tuple(incomplete.lacking(found.needs, diagnosis.snapshot, found.missing))
+    lacking = tuple(unread_lists.lacking(found.needs, diagnosis.snapshot, found.missing))
     return replace(found, missing=(*found.missing, *lacking))
 
 

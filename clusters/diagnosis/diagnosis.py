@@ -6,25 +6,25 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 
 from clusters.diagnosis import (
-    configuring,
+    announcer_sources,
+    configuration_faults,
     consumers,
-    holding,
-    incomplete,
     interfaces,
-    mesh,
-    ownership,
-    permissions,
-    proxying,
-    ranges,
+    kube_proxy,
+    memberlist,
+    metallb_permissions,
+    missing_speakers,
+    pool_ranges,
+    pool_usage,
     rivals,
-    speakers,
+    unread_lists,
     workloads,
 )
-from clusters.diagnosis.announcing import Announcing
-from clusters.diagnosis.answering import Answering
+from clusters.diagnosis.announcers import Announcing
 from clusters.diagnosis.facts import Facts
-from clusters.diagnosis.pending import Pending
-from clusters.diagnosis.roots import Explanation, Root
+from clusters.diagnosis.missing_address import Pending
+from clusters.diagnosis.responders import Answering
+from clusters.diagnosis.root_cause import Explanation, Root
 from clusters.metallb import services
 from clusters.metallb.services import Service
 from clusters.observation.snapshot import Snapshot
@@ -33,18 +33,18 @@ from clusters.observation.snapshot import Snapshot
 _DETECTORS: tuple[Callable[[Facts], Iterable[Root]], ...] = (
     workloads.nodes,
     workloads.controller,
-    speakers.speakers,
-    speakers.wished_for,
-    mesh.roots,
-    permissions.roots,
-    configuring.roots,
+    missing_speakers.speakers,
+    missing_speakers.wished_for,
+    memberlist.roots,
+    metallb_permissions.roots,
+    configuration_faults.roots,
     interfaces.roots,
-    ranges.roots,
-    holding.exhausted,
-    holding.contradictions,
-    holding.restless,
+    pool_ranges.roots,
+    pool_usage.exhausted,
+    pool_usage.contradictions,
+    pool_usage.restless,
     rivals.roots,
-    proxying.roots,
+    kube_proxy.roots,
 )
 
 
@@ -77,7 +77,7 @@ class Diagnosis:
     @property
     def refused(self) -> bool:
         """Whether MetalLB refuses its configuration as a whole, by its own rules or by its own word."""
-        by_rule = (root.cause for root in configuring.refused(self.facts))
+        by_rule = (root.cause for root in configuration_faults.refused(self.facts))
         return "config-rejected" in self.ground or any(True for _ in by_rule)
 
     @cached_property
@@ -149,24 +149,24 @@ class Diagnosis:
     @cached_property
     def stray(self) -> Mapping[str, Explanation]:
         """Services that hold an address which they should not hold."""
-        return dict(holding.strays(self.facts, self.ground))
+        return dict(pool_usage.strays(self.facts, self.ground))
 
     @cached_property
-    def disputed(self) -> Mapping[str, ownership.Sources]:
+    def disputed(self) -> Mapping[str, announcer_sources.Sources]:
         """What the sources say of the services on whose announcer they do not agree."""
-        return dict(ownership.disputed(self.facts, self.announcing))
+        return dict(announcer_sources.disputed(self.facts, self.announcing))
 
     @cached_property
     def disagreeing(self) -> Mapping[str, Explanation]:
         """Services whose announcer the sources do not agree on, where exactly one answers."""
-        found = ownership.disagreements(self.facts, self.disputed, self.ground)
+        found = announcer_sources.disagreements(self.facts, self.disputed, self.ground)
         return {key: each for key, each in found if key not in self.odd and key not in self.unannounced}
 
     @cached_property
     def roots(self) -> tuple[Root, ...]:
         """Every root, the grounds first, each once."""
         found = {root.key: root for root in self.grounds}
-        for root in ownership.squatters(self.facts, self.ground):
+        for root in announcer_sources.squatters(self.facts, self.ground):
             found.setdefault(root.key, root)
         for explanations in (*self._suffered, self.edge, self.stray, self.disagreeing):
             for explained in explanations.values():
@@ -175,11 +175,11 @@ class Diagnosis:
 
     def holds_back(self, root: Root) -> bool:
         """Whether a root cannot be told, as what it rests on was not all read."""
-        return incomplete.held_back(root, self._unknown)
+        return unread_lists.held_back(root, self._unknown)
 
     @cached_property
     def _unknown(self) -> frozenset[str]:
-        return incomplete.not_read(self.snapshot)
+        return unread_lists.not_read(self.snapshot)
 
     @property
     def _suffered(self) -> tuple[Mapping[str, Explanation], ...]:

@@ -11,10 +11,10 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from functools import cached_property
 
-from clusters.diagnosis.components import Components
-from clusters.diagnosis.hearing import Hearing
-from clusters.diagnosis.saying import Saying
+from clusters.diagnosis.metallb_components import Components
+from clusters.diagnosis.signals import Saying
 from clusters.diagnosis.times import seconds
+from clusters.diagnosis.wire_index import Hearing
 from clusters.metallb import advertisements, nodes, pools, selectors, services, usage
 from clusters.metallb.advertisements import Advertisement
 from clusters.metallb.allocation import World

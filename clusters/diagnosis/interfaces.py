@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from clusters import json_text
 from clusters.diagnosis.facts import Facts
-from clusters.diagnosis.roots import Root
+from clusters.diagnosis.root_cause import Root
 from clusters.diagnosis.telling import fields
 from clusters.metallb import advertisements
 from clusters.metallb.advertisements import Advertisement

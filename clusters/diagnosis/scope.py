@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from clusters.checks import Scope
 from clusters.checks.causes import get
-from clusters.checks.judgement import reach
-from clusters.diagnosis.roots import Root
+from clusters.checks.run_verdict import reach
+from clusters.diagnosis.root_cause import Root
 
 
 def where(root: Root) -> str:

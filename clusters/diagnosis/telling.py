@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from clusters.diagnosis.facts import Facts
-from clusters.diagnosis.pods import Pod
-from clusters.diagnosis.saying import Event
+from clusters.diagnosis.metallb_pods import Pod
+from clusters.diagnosis.signals import Event
 from clusters.diagnosis.times import lasting
 
 

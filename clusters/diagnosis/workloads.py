@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from clusters.diagnosis.facts import Facts
-from clusters.diagnosis.pods import Pod
+from clusters.diagnosis.metallb_pods import Pod
 from clusters.diagnosis.quantities import cpu
-from clusters.diagnosis.roots import Root
+from clusters.diagnosis.root_cause import Root
 from clusters.diagnosis.telling import ALLOW, fields, proof, refused, state, warnings_on, workload
 from clusters.metallb.nodes import Node
 from clusters.observation.snapshot import Json

@@ -21,7 +21,7 @@ from clusters.checks import (
     RunInfo,
     RunResult,
 )
-from clusters.checks.judgement import merge, scope, verdict
+from clusters.checks.run_verdict import merge, scope, verdict
 from clusters.checks.serialise import check_from_dict, check_to_dict
 from suites.plugin.settings import Settings
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from clusters import files, outbound
 from clusters.checks import CheckFailed, Finding, Measurement
-from clusters.checks.judgement import together
+from clusters.checks.run_verdict import together
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 

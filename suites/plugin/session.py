@@ -10,7 +10,7 @@ import pytest
 
 from clusters import budgets, shield
 from clusters.checks import CheckSpec, Verdict
-from clusters.checks.judgement import exit_code
+from clusters.checks.run_verdict import exit_code
 from clusters.checks.serialise import REPORT_FIELD
 from clusters.errors import ConformanceError, ExitCode
 from suites.plugin import kind

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusters.checks.fleet import Member
+from clusters.checks.fleet_member import Member
 from clusters.errors import ConformanceError
 from reports import decision, fleet, prom, summary, terminal
 from reports.comparing import compared, side_of

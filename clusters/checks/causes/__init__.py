@@ -9,9 +9,16 @@ from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
 
-from clusters.checks.causes import addresses, announcing, components, measured, repository, upgrading
+from clusters.checks.causes import (
+    allocation_causes,
+    announcement_causes,
+    component_causes,
+    measured_causes,
+    repository_causes,
+    upgrade_causes,
+)
 from clusters.checks.causes.cause import Cause, Effect, Layer
-from clusters.checks.links import Link
+from clusters.checks.path_links import Link
 from clusters.commands import DEFAULTS, FIELDS
 
 __all__ = [
@@ -30,12 +37,12 @@ __all__ = [
 
 def _registry() -> Mapping[str, Cause]:
     tables = (
-        addresses.CAUSES,
-        announcing.CAUSES,
-        components.CAUSES,
-        measured.CAUSES,
-        repository.CAUSES,
-        upgrading.CAUSES,
+        allocation_causes.CAUSES,
+        announcement_causes.CAUSES,
+        component_causes.CAUSES,
+        measured_causes.CAUSES,
+        repository_causes.CAUSES,
+        upgrade_causes.CAUSES,
     )
     result: dict[str, Cause] = {}
     for cause in (each for table in tables for each in table):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from clusters.checks.links import Link
 from clusters.checks.outcome import Scope
+from clusters.checks.path_links import Link
 from clusters.commands import Command, commands
 
 

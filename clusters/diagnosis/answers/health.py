@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from clusters.checks import Scope
 from clusters.checks.causes import Effect, Layer, get, having
-from clusters.diagnosis import incomplete, scope
+from clusters.diagnosis import scope, unread_lists
 from clusters.diagnosis.answer import Answer, missing, sentence, unpermitted
 from clusters.diagnosis.diagnosis import Diagnosis
-from clusters.diagnosis.incomplete import ALLOCATION
-from clusters.diagnosis.pods import Pod
-from clusters.diagnosis.roots import Explanation, Root
-from clusters.diagnosis.saying import Event
+from clusters.diagnosis.metallb_pods import Pod
+from clusters.diagnosis.root_cause import Explanation, Root
+from clusters.diagnosis.signals import Event
 from clusters.diagnosis.telling import events, fields
+from clusters.diagnosis.unread_lists import ALLOCATION
 from clusters.metallb import signatures, versions
 from clusters.metallb.versions import Feature
 from clusters.observation.snapshot import Part, PodMetrics, Snapshot
@@ -175,7 +175,7 @@ def how_far(diagnosis: Diagnosis) -> Answer:
         "nothing was found" if reach is Scope.NONE else f"what was found touches: {_named(reach, diagnosis)}"
     )
     return Answer(
-        needs=incomplete.lists(seen, but="secrets"),
+        needs=unread_lists.lists(seen, but="secrets"),
         explanations=tuple(_as_is(root) for root in wide),
         notes=(f"scope {reach}: {found}", *_unreadable(seen)),
         missing=missing(
@@ -221,7 +221,7 @@ def config_accepted(diagnosis: Diagnosis) -> Answer:
     gate = versions.supports(diagnosis.facts.components.version, Feature.CONFIGURATION_STATE)
     notes = [gate.reason] if not gate else []
     return Answer(
-        needs=(*incomplete.ELECTION, "deployments", "webhooks", "configuration_states"),
+        needs=(*unread_lists.ELECTION, "deployments", "webhooks", "configuration_states"),
         explanations=tuple(shown),
         notes=(*notes, *unread),
         missing=tuple(unread) if len(unread) == len(sources) else (),

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from clusters.diagnosis.answer import Answer, sentence
 from clusters.diagnosis.diagnosis import Diagnosis
-from clusters.diagnosis.incomplete import ALLOCATION
-from clusters.diagnosis.pods import Pod
-from clusters.diagnosis.roots import Explanation, Root
+from clusters.diagnosis.metallb_pods import Pod
+from clusters.diagnosis.root_cause import Explanation, Root
 from clusters.diagnosis.telling import fields, workload
+from clusters.diagnosis.unread_lists import ALLOCATION
 from clusters.metallb.signatures import Hit
 
 #: Causes that nothing but a log tells; a certain line about one of them is a root by itself.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from clusters.diagnosis.answer import Answer, Figure, missing
 from clusters.diagnosis.diagnosis import Diagnosis
-from clusters.diagnosis.incomplete import ALLOCATION
+from clusters.diagnosis.unread_lists import ALLOCATION
 
 
 def free_address(diagnosis: Diagnosis) -> Answer:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from clusters.checks.causes import Layer, get
-from clusters.checks.links import Link
-from clusters.diagnosis import incomplete, scope
+from clusters.checks.path_links import Link
+from clusters.diagnosis import scope, unread_lists
 from clusters.diagnosis.answer import Answer, missing
 from clusters.diagnosis.diagnosis import Diagnosis
-from clusters.diagnosis.incomplete import ELECTION
-from clusters.diagnosis.roots import Explanation, Root
+from clusters.diagnosis.root_cause import Explanation, Root
 from clusters.diagnosis.telling import fields
+from clusters.diagnosis.unread_lists import ELECTION
 from clusters.metallb.pools import Pool
 from clusters.metallb.ranges import parse_address
 
@@ -18,7 +18,7 @@ def incident_scope(diagnosis: Diagnosis) -> Answer:
     """It is said where the trouble lies; nodes or network in trouble fail this check."""
     seen = diagnosis.snapshot
     places: dict[str, dict[str, None]] = {}
-    roots = [root for root in diagnosis.roots if not incomplete.may_be_another(root, seen)]
+    roots = [root for root in diagnosis.roots if not unread_lists.may_be_another(root, seen)]
     for root in roots:
         places.setdefault(scope.where(root), {})[root.cause] = None
     alone = " alone" if len(places) == 1 else ""

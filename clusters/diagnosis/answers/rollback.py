@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from clusters.diagnosis.answer import Answer, missing
 from clusters.diagnosis.diagnosis import Diagnosis
-from clusters.diagnosis.incomplete import ALLOCATION
-from clusters.diagnosis.roots import Explanation
+from clusters.diagnosis.root_cause import Explanation
+from clusters.diagnosis.unread_lists import ALLOCATION
 from clusters.metallb import services
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from clusters.diagnosis.answer import Answer, missing
 from clusters.diagnosis.diagnosis import Diagnosis
-from clusters.diagnosis.roots import Root
+from clusters.diagnosis.root_cause import Root
 from clusters.diagnosis.telling import fields
 from clusters.observation.snapshot import Reached, Status
 

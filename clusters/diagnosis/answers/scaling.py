@@ -6,8 +6,8 @@ from clusters.checks.causes import Layer, get
 from clusters.diagnosis import workloads
 from clusters.diagnosis.answer import Answer, Figure, missing, sentence
 from clusters.diagnosis.diagnosis import Diagnosis
-from clusters.diagnosis.pods import Pod as MetalLBPod
-from clusters.diagnosis.roots import Explanation, Root
+from clusters.diagnosis.metallb_pods import Pod as MetalLBPod
+from clusters.diagnosis.root_cause import Explanation, Root
 from clusters.diagnosis.times import lasting
 from clusters.observation.snapshot import Status
 

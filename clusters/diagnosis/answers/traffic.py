@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from clusters.checks.causes import Effect, get, having
-from clusters.checks.links import Link
-from clusters.diagnosis import ownership
+from clusters.checks.path_links import Link
+from clusters.diagnosis import announcer_sources
 from clusters.diagnosis.answer import Answer, missing
 from clusters.diagnosis.diagnosis import Diagnosis
-from clusters.diagnosis.incomplete import ELECTION
-from clusters.diagnosis.roots import Explanation
-from clusters.diagnosis.speakers import expected
+from clusters.diagnosis.missing_speakers import expected
+from clusters.diagnosis.root_cause import Explanation
+from clusters.diagnosis.unread_lists import ELECTION
 from clusters.metallb import versions
 from clusters.metallb.versions import Feature
 from clusters.observation.snapshot import PodMetrics
@@ -107,7 +107,7 @@ def owner_agreed(diagnosis: Diagnosis) -> Answer:
     seen = diagnosis.snapshot
     gate = versions.supports(diagnosis.facts.components.version, Feature.SERVICE_L2_STATUS)
     notes = [] if gate else [gate.reason]
-    notes += ownership.left_over(diagnosis.facts, diagnosis.disputed)
+    notes += announcer_sources.left_over(diagnosis.facts, diagnosis.disputed)
     notes += missing(("the ServiceL2Statuses", seen.service_l2_statuses))
     notes += _unread(seen.metrics)
     return Answer(
@@ -143,7 +143,7 @@ def no_squatter(diagnosis: Diagnosis) -> Answer:
     unseen = [f"Pool {pool} is not on a segment of the vantage." for pool in away] if wire.ok else []
     elsewhere = [
         Explanation(root=root, subject=root.subject, summary=root.summary)
-        for root in ownership.squatters(diagnosis.facts, diagnosis.ground)
+        for root in announcer_sources.squatters(diagnosis.facts, diagnosis.ground)
         if root.cause != "foreign-responder"
     ]
     return Answer(

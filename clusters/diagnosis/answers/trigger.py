@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from clusters.diagnosis.answer import Answer, missing
 from clusters.diagnosis.diagnosis import Diagnosis
-from clusters.diagnosis.incomplete import ALLOCATION, ELECTION
+from clusters.diagnosis.unread_lists import ALLOCATION, ELECTION
 
 
 def pending_services(diagnosis: Diagnosis) -> Answer:

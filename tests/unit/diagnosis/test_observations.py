@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from clusters.diagnosis import Diagnosis, explain_service, ownership
+from clusters.diagnosis import Diagnosis, announcer_sources, explain_service
 from clusters.observation import Objects, Snapshot, Status, load, save
 from clusters.observation.decoding import Gate
 from clusters.observation.secretless import whole
@@ -166,7 +166,7 @@ def test_every_check_declares_the_causes_that_it_names(name: str) -> None:
 def test_the_disputed_services_are_all_those_whose_sources_do_not_agree(name: str) -> None:
     diagnosis = Diagnosis(observed(name))
     told = {
-        key: ownership.sources(diagnosis.facts, diagnosis.announcing, service)
+        key: announcer_sources.sources(diagnosis.facts, diagnosis.announcing, service)
         for key, service in diagnosis.facts.layer2.items()
     }
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from clusters.diagnosis import Diagnosis, claims, ownership
+from clusters.diagnosis import Diagnosis, announcer_sources, claims
 from clusters.diagnosis.claims import Claim
 from clusters.metallb.election import Prediction
 from clusters.observation import Snapshot, Status, load
@@ -160,7 +160,7 @@ def test_a_node_s_word_has_three_values() -> None:
 def test_what_was_not_read_is_said_as_such_and_not_as_nobody() -> None:
     diagnosis = Diagnosis(unread(observed("healthy")))
     service = next(iter(diagnosis.facts.layer2.values()))
-    found = ownership.sources(diagnosis.facts, diagnosis.announcing, service)
+    found = announcer_sources.sources(diagnosis.facts, diagnosis.announcing, service)
 
     assert "metric: not read" in str(found)
     assert "metric: nobody" not in str(found)

@@ -16,7 +16,7 @@ import pytest
 
 from clusters import wait
 from clusters.budgets import Budget
-from clusters.checks.fleet import Member, worst
+from clusters.checks.fleet_member import Member, worst
 from clusters.errors import ExitCode
 from suites.plugin import fleet
 from suites.plugin.fleet import Running

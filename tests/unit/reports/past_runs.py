@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from clusters.checks import Measurement, Outcome, RunResult
-from clusters.checks.judgement import verdict
+from clusters.checks.run_verdict import verdict
 from reports.history.opening import ensure
 from reports.history.recording import enter, writing
 from tests.unit.reports.conftest import INFO, result_of

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from clusters.checks import CheckResult, Finding, Outcome, RunResult, Verdict
-from clusters.checks.judgement import verdict
+from clusters.checks.run_verdict import verdict
 from reports.decision import (
     CHECK,
     NAMES,

@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 
 from clusters.checks import RunResult
-from clusters.checks.fleet import Member
+from clusters.checks.fleet_member import Member
 from clusters.errors import ExitCode, UsageError
 from reports import fleet
 from reports.__main__ import main

@@ -10,7 +10,7 @@ import pytest
 
 from clusters.checks import RunResult
 from clusters.checks.failure import is_evidence_path
-from clusters.checks.fleet import Member
+from clusters.checks.fleet_member import Member
 from clusters.commands import Command
 from reports import decision, fleet
 from reports.__main__ import main

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from clusters.checks import CheckResult, Measurement, Outcome, RunResult, Scope, Verdict
-from clusters.checks.judgement import verdict
+from clusters.checks.run_verdict import verdict
 from reports.__main__ import main
 from reports.model import load, save
 from tests.unit.reports.conftest import INFO, result_of

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusters.checks import Outcome, RunResult, Verdict
-from clusters.checks.judgement import verdict
+from clusters.checks.run_verdict import verdict
 from reports.outlets.digest import body, title
 from reports.outlets.news import Earlier, News, news
 from tests.unit.reports.conftest import INFO, result_of

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from clusters.checks.causes import Effect, having
-from clusters.diagnosis import permissions
+from clusters.diagnosis import metallb_permissions
 from clusters.diagnosis.facts import Facts
-from clusters.diagnosis.roots import Explanation, Root
+from clusters.diagnosis.root_cause import Explanation, Root
 from clusters.diagnosis.telling import fields, workload
 from clusters.diagnosis.times import lasting
 from clusters.metallb import services
@@ -61,7 +61,7 @@ class Pending:
         if any(pod.ready for pod in self.facts.components.controllers):
             if bound := self.ground.get("controller-cpu-bound"):
                 return self._told(service, bound[0], "The controller is too slow to serve it.")
-            refused = permissions.lacking(self.facts, self.ground, "controller")
+            refused = metallb_permissions.lacking(self.facts, self.ground, "controller")
             return self._told(service, refused[0], refused[0].summary) if refused else None
         found = self._first(
             having(Effect.STOPS_CONTROLLER), service, "The controller does not work, so nobody serves it."

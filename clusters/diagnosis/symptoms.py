@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from clusters.checks import Finding
 from clusters.checks.causes import Effect, having
 from clusters.diagnosis.diagnosis import Diagnosis
-from clusters.diagnosis.pending import Pending
-from clusters.diagnosis.roots import Explanation, Root, referring
+from clusters.diagnosis.missing_address import Pending
+from clusters.diagnosis.root_cause import Explanation, Root, referring
 from clusters.diagnosis.telling import fields
 from clusters.metallb.services import Service
 from clusters.observation.snapshot import Reached, Snapshot

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from clusters.checks.causes import Effect, having
 from clusters.diagnosis.facts import Facts
-from clusters.diagnosis.roots import Explanation, Root
+from clusters.diagnosis.root_cause import Explanation, Root
 from clusters.diagnosis.telling import fields
 from clusters.metallb import election
 from clusters.metallb.advertisements import Advertisement

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from clusters.checks.causes.cause import Cause, Effect, Layer
-from clusters.checks.links import Link
 from clusters.checks.outcome import Scope
+from clusters.checks.path_links import Link
 from clusters.commands import ARPING, CAPTURE, NEIGHBOUR
 
 _ADS = "kubectl -n {metallb_namespace} get l2advertisements -o yaml"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from clusters.checks.causes import Effect, having
 from clusters.diagnosis.facts import Facts
-from clusters.diagnosis.roots import Explanation, Root
+from clusters.diagnosis.root_cause import Explanation, Root
 from clusters.diagnosis.telling import fields
 from clusters.metallb import services, usage
 from clusters.metallb.allocation import Outcome, predict_allocation

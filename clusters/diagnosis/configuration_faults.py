@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from clusters.diagnosis.facts import Facts
-from clusters.diagnosis.pods import Pod
-from clusters.diagnosis.roots import Root
+from clusters.diagnosis.metallb_pods import Pod
+from clusters.diagnosis.root_cause import Root
 from clusters.diagnosis.telling import fields, workload
 from clusters.metallb import advertisements, configuration, services
 from clusters.metallb.reasons import Reason

@@ -14,10 +14,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from clusters.checks.causes import Effect, having
-from clusters.diagnosis import ranges
-from clusters.diagnosis.announcing import Announcing
+from clusters.diagnosis import pool_ranges
+from clusters.diagnosis.announcers import Announcing
 from clusters.diagnosis.facts import Facts
-from clusters.diagnosis.roots import Explanation, Root
+from clusters.diagnosis.root_cause import Explanation, Root
 from clusters.diagnosis.telling import fields
 from clusters.metallb import versions
 from clusters.metallb.ranges import parse_address
@@ -160,7 +160,9 @@ def _squatter(facts: Facts, heard: Heard, ground: Mapping[str, tuple[Root, ...]]
         if root.subject.removeprefix("node ") in owners:
             return root  # a speaker that does not see that the address was given back goes on announcing it
     for root in ground.get("pool-holds-gateway-address", ()):
-        if root.subject == f"pool {heard.pool}" and parse_address(heard.address) in ranges.gateways(facts):
+        if root.subject == f"pool {heard.pool}" and parse_address(heard.address) in pool_ranges.gateways(
+            facts
+        ):
             return root  # no stranger: the gateway answers for its own address
     who = ", ".join(
         f"node {each}" if not each.startswith("?") else f"a machine with MAC {each[1:]}" for each in owners

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from clusters.diagnosis.facts import Facts
-from clusters.diagnosis.roots import Root
+from clusters.diagnosis.root_cause import Root
 from clusters.diagnosis.telling import fields
 from clusters.metallb import configuration
 from clusters.metallb.nodes import Node

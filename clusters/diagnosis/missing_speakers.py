@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from clusters.diagnosis.facts import Facts
-from clusters.diagnosis.pods import STARTING, Pod
-from clusters.diagnosis.roots import Root
+from clusters.diagnosis.metallb_pods import STARTING, Pod
+from clusters.diagnosis.root_cause import Root
 from clusters.diagnosis.telling import ALLOW, events, fields, proof, refused, state, warnings_on, workload
 from clusters.diagnosis.times import seconds
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from clusters.checks.causes import Effect, having
-from clusters.diagnosis import claims, permissions
-from clusters.diagnosis.announcing import Announcing
+from clusters.diagnosis import claims, metallb_permissions
+from clusters.diagnosis.announcers import Announcing
 from clusters.diagnosis.claims import Claim
 from clusters.diagnosis.facts import Facts
-from clusters.diagnosis.proxying import settings, strict_arp_off
-from clusters.diagnosis.roots import Explanation, Root
+from clusters.diagnosis.kube_proxy import settings, strict_arp_off
+from clusters.diagnosis.root_cause import Explanation, Root
 from clusters.diagnosis.telling import fields
 from clusters.metallb.ranges import within
 from clusters.metallb.services import Service
@@ -77,7 +77,7 @@ class Answering:
         for root in self.ground.get("advertisement-interface-missing", ()):
             if f"node {owner}" in root.evidence[0]:
                 yield root
-        yield from permissions.lacking(self.facts, self.ground, "speaker")
+        yield from metallb_permissions.lacking(self.facts, self.ground, "speaker")
         for cause in having(Effect.SILENCES):
             yield from self.ground.get(cause, ())[:1]
 

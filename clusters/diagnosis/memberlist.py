@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from clusters.diagnosis.facts import Facts
-from clusters.diagnosis.roots import Root
+from clusters.diagnosis.root_cause import Root
 from clusters.diagnosis.telling import fields, workload
 from clusters.diagnosis.times import seconds
 from clusters.metallb.log_lines import fields_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from clusters.diagnosis.facts import Facts
-from clusters.diagnosis.roots import Root
+from clusters.diagnosis.root_cause import Root
 from clusters.diagnosis.telling import fields, workload
 from clusters.metallb.api_table import Refusal
 from clusters.metallb.log_lines import fields_of

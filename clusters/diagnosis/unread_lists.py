@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from clusters.diagnosis.roots import Root
+from clusters.diagnosis.root_cause import Root
 from clusters.observation.snapshot import Objects, Snapshot, Status
 
 _POOLS, _NODES, _PODS, _SERVICES = "ip_address_pools", "nodes", "pods", "services"

@@ -7,7 +7,7 @@ from functools import cache
 
 from clusters import yaml_text
 from clusters.diagnosis.facts import Facts
-from clusters.diagnosis.roots import Root
+from clusters.diagnosis.root_cause import Root
 from clusters.diagnosis.telling import fields
 from clusters.observation.snapshot import Json
 

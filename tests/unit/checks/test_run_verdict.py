@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clusters.checks import CheckResult, Finding, Measurement, Outcome, Scope, Verdict
-from clusters.checks.judgement import SEVERITY, exit_code, merge, scope, verdict
+from clusters.checks.run_verdict import SEVERITY, exit_code, merge, scope, verdict
 from clusters.errors import ExitCode
 
 

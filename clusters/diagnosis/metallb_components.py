@@ -6,7 +6,7 @@ from functools import cached_property
 
 from packaging.version import Version
 
-from clusters.diagnosis.pods import Placement, Pod, pods
+from clusters.diagnosis.metallb_pods import Placement, Pod, pods
 from clusters.metallb import install, versions
 from clusters.metallb.install import Install, Settings
 from clusters.observation.snapshot import Json, Objects, Snapshot
