@@ -53,6 +53,15 @@ class Summary(NamedTuple):
     trouble: str
     scaling: str = "no scale change is needed$"
 
+    @property
+    def notes(self) -> Mapping[str, str]:
+        """How the first note of each of them begins, by check."""
+        return {
+            "health.scope": f"scope {self.scope}: ",
+            "recovery.incident-scope": f"in trouble: {self.trouble}",
+            "scaling.verdict": self.scaling,
+        }
+
 
 _TO_BLAME = "no scale change is needed; the configuration is to blame"
 _CONFIGURATION, _NETWORK, _ITSELF = "configuration alone", "nodes and network alone", "MetalLB itself alone"

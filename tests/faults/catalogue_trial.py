@@ -142,12 +142,7 @@ def _names(fault: Fault, check: str, finding: Finding) -> bool:
 def _missaid(fault: Fault, looked: Looked) -> Iterator[str]:
     if fault.says is None:
         return
-    wanted = {
-        "health.scope": f"scope {fault.says.scope}: ",
-        "recovery.incident-scope": f"in trouble: {fault.says.trouble}",
-        "scaling.verdict": fault.says.scaling,
-    }
-    for check, pattern in wanted.items():
+    for check, pattern in fault.says.notes.items():
         said = next(iter(looked.notes[check]), "")
         if not re.match(pattern, said):
             yield f"{check} must say {pattern!r}, and says {said!r}"

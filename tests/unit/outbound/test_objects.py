@@ -13,7 +13,8 @@ from clusters.checks import Finding
 from clusters.errors import ConformanceError
 from clusters.observation import load
 from clusters.observation.secretless import whole
-from tests.unit.diagnosis.test_observations import FOLDER, judged
+from tests.unit.diagnosis.recorded import FOLDER
+from tests.unit.diagnosis.test_observations import judged
 
 Json = dict[str, Any]
 
