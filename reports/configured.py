@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from clusters.gitops import fields
-from clusters.gitops.fields import ABSENT, Difference
+from clusters.gitops import field_comparison
+from clusters.gitops.field_comparison import ABSENT, Difference
 from clusters.metallb import services
 from clusters.observation.snapshot import Json, Objects, Snapshot
 from reports.past import Move
@@ -116,9 +116,9 @@ def _part(
 
 def _differences(before: Json, after: Json) -> list[Difference]:
     """The fields that differ, those that only one side has included."""
-    there = fields.differences(before, after)
+    there = field_comparison.differences(before, after)
     known = {one.path for one in there}
-    back = fields.differences(after, before)
+    back = field_comparison.differences(after, before)
     added = [Difference(one.path, one.live, one.rendered) for one in back if one.path not in known]
     return [one for one in (*there, *added) if not str(one.path[-1]).endswith(_RUNNING_NOTES)]
 

@@ -11,10 +11,10 @@ from clusters.changes.making import MANAGER, MANAGER_LABEL
 from clusters.checks import Finding
 from clusters.commands import command
 from clusters.errors import Inconclusive
-from clusters.gitops import fields
+from clusters.gitops import field_comparison
 from clusters.gitops.defaults import schema_of
 from clusters.gitops.documents import Json
-from clusters.gitops.fields import Difference
+from clusters.gitops.field_comparison import Difference
 from clusters.gitops.findings import (
     INTENDED,
     SKEW,
@@ -25,8 +25,8 @@ from clusters.gitops.findings import (
     live_pools,
     subject_of,
 )
-from clusters.gitops.pools import bounds, is_configuration, key, listed, pools_of
-from clusters.gitops.snapshot import LiveObject, RepositorySnapshot, usable
+from clusters.gitops.pool_objects import bounds, is_configuration, key, listed, pools_of
+from clusters.gitops.repository_snapshot import LiveObject, RepositorySnapshot, usable
 from clusters.metallb import versions
 from clusters.metallb.pools import Pool
 from clusters.observation.pods import containers
@@ -112,7 +112,7 @@ def _object(
         )
         return
     schema = schema_of(kind, str(rendered.get("apiVersion", "")), repository.known_schemas)
-    found = fields.differences(rendered, live.found, schema)
+    found = field_comparison.differences(rendered, live.found, schema)
     if found:
         cause, root = _blame(kind, found, skewed=skewed)
         yield Finding(

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from clusters.commands import Command, command
 from clusters.errors import Inconclusive
 from clusters.gitops.documents import Json
-from clusters.gitops.pools import pool_of
-from clusters.gitops.snapshot import RepositorySnapshot
+from clusters.gitops.pool_objects import pool_of
+from clusters.gitops.repository_snapshot import RepositorySnapshot
 from clusters.metallb.pools import Pool
 from clusters.observation.snapshot import Objects, Snapshot, Status
 

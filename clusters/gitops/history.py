@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from clusters.confinement import RefusedPath, Tree, joined, shown
 from clusters.gitops.git import Git, NoHistory
-from clusters.gitops.pools import bounds, pool_from, pools_in_text
+from clusters.gitops.pool_objects import bounds, pool_from, pools_in_text
 
 #: How many commits are read back; older pool changes are not judged, and the history says that it was cut.
 DEPTH = 500

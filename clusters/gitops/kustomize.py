@@ -19,11 +19,11 @@ from pathlib import Path
 from clusters import sandbox
 from clusters.confinement import Folder, RefusedPath, Tree, joined, shown
 from clusters.errors import Inconclusive
-from clusters.gitops import kustomization, placing
+from clusters.gitops import kustomization, overlay_copy
 from clusters.gitops.documents import FileError, Json, listing, mapping, mappings
 from clusters.gitops.history import Frozen
 from clusters.gitops.kustomization import Kustomization, NeedsNetworkError, OverlayError
-from clusters.gitops.placing import Manifest
+from clusters.gitops.release_manifests import IMAGE, Manifest
 from clusters.metallb import versions
 from clusters.sandbox import Finished, Limits, TooMuch, TooSlow
 
@@ -32,7 +32,6 @@ PATIENCE = 60.0
 #: Bytes of memory for one render, and of what it prints: a whole release manifest takes 60 MiB, and prints 0.1.
 _MEMORY, _PRINTED = 512 << 20, 16 << 20
 
-_IMAGE = re.compile(r"metallb/(?:controller|speaker):(\S+)")
 _OUT_OF_MEMORY = ("fatal error: ", "runtime: ")  # how a program in Go ends where it gets no more
 _STAMP = re.compile(r"^[EFIW]\d{4} [\d:.]+ +\d+ \S+\] ")  # what kubectl puts before some of its errors
 # Nothing remote is left in the files; were it, these would make kubectl fail at once instead of fetching it, also
@@ -128,11 +127,11 @@ class Kustomize:
         self, read: Kustomization, tree: Tree, target: Folder, *, version: str, wanted: str
     ) -> tuple[str, ...]:
         """Copy the overlay, with the manifest of the `wanted` version; returns where there was none to put."""
-        placing.copy(read, target=target)
-        left_out = placing.place(read, target=target, manifest=self.manifests.get(wanted))
+        overlay_copy.copy(read, target=target)
+        left_out = overlay_copy.place(read, target=target, manifest=self.manifests.get(wanted))
         if version or left_out:
             for each in read.walk():
-                placing.rewrite(each, tree=tree, target=target, version=version, bare=bool(left_out))
+                overlay_copy.rewrite(each, tree=tree, target=target, version=version, bare=bool(left_out))
         return left_out
 
     def _run(self, folder: Path, root: Path) -> str:
@@ -170,13 +169,13 @@ def _finished(
     overlay: str, tree: Kustomization, printed: str, *, version: str = "", left_out: tuple[str, ...] = ()
 ) -> Render:
     rendered = [found.data for found in mappings(printed, f"What {shown(overlay)} renders")]
-    objects = placing.kept(rendered)
+    objects = overlay_copy.kept(rendered)
     return Render(
         overlay=overlay,
         objects=objects,
         version=version_of(objects) or version or pinned(tree).removeprefix("v"),
         left_out=left_out,
-        patches=tuple(label for each in tree.walk() for label in placing.patch_labels(each)),
+        patches=tuple(label for each in tree.walk() for label in overlay_copy.patch_labels(each)),
     )
 
 
@@ -202,13 +201,7 @@ def images(objects: Iterable[Json]) -> tuple[str, ...]:
         if str(found.get("kind")) in {"Deployment", "DaemonSet"}
     )
     containers = (mapping(container) for pod in pods for container in listing(pod.get("containers")))
-    return tuple(image for each in containers if _IMAGE.search(image := str(each.get("image", ""))))
-
-
-def manifest_version(text: str) -> str:
-    """The version of a release manifest ("0.15.2"), from the images it names; empty where it names none."""
-    match = _IMAGE.search(text)
-    return str(versions.parse(match[1]) or "") if match else ""
+    return tuple(image for each in containers if IMAGE.search(image := str(each.get("image", ""))))
 
 
 def _reason(done: Finished, root: Path) -> str:

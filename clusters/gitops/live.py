@@ -9,11 +9,11 @@ from typing import Any, Protocol
 from clusters.api.errors import ApiError, Forbidden, NotFound
 from clusters.api.resources import CUSTOM_RESOURCE_DEFINITIONS, Resource, for_kind
 from clusters.checks.access import Place, may
-from clusters.gitops import fields
+from clusters.gitops import field_comparison
 from clusters.gitops.defaults import schemas_in
 from clusters.gitops.documents import Json
-from clusters.gitops.pools import is_configuration, key
-from clusters.gitops.snapshot import LiveObject
+from clusters.gitops.pool_objects import is_configuration, key
+from clusters.gitops.repository_snapshot import LiveObject
 
 #: What is read of what an overlay of MetalLB renders.
 READS = (
@@ -65,7 +65,7 @@ def _counterpart(reader: Reader, rendered: Json) -> LiveObject:
         return LiveObject(key=name, unreadable=str(error.args[0]), verb=error.verb, resource=error.resource)
     except ApiError as error:
         return LiveObject(key=name, unreadable=str(error.args[0]))
-    return LiveObject(key=name, found=fields.kept(bare(found), rendered))
+    return LiveObject(key=name, found=field_comparison.kept(bare(found), rendered))
 
 
 def schemas(reader: Reader, rendered: Sequence[Json]) -> dict[str, Json]:

@@ -7,10 +7,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
-from clusters.gitops import fields
+from clusters.gitops import field_comparison
 from clusters.gitops.documents import Document, FileError, mappings, validated
 from clusters.gitops.history import Frozen
-from clusters.gitops.snapshot import RepositorySnapshot
+from clusters.gitops.repository_snapshot import RepositorySnapshot
 
 
 def _filled(text: str) -> str:
@@ -97,7 +97,7 @@ class Accepted(Frozen):
     def allows(self, name: str, field: str) -> bool:
         """Whether this field of this object may differ."""
         return any(
-            fields.matches(name, [each.object]) and fields.matches(field, each.fields)
+            field_comparison.matches(name, [each.object]) and field_comparison.matches(field, each.fields)
             for each in self.differences
         )
 

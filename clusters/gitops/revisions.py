@@ -14,11 +14,11 @@ from jsonschema.exceptions import ValidationError
 from clusters.checks import Finding
 from clusters.commands import command
 from clusters.errors import Inconclusive
-from clusters.gitops.addresses import before_change
 from clusters.gitops.documents import Json
 from clusters.gitops.findings import evidence, subject_of
-from clusters.gitops.pools import POOL, is_configuration, key
-from clusters.gitops.snapshot import RepositorySnapshot
+from clusters.gitops.pool_objects import POOL, is_configuration, key
+from clusters.gitops.range_findings import before_change
+from clusters.gitops.repository_snapshot import RepositorySnapshot
 from clusters.metallb import configuration
 
 

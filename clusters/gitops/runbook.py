@@ -20,7 +20,7 @@ from clusters.gitops.findings import evidence, mentions_command
 from clusters.gitops.history import Frozen
 from clusters.gitops.markdown import Piece
 from clusters.gitops.plans import Text
-from clusters.gitops.snapshot import RepositorySnapshot
+from clusters.gitops.repository_snapshot import RepositorySnapshot
 
 _FIELD = "last validated"
 

@@ -11,7 +11,7 @@ from clusters import budgets, wait
 from clusters.api import Api, ApiError
 from clusters.api.resources import DAEMON_SETS, DEPLOYMENTS, NODES
 from clusters.errors import Refused
-from clusters.gitops.at_hand import manifests
+from clusters.gitops import release_manifests
 from clusters.gitops.kustomize import Kustomize
 from clusters.kind import network
 from clusters.kind.programs import find
@@ -78,7 +78,7 @@ def rendered(profile: Profile, *, kubectl: Path, pool: str) -> list[Thing]:
     root, overlay = EXAMPLES, OVERLAY
     if profile.gitops is not None:
         root, overlay = profile.gitops.repository, profile.gitops.overlay
-    render = Kustomize(kubectl, manifests()).render(root, overlay)
+    render = Kustomize(kubectl, release_manifests.of_lab_parts()).render(root, overlay)
     if render.left_out:
         raise Refused(
             f"MetalLB's release manifest {', '.join(render.left_out)} of {overlay} is not at hand.",

@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 from clusters.errors import Inconclusive
 from clusters.gitops import revisions
 from clusters.gitops.findings import known
-from clusters.gitops.snapshot import usable
+from clusters.gitops.repository_snapshot import usable
 from clusters.metallb import versions
 from clusters.metallb.versions import Feature
 from clusters.observation.snapshot import Json, Objects, Snapshot

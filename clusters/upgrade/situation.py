@@ -12,7 +12,7 @@ from clusters.diagnosis.facts import Facts
 from clusters.errors import Inconclusive
 from clusters.gitops.documents import Json
 from clusters.gitops.kustomize import Render
-from clusters.gitops.snapshot import RepositorySnapshot
+from clusters.gitops.repository_snapshot import RepositorySnapshot
 from clusters.metallb import versions
 from clusters.metallb.install import Flavour
 from clusters.metallb.services import Service

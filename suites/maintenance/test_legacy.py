@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from clusters.gitops import skew
-from clusters.gitops.snapshot import RepositorySnapshot
+from clusters.gitops import version_skew
+from clusters.gitops.repository_snapshot import RepositorySnapshot
 from suites.plugin import OBSERVE, Findings, check
 
 
@@ -19,4 +19,4 @@ def test_the_legacy_overlay_has_the_base_version_or_a_waiver(
     repository: RepositorySnapshot, findings: Findings
 ) -> None:
     """The legacy prod overlay runs the shared base's version, or an unexpired waiver says until when not."""
-    findings.extend(skew.legacy_version(repository))
+    findings.extend(version_skew.legacy_version(repository))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from clusters.gitops import addresses, paperwork
-from clusters.gitops.snapshot import RepositorySnapshot
+from clusters.gitops import range_findings, service_documentation
+from clusters.gitops.repository_snapshot import RepositorySnapshot
 from clusters.observation.snapshot import Snapshot
 from suites.plugin import OBSERVE, Findings, check
 
@@ -18,7 +18,7 @@ from suites.plugin import OBSERVE, Findings, check
 )
 def test_every_pool_change_is_written_down(repository: RepositorySnapshot, findings: Findings) -> None:
     """Every pool change in git has its entry in the change log and the service page."""
-    findings.extend(paperwork.pool_documented(repository))
+    findings.extend(service_documentation.pool_documented(repository))
 
 
 @check(
@@ -33,7 +33,7 @@ def test_a_pool_of_one_address_holds_the_intended_one(
     repository: RepositorySnapshot, snapshot: Snapshot, findings: Findings
 ) -> None:
     """A pool of one address still holds the intended one."""
-    findings.extend(addresses.single_address_pools(repository, snapshot))
+    findings.extend(range_findings.single_address_pools(repository, snapshot))
 
 
 @check(
@@ -47,4 +47,4 @@ def test_a_pending_pool_change_has_a_complete_plan(
     repository: RepositorySnapshot, snapshot: Snapshot, findings: Findings
 ) -> None:
     """A pending pool change states preconditions, impact window, rollback path and validation steps."""
-    findings.extend(paperwork.change_plan(repository, snapshot))
+    findings.extend(service_documentation.change_plan(repository, snapshot))

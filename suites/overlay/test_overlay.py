@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from clusters.gitops import addresses, drift, live, skew
-from clusters.gitops.snapshot import RepositorySnapshot
+from clusters.gitops import drift, live, range_findings, version_skew
+from clusters.gitops.repository_snapshot import RepositorySnapshot
 from clusters.observation.snapshot import Snapshot
 from suites.plugin import OBSERVE, Findings, check
 
@@ -36,7 +36,7 @@ def test_what_runs_is_what_the_overlay_renders(
 )
 def test_the_legacy_overlay_has_not_moved_further(repository: RepositorySnapshot, findings: Findings) -> None:
     """The legacy prod overlay has not moved further from the shared base than the accepted baseline."""
-    findings.extend(skew.legacy_divergence(repository))
+    findings.extend(version_skew.legacy_divergence(repository))
 
 
 @check(
@@ -51,7 +51,7 @@ def test_every_range_is_sound(repository: RepositorySnapshot, snapshot: Snapshot
 
     Reserved are the addresses of nodes and gateways, and the network's own and broadcast addresses.
     """
-    findings.extend(addresses.ranges_valid(repository, snapshot))
+    findings.extend(range_findings.ranges_valid(repository, snapshot))
 
 
 @check(
@@ -66,7 +66,7 @@ def test_the_last_change_takes_no_held_address_away(
     repository: RepositorySnapshot, snapshot: Snapshot, findings: Findings
 ) -> None:
     """The last change under metallb/ takes no address away from a service that holds it."""
-    findings.extend(addresses.recent_change(repository, snapshot))
+    findings.extend(range_findings.recent_change(repository, snapshot))
 
 
 @check(
@@ -84,4 +84,4 @@ def test_every_part_is_of_one_version(
     repository: RepositorySnapshot, snapshot: Snapshot, findings: Findings
 ) -> None:
     """Controller, speakers, CRDs and overlay are of one version, within the accepted skew to the base."""
-    findings.extend(skew.version_skew(repository, snapshot))
+    findings.extend(version_skew.version_skew(repository, snapshot))

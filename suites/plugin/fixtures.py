@@ -17,7 +17,7 @@ from suites.plugin.settings import Settings
 if TYPE_CHECKING:
     from clusters.api import Api
     from clusters.changes import Changes
-    from clusters.gitops.snapshot import RepositorySnapshot
+    from clusters.gitops.repository_snapshot import RepositorySnapshot
     from clusters.observation import Snapshot
     from clusters.providers import Cluster
     from clusters.upgrade.decision import Decision

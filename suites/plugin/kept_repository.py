@@ -8,9 +8,9 @@ from filelock import FileLock
 
 from clusters import files
 from clusters.errors import Inconclusive, UsageError
-from clusters.gitops import at_hand, collecting
-from clusters.gitops.collecting import Tools
-from clusters.gitops.snapshot import Layout, RepositorySnapshot
+from clusters.gitops import release_manifests, repository_collection, repository_snapshot
+from clusters.gitops.repository_collection import Tools
+from clusters.gitops.repository_snapshot import Layout, RepositorySnapshot
 from clusters.observation import load
 from clusters.observation.snapshot import Snapshot
 from suites.plugin.run_files import LOCKED_FOR, SNAPSHOT, repository_file_for
@@ -51,7 +51,7 @@ def keep(found: RepositorySnapshot, path: Path) -> None:
 def collected(run: Run) -> RepositorySnapshot:
     """Collect the repository of the run's profile, and the live counterparts of what it renders."""
     repository, layout, tools = _sources(run)
-    return collecting.collect(repository, layout, tools)
+    return repository_collection.collect(repository, layout, tools)
 
 
 def to_apply(run: Run, kept: RepositorySnapshot) -> RepositorySnapshot:
@@ -60,7 +60,7 @@ def to_apply(run: Run, kept: RepositorySnapshot) -> RepositorySnapshot:
     Raises Inconclusive where another commit is the last by now.
     """
     repository, layout, tools = _sources(run)
-    head, intended = collecting.intended(repository, layout, tools)
+    head, intended = repository_collection.intended(repository, layout, tools)
     if head != kept.history.head:
         raise Inconclusive(
             f"The repository {repository} has another last commit than when the run began, so nothing is applied.",
@@ -74,8 +74,8 @@ def _sources(run: Run) -> tuple[Path, Layout, Tools]:
     if profile.gitops is None:
         raise Inconclusive(f"The profile {profile.name} names no repository.", remedy="Name it under gitops.")
     lab = run.cluster.lab
-    layout = at_hand.layout_of(profile.gitops, version=lab.state.options.metallb if lab else "")
-    tools = Tools(kubectl=run.cluster.kubectl, manifests=at_hand.manifests(), reader=run.api)
+    layout = repository_snapshot.layout_of(profile.gitops, version=lab.state.options.metallb if lab else "")
+    tools = Tools(kubectl=run.cluster.kubectl, manifests=release_manifests.of_lab_parts(), reader=run.api)
     return profile.gitops.repository, layout, tools
 
 

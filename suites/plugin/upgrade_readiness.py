@@ -6,8 +6,8 @@ from typing import Any
 
 import yaml
 
-from clusters.gitops import at_hand
-from clusters.gitops.snapshot import RepositorySnapshot
+from clusters.gitops import release_manifests
+from clusters.gitops.repository_snapshot import RepositorySnapshot
 from clusters.metallb import versions
 from clusters.observation.snapshot import Json, Snapshot
 from clusters.upgrade.decision import FILE, Decision, decide
@@ -39,7 +39,7 @@ def decided(
 
 def _manifest(version: str) -> tuple[Json, ...] | None:
     """The objects of the target's release, from the manifest in MetalLB's own module; None where it is not at hand."""
-    place = at_hand.manifests().get(version)
+    place = release_manifests.of_lab_parts().get(version)
     if place is None:
         return None
     return tuple(each for each in yaml.load_all(place.read_bytes(), Loader=_LOADER) if each)

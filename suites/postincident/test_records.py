@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from clusters.gitops import paperwork, runbook, skew
-from clusters.gitops.snapshot import RepositorySnapshot
+from clusters.gitops import runbook, service_documentation, version_skew
+from clusters.gitops.repository_snapshot import RepositorySnapshot
 from clusters.observation.snapshot import Snapshot
 from suites.plugin import OBSERVE, Findings, check
 
@@ -20,7 +20,7 @@ def test_a_moved_address_is_in_the_change_log(
     repository: RepositorySnapshot, snapshot: Snapshot, earlier: Snapshot | None, findings: Findings
 ) -> None:
     """An address that moved since the baseline has its entry in CHANGELOG.md."""
-    findings.extend(paperwork.changelog(repository, snapshot, earlier=earlier))
+    findings.extend(service_documentation.changelog(repository, snapshot, earlier=earlier))
 
 
 @check(
@@ -37,7 +37,7 @@ def test_the_service_page_says_what_runs(
     repository: RepositorySnapshot, snapshot: Snapshot, findings: Findings
 ) -> None:
     """The service page names the live ranges, clusters and versions."""
-    findings.extend(paperwork.service_page(repository, snapshot))
+    findings.extend(service_documentation.service_page(repository, snapshot))
 
 
 @check(
@@ -61,4 +61,4 @@ def test_the_runbook_was_validated_and_is_encoded(repository: RepositorySnapshot
 )
 def test_legacy_skew_has_its_follow_up(repository: RepositorySnapshot, findings: Findings) -> None:
     """While legacy skew exists, its follow-up is written down."""
-    findings.extend(skew.skew_follow_up(repository))
+    findings.extend(version_skew.skew_follow_up(repository))

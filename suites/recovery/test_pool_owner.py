@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clusters.gitops import drift
-from clusters.gitops.snapshot import RepositorySnapshot
+from clusters.gitops.repository_snapshot import RepositorySnapshot
 from clusters.observation.snapshot import Snapshot
 from suites.plugin import OBSERVE, Findings, check
 

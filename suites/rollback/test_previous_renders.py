@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clusters.gitops import revisions
-from clusters.gitops.snapshot import RepositorySnapshot
+from clusters.gitops.repository_snapshot import RepositorySnapshot
 from suites.plugin import OBSERVE, Findings, check
 
 

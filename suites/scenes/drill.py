@@ -14,8 +14,8 @@ from clusters.checks import CheckFailed
 from clusters.diagnosis import Diagnosis, conclusion
 from clusters.errors import CleanupFailed
 from clusters.gitops import drift, live
-from clusters.gitops.pools import key
-from clusters.gitops.snapshot import RepositorySnapshot
+from clusters.gitops.pool_objects import key
+from clusters.gitops.repository_snapshot import RepositorySnapshot
 from clusters.metallb import services
 from clusters.profile import Profile
 from clusters.vantage.timeline import Timeline

@@ -11,7 +11,7 @@ from clusters.api import Api
 from clusters.api.resources import NODES
 from clusters.changes import Changes
 from clusters.faults.speakers import MetalLB
-from clusters.gitops.snapshot import RepositorySnapshot
+from clusters.gitops.repository_snapshot import RepositorySnapshot
 from clusters.profile import Profile
 from clusters.providers import Cluster
 from clusters.vantage.base import Vantage

@@ -14,10 +14,10 @@ from clusters.api import Api, Invalid, WebhookFailed
 from clusters.changes import Changes
 from clusters.checks import CheckFailed, Finding
 from clusters.errors import Inconclusive
-from clusters.gitops import fields, live
+from clusters.gitops import field_comparison, live
 from clusters.gitops.findings import subject_of
-from clusters.gitops.pools import POOL, is_configuration, key, pool_of
-from clusters.gitops.snapshot import RepositorySnapshot, usable
+from clusters.gitops.pool_objects import POOL, is_configuration, key, pool_of
+from clusters.gitops.repository_snapshot import RepositorySnapshot, usable
 from clusters.metallb.ranges import Address
 
 Json = dict[str, Any]
@@ -60,7 +60,7 @@ class Overlay:
                 remedy="Put MetalLB's release manifest in place, or run make setup for the versions of the lab.",
             )
         objects = tuple(found for found in render.objects if found.get("kind") != "Secret")
-        if outbound.REDACTED[:-1] in "".join(map(fields.canonical, objects)):
+        if outbound.REDACTED[:-1] in "".join(map(field_comparison.canonical, objects)):
             raise Inconclusive(
                 f"The kept overlay {render.overlay} is without its secrets, so it cannot be applied.",
                 remedy="Run the drill with the repository at hand.",
@@ -153,7 +153,7 @@ def _drift(obj: Json, found: Json | None, unreadable: str) -> str:
     if found is None:
         return f"{key(obj)} does not exist"
     mark = outbound.SameMark()
-    different = fields.differences(outbound.value(obj, mark), outbound.value(found, mark))
+    different = field_comparison.differences(outbound.value(obj, mark), outbound.value(found, mark))
     return f"{key(obj)} is not as it is rendered: {different[0]}" if different else ""
 
 

@@ -13,7 +13,7 @@ from clusters.api import ApiError, Invalid, WebhookFailed
 from clusters.api.resources import IP_ADDRESS_POOLS, NODES
 from clusters.checks import CheckFailed
 from clusters.errors import ConformanceError
-from clusters.gitops.pools import key
+from clusters.gitops.pool_objects import key
 from clusters.observation import dry_run
 from clusters.observation.snapshot import Objects, Status
 from clusters.providers import Cluster

@@ -11,9 +11,9 @@ from clusters import budgets, wait
 from clusters.api.resources import PODS, SERVICES
 from clusters.checks import NotSupported
 from clusters.errors import Inconclusive
-from clusters.gitops import at_hand, example, moving
+from clusters.gitops import apply_plan, example, release_manifests
 from clusters.gitops.kustomize import Kustomize, Render
-from clusters.gitops.pools import is_configuration
+from clusters.gitops.pool_objects import is_configuration
 from clusters.metallb import install, services, versions
 from clusters.profile import Profile
 from clusters.providers import Cluster
@@ -89,7 +89,7 @@ class LabUpgrade:
         gitops, kubectl = self.drill.profile.gitops, self.cluster.kubectl
         assert gitops is not None, "performed_here has seen to it"
         assert kubectl is not None, "performed_here has seen to it"
-        manifests, intended = at_hand.manifests(), self.drill.repository.intended
+        manifests, intended = release_manifests.of_lab_parts(), self.drill.repository.intended
         target = self.wanted or next((each for each in manifests if each != intended.version), "")
         if target not in manifests:
             raise Inconclusive(
@@ -106,7 +106,7 @@ class LabUpgrade:
 
     def _roll_out(self, earlier: Render, later: Render) -> None:
         overlay = self.drill.overlay
-        steps = moving.steps(_public(earlier), _public(later))
+        steps = apply_plan.steps(_public(earlier), _public(later))
         with self.drill.timed(f"rolled out {later.version} in", budget="rollout"):
             for step in sorted(steps, key=lambda each: list(Part).index(part_of(each.obj))):
                 meta, resource = step.obj["metadata"], overlay.api.resource_for(step.obj)

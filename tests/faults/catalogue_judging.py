@@ -16,7 +16,7 @@ from typing import Any
 
 from clusters.checks import Finding, Level, Need, Outcome
 from clusters.diagnosis import Diagnosis
-from clusters.gitops.snapshot import RepositorySnapshot
+from clusters.gitops.repository_snapshot import RepositorySnapshot
 from clusters.observation.snapshot import Snapshot
 from suites.plugin.declare import registry
 from suites.plugin.observation import Judgement

@@ -18,9 +18,9 @@ from clusters.api import Api
 from clusters.api.resources import SERVICES
 from clusters.changes import MANAGER_LABEL, Changes
 from clusters.faults.speakers import MetalLB
-from clusters.gitops import at_hand, collecting, live
-from clusters.gitops.collecting import Tools
-from clusters.gitops.snapshot import RepositorySnapshot
+from clusters.gitops import live, release_manifests, repository_collection, repository_snapshot
+from clusters.gitops.repository_collection import Tools
+from clusters.gitops.repository_snapshot import RepositorySnapshot
 from clusters.lab.lab import Lab
 from clusters.observation import expectations
 from clusters.observation.collecting import collect
@@ -264,9 +264,9 @@ def _object(kind: str, name: str, spec: Json) -> Json:
 def collected(stage: Stage, repository: Path) -> RepositorySnapshot:
     """Collect a repository as a run does, with what is live of it."""
     assert stage.profile.gitops is not None
-    layout = at_hand.layout_of(stage.profile.gitops, version=stage.version)
-    tools = Tools(kubectl=stage.site.kubectl, manifests=at_hand.manifests(), reader=stage.api)
-    return collecting.collect(repository, layout, tools)
+    layout = repository_snapshot.layout_of(stage.profile.gitops, version=stage.version)
+    tools = Tools(kubectl=stage.site.kubectl, manifests=release_manifests.of_lab_parts(), reader=stage.api)
+    return repository_collection.collect(repository, layout, tools)
 
 
 def _profile(settings: Mapping[str, Any]) -> Profile:

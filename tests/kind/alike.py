@@ -13,7 +13,7 @@ import yaml
 
 from clusters import providers
 from clusters.api import Api
-from clusters.gitops import at_hand
+from clusters.gitops import release_manifests
 from clusters.gitops.kustomize import Kustomize
 from clusters.kind import metallb, network
 from clusters.kind.programs import find
@@ -49,7 +49,7 @@ def opened(profile: Profile) -> Iterator[Cluster]:
         api = Api.connect(cluster.kubeconfig, cluster.context)
         (addresses,) = profile.pools[0].addresses
         metallb.apply(api, metallb.rendered(profile, kubectl=cluster.kubectl, pool=addresses))
-        render = Kustomize(cluster.kubectl, at_hand.manifests()).render
+        render = Kustomize(cluster.kubectl, release_manifests.of_lab_parts()).render
         for thing in sorted(
             render(metallb.EXAMPLES, "consumers/lab").objects, key=lambda one: one["kind"] != "Namespace"
         ):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from clusters.checks import Finding, Outcome
-from clusters.gitops.snapshot import RepositorySnapshot
+from clusters.gitops.repository_snapshot import RepositorySnapshot
 from clusters.observation import load
 from tests.faults.catalogue_fault import Fault, Less
 from tests.faults.catalogue_judging import Looked

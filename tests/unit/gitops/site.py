@@ -12,10 +12,10 @@ from typing import Any
 
 from clusters.api.errors import Forbidden, NotFound
 from clusters.api.resources import Resource
-from clusters.gitops import collecting, example, live
-from clusters.gitops.collecting import Tools
+from clusters.gitops import example, live, repository_collection
 from clusters.gitops.kustomize import Kustomize
-from clusters.gitops.snapshot import Layout, RepositorySnapshot
+from clusters.gitops.repository_collection import Tools
+from clusters.gitops.repository_snapshot import Layout, RepositorySnapshot
 from clusters.observation.snapshot import Expectations, Objects, Snapshot, Status
 
 Json = dict[str, Any]
@@ -132,7 +132,7 @@ class Site:
             }
             return self.unchanged.model_copy(update=read)
         tools = Tools(kubectl=self.kubectl, manifests=self.manifests, reader=self.cluster)
-        found = collecting.collect(self.root, self.layout.model_copy(update=layout), tools)
+        found = repository_collection.collect(self.root, self.layout.model_copy(update=layout), tools)
         return found.model_copy(update={"taken_at": f"{WRITTEN_FOR.isoformat()}T12:00:00Z"})
 
     def snapshot(self) -> Snapshot:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from clusters.errors import Inconclusive
-from clusters.gitops import git, history, paperwork
+from clusters.gitops import git, history, service_documentation
 from clusters.gitops.git import Git
 from tests.unit.gitops.site import Site
 from tests.unit.gitops.test_history import FILE, POOL, Repository
@@ -471,7 +471,7 @@ class TestWhatCommitsSay:
         site.commit()
 
         with pytest.raises(Inconclusive, match=r"metallb/huge\.yaml is too large to be read"):
-            paperwork.pool_documented(site.repository())
+            service_documentation.pool_documented(site.repository())
 
 
 def test_an_edit_by_way_of_a_link_is_not_read(repository: Repository, tmp_path: Path) -> None:

@@ -14,7 +14,13 @@ import pytest
 import yaml
 
 from clusters.errors import Inconclusive, UsageError
-from clusters.gitops import at_hand, kustomize, paperwork, plans, skew
+from clusters.gitops import (
+    kustomize,
+    plans,
+    repository_snapshot,
+    service_documentation,
+    version_skew,
+)
 from clusters.gitops.documents import FileError
 from clusters.gitops.kustomization import NeedsNetworkError, OverlayError
 from clusters.gitops.kustomize import GivenUp, Kustomize
@@ -568,7 +574,7 @@ class TestOneSentence:
     @pytest.mark.parametrize("overlay", ["", ".", "/", "..", "metallb/../..", "a\0b"])
     def test_an_overlay_that_is_no_folder_below_the_root_is_said(self, overlay: str) -> None:
         with pytest.raises(UsageError, match=r"gitops\.overlay of the profile is") as refused:
-            at_hand.layout_of(GitOps.model_construct(repository=Path(), overlay=overlay))
+            repository_snapshot.layout_of(GitOps.model_construct(repository=Path(), overlay=overlay))
 
         assert "\n" not in str(refused.value)
 
@@ -597,9 +603,9 @@ class TestTheRestGoesOn:
         assert "secret-of-mine" not in found.to_json()
         assert found.refused["CHANGELOG.md"] == "CHANGELOG.md is a link that leads out of the repository."
         with pytest.raises(Inconclusive, match=r"CHANGELOG\.md is a link that leads out"):
-            paperwork.pool_documented(found)
+            service_documentation.pool_documented(found)
         with pytest.raises(Inconclusive, match=r"follow-ups\.md is a link that leads out"):
-            skew.skew_follow_up(found)
+            version_skew.skew_follow_up(found)
         assert found.working.problem == ""
         assert found.text(site.layout.runbook, what="runbook")
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from clusters.errors import Inconclusive
-from clusters.gitops import kustomize
+from clusters.gitops import kustomize, release_manifests
 from clusters.gitops.documents import FileError
 from clusters.gitops.kustomization import NeedsNetworkError, OverlayError
 from clusters.gitops.kustomize import Kustomize
-from clusters.gitops.pools import key
+from clusters.gitops.pool_objects import key
 from tests.unit.gitops import manifest
 
 LAB = "metallb/overlays/lab"
@@ -91,8 +91,8 @@ def test_what_a_secret_holds_is_not_kept(root: Path, kubectl: Path, manifests: d
 
 
 def test_the_version_of_a_manifest_is_that_of_its_images() -> None:
-    assert kustomize.manifest_version(manifest.text("0.14.9")) == "0.14.9"
-    assert kustomize.manifest_version("kind: Namespace") == ""
+    assert release_manifests.version_named_in(manifest.text("0.14.9")) == "0.14.9"
+    assert release_manifests.version_named_in("kind: Namespace") == ""
 
 
 @pytest.mark.parametrize(

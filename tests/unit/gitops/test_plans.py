@@ -11,7 +11,7 @@ from clusters.gitops.documents import FileError, mappings, validated
 from clusters.gitops.history import Frozen
 from clusters.gitops.plans import Accepted, ChangePlan, Waivers
 from clusters.gitops.runbook import Encoding
-from tests.unit.gitops.test_addresses import PLAN
+from tests.unit.gitops.test_range_findings import PLAN
 
 DOCUMENTATION = Path(__file__).parents[3] / "docs" / "gitops.md"
 BLOCKS = re.findall(r"```yaml\n(.*?)```", DOCUMENTATION.read_text(encoding="utf-8"), flags=re.DOTALL)

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from clusters.gitops import collecting, drift, fields
-from clusters.gitops.collecting import Tools
-from clusters.gitops.fields import Difference
-from clusters.gitops.snapshot import LiveObject, RepositorySnapshot
+from clusters.gitops import drift, field_comparison, repository_collection
+from clusters.gitops.field_comparison import Difference
+from clusters.gitops.repository_collection import Tools
+from clusters.gitops.repository_snapshot import LiveObject, RepositorySnapshot
 from suites.plugin.kept_repository import keep, read
 from tests.unit.gitops.site import LAB_CONFIG, Site
 from tests.unit.outbound import corpus
@@ -116,7 +116,7 @@ def test_a_secret_that_is_live_and_not_rendered_is_told_without_it(site: Site) -
 def test_what_is_to_be_applied_is_whole(secret: Site) -> None:
     tools = Tools(kubectl=secret.kubectl, manifests=secret.manifests, reader=secret.cluster)
 
-    head, intended = collecting.intended(secret.root, secret.layout, tools)
+    head, intended = repository_collection.intended(secret.root, secret.layout, tools)
 
     assert head == secret.repository().history.head
     (password,) = [found["spec"]["password"] for found in intended.objects if found["kind"] == "BGPPeer"]
@@ -127,7 +127,7 @@ def test_uncommitted_work_is_not_applied(secret: Site) -> None:
     secret.edit(LAB_CONFIG, SECRET, OTHER)
     tools = Tools(kubectl=secret.kubectl, manifests=secret.manifests, reader=secret.cluster)
 
-    _, intended = collecting.intended(secret.root, secret.layout, tools)
+    _, intended = repository_collection.intended(secret.root, secret.layout, tools)
 
     assert OTHER not in str(intended.objects)
     assert SECRET in str(intended.objects)
@@ -145,7 +145,7 @@ def test_a_difference_of_any_secret_of_the_corpus_is_found_and_not_shown(
     live = _replaced(copy.deepcopy(rendered), other, another)
     kept = _Pair(rendered, live).kept
 
-    found = fields.differences(kept.intended.objects[0], (kept.live or ())[0].found or {})
+    found = field_comparison.differences(kept.intended.objects[0], (kept.live or ())[0].found or {})
 
     # Copies of objects, Secrets and all of kube-proxy's configuration but its mode are not kept at all.
     gone = ("last-applied", "kapp", "rio.cattle", "/values", "kube-proxy", "'Secret'")

@@ -10,7 +10,7 @@ import pytest
 from clusters.api import Invalid, WebhookFailed
 from clusters.errors import Inconclusive
 from clusters.gitops.kustomize import Render
-from clusters.gitops.snapshot import Layout, RepositorySnapshot
+from clusters.gitops.repository_snapshot import Layout, RepositorySnapshot
 from clusters.metallb import configuration
 from suites.scenes.overlay import Overlay, Part, refusal
 

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from packaging.version import Version
 
-from clusters.gitops import at_hand
+from clusters.gitops import release_manifests
 from clusters.observation import Snapshot, load
 from clusters.observation.snapshot import Json, Objects, Status
 from clusters.upgrade.decision import Decision, Result, decide
@@ -113,7 +113,7 @@ RELEASE = (POOLS, ADVERTISEMENTS)
 
 def release(version: str) -> tuple[Json, ...] | None:
     """The release's own manifest, from MetalLB's module, where the lab's parts are at hand."""
-    place = at_hand.manifests().get(version)
+    place = release_manifests.of_lab_parts().get(version)
     return tuple(yaml.safe_load_all(place.read_bytes())) if place else None
 
 

@@ -9,7 +9,7 @@ from packaging.version import Version
 
 from clusters.errors import UsageError
 from clusters.gitops.kustomize import Render
-from clusters.gitops.snapshot import Layout, RepositorySnapshot
+from clusters.gitops.repository_snapshot import Layout, RepositorySnapshot
 from clusters.observation.snapshot import Json
 from clusters.upgrade.decision import Result, Verdict
 from clusters.upgrade.releases import NEWEST, RELEASES, target_of

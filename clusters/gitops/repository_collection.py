@@ -13,18 +13,17 @@ from pathlib import Path
 
 from clusters.confinement import Folder, RefusedPath, Tree, joined, shown
 from clusters.errors import Inconclusive
-from clusters.gitops import example, history, kustomization, live
+from clusters.gitops import example, history, kustomization, live, release_manifests
 from clusters.gitops.git import Git, NoHistory
 from clusters.gitops.history import History
-from clusters.gitops.kustomize import Kustomize, Render, manifest_version
-from clusters.gitops.placing import Manifest
-from clusters.gitops.pools import is_configuration
-from clusters.gitops.snapshot import Layout, RepositorySnapshot
+from clusters.gitops.kustomize import Kustomize, Render
+from clusters.gitops.pool_objects import is_configuration
+from clusters.gitops.release_manifests import Manifest
+from clusters.gitops.repository_snapshot import Layout, RepositorySnapshot
 
 _AT_ONCE = 2
 #: A page longer than this is no page; it is cut rather than kept.
 _LONGEST = 1_000_000
-_SMALLEST_MANIFEST = 20_000
 #: More overlays than this beside the cluster's own are not rendered.
 _MOST_OVERLAYS = 100
 
@@ -68,7 +67,9 @@ class _Collection:
         self._git = Git(root)
         self._tree = Tree(root)
         # A manifest that somebody put beside the base serves the revisions that lack it, too.
-        self._kustomize = Kustomize(kubectl, {**tools.manifests, **_manifests_below(self._tree, layout.tree)})
+        self._kustomize = Kustomize(
+            kubectl, {**tools.manifests, **release_manifests.in_repository(self._tree, layout.tree)}
+        )
 
     def snapshot(self, *, shown: Path) -> RepositorySnapshot:
         layout = self._layout
@@ -186,29 +187,3 @@ class _Collection:
 
 def _bare(render: Render) -> Render:
     return render.model_copy(update={"objects": tuple(live.bare(found) for found in render.objects)})
-
-
-@dataclass(frozen=True)
-class _FileOfTree:
-    """A file of the repository that is read when it is needed."""
-
-    tree: Tree
-    path: str
-
-    def read_bytes(self) -> bytes:
-        return self.tree.read(self.path)
-
-
-def _manifests_below(tree: Tree, folder: str) -> dict[str, Manifest]:
-    """Release manifests that lie in the working tree, by version; large files only, for others hold none."""
-    found: dict[str, Manifest] = {}
-    with suppress(RefusedPath):
-        for path in sorted(tree.entries(folder, without=frozenset({".git"}))):
-            if not fnmatch(path.rpartition("/")[2], "metallb*.y*ml"):
-                continue
-            with suppress(RefusedPath):
-                content = tree.read(path)
-                version = manifest_version(content.decode("utf-8", errors="replace"))
-                if len(content) > _SMALLEST_MANIFEST:
-                    found[version] = _FileOfTree(tree, path)
-    return found

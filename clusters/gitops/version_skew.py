@@ -13,13 +13,13 @@ from packaging.version import Version
 from clusters.checks import Finding, NotSupported
 from clusters.commands import command
 from clusters.errors import Inconclusive
-from clusters.gitops import fields, pages, plans
+from clusters.gitops import field_comparison, pages, plans
 from clusters.gitops.defaults import schema_of
 from clusters.gitops.documents import Json
 from clusters.gitops.findings import apply_command, evidence, known, mentions_command
 from clusters.gitops.kustomize import Render
-from clusters.gitops.pools import is_configuration, key, listed
-from clusters.gitops.snapshot import RepositorySnapshot, usable
+from clusters.gitops.pool_objects import is_configuration, key, listed
+from clusters.gitops.repository_snapshot import RepositorySnapshot, usable
 from clusters.metallb import versions
 from clusters.metallb.versions import Feature
 from clusters.observation.pods import containers
@@ -112,7 +112,7 @@ def _outdated(repository: RepositorySnapshot, *, installed: set[str]) -> list[st
         if kind == "CustomResourceDefinition" and name in installed and each.found is not None:
             changed = [
                 found
-                for found in fields.differences(rendered[each.key], each.found)
+                for found in field_comparison.differences(rendered[each.key], each.found)
                 if found.path[:2] != ("metadata", "annotations")
             ]
             lines += [f"{name}: {changed[0]}"] if changed else []
@@ -270,8 +270,8 @@ def _divergence(legacy: Render, base: Render, schemas: Mapping[str, Json]) -> It
             yield name, "*", f"only {legacy.overlay} has {name}"
         else:
             schema = schema_of(str(found.get("kind")), str(found.get("apiVersion", "")), schemas)
-            changed = {each.field: each for each in fields.differences(found, theirs[name], schema)}
-            dropped = {each.field: each for each in fields.differences(theirs[name], found, schema)}
+            changed = {each.field: each for each in field_comparison.differences(found, theirs[name], schema)}
+            dropped = {each.field: each for each in field_comparison.differences(theirs[name], found, schema)}
             for field in {**changed, **dropped}:
                 yield name, field, f"{name} {field} differs from the base"
     for name in theirs:

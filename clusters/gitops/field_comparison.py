@@ -20,7 +20,7 @@ from typing import Any
 from clusters import outbound
 from clusters.gitops.defaults import Schema, completed
 from clusters.gitops.documents import Json
-from clusters.gitops.pools import is_metallb
+from clusters.gitops.pool_objects import is_metallb
 
 Path = tuple[str | int, ...]
 

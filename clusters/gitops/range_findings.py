@@ -14,8 +14,8 @@ from clusters.errors import Inconclusive
 from clusters.gitops import pages, plans
 from clusters.gitops.findings import INTENDED, diff_command, evidence, known, live_pools
 from clusters.gitops.kustomize import Render
-from clusters.gitops.pools import bounds, listed, pool_from, pools_of, size
-from clusters.gitops.snapshot import RepositorySnapshot, usable
+from clusters.gitops.pool_objects import bounds, listed, pool_from, pools_of, size
+from clusters.gitops.repository_snapshot import RepositorySnapshot, usable
 from clusters.metallb import configuration, nodes, services
 from clusters.metallb.pools import Pool
 from clusters.metallb.ranges import Address

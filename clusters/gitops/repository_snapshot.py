@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationError
 
 from clusters import outbound
 from clusters.confinement import RefusedPath, joined
@@ -15,6 +15,7 @@ from clusters.gitops.defaults import schemas_in
 from clusters.gitops.documents import FileError, Json
 from clusters.gitops.history import Frozen, History
 from clusters.gitops.kustomize import Render
+from clusters.profile import GitOps
 
 Model = TypeVar("Model", bound=Frozen)
 
@@ -84,6 +85,29 @@ class Layout(Frozen):
     def follow_ups(self) -> str:
         """The list of work that was put off."""
         return "follow-ups.md"
+
+
+def layout_of(gitops: GitOps, *, version: str = "") -> Layout:
+    """The layout that a profile's `gitops` names; `version` for a cluster that runs another than is pinned.
+
+    Raises UsageError for an overlay that is no folder below the repository's root.
+    """
+    try:
+        return Layout(
+            overlay=gitops.overlay.strip("/"),
+            base=gitops.base.strip("/"),
+            legacy=gitops.legacy_overlay.strip("/"),
+            service_page=gitops.service_page,
+            changelog=gitops.changelog,
+            runbook=gitops.runbook,
+            version=version,
+        )
+    except ValidationError as error:
+        said = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+        raise UsageError(
+            f"gitops.overlay of the profile is {gitops.overlay!r}: {said}",
+            remedy="Name the folder above it as gitops.repository.",
+        ) from None
 
 
 class LiveObject(Frozen):

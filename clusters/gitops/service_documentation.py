@@ -25,8 +25,8 @@ from clusters.gitops.findings import (
 )
 from clusters.gitops.history import Change, PoolChange
 from clusters.gitops.pages import Entry
-from clusters.gitops.pools import bounds, listed, pool_from, pools_of
-from clusters.gitops.snapshot import RepositorySnapshot
+from clusters.gitops.pool_objects import bounds, listed, pool_from, pools_of
+from clusters.gitops.repository_snapshot import RepositorySnapshot
 from clusters.metallb import ranges, services, versions
 from clusters.metallb.pools import Pool
 from clusters.metallb.ranges import Address, AddressRange

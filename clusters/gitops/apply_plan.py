@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from clusters.gitops.documents import Json
-from clusters.gitops.pools import key
+from clusters.gitops.pool_objects import key
 
 
 @dataclass(frozen=True)

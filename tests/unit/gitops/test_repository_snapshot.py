@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from clusters.errors import Inconclusive, UsageError
-from clusters.gitops import at_hand, collecting, drift, example
-from clusters.gitops.collecting import Tools
+from clusters.gitops import drift, example, repository_collection, repository_snapshot
 from clusters.gitops.history import read
-from clusters.gitops.snapshot import RepositorySnapshot
+from clusters.gitops.repository_collection import Tools
+from clusters.gitops.repository_snapshot import RepositorySnapshot
 from clusters.profile import GitOps
 from suites.plugin import kept_repository
 from suites.plugin.run_files import repository_file_for
@@ -64,16 +64,16 @@ def test_a_kept_file_is_whole_or_not_there(tmp_path: Path, site: Site) -> None:
 
 def test_a_missing_repository_is_said(tmp_path: Path, kubectl: Path) -> None:
     with pytest.raises(Inconclusive, match=r"The GitOps repository .* does not exist"):
-        collecting.collect(tmp_path / "gone", LAYOUT, Tools(kubectl))
+        repository_collection.collect(tmp_path / "gone", LAYOUT, Tools(kubectl))
 
 
 def test_a_missing_kubectl_is_said(tmp_path: Path) -> None:
     with pytest.raises(Inconclusive, match="kubectl was not found"):
-        collecting.collect(tmp_path, LAYOUT, Tools(None))
+        repository_collection.collect(tmp_path, LAYOUT, Tools(None))
 
 
 def test_without_a_cluster_the_repository_is_collected_alone(site: Site) -> None:
-    found = collecting.collect(site.root, LAYOUT, Tools(site.kubectl))
+    found = repository_collection.collect(site.root, LAYOUT, Tools(site.kubectl))
 
     assert found.live is None
     with pytest.raises(Inconclusive, match="The live objects were not read"):
@@ -84,7 +84,7 @@ def test_a_manifest_in_the_working_tree_serves_earlier_revisions(site: Site) -> 
     text = site.manifests["0.15.2"].read_text() + "# padding\n" * 3000
     site.write("metallb/base/upstream/metallb-native.yaml", text)
 
-    found = collecting.collect(site.root, LAYOUT, Tools(site.kubectl))
+    found = repository_collection.collect(site.root, LAYOUT, Tools(site.kubectl))
 
     assert found.history.dirty == ()
     assert found.previous is not None
@@ -96,7 +96,7 @@ def test_a_profile_gives_the_layout() -> None:
         repository=Path("/x"), overlay="metallb/overlays/lab/", legacy_overlay="metallb/legacy/prod"
     )
 
-    layout = at_hand.layout_of(gitops, version="0.16.2")
+    layout = repository_snapshot.layout_of(gitops, version="0.16.2")
 
     assert (layout.tree, layout.cluster, layout.overlays) == ("metallb", "lab", "metallb/overlays")
     assert (layout.accepted, layout.steps, layout.version) == (
@@ -122,7 +122,7 @@ class TestExample:
     def test_its_commits_lead_to_its_files_and_the_change_log(self, tmp_path: Path) -> None:
         made = example.materialise(EXAMPLE, tmp_path / "made", today=WRITTEN_FOR)
 
-        found = read(collecting.Git(made), "metallb")
+        found = read(repository_collection.Git(made), "metallb")
 
         assert found.dirty == ()
         assert [(change.date, len(change.pools)) for change in found.changes] == [

@@ -6,7 +6,7 @@ import pytest
 
 from clusters.checks import Finding
 from clusters.errors import Inconclusive
-from clusters.gitops import addresses
+from clusters.gitops import range_findings
 from clusters.gitops.documents import FileError
 from tests.unit.gitops.site import LAB_CONFIG, Site
 
@@ -15,15 +15,15 @@ HOMELAB = "metallb/overlays/homelab/config.yaml"
 
 
 def sound(site: Site) -> list[Finding]:
-    return addresses.ranges_valid(site.repository(), site.snapshot())
+    return range_findings.ranges_valid(site.repository(), site.snapshot())
 
 
 def taken(site: Site) -> list[Finding]:
-    return addresses.recent_change(site.repository(), site.snapshot())
+    return range_findings.recent_change(site.repository(), site.snapshot())
 
 
 def single(site: Site) -> list[Finding]:
-    return addresses.single_address_pools(site.repository(), site.snapshot())
+    return range_findings.single_address_pools(site.repository(), site.snapshot())
 
 
 class TestRangesValid:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from clusters.gitops import fields
+from clusters.gitops import field_comparison
 from clusters.gitops.defaults import schema_of, schemas_in
 from clusters.gitops.live import bare
 from tests.unit.gitops import manifest
@@ -19,7 +19,7 @@ Json = dict[str, Any]
 
 
 def changed(rendered: Json, live: Json) -> list[str]:
-    return [difference.field for difference in fields.differences(rendered, live)]
+    return [difference.field for difference in field_comparison.differences(rendered, live)]
 
 
 def pool(**spec: Any) -> Json:
@@ -159,7 +159,7 @@ def drifted(rendered: Json, live: Json) -> list[str]:
     kind, version = rendered["kind"], rendered["apiVersion"]
     schema = schema_of(kind, version, SCHEMAS)
     assert schema is not None
-    return [difference.field for difference in fields.differences(rendered, live, schema)]
+    return [difference.field for difference in field_comparison.differences(rendered, live, schema)]
 
 
 def resource(kind: str, version: str = "v1beta1", **spec: Any) -> Json:
@@ -267,13 +267,13 @@ def test_false_and_zero_that_kubernetes_keeps_are_missed_where_they_are_gone(
 
 
 def test_a_difference_shows_both_sides() -> None:
-    (found,) = fields.differences({"a": {"b": 1}}, {"a": {}})
+    (found,) = field_comparison.differences({"a": {"b": 1}}, {"a": {}})
 
     assert str(found) == "a.b: intended 1, live absent"
 
 
 def test_of_a_list_without_names_only_what_differs_is_shown() -> None:
-    (found,) = fields.differences(
+    (found,) = field_comparison.differences(
         {"rules": [{"verbs": ["get"]}, {"verbs": ["*"]}]}, {"rules": [{"verbs": ["get"]}]}
     )
 
@@ -300,10 +300,10 @@ def test_prose_in_a_definition_does_not_matter() -> None:
 
 
 def test_quantities_are_numbers_with_a_unit() -> None:
-    assert fields.quantity("100m") == fields.quantity("0.1")
-    assert fields.quantity("1k") == 1000
-    assert fields.quantity("1Ki") == 1024
-    assert fields.quantity("many") is None
+    assert field_comparison.quantity("100m") == field_comparison.quantity("0.1")
+    assert field_comparison.quantity("1k") == 1000
+    assert field_comparison.quantity("1Ki") == 1024
+    assert field_comparison.quantity("many") is None
 
 
 _JSON = st.recursive(
@@ -316,7 +316,7 @@ _JSON = st.recursive(
 @given(st.dictionaries(st.text(max_size=5), _JSON, max_size=4))
 @example({"hard": [":"]})  # no quantity, where one would stand
 def test_an_object_never_differs_from_itself(found: Json) -> None:
-    assert fields.differences(found, copy.deepcopy(found)) == ()
+    assert field_comparison.differences(found, copy.deepcopy(found)) == ()
 
 
 @given(
@@ -324,4 +324,6 @@ def test_an_object_never_differs_from_itself(found: Json) -> None:
     st.dictionaries(st.text(max_size=5), _JSON, max_size=4),
 )
 def test_what_is_kept_of_the_live_object_says_the_same(rendered: Json, live: Json) -> None:
-    assert fields.differences(rendered, fields.pruned(live, rendered)) == fields.differences(rendered, live)
+    assert field_comparison.differences(
+        rendered, field_comparison.pruned(live, rendered)
+    ) == field_comparison.differences(rendered, live)

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import yaml
 
 from clusters.confinement import Folder, Tree
 from clusters.gitops.documents import Json, mapping, parse
 from clusters.gitops.kustomization import Kustomization
-from clusters.gitops.pools import CONFIGURATION, GROUP
+from clusters.gitops.pool_objects import CONFIGURATION, GROUP
+from clusters.gitops.release_manifests import Manifest
 
 PATCHES = ("patches", "patchesStrategicMerge", "patchesJson6902")
 _SECRET = frozenset({"data", "stringData"})
 _MARK = "conformance.metallb/placeholder"
-
-
-class Manifest(Protocol):
-    """A release manifest: a file of ours, or one that lies in the repository."""
-
-    def read_bytes(self) -> bytes:
-        """Its content."""
-        ...
 
 
 def copy(overlay: Kustomization, *, target: Folder) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from clusters.checks import Finding, NotSupported
 from clusters.errors import Inconclusive
-from clusters.gitops import skew
+from clusters.gitops import version_skew
 from tests.unit.gitops.site import Site
 
 PROD = "metallb/legacy/prod/kustomization.yaml"
@@ -14,7 +14,7 @@ LAB = "metallb/overlays/lab/kustomization.yaml"
 
 
 def mixed(site: Site, **layout: str) -> list[Finding]:
-    return skew.version_skew(site.repository(**layout), site.snapshot())
+    return version_skew.version_skew(site.repository(**layout), site.snapshot())
 
 
 def set_image(site: Site, kind: str, name: str, version: str) -> None:
@@ -104,12 +104,12 @@ class TestVersionSkew:
 
 class TestLegacyDivergence:
     def test_the_accepted_differences_are_silent(self, site: Site) -> None:
-        assert skew.legacy_divergence(site.repository()) == []
+        assert version_skew.legacy_divergence(site.repository()) == []
 
     def test_another_object_is_named(self, site: Site) -> None:
         site.edit("metallb/legacy/prod/config.yaml", "kind: L2Advertisement", f"{POOL}kind: L2Advertisement")
 
-        (finding,) = skew.legacy_divergence(site.repository())
+        (finding,) = version_skew.legacy_divergence(site.repository())
 
         assert finding.cause == "legacy-diverged"
         assert "IPAddressPool metallb-system/another" in finding.summary
@@ -120,46 +120,46 @@ class TestLegacyDivergence:
         )
         site.edit(PROD, "patches:", "patches:\n  - {path: more.yaml, target: {kind: Deployment}}")
 
-        (finding,) = skew.legacy_divergence(site.repository())
+        (finding,) = version_skew.legacy_divergence(site.repository())
 
         assert "patch more.yaml" in finding.summary
 
     def test_without_a_baseline_every_difference_counts(self, site: Site) -> None:
         site.git("rm", "--quiet", "metallb/legacy/prod/accepted.yaml")
 
-        assert len(skew.legacy_divergence(site.repository())) == 3
+        assert len(version_skew.legacy_divergence(site.repository())) == 3
 
     def test_it_is_not_supported_without_a_legacy_overlay(self, site: Site) -> None:
         with pytest.raises(NotSupported, match="legacy_overlay"):
-            skew.legacy_divergence(site.repository(legacy=""))
+            version_skew.legacy_divergence(site.repository(legacy=""))
 
     def test_whole_renders_are_compared_where_both_are_at_hand(self, site: Site) -> None:
         site.edit(
             "metallb/base/kustomization.yaml", "resources:", f"{PINNED.replace('0.16.2', '0.15.2')}resources:"
         )
         site.manifests = {"0.15.2": site.manifests["0.15.2"], "0.14.9": site.manifests["0.15.2"]}
-        assert skew.legacy_divergence(site.repository()) == []
+        assert version_skew.legacy_divergence(site.repository()) == []
 
         site.edit(PROD, "patches:", "namePrefix: old-\npatches:")
 
-        found = " ".join(finding.summary for finding in skew.legacy_divergence(site.repository()))
+        found = " ".join(finding.summary for finding in version_skew.legacy_divergence(site.repository()))
         assert "Secret metallb-system/old-webhook" in found
 
 
 class TestLegacyVersion:
     def test_an_unexpired_waiver_is_enough(self, site: Site) -> None:
-        assert skew.legacy_version(site.repository()) == []
+        assert version_skew.legacy_version(site.repository()) == []
 
     def test_the_base_version_needs_no_waiver(self, site: Site) -> None:
         site.edit(PROD, "v0.14.9", "v0.15.2")
         site.write("metallb/waivers.yaml", "waivers: []\n")
 
-        assert skew.legacy_version(site.repository()) == []
+        assert version_skew.legacy_version(site.repository()) == []
 
     def test_an_expired_waiver_is_named(self, site: Site) -> None:
         site.edit("metallb/waivers.yaml", "2027-02-26", "2026-11-23")
 
-        (finding,) = skew.legacy_version(site.repository())
+        (finding,) = version_skew.legacy_version(site.repository())
 
         assert finding.cause == "version-skew"
         assert "has MetalLB 0.14.9, where the shared base has 0.15.2" in finding.summary
@@ -168,7 +168,7 @@ class TestLegacyVersion:
     def test_a_waiver_of_another_check_does_not_count(self, site: Site) -> None:
         site.edit("metallb/waivers.yaml", "maintenance.legacy-version", "overlay.version-skew")
 
-        (finding,) = skew.legacy_version(site.repository())
+        (finding,) = version_skew.legacy_version(site.repository())
 
         assert finding.evidence == ("metallb/waivers.yaml has no waiver for it",)
 
@@ -176,17 +176,17 @@ class TestLegacyVersion:
         site.edit(PROD, "v0.14.9", "main")
 
         with pytest.raises(Inconclusive, match="Nothing in metallb/legacy/prod says which MetalLB"):
-            skew.legacy_version(site.repository())
+            version_skew.legacy_version(site.repository())
 
 
 class TestFollowUp:
     def test_a_written_follow_up_is_enough(self, site: Site) -> None:
-        assert skew.skew_follow_up(site.repository()) == []
+        assert version_skew.skew_follow_up(site.repository()) == []
 
     def test_a_missing_follow_up_is_named(self, site: Site) -> None:
         site.write("follow-ups.md", "# Follow-ups\n\nNothing.\n")
 
-        (finding,) = skew.skew_follow_up(site.repository())
+        (finding,) = version_skew.skew_follow_up(site.repository())
 
         assert finding.cause == "follow-up-missing"
         assert "no follow-up in follow-ups.md names it" in finding.summary
@@ -199,13 +199,13 @@ class TestFollowUp:
             "## Follow-up\n\n- upgrade legacy/prod\n- upgrade prod\n\n## 7. After",
         )
 
-        assert skew.skew_follow_up(site.repository()) == []
+        assert version_skew.skew_follow_up(site.repository()) == []
 
     def test_without_skew_none_is_needed(self, site: Site) -> None:
         site.edit(PROD, "v0.14.9", "v0.15.2")
         site.write("follow-ups.md", "")
 
-        assert skew.skew_follow_up(site.repository()) == []
+        assert version_skew.skew_follow_up(site.repository()) == []
 
 
 PINNED = """\

@@ -6,10 +6,10 @@ import pytest
 
 from clusters.checks import Finding
 from clusters.errors import Inconclusive
-from clusters.gitops import paperwork
+from clusters.gitops import service_documentation
 from clusters.observation.snapshot import Consumer
 from tests.unit.gitops.site import LAB_CONFIG, Site
-from tests.unit.gitops.test_addresses import PLAN
+from tests.unit.gitops.test_range_findings import PLAN
 
 RANGE = "172.30.0.200-172.30.0.220"
 WIDER = "172.30.0.200-172.30.0.225"
@@ -17,19 +17,19 @@ ROW = "| lab | metallb/overlays/lab | 172.30.0.0/24 | 172.30.0.1 | metallb-pool 
 
 
 def documented(site: Site) -> list[Finding]:
-    return paperwork.pool_documented(site.repository())
+    return service_documentation.pool_documented(site.repository())
 
 
 def planned(site: Site) -> list[Finding]:
-    return paperwork.change_plan(site.repository(), site.snapshot())
+    return service_documentation.change_plan(site.repository(), site.snapshot())
 
 
 def logged(site: Site) -> list[Finding]:
-    return paperwork.changelog(site.repository(), site.snapshot())
+    return service_documentation.changelog(site.repository(), site.snapshot())
 
 
 def paged(site: Site) -> list[Finding]:
-    return paperwork.service_page(site.repository(), site.snapshot())
+    return service_documentation.service_page(site.repository(), site.snapshot())
 
 
 class TestPoolDocumented:
@@ -194,8 +194,8 @@ class TestChangelog:
         with_web = site.snapshot()
         site.services |= {"shop/web": "172.30.0.204"}
 
-        assert paperwork.changelog(site.repository(), site.snapshot(), earlier=earlier) == []
-        found = paperwork.changelog(site.repository(), site.snapshot(), earlier=with_web)
+        assert service_documentation.changelog(site.repository(), site.snapshot(), earlier=earlier) == []
+        found = service_documentation.changelog(site.repository(), site.snapshot(), earlier=with_web)
         assert [finding.subject for finding in found] == ["service shop/web"]
 
     def test_a_service_without_an_address_did_not_move(self, site: Site) -> None:
