@@ -9,6 +9,12 @@ import pytest
 ROOT = Path(__file__).parents[3]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+#: A file or folder of the project, named as code; `*` stands for whatever fits.
+CODE_PATH = re.compile(
+    r"`((?:clusters|suites|reports|tests|benchmarks|deploy|docs|examples|requirements)/[\w./*-]+)`"
+)
+#: Runs make these.
+OF_A_RUN = ("reports/out", "reports/history.db")
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 
 
@@ -31,6 +37,13 @@ def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
             astray.append(link)
 
     assert astray == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_file_that_a_page_names_is_there(page: Path) -> None:
+    named = CODE_PATH.findall(FENCE.sub("", page.read_text(encoding="utf-8")))
+
+    assert [path for path in named if not path.startswith(OF_A_RUN) and not any(ROOT.glob(path))] == []
 
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
