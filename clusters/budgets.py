@@ -47,6 +47,9 @@ _CLAIMS = _table(
             "controller, the speaker and the endpoint slice."),
     _budget("served", 15, 0.1,
             "As announced, and kube-proxy writes its rules at most once a second after that."),
+    _budget("handed_over", 3, 0.5,
+            "Two nodes announce an address for 0.2 to 1.6 s while a speaker starts or ends, and their "
+            "ServiceL2Status follow: what a look after that sees too is no moment."),
     _budget("withdrawn", 10, 0.1,
             "The speaker stops on the event that takes its reason away."),
     _budget("released", 10, 0.1,

@@ -47,27 +47,25 @@ class Judgement:
 
 
 @pytest.fixture(scope="session")
-def snapshot(request: pytest.FixtureRequest) -> Snapshot:
-    """What the cluster looked like when the run began, or the observation that --snapshot names."""
+def diagnosis(request: pytest.FixtureRequest) -> Diagnosis:
+    """What is wrong by what the cluster looked like when the run began, or by the observation that --snapshot names."""
+    from clusters.diagnosis import Diagnosis  # noqa: PLC0415 - see above
     from clusters.observation import save  # noqa: PLC0415 - see above
 
     run = request.config.stash[RUN]
     if run.settings.snapshot is not None:
-        return run.saved
-    kept = run.settings.directory / SNAPSHOT
-    found = _observed_once(run, kept)
+        return Diagnosis(run.saved)
+    found = _observed_once(run, run.settings.directory / SNAPSHOT)
     if run.settings.save_snapshot is not None:
         with _told(run, run.settings.save_snapshot):
-            save(found, run.settings.save_snapshot)
+            save(found.snapshot, run.settings.save_snapshot)
     return found
 
 
 @pytest.fixture(scope="session")
-def diagnosis(snapshot: Snapshot) -> Diagnosis:
-    """What is wrong by the run's observation."""
-    from clusters.diagnosis import Diagnosis  # noqa: PLC0415 - see above
-
-    return Diagnosis(snapshot)
+def snapshot(diagnosis: Diagnosis) -> Snapshot:
+    """The observation that the run's diagnosis judges."""
+    return diagnosis.snapshot
 
 
 @pytest.fixture
@@ -77,12 +75,25 @@ def judgement(request: pytest.FixtureRequest, diagnosis: Diagnosis) -> Judgement
     return Judgement(state.spec.id, diagnosis, state.record)
 
 
-def _observed_once(run: Run, kept: Path) -> Snapshot:
+def _observed_once(run: Run, kept: Path) -> Diagnosis:
     """One observation for all processes of a run: the first one looks, the others read what it kept."""
     from filelock import FileLock  # noqa: PLC0415 - see above
 
+    from clusters.diagnosis import Diagnosis, observed  # noqa: PLC0415 - see above
     from clusters.observation import load, save  # noqa: PLC0415 - see above
     from clusters.observation.collecting import collect  # noqa: PLC0415 - see above
+
+    settings = run.settings
+
+    def look() -> Snapshot:
+        return collect(
+            run.api,
+            namespace=settings.profile.namespace,
+            vantage=run.cluster.vantage,
+            routed=run.cluster.routed,
+            profile=settings.profile,
+            upgrade=bool(settings.target_version),
+        )
 
     with contextlib.ExitStack() as stack:
         with _told(run, kept):
@@ -91,18 +102,10 @@ def _observed_once(run: Run, kept: Path) -> Snapshot:
                 FileLock(kept.with_name(SNAPSHOT_LOCK), timeout=LOCKED_FOR, mode=files.PRIVATE)
             )
         if kept.exists():
-            return load(kept)
-        settings = run.settings
-        found = collect(
-            run.api,
-            namespace=settings.profile.namespace,
-            vantage=run.cluster.vantage,
-            routed=run.cluster.routed,
-            profile=settings.profile,
-            upgrade=bool(settings.target_version),
-        )
+            return Diagnosis(load(kept))
+        found = observed(look)
         with _told(run, kept):
-            save(found, kept)
+            save(found.snapshot, kept)
     return found
 
 

@@ -21,14 +21,14 @@ import yaml
 from clusters import wait
 from clusters.api import Api
 from clusters.api.resources import CONFIG_MAPS, PODS
-from clusters.diagnosis import Diagnosis
+from clusters.diagnosis import Diagnosis, observed
 from clusters.gitops import live
 from clusters.lab import life, netns
 from clusters.lab.lab import Lab
 from clusters.lab.options import LabOptions
 from clusters.lab.pki import Authority
 from clusters.metallb import metrics_account
-from clusters.observation import Snapshot, Status
+from clusters.observation import Status
 from clusters.observation.collecting import collect
 from clusters.observation.permissions import OBSERVATION
 from clusters.profile import Profile, Provider
@@ -66,35 +66,36 @@ def kubectl(lab: Lab) -> Kubectl:
     return Kubectl(lab)
 
 
-def looked_at(lab: Lab, **fields: Any) -> Snapshot:
+def looked_at(lab: Lab, **fields: Any) -> Diagnosis:
     """The lab as its administrator sees it, who logs in with a client certificate."""
     user = yaml.safe_load(lab.kubeconfig.read_text())["users"][0]["user"]
     assert "client-certificate-data" in user
     assert "token" not in user
     profile = Profile(name=lab.name, provider=Provider.LAB, **fields)
     with open_vantage(f"netns:{lab.client.netns}") as vantage:
-        return collect(Api.connect(lab.kubeconfig, None), profile=profile, vantage=vantage)
+        api = Api.connect(lab.kubeconfig, None)
+        return observed(lambda: collect(api, profile=profile, vantage=vantage))
 
 
 def test_a_client_certificate_reads_the_metrics_of_every_pod(lab: Lab) -> None:
     seen = looked_at(lab)
 
-    assert [page.status for page in seen.metrics] == [Status.OK] * (len(lab.nodes) + 1)
-    assert all(page.readable for page in seen.metrics)
-    claimed = Diagnosis(seen).facts.saying.announced
+    assert [page.status for page in seen.snapshot.metrics] == [Status.OK] * (len(lab.nodes) + 1)
+    assert all(page.readable for page in seen.snapshot.metrics)
+    claimed = seen.facts.saying.announced
     assert len(claimed[ADDRESS]) == 1
 
 
 def test_a_profile_that_says_no_reads_none(lab: Lab) -> None:
     seen = looked_at(lab, metrics=False)
 
-    assert {page.status for page in seen.metrics} == {Status.NOT_ASKED}
-    assert not Diagnosis(seen).roots
+    assert {page.status for page in seen.snapshot.metrics} == {Status.NOT_ASKED}
+    assert not seen.roots
 
 
 def test_an_address_on_a_node_s_own_card_is_told_as_such(lab: Lab) -> None:
     with held_by_one_more(lab) as node:
-        roots = Diagnosis(looked_at(lab)).roots
+        roots = looked_at(lab).roots
 
     assert [root.cause for root in roots] == ["duplicate-announcer"]
     assert f"Node {node} answers for {ADDRESS}, which its speaker does not announce" in roots[0].summary
@@ -104,11 +105,11 @@ def test_with_the_plain_manifest_nobody_reads_them_and_nothing_is_made_of_that(a
     with booted("manifest") as lab:
         well = looked_at(lab)
         with held_by_one_more(lab):
-            ill = Diagnosis(looked_at(lab)).roots
+            ill = looked_at(lab).roots
 
-    assert {page.status for page in well.metrics} == {Status.FAILED}
-    assert all("may create tokenreviews" in page.detail for page in well.metrics)
-    assert not Diagnosis(well).roots
+    assert {page.status for page in well.snapshot.metrics} == {Status.FAILED}
+    assert all("may create tokenreviews" in page.detail for page in well.snapshot.metrics)
+    assert not well.roots
     assert [root.cause for root in ill] == ["duplicate-announcer"]
     assert "Why is not decided" in ill[0].summary
 
@@ -116,7 +117,7 @@ def test_with_the_plain_manifest_nobody_reads_them_and_nothing_is_made_of_that(a
 @contextmanager
 def held_by_one_more(lab: Lab) -> Iterator[str]:
     """The address of a service on a card of another node than the one that announces it."""
-    owner = Diagnosis(looked_at(lab)).facts.hearing.owners(ADDRESS)
+    owner = looked_at(lab).facts.hearing.owners(ADDRESS)
     node = next(host.name for host in lab.nodes if (host.name,) != owner)
     card = ["dev", lab.host(node).interfaces[0].name]
     assert lab.run(node, ["ip", "address", "add", f"{ADDRESS}/32", *card]).returncode == 0
@@ -236,7 +237,7 @@ def test_a_listener_with_metallb_s_labels_receives_nothing_at_all(
 
         for fields in ({}, {"metrics": "token-request"}):
             seen = looked_at(lab, **fields)
-            (page,) = [each for each in seen.metrics if each.pod == "stranger"]
+            (page,) = [each for each in seen.snapshot.metrics if each.pod == "stranger"]
             assert page.status is Status.NOT_ASKED
             assert "whatever its labels say" in page.detail
         assert not listener.received
