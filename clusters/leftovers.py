@@ -64,7 +64,7 @@ def is_over(left: Journal, holder: Holder | None, *, ahead: float = 0.0) -> bool
 
 def typed(profile: Profile) -> str:
     """How a command line names the profile: a shipped one by its name, any other by its file."""
-    from clusters.profile.reading import SHIPPED  # noqa: PLC0415 - who reads a journal needs no profile
+    from clusters.profile.profile_file import SHIPPED  # noqa: PLC0415 - who reads a journal needs no profile
 
     is_file = profile.source.name and profile.source.parent != SHIPPED
     return str(profile.source) if is_file else profile.name

@@ -197,10 +197,10 @@ def _namespace(name: str) -> Json:
 def rules_of(specs: Iterable[CheckSpec], role: Role) -> Mapping[Place, list[Json]]:
     """The rules of a role by place: one for each resource, with all verbs on it."""
     needs = needs_of([spec for spec in specs if role.level.allows(spec.level)], role.level)
-    uses = {*needs.required, *needs.wished}
+    uses = {*needs.required, *needs.optional}
     if role.own_namespaces:
         needs = needs.with_own_namespace()
-        uses = {_everywhere(use) for use in (*needs.required, *needs.wished)}
+        uses = {_everywhere(use) for use in (*needs.required, *needs.optional)}
     wanted = sorted(_narrowed(uses))
     found: dict[Place, dict[tuple[str, tuple[str, ...]], list[str]]] = {}
     for use in sorted(wanted, key=lambda one: list(Place).index(one.place)):

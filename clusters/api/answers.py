@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic_core import from_json
 
-from clusters.api import bodies, bounds, errors
+from clusters.api import answer_limits, bodies, errors
 from clusters.api.resources import Resource
 
 E = TypeVar("E", bound=errors.ApiError)
@@ -82,8 +82,8 @@ class Refusal:
         details = status.get("details")
         return cls(
             code=code,
-            reason=str(status.get("reason") or "")[: bounds.SHOWN],
-            message=str(status.get("message") or "")[: bounds.MESSAGE],
+            reason=str(status.get("reason") or "")[: answer_limits.SHOWN],
+            message=str(status.get("message") or "")[: answer_limits.MESSAGE],
             details=details if isinstance(details, dict) else {},
             retry_after=_retry_after(headers or {}),
         )

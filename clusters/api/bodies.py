@@ -6,7 +6,7 @@ from typing import Any, NoReturn, Protocol
 
 from pydantic_core import from_json
 
-from clusters.api import bounds
+from clusters.api import answer_limits
 from clusters.api.errors import AnswerInvalid
 
 Json = dict[str, Any]
@@ -66,7 +66,7 @@ class Reader:
         value = found.get(field)
         if not isinstance(value, str):
             self.refuse(asked, f"an object whose field {field!r} is no text")
-        return value[: bounds.SHOWN]
+        return value[: answer_limits.SHOWN]
 
     def mapping(self, found: Json, field: str, asked: About) -> Json:
         """A field of an answer that must be an object."""
@@ -97,12 +97,12 @@ def gist(body: bytes) -> str:
     """What a text in place of an answer says, short enough for a sentence."""
     if _is_page(body):
         return "an HTML page"
-    text = " ".join(body[: 4 * bounds.SHOWN].decode(errors="replace").split())
-    return text if len(text) <= bounds.SHOWN else f"{text[: bounds.SHOWN]}…"
+    text = " ".join(body[: 4 * answer_limits.SHOWN].decode(errors="replace").split())
+    return text if len(text) <= answer_limits.SHOWN else f"{text[: answer_limits.SHOWN]}…"
 
 
 def _is_page(body: bytes) -> bool:
-    return body[: bounds.KIB].lstrip().lower().startswith(_PAGE)
+    return body[: answer_limits.KIB].lstrip().lower().startswith(_PAGE)
 
 
 def _is_named(item: object) -> bool:

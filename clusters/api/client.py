@@ -14,7 +14,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from clusters import budgets
-from clusters.api import bounds, errors, forwarding, resources
+from clusters.api import answer_limits, errors, forwarding, resources
 from clusters.api.account_tokens import AccountTokens
 from clusters.api.answers import Asked
 from clusters.api.bodies import Reader
@@ -111,7 +111,7 @@ class Api:
         token = ""
         while True:
             paging = ({"limit": str(page)} if page else {}) | ({"continue": token} if token else {})
-            limit = bounds.ANSWER if page else bounds.LIST
+            limit = answer_limits.ANSWER if page else answer_limits.LIST
             request = Request(asked=asked, query=query | paging, accept=accept, limit=limit)
             found, token = reading.take(self._transport.send(request))
             yield found
@@ -235,9 +235,9 @@ class Api:
         query |= {"tailLines": str(tail)} if tail is not None else {}
         query |= {"sinceSeconds": str(max(1, math.ceil(since)))} if since is not None else {}
         query |= {"previous": "true"} if previous else {}
-        query |= {"limitBytes": str(bounds.LOG)}
+        query |= {"limitBytes": str(answer_limits.LOG)}
         asked = _asked("get", PODS, namespace, pod, subresource="log")
-        return self._text(Request(asked=asked, query=query, accept="*/*", limit=bounds.LOG))
+        return self._text(Request(asked=asked, query=query, accept="*/*", limit=answer_limits.LOG))
 
     def pod_http(self, namespace: str, pod: str, port: int, path: str, *, https: bool = False) -> str:
         """GET `path` on a pod's port, through the API server's proxy."""
@@ -245,7 +245,7 @@ class Api:
         url = f"{PODS.path(namespace)}/{target}/proxy/{path.lstrip('/')}"
         asked = Asked(verb="get", path=url, resource=PODS, namespace=namespace, name=pod)
         within = budgets.get("pod_answer").within
-        return self._text(Request(asked=asked, accept="*/*", limit=bounds.POD, within=within))
+        return self._text(Request(asked=asked, accept="*/*", limit=answer_limits.POD, within=within))
 
     def pod_https(self, namespace: str, pod: str, port: int, path: str, *, token: str) -> str:
         """GET `path` on a pod's port over TLS with `token`, by a port-forward (not the proxy).
@@ -261,7 +261,7 @@ class Api:
 
     def raw(self, path: str) -> str:
         """GET any path of the API server, for instance "/readyz?verbose"."""
-        return self._text(Request(asked=Asked(verb="get", path=path), accept="*/*", limit=bounds.PATH))
+        return self._text(Request(asked=Asked(verb="get", path=path), accept="*/*", limit=answer_limits.PATH))
 
     def can_i(self, use: Access, metallb_namespace: str = "", workloads_namespace: str = "") -> bool:
         """Whether this login has a permission. The review for it stores nothing."""
@@ -281,7 +281,7 @@ class Api:
     def version(self) -> str:
         """Kubernetes' version as the API server says it: "v1.34.4"."""
         asked = Asked(verb="get", path="/version")
-        found = self._json(Request(asked=asked, accept="*/*", limit=bounds.PATH))
+        found = self._json(Request(asked=asked, accept="*/*", limit=answer_limits.PATH))
         return self._transport.reader.text(found, "gitVersion", asked)
 
     def clock_ahead(self) -> float:
@@ -323,7 +323,7 @@ class Api:
         """The kinds of one group, without their subresources."""
         asked = Asked(verb="get", path=path)
         try:
-            found = self._json(Request(asked=asked, limit=bounds.PATH))
+            found = self._json(Request(asked=asked, limit=answer_limits.PATH))
             return [each for each in _Discovery.model_validate(found).resources if "/" not in each.name]
         except errors.NotFound:
             return []
@@ -379,10 +379,9 @@ class _Paging:
 
     def _check(self) -> None:
         what = f"The answer to {self._asked.what}"
-        if self._size > bounds.LIST or len(self._tokens) >= bounds.PAGES:
-            raise errors.AnswerTooLarge(
-                f"{what} has more than {bounds.size(bounds.LIST)} or {bounds.PAGES} pages; it was not read any further."
-            )
+        if self._size > answer_limits.LIST or len(self._tokens) >= answer_limits.PAGES:
+            most = f"{answer_limits.size(answer_limits.LIST)} or {answer_limits.PAGES} pages"
+            raise errors.AnswerTooLarge(f"{what} has more than {most}; it was not read any further.")
         if time.monotonic() - self._began > self._within:
             raise errors.TimedOut(f"{what} took longer than {self._within:g} s, page after page.")
 

@@ -7,13 +7,13 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-from clusters.api import bounds
+from clusters.api import answer_limits
 
 #: What tells one state of a file from the next; None where there is no file.
 Signature = tuple[tuple[int, int, int] | None, ...]
 
 
-def read(path: Path, limit: int = bounds.CREDENTIAL) -> bytes:
+def read(path: Path, limit: int = answer_limits.CREDENTIAL) -> bytes:
     """What is in a regular file of at most `limit` bytes. Raises OSError or ValueError."""
     # A pipe is opened as if somebody wrote to it: it is refused afterwards, and must not be waited for.
     number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -22,7 +22,7 @@ def read(path: Path, limit: int = bounds.CREDENTIAL) -> bytes:
             raise ValueError("it is no regular file")
         content = file.read(limit + 1)
     if len(content) > limit:
-        raise ValueError(f"it is larger than {bounds.size(limit)}")
+        raise ValueError(f"it is larger than {answer_limits.size(limit)}")
     return content
 
 

@@ -13,7 +13,7 @@ import ssl
 from typing import Any
 
 from clusters import budgets
-from clusters.api import bounds, errors
+from clusters.api import answer_limits, errors
 from clusters.api.answers import Asked
 from clusters.api.metering import Meter
 from clusters.api.port_forward import PortForward
@@ -30,7 +30,7 @@ def https_get(transport: Transport, asked: Asked, *, port: int, path: str, token
     """
     pod = f"{asked.namespace}/{asked.name}"
     within = budgets.get("pod_answer").within
-    meter = Meter(f"GET {path} of pod {pod}", limit=bounds.POD, within=within)
+    meter = Meter(f"GET {path} of pod {pod}", limit=answer_limits.POD, within=within)
     try:
         with PortForward(transport, asked, port, meter) as forward:
             status, body = _get(_Tls(forward), asked.name, path, token)

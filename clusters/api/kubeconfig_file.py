@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from clusters.api import bounds, credential_files
+from clusters.api import answer_limits, credential_files
 from clusters.api.errors import KubeconfigInvalid
 
 #: Deeper than any kubeconfig (a cluster's extensions are the deepest), and far from what the parser bears.
@@ -162,7 +162,7 @@ def _content(path: Path) -> Any:
 
 def _load(path: Path) -> str:
     try:
-        return credential_files.read(path, bounds.KUBECONFIG).decode("utf-8-sig")
+        return credential_files.read(path, answer_limits.KUBECONFIG).decode("utf-8-sig")
     except (OSError, ValueError) as error:
         raise KubeconfigInvalid(
             f"The kubeconfig {path} cannot be read: {credential_files.why_unreadable(error)}."

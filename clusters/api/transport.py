@@ -16,7 +16,7 @@ from urllib.parse import urlencode, urlsplit
 import urllib3
 
 from clusters import budgets, wait
-from clusters.api import bodies, bounds, errors
+from clusters.api import answer_limits, bodies, errors
 from clusters.api.answers import Asked, Refusal, error_for
 from clusters.api.login import Login, Session
 from clusters.api.metering import Meter
@@ -68,7 +68,7 @@ class Request:
     body: Any = None
     content_type: str = "application/json"
     accept: str = "application/json"
-    read_timeout: float = bounds.READ_TIMEOUT
+    read_timeout: float = answer_limits.READ_TIMEOUT
     limit: int | None = None
     within: float | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -165,7 +165,7 @@ class Transport:
     def _exchange(self, request: Request, session: Session) -> Answer:
         self.stats.add(request.asked.verb)
         within = request.within or budgets.get("api_answer").within
-        meter = Meter(request.asked.what, limit=request.limit or bounds.ANSWER, within=within)
+        meter = Meter(request.asked.what, limit=request.limit or answer_limits.ANSWER, within=within)
         query = f"?{urlencode(request.query)}" if request.query else ""
         try:
             with meter.running():
@@ -174,7 +174,7 @@ class Transport:
                     session.base + request.asked.path + query,
                     body=None if request.body is None else json.dumps(request.body).encode(),
                     headers=_headers(request, session),
-                    timeout=urllib3.Timeout(connect=bounds.CONNECT_TIMEOUT, read=request.read_timeout),
+                    timeout=urllib3.Timeout(connect=answer_limits.CONNECT_TIMEOUT, read=request.read_timeout),
                     retries=False,
                     redirect=False,
                     assert_same_host=False,
@@ -194,7 +194,7 @@ class Transport:
             return self._redirected(asked, response)
         body = b""
         try:
-            while len(body) < bounds.REFUSAL and (piece := answer.piece()):
+            while len(body) < answer_limits.REFUSAL and (piece := answer.piece()):
                 body += piece
         except urllib3.exceptions.HTTPError as broken:
             return self._broken(asked, broken)
@@ -238,7 +238,9 @@ class Transport:
         if isinstance(error, urllib3.exceptions.NewConnectionError):
             return self._unreachable(_ERRNO.sub("", str(error).rpartition(": ")[2]))
         if isinstance(error, urllib3.exceptions.ConnectTimeoutError):
-            return self._unreachable(f"no answer to a connection attempt in {bounds.CONNECT_TIMEOUT:g} s")
+            return self._unreachable(
+                f"no answer to a connection attempt in {answer_limits.CONNECT_TIMEOUT:g} s"
+            )
         if isinstance(error, urllib3.exceptions.TimeoutError):
             return errors.TimedOut(f"The API server at {self.endpoint} did not answer in time: {asked.what}.")
         if isinstance(error, urllib3.exceptions.ProxyError):

@@ -12,7 +12,7 @@ from typing import Any
 import urllib3
 
 from clusters import budgets
-from clusters.api import bounds, errors
+from clusters.api import answer_limits, errors
 from clusters.api.answers import Asked, Refusal, error_for
 from clusters.api.transport import Answer, Request, Transport
 
@@ -110,7 +110,7 @@ class Watcher:
         }
         within = _ROUND + _ROUND_ENDS
         request = Request(
-            asked=self.asked, query=query, read_timeout=within, within=within, limit=bounds.EVENT
+            asked=self.asked, query=query, read_timeout=within, within=within, limit=answer_limits.EVENT
         )
         answer = self.transport.open(request)
         done = Event()

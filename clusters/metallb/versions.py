@@ -12,6 +12,8 @@ from enum import StrEnum
 
 from packaging.version import Version
 
+from clusters.errors import UsageError
+
 _VERSION = re.compile(
     r"(?<![\w.])v?(?P<release>\d{1,9}\.\d{1,9}\.\d{1,9})(?:-?(?P<pre>(?:alpha|beta|rc)\.?\d{0,9}))?(?![\d.])"
 )
@@ -153,6 +155,18 @@ def parse(text: str) -> Version | None:
         return None
     pre = (match["pre"] or "").replace(".", "")
     return Version(match["release"] + pre)
+
+
+def target_of(text: str) -> Version:
+    """The version that an upgrade is to go to. One that is newer than the table is taken, and known as such.
+
+    Raises UsageError, with the versions that are known, for anything else that is not one of them.
+    """
+    found = parse(text)
+    if found is None or (found not in RELEASES and found <= NEWEST):
+        known = ", ".join(str(each) for each in reversed(RELEASES))
+        raise UsageError(f"--target-version {text} is no release of MetalLB.", remedy=f"Known are {known}.")
+    return found
 
 
 def parse_image(reference: str) -> Image:

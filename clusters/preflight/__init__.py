@@ -4,11 +4,11 @@ A refused run has changed nothing and checked nothing. What is looked at grows w
 observe, the run's own objects for create, MetalLB's and the nodes for disrupt.
 """
 
-from clusters.preflight.access import HOLD, Needs, needs_of
-from clusters.preflight.active import left_behind
 from clusters.preflight.former_parts import undo as undo_former_parts
-from clusters.preflight.found import Preflight, Problem, Wanted
-from clusters.preflight.inspecting import check, inspect, unopened, versions_of
+from clusters.preflight.inspection import check, inspect, unopened, versions_of
+from clusters.preflight.missing_permissions import HOLD, Needs, needs_of
+from clusters.preflight.other_runs import left_behind
+from clusters.preflight.problems import Preflight, Problem, Wanted
 from clusters.preflight.turn import Turn
 
 __all__ = [

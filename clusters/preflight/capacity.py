@@ -6,7 +6,7 @@ from clusters.api import Api, ApiError, Forbidden, NoSuchResource
 from clusters.api import resources as res
 from clusters.metallb import pools, ranges, services
 from clusters.metallb.selectors import SelectorError
-from clusters.preflight.found import Problem, problem_of
+from clusters.preflight.problems import Problem, problem_of
 from clusters.profile import Profile
 
 #: The most that the checks hold of the cluster's own pools at once. They run one after another; those that

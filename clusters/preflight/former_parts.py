@@ -15,8 +15,8 @@ from clusters.changes import clean
 from clusters.checks import Level
 from clusters.errors import Refused
 from clusters.journal import Journal
-from clusters.preflight.active import over
-from clusters.preflight.found import Wanted
+from clusters.preflight.other_runs import over
+from clusters.preflight.problems import Wanted
 
 
 def undo(wanted: Wanted, api: Api, say: Callable[[str], None]) -> None:

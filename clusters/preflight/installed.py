@@ -10,7 +10,7 @@ from packaging.version import Version
 from clusters.api import Api, ApiError, Forbidden
 from clusters.api import resources as res
 from clusters.metallb import versions
-from clusters.preflight.found import Problem, problem_of
+from clusters.preflight.problems import Problem, problem_of
 
 #: The first Kubernetes with everything that is asked of it: subresources by patch and apply (1.24).
 OLDEST_KUBERNETES = Version("1.24")

@@ -15,8 +15,8 @@ from clusters.api import Api, ApiError
 from clusters.changes.hold import Held
 from clusters.errors import Refused
 from clusters.lease import Holder
-from clusters.preflight.active import ahead
-from clusters.preflight.found import Wanted
+from clusters.preflight.other_runs import ahead
+from clusters.preflight.problems import Wanted
 
 
 class Turn:

@@ -15,7 +15,7 @@ from clusters.profile.models import (
     Provider,
     Waiver,
 )
-from clusters.profile.reading import load, shipped
+from clusters.profile.profile_file import load, shipped
 
 __all__ = [
     "DISPOSED",

@@ -11,10 +11,17 @@ from clusters.checks import CheckFailed, Finding
 from clusters.commands import commands
 from clusters.errors import Inconclusive
 from clusters.metallb.versions import NEWEST
+from clusters.upgrade import config_rules, manifest_rules, speaker_rules, version_rules
 from clusters.upgrade.rule import Rule, Sighting
 from clusters.upgrade.situation import Situation
-from clusters.upgrade.table import RULES
 
+RULES: tuple[Rule, ...] = (
+    *version_rules.RULES,
+    *config_rules.RULES,
+    *manifest_rules.RULES,
+    *speaker_rules.RULES,
+)
+"""The whole table of what is known to break on the way from one MetalLB version to another."""
 #: Where a decision is kept among a run's evidence.
 FILE = "decision.json"
 

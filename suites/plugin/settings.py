@@ -226,7 +226,7 @@ def _target(text: str) -> str:
     """The target version without a v before it. Raises UsageError for what is no release."""
     if not text:
         return ""
-    from clusters.upgrade.releases import target_of  # noqa: PLC0415 - as above
+    from clusters.metallb.versions import target_of  # noqa: PLC0415 - as above
 
     return str(target_of(text))
 

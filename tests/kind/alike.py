@@ -18,7 +18,7 @@ from clusters.gitops.kustomize import Kustomize
 from clusters.kind import metallb, network
 from clusters.kind.programs import find
 from clusters.profile import Profile
-from clusters.profile.reading import SHIPPED
+from clusters.profile.profile_file import SHIPPED
 from clusters.providers import Cluster
 from tests.kind.stage import Stage
 

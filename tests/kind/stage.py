@@ -15,7 +15,7 @@ from clusters.errors import Refused
 from clusters.journal import state_dir
 from clusters.lab import parts as lab_parts
 from clusters.lab.parts import Parts
-from clusters.profile.reading import SHIPPED
+from clusters.profile.profile_file import SHIPPED
 from tests.kind import debian, docker, nodeimage, parts
 from tests.kind.docker import Docker
 

@@ -244,7 +244,7 @@ def test_a_rule_that_is_missing_is_named_with_verb_and_resource(
     account = accounts[rule.role.file]
     admin, api = Api.connect(lab.kubeconfig, None), Api.connect(account.kubeconfig, None)
     needs, workloads = needs_with(rule.role), "" if rule.role.own_namespaces else WORKLOADS
-    uses = [use for use in (*needs.required, *needs.wished) if covers(rule, use)]
+    uses = [use for use in (*needs.required, *needs.optional) if covers(rule, use)]
     assert uses
 
     with without(admin, rule):

@@ -26,7 +26,7 @@ from clusters.api import (
     Forbidden,
     ServerFault,
     TimedOut,
-    bounds,
+    answer_limits,
 )
 from clusters.lab import pki
 from tests.unit.api.loopback import Heard, Say, TakeOver, answer, serving, status
@@ -39,7 +39,7 @@ SCRAPE = "scrape-token"
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     budgets.override({"pod_answer": 2.0})
-    monkeypatch.setattr(bounds, "POD", bounds.MIB)
+    monkeypatch.setattr(answer_limits, "POD", answer_limits.MIB)
     yield
     budgets.override({})
 

@@ -12,7 +12,7 @@ from clusters.api import Api, Unreachable
 from clusters.changes import workspace
 from clusters.checks import Access, Level, Need, Place, may
 from clusters.checks.spec import CheckSpec
-from clusters.preflight import access, needs_of
+from clusters.preflight import missing_permissions, needs_of
 
 
 @dataclass
@@ -91,7 +91,7 @@ def test_in_a_namespace_of_its_own_a_name_is_short() -> None:
 def test_permissions_in_the_fixed_namespace_are_asked_for_there_alone() -> None:
     server = Server(namespaces=["echoes"])
 
-    access.missing(as_api(server), needs_of([CHECK], Level.CREATE), "metallb-system", "echoes")
+    missing_permissions.missing(as_api(server), needs_of([CHECK], Level.CREATE), "metallb-system", "echoes")
 
     assert {place for verb, _, place in server.asked if verb in ("create", "delete")} == {
         "echoes",
@@ -114,9 +114,9 @@ def test_a_run_that_makes_nothing_needs_no_namespace() -> None:
 
 def test_a_role_that_is_missing_in_the_namespace_is_told_in_one_sentence() -> None:
     needs = needs_of([CHECK], Level.CREATE)
-    others = [use for use in (*needs.required, *needs.wished) if use not in USES]
+    others = [use for use in (*needs.required, *needs.optional) if use not in USES]
 
-    problems, _ = access.missing(
+    problems, _ = missing_permissions.missing(
         as_api(Server(allowed=others, namespaces=["echoes"])), needs, "metallb-system", "echoes"
     )
 
@@ -130,9 +130,11 @@ def test_a_role_that_is_missing_in_the_namespace_is_told_in_one_sentence() -> No
 @pytest.mark.parametrize("allowed", [True, False], ids=["an administrator", "the role"])
 def test_a_namespace_that_is_missing_is_told_in_one_sentence(*, allowed: bool) -> None:
     needs = needs_of([CHECK], Level.CREATE)
-    may_all = [use for use in (*needs.required, *needs.wished) if allowed or use not in USES]
+    may_all = [use for use in (*needs.required, *needs.optional) if allowed or use not in USES]
 
-    problems, _ = access.missing(as_api(Server(allowed=may_all)), needs, "metallb-system", "echoes")
+    problems, _ = missing_permissions.missing(
+        as_api(Server(allowed=may_all)), needs, "metallb-system", "echoes"
+    )
 
     assert [problem.sentence for problem in problems] == [
         "There is no namespace echoes, in which this run would make its workloads."

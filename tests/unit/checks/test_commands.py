@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from clusters.checks.causes import CAUSES
 from clusters.checks.serialise import check_from_dict
 from clusters.commands import FIELDS, PLACEHOLDER, command, fields_in, kept
-from clusters.upgrade.table import RULES
+from clusters.upgrade.decision import RULES
 from suites.plugin import explaining
 
 ROOT = Path(__file__).parents[3]

@@ -10,9 +10,9 @@ from packaging.version import Version
 from clusters.errors import UsageError
 from clusters.gitops.kustomize import Render
 from clusters.gitops.repository_snapshot import Layout, RepositorySnapshot
+from clusters.metallb.versions import NEWEST, RELEASES, target_of
 from clusters.observation.snapshot import Json
 from clusters.upgrade.decision import Result, Verdict
-from clusters.upgrade.releases import NEWEST, RELEASES, target_of
 from tests.unit.upgrade.scenes import RELEASE, decided, edited, healthy, release, results, running
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from clusters.upgrade.decision import RULES
 from clusters.upgrade.rule import Rule
-from clusters.upgrade.table import RULES
 
 PAGE = Path(__file__).parents[3] / "docs" / "before-an-upgrade.md"
 

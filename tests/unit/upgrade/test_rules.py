@@ -11,8 +11,7 @@ import pytest
 
 from clusters.metallb.nodes import EXCLUDE_LABEL
 from clusters.observation.snapshot import Json, Objects, Status
-from clusters.upgrade.decision import Result, Verdict
-from clusters.upgrade.table import RULES
+from clusters.upgrade.decision import RULES, Result, Verdict
 from tests.unit.upgrade.scenes import (
     ADVERTISEMENTS,
     Edit,

@@ -10,7 +10,7 @@ from clusters.api import resources as res
 from clusters.errors import ConformanceError
 from clusters.metallb import pools
 from clusters.metallb.selectors import SelectorError
-from clusters.preflight.found import Problem
+from clusters.preflight.problems import Problem
 from clusters.profile import Profile
 from clusters.providers import Cluster
 

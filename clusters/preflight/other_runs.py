@@ -12,7 +12,7 @@ from clusters.changes.reaching import holder_of_cluster
 from clusters.checks import Level
 from clusters.journal import Journal
 from clusters.lease import Holder
-from clusters.preflight.found import Problem, Wanted, problem_of
+from clusters.preflight.problems import Problem, Wanted, problem_of
 from clusters.profile import DISPOSED, Profile
 from clusters.run_origin import Header
 

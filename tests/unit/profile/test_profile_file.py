@@ -185,7 +185,7 @@ def test_what_is_no_profile_is_called_so(tmp_path: Path, text: str) -> None:
 
 
 def test_a_shipped_file_is_shown_as_it_is_typed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clusters.profile.reading.content", lambda *_, **__: b"name: lab\nallow: x\n")
+    monkeypatch.setattr("clusters.profile.profile_file.content", lambda *_, **__: b"name: lab\nallow: x\n")
 
     with pytest.raises(UsageError, match=r"^clusters/profiles/lab\.yaml has 2 mistakes:"):
         profile.load("lab")

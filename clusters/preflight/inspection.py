@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from clusters import budgets
 from clusters.api import Api, ApiError, Forbidden, KubeconfigInvalid
 from clusters.changes import workspace
 from clusters.checks import Level
 from clusters.errors import ConformanceError, Refused
-from clusters.preflight import access, active, capacity, clock, installed, place
-from clusters.preflight.access import Needs, needs_of
-from clusters.preflight.active import left_behind
-from clusters.preflight.found import Preflight, Problem, Wanted, problem_of, refusal
+from clusters.preflight import capacity, installed, missing_permissions, other_runs, vantage_position
+from clusters.preflight.missing_permissions import Needs, needs_of
+from clusters.preflight.other_runs import left_behind
+from clusters.preflight.problems import Preflight, Problem, Wanted, problem_of, refusal
 from clusters.profile import DISPOSED, Profile, resolve_level
 from clusters.providers import Cluster
 
@@ -40,17 +41,17 @@ def inspect(wanted: Wanted, cluster: Cluster, api: Api, *, needs: Needs | None =
     problems += about_identity
     about_kubernetes, notes = installed.kubernetes(kubernetes)
     metallb, about_metallb = installed.metallb(api, profile.namespace)
-    problems += about_kubernetes + about_metallb + clock.skew(api)
+    problems += about_kubernetes + about_metallb + _clock(api)
     if level.allows(Level.CREATE):
         problems += left_behind(profile, uid, api) + capacity.shortage(api, profile)
-    problems += active.another(api, wanted, level)
-    about_place, about_segments = place.wrong(api, profile, cluster)
+    problems += other_runs.another(api, wanted, level)
+    about_place, about_segments = vantage_position.wrong(api, profile, cluster)
     problems += about_place
     needs = needs_of((), level) if needs is None else needs
     workloads = workspace.fixed(api, profile.workloads_namespace) if level.allows(Level.CREATE) else ""
     if not workloads:
         needs = needs.with_own_namespace()
-    about_permissions, unseen = access.missing(api, needs, profile.namespace, workloads)
+    about_permissions, unseen = missing_permissions.missing(api, needs, profile.namespace, workloads)
     problems += about_permissions
     return Preflight(
         level=level,
@@ -93,7 +94,7 @@ def _identity(wanted: Wanted, api: Api) -> tuple[str, list[Problem]]:
     if profile.uid and profile.uid != uid:
         leads = f"The context of profile {profile.name} leads to cluster {uid}"
         sentence = f"{leads}, and the profile is for {profile.uid}."
-        return uid, [Problem(sentence=sentence, remedy="Mend the context, or the profile's uid.")]
+        return uid, [Problem(sentence=sentence, remedy="Fix the context or the uid in the profile.")]
     try:
         resolve_level(profile, wanted.level, confirmed, uid)
     except Refused as error:
@@ -104,6 +105,28 @@ def _identity(wanted: Wanted, api: Api) -> tuple[str, list[Problem]]:
         )
         return uid, [Problem(sentence=sentence, remedy="Look which cluster the profile's context leads to.")]
     return uid, []
+
+
+def _clock(api: Api) -> list[Problem]:
+    """The clock here against the cluster's, as times of events, logs and probes are compared with each other.
+
+    A problem where the API server's clock is further from this machine's than the budget `clock_skew`.
+    """
+    try:
+        ahead = api.clock_ahead()
+    except ApiError as error:
+        return [problem_of(error)]
+    limit = budgets.get("clock_skew").within
+    if abs(ahead) <= limit:
+        return []
+    which = "behind" if ahead > 0 else "ahead of"
+    return [
+        Problem(
+            sentence=f"This machine's clock is {abs(ahead):.0f} s {which} the API server's; "
+            f"{limit:g} s are allowed.",
+            remedy="Synchronise the clock (NTP).",
+        )
+    ]
 
 
 def _here(profile: Profile, level: Level) -> list[Problem]:

@@ -12,7 +12,7 @@ from clusters.api.resources import NAMESPACES
 from clusters.changes.workspace import MAKING_ONE
 from clusters.checks import Access, CheckSpec, Level, Need, Place, may
 from clusters.observation import permissions
-from clusters.preflight.found import Problem
+from clusters.preflight.problems import Problem
 
 _NAMED = 3
 #: Who may not read these cannot learn anything about MetalLB.
@@ -41,11 +41,11 @@ class Needs:
     """Permissions with the ids of the checks that use them; none for those of the run itself.
 
     A run does not begin without the `required` ones: what is created must also be followed and removed. Without
-    one of the `wished` it sees less, and the checks say what they could not see.
+    one of the `optional` it sees less, and the checks say what they could not see.
     """
 
     required: Users = field(default_factory=dict)
-    wished: Users = field(default_factory=dict)
+    optional: Users = field(default_factory=dict)
     level: Level = Level.OBSERVE
 
     def with_own_namespace(self) -> Needs:
@@ -60,13 +60,13 @@ def needs_of(specs: Iterable[CheckSpec], level: Level) -> Needs:
     """What a run of these checks uses at this level."""
     chosen = [spec for spec in specs if Need.CLUSTER in spec.needs]
     required: dict[Access, list[str]] = {use: [] for use in HOLD} if level.allows(Level.CREATE) else {}
-    wished: dict[Access, list[str]] = {use: [] for use in permissions.OBSERVATION}
+    optional: dict[Access, list[str]] = {use: [] for use in permissions.OBSERVATION}
     for spec in chosen:
         for use in spec.uses:
-            users = wished if spec.level is Level.OBSERVE else required
+            users = optional if spec.level is Level.OBSERVE else required
             users.setdefault(use, []).append(spec.id)
-    left = {use: who for use, who in wished.items() if use not in required}
-    return Needs(required=required, wished=left, level=level)
+    left = {use: who for use, who in optional.items() if use not in required}
+    return Needs(required=required, optional=left, level=level)
 
 
 def missing(api: Api, needs: Needs, namespace: str, workloads: str = "") -> tuple[list[Problem], list[str]]:
@@ -75,7 +75,7 @@ def missing(api: Api, needs: Needs, namespace: str, workloads: str = "") -> tupl
     `namespace` is MetalLB's, `workloads` the one for the run's workloads, "" where the run makes one. Where there is
     a problem, all that is missing is one: who gives a role wants to know of everything at once.
     """
-    users = {**needs.wished, **needs.required}
+    users = {**needs.optional, **needs.required}
     with ThreadPoolExecutor(8, thread_name_prefix="preflight") as pool:
         answers = pool.map(lambda use: _answer(api, use, namespace, workloads), users)
         refused = {use: answer for use, answer in zip(users, answers, strict=True) if answer}
