@@ -95,6 +95,8 @@ BFD_PROFILES = Resource(_METALLB, _V1BETA1, "bfdprofiles", "BFDProfile")
 COMMUNITIES = Resource(_METALLB, _V1BETA1, "communities", "Community")
 SERVICE_L2_STATUSES = Resource(_METALLB, _V1BETA1, "servicel2statuses", "ServiceL2Status")
 SERVICE_BGP_STATUSES = Resource(_METALLB, _V1BETA1, "servicebgpstatuses", "ServiceBGPStatus")
+#: Of frr-k8s, which MetalLB's BGP runs in from 0.16 on where it is switched on.
+BGP_SESSION_STATES = Resource("frrk8s.metallb.io", _V1BETA1, "bgpsessionstates", "BGPSessionState")
 #: Of MetalLB before 0.14.2.
 ADDRESS_POOLS = Resource(_METALLB, _V1BETA1, "addresspools", "AddressPool")
 CONFIGURATION_STATES = Resource(_METALLB, _V1BETA1, "configurationstates", "ConfigurationState")

@@ -17,6 +17,11 @@ from clusters.observation.snapshot import Json
 #: k3s labels the pods of its ServiceLB with the service they serve.
 SERVICE_LB_LABEL = "svccontroller.k3s.cattle.io/svcname"
 KUBE_VIP_LABELS = "app.kubernetes.io/name in (kube-vip,kube-vip-ds)"
+#: kubeadm's, kind's and Talos' DaemonSet; RKE2's and GKE's static pods, and AKS' DaemonSet.
+KUBE_PROXY_LABELS = ("k8s-app=kube-proxy", "component=kube-proxy")
+#: By MetalLB's manifests, and by its chart.
+METALLB_LABELS = ("app=metallb", "app.kubernetes.io/name=metallb")
+CILIUM_CONFIG = "cilium-config"
 _OWN_CONFIG_MAPS = ("excludel2", "memberlist", "config")
 
 
@@ -24,17 +29,24 @@ _OWN_CONFIG_MAPS = ("excludel2", "memberlist", "config")
 class Listing:
     """One list request: the Snapshot's field it fills and how much of each object is kept.
 
-    `everywhere` lists all namespaces of a namespaced resource; otherwise MetalLB's own, or `namespace`.
+    `everywhere` lists all namespaces of a namespaced resource, `elsewhere` all but MetalLB's own; otherwise it is
+    MetalLB's own, or `namespace`. `labels` are selectors: what any of them selects is listed, each by a request.
     """
 
     field: str
     resource: Resource
     trim: Trim
     everywhere: bool = False
+    elsewhere: bool = False
     namespace: str = ""
-    labels: str = ""
+    labels: tuple[str, ...] = ("",)
     fields: str = ""
     keep: Callable[[Json], bool] | None = None
+
+    @property
+    def of_all_namespaces(self) -> bool:
+        """Whether it is asked of the whole cluster."""
+        return self.everywhere or self.elsewhere
 
 
 def _own_config_map(found: Json) -> bool:
@@ -46,8 +58,8 @@ def _kube_proxy_config(found: Json) -> bool:
     return bool(found["metadata"]["name"] == "kube-proxy")
 
 
-def _group(*suffixes: str) -> Callable[[Json], bool]:
-    return lambda found: found["metadata"]["name"].endswith(suffixes)
+def _cilium_config(found: Json) -> bool:
+    return bool(found["metadata"]["name"] == CILIUM_CONFIG)
 
 
 def _metallb_hook(found: Json) -> bool:
@@ -64,16 +76,20 @@ def listings() -> Iterable[Listing]:
     )
     yield Listing(field="pods", resource=known.PODS, trim=trimming.pod)
     yield Listing(
-        field="kube_proxy_pods", resource=known.PODS, trim=trimming.pod_in_passing, namespace="kube-system",
-        labels="k8s-app=kube-proxy",
+        field="kube_proxy_pods", resource=known.PODS, trim=trimming.proxy_pod, namespace="kube-system",
+        labels=KUBE_PROXY_LABELS,
     )  # fmt: skip
     yield Listing(
         field="service_lb_pods", resource=known.PODS, trim=trimming.pod_in_passing, everywhere=True,
-        labels=SERVICE_LB_LABEL,
+        labels=(SERVICE_LB_LABEL,),
     )  # fmt: skip
     yield Listing(
         field="kube_vip_pods", resource=known.PODS, trim=trimming.pod_in_passing, everywhere=True,
-        labels=KUBE_VIP_LABELS,
+        labels=(KUBE_VIP_LABELS,),
+    )  # fmt: skip
+    yield Listing(
+        field="metallb_pods_elsewhere", resource=known.PODS, trim=trimming.pod_in_passing, elsewhere=True,
+        labels=METALLB_LABELS,
     )  # fmt: skip
     yield Listing(field="daemon_sets", resource=known.DAEMON_SETS, trim=trimming.small)
     yield Listing(field="deployments", resource=known.DEPLOYMENTS, trim=trimming.small)
@@ -88,6 +104,22 @@ def listings() -> Iterable[Listing]:
         field="kube_proxy_config", resource=known.CONFIG_MAPS, trim=trimming.small, namespace="kube-system",
         fields="metadata.name=kube-proxy", keep=_kube_proxy_config,
     )  # fmt: skip
+    yield Listing(
+        field="cilium_config", resource=known.CONFIG_MAPS, trim=trimming.cilium_settings, namespace="kube-system",
+        fields=f"metadata.name={CILIUM_CONFIG}", keep=_cilium_config,
+    )  # fmt: skip
+    yield Listing(
+        field="pools_elsewhere", resource=known.IP_ADDRESS_POOLS, trim=trimming.small, elsewhere=True
+    )
+    yield Listing(
+        field="advertisements_elsewhere",
+        resource=known.L2_ADVERTISEMENTS,
+        trim=trimming.small,
+        elsewhere=True,
+    )
+    yield Listing(
+        field="bgp_session_states", resource=known.BGP_SESSION_STATES, trim=trimming.small, everywhere=True
+    )
     yield Listing(
         field="webhooks", resource=known.VALIDATING_WEBHOOKS, trim=trimming.webhook, keep=_metallb_hook
     )

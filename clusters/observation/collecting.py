@@ -113,6 +113,8 @@ class _Collection:
         """Everything but the wire, by the Snapshot's fields. The long lists start first."""
         services = pool.submit(self._services)
         slices = pool.submit(self._slices, services)
+        others = pool.submit(self._external_ip_services)
+        policies = pool.submit(self._policies, services)
         listed = {each.field: pool.submit(self._listed, each) for each in self.wanted}
         listed["secrets"] = pool.submit(self._secrets)
         listed["custom_resource_definitions"] = pool.submit(self._definitions)
@@ -124,20 +126,26 @@ class _Collection:
         return found | {
             "services": services.result(),
             "endpoint_slices": slices.result(),
+            "external_ip_services": others.result(),
+            "network_policies": policies.result(),
             "pod_usage": usage.result(),
             "dry_run": tried.result(),
         }
 
     def _listed(self, wanted: Listing) -> Objects:
         namespace = None
-        if wanted.resource.namespaced and not wanted.everywhere:
+        if wanted.resource.namespaced and not wanted.of_all_namespaces:
             namespace = wanted.namespace or self.namespace
 
-        def read() -> Iterable[Json]:
-            return self._each(wanted.resource, namespace, labels=wanted.labels, fields=wanted.fields)
+        def read() -> Iterator[Json]:
+            for labels in wanted.labels:
+                yield from self._each(wanted.resource, namespace, labels=labels, fields=wanted.fields)
 
-        what = _Wanted(wanted.field, wanted.resource, namespace, wanted.keep)
-        return self._objects(what, read, wanted.trim)
+        keep = self._elsewhere if wanted.elsewhere else wanted.keep
+        return self._objects(_Wanted(wanted.field, wanted.resource, namespace, keep), read, wanted.trim)
+
+    def _elsewhere(self, found: Json) -> bool:
+        return bool(found["metadata"]["namespace"] != self.namespace)
 
     def _each(
         self, of: Resource, namespace: str | None = None, *, metadata_only: bool = False, **selected: str
@@ -164,6 +172,35 @@ class _Collection:
             return bool(found.get("spec", {}).get("type") == "LoadBalancer")
 
         return self._objects(_Wanted("services", known.SERVICES, keep=keep), read, trimming.service)
+
+    def _external_ip_services(self) -> Objects:
+        """Services of other types that ask for external addresses; those of type LoadBalancer are listed anyway."""
+
+        def read() -> Iterable[Json]:
+            return self._each(known.SERVICES, fields="spec.type!=LoadBalancer")
+
+        def keep(found: Json) -> bool:
+            spec = found.get("spec", {})
+            return bool(spec.get("externalIPs") and spec.get("type") != "LoadBalancer")
+
+        what = _Wanted("external_ip_services", known.SERVICES, keep=keep)
+        return self._objects(what, read, trimming.external_service)
+
+    def _policies(self, services: Future[Objects]) -> Objects:
+        """The policies of namespaces with a service of type LoadBalancer."""
+
+        def read() -> Iterable[Json]:
+            return self._each(known.NETWORK_POLICIES)
+
+        @cache
+        def namespaces() -> frozenset[str]:
+            return frozenset(each["metadata"]["namespace"] for each in services.result().items)
+
+        def keep(found: Json) -> bool:
+            return found["metadata"]["namespace"] in namespaces()
+
+        what = _Wanted("network_policies", known.NETWORK_POLICIES, keep=keep)
+        return self._objects(what, read, trimming.network_policy)
 
     def _slices(self, services: Future[Objects]) -> Objects:
         """The slices of those services and of MetalLB's namespace; the many others are dropped at once."""

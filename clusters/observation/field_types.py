@@ -37,6 +37,11 @@ NamespaceName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9
 NoAddress = Literal[""]
 Purpose = Literal["assigned", "free", "node"]
 ProbeOutcome = Literal["answered", "refused", "timeout", "unreachable", "broken", "silent"]
+#: The kinds of ICMP refusal that tell something; "" for none, "other" for any that is not listed.
+Refusal = Literal[
+    "", "admin-prohibited", "host-unreachable", "network-unreachable", "port-unreachable",
+    "protocol-unreachable", "too-big", "other"
+]  # fmt: skip
 PortNumber = Annotated[int, Field(ge=0, le=65535)]
 Count = Annotated[int, Field(ge=0)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]

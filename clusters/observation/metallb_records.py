@@ -66,12 +66,52 @@ class ConfiguredSpec(TypedDict):
     spec: NotRequired[dict[str, Any] | None]
 
 
+class AnnouncingInterface(TypedDict, total=False):
+    """An interface on which a service is announced."""
+
+    name: str | None
+
+
 class Announced(TypedDict, total=False):
-    """Which node says that it announces which service."""
+    """Which node says that it announces which service, and on which interfaces; none named means all."""
 
     node: str | None
     serviceNamespace: str | None
     serviceName: str | None
+    interfaces: list[AnnouncingInterface] | None
+
+
+class AnnouncedToPeers(TypedDict, total=False):
+    """Which node says that it announces which service to which BGP peers."""
+
+    node: str | None
+    serviceNamespace: str | None
+    serviceName: str | None
+    peers: Texts
+
+
+class PeersStatus(TypedDict):
+    """A ServiceBGPStatus."""
+
+    metadata: Metadata
+    status: NotRequired[AnnouncedToPeers | None]
+
+
+class Session(TypedDict, total=False):
+    """How a BGP session of a node fares."""
+
+    node: str | None
+    peer: str | None
+    vrf: str | None
+    bgpStatus: str | None
+    bfdStatus: str | None
+
+
+class SessionState(TypedDict):
+    """A BGPSessionState."""
+
+    metadata: Metadata
+    status: NotRequired[Session | None]
 
 
 class AnnouncedStatus(TypedDict):

@@ -12,10 +12,13 @@ from clusters.observation.metallb_records import (
     AnnouncedStatus,
     ConfigurationState,
     ConfiguredSpec,
+    PeersStatus,
     Pool,
+    SessionState,
 )
 from clusters.observation.records import (
     Condition,
+    ContainerStatus,
     HostPod,
     Map,
     Metadata,
@@ -27,6 +30,7 @@ from clusters.observation.records import (
     Pod,
     Port,
     Quantity,
+    Selector,
     Texts,
     Time,
     Workload,
@@ -55,11 +59,33 @@ class NodeAddress(TypedDict):
     address: str
 
 
+class KubeletEndpoint(TypedDict, total=False):
+    """The port of a node's kubelet, spelt as Kubernetes does."""
+
+    Port: Port
+
+
+class DaemonEndpoints(TypedDict, total=False):
+    """Where a node's own services listen."""
+
+    kubeletEndpoint: KubeletEndpoint
+
+
+class NodeInfo(TypedDict, total=False):
+    """Versions of a node's programs; the kubelet's names its distribution, as in v1.35.4+k3s1."""
+
+    kubeletVersion: str
+    kernelVersion: str
+    osImage: str
+
+
 class NodeStatus(TypedDict, total=False):
     """How a node fares."""
 
     addresses: list[NodeAddress] | None
     conditions: list[Condition]
+    daemonEndpoints: DaemonEndpoints
+    nodeInfo: NodeInfo
 
 
 class Node(TypedDict):
@@ -88,6 +114,10 @@ class ServicePort(TypedDict, total=False):
 
     port: Required[Port]
     protocol: str | None
+    name: str | None
+    nodePort: Port | None
+    targetPort: int | str | None
+    appProtocol: str | None
 
 
 class ServiceSpec(TypedDict, total=False):
@@ -103,6 +133,7 @@ class ServiceSpec(TypedDict, total=False):
     ipFamilyPolicy: Literal["SingleStack", "PreferDualStack", "RequireDualStack"] | None
     externalTrafficPolicy: str | None
     ports: list[ServicePort] | None
+    externalIPs: Texts
     selector: Map
 
 
@@ -156,11 +187,98 @@ class Endpoint(TypedDict, total=False):
     nodeName: str | None
 
 
+class EndpointPort(TypedDict, total=False):
+    """A port of the endpoints, by the name of the service's port."""
+
+    name: str | None
+    port: Port | None
+    protocol: str | None
+
+
 class EndpointSlice(TypedDict):
     """Some of a service's endpoints."""
 
     metadata: Placed
     endpoints: NotRequired[list[Endpoint] | None]
+    ports: NotRequired[list[EndpointPort] | None]
+
+
+class ExternalSpec(TypedDict, total=False):
+    """What a service with external addresses of its own asks for."""
+
+    type: str | None
+    externalIPs: Texts
+    ports: list[ServicePort] | None
+
+
+class ExternalService(TypedDict):
+    """A service of another type with external addresses of its own."""
+
+    metadata: Placed
+    spec: ExternalSpec
+
+
+#: Addresses that a policy admits; written this way because `except` is a keyword.
+Block = TypedDict("Block", {"cidr": Required[str], "except": Texts}, total=False)
+
+
+class PolicyPeer(TypedDict, total=False):
+    """Whom a policy admits."""
+
+    ipBlock: Block | None
+    podSelector: Selector | None
+    namespaceSelector: Selector | None
+
+
+class PolicyPort(TypedDict, total=False):
+    """To which port a policy admits somebody."""
+
+    port: int | str | None
+    protocol: str | None
+    endPort: Port | None
+
+
+#: Whom a policy admits to which ports; written this way because `from` is a keyword.
+PolicyRule = TypedDict(
+    "PolicyRule", {"from": list[PolicyPeer] | None, "ports": list[PolicyPort] | None}, total=False
+)
+
+
+class PolicySpec(TypedDict, total=False):
+    """Which pods a policy is about, and who may reach them."""
+
+    podSelector: Selector | None
+    policyTypes: Texts
+    ingress: list[PolicyRule] | None
+
+
+class NetworkPolicy(TypedDict):
+    """A NetworkPolicy."""
+
+    metadata: Placed
+    spec: NotRequired[PolicySpec | None]
+
+
+class PassingStatus(TypedDict, total=False):
+    """How somebody else's pod fares."""
+
+    phase: str
+    conditions: list[Condition]
+    containerStatuses: list[ContainerStatus]
+
+
+class PassingSpec(TypedDict, total=False):
+    """Where somebody else's pod runs."""
+
+    nodeName: str | None
+
+
+class PassingPod(TypedDict, total=False):
+    """A pod of somebody else's."""
+
+    metadata: Required[Metadata]
+    spec: PassingSpec | None
+    status: PassingStatus | None
 
 
 class Subject(TypedDict, total=False):
@@ -281,15 +399,19 @@ RECORDS: Mapping[str, tuple[str, Any]] = {
     "nodes": ("node", Node),
     "node_leases": ("lease", Lease),
     "pods": ("pod", Pod),
-    "kube_proxy_pods": ("pod", Named),
+    "kube_proxy_pods": ("pod", PassingPod),
     "kube_proxy_config": ("configmap", ConfigMap),
+    "cilium_config": ("configmap", ConfigMap),
     "service_lb_pods": ("pod", Named),
     "kube_vip_pods": ("pod", Named),
     "rival_pools": ("CiliumLoadBalancerIPPool", Named),
+    "metallb_pods_elsewhere": ("pod", PassingPod),
     "daemon_sets": ("daemonset", Workload),
     "deployments": ("deployment", Workload),
     "replica_sets": ("replicaset", Named),
     "services": ("service", Service),
+    "external_ip_services": ("service", ExternalService),
+    "network_policies": ("networkpolicy", NetworkPolicy),
     "endpoint_slices": ("endpointslice", EndpointSlice),
     "events": ("event", Event),
     "service_events": ("event", Event),
@@ -299,12 +421,15 @@ RECORDS: Mapping[str, tuple[str, Any]] = {
     "custom_resource_definitions": ("definition", Definition),
     "ip_address_pools": ("IPAddressPool", Pool),
     "l2_advertisements": ("L2Advertisement", Advertisement),
+    "pools_elsewhere": ("IPAddressPool", Pool),
+    "advertisements_elsewhere": ("L2Advertisement", Advertisement),
     "bgp_advertisements": ("BGPAdvertisement", Advertisement),
     "bgp_peers": ("BGPPeer", ConfiguredSpec),
     "bfd_profiles": ("BFDProfile", ConfiguredSpec),
     "communities": ("Community", ConfiguredSpec),
     "service_l2_statuses": ("ServiceL2Status", AnnouncedStatus),
-    "service_bgp_statuses": ("ServiceBGPStatus", Named),
+    "service_bgp_statuses": ("ServiceBGPStatus", PeersStatus),
+    "bgp_session_states": ("BGPSessionState", SessionState),
     "configuration_states": ("ConfigurationState", ConfigurationState),
     "cluster_roles": ("clusterrole", Role),
     "legacy_pools": ("AddressPool", NamedInNamespace),

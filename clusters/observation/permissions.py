@@ -15,7 +15,7 @@ _BY_NAME = "metadata.name="
 
 
 def _listed(wanted: Listing) -> Access:
-    if not wanted.resource.namespaced or wanted.everywhere:
+    if not wanted.resource.namespaced or wanted.of_all_namespaces:
         place = Place.EVERYWHERE
     else:
         place = Place(wanted.namespace) if wanted.namespace else Place.METALLB
@@ -39,7 +39,12 @@ OBSERVATION: tuple[Access, ...] = tuple(
         (
             *PREFLIGHT,
             *(_listed(each) for each in listings()),
-            *may("list", "services", "endpointslices.discovery.k8s.io"),
+            *may(
+                "list",
+                "services",
+                "endpointslices.discovery.k8s.io",
+                "networkpolicies.networking.k8s.io",
+            ),
             *may("get list", "customresourcedefinitions.apiextensions.k8s.io"),
             *may("list", "ciliumloadbalancerippools.cilium.io"),
             *may("list", "pods.metrics.k8s.io", place=Place.METALLB),

@@ -8,8 +8,7 @@ collected, and judging a Snapshot uses nothing but the Snapshot: its `taken_at` 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from clusters.observation.field_types import (
     Address,
@@ -19,51 +18,45 @@ from clusters.observation.field_types import (
     NamespaceName,
     NoAddress,
     PortNumber,
-    ProbeOutcome,
     ProfileName,
-    Purpose,
     Seconds,
 )
+from clusters.observation.parts import Part, Status
+from clusters.observation.probe_records import NodePortReach, NodeReach, ProxyHealth, Reached, Tries, TryEnd
+from clusters.observation.wire_records import Heard, PoolShare, Route, WireView
+
+__all__ = [
+    "SNAPSHOT_VERSION",
+    "AnswerCount",
+    "AnswerCounts",
+    "Consumer",
+    "DryRun",
+    "Expectations",
+    "Heard",
+    "Json",
+    "LogTail",
+    "NodePortReach",
+    "NodeReach",
+    "Objects",
+    "Part",
+    "PodMetrics",
+    "PoolShare",
+    "ProxyHealth",
+    "Reached",
+    "Route",
+    "Sample",
+    "Snapshot",
+    "Status",
+    "Tries",
+    "TryEnd",
+    "Unreadable",
+    "WireView",
+]
 
 #: The shape of the file; a file of a newer version is refused, never half understood.
 SNAPSHOT_VERSION = 1
 
 Json = dict[str, Any]
-
-
-class Status(StrEnum):
-    """How reading one part of the cluster ended."""
-
-    OK = "ok"
-    NOT_PERMITTED = "not_permitted"
-    FAILED = "failed"
-    #: The cluster has no such thing: a resource this MetalLB does not define, a metrics API not installed.
-    ABSENT = "absent"
-    NOT_ASKED = "not_asked"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """One part of an observation: what became of reading it.
-
-    `verb` and `resource` name the permission that is missing where `status` is not_permitted;
-    `detail` is the error's sentence, or why the part was not asked.
-    """
-
-    status: Status = Status.NOT_ASKED
-    detail: str = ""
-    verb: str = ""
-    resource: str = ""
-
-    @property
-    def ok(self) -> bool:
-        """Whether the part was read. An absent part was not."""
-        return self.status is Status.OK
-
-    @property
-    def known(self) -> bool:
-        """Whether the part's content is known: read, or known to be absent (then it is empty)."""
-        return self.status in {Status.OK, Status.ABSENT}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,12 +86,20 @@ class Objects(Part):
 
 @dataclass(frozen=True, kw_only=True)
 class LogTail(Part):
-    """The last lines of one container's log, oldest first; `previous` is the container before its restart."""
+    """The end of one container's log, oldest first; `previous` is the container before its restart.
+
+    Lines of noise that is known to repeat (`clusters.metallb.noise`) are left out, and `noise` counts them. `since` is
+    the time of the oldest line that was read, noise or not: the log says nothing of what was before. It is empty where
+    that line has no time, and `whole` is true where nothing was before.
+    """
 
     pod: str
     container: str
     previous: bool = False
     lines: tuple[str, ...] = ()
+    noise: Count = 0
+    since: Moment | Literal[""] = ""
+    whole: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +125,34 @@ class PodMetrics(Part):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AnswerCount:
+    """How often one speaker's pod says that it has answered for an address, before the vantage asked and after."""
+
+    pod: str
+    address: Address
+    before: Count
+    after: Count
+
+    @property
+    def moved(self) -> bool:
+        """Whether it has answered meanwhile: then it is one of those that answered the vantage."""
+        return self.after > self.before
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerCounts(Part):
+    """The speakers' own counts of answers (`metallb_layer2_responses_sent`), read before and after the questions.
+
+    Read the second time only where it is not clear which node answers for an address. `pods` are those that were read
+    both times: only of these does a count that stood still deny anything. One that counts nothing for an address has no
+    row for it.
+    """
+
+    pods: tuple[str, ...] = ()
+    counts: tuple[AnswerCount, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class DryRun(Part):
     """What the API server and MetalLB's webhook said to a pool that was only tried, never stored.
 
@@ -133,81 +162,6 @@ class DryRun(Part):
 
     accepted: bool = False
     webhook_failed: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Route:
-    """How the vantage reaches an address: `on_link` on its own segment; `problem` says why not at all.
-
-    `source` is the address that it comes from then.
-    """
-
-    address: Address
-    on_link: bool = False
-    gateway: Address | NoAddress = ""
-    source: str = ""
-    problem: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Heard:
-    """Which hardware addresses answered for one address that was asked for on the wire.
-
-    `purpose` is "assigned" (a service holds it), "free" (a pool could give it away) or "node" (a node's own,
-    which teaches whose hardware address is whose). `macs` is empty where nobody answered. `pool` is set for
-    free addresses.
-    """
-
-    address: Address
-    purpose: Purpose
-    macs: tuple[str, ...] = ()
-    pool: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reached:
-    """One try to reach a service's port from outside the cluster.
-
-    `outcome` is "answered", "refused", "timeout", "unreachable" (no route), "broken" (any other end, said in
-    `detail`) or "silent" (UDP without an answer, which proves nothing).
-    """
-
-    service: str
-    address: Address
-    port: PortNumber
-    protocol: str
-    outcome: ProbeOutcome
-    detail: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PoolShare:
-    """How many of one pool's free addresses were asked for on the wire, and how many there are."""
-
-    pool: str
-    asked: Count
-    free: Count
-
-
-@dataclass(frozen=True, kw_only=True)
-class WireView(Part):
-    """What a vantage outside the cluster saw.
-
-    `control` is the sentence that says why the capture can be trusted, and `control_ok` whether it can:
-        without it nobody's silence means anything. `by_kernel` says that the segment was not asked by this project
-    but by the vantage's kernel, which tells one machine an address. `routes` are those to services' addresses,
-    to pools' first addresses and to the nodes, and one by each gateway; only what is on a segment of the
-    vantage was asked for. `place` is the vantage's name, also of one that sees nothing of the wire: a pod.
-    """
-
-    place: str = ""
-    routes: tuple[Route, ...] = ()
-    control_ok: bool = False
-    control: str = ""
-    heard: tuple[Heard, ...] = ()
-    reached: tuple[Reached, ...] = ()
-    shares: tuple[PoolShare, ...] = ()
-    by_kernel: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,7 +184,8 @@ class Expectations:
     """What the cluster's profile says should be so; kept in the Snapshot, as a judgement needs it too.
 
     `announcers` are node names, `announcer_selector` a label selector; `pools` maps a pool's name to the
-    addresses it is meant to hold. `budgets` are seconds by budget name.
+    addresses it is meant to hold. `budgets` are seconds by budget name. `macs` are hardware addresses of nodes, by the
+    node's name, where the profile says whose they are.
     """
 
     consumers: tuple[Consumer, ...] = ()
@@ -239,6 +194,7 @@ class Expectations:
     pools: dict[str, tuple[str, ...]] = field(default_factory=dict)
     single_address_pools: tuple[str, ...] = ()
     budgets: dict[str, Seconds] = field(default_factory=dict)
+    macs: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,9 +203,13 @@ class Snapshot:
 
     `pods`, `daemon_sets`, `deployments`, `replica_sets`, `events`, `config_maps` and `secrets` are those of
     MetalLB's namespace (of secrets metadata only), `services` those of type LoadBalancer, `endpoint_slices` theirs and
-    those of MetalLB's namespace. `service_lb_pods`, `kube_vip_pods` and `rival_pools` are other load
-    balancers' traces. `routed` is what a second vantage behind a router reaches: its routes and tries only. What
-    an upgrade has to know besides was read only where one was asked about: `cluster_roles` (MetalLB's),
+    those of MetalLB's namespace, `network_policies` those of their namespaces. `external_ip_services` are services of
+    other types that ask for addresses of their own (spec.externalIPs). `kube_proxy_pods` are a DaemonSet's and static
+    ones, `cilium_config` says whether Cilium stands in for kube-proxy. `pools_elsewhere` and `advertisements_elsewhere`
+    are in namespaces where this MetalLB does not read them, `metallb_pods_elsewhere` are another MetalLB's.
+    `service_lb_pods`, `kube_vip_pods` and `rival_pools` are other load balancers' traces. `bgp_session_states` are what
+    frr-k8s says of its sessions. `routed` is what a second vantage behind a router reaches: its routes and tries only.
+    What an upgrade has to know besides was read only where one was asked about: `cluster_roles` (MetalLB's),
     `legacy_pools` (AddressPools) and `host_pods` (those that have ports of their nodes).
     """
 
@@ -268,13 +228,17 @@ class Snapshot:
     pods: Objects = field(default_factory=Objects)
     kube_proxy_pods: Objects = field(default_factory=Objects)
     kube_proxy_config: Objects = field(default_factory=Objects)
+    cilium_config: Objects = field(default_factory=Objects)
     service_lb_pods: Objects = field(default_factory=Objects)
     kube_vip_pods: Objects = field(default_factory=Objects)
     rival_pools: Objects = field(default_factory=Objects)
+    metallb_pods_elsewhere: Objects = field(default_factory=Objects)
     daemon_sets: Objects = field(default_factory=Objects)
     deployments: Objects = field(default_factory=Objects)
     replica_sets: Objects = field(default_factory=Objects)
     services: Objects = field(default_factory=Objects)
+    external_ip_services: Objects = field(default_factory=Objects)
+    network_policies: Objects = field(default_factory=Objects)
     endpoint_slices: Objects = field(default_factory=Objects)
     events: Objects = field(default_factory=Objects)
     service_events: Objects = field(default_factory=Objects)
@@ -285,12 +249,15 @@ class Snapshot:
 
     ip_address_pools: Objects = field(default_factory=Objects)
     l2_advertisements: Objects = field(default_factory=Objects)
+    pools_elsewhere: Objects = field(default_factory=Objects)
+    advertisements_elsewhere: Objects = field(default_factory=Objects)
     bgp_advertisements: Objects = field(default_factory=Objects)
     bgp_peers: Objects = field(default_factory=Objects)
     bfd_profiles: Objects = field(default_factory=Objects)
     communities: Objects = field(default_factory=Objects)
     service_l2_statuses: Objects = field(default_factory=Objects)
     service_bgp_statuses: Objects = field(default_factory=Objects)
+    bgp_session_states: Objects = field(default_factory=Objects)
     configuration_states: Objects = field(default_factory=Objects)
 
     cluster_roles: Objects = field(default_factory=Objects)
@@ -300,6 +267,7 @@ class Snapshot:
     pod_usage: Objects = field(default_factory=Objects)
     logs: tuple[LogTail, ...] = ()
     metrics: tuple[PodMetrics, ...] = ()
+    answer_counts: AnswerCounts = field(default_factory=AnswerCounts)
     dry_run: DryRun = field(default_factory=DryRun)
     wire: WireView = field(default_factory=WireView)
     routed: WireView = field(default_factory=WireView)

@@ -59,6 +59,14 @@ _SERVICE_SPEC = frozenset(
 )  # fmt: skip
 
 
+_CILIUM_SETTINGS = (
+    "kube-proxy-replacement",
+    "enable-l2-announcements",
+    "enable-bgp-control-plane",
+    "kube-proxy-replacement-healthz-bind-address",
+)
+
+
 def _pick(found: Json, names: Iterable[str]) -> Json:
     return {name: found[name] for name in names if name in found}
 
@@ -99,6 +107,31 @@ def service(found: Json) -> Json:
     if conditions := status.get("conditions"):
         state["conditions"] = outbound.value(conditions)
     return {"metadata": _formed(found["metadata"], keep_fields=True), "spec": kept, "status": state}
+
+
+def external_service(found: Json) -> Json:
+    """A service that asks for external addresses of its own: its name, type, ports and those."""
+    return {
+        "metadata": _pick(found["metadata"], ("name", "namespace")),
+        "spec": _pick(found.get("spec", {}), ("type", "externalIPs", "ports")),
+    }
+
+
+def network_policy(found: Json) -> Json:
+    """Which pods a policy is about, and whom it lets in; whom they may ask themselves is not looked at."""
+    return {
+        "metadata": _pick(found["metadata"], ("name", "namespace")),
+        "spec": _pick(found.get("spec") or {}, ("podSelector", "policyTypes", "ingress")),
+    }
+
+
+def cilium_settings(found: Json) -> Json:
+    """Of Cilium's settings those that say who forwards what is sent to a service, and who announces it."""
+    data = found.get("data") or {}
+    return {
+        "metadata": _pick(found["metadata"], ("name", "namespace")),
+        "data": _pick(data, _CILIUM_SETTINGS),
+    }
 
 
 def layer2_status(found: Json) -> Json:
@@ -146,7 +179,7 @@ def node(found: Json) -> Json:
     return {
         "metadata": metadata(found["metadata"]),
         "spec": _pick(found.get("spec", {}), ("taints", "unschedulable", "podCIDRs")),
-        "status": _pick(status, ("addresses", "conditions", "allocatable", "nodeInfo")),
+        "status": _pick(status, ("addresses", "conditions", "allocatable", "nodeInfo", "daemonEndpoints")),
     }
 
 
@@ -168,6 +201,14 @@ def pod_in_passing(found: Json) -> Json:
         "spec": _pick(found.get("spec", {}), ("nodeName",)),
         "status": _pick(status, ("phase", "conditions")),
     }
+
+
+def proxy_pod(found: Json) -> Json:
+    """A pod of kube-proxy's: as one in passing, and how its containers fare."""
+    kept = pod_in_passing(found)
+    kept["status"] |= _pick(found.get("status", {}), ("containerStatuses",))
+    kept["metadata"] |= _pick(found["metadata"], ("creationTimestamp", "ownerReferences"))
+    return kept
 
 
 def pod_with_ports(found: Json) -> Json:

@@ -201,3 +201,48 @@ def test_the_dry_run_stores_nothing_and_says_what_it_met(error: ApiError | None,
 
     assert api.wrote == [True]
     assert (seen.dry_run.accepted, seen.dry_run.webhook_failed) == (met == "accepted", met == "no webhook")
+
+
+def test_of_other_services_only_those_with_external_addresses_are_kept() -> None:
+    plain = {"metadata": {"name": "db", "namespace": "shop"}, "spec": {"type": "ClusterIP"}, "status": {}}
+    spec = {"type": "ClusterIP", "externalIPs": ["192.0.2.9"], "ports": [{"port": 80, "nodePort": None}]}
+    outside = {"metadata": {"name": "old", "namespace": "shop", "uid": "u"}, "spec": spec, "status": {}}
+    api = FakeApi()
+    api.objects["services"] = [WEB, plain, outside]
+
+    seen = collect(api)  # type: ignore[arg-type]  # as above
+
+    assert [each["metadata"] for each in seen.external_ip_services.items] == [
+        {"name": "old", "namespace": "shop"}
+    ]
+    assert seen.external_ip_services.items[0]["spec"]["externalIPs"] == ["192.0.2.9"]
+
+
+def test_policies_are_those_of_namespaces_with_a_service_and_may_be_refused() -> None:
+    block = {"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"]}}
+    spec = {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{"from": [block]}], "egress": [{}]}
+    api = FakeApi()
+    api.objects["networkpolicies"] = [
+        {"metadata": {"name": "deny", "namespace": "shop"}, "spec": spec},
+        {"metadata": {"name": "deny", "namespace": "other"}, "spec": spec},
+    ]
+
+    seen = collect(api)  # type: ignore[arg-type]  # as above
+
+    assert [each["metadata"]["namespace"] for each in seen.network_policies.items] == ["shop"]
+    assert "egress" not in seen.network_policies.items[0]["spec"]
+    refused = collect(FakeApi({"networkpolicies": Forbidden("no")}))  # type: ignore[arg-type]  # as above
+    assert refused.network_policies.status is Status.NOT_PERMITTED
+    assert refused.services.ok
+
+
+def test_what_this_metallb_does_not_read_is_listed_apart() -> None:
+    def pool(name: str, namespace: str) -> dict[str, Any]:
+        return {"metadata": {"name": name, "namespace": namespace}, "spec": {"addresses": ["192.0.2.0/28"]}}
+
+    api = FakeApi()
+    api.objects["ipaddresspools"] = [pool("a", "metallb-system"), pool("b", "default")]
+
+    seen = collect(api)  # type: ignore[arg-type]  # as above
+
+    assert [each["metadata"]["name"] for each in seen.pools_elsewhere.items] == ["b"]

@@ -1,0 +1,125 @@
+"""What probes told: how tries at one port ended, whether a node itself is reached, and what its NodePorts do.
+
+A try is one connection (TCP) or one datagram and its answer (UDP), each from a source port of its own, so that
+kube-proxy chooses an endpoint for each anew. What was not probed is not in an observation: absence denies nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from clusters.observation.field_types import (
+    Address,
+    Count,
+    NoAddress,
+    PortNumber,
+    ProbeOutcome,
+    Refusal,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TryEnd:
+    """How `count` tries at one port ended, all alike.
+
+    `icmp` is the kind of ICMP message by which they were refused, as the vantage's kernel tells it ("" for none, or
+    where the kernel does not tell): "admin-prohibited" is a filter's own word. `sent_by` is who sent that message: a
+    node, a router, or the vantage itself, whose kernel sends "host-unreachable" where nobody answers ARP or NDP.
+    `detail` is the error in a word or two.
+    """
+
+    outcome: ProbeOutcome
+    count: Count
+    detail: str = ""
+    icmp: Refusal = ""
+    sent_by: Address | NoAddress = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tries:
+    """Tries at one port, one after the other, from different source ports.
+
+    `outcome` is "answered" where any of them was, else how most of them ended, and `detail` the error of those.
+    Of `tries` so many were `lost`: they ended in anything but an answer. `ends` has each way in which they ended.
+    `tries` is 0 where they were not counted: an observation of an older release, or a protocol that cannot be tried.
+    """
+
+    outcome: ProbeOutcome
+    detail: str = ""
+    tries: Count = 0
+    lost: Count = 0
+    ends: tuple[TryEnd, ...] = ()
+
+    @property
+    def partly(self) -> bool:
+        """Whether some tries were answered and others were lost."""
+        return 0 < self.lost < self.tries
+
+    @property
+    def replied(self) -> bool:
+        """Whether whoever has the address replied: an answer, a refusal or a reset is a reply, silence is none."""
+        return self.outcome in {"answered", "refused"} or any(
+            end.detail == "reset" or end.icmp == "port-unreachable" for end in self.ends
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reached(Tries):
+    """Tries to reach a service's port from outside the cluster.
+
+    `outcome` is "answered", "refused", "timeout", "unreachable" (no route, or somebody said so by ICMP), "broken" (any
+    other end, said in `detail`) or "silent" (UDP without an answer, which proves nothing).
+    A port of which a try of the first pass was lost was tried again, more often: then only those tries are told.
+    """
+
+    service: str
+    address: Address
+    port: PortNumber
+    protocol: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeReach(Tries):
+    """Tries at a node's own address, at its kubelet's port, from the same vantage: whether frames reach the node.
+
+    Made only where a port was in trouble, for the nodes that answer for its address and for some others. Whether the
+    kubelet lets anybody in does not matter: `replied` says that the node is reached. `kind` is the type of the address
+    in Node.status, such as InternalIP.
+    """
+
+    node: str
+    address: Address
+    kind: str
+    port: PortNumber
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodePortReach(Tries):
+    """Tries at the NodePort of a service's port, on one node's address: what that node forwards, without MetalLB.
+
+    Made only for ports in trouble, where they have a NodePort: on the nodes that answer for the address, and on some
+    others. With external traffic policy Local a node without a ready endpoint drops them: that is no fault.
+    """
+
+    service: str
+    port: PortNumber
+    protocol: str
+    node: str
+    address: Address
+    node_port: PortNumber
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProxyHealth(Tries):
+    """What kube-proxy on one node says of itself, asked at /healthz from the vantage, where a port was in trouble.
+
+    `status` is the HTTP status (0 for no answer in HTTP): 200 is healthy, 503 says that it has fallen behind. `behind`
+    is how long (s) its last update of rules lay back by its own clock, which grows while nothing changes, too; None
+    where it did not say. Many installations let nobody outside ask: then `status` is 0 and nothing is known.
+    """
+
+    node: str
+    address: Address
+    port: PortNumber
+    status: Count = 0
+    behind: float | None = None
