@@ -68,7 +68,9 @@ def joined(shards: Sequence[Shard]) -> tuple[RunResult, tuple[Shard, ...]]:
     decided = {check.id for check in checks}
     left_out = dict(pair for shard in counted for pair in shard.result.not_tested if pair[0] not in decided)
     run = _info([shard.result.run for shard in counted], checks)
-    return RunResult(run=run, checks=checks, not_tested=tuple(sorted(left_out.items()))), counted
+    # Each part looked for itself: what the first one saw in trouble is told, as its checks are.
+    paths = next((shard.result.paths for shard in counted if shard.result.paths), ())
+    return RunResult(run=run, checks=checks, not_tested=tuple(sorted(left_out.items())), paths=paths), counted
 
 
 def _distinct(shards: Sequence[Shard]) -> tuple[Shard, ...]:

@@ -17,23 +17,28 @@ from clusters.checks.outcome import (
     is_known,
     word_of,
 )
+from clusters.checks.path_readings import Candidate, LinkReading, Reading, ServicePath
 from clusters.checks.spec import CheckSpec, Level, Need
 
 __all__ = [
     "Access",
+    "Candidate",
     "CheckFailed",
     "CheckResult",
     "CheckSpec",
     "Finding",
     "Level",
+    "LinkReading",
     "Measurement",
     "Need",
     "NotSupported",
     "Outcome",
     "Place",
+    "Reading",
     "RunInfo",
     "RunResult",
     "Scope",
+    "ServicePath",
     "Verdict",
     "is_known",
     "may",

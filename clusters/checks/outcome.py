@@ -7,6 +7,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Literal, TypeVar
 
+from clusters.checks.path_readings import ServicePath
 from clusters.commands import Command
 
 _Word = TypeVar("_Word", bound=StrEnum)
@@ -141,9 +142,13 @@ class RunInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
-    """A whole run: what results.json holds. `not_tested` is (check id, reason) pairs."""
+    """A whole run: what results.json holds. `not_tested` is (check id, reason) pairs.
+
+    `paths` are those of the services that were in trouble when the run looked at the cluster.
+    """
 
     run: RunInfo
     checks: tuple[CheckResult, ...]
     not_tested: tuple[tuple[str, str], ...]
     schema_version: int = 1
+    paths: tuple[ServicePath, ...] = ()

@@ -16,7 +16,10 @@ from clusters.checks.outcome import (
     RunResult,
     Scope,
     Verdict,
+    word_of,
 )
+from clusters.checks.path_links import Link, Path
+from clusters.checks.path_readings import Candidate, LinkReading, Reading, ServicePath
 
 #: The attribute of a pytest report that carries one item's `part_to_dict` as JSON text. It is text because
 #: it then crosses from a worker process to the controller unchanged.
@@ -27,12 +30,15 @@ JsonObject = dict[str, Any]
 
 def run_to_dict(result: RunResult) -> JsonObject:
     """A whole run as results.json holds it."""
-    return {
+    data: JsonObject = {
         "schema_version": result.schema_version,
         "run": asdict(result.run),
         "checks": [check_to_dict(one) for one in result.checks],
         "not_tested": [{"id": name, "reason": reason} for name, reason in result.not_tested],
     }
+    if result.paths:
+        data["paths"] = [path_to_dict(one) for one in result.paths]
+    return data
 
 
 def check_to_dict(result: CheckResult) -> JsonObject:
@@ -62,6 +68,51 @@ def run_from_dict(data: Mapping[str, Any]) -> RunResult:
         checks=tuple(check_from_dict(one) for one in data["checks"]),
         not_tested=tuple((one["id"], one["reason"]) for one in data["not_tested"]),
         schema_version=data["schema_version"],
+        paths=tuple(path_from_dict(one) for one in data.get("paths", ())),
+    )
+
+
+def path_to_dict(found: ServicePath) -> JsonObject:
+    """One path of one service; of a link only what is known of it."""
+    return {
+        "service": found.service,
+        "address": found.address,
+        "port": found.port,
+        "path": str(found.path),
+        "links": [_link_to_dict(one) for one in found.links],
+    }
+
+
+def path_from_dict(data: Mapping[str, Any]) -> ServicePath:
+    """The path that `path_to_dict` wrote. A link or reading that a newer release has keeps its word."""
+    return ServicePath(
+        service=data["service"],
+        address=data["address"],
+        port=data["port"],
+        path=word_of(Path, data["path"]),
+        links=tuple(_link_from_dict(one) for one in data["links"]),
+    )
+
+
+def _link_to_dict(one: LinkReading) -> JsonObject:
+    data: JsonObject = {"link": str(one.link), "reading": str(one.reading), "proof": list(one.proof)}
+    if one.cause:
+        data["cause"] = one.cause
+    if one.candidates:
+        data["candidates"] = [asdict(each) for each in one.candidates]
+    return data
+
+
+def _link_from_dict(data: Mapping[str, Any]) -> LinkReading:
+    return LinkReading(
+        link=word_of(Link, data["link"]),
+        reading=word_of(Reading, data["reading"]),
+        proof=tuple(data["proof"]),
+        cause=data.get("cause", ""),
+        candidates=tuple(
+            Candidate(cause=each["cause"], command=commands.kept(each["command"]))
+            for each in data.get("candidates", ())
+        ),
     )
 
 

@@ -168,7 +168,7 @@ class Diagnosis:
         found = {root.key: root for root in self.grounds}
         for root in announcer_sources.squatters(self.facts, self.ground):
             found.setdefault(root.key, root)
-        for explanations in (*self._suffered, self.edge, self.stray, self.disagreeing):
+        for explanations in self._of_services:
             for explained in explanations.values():
                 found.setdefault(explained.root.key, explained.root)
         return tuple(root for root in found.values() if not self.holds_back(root))
@@ -180,6 +180,28 @@ class Diagnosis:
     @cached_property
     def _unknown(self) -> frozenset[str]:
         return unread_lists.not_read(self.snapshot)
+
+    def explanations(self, key: str) -> tuple[Explanation, ...]:
+        """All that is known to be wrong with one service, for each of the ways in which it is in trouble."""
+        found = (each.get(key) for each in self._of_services)
+        return tuple(each for each in found if each and not self.holds_back(each.root))
+
+    @cached_property
+    def troubled(self) -> frozenset[str]:
+        """The services with which anything is wrong."""
+        named = {
+            root.subject.removeprefix("service ")
+            for root in self.grounds
+            if root.subject.startswith("service ")
+        }
+        return frozenset(
+            (named & self.facts.services.keys())
+            | {key for each in self._of_services for key in each if self.explanations(key)}
+        )
+
+    @property
+    def _of_services(self) -> tuple[Mapping[str, Explanation], ...]:
+        return (*self._suffered, self.edge, self.stray, self.disagreeing)
 
     @property
     def _suffered(self) -> tuple[Mapping[str, Explanation], ...]:

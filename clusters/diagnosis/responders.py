@@ -49,6 +49,12 @@ class Answering:
                 return self.doubled(service, address, owners)
         return None
 
+    def replying(self, service: Service, address: str) -> str:
+        """The one node that replies for an address, else the elected one; empty where neither is known."""
+        owners = self.facts.hearing.owners(address) or ()
+        known = [each for each in owners if not each.startswith("?")]
+        return known[0] if len(known) == 1 else self.announcing.owner(service) or ""
+
     def silent(self, service: Service, address: str) -> Explanation:
         """Why nobody answers for an address."""
         if explained := self.announcing.explain(service):

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from clusters.checks import Finding
+from clusters.checks import Candidate, Finding
 from clusters.checks.causes import get
+from clusters.commands import Command
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +19,8 @@ class Root:
 
     `fields` fill in the commands of the cause (see `clusters.checks.causes.FIELDS`). `remedy` is given where
     more is known than the cause's own says. `rests_on` are lists of the observation that it takes for whole, besides
-    those that every root of its cause does.
+    those that every root of its cause does. `candidates` are the causes that may lie behind a neutral one, whose
+    commands are then those that decide; and `proved` is false where not even the link is certain.
     """
 
     cause: str
@@ -30,6 +32,8 @@ class Root:
     remedy: str = ""
     rests_on: tuple[str, ...] = ()
     fields: dict[str, str] = field(default_factory=dict)
+    candidates: tuple[Candidate, ...] = ()
+    proved: bool = True
 
     @property
     def at(self) -> str:
@@ -41,6 +45,11 @@ class Root:
         """What makes two roots the same."""
         return self.cause, self.subject
 
+    def commands(self, **more: str) -> tuple[Command, ...]:
+        """What a person types: what decides between the candidates, else what the cause's record says."""
+        deciding = tuple(dict.fromkeys(each.command for each in self.candidates))
+        return deciding or get(self.cause).render(**(self.fields | more))
+
     def finding(self) -> Finding:
         """The root as a finding of the check that it is at home at."""
         known = get(self.cause)
@@ -50,7 +59,7 @@ class Root:
             summary=self.summary,
             evidence=self.evidence,
             remedy=self.remedy or known.remedy,
-            commands=known.render(**self.fields),
+            commands=self.commands(),
             ruled_out=self.ruled_out,
         )
 
@@ -75,7 +84,7 @@ class Explanation:
             summary=self.summary,
             evidence=tuple(dict.fromkeys((*self.evidence, *self.root.evidence))),
             remedy=self.root.remedy or known.remedy,
-            commands=known.render(**(self.root.fields | self.fields)),
+            commands=self.root.commands(**self.fields),
             ruled_out=tuple(dict.fromkeys((*self.ruled_out, *self.root.ruled_out))),
             root="" if self.root.at == check else self.root.at,
         )

@@ -20,6 +20,7 @@ from clusters.checks import (
     Place,
     RunInfo,
     RunResult,
+    ServicePath,
 )
 from clusters.checks.run_verdict import merge, scope, verdict
 from clusters.checks.serialise import check_from_dict, check_to_dict
@@ -92,7 +93,10 @@ class Plan:
 
 @dataclass
 class Ledger:
-    """What is known about a run while it runs. `cleanup_failures` are those of the run, not of single checks."""
+    """What is known about a run while it runs. `cleanup_failures` are those of the run, not of single checks.
+
+    `paths` are those of the services in trouble, by the run's observation.
+    """
 
     settings: Settings
     plan: Plan = field(default_factory=lambda: Plan(checks={}, items={}))
@@ -102,6 +106,7 @@ class Ledger:
     vantage: str = ""
     refused: str = ""
     cleanup_failures: list[str] = field(default_factory=list)
+    paths: tuple[ServicePath, ...] = ()
     _merged: dict[str, CheckResult] = field(default_factory=dict)
 
     def add(self, part: Part) -> None:
@@ -125,7 +130,12 @@ class Ledger:
             reason = self.refused.partition("\n")[0].rstrip(":")
             not_tested |= dict.fromkeys(self.plan.checks, f"the run was refused: {reason}")
         reasons = tuple((name, outbound.text(reason)) for name, reason in sorted(not_tested.items()))
-        return RunResult(run=outbound.record(self._info(checks)), checks=checks, not_tested=reasons)
+        return RunResult(
+            run=outbound.record(self._info(checks)),
+            checks=checks,
+            not_tested=reasons,
+            paths=() if self.refused else outbound.record(self.paths),
+        )
 
     def _checks(self) -> Iterable[CheckResult]:
         for name, spec in self.plan.checks.items():

@@ -48,11 +48,22 @@ class Judgement:
 
 @pytest.fixture(scope="session")
 def diagnosis(request: pytest.FixtureRequest) -> Diagnosis:
-    """What is wrong by what the cluster looked like when the run began, or by the observation that --snapshot names."""
+    """What is wrong by what the cluster looked like when the run began, or by the observation that --snapshot names.
+
+    The paths of the services in trouble go into the run's results.
+    """
+    from clusters.diagnosis import paths  # noqa: PLC0415 - see above
+
+    run = request.config.stash[RUN]
+    found = _diagnosed(run)
+    run.ledger.paths = paths.in_trouble(found)
+    return found
+
+
+def _diagnosed(run: Run) -> Diagnosis:
     from clusters.diagnosis import Diagnosis  # noqa: PLC0415 - see above
     from clusters.observation import save  # noqa: PLC0415 - see above
 
-    run = request.config.stash[RUN]
     if run.settings.snapshot is not None:
         return Diagnosis(run.saved)
     found = _observed_once(run, run.settings.directory / SNAPSHOT)

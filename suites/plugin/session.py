@@ -11,7 +11,7 @@ import pytest
 from clusters import budgets, shield
 from clusters.checks import CheckSpec, Verdict
 from clusters.checks.run_verdict import exit_code
-from clusters.checks.serialise import REPORT_FIELD
+from clusters.checks.serialise import REPORT_FIELD, path_from_dict, path_to_dict
 from clusters.errors import ConformanceError, ExitCode
 from suites.plugin import kind
 from suites.plugin.collecting import NEEDS_CLUSTER, PLAN, asks_for_suites, profile_names
@@ -69,11 +69,13 @@ def pytest_configure_node(node: Any) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Take over what a worker process could not clean up."""
+    """Take over what a worker process could not clean up, and the paths that it has read."""
     run = node.config.stash.get(RUN, None)
     text = getattr(node, "workeroutput", {}).get("conformance") if run else None
     if run is not None and text:
-        run.ledger.cleanup_failures += json.loads(text)
+        told = json.loads(text)
+        run.ledger.cleanup_failures += told["cleanup_failures"]
+        run.ledger.paths = run.ledger.paths or tuple(path_from_dict(one) for one in told["paths"])
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -124,7 +126,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         run.close(lost_workers=not is_worker(session.config))
     failures = run.ledger.cleanup_failures
     if is_worker(session.config):
-        session.config.workeroutput["conformance"] = json.dumps(failures)  # type: ignore[attr-defined]  # xdist sets it
+        told = {"cleanup_failures": failures, "paths": [path_to_dict(one) for one in run.ledger.paths]}
+        session.config.workeroutput["conformance"] = json.dumps(told)  # type: ignore[attr-defined]  # xdist sets it
         return
     _finish(session, run)
 

@@ -11,8 +11,11 @@ from typing import Any
 import jsonschema
 import pytest
 
-from clusters.checks import Outcome, RunResult
+from clusters.checks import Candidate, LinkReading, Outcome, Reading, RunResult, ServicePath
 from clusters.checks.failure import is_evidence_path
+from clusters.checks.path_links import Link
+from clusters.checks.path_links import Path as ServiceRoute
+from clusters.commands import Command
 from clusters.errors import ExitCode, UsageError
 from reports.model import NotWritten, load, save, write_text
 
@@ -24,6 +27,28 @@ def test_a_run_is_read_back_as_it_was(run: RunResult, tmp_path: Path) -> None:
 
     assert load(tmp_path / "results.json") == run
     assert load(tmp_path) == run
+
+
+def test_paths_are_read_back_and_a_broken_link_needs_its_cause(run: RunResult, tmp_path: Path) -> None:
+    candidate = Candidate(cause="kube-proxy-stale", command=Command("kubectl get pods"))
+    links = (
+        LinkReading(link=Link.ROUTE, reading=Reading.OK, proof=("on the segment",)),
+        LinkReading(link=Link.NODE, reading=Reading.UNKNOWN, candidates=(candidate,)),
+        LinkReading(
+            link=Link.BACKEND_PATH, reading=Reading.BROKEN, proof=("7 of 20",), cause="backend-refuses"
+        ),
+    )
+    told = ServicePath(
+        service="shop/web", address="172.30.0.200", port=80, path=ServiceRoute.TRAFFIC, links=links
+    )
+    save(replace(run, paths=(told,)), tmp_path / "results.json")
+
+    assert load(tmp_path).paths == (told,)
+    data = json.loads((tmp_path / "results.json").read_text())
+    del data["paths"][0]["links"][2]["cause"]
+    (tmp_path / "results.json").write_text(json.dumps(data))
+    with pytest.raises(UsageError, match=r"\$\.paths\[0\]\.links\[2\]"):
+        load(tmp_path)
 
 
 def test_what_somebody_else_wrote_is_read_without_secrets_and_what_acts(

@@ -1,0 +1,110 @@
+"""The links from the vantage to the announcing node, and the view from afar, where nothing is known to break them."""
+
+from __future__ import annotations
+
+from clusters.checks import LinkReading
+from clusters.checks.path_links import Link
+from clusters.diagnosis.paths import forwarding_links
+from clusters.diagnosis.paths.path_case import Case, Read, not_applicable, ok, unknown
+from clusters.observation.snapshot import Status
+
+_BY_BGP = "the address is announced by BGP, and nobody has to reply to ARP for it"
+_OTHERS = "the address is announced by something else than MetalLB"
+
+
+def route(case: Case) -> LinkReading:
+    """Whether the vantage has a way to the address."""
+    place = case.facts.snapshot.wire.place
+    found = case.facts.hearing.routes.get(case.address)
+    if found is None:
+        return unknown(Link.ROUTE, "nobody looked from outside")
+    if found.on_link:
+        return ok(Link.ROUTE, f"vantage {place} is on the segment of {case.address}")
+    if found.problem:
+        return unknown(Link.ROUTE, f"vantage {place} has no way to {case.address}: {found.problem}")
+    through = f"vantage {place} reaches {case.address} by gateway {found.gateway}"
+    if any(one.outcome in {"answered", "refused"} for one in case.tries):
+        return ok(Link.ROUTE, through)
+    beyond = sorted(
+        one.address
+        for one in case.facts.snapshot.wire.reached
+        if one.outcome == "answered"
+        and (way := case.facts.hearing.routes.get(one.address))
+        and way.gateway == found.gateway
+    )
+    if beyond:
+        return ok(Link.ROUTE, through, f"by the same gateway {beyond[0]} is served")
+    return unknown(Link.ROUTE, through, "nothing behind that gateway is known to be served")
+
+
+def advertised(case: Case) -> LinkReading:
+    """Whether somebody is meant to announce it."""
+    pool = next((pool for each in case.service.ingress if (pool := case.facts.pool_of(each))), None)
+    seen = case.facts.snapshot
+    if pool is None:
+        if seen.ip_address_pools.known:
+            return unknown(Link.ADVERTISED, "no pool of MetalLB's holds the address")
+        return unknown(Link.ADVERTISED, "the IPAddressPools were not read")
+    covering = [each.name for each in case.facts.covering.get(pool.name, ())]
+    if covering:
+        return ok(Link.ADVERTISED, f"L2Advertisement {', '.join(covering)} covers pool {pool.name}")
+    if pool.name in case.facts.bgp_only:
+        return ok(Link.ADVERTISED, f"a BGPAdvertisement covers pool {pool.name}")
+    if not (seen.l2_advertisements.known and seen.bgp_advertisements.known):
+        return unknown(Link.ADVERTISED, "the advertisements were not read")
+    return unknown(Link.ADVERTISED, f"no advertisement covers pool {pool.name}")
+
+
+def announcer(case: Case) -> LinkReading:
+    """Whether an announcer is eligible and elected."""
+    if not case.layer2:
+        return not_applicable(Link.ANNOUNCER, _not_by_layer2(case))
+    if not case.facts.election_known:
+        return unknown(Link.ANNOUNCER, "not all was read that decides who may announce")
+    candidates = sorted(case.diagnosis.announcing.candidates(case.service))
+    if not candidates:
+        return unknown(Link.ANNOUNCER, "no node is known to be eligible")
+    elected = case.diagnosis.announcing.owner(case.service)
+    return ok(Link.ANNOUNCER, f"{', '.join(candidates)} may announce it, and the election names {elected}")
+
+
+def answer(case: Case) -> LinkReading:
+    """Whether exactly one host replies, and it is a node."""
+    if not case.layer2:
+        return not_applicable(Link.ANSWER, _not_by_layer2(case))
+    hosts = case.facts.hearing.owners(case.address)
+    wire = case.facts.snapshot.wire
+    if hosts is None:
+        why = wire.control if wire.ok and not wire.control_ok else "nobody was asked on its segment"
+        return unknown(Link.ANSWER, why)
+    if len(hosts) == 1 and not hosts[0].startswith("?"):
+        return ok(Link.ANSWER, f"node {hosts[0]} alone replies for {case.address}")
+    return unknown(Link.ANSWER, f"{', '.join(each.removeprefix('?') for each in hosts) or 'nobody'} replies")
+
+
+def afar(case: Case) -> LinkReading:
+    """Whether it holds behind a router as well."""
+    far = case.facts.snapshot.routed
+    if far.status is Status.NOT_ASKED:
+        return not_applicable(Link.AFAR, "the profile names no vantage behind a router")
+    tries = [one for one in far.reached if one.service == case.service.key and one.address == case.address]
+    if not tries:
+        return unknown(Link.AFAR, far.detail or f"it was not tried from {far.place}")
+    if any(one.outcome == "answered" for one in tries):
+        return ok(Link.AFAR, f"it is served at {far.place}, behind a router")
+    return unknown(Link.AFAR, f"from {far.place}: {tries[0].detail or tries[0].outcome}")
+
+
+def _not_by_layer2(case: Case) -> str:
+    pool = next((pool.name for each in case.service.ingress if (pool := case.facts.pool_of(each))), "")
+    return _BY_BGP if pool in case.facts.bgp_only else _OTHERS
+
+
+LINKS: dict[Link, Read] = {
+    Link.ROUTE: route,
+    Link.ADVERTISED: advertised,
+    Link.ANNOUNCER: announcer,
+    Link.ANSWER: answer,
+    **forwarding_links.LINKS,
+    Link.AFAR: afar,
+}
