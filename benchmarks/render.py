@@ -23,8 +23,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from clusters.checks import CheckResult, Finding, Measurement, Outcome, RunInfo, RunResult, Scope, Verdict
-from reports.html import page
-from reports.past import Change, Comparison, Past, PastRun, Validated
+from reports.history.past import Change, Comparison, Past, PastRun, Validated
+from reports.pages.page import page
 
 #: What the page promises: seconds and bytes.
 SECONDS, MEMORY, SIZE = 2.0, 200e6, 5e6

@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from clusters.errors import ConformanceError, UsageError
-from reports import compare, lastvalidated, merge, record, render, stamp
+from reports.history import record
+from reports.pages import render
+from reports.publish import comparison_text, last_validated, merge, stamp
 
-_COMMANDS = (render, merge, compare, record, lastvalidated, stamp)
+_COMMANDS = (render, merge, comparison_text, record, last_validated, stamp)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -12,7 +12,7 @@ import pytest
 from clusters import files
 from clusters.checks.fleet_member import Member
 from clusters.errors import UsageError
-from reports.outlets.asked import add_options, asked
+from reports.publish.publish_options import add_options, asked
 
 #: What -r is where nobody asked for it: pytest's default, and with this project's -ra.
 _DEFAULT_REPORTCHARS = frozenset({"fE", "fEa", "a"})
@@ -56,11 +56,11 @@ def pytest_conformance_configure(config: pytest.Config, directory: Path) -> None
     if option.reportchars in _DEFAULT_REPORTCHARS:
         option.reportchars = "N"
     # Imported now: pytest loads this plugin for the project's own tests too, which write no report.
-    from reports import decision  # noqa: PLC0415
-    from reports.files import Files  # noqa: PLC0415
     from reports.history import DEFAULT, Recorder  # noqa: PLC0415
-    from reports.pytest_files import PytestFiles  # noqa: PLC0415
-    from reports.pytesthtml import FamiliarView  # noqa: PLC0415
+    from reports.pages import upgrade_decision  # noqa: PLC0415
+    from reports.publish.pytest_outputs import PytestFiles  # noqa: PLC0415
+    from reports.publish.pytesthtml import FamiliarView  # noqa: PLC0415
+    from reports.publish.run_files import Files  # noqa: PLC0415
 
     recorder = Recorder(
         (option.history or config.rootpath / DEFAULT).absolute(),
@@ -68,7 +68,7 @@ def pytest_conformance_configure(config: pytest.Config, directory: Path) -> None
         replayed=bool(getattr(option, "snapshot", None)),
         days=option.history_days,
     )
-    decision.forget(directory)
+    upgrade_decision.forget(directory)
     written = Files(
         config,
         directory,
@@ -83,7 +83,7 @@ def pytest_conformance_configure(config: pytest.Config, directory: Path) -> None
     ):
         config.pluginmanager.register(plugin, f"conformance-{name}")
     if outlets:
-        from reports.outlets.delivering import Delivering  # noqa: PLC0415 - as above
+        from reports.publish.delivery import Delivering  # noqa: PLC0415 - as above
 
         config.pluginmanager.register(
             Delivering(outlets, directory, history=recorder.path), "conformance-outlets"
@@ -106,8 +106,8 @@ def _refuse_early(option: Any) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_conformance_fleet(members: Sequence[Member], directory: Path) -> None:
     """Write the one report of several clusters, and say where it is."""
-    from reports import fleet  # noqa: PLC0415 - as above
+    from reports.pages import fleet_page  # noqa: PLC0415 - as above
 
-    found = fleet.write(members, directory)
-    told = "\n".join(fleet.lines(found))
-    sys.stdout.write(f"{told}\nreport: {directory / fleet.PAGE}\n")
+    found = fleet_page.write(members, directory)
+    told = "\n".join(fleet_page.lines(found))
+    sys.stdout.write(f"{told}\nreport: {directory / fleet_page.PAGE}\n")

@@ -6,6 +6,6 @@
 
 from reports.history.opening import DEFAULT, Damaged, HistoryError, opened
 from reports.history.recording import Recorder
-from reports.history.standing import Standing, standings
+from reports.history.standings import Standing, standings
 
 __all__ = ["DEFAULT", "Damaged", "HistoryError", "Recorder", "Standing", "opened", "standings"]

@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 
 from clusters.checks import CheckResult, RunResult, Verdict
-from reports.blame import blames
-from reports.history import opening, standing
+from reports.attribution import blames
+from reports.history import opening, standings
 from reports.history.opening import Damaged, HistoryError, moment, opened
 from reports.history.retention import prune
 
@@ -134,13 +134,13 @@ def enter(
         "directory": str(directory),
     }
     (key,) = connection.execute(_ENTER, row).fetchone()
-    replaced = standing.keys_of(connection, key)
+    replaced = standings.keys_of(connection, key)
     for table in ("outcomes", "figures", "untested"):
         connection.execute(f"DELETE FROM {table} WHERE run = ?", (key,))  # noqa: S608 - a name from above
     if ended:
         _enter_outcomes(connection, key, result)
     if ended or replaced:
-        standing.carry_on(connection, key, replaced=replaced)
+        standings.carry_on(connection, key, replaced=replaced)
 
 
 def _enter_outcomes(connection: sqlite3.Connection, key: int, result: RunResult) -> None:

@@ -6,7 +6,7 @@ import sqlite3
 from datetime import datetime
 
 from reports.history.opening import moment
-from reports.history.standing import needed
+from reports.history.standings import needed
 
 
 def prune(connection: sqlite3.Connection, *, before: datetime) -> int:

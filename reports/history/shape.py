@@ -16,7 +16,7 @@ VERSION = 2
 #: `runs.finished` is NULL until a run has ended. `validates` is 1 where a pass in the run counts as validation,
 #: `replayed` where the run judged a kept observation. Times are RFC 3339 in UTC with microseconds, so that they
 #: sort as texts. `outcomes.at` is when the check was decided, or when its run ended where it was not. `standings`
-#: is what the outcomes add up to (reports.history.standing); its times are '' and its runs 0 for never.
+#: is what the outcomes add up to (reports.history.standings); its times are '' and its runs 0 for never.
 _VERSION_1 = """
 CREATE TABLE runs (
     key INTEGER PRIMARY KEY,

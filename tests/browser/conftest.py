@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from clusters.checks import RunResult
-from reports.html import page as rendered
+from reports.pages.page import page as rendered
 from tests.unit.reports.conftest import run
 from tests.unit.reports.pasts import PAST
 from tests.unit.reports.timelines import timeline

@@ -9,7 +9,7 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 from clusters.checks import Measurement, Outcome, RunResult
-from reports.html import page as rendered
+from reports.pages.page import page as rendered
 from tests.browser.conftest import Opener
 from tests.unit.reports.conftest import result_of
 

@@ -10,8 +10,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from reports.html import page as rendered
 from reports.model import load
+from reports.pages.page import page as rendered
 from tests.browser.conftest import Opener, keep
 from tests.unit.reports.golden import unpacked
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from clusters.lab.parts import unpacked
-from reports.prom import FAMILIES
+from reports.publish.prometheus import FAMILIES
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/monitoring.md").read_text()

@@ -15,8 +15,8 @@ from clusters.observation.limits import DEFAULT
 from clusters.observation.wire import _doors, _Look, _node_addresses
 from clusters.upgrade.decision import decide
 from clusters.upgrade.situation import Situation
-from reports import addresses
-from reports.configured import moves, reconfigured
+from reports.history.configuration_changes import moves, reconfigured
+from reports.pages import address_map
 from suites.plugin.settings import profile_of
 from tests.answers import all_answered
 from tests.fuzz import mutator, observations
@@ -55,7 +55,7 @@ def _read(place: Path, data: bytes) -> str:
     all_answered(seen)
     decide(Situation(seen, target=Version("0.16.2"), manifest=())).as_json()
     _compared(seen)
-    addresses.seen(place.parent)
+    address_map.seen(place.parent)
     look = _Look(seen, Blind(), DEFAULT)  # type: ignore[arg-type]  # it sees nothing
     look._free(set())
     list(_doors(seen.services.items))

@@ -19,18 +19,19 @@ from hypothesis import strategies as st
 
 from clusters.checks.fleet_member import Member
 from clusters.errors import ConformanceError
-from reports import decision, fleet, prom, summary, terminal
-from reports.comparing import compared, side_of
-from reports.history import opened, reading, shape
+from reports.history import opened, shape, stored_runs
+from reports.history.comparison import compared, side_of
+from reports.history.history_view import past_of
+from reports.history.previous_run import before
 from reports.history.recording import enter
-from reports.html import page
-from reports.lastvalidated import as_json
+from reports.history.validation import validation
 from reports.model import FLEET, RESULTS, load
-from reports.outlets.known import before
-from reports.remembering import past_of
-from reports.shards import Shard, joined
-from reports.stamp import validating
-from reports.validated import validation
+from reports.pages import fleet_page, upgrade_decision
+from reports.pages.page import page
+from reports.publish import prometheus, summary, terminal
+from reports.publish.last_validated import as_json
+from reports.publish.shards import Shard, joined
+from reports.publish.stamp import validating
 from suites.plugin.sharding import recorded
 from tests.fuzz import mutator
 from tests.fuzz.tally import judged
@@ -71,10 +72,10 @@ def _read(folder: Path, data: bytes) -> str:
         connection.execute("COMMIT")
         validation(connection, result.run.cluster, now=_NOW, budget=timedelta(hours=36))
     page(result, directory=folder)
-    prom.metrics(result)
+    prometheus.metrics(result)
     summary.markdown(result)
     terminal.lines(result)
-    decision.html(decision.decision_of(result, directory=folder, target="0.16.2"))
+    upgrade_decision.html(upgrade_decision.decision_of(result, directory=folder, target="0.16.2"))
     joined([Shard(path=folder / RESULTS, result=result)])
     return "compared" if not both.nothing else "the same"
 
@@ -111,16 +112,16 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Member(cluster=name, directory=folder / name, code=code, seconds=60.5, words="it said this")
         for name, code in (("edge", 1), ("lost", -9))
     ]
-    fleet.write(members, folder)
+    fleet_page.write(members, folder)
     (folder / "whole.json").write_bytes((folder / FLEET).read_bytes())
     return folder
 
 
 def _together(folder: Path, data: bytes) -> str:
     (folder / FLEET).write_bytes(data)
-    found = fleet.fleet_from(folder / FLEET)
-    fleet.page(found, folder)
-    fleet.lines(found)
+    found = fleet_page.fleet_from(folder / FLEET)
+    fleet_page.page(found, folder)
+    fleet_page.lines(found)
     return "reported"
 
 
@@ -188,9 +189,9 @@ def _reported(path: Path) -> str:
     except ConformanceError as error:
         raise AssertionError(f"a history cost the night's report: {error}") from error
     with opened(path) as connection:
-        names = reading.clusters(connection)
+        names = stored_runs.clusters(connection)
         found = [validation(connection, str(name), now=_NOW, budget=timedelta(hours=36)) for name in names]
-        as_json(found, reading.notes(connection), now=_NOW, budget=timedelta(hours=36))
+        as_json(found, stored_runs.notes(connection), now=_NOW, budget=timedelta(hours=36))
         validating(connection, "", frozenset(), page=path)
     return "reported, with a word" if past.problem else "reported"
 

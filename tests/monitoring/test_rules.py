@@ -11,7 +11,7 @@ import yaml
 
 from clusters.checks import RunResult
 from clusters.lab.parts import unpacked
-from reports.prom import Successes, metrics
+from reports.publish.prometheus import Successes, metrics
 from tests.monitoring.daemons import RULES
 from tests.unit.reports.conftest import run
 

@@ -15,10 +15,10 @@ import pytest
 
 from clusters import wait
 from clusters.checks import Outcome, RunResult, Verdict
-from reports.outlets.asked import Asked
-from reports.outlets.delivering import metric_actions
-from reports.outlets.gateway import Gateway
-from reports.prom import Successes
+from reports.publish.delivery import metric_actions
+from reports.publish.prometheus import Successes
+from reports.publish.publish_options import Asked
+from reports.publish.push_gateway import Gateway
 from tests.monitoring.daemons import ROOT, SEEN, Monitoring, monitoring
 from tests.unit.outlets.receivers import Web, web
 from tests.unit.reports.conftest import run

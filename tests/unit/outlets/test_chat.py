@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from clusters.checks import CheckResult, Finding, Outcome, RunResult, Verdict
 from clusters.commands import Command
-from reports.blame import Blame
-from reports.outlets.chat import quiet
-from reports.outlets.digest import body, title
-from reports.outlets.news import News
-from reports.outlets.sinks import sinks
+from reports.attribution import Blame
+from reports.publish.chat import quiet
+from reports.publish.digest import body, title
+from reports.publish.news import News
+from reports.publish.receivers import sinks
 from tests.unit.outlets.receivers import web
 from tests.unit.reports.conftest import INFO
 

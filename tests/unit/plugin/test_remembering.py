@@ -10,8 +10,8 @@ import pytest
 
 from clusters.checks import Outcome
 from clusters.errors import ExitCode
-from reports.history import opened, reading
-from reports.history.reading import Ending
+from reports.history import opened, stored_runs
+from reports.history.stored_runs import Ending
 from tests.unit.plugin.project import Project
 from tests.unit.plugin.test_files import WAITING, started
 from tests.unit.plugin.test_run import FAILING, PASSING
@@ -24,7 +24,7 @@ def history(project: Project) -> Path:
 
 def endings(project: Project) -> list[Ending]:
     with opened(history(project)) as connection:
-        return [run.ending for run in reading.runs(connection, "fake")]
+        return [run.ending for run in stored_runs.runs(connection, "fake")]
 
 
 def test_a_run_is_entered_and_the_next_says_what_changed(project: Project) -> None:
@@ -97,7 +97,7 @@ def test_old_runs_go_where_that_is_asked_for(project: Project) -> None:
     project.run("--history-days", "30")
 
     with opened(history(project)) as connection:
-        assert "old-1" not in {run.id for run in reading.runs(connection)}
+        assert "old-1" not in {run.id for run in stored_runs.runs(connection)}
 
 
 def test_what_is_stale_is_said_with_the_command_to_look(project: Project) -> None:

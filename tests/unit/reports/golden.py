@@ -12,8 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from reports.html import page
 from reports.model import load
+from reports.pages.page import page
 from tests.unit.reports.dom import outline, parsed
 
 RUNS = Path(__file__).parent / "runs"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from clusters.checks import Outcome, Verdict
-from reports.blame import Blame
-from reports.past import Change, Comparison, Move, Otherwise, Past, PastRun, Regression, Validated
+from reports.attribution import Blame
+from reports.history.past import Change, Comparison, Move, Otherwise, Past, PastRun, Regression, Validated
 
 P, F = Outcome.PASSED, Outcome.FAILED
 

@@ -15,14 +15,14 @@ import pytest
 from clusters.checks import Finding, Outcome, RunResult
 from clusters.errors import ExitCode
 from reports.__main__ import main
-from reports.blame import Blame, blames, otherwise, said
-from reports.compare import brief
-from reports.history import opened, reading
+from reports.attribution import Blame, blames, otherwise, said
+from reports.history import opened, stored_runs
+from reports.history.history_view import past_of
+from reports.history.previous_run import before
 from reports.model import save
-from reports.outlets.digest import body
-from reports.outlets.known import before
-from reports.outlets.news import news
-from reports.remembering import past_of
+from reports.publish.comparison_text import brief
+from reports.publish.digest import body
+from reports.publish.news import news
 from tests.unit.reports.conftest import result_of
 from tests.unit.reports.past_runs import a_run, keep
 
@@ -163,8 +163,8 @@ def test_a_history_of_before_knows_the_causes(tmp_path: Path) -> None:
         connection.execute("UPDATE outcomes SET causes = ? WHERE outcome = 'failed'", ('["speaker-down"]',))
 
     with opened(path) as connection:
-        newest = reading.runs(connection)[-1]
-        was = reading.blamed(connection, newest.key)["health.a"]
+        newest = stored_runs.runs(connection)[-1]
+        was = stored_runs.blamed(connection, newest.key)["health.a"]
 
     assert was == (Blame("speaker-down", ""),)
     assert not otherwise(was, blamed(W1))

@@ -15,10 +15,10 @@ from clusters.checks import Measurement, Outcome, RunResult
 from clusters.errors import ExitCode
 from clusters.observation import Snapshot, load, save
 from reports.__main__ import main
-from reports.comparing import band, compared, side_of
-from reports.configured import moves, reconfigured
+from reports.history.comparison import band, compared, side_of
+from reports.history.configuration_changes import moves, reconfigured
+from reports.history.past import Comparison
 from reports.model import save as save_results
-from reports.past import Comparison
 from tests.unit.reports.past_runs import a_run, keep
 
 OBSERVATIONS = Path(__file__).parents[1] / "diagnosis" / "observations"

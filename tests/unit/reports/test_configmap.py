@@ -10,7 +10,7 @@ import pytest
 from clusters.checks import RunResult
 from clusters.checks.serialise import run_from_dict
 from clusters.errors import UsageError
-from reports.outlets.configmap import data_of, kept
+from reports.publish.summary_configmap import data_of, kept
 
 
 def test_it_holds_the_verdict_the_summary_and_the_results(run: RunResult) -> None:

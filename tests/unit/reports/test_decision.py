@@ -12,7 +12,7 @@ import pytest
 
 from clusters.checks import CheckResult, Finding, Outcome, RunResult, Verdict
 from clusters.checks.run_verdict import verdict
-from reports.decision import (
+from reports.pages.upgrade_decision import (
     CHECK,
     NAMES,
     Answer,

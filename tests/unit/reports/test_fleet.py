@@ -16,9 +16,9 @@ import pytest
 from clusters.checks import RunResult
 from clusters.checks.fleet_member import Member
 from clusters.errors import ExitCode, UsageError
-from reports import fleet
 from reports.__main__ import main
 from reports.model import FLEET, RESULTS, save
+from reports.pages import fleet_page
 
 Break = Callable[[dict[str, Any]], object]
 
@@ -38,7 +38,7 @@ def place(run: RunResult, tmp_path: Path) -> Path:
         ),
     ]
     save(run, tmp_path / "lab" / RESULTS)
-    fleet.write(members, tmp_path)
+    fleet_page.write(members, tmp_path)
     return tmp_path
 
 
@@ -82,7 +82,7 @@ def test_fields_of_a_later_release_are_left_alone(place: Path) -> None:
     data["weather"] = data["clusters"][0]["weather"] = data["clusters"][0]["run"]["weather"] = "fine"
     (place / FLEET).write_text(json.dumps(data))
 
-    assert [one.member.cluster for one in fleet.fleet_from(place / FLEET).columns] == ["lab", "far"]
+    assert [one.member.cluster for one in fleet_page.fleet_from(place / FLEET).columns] == ["lab", "far"]
 
 
 @pytest.mark.parametrize(
@@ -117,14 +117,14 @@ def test_a_file_that_is_cut_off_is_refused(place: Path, content: bytes) -> None:
     (place / FLEET).write_bytes(content)
 
     with pytest.raises(UsageError, match=r"fleet\.json is not JSON, or cut off"):
-        fleet.fleet_from(place / FLEET)
+        fleet_page.fleet_from(place / FLEET)
 
 
 def test_results_are_no_fleet_and_one_that_is_not_there_is_named(place: Path) -> None:
     with pytest.raises(UsageError, match=r"results\.json is no valid fleet\.json: "):
-        fleet.fleet_from(place / "lab" / RESULTS)
+        fleet_page.fleet_from(place / "lab" / RESULTS)
     with pytest.raises(UsageError, match=r"There is no file .*elsewhere/fleet\.json\."):
-        fleet.fleet_from(place / "elsewhere" / FLEET)
+        fleet_page.fleet_from(place / "elsewhere" / FLEET)
 
 
 def test_nothing_that_breaks_the_schema_is_written(place: Path, run: RunResult) -> None:
@@ -132,14 +132,14 @@ def test_nothing_that_breaks_the_schema_is_written(place: Path, run: RunResult) 
     broken = Member(cluster="", directory=place / "lab", code=0, seconds=1)
 
     with pytest.raises(jsonschema.ValidationError):
-        fleet.write([broken], place)
+        fleet_page.write([broken], place)
     assert (place / FLEET).read_bytes() == before
 
 
 def test_what_a_run_leaves_later_is_what_the_page_shows(place: Path, run: RunResult) -> None:
     save(replace(run, run=replace(run.run, metallb_version="0.16.2")), place / "lab" / RESULTS)
 
-    column = fleet.fleet_from(place / FLEET).columns[0]
+    column = fleet_page.fleet_from(place / FLEET).columns[0]
 
     assert column.result is not None
     assert column.result.run.metallb_version == "0.16.2"

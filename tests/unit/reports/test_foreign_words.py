@@ -11,12 +11,12 @@ import pytest
 
 from clusters.checks import Outcome, Verdict, is_known, word_of
 from reports.__main__ import main
-from reports.history import HistoryError, Recorder, opened, reading
-from reports.html import page
-from reports.outlets.known import before
-from reports.remembering import past_of
-from reports.summary import markdown
-from reports.validated import State, validation
+from reports.history import HistoryError, Recorder, opened, stored_runs
+from reports.history.history_view import past_of
+from reports.history.previous_run import before
+from reports.history.validation import State, validation
+from reports.pages.page import page
+from reports.publish.summary import markdown
 from tests.unit.reports.past_runs import BEGIN, a_run, keep
 
 PASSED = {"health.a": Outcome.PASSED, "health.b": Outcome.FAILED}
@@ -65,7 +65,7 @@ def test_what_a_newer_release_decided_is_no_validation(
 ) -> None:
     with opened(newer) as connection:
         found = validation(connection, "lab", now=BEGIN + timedelta(hours=25), budget=timedelta(hours=36))
-        told = reading.notes(connection)
+        told = stored_runs.notes(connection)
 
     assert {row.state for row in found.rows} == {State.UNKNOWN}
     assert found.lacking
@@ -89,8 +89,8 @@ def test_a_run_whose_end_is_empty_has_not_ended(tmp_path: Path) -> None:
 
 def read_whole(path: Path) -> None:
     with opened(path) as connection:
-        for name in reading.clusters(connection):
-            reading.blamed(connection, 1)
+        for name in stored_runs.clusters(connection):
+            stored_runs.blamed(connection, 1)
             validation(connection, name, now=datetime.now(UTC), budget=timedelta(hours=36))
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from clusters.checks import Outcome
-from reports.html import page
 from reports.model import load
+from reports.pages.page import page
 from tests.unit.reports.dom import parsed
 from tests.unit.reports.golden import OUTLINE, RUNS, names, structure, unpacked
 

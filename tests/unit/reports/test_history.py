@@ -19,8 +19,8 @@ import pytest
 
 from clusters.checks import Outcome, RunResult
 from reports.history import Damaged, HistoryError, Recorder, opened, opening, shape, standings
-from reports.history.reading import Ending, notes, runs
 from reports.history.recording import enter, writing
+from reports.history.stored_runs import Ending, notes, runs
 from tests.unit.reports.past_runs import a_run, keep
 
 KEPT = Path(__file__).parent / "history-1.db"

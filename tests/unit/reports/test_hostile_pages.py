@@ -12,10 +12,10 @@ from clusters.checks import RunResult
 from clusters.checks.failure import is_evidence_path
 from clusters.checks.fleet_member import Member
 from clusters.commands import Command
-from reports import decision, fleet
 from reports.__main__ import main
-from reports.html import page
 from reports.model import FLEET, RESULTS, save
+from reports.pages import fleet_page, upgrade_decision
+from reports.pages.page import page
 from tests.unit.reports.conftest import INFO
 from tests.unit.reports.dom import Element, parsed
 
@@ -81,20 +81,20 @@ def test_the_page_of_a_run(run: RunResult, tmp_path: Path, text: str) -> None:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_the_page_of_a_decision(text: str) -> None:
-    reason = decision.Reason(
+    reason = upgrade_decision.Reason(
         check=text, text=text, stops=True, subject=text, remedy=text, commands=(Command(text),)
     )
-    made = decision.Decision(
-        answer=decision.Answer.NO_GO,
+    made = upgrade_decision.Decision(
+        answer=upgrade_decision.Answer.NO_GO,
         cluster=text,
         current=text,
         target=text,
         run=text,
         finished=INFO.finished,
         reasons=(reason,),
-        heed=(decision.Heed(text=text, consequence=text, remedy=text),),
+        heed=(upgrade_decision.Heed(text=text, consequence=text, remedy=text),),
     )
-    found = parsed(decision.html(made))
+    found = parsed(upgrade_decision.html(made))
 
     nothing_live(found)
     assert found.all("script") == []
@@ -105,7 +105,7 @@ def test_the_page_of_a_fleet(run: RunResult, tmp_path: Path, text: str) -> None:
     save(hostile(run, text), tmp_path / "lab" / RESULTS)
     members = [Member(cluster=text, directory=tmp_path / "lab", code=1, seconds=1)]
     members += [Member(cluster=text, directory=tmp_path / "far", code=1, seconds=1, trouble=text, words=text)]
-    fleet.write(members, tmp_path)
+    fleet_page.write(members, tmp_path)
 
     found = parsed((tmp_path / "report.html").read_text())
 
@@ -115,7 +115,7 @@ def test_the_page_of_a_fleet(run: RunResult, tmp_path: Path, text: str) -> None:
 
 def test_a_fleet_of_somebody_else_is_no_address_to_go_to(run: RunResult, tmp_path: Path) -> None:
     save(run, tmp_path / "javascript:alert(1)" / RESULTS)
-    fleet.write(
+    fleet_page.write(
         [Member(cluster="lab", directory=tmp_path / "javascript:alert(1)", code=1, seconds=1)], tmp_path
     )
     assert json.loads((tmp_path / FLEET).read_text())["clusters"][0]["directory"] == "javascript:alert(1)"

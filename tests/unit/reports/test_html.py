@@ -11,8 +11,8 @@ import pytest
 
 from clusters.checks import Measurement, Outcome, RunResult, Verdict
 from reports.__main__ import main
-from reports.html import page
 from reports.model import save
+from reports.pages.page import page
 from tests.unit.reports.conftest import result_of
 from tests.unit.reports.dom import Element, parsed
 from tests.unit.reports.timelines import timeline

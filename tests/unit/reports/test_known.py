@@ -8,8 +8,8 @@ from pathlib import Path
 
 from clusters.checks import Outcome, RunResult, Verdict
 from reports.history import Recorder
-from reports.outlets.known import Known, before
-from reports.outlets.news import news
+from reports.history.previous_run import Known, before
+from reports.publish.news import news
 from tests.unit.reports.conftest import result_of
 
 FIRST = datetime(2026, 1, 10, 3, tzinfo=UTC)

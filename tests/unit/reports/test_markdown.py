@@ -13,14 +13,14 @@ from markdown_it.token import Token
 
 from clusters.checks import CheckResult, Finding, Measurement, Outcome, RunResult, Verdict
 from clusters.commands import Command
-from reports import decision
-from reports.commonmark import code, fenced, plain
-from reports.compare import markdown as compared
-from reports.comparing import Side
-from reports.decision import Answer, Decision, Heed, Reason
-from reports.outlets.delivering import noted
-from reports.past import Change, Comparison, Past, PastRun, Regression
-from reports.summary import markdown
+from reports.history.comparison import Side
+from reports.history.past import Change, Comparison, Past, PastRun, Regression
+from reports.markup import code, fenced, plain
+from reports.pages import upgrade_decision
+from reports.pages.upgrade_decision import Answer, Decision, Heed, Reason
+from reports.publish.comparison_text import markdown as compared
+from reports.publish.delivery import noted
+from reports.publish.summary import markdown
 from tests.unit.reports.conftest import INFO
 
 HARMLESS = "word"
@@ -132,7 +132,7 @@ def decision_of(text: str) -> str:
     reason = Reason(
         check=text, text=text, stops=True, subject=text, remedy=text, commands=(Command(text), Command(text))
     )
-    return decision.markdown(
+    return upgrade_decision.markdown(
         Decision(
             answer=Answer.NO_GO,
             cluster=text,

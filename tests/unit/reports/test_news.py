@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from clusters.checks import Outcome, RunResult, Verdict
 from clusters.checks.run_verdict import verdict
-from reports.outlets.digest import body, title
-from reports.outlets.news import Earlier, News, news
+from reports.publish.digest import body, title
+from reports.publish.news import Earlier, News, news
 from tests.unit.reports.conftest import INFO, result_of
 
 ENDED = datetime(2026, 1, 10, tzinfo=UTC)

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from clusters.checks import Outcome, RunResult
-from reports.html import page
-from reports.past import Past
+from reports.history.past import Past
+from reports.pages.page import page
 from tests.unit.reports.dom import Element, parsed
 from tests.unit.reports.pasts import PAST, RUNS
 

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from clusters.checks import Outcome, RunResult, Verdict
-from reports.prom import FAMILIES, PREFIX, Successes, metrics
+from reports.publish.prometheus import FAMILIES, PREFIX, Successes, metrics
 from tests.unit.reports.conftest import result_of
 
 FINISHED = 1767225850.0

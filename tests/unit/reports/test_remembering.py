@@ -11,10 +11,10 @@ import pytest
 from clusters.checks import Measurement, Outcome, RunResult, Verdict
 from clusters.observation import load, save
 from reports.__main__ import main
+from reports.history.history_view import past_of
+from reports.history.past import Past
 from reports.history.recording import enter, writing
 from reports.model import save as save_results
-from reports.past import Past
-from reports.remembering import past_of
 from tests.unit.reports.past_runs import a_run, keep
 
 HEALTHY = Path(__file__).parents[1] / "diagnosis" / "observations" / "healthy.json.gz"

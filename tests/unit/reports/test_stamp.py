@@ -14,8 +14,8 @@ from clusters.checks import Outcome, RunResult, Verdict
 from clusters.errors import ExitCode, UsageError
 from clusters.gitops.runbook import last_validated
 from reports.__main__ import main
-from reports.cell import find, rewrite
-from reports.stamp import encoded
+from reports.publish.cell import find, rewrite
+from reports.publish.stamp import encoded
 from tests.unit.reports.past_runs import BEGIN, a_run, keep
 from tests.unit.reports.test_remembering import replace_verdict
 

@@ -8,8 +8,8 @@ import pytest
 
 from clusters.checks import Outcome, RunResult
 from reports.figures import figures, shown
-from reports.summary import markdown
-from reports.terminal import lines
+from reports.publish.summary import markdown
+from reports.publish.terminal import lines
 from reports.untested import counts, grouped, headline
 from tests.unit.reports.conftest import result_of
 

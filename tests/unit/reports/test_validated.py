@@ -11,10 +11,10 @@ import pytest
 from clusters.checks import Level, Outcome, RunResult, Verdict
 from clusters.errors import ExitCode
 from reports.__main__ import main
-from reports.history import opened, reading
+from reports.history import opened, stored_runs
 from reports.history.recording import enter, writing
+from reports.history.validation import State, Validation, chosen, validation
 from reports.model import save
-from reports.validated import State, Validation, chosen, validation
 from tests.unit.reports.past_runs import BEGIN, a_run, keep
 from tests.unit.reports.test_remembering import replace_verdict
 
@@ -227,11 +227,11 @@ def test_results_of_another_machine_can_be_entered(
     (tmp_path / "a" / "results.json").write_text("{")
     assert main([*command, str(tmp_path / "b"), str(tmp_path / "a")]) == ExitCode.USAGE
     with opened(path) as connection:
-        assert [run.id for run in reading.runs(connection)] == ["a", "b"]
+        assert [run.id for run in stored_runs.runs(connection)] == ["a", "b"]
 
 
 def test_a_name_that_is_given_again_is_another_run(path: Path) -> None:
     keep(path, a_run("nightly", 0, {"health.a": PASSED}), a_run("nightly", 24, {"health.a": PASSED}))
 
     with opened(path) as connection:
-        assert len(reading.runs(connection)) == 2
+        assert len(stored_runs.runs(connection)) == 2

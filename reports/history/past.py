@@ -1,6 +1,6 @@
 """What the page may know of earlier runs: plain, frozen data, whoever keeps it and however.
 
-Everything here is of one cluster. `reports.html.page` takes a `Past`, or None where nothing is kept. Series are
+Everything here is of one cluster. `reports.pages.page.page` takes a `Past`, or None where nothing is kept. Series are
 aligned with `Past.runs`: place i of a strip or a trend belongs to run i, so that many runs stay small in memory.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from clusters.checks import Outcome, Verdict
-from reports.blame import Blame
+from reports.attribution import Blame
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,7 +25,7 @@ from clusters.checks.failure import EVIDENCE
 from clusters.commands import Command
 from clusters.confinement import RefusedPath, Tree
 from clusters.json_text import parsed
-from reports.commonmark import code, fenced, plain
+from reports.markup import code, fenced, plain
 from reports.model import write_text
 
 CHECK = "upgrade.readiness"

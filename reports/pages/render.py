@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 from clusters.errors import ExitCode
-from reports import fleet
 from reports.history import DEFAULT
-from reports.html import page
+from reports.history.history_view import past_of
 from reports.model import FLEET, RESULTS, load, write_text
-from reports.remembering import past_of
+from reports.pages import fleet_page
+from reports.pages.page import page
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -43,7 +43,7 @@ def run(given: argparse.Namespace) -> ExitCode:
 
 
 def _fleet(path: Path, output: Path) -> str:
-    return fleet.page(fleet.fleet_from(path), output.parent)
+    return fleet_page.page(fleet_page.fleet_from(path), output.parent)
 
 
 def _run(path: Path, history: Path | None) -> str:

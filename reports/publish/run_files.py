@@ -13,14 +13,15 @@ import pytest
 
 from clusters import files
 from clusters.checks import RunResult
-from reports import decision, prom, summary
 from reports.history import Recorder
-from reports.html import page
+from reports.history.history_view import past_of
+from reports.history.past import Past
+from reports.history.previous_run import before
 from reports.model import RESULTS, NotWritten, save, validator, write_text
-from reports.outlets.known import before
-from reports.past import Past
-from reports.remembering import past_of
-from reports.terminal import Summary
+from reports.pages import upgrade_decision
+from reports.pages.page import page
+from reports.publish import prometheus, summary
+from reports.publish.terminal import Summary
 
 #: Where writing the results so far takes longer than this, in seconds, it rests for that many times as long.
 _SLOW, _REST = 0.1, 20
@@ -74,12 +75,12 @@ class Files:
         self._recorder.finish(result)
         past = self._past(result)
         decided = (
-            decision.decision_of(result, directory=self._directory, target=self._target)
+            upgrade_decision.decision_of(result, directory=self._directory, target=self._target)
             if self._target
             else None
         )
         writers = [*self._writers(result, past, successes)]
-        writers += decision.writers(decided, self._directory) if decided else ()
+        writers += upgrade_decision.writers(decided, self._directory) if decided else ()
         faults = [fault for name, write in writers if (fault := _fault_of(name, write))]
         faults += map(NotWritten, self._recorder.faults)
         _point_latest(self._config, self._directory)
@@ -107,7 +108,7 @@ class Files:
         return str(self._recorder.path) if self._recorder.first else ""
 
     def _writers(
-        self, result: RunResult, past: Past, successes: prom.Successes
+        self, result: RunResult, past: Past, successes: prometheus.Successes
     ) -> Iterable[tuple[str, Callable[[], None]]]:
         place = self._directory
         yield RESULTS, lambda: save(result, place / RESULTS)
@@ -115,7 +116,10 @@ class Files:
             "report.html",
             lambda: write_text(place / "report.html", page(result, directory=place, past=past)),
         )
-        yield "metrics.prom", lambda: write_text(place / "metrics.prom", prom.metrics(result, successes))
+        yield (
+            "metrics.prom",
+            lambda: write_text(place / "metrics.prom", prometheus.metrics(result, successes)),
+        )
         yield "summary.md", lambda: write_text(place / "summary.md", summary.markdown(result, past))
 
 

@@ -12,15 +12,15 @@ from clusters import budgets
 from clusters.checks import RunResult
 from clusters.errors import ConformanceError
 from clusters.observation import Snapshot
-from reports.compare import observed
-from reports.comparing import Name, Side, compared, side_of
-from reports.history import HistoryError, opened, reading, standings
+from reports.history import HistoryError, opened, standings, stored_runs
+from reports.history.comparison import Name, Side, compared, side_of
 from reports.history.opening import moment
-from reports.history.reading import Ending, Run
-from reports.history.standing import Standing
+from reports.history.past import Comparison, Past, PastRun, Validated
+from reports.history.standings import Standing
+from reports.history.stored_runs import Ending, Run
 from reports.model import load
-from reports.past import Comparison, Past, PastRun, Validated
-from reports.shards import run_of
+from reports.publish.comparison_text import observed
+from reports.publish.shards import run_of
 
 #: How many earlier runs a report shows; two months of nights.
 MOST = 60
@@ -38,7 +38,7 @@ def past_of(history: Path, result: RunResult, *, directory: Path, baseline: Path
     try:
         with opened(history) as connection:
             past = _past(connection, result, directory=directory, compare=baseline is None)
-            problem = _newer(reading.unknown_words(connection))
+            problem = _newer(stored_runs.unknown_words(connection))
     except HistoryError as error:
         problem = str(error)
     if baseline is not None:
@@ -59,20 +59,20 @@ def _newer(words: Sequence[str]) -> str:
 
 def _past(connection: sqlite3.Connection, result: RunResult, *, directory: Path, compare: bool) -> Past:
     begun = moment(datetime.fromisoformat(result.run.started))
-    known = reading.runs(connection, result.run.cluster)
+    known = stored_runs.runs(connection, result.run.cluster)
     # A run's own parts are no earlier runs, neither of the whole nor of each other.
     there = [
         run for run in known if run.ending is not Ending.RUNNING and run_of(run.id) != run_of(result.run.id)
     ]
     earlier = [run for run in there if run.started <= begun][-MOST:]
     newest = not any(run.started > begun for run in there)
-    trends = reading.trends(connection, earlier)
+    trends = stored_runs.trends(connection, earlier)
     return Past(
         runs=tuple(_past_run(run) for run in earlier),
         comparison=_since(connection, result, earlier, trends=trends, directory=directory)
         if compare
         else None,
-        strips=reading.strips(connection, earlier),
+        strips=stored_runs.strips(connection, earlier),
         trends=trends,
         # Of an older run's page nobody could tell which of these were known then.
         validated=tuple(_validated(one) for one in _present(connection, result)) if newest else (),
@@ -87,16 +87,16 @@ def _since(
     trends: Mapping[Name, Sequence[float | None]],
     directory: Path,
 ) -> Comparison | None:
-    before = reading.previous(earlier, allow=result.run.allow)
+    before = stored_runs.previous(earlier, allow=result.run.allow)
     if before is None or not result.checks:
         return None
     place = Path(before.directory)
     theirs = _seen(place) if _is_of(place, before) and place != directory else None
     one = Side(
         run=_past_run(before),
-        outcomes=reading.outcomes(connection, before.key),
-        blamed=reading.blamed(connection, before.key),
-        figures=reading.figures(connection, before.key),
+        outcomes=stored_runs.outcomes(connection, before.key),
+        blamed=stored_runs.blamed(connection, before.key),
+        figures=stored_runs.figures(connection, before.key),
         snapshot=theirs,
     )
     other = side_of(result, _seen(directory) if theirs is not None else None)

@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from clusters.checks import Level, Outcome, is_known
-from reports.history import reading
-from reports.history.reading import Ending, Run
-from reports.history.standing import Standing, standings
+from reports.history import stored_runs
+from reports.history.standings import Standing, standings
+from reports.history.stored_runs import Ending, Run
 
 
 class State(StrEnum):
@@ -74,7 +74,7 @@ def validation(
     connection: sqlite3.Connection, cluster: str, *, now: datetime, budget: timedelta
 ) -> Validation:
     """One cluster's checks as they stand at `now`, where a validation may be as old as `budget`."""
-    known = reading.runs(connection, cluster)
+    known = stored_runs.runs(connection, cluster)
     versions = next(
         ((run.metallb_version, run.kubernetes_version) for run in reversed(known) if run.metallb_version),
         ("", ""),
@@ -145,7 +145,9 @@ def _left_out(
     """The checks that the newest run with a result knew and left out, and that no other run has run."""
     ended = next((run for run in reversed(known) if run.ending is Ending.ENDED), None)
     run_once = {one.check for one in found}
-    told: Mapping[str, tuple[Outcome | None, str]] = reading.outcomes(connection, ended.key) if ended else {}
+    told: Mapping[str, tuple[Outcome | None, str]] = (
+        stored_runs.outcomes(connection, ended.key) if ended else {}
+    )
     for check, (outcome, reason) in told.items():
         if outcome is None and ended is not None and check not in run_once:
             yield Row(cluster=ended.cluster, check=check, state=State.NOT_TESTED, reason=reason)

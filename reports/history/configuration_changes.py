@@ -10,7 +10,7 @@ from clusters.gitops import field_comparison
 from clusters.gitops.field_comparison import ABSENT, Difference
 from clusters.metallb import services
 from clusters.observation.snapshot import Json, Objects, Snapshot
-from reports.past import Move
+from reports.history.past import Move
 
 _SHOWN, _FIELDS = 60, 3
 _NODE_LABELS = ("node.kubernetes.io/", "metallb.io/", "kubernetes.io/hostname", "topology.kubernetes.io/")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from reports.addresses import AddressMap, Cell, Stretch
+from reports.pages.address_map import AddressMap, Cell, Stretch
 
 #: One slot of the map in user units, how many fit in a line, and how many a run of addresses takes.
 SLOT, SLOTS, RUN = 32, 28, 5

@@ -13,13 +13,13 @@ from clusters.checks import Outcome, RunResult
 from clusters.errors import ExitCode, UsageError
 from clusters.observation import Snapshot, secretless
 from clusters.observation import load as load_snapshot
-from reports.blame import said
-from reports.commonmark import code, plain
-from reports.comparing import Name, Side, compared, side_of
+from reports.attribution import said
 from reports.figures import shown
-from reports.history import DEFAULT, opened, reading
+from reports.history import DEFAULT, opened, stored_runs
+from reports.history.comparison import Name, Side, compared, side_of
+from reports.history.past import Change, Comparison
+from reports.markup import code, plain
 from reports.model import load
-from reports.past import Change, Comparison
 
 SNAPSHOT = "snapshot.json"
 #: How many earlier runs tell what is usual for a figure.
@@ -84,9 +84,9 @@ def usual_figures(history: Path | None, after: RunResult) -> dict[Name, list[flo
     if history is None and not DEFAULT.exists():
         return {}
     with opened(history or DEFAULT) as connection:
-        known = reading.runs(connection, after.run.cluster)
+        known = stored_runs.runs(connection, after.run.cluster)
         earlier = [run for run in known if run.id != after.run.id and run.started <= after.run.started]
-        trends = reading.trends(connection, earlier[-_USUAL:])
+        trends = stored_runs.trends(connection, earlier[-_USUAL:])
     return {name: [one for one in trend if one is not None] for name, trend in trends.items()}
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from clusters.checks import CheckResult, Outcome, RunResult
-from reports.commonmark import code, fenced, plain
-from reports.compare import sections
 from reports.figures import figures, shown
-from reports.past import Past
+from reports.history.past import Past
+from reports.markup import code, fenced, plain
+from reports.publish.comparison_text import sections
 from reports.untested import grouped, headline, named
 
 

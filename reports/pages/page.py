@@ -12,11 +12,12 @@ from typing import Any
 import jinja2
 
 from clusters.checks import Outcome, RunResult, Verdict
-from reports import addresses, blame, cells, evidence, roots, strips, wording
-from reports import sections as runbook
+from reports import attribution, roots, wording
 from reports.figures import Figure, figures, shown
-from reports.past import Past
-from reports.timeline import drawing
+from reports.history import sections
+from reports.history.past import Past
+from reports.pages import address_grid, address_map, evidence, strips
+from reports.pages.timeline_picture import drawing
 from reports.untested import counts, grouped
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -41,8 +42,8 @@ def page(result: RunResult, *, directory: Path, past: Past | None = None) -> str
     `directory` is where its evidence and snapshot.json lie; without them there are no pictures of them. `past`
     is what is known of earlier runs, None where nothing is kept.
     """
-    seen = addresses.seen(directory)
-    table = runbook.sections(result, past)
+    seen = address_map.seen(directory)
+    table = sections.sections(result, past)
     failed = roots.ordered(roots.of(result, Outcome.FAILED))
     pictures = _pictures(result, directory, seen.names)
     failed_ids = {check.id for check in failed}
@@ -133,10 +134,10 @@ def _environment() -> jinja2.Environment:
         "files": evidence.files,
         "notes": evidence.notes,
         "moment": wording.moment,
-        "said": blame.said,
+        "said": attribution.said,
         "long": wording.long,
-        "grid": cells.grid,
-        "announcers": cells.announcers,
+        "grid": address_grid.grid,
+        "announcers": address_grid.announcers,
         "told_elsewhere": roots.told_elsewhere,
     }
     environment.filters.update(filters)

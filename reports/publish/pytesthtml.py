@@ -11,7 +11,7 @@ from pytest_metadata.plugin import metadata_key
 
 from clusters.checks import CheckResult, Outcome, RunResult
 from clusters.checks.serialise import REPORT_FIELD, check_from_dict
-from reports.evidence import files
+from reports.pages.evidence import files
 from reports.untested import headline
 
 _COLUMNS = ("id", "runbook", "level", "outcome")

@@ -11,7 +11,7 @@ from enum import StrEnum
 import psutil
 
 from clusters.checks import Outcome, Verdict, is_known, word_of
-from reports.blame import Blame
+from reports.attribution import Blame
 from reports.history import columns
 
 #: How far apart two readings of one process's start may lie, in seconds.

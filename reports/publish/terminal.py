@@ -11,11 +11,11 @@ import pytest
 
 from clusters.checks import CheckResult, Finding, Outcome, RunResult, Verdict
 from clusters.commands import command
-from reports.compare import brief
-from reports.decision import Answer, Decision
-from reports.decision import brief as told_briefly
 from reports.figures import Figure, figures, shown
-from reports.past import Past
+from reports.history.past import Past
+from reports.pages.upgrade_decision import Answer, Decision
+from reports.pages.upgrade_decision import brief as told_briefly
+from reports.publish.comparison_text import brief
 from reports.untested import grouped, headline, named
 
 _FAILURES, _UNDECIDED, _FIGURES, _WIDTH = 5, 5, 8, 110

@@ -9,10 +9,10 @@ from statistics import median
 from clusters import outbound
 from clusters.checks import Outcome, RunResult
 from clusters.observation.snapshot import Snapshot
-from reports.blame import Blame, blames, otherwise
-from reports.configured import moves, reconfigured
-from reports.history.reading import Figure
-from reports.past import Change, Comparison, Otherwise, PastRun, Regression
+from reports.attribution import Blame, blames, otherwise
+from reports.history.configuration_changes import moves, reconfigured
+from reports.history.past import Change, Comparison, Otherwise, PastRun, Regression
+from reports.history.stored_runs import Figure
 
 #: What each unit's figures differ by without a reason: a sampling interval or two, one retransmission.
 _FLOORS = {"s": 0.2, "%": 1.0}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from clusters.checks import Outcome, RunResult, Verdict
-from reports.blame import Blame, blames, otherwise
+from reports.attribution import Blame, blames, otherwise
 
 _UNDECIDED = frozenset({Outcome.INCONCLUSIVE, Outcome.SKIPPED})
 

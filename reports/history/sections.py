@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from clusters.checks import CheckResult, Outcome, RunResult
-from reports.past import Past, Validated
+from reports.history.past import Past, Validated
 
 #: The runbook's sections in its order, by what a check's reference begins with.
 SECTIONS = {

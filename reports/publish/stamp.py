@@ -14,10 +14,10 @@ from clusters.checks import Outcome, Verdict
 from clusters.commands import command
 from clusters.errors import ExitCode, Refused, UsageError
 from clusters.gitops.runbook import coverage, read_encoding
-from reports.cell import Cell, find, rewrite
-from reports.history import opened, reading
-from reports.history.reading import Run
-from reports.lastvalidated import add_history, one_of
+from reports.history import opened, stored_runs
+from reports.history.stored_runs import Run
+from reports.publish.cell import Cell, find, rewrite
+from reports.publish.last_validated import add_history, one_of
 
 #: Judges the very cell that is stamped, so it is not asked for: it may fail until it has been.
 ITSELF = "postincident.runbook-current"
@@ -63,7 +63,7 @@ def run(given: argparse.Namespace) -> ExitCode:
     cell = find(page)
     required = frozenset(given.require) or encoded(page, cell.text)
     with opened(given.history) as connection:
-        one_of(reading.clusters(connection), given.cluster, given.history)
+        one_of(stored_runs.clusters(connection), given.cluster, given.history)
         chosen = validating(connection, given.cluster, required, page=page)
     day = datetime.fromisoformat(chosen.finished).date()
     changed = not _says(cell, day) and rewrite(page, cell, day.isoformat())
@@ -102,13 +102,13 @@ def validating(connection: sqlite3.Connection, cluster: str, required: frozenset
 
     One that came later and failed a required check takes its word back.
     """
-    ended = [one for one in reading.runs(connection, cluster, most=_READ_BACK) if one.verdict is not None]
+    ended = [one for one in stored_runs.runs(connection, cluster, most=_READ_BACK) if one.verdict is not None]
     if not ended:
         raise Refused(f"{page} is not validated: no run has ended yet.")
     failed_since: dict[str, tuple[str, Run]] = {}
     newest: Candidate | None = None
     for one in reversed(ended):
-        told = reading.outcomes(connection, one.key)
+        told = stored_runs.outcomes(connection, one.key)
         candidate = Candidate(run=one, lacking=dict(_lacking(one, told, required)))
         newest = newest or candidate
         if not candidate.lacking:

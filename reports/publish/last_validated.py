@@ -12,9 +12,9 @@ from pathlib import Path
 from clusters import budgets
 from clusters.checks import Level
 from clusters.errors import ExitCode, UsageError
-from reports.history import DEFAULT, opened, reading
-from reports.history.reading import Ending
-from reports.validated import Row, Validation, chosen, validation
+from reports.history import DEFAULT, opened, stored_runs
+from reports.history.stored_runs import Ending
+from reports.history.validation import Row, Validation, chosen, validation
 
 _HEAD = (
     "check",
@@ -65,10 +65,10 @@ def run(given: argparse.Namespace) -> ExitCode:
     """Print it, and say by the exit code whether a validation is lacking."""
     now, budget = datetime.now(UTC), timedelta(hours=given.stale_after)
     with opened(given.history) as connection:
-        names = one_of(reading.clusters(connection), given.cluster, given.history)
+        names = one_of(stored_runs.clusters(connection), given.cluster, given.history)
         level = Level(given.level) if given.level else None
         found = [chosen(validation(connection, name, now=now, budget=budget), level=level) for name in names]
-        notes = reading.notes(connection)
+        notes = stored_runs.notes(connection)
     if given.format == "json":
         sys.stdout.write(json.dumps(as_json(found, notes, now=now, budget=budget), indent=1) + "\n")
     else:

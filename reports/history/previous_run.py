@@ -9,11 +9,11 @@ from datetime import datetime
 from pathlib import Path
 
 from clusters.checks import Outcome, RunResult, Verdict
-from reports.blame import Blame
-from reports.history import HistoryError, opened, reading, standings
-from reports.history.reading import Ending, Run
-from reports.outlets.news import Earlier
-from reports.prom import Successes
+from reports.attribution import Blame
+from reports.history import HistoryError, opened, standings, stored_runs
+from reports.history.stored_runs import Ending, Run
+from reports.publish.news import Earlier
+from reports.publish.prometheus import Successes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,11 +31,13 @@ def before(history: Path, result: RunResult) -> Known:
     """
     try:
         with opened(history) as connection:
-            known = [one for one in reading.runs(connection, result.run.cluster) if one.id != result.run.id]
+            known = [
+                one for one in stored_runs.runs(connection, result.run.cluster) if one.id != result.run.id
+            ]
             passed = _last_passes(connection, result.run.cluster)
-            decided = reading.previous(known, allow=result.run.allow)
-            was = reading.outcomes(connection, decided.key) if decided else {}
-            by = reading.blamed(connection, decided.key) if decided else {}
+            decided = stored_runs.previous(known, allow=result.run.allow)
+            was = stored_runs.outcomes(connection, decided.key) if decided else {}
+            by = stored_runs.blamed(connection, decided.key) if decided else {}
     except HistoryError:
         return Known()
     successes = [_unix(one.finished) for one in known if one.verdict is Verdict.PASSED]

@@ -17,7 +17,7 @@ from clusters.api.resources import CONFIG_MAPS
 from clusters.checks import RunResult
 from clusters.checks.serialise import run_to_dict
 from clusters.errors import ConformanceError, UsageError
-from reports.summary import markdown
+from reports.publish.summary import markdown
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?/[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 #: An object may hold 1 MiB. What does not fit is cut or left out, and says so.

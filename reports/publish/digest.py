@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from clusters.checks import CheckResult, RunResult
-from reports.blame import said
-from reports.outlets.chat import quiet
-from reports.outlets.news import News
+from reports.attribution import said
+from reports.publish.chat import quiet
+from reports.publish.news import News
 from reports.untested import headline
 
 _SHOWN, _LONGEST = 8, 300

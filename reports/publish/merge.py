@@ -14,10 +14,10 @@ from clusters.checks.run_verdict import exit_code
 from clusters.confinement import Folder, RefusedPath, Tree
 from clusters.errors import ExitCode, UsageError
 from reports.history import DEFAULT
-from reports.html import page
+from reports.history.history_view import past_of
 from reports.model import RESULTS, NotWritten, load, save, write_text
-from reports.remembering import past_of
-from reports.shards import Shard, joined
+from reports.pages.page import page
+from reports.publish.shards import Shard, joined
 
 PAGE = "report.html"
 #: What the shards observed; the first one's is kept, as every shard looks at the same cluster first of all.

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from clusters.errors import UsageError
-from reports.outlets.gateway import VARIABLE as GATEWAY_VARIABLE
-from reports.outlets.gateway import Gateway, gateway
-from reports.outlets.sinks import VARIABLE as NOTIFY_VARIABLE
-from reports.outlets.sinks import Sink, sinks
+from reports.publish.push_gateway import VARIABLE as GATEWAY_VARIABLE
+from reports.publish.push_gateway import Gateway, gateway
+from reports.publish.receivers import VARIABLE as NOTIFY_VARIABLE
+from reports.publish.receivers import Sink, sinks
 
 if TYPE_CHECKING:
-    from reports.outlets.configmap import Kept
+    from reports.publish.summary_configmap import Kept
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +91,7 @@ def _configmap(option: str | None) -> Kept | None:
     if not option:
         return None
     # Only a run in a pod needs it, and pytest loads this module always.
-    from reports.outlets.configmap import kept  # noqa: PLC0415
+    from reports.publish.summary_configmap import kept  # noqa: PLC0415
 
     return kept(option)
 

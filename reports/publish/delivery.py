@@ -11,15 +11,15 @@ import pytest
 
 from clusters import budgets, files, outbound
 from clusters.checks import RunResult
-from reports import prom
-from reports.commonmark import plain
+from reports.history.previous_run import Known, before
+from reports.markup import plain
 from reports.model import NotWritten, write_text
-from reports.outlets.asked import Asked
-from reports.outlets.deadline import Action, all_within
-from reports.outlets.digest import body, title
-from reports.outlets.known import Known, before
-from reports.outlets.news import News, news
-from reports.outlets.sinks import Sink
+from reports.publish import prometheus
+from reports.publish.deadline import Action, all_within
+from reports.publish.digest import body, title
+from reports.publish.news import News, news
+from reports.publish.publish_options import Asked
+from reports.publish.receivers import Sink
 
 _SUMMARY = "summary.md"
 
@@ -89,14 +89,14 @@ def noted(summary: str, troubles: Sequence[str]) -> str:
     return f"{summary}\n## Not delivered\n\n{listed}\n"
 
 
-def metric_actions(asked: Asked, result: RunResult, successes: prom.Successes) -> Mapping[str, Action]:
+def metric_actions(asked: Asked, result: RunResult, successes: prometheus.Successes) -> Mapping[str, Action]:
     """What brings the metrics to where they are asked for, by the name that a failure is told by."""
     actions: dict[str, Action] = {}
     if asked.textfiles:
         file = asked.textfiles / f"metallb-conformance-{result.run.cluster}.prom"
-        actions[f"metrics to {file}"] = lambda: _written(file, prom.metrics(result, successes))
+        actions[f"metrics to {file}"] = lambda: _written(file, prometheus.metrics(result, successes))
     if asked.gateway:
-        target, registry = asked.gateway, prom.registry(result, successes)
+        target, registry = asked.gateway, prometheus.registry(result, successes)
         timeout = budgets.get("delivered").within
         actions[f"metrics to {target.url}"] = lambda: target.push(
             registry, cluster=result.run.cluster, timeout=timeout

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from clusters.commands import PLACEHOLDER
-from reports.commonmark import parted
+from reports.markup import parted
 
 _APART = "\u200b"
 _MARK = re.compile(
