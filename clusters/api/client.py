@@ -22,7 +22,6 @@ from clusters.api.login import log_in
 from clusters.api.resources import NAMESPACES, PODS, Resource
 from clusters.api.transport import PATCH_TYPES, Request, Stats, Transport
 from clusters.api.watching import Watcher, WatchEvent
-from clusters.checks.access import Access
 
 Json = dict[str, Any]
 Objects = list[Json]
@@ -263,15 +262,18 @@ class Api:
         """GET any path of the API server, for instance "/readyz?verbose"."""
         return self._text(Request(asked=Asked(verb="get", path=path), accept="*/*", limit=answer_limits.PATH))
 
-    def can_i(self, use: Access, metallb_namespace: str = "", workloads_namespace: str = "") -> bool:
-        """Whether this login has a permission. The review for it stores nothing."""
-        if use.is_path:
-            about: Json = {"nonResourceAttributes": {"path": use.resource, "verb": use.verb}}
+    def can_i(self, verb: str, resource: str, *, namespace: str = "", name: str = "") -> bool:
+        """Whether this login may do so with a resource as roles name it: "pods/log", "ipaddresspools.metallb.io".
+
+        A resource that begins with a slash is a path of the server. The review for it stores nothing.
+        """
+        if resource.startswith("/"):
+            about: Json = {"nonResourceAttributes": {"path": resource, "verb": verb}}
         else:
-            names = {"group": use.group, "resource": use.plural, "subresource": use.subresource}
-            place = use.namespace(metallb_namespace, workloads_namespace)
-            names |= {"namespace": place, "name": "".join(use.names[:1])}
-            about = {"resourceAttributes": {"verb": use.verb, **names}}
+            qualified, _, subresource = resource.partition("/")
+            plural, _, group = qualified.partition(".")
+            names = {"group": group, "resource": plural, "subresource": subresource}
+            about = {"resourceAttributes": {"verb": verb, **names, "namespace": namespace, "name": name}}
         kind, version = "SelfSubjectAccessReview", "authorization.k8s.io/v1"
         asked = Asked(verb="create", path=f"/apis/{version}/selfsubjectaccessreviews")
         body = {"apiVersion": version, "kind": kind, "spec": about}

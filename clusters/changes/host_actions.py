@@ -44,13 +44,16 @@ ACTIONS: dict[str, Mapping[str, Check]] = {
     "clusters.faults.links:plug_in": {**_LAB_HOST, "nic": _number(15)},
     "clusters.faults.statuses:leave": {},
     "clusters.faults.strangers:go_away": {"lab": _NAME, "address": _address},
-    "clusters.kind.machines:plug_in": {"index": _number(2**31 - 1), "node": _NAME},
+    "clusters.providers.kind.containers:plug_in": {"index": _number(2**31 - 1), "node": _NAME},
 }
+
+#: What earlier releases wrote, whose journals are undone as well: by the name of today.
+_FORMER = {"clusters.kind.machines:plug_in": "clusters.providers.kind.containers:plug_in"}
 
 
 def fault_of(action: object, args: object) -> str:
     """What is wrong with an action or its arguments, "" where it is one of ours."""
-    forms = ACTIONS.get(action) if isinstance(action, str) else None
+    forms = ACTIONS.get(_FORMER.get(action, action)) if isinstance(action, str) else None
     if forms is None:
         return f"{str(action)[:200]!r} is none of this project's functions for undoing"
     if not isinstance(args, dict) or args.keys() != forms.keys():
@@ -66,5 +69,5 @@ def call(action: object, args: Mapping[str, Any]) -> object:
             f"The journal asks for what no run of this project wrote: {fault}.",
             remedy="Look who else may write to the folder of journals.",
         )
-    module, _, function = str(action).partition(":")
+    module, _, function = _FORMER.get(str(action), str(action)).partition(":")
     return getattr(importlib.import_module(module), function)(**args)

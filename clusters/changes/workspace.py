@@ -25,9 +25,8 @@ def fixed(api: Api, named: str) -> str:
     """
     if named:
         return named
-    (create,) = may("create", "namespaces")
     try:
-        return "" if api.can_i(create) else WORKLOADS
+        return "" if api.can_i("create", "namespaces") else WORKLOADS
     except ApiError:
         return WORKLOADS
 

@@ -142,10 +142,16 @@ def _wanted(found: Sequence[Access], users: Users) -> str:
     return f", which {', '.join(checks[:_NAMED])}{more} {need}" if checks else ""
 
 
+def is_allowed(api: Api, use: Access, metallb: str = "", workloads: str = "") -> bool:
+    """Whether this login has a permission; the namespaces are MetalLB's, and that of a run's workloads."""
+    place = use.namespace(metallb, workloads)
+    return api.can_i(use.verb, use.resource, namespace=place, name="".join(use.names[:1]))
+
+
 def _answer(api: Api, use: Access, namespace: str, workloads: str) -> str:
     """How the sentence about a missing permission begins; "" where it is not missing."""
     try:
-        allowed = api.can_i(use, namespace, workloads)
+        allowed = is_allowed(api, use, namespace, workloads)
     except ApiError as error:
         return f"It cannot be told ({error}) whether this login may"
     return "" if allowed else "This login may not"

@@ -18,7 +18,6 @@ from clusters.checks import Level
 from clusters.metallb import ranges
 from clusters.profile import metrics as metrics_field
 from clusters.profile.metrics import Metrics
-from clusters.workloads.builders import DEFAULT_IMAGE
 
 _NAME = r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$"
 _SERVICE = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?/[a-z0-9]([a-z0-9-]*[a-z0-9])?$"
@@ -36,6 +35,9 @@ class Provider(StrEnum):
     KIND = "kind"
     LAB = "lab"
 
+
+#: Kubernetes' own test server: what the workloads of a run serve with, unless the profile names another image.
+ECHO_IMAGE = "registry.k8s.io/e2e-test-images/agnhost:2.56"
 
 #: Providers whose clusters come and go: what was changed in one that is gone is gone as well.
 DISPOSED = frozenset({Provider.KIND, Provider.LAB})
@@ -252,7 +254,7 @@ class Profile(Model):
     vantage: Annotated[str, AfterValidator(_vantage)] = ""
     routed_vantage: Annotated[str, AfterValidator(_routed)] = ""
     metrics: Annotated[Metrics, PlainValidator(metrics_field.parse)] = Metrics()
-    image: str = DEFAULT_IMAGE
+    image: str = ECHO_IMAGE
     budgets: Budgets = {}
     waivers: tuple[Waiver, ...] = ()
     source: Path = Field(default=Path(), exclude=True)

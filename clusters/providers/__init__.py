@@ -11,9 +11,9 @@ from clusters.profile import Profile, Provider
 from clusters.providers.base import Cluster, Machines, NodeHost, Opener
 
 _OPENERS = {
-    "existing": ("clusters.providers.existing", "open_existing"),
-    "kind": ("clusters.providers.kind", "open_kind"),
-    "lab": ("clusters.providers.lab", "open_lab"),
+    "existing": ("clusters.providers.existing_cluster", "open_existing"),
+    "kind": ("clusters.providers.kind.kind_cluster", "open_kind"),
+    "lab": ("clusters.providers.lab_cluster", "open_lab"),
 }
 
 #: What comes with the extra: pytest-kind, and what it imports.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -13,7 +13,6 @@ from clusters.profile import Profile
 
 if TYPE_CHECKING:  # the lab and the vantage stand on the providers, and most commands need neither
     from clusters.changes import Changes
-    from clusters.lab.lab import Lab
     from clusters.vantage import Vantage
 
 
@@ -51,7 +50,8 @@ class Cluster:
 
     `kubeconfig` is one file. `kubectl` is the path of a kubectl of about the cluster's version, where there
     is one. `vantage` is None where the profile names none or a pod, or it cannot be had: then `problems` says why.
-    `routed` is a second vantage, behind a router, where the profile names one. `lab` is set for provider lab alone.
+    `routed` is a second vantage, behind a router, where the profile names one. `metallb` is the version that the
+    provider installed, "" where it did not; `releases` are the manifests of those that it can change it to, by version.
     `machines` is None where there is no access to them. `spare_addresses` are ranges on the nodes' network that the
     provider knows nobody to use. `export_logs` keeps the machines' own logs below a folder.
     """
@@ -65,7 +65,8 @@ class Cluster:
     nodes: tuple[NodeHost, ...] = ()
     vantage: Vantage | None = None
     routed: Vantage | None = None
-    lab: Lab | None = None
+    metallb: str = ""
+    releases: Mapping[str, Path] = field(default_factory=dict)
     problems: tuple[ConformanceError, ...] = ()
     machines: Machines | None = None
     spare_addresses: tuple[str, ...] = ()

@@ -1,7 +1,6 @@
 """What a run puts on a cluster to test with: an echo workload, services before it, pools of its own."""
 
 from clusters.workloads.builders import (
-    DEFAULT_IMAGE,
     HTTP_PORT,
     UDP_PORT,
     address_pool,
@@ -12,7 +11,6 @@ from clusters.workloads.builders import (
 )
 
 __all__ = [
-    "DEFAULT_IMAGE",
     "HTTP_PORT",
     "UDP_PORT",
     "address_pool",

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from clusters.profile.models import ECHO_IMAGE
+
 JsonObject = dict[str, Any]
 
-# Kubernetes' own test server. Its HTTP side is narrowed to /hostname (--http-override): netexec also
+# The HTTP side of Kubernetes' test server is narrowed to /hostname (--http-override): netexec also
 # knows /shell and /exit, which nobody should find on an address that a production network can reach.
 # Its UDP side answers "hostname", "clientip" and "echo TEXT" only.
-DEFAULT_IMAGE = "registry.k8s.io/e2e-test-images/agnhost:2.56"
 HTTP_PORT = 80
 UDP_PORT = 81
 CONTAINER_HTTP, CONTAINER_UDP = 8080, 8081
@@ -21,7 +22,7 @@ POOL = "metallb.io/address-pool"
 
 
 def echo_deployment(
-    name: str, *, namespace: str, replicas: int = 3, image: str = DEFAULT_IMAGE, node: str = ""
+    name: str, *, namespace: str, replicas: int = 3, image: str = ECHO_IMAGE, node: str = ""
 ) -> JsonObject:
     """A Deployment of echo servers, spread over the nodes or pinned to `node`.
 
@@ -53,7 +54,7 @@ def probe_deployment(
     namespace: str,
     targets: Mapping[str, tuple[str, int]],
     replicas: int,
-    image: str = DEFAULT_IMAGE,
+    image: str = ECHO_IMAGE,
 ) -> JsonObject:
     """A Deployment of pods that try TCP connections, spread over the nodes, alike to those of the echo servers.
 

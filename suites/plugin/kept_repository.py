@@ -73,8 +73,7 @@ def _sources(run: Run) -> tuple[Path, Layout, Tools]:
     profile = run.settings.profile
     if profile.gitops is None:
         raise Inconclusive(f"The profile {profile.name} names no repository.", remedy="Name it under gitops.")
-    lab = run.cluster.lab
-    layout = repository_snapshot.layout_of(profile.gitops, version=lab.state.options.metallb if lab else "")
+    layout = repository_snapshot.layout_of(profile.gitops, version=run.cluster.metallb)
     tools = Tools(kubectl=run.cluster.kubectl, manifests=release_manifests.of_lab_parts(), reader=run.api)
     return profile.gitops.repository, layout, tools
 

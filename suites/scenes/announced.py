@@ -8,8 +8,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from clusters import budgets, ownership
-from clusters.ownership import Sources
+from clusters import budgets
+from clusters.observation import announcers
+from clusters.observation.announcers import Sources
 from clusters.profile import Metrics
 from clusters.vantage import failover
 from clusters.vantage.base import Vantage
@@ -44,7 +45,7 @@ class Wire:
     macs: MacTable
     neighbours: tuple[str, ...]
     metallb_namespace: str
-    metrics: Metrics = ownership.NO_LOGIN
+    metrics: Metrics = announcers.NO_LOGIN
 
     @contextmanager
     def listening(self, address: str, record: Record) -> Iterator[Measurement]:
@@ -165,12 +166,12 @@ class Announced:
 
         Trouble where no node may announce it.
         """
-        found = ownership.predict(
+        found = announcers.predict(
             self.service.api,
             self.service.namespace,
             self.service.name,
             metallb_namespace=self.wire.metallb_namespace,
-            running=ownership.speakers(self.service.api, self.wire.metallb_namespace),
+            running=announcers.speakers(self.service.api, self.wire.metallb_namespace),
         )
         if found.owner is None:
             raise self.trouble(
@@ -190,7 +191,7 @@ class Announced:
         )
 
     def _sources(self) -> Sources:
-        return ownership.read(
+        return announcers.read(
             self.service.api,
             self.service.namespace,
             self.service.name,

@@ -10,12 +10,12 @@ from clusters import budgets, wait
 from clusters.api.resources import NODES
 from clusters.checks import CheckFailed, Finding, NotSupported
 from clusters.errors import CleanupFailed
-from clusters.faults.speakers import MetalLB
 from clusters.metallb.nodes import EXCLUDE_LABEL
 from clusters.providers.base import Cluster, Machines
 from clusters.vantage.failover import FAULT, RESTORED
 from clusters.vantage.watch import Measurement
 from clusters.wait import NotWithinBudget
+from clusters.workloads.metallb_control import MetalLB
 from suites.scenes.announced import Wire
 from suites.scenes.services import Services, held_addresses
 

@@ -10,13 +10,13 @@ import pytest
 from clusters.api import Api
 from clusters.api.resources import NODES
 from clusters.changes import Changes
-from clusters.faults.speakers import MetalLB
 from clusters.gitops.repository_snapshot import RepositorySnapshot
 from clusters.profile import Profile
 from clusters.providers import Cluster
 from clusters.vantage.base import Vantage
 from clusters.vantage.nodes import MacTable
 from clusters.workloads import builders
+from clusters.workloads.metallb_control import MetalLB
 from suites.plugin.kept_repository import to_apply
 from suites.plugin.record import Record
 from suites.plugin.running import RUN

@@ -11,7 +11,7 @@ from clusters import budgets, wait
 from clusters.api.resources import PODS, SERVICES
 from clusters.checks import NotSupported
 from clusters.errors import Inconclusive
-from clusters.gitops import apply_plan, example, release_manifests
+from clusters.gitops import apply_plan, example
 from clusters.gitops.kustomize import Kustomize, Render
 from clusters.gitops.pool_objects import is_configuration
 from clusters.metallb import install, services, versions
@@ -43,7 +43,7 @@ _LIMITS = {
 
 def performed_here(cluster: Cluster, profile: Profile) -> None:
     """Raises NotSupported where somebody else upgrades the cluster: to be asked before anything is made for it."""
-    if cluster.lab is None or cluster.kubectl is None or profile.gitops is None:
+    if not cluster.releases or cluster.kubectl is None or profile.gitops is None:
         raise NotSupported(
             f"provider {cluster.provider} upgrades nothing itself: run --phase before and --phase after"
         )
@@ -89,11 +89,12 @@ class LabUpgrade:
         gitops, kubectl = self.drill.profile.gitops, self.cluster.kubectl
         assert gitops is not None, "performed_here has seen to it"
         assert kubectl is not None, "performed_here has seen to it"
-        manifests, intended = release_manifests.of_lab_parts(), self.drill.repository.intended
+        manifests, intended = self.cluster.releases, self.drill.repository.intended
         target = self.wanted or next((each for each in manifests if each != intended.version), "")
         if target not in manifests:
             raise Inconclusive(
-                f"The lab has no MetalLB {target}.", remedy=f"It has {' and '.join(manifests) or 'none'}."
+                f"There is no MetalLB {target} to upgrade to here.",
+                remedy=f"There is {' and '.join(manifests)}.",
             )
         kustomize, overlay = Kustomize(kubectl, manifests), gitops.overlay.strip("/")
         with example.opened(gitops.repository) as root:

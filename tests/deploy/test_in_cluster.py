@@ -24,7 +24,7 @@ from clusters.lab import life
 from clusters.lab.lab import Lab
 from clusters.lab.options import LabOptions
 from clusters.lab.paths import LabPaths
-from clusters.providers.lab import metrics_answer
+from clusters.providers.lab_cluster import metrics_answer
 from reports.__main__ import main as reports
 from suites.plugin.explaining import load
 from tests.deploy import image

@@ -14,13 +14,14 @@ from typing import Any, TypeVar
 
 import yaml
 
-from clusters import budgets, ownership, wait
+from clusters import budgets, wait
 from clusters.api import Api
 from clusters.api.resources import SERVICES, Resource
 from clusters.changes import Changes
-from clusters.faults.speakers import MetalLB
 from clusters.lab.lab import Lab
 from clusters.metallb import services
+from clusters.observation import announcers
+from clusters.workloads.metallb_control import MetalLB
 from tests.lab.tools import SCRAPING
 
 T = TypeVar("T")
@@ -78,7 +79,7 @@ class Bench:
         wait.until(
             f"{count} speakers claim the address of {namespace}/{name}",
             read=lambda: (
-                ownership.read(
+                announcers.read(
                     self.api, namespace, name, metallb_namespace="metallb-system", metrics=SCRAPING
                 ).metric
             ),

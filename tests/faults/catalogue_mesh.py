@@ -7,11 +7,12 @@ import datetime as dt
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from clusters import budgets, ownership, wait
+from clusters import budgets, wait
 from clusters.api.resources import LEASES, PODS, SECRETS, SERVICES
 from clusters.faults import filters
 from clusters.lab.control_plane import API_PORT
 from clusters.metallb.log_lines import fields_of
+from clusters.observation import announcers
 from tests.faults.catalogue_fault import (
     ALL_BY_METALLB,
     ALL_BY_NETWORK,
@@ -40,7 +41,7 @@ def parted(stage: Stage, node: str, cut: AbstractContextManager[None]) -> Iterat
         wait.until(
             "two speakers claim one address",
             read=lambda: [
-                ownership.read(
+                announcers.read(
                     stage.api,
                     raw["metadata"]["namespace"],
                     raw["metadata"]["name"],

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from clusters import budgets, ownership, wait
+from clusters import budgets, wait
 from clusters.api.resources import ENDPOINT_SLICES, NODES, SERVICES
 from clusters.checks import Scope
 from clusters.faults import components, filters, kernels, strangers
+from clusters.observation import announcers
 from tests.faults.catalogue_fault import (
     ALL_BY_METALLB,
     ALL_BY_NETWORK,
@@ -29,7 +30,7 @@ NODE, WEBHOOK = "node2", "metallb-webhook-service"
 
 
 def _owner(stage: Stage) -> str:
-    nodes = ownership.read(
+    nodes = announcers.read(
         stage.api, "traefik", "traefik", metallb_namespace=NAMESPACE, metrics=SCRAPING
     ).metric
     return min(nodes or ())

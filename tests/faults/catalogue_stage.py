@@ -17,7 +17,6 @@ from clusters import budgets, profile, wait
 from clusters.api import Api
 from clusters.api.resources import SERVICES
 from clusters.changes import MANAGER_LABEL, Changes
-from clusters.faults.speakers import MetalLB
 from clusters.gitops import live, release_manifests, repository_collection, repository_snapshot
 from clusters.gitops.repository_collection import Tools
 from clusters.gitops.repository_snapshot import RepositorySnapshot
@@ -27,6 +26,7 @@ from clusters.observation.collecting import collect
 from clusters.observation.snapshot import Snapshot
 from clusters.profile import Profile
 from clusters.vantage import Target, Vantage, open_vantage
+from clusters.workloads.metallb_control import MetalLB
 from tests.faults.catalogue_judging import Looked, judged
 from tests.faults.catalogue_site import Site, changing, settings_for
 from tests.wire.ordinary import ordinary_user

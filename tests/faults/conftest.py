@@ -13,11 +13,11 @@ import yaml
 from clusters import budgets, wait
 from clusters.api import Api
 from clusters.changes import Changes
-from clusters.faults.speakers import MetalLB
 from clusters.journal import Journal
 from clusters.lab import life
 from clusters.lab.lab import Lab
 from clusters.lab.options import LabOptions
+from clusters.workloads.metallb_control import MetalLB
 from tests.faults.bench import ROOT, Bench
 
 

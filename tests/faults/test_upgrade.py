@@ -6,8 +6,8 @@ import signal
 
 import pytest
 
-from clusters import ownership
 from clusters.api.resources import DAEMON_SETS, DEPLOYMENTS, SERVICES
+from clusters.observation import announcers
 from tests.faults import repositories, somebody
 from tests.faults.bench import Bench
 from tests.lab.tools import SCRAPING
@@ -43,7 +43,7 @@ def test_an_address_that_the_new_overlay_lacks_is_lost_and_named(bench: Bench) -
 
 @pytest.mark.full
 def test_an_announcer_that_does_not_come_back_is_named(bench: Bench) -> None:
-    found = ownership.read(
+    found = announcers.read(
         bench.api, "traefik", "traefik", metallb_namespace="metallb-system", metrics=SCRAPING
     )
     (owner,) = found.metric or ()

@@ -15,11 +15,11 @@ from clusters import providers
 from clusters.api import Api
 from clusters.gitops import release_manifests
 from clusters.gitops.kustomize import Kustomize
-from clusters.kind import metallb, network
-from clusters.kind.programs import find
 from clusters.profile import Profile
 from clusters.profile.profile_file import SHIPPED
 from clusters.providers import Cluster
+from clusters.providers.kind import docker_network, metallb_install
+from clusters.providers.kind.programs import find
 from tests.kind.stage import Stage
 
 #: The cluster's name, and that of the Docker network that is made for it.
@@ -31,14 +31,14 @@ def settings(stage: Stage) -> dict[str, Any]:
     """The shipped profile of the lab, for this cluster."""
     found: dict[str, Any] = yaml.safe_load((SHIPPED / "lab.yaml").read_text(encoding="utf-8"))
     del found["lab"]
-    found["gitops"]["repository"] = str(metallb.EXAMPLES)
+    found["gitops"]["repository"] = str(metallb_install.EXAMPLES)
     kind = {"cluster": NAME, "image": stage.node_image, "images": list(stage.images)}
     return {**found, "name": NAME, "provider": "kind", "vantage": "host", "kind": kind}
 
 
 def environment(stage: Stage) -> Mapping[str, str]:
     """What the process that opens the cluster needs, and every run on it."""
-    return {**stage.environment, network.VARIABLE: NAME}
+    return {**stage.environment, docker_network.VARIABLE: NAME}
 
 
 @contextmanager
@@ -48,10 +48,11 @@ def opened(profile: Profile) -> Iterator[Cluster]:
         assert cluster.kubectl is not None
         api = Api.connect(cluster.kubeconfig, cluster.context)
         (addresses,) = profile.pools[0].addresses
-        metallb.apply(api, metallb.rendered(profile, kubectl=cluster.kubectl, pool=addresses))
+        metallb_install.apply(api, metallb_install.rendered(profile, kubectl=cluster.kubectl, pool=addresses))
         render = Kustomize(cluster.kubectl, release_manifests.of_lab_parts()).render
         for thing in sorted(
-            render(metallb.EXAMPLES, "consumers/lab").objects, key=lambda one: one["kind"] != "Namespace"
+            render(metallb_install.EXAMPLES, "consumers/lab").objects,
+            key=lambda one: one["kind"] != "Namespace",
         ):
             api.apply(thing)
         yield cluster

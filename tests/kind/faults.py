@@ -24,10 +24,10 @@ from clusters import profile
 from clusters.api import Api
 from clusters.api.resources import NODES
 from clusters.errors import ConformanceError
-from clusters.kind import metallb
 from clusters.lab import cgroups
 from clusters.profile import Profile
 from clusters.providers import Cluster
+from clusters.providers.kind import metallb_install
 from tests.faults.bench import ROOT
 from tests.faults.catalogue import tried
 from tests.faults.catalogue_fault import Fault
@@ -72,7 +72,7 @@ class KindSite:
 
     def problems(self) -> list[str]:
         """The nodes that are not Ready."""
-        return metallb.unready(Api.connect(self.kubeconfig, self.cluster.context).list(NODES))
+        return metallb_install.unready(Api.connect(self.kubeconfig, self.cluster.context).list(NODES))
 
 
 def main() -> int:

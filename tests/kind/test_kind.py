@@ -26,7 +26,7 @@ LACKING = (
 THEIRS = """
 import pytest
 from clusters import profile
-from clusters.kind import metallb
+from clusters.providers.kind import metallb
 
 @pytest.fixture(scope="session")
 def with_metallb(kind_cluster):

@@ -32,7 +32,7 @@ from clusters.observation import Status
 from clusters.observation.collecting import collect
 from clusters.observation.permissions import OBSERVATION
 from clusters.profile import Profile, Provider
-from clusters.providers.lab import metrics_answer
+from clusters.providers.lab_cluster import metrics_answer
 from clusters.vantage import open_vantage
 from tests.lab.accounts import Account, asks_for_itself, is_tried
 from tests.lab.tools import ROOT, SOON, Kubectl

@@ -29,9 +29,10 @@ from clusters.lab.options import LabOptions
 from clusters.observation.collecting import collect
 from clusters.observation.permissions import OBSERVATION
 from clusters.preflight import Needs, needs_of
+from clusters.preflight.missing_permissions import is_allowed
 from clusters.profile import Profile
 from clusters.providers import Cluster
-from clusters.providers.lab import metrics_answer
+from clusters.providers.lab_cluster import metrics_answer
 from clusters.workloads import builders
 from suites.plugin.explaining import load
 from suites.rbac import ROLES as SHIPPED
@@ -145,7 +146,7 @@ def test_who_may_create_makes_no_workload_elsewhere(accounts: dict[str, Account]
         "secrets", "roles.rbac.authorization.k8s.io", "rolebindings.rbac.authorization.k8s.io", place=Place.METALLB,
     )  # fmt: skip
 
-    assert [use for use in writes if api.can_i(use, place)] == []
+    assert [use for use in writes if is_allowed(api, use, place)] == []
     with pytest.raises(Forbidden):
         api.create(builders.echo_deployment("elsewhere", namespace=place))
 
@@ -158,7 +159,7 @@ def test_who_may_create_changes_nothing_of_the_whole_cluster(accounts: dict[str,
         "validatingwebhookconfigurations.admissionregistration.k8s.io", "deployments.apps", "services", "pods",
     )  # fmt: skip
 
-    assert [use for use in may("create patch delete", *resources) if api.can_i(use)] == []
+    assert [use for use in may("create patch delete", *resources) if is_allowed(api, use)] == []
     with pytest.raises(Forbidden):
         api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "mlc-own"}})
 
@@ -250,11 +251,11 @@ def test_a_rule_that_is_missing_is_named_with_verb_and_resource(
     with without(admin, rule):
         wait.until(
             "the rule is no longer in force",
-            read=lambda: [use for use in uses if api.can_i(use, "metallb-system", workloads)],
+            read=lambda: [use for use in uses if is_allowed(api, use, "metallb-system", workloads)],
             accept=lambda allowed: len(allowed) < len(uses),
             budget=SOON,
         )
-        missing = [use for use in uses if not api.can_i(use, "metallb-system", workloads)]
+        missing = [use for use in uses if not is_allowed(api, use, "metallb-system", workloads)]
         wanted = Wanted(profile.load(str(account.profile)), rule.role.level)
         cluster = Cluster(name="rbac", provider="existing", kubeconfig=account.kubeconfig, context=lab.name)
         found = preflight.inspect(wanted, cluster, api, needs=needs)

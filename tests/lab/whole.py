@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from clusters import ownership
 from clusters.api import Api, ApiError
 from clusters.api.resources import SERVICES, Resource
 from clusters.metallb.services import ingress_addresses
+from clusters.observation import announcers
 from clusters.vantage import Vantage
 
 Json = dict[str, Any]
@@ -61,13 +61,13 @@ def owners(api: Api, vantage: Vantage) -> dict[str, tuple[str, ...]]:
 def elected(api: Api, macs: dict[str, str]) -> dict[str, tuple[str, ...]]:
     """Of the same addresses, the MAC that should answer: `macs` has those of the nodes on the segment."""
     namespace = "metallb-system"
-    running = ownership.speakers(api, namespace)
+    running = announcers.speakers(api, namespace)
     owed: dict[str, tuple[str, ...]] = {}
     for raw in api.list(SERVICES):
         if not (addresses := ingress_addresses(raw)):
             continue
         metadata = raw["metadata"]
-        owner = ownership.predict(
+        owner = announcers.predict(
             api, metadata["namespace"], metadata["name"], metallb_namespace=namespace, running=running
         ).owner
         owed |= {f"{_OWNER}{address}": (macs[owner],) if owner else () for address in addresses}

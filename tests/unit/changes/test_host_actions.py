@@ -12,6 +12,7 @@ import pytest
 
 from clusters.changes.host_actions import ACTIONS, call, fault_of
 from clusters.errors import CleanupFailed
+from clusters.providers.kind import containers
 
 CLUSTERS = Path(__file__).parents[3] / "clusters"
 RIGHT: dict[str, Any] = {
@@ -37,6 +38,18 @@ def test_whatever_asks_for_an_undo_finds_it_in_the_table() -> None:
     }
 
     assert asked == set(ACTIONS)
+
+
+def test_what_an_earlier_release_wrote_is_called_by_its_name_of_today(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = {"index": 7, "node": "kind-worker"}
+    done: list[dict[str, Any]] = []
+    monkeypatch.setattr(containers, "plug_in", lambda **given: done.append(given))
+
+    call("clusters.kind.machines:plug_in", asked)
+
+    assert done == [asked]
 
 
 @pytest.mark.parametrize(

@@ -23,9 +23,9 @@ class Server:
     namespaces: Iterable[str] = ()
     asked: list[tuple[str, str, str]] = field(default_factory=list)
 
-    def can_i(self, use: Access, metallb: str = "", workloads: str = "") -> bool:
-        self.asked.append((use.verb, use.resource, use.namespace(metallb, workloads)))
-        return use in self.allowed
+    def can_i(self, verb: str, resource: str, *, namespace: str = "", name: str = "") -> bool:
+        self.asked.append((verb, resource, namespace))
+        return (verb, resource) in {(use.verb, use.resource) for use in self.allowed}
 
     def list(self, _resource: Any, *, fields: str) -> list[str]:
         return [name for name in self.namespaces if f"metadata.name={name}" == fields]
@@ -68,7 +68,7 @@ def test_the_one_that_the_profile_names_is_used_whatever_the_login_may() -> None
 
 def test_where_nobody_can_say_it_is_not_the_wider_way() -> None:
     class Away(Server):
-        def can_i(self, use: Access, metallb: str = "", workloads: str = "") -> bool:
+        def can_i(self, verb: str, resource: str, *, namespace: str = "", name: str = "") -> bool:
             raise Unreachable("The API server is away.")
 
     assert workspace.fixed(as_api(Away()), "") == "metallb-conformance-workloads"

@@ -17,8 +17,8 @@ from clusters.diagnosis import Diagnosis, announcer_sources, claims
 from clusters.diagnosis.claims import Claim
 from clusters.metallb.election import Prediction
 from clusters.observation import Snapshot, Status, load
+from clusters.observation.announcers import Sources
 from clusters.observation.snapshot import PodMetrics
-from clusters.ownership import Sources
 from tests.answers import all_answered, answered
 
 FOLDER = Path(__file__).parent / "observations"

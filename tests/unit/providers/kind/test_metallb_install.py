@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from clusters.errors import Refused
-from clusters.kind import metallb
+from clusters.providers.kind import metallb_install
 
 
 def pool(name: str, *addresses: str) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def workload(part: str, **status: int) -> dict[str, Any]:
 def test_the_pool_gets_the_networks_addresses_and_the_rest_stays() -> None:
     given = [pool("metallb-pool", "172.18.255.200-172.18.255.250"), {"kind": "L2Advertisement", "spec": {}}]
 
-    things = metallb.with_pool(given, "172.20.255.200-172.20.255.250")
+    things = metallb_install.with_pool(given, "172.20.255.200-172.20.255.250")
 
     assert things[0]["spec"]["addresses"] == ["172.20.255.200-172.20.255.250"]
     assert things[1] == given[1]
@@ -45,7 +45,7 @@ def test_the_pool_gets_the_networks_addresses_and_the_rest_stays() -> None:
 
 def test_two_pools_are_refused_by_name() -> None:
     with pytest.raises(Refused, match=r"2 pools \(a, b\)"):
-        metallb.with_pool([pool("a", "10.0.0.1/32"), pool("b", "10.0.0.2/32")], "10.1.0.1-10.1.0.9")
+        metallb_install.with_pool([pool("a", "10.0.0.1/32"), pool("b", "10.0.0.2/32")], "10.1.0.1-10.1.0.9")
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_two_pools_are_refused_by_name() -> None:
     ids=["nothing", "no-speaker", "some", "all"],
 )
 def test_both_parts_are_waited_for(workloads: list[dict[str, Any]], waiting: list[str]) -> None:
-    assert metallb.waiting_for(workloads) == waiting
+    assert metallb_install.waiting_for(workloads) == waiting
 
 
 def node(name: str, ready: str) -> dict[str, Any]:
@@ -85,4 +85,4 @@ def node(name: str, ready: str) -> dict[str, Any]:
     ids=["none", "some", "all"],
 )
 def test_every_node_is_waited_for(nodes: list[dict[str, Any]], waiting: list[str]) -> None:
-    assert metallb.unready(nodes) == waiting
+    assert metallb_install.unready(nodes) == waiting

@@ -9,11 +9,11 @@ import pytest
 
 from clusters.changes import Changes
 from clusters.checks import NotSupported
-from clusters.kind.machines import Containers
-from clusters.kind.programs import ProgramFailed
 from clusters.profile import Profile, Provider
 from clusters.profile.models import KindSettings
-from tests.unit.kind.conftest import Bench
+from clusters.providers.kind.containers import Containers
+from clusters.providers.kind.programs import ProgramFailed
+from tests.unit.providers.kind.conftest import Bench
 
 if TYPE_CHECKING:
     from clusters.vantage import Vantage
@@ -23,11 +23,11 @@ IMAGE = "python:3.11-slim"
 
 def vantage(bench: Bench, named: str) -> Vantage:
     """The vantage that a profile names, not yet entered."""
-    from clusters.providers import kind  # noqa: PLC0415 - it needs the stand-in for pytest-kind
+    from clusters.providers.kind import kind_cluster  # noqa: PLC0415 - it needs the stand-in for pytest-kind
 
     settings = KindSettings(vantage_image=IMAGE)
     profile = Profile(name="local", provider=Provider.KIND, vantage=named, kind=settings)
-    found: Any = kind._vantage(profile, bench.program("docker"))
+    found: Any = kind_cluster._vantage(profile, bench.program("docker"))
     opened: Vantage = found
     return opened
 
@@ -64,9 +64,9 @@ def test_an_image_that_docker_lacks_is_pulled_and_dockers_words_are_quoted(bench
 
 
 def test_the_container_is_on_the_nodes_network_and_may_send_frames(bench: Bench) -> None:
-    from clusters.providers import kind  # noqa: PLC0415 - as above
+    from clusters.providers.kind import kind_cluster  # noqa: PLC0415 - as above
 
-    command = kind.inside(bench.program("docker"), IMAGE)
+    command = kind_cluster.inside(bench.program("docker"), IMAGE)
 
     assert command[1:] == (
         "run", "--rm", "--interactive", "--network", "kind", "--cap-add", "NET_RAW", "--entrypoint", "python3", IMAGE,

@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from clusters.kind.programs import Program
+from clusters.providers.kind.programs import Program
 
 #: Records its arguments; keeps a list of clusters as kind does; fails with the words of the file that is named
 #: after its first two arguments.
@@ -93,7 +93,7 @@ class Bench:
 
 
 class KindCluster:
-    """What `clusters.kind.making` uses of pytest-kind's class: it makes folders where it stands."""
+    """What `clusters.providers.kind.creation` uses of pytest-kind's class: it makes folders where it stands."""
 
     def __init__(
         self,
@@ -122,5 +122,5 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     module = ModuleType("pytest_kind")
     module.__dict__["KindCluster"] = KindCluster
     monkeypatch.setitem(sys.modules, "pytest_kind", module)
-    monkeypatch.delitem(sys.modules, "clusters.kind.making", raising=False)
+    monkeypatch.delitem(sys.modules, "clusters.providers.kind.creation", raising=False)
     return Bench(tmp_path)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from clusters.errors import ExitCode, Refused, UsageError
-from clusters.kind.programs import Program, ProgramFailed, find, said
-from tests.unit.kind.conftest import Bench
+from clusters.providers.kind.programs import Program, ProgramFailed, find, said
+from tests.unit.providers.kind.conftest import Bench
 
 NO_DAEMON = """\
 ERROR: failed to list clusters: command "docker ps -a" failed with error: exit status 1

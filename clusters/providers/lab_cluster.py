@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 
 from clusters import budgets, wait
 from clusters.api import Api, ApiError
 from clusters.api.resources import POD_METRICS
-from clusters.faults.machines import LabMachines
+from clusters.changes import Changes
+from clusters.checks import NotSupported
+from clusters.faults import links, processes
+from clusters.gitops import release_manifests
 from clusters.lab import life
 from clusters.lab.lab import Lab
 from clusters.lab.options import LabOptions
@@ -53,7 +57,8 @@ def open_lab(profile: Profile) -> Iterator[Cluster]:
                 nodes=tuple(_node(host) for host in lab.nodes),
                 vantage=vantage,
                 routed=routed,
-                lab=lab,
+                metallb=lab.state.options.metallb,
+                releases=release_manifests.of_lab_parts(),
                 machines=LabMachines(lab),
             )
     finally:
@@ -87,3 +92,21 @@ def _node(host: Host) -> NodeHost:
         macs=tuple(interface.mac for interface in host.interfaces),
         netns=host.netns,
     )
+
+
+@dataclass(frozen=True)
+class LabMachines:
+    """The lab's nodes as machines that can be disturbed: each a network namespace with a cable to the lab's bridge."""
+
+    lab: Lab
+
+    def kill(self, node: str, program: str) -> None:
+        """End every process called `program` on `node` at once. Raises Inconclusive where there is none."""
+        netns = next((host.netns for host in self.lab.nodes if host.name == node), "")
+        if not netns:
+            raise NotSupported(f"the lab has no node {node}")
+        processes.kill(netns, program)
+
+    def unplugged(self, changes: Changes, node: str) -> AbstractContextManager[None]:
+        """Pull the cable of `node` for the block: it loses its carrier, its programs run on."""
+        return links.unplugged(changes, self.lab, node)

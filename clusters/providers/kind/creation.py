@@ -19,8 +19,8 @@ from pytest_kind import KindCluster
 
 from clusters.commands import command
 from clusters.errors import CleanupFailed, ConformanceError
-from clusters.kind.naming import folder_of, is_archive
-from clusters.kind.programs import Program
+from clusters.providers.kind.cluster_names import folder_of, is_archive
+from clusters.providers.kind.programs import Program
 
 #: What kind makes where the profile names no configuration: nodes that can fail, and one that they are run from.
 THREE_NODES = {

@@ -14,8 +14,8 @@ from pyroute2.netlink.exceptions import NetlinkError
 from clusters.changes import Changes, HostUndo
 from clusters.checks import NotSupported
 from clusters.errors import Inconclusive
-from clusters.kind import network
-from clusters.kind.programs import Program, ProgramFailed
+from clusters.providers.kind import docker_network
+from clusters.providers.kind.programs import Program, ProgramFailed
 
 #: Docker names the bridge of a network by the first digits of the network's id.
 _BRIDGE = "br-"
@@ -49,7 +49,7 @@ class Containers:
         index = self._port(node)
         undo = HostUndo(
             text=f"the cable of {node} is pulled",
-            action="clusters.kind.machines:plug_in",
+            action="clusters.providers.kind.containers:plug_in",
             args={"index": index, "node": node},
         )
         with changes.host_change(undo):
@@ -62,7 +62,7 @@ class Containers:
             raise NotSupported("Docker's bridge is not on this machine, so no cable of a node can be pulled")
         arguments = ("exec", node, "cat", "/sys/class/net/eth0/iflink")
         index = int(self.docker.run(*arguments, doing=f"show the network card of {node}"))
-        bridge = _BRIDGE + str(network.inspect(self.docker)["Id"])[:_DIGITS]
+        bridge = _BRIDGE + str(docker_network.inspect(self.docker)["Id"])[:_DIGITS]
         with IPRoute() as ip:
             bridges = ip.link_lookup(ifname=bridge)
             if not bridges or index not in ip.link_lookup(master=bridges[0]):

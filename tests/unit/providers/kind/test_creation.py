@@ -11,20 +11,23 @@ import pytest
 import yaml
 
 from clusters.errors import CleanupFailed, Refused
-from clusters.kind.programs import ProgramFailed
-from tests.unit.kind.conftest import Bench
+from clusters.providers.kind.programs import ProgramFailed
+from tests.unit.providers.kind.conftest import Bench
 
 
 def running(
     bench: Bench, name: str = "mine", furnish: Any = None, **more: Any
 ) -> AbstractContextManager[Any]:
     """The cluster for a block, with kubeconfig and programs of the bench."""
-    from clusters.kind import making, naming  # noqa: PLC0415 - needs the stand-in for pytest-kind
+    from clusters.providers.kind import (  # noqa: PLC0415 - needs the stand-in for pytest-kind
+        cluster_names,
+        creation,
+    )
 
-    kubeconfig = more.pop("kubeconfig", naming.folder_of(name) / "kubeconfig")
-    wanted = making.Wanted(name=name, kubeconfig=kubeconfig, **more)
+    kubeconfig = more.pop("kubeconfig", cluster_names.folder_of(name) / "kubeconfig")
+    wanted = creation.Wanted(name=name, kubeconfig=kubeconfig, **more)
     programs = {"kind": bench.program("kind"), "kubectl": bench.program("kubectl")}
-    return making.running(wanted, **programs, furnish=furnish or (lambda made: None))
+    return creation.running(wanted, **programs, furnish=furnish or (lambda made: None))
 
 
 def test_a_cluster_has_three_nodes_where_nothing_else_is_said(bench: Bench) -> None:
@@ -159,7 +162,7 @@ def test_two_at_once_make_one_cluster(bench: Bench) -> None:
 
 @pytest.mark.parametrize("profile", ["local", "a-profile-with-a-name-that-is-longer-than-kind-takes"])
 def test_a_name_is_the_runs_own_and_short_enough(profile: str) -> None:
-    from clusters.kind.naming import unique_name  # noqa: PLC0415 - as above
+    from clusters.providers.kind.cluster_names import unique_name  # noqa: PLC0415 - as above
 
     name = unique_name(profile, "20261126-171311-5a61")
 
@@ -171,13 +174,13 @@ def test_a_name_is_the_runs_own_and_short_enough(profile: str) -> None:
 
 def test_paths_in_a_profile_start_at_its_folder(bench: Bench) -> None:
     from clusters import profile  # noqa: PLC0415 - as above
-    from clusters.providers import kind  # noqa: PLC0415 - as above
+    from clusters.providers.kind import kind_cluster  # noqa: PLC0415 - as above
 
     (bench.here / "mine.yaml").write_text(
         "name: mine\nprovider: kind\nkind: {config: three.yaml, images: [a.tar, 'registry/b:1']}\n"
     )
 
-    wanted = kind.wanted(profile.load(bench.here / "mine.yaml"))
+    wanted = kind_cluster.wanted(profile.load(bench.here / "mine.yaml"))
 
     assert wanted.config == Path(bench.here, "three.yaml")
     assert wanted.images == [str(bench.here / "a.tar"), "registry/b:1"]

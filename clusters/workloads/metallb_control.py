@@ -7,12 +7,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from clusters import budgets, ownership, wait
+from clusters import budgets, wait
 from clusters.api import Api
 from clusters.api.resources import DAEMON_SETS, DEPLOYMENTS, NODES, PODS
 from clusters.changes import Changes
 from clusters.errors import Inconclusive
 from clusters.metallb import install
+from clusters.observation import announcers
 
 HOLD = "metallb-conformance/hold"
 """The key of the taint that keeps a speaker's pod from coming back; only what tolerates all tolerates it."""
@@ -28,7 +29,7 @@ class MetalLB:
 
     def speaker_on(self, node: str) -> dict[str, Any]:
         """The speaker pod on a node. Raises Inconclusive where there is none."""
-        for pod in ownership.speakers(self.api, self.namespace):
+        for pod in announcers.speakers(self.api, self.namespace):
             if pod["spec"].get("nodeName") == node:
                 return pod
         raise Inconclusive(f"No speaker runs on node {node}, so none can be taken away there.")
@@ -68,7 +69,7 @@ class MetalLB:
         """Keep the speakers of all other nodes away for the block."""
         others = [
             pod["spec"]["nodeName"]
-            for pod in ownership.speakers(self.api, self.namespace)
+            for pod in announcers.speakers(self.api, self.namespace)
             if pod["spec"]["nodeName"] != node
         ]
         with ExitStack() as stack:
@@ -78,7 +79,7 @@ class MetalLB:
             wait.until(
                 f"a speaker runs on {node} alone",
                 read=lambda: {
-                    one["spec"]["nodeName"] for one in ownership.speakers(self.api, self.namespace)
+                    one["spec"]["nodeName"] for one in announcers.speakers(self.api, self.namespace)
                 },
                 accept=lambda seen: seen == {node},
                 budget=budgets.get("pod_gone"),
@@ -91,7 +92,7 @@ class MetalLB:
             f"a ready speaker runs on {node}",
             read=lambda: [
                 pod["metadata"]["name"]
-                for pod in ownership.speakers(self.api, self.namespace)
+                for pod in announcers.speakers(self.api, self.namespace)
                 if pod["spec"].get("nodeName") == node and _is_ready(pod)
             ],
             accept=bool,
@@ -162,7 +163,7 @@ class MetalLB:
         status = found.get("status", {})
         current = status.get("observedGeneration", 0) >= found["metadata"]["generation"]
         # The counts lag behind a pod that was just deleted; the pods themselves do not.
-        alive = len(ownership.speakers(self.api, self.namespace))
+        alive = len(announcers.speakers(self.api, self.namespace))
         ready = min(status.get("numberReady", 0), alive)
         if found["spec"].get("updateStrategy", {}).get("type") != "OnDelete":
             ready = min(

@@ -9,11 +9,11 @@ import pytest
 from clusters import providers
 from clusters.errors import UsageError
 from clusters.profile import Profile, Provider
-from tests.unit.kind.conftest import Bench
+from tests.unit.providers.kind.conftest import Bench
 
 
 def test_without_pytest_kind_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("clusters.providers.kind", "clusters.kind.making"):
+    for name in ("clusters.providers.kind.kind_cluster", "clusters.providers.kind.creation"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "pytest_kind", None)
 
@@ -29,7 +29,7 @@ def test_without_pytest_kind_one_sentence_says_what_to_install(monkeypatch: pyte
 def test_another_missing_module_is_not_blamed_on_the_extra(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(sys.modules, "clusters.providers.kind", raising=False)
+    monkeypatch.delitem(sys.modules, "clusters.providers.kind.kind_cluster", raising=False)
     monkeypatch.setitem(sys.modules, "clusters.vantage.launch", None)
 
     with pytest.raises(ModuleNotFoundError):

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from clusters.api import Api
 from clusters.api.resources import NODES
-from clusters.kind import making, metallb, naming, network
-from clusters.kind.machines import Containers
-from clusters.kind.making import Made, Wanted
-from clusters.kind.programs import Program, ProgramFailed, find
 from clusters.profile import Profile
 from clusters.providers.base import Cluster
+from clusters.providers.kind import cluster_names, creation, docker_network, metallb_install
+from clusters.providers.kind.containers import Containers
+from clusters.providers.kind.creation import Made, Wanted
+from clusters.providers.kind.programs import Program, ProgramFailed, find
 from clusters.vantage import AgentVantage, Vantage, open_vantage
 from clusters.vantage.launch import Launch
 
@@ -41,10 +41,10 @@ def open_kind(profile: Profile) -> Iterator[Cluster]:
         return
 
     def furnish(made: Made) -> None:
-        metallb.install(made.wanted.kubeconfig, made.context, profile=profile)
+        metallb_install.install(made.wanted.kubeconfig, made.context, profile=profile)
 
     kind = find("kind", profile.kind.binary)
-    with making.running(wanted(profile), kind=kind, kubectl=kubectl, furnish=furnish) as made:
+    with creation.running(wanted(profile), kind=kind, kubectl=kubectl, furnish=furnish) as made:
         found = _cluster(profile, docker, made.nodes, kubeconfig=made.wanted.kubeconfig, context=made.context)
         found = replace(found, kubectl=kubectl.path, export_logs=made.export_logs)
         with _seen(profile, docker, found) as cluster:
@@ -54,10 +54,10 @@ def open_kind(profile: Profile) -> Iterator[Cluster]:
 def wanted(profile: Profile) -> Wanted:
     """What the profile, and the options that were laid over it, ask for."""
     settings = profile.kind
-    name = settings.cluster or naming.unique_name(profile.name)
+    name = settings.cluster or cluster_names.unique_name(profile.name)
     return Wanted(
         name=name,
-        kubeconfig=profile.kubeconfig or naming.folder_of(name) / "kubeconfig",
+        kubeconfig=profile.kubeconfig or cluster_names.folder_of(name) / "kubeconfig",
         config=settings.config,
         image=settings.image,
         images=[_image(profile, image) for image in settings.images],
@@ -68,7 +68,7 @@ def wanted(profile: Profile) -> Wanted:
 
 def _image(profile: Profile, text: str) -> str:
     """A reference as it is; an archive's path from the profile's own folder."""
-    return str(profile.source.parent / Path(text).expanduser()) if naming.is_archive(text) else text
+    return str(profile.source.parent / Path(text).expanduser()) if cluster_names.is_archive(text) else text
 
 
 def _cluster(
@@ -80,8 +80,8 @@ def _cluster(
         kubeconfig=kubeconfig,
         context=context,
         disposable=profile.disposable,
-        nodes=network.nodes(docker, nodes),
-        spare_addresses=(network.room(network.inspect(docker)).spare,),
+        nodes=docker_network.nodes(docker, nodes),
+        spare_addresses=(docker_network.room(docker_network.inspect(docker)).spare,),
         machines=Containers(docker),
     )
 
@@ -111,5 +111,5 @@ def _vantage(profile: Profile, docker: Program) -> AbstractContextManager[Vantag
 
 def inside(docker: Program, image: str) -> tuple[str, ...]:
     """The command that gives a Python in a container on the nodes' network; it may send frames of its own."""
-    settings = ("--rm", "--interactive", "--network", network.name(), "--cap-add", "NET_RAW")
+    settings = ("--rm", "--interactive", "--network", docker_network.name(), "--cap-add", "NET_RAW")
     return (str(docker.path), "run", *settings, "--entrypoint", "python3", image)

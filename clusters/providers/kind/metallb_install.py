@@ -13,11 +13,11 @@ from clusters.api.resources import DAEMON_SETS, DEPLOYMENTS, NODES
 from clusters.errors import Refused
 from clusters.gitops import release_manifests
 from clusters.gitops.kustomize import Kustomize
-from clusters.kind import network
-from clusters.kind.programs import find
 from clusters.metallb import metrics_account
 from clusters.metallb.install import component_of
 from clusters.profile import Profile
+from clusters.providers.kind import docker_network
+from clusters.providers.kind.programs import find
 
 Thing = dict[str, Any]
 
@@ -39,10 +39,11 @@ _CONFIGURATION = "metallb.io/"
 def install(kubeconfig: Path, context: str | None = None, *, profile: Profile) -> None:
     """Wait for the nodes of a kind cluster, and install MetalLB with addresses of kind's own network.
 
-    Raises NotWithinBudget where nodes or MetalLB do not become ready, and what `rendered` and `network.room` raise.
+    Raises NotWithinBudget where nodes or MetalLB do not become ready, and what `rendered` and
+    `docker_network.room` raise.
     """
     kubectl = find("kubectl", profile.kind.kubectl)
-    pool = network.room(network.inspect(find("docker"))).pool
+    pool = docker_network.room(docker_network.inspect(find("docker"))).pool
     things = rendered(profile, kubectl=kubectl.path, pool=pool)
     api = Api.connect(kubeconfig, context)
     wait.until(
