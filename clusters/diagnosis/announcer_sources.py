@@ -15,10 +15,9 @@ from dataclasses import dataclass, replace
 
 from clusters.checks.causes import Effect, having
 from clusters.diagnosis import pool_ranges
-from clusters.diagnosis.announcers import Announcing
+from clusters.diagnosis.announcer_election import Announcers
 from clusters.diagnosis.facts import Facts
-from clusters.diagnosis.root_cause import Explanation, Root
-from clusters.diagnosis.telling import fields
+from clusters.diagnosis.root_cause import Explanation, KnownCauses, RootCause
 from clusters.metallb import versions
 from clusters.metallb.ranges import parse_address
 from clusters.metallb.services import Service
@@ -32,7 +31,7 @@ _ONE_HEARD = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sources:
+class AnnouncerSources:
     """Whom each source names as the announcer of a service's first address; empty where it names nobody.
 
     `unread` are the sources, by their field, of which not all was read: naming nobody, they say nothing.
@@ -69,19 +68,19 @@ class Sources:
         return named or ("not read" if field in self.unread else "nobody")
 
 
-def sources(facts: Facts, announcing: Announcing, service: Service) -> Sources:
+def sources(facts: Facts, announcers: Announcers, service: Service) -> AnnouncerSources:
     """What each source says of one service."""
     address = str(service.ingress[0])
-    owner, heard = announcing.owner(service), facts.hearing.owners(address)
+    owner, heard = announcers.elected(service), facts.wire_index.owners(address)
     unread = {
         "status": not facts.snapshot.service_l2_statuses.known,
         "metric": facts.speakers_read != set(facts.components.speakers),
         "wire": heard is None,
     }
-    return Sources(
+    return AnnouncerSources(
         election=frozenset({owner} if owner else ()),
         status=facts.stated.get(service.key, frozenset()) & facts.members,
-        metric=facts.saying.announced.get(address, frozenset()),
+        metric=facts.signals.announced.get(address, frozenset()),
         wire=frozenset(heard or ()),
         unread=frozenset(field for field, whether in unread.items() if whether),
     )
@@ -92,20 +91,20 @@ def status_sticks(facts: Facts) -> bool:
     return bool(versions.supports(facts.components.version, Feature.STATUS_STAYS))
 
 
-def disputed(facts: Facts, announcing: Announcing) -> Iterator[tuple[str, Sources]]:
+def disputed(facts: Facts, announcers: Announcers) -> Iterator[tuple[str, AnnouncerSources]]:
     """What the sources say of each service on whose announcer they do not agree."""
     for key, service in facts.layer2.items():
-        claims = (facts.stated.get(key, frozenset()) & facts.members) or facts.saying.announced.get(
+        claims = (facts.stated.get(key, frozenset()) & facts.members) or facts.signals.announced.get(
             str(service.ingress[0])
         )
-        if not claims and not facts.hearing.owners(str(service.ingress[0])):
+        if not claims and not facts.wire_index.owners(str(service.ingress[0])):
             continue  # nothing to compare the election with
-        found = sources(facts, announcing, service)
+        found = sources(facts, announcers, service)
         if not found.agree:
             yield key, found
 
 
-def left_over(facts: Facts, disputes: Mapping[str, Sources]) -> Iterator[str]:
+def left_over(facts: Facts, disputes: Mapping[str, AnnouncerSources]) -> Iterator[str]:
     """Sentences on statuses that stayed with another node than the one that announces."""
     for key, found in disputes.items() if status_sticks(facts) else ():
         if found.only_status_dissents:
@@ -113,7 +112,7 @@ def left_over(facts: Facts, disputes: Mapping[str, Sources]) -> Iterator[str]:
 
 
 def disagreements(
-    facts: Facts, disputes: Mapping[str, Sources], ground: Mapping[str, tuple[Root, ...]]
+    facts: Facts, disputes: Mapping[str, AnnouncerSources], known: KnownCauses
 ) -> Iterator[tuple[str, Explanation]]:
     """The services on whose announcer the sources do not agree, but for a status that was left over."""
     for key, found in disputes.items():
@@ -121,45 +120,45 @@ def disagreements(
             continue
         service = facts.layer2[key]
         named = found.election | found.status | found.metric | found.wire
-        own = Root(
+        own = RootCause(
             cause="owner-disagreement",
             subject=f"service {key}",
             summary=f"The sources name different announcers of {service.ingress[0]}: {found}.",
             evidence=(str(found),),
-            fields=fields(
-                facts, namespace=service.namespace, service=service.name, address=str(service.ingress[0])
+            fields=facts.command_fields(
+                namespace=service.namespace, service=service.name, address=str(service.ingress[0])
             ),
         )
-        if facts.hearing.wire.by_kernel and found.wire:
+        if facts.wire_index.wire.by_kernel and found.wire:
             own = replace(own, evidence=(*own.evidence, _ONE_HEARD))
-        root = _split(ground, named) or own
+        root = _split(known, named) or own
         yield (
             key,
             Explanation(root=root, subject=f"service {key}", summary=own.summary, evidence=own.evidence),
         )
 
 
-def _split(ground: Mapping[str, tuple[Root, ...]], named: frozenset[str]) -> Root | None:
+def _split(known: KnownCauses, named: frozenset[str]) -> RootCause | None:
     for cause in having(Effect.SPLITS):
-        for root in ground.get(cause, ()):
+        for root in known.get(cause, ()):
             if root.subject == "cluster" or root.subject.removeprefix("node ") in named:
                 return root
     return None
 
 
-def squatters(facts: Facts, ground: Mapping[str, tuple[Root, ...]]) -> Iterator[Root]:
+def unexpected_responders(facts: Facts, known: KnownCauses) -> Iterator[RootCause]:
     """Free addresses of pools for which somebody answers."""
-    for heard in facts.hearing.free if facts.hearing.asked else ():
+    for heard in facts.wire_index.free if facts.wire_index.asked else ():
         if heard.macs:
-            yield _squatter(facts, heard, ground)
+            yield _unexpected_responder(facts, heard, known)
 
 
-def _squatter(facts: Facts, heard: Heard, ground: Mapping[str, tuple[Root, ...]]) -> Root:
-    owners = facts.hearing.named(heard.macs)
-    for root in ground.get("api-unreachable", ()):
+def _unexpected_responder(facts: Facts, heard: Heard, known: KnownCauses) -> RootCause:
+    owners = facts.wire_index.named(heard.macs)
+    for root in known.get("api-unreachable", ()):
         if root.subject.removeprefix("node ") in owners:
             return root  # a speaker that does not see that the address was given back goes on announcing it
-    for root in ground.get("pool-holds-gateway-address", ()):
+    for root in known.get("pool-holds-gateway-address", ()):
         if root.subject == f"pool {heard.pool}" and parse_address(heard.address) in pool_ranges.gateways(
             facts
         ):
@@ -167,11 +166,11 @@ def _squatter(facts: Facts, heard: Heard, ground: Mapping[str, tuple[Root, ...]]
     who = ", ".join(
         f"node {each}" if not each.startswith("?") else f"a machine with MAC {each[1:]}" for each in owners
     )
-    return Root(
+    return RootCause(
         cause="foreign-responder",
         subject=f"pool {heard.pool}",
         summary=f"{who} answers for {heard.address}, which pool {heard.pool} could give away.",
         evidence=(f"asked for {heard.address}, heard {', '.join(heard.macs)}",),
-        home="traffic.no-squatter",
-        fields=fields(facts, pool=heard.pool, address=heard.address),
+        reporter="traffic.no-squatter",
+        fields=facts.command_fields(pool=heard.pool, address=heard.address),
     )

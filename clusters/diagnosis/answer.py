@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from clusters.checks import Finding
 from clusters.diagnosis.diagnosis import Diagnosis
-from clusters.diagnosis.root_cause import Explanation, Root
+from clusters.diagnosis.root_cause import Explanation, RootCause
 from clusters.observation.snapshot import Objects, Part, Snapshot, Status
 
 #: As many services with one root are told one by one; more become one finding.
@@ -29,14 +29,14 @@ class Answer:
     """What one look says to one check, whichever check asks.
 
     `explanations` are what it suffers from; those of them that another check reports are left out with
-    `reported_only`. `roots` are the causes that it may have to report, by default all of the diagnosis. `missing`
+    `reported_only`. `root_causes` are the causes that it may have to report, by default all of the diagnosis. `missing`
     are sentences on what could not be read, `unsupported` why there is no answer. It passes without anything to
     report where nothing is missing either. `needs` are lists of the observation in which its faults stand, besides
     those that it names in `missing` by itself: it has not passed where objects of them cannot be read.
     """
 
     explanations: tuple[Explanation, ...] = ()
-    roots: tuple[Root, ...] | None = None
+    root_causes: tuple[RootCause, ...] | None = None
     reported_only: bool = False
     notes: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
@@ -49,17 +49,17 @@ def findings(check: str, answer: Answer, diagnosis: Diagnosis) -> tuple[Finding,
     """The findings of `check`: the causes that it reports, and what suffers from those that others report."""
     if answer.unsupported:
         return ()
-    roots = diagnosis.roots if answer.roots is None else answer.roots
-    own = {root.key: root for root in roots if root.at == check and not diagnosis.holds_back(root)}
+    roots = diagnosis.root_causes if answer.root_causes is None else answer.root_causes
+    own = {root.key: root for root in roots if root.reported_by == check and not diagnosis.holds_back(root)}
     found: list[Finding] = []
     groups: dict[tuple[str, str], list[Explanation]] = {}
     for explained in answer.explanations:
         if diagnosis.holds_back(explained.root):
             continue
-        if explained.root.at == check and explained.root.subject == explained.subject:
+        if explained.root.reported_by == check and explained.root.subject == explained.subject:
             own.pop(explained.root.key, None)
             found.append(explained.finding(check))
-        elif explained.root.at == check:
+        elif explained.root.reported_by == check:
             own.setdefault(explained.root.key, explained.root)
         elif not answer.reported_only:
             groups.setdefault(explained.root.key, []).append(explained)
@@ -72,7 +72,7 @@ def findings(check: str, answer: Answer, diagnosis: Diagnosis) -> tuple[Finding,
     return tuple(found)
 
 
-def _with_affected(root: Root, diagnosis: Diagnosis) -> Finding:
+def _with_affected(root: RootCause, diagnosis: Diagnosis) -> Finding:
     affected = diagnosis.affected.get(root.key, ())
     if not affected or root.subject == f"service {affected[0]}":
         return root.finding()

@@ -24,7 +24,7 @@ class Claim(StrEnum):
 
 def of_node(facts: Facts, node: str, address: str) -> Claim:
     """What the speaker of a node says of an address. Where no speaker runs, nobody announces."""
-    if node in facts.saying.announced.get(address, ()):
+    if node in facts.signals.announced.get(address, ()):
         return Claim.CLAIMED
     absent = node not in facts.components.speakers and facts.snapshot.pods.ok
     return Claim.DENIED if absent or node in facts.speakers_read else Claim.NOT_READ
@@ -37,7 +37,7 @@ def unread(facts: Facts, nodes: Iterable[str], address: str) -> tuple[str, ...]:
 
 def describe(facts: Facts, address: str) -> str:
     """Who says that he announces an address, and of whom it was not read."""
-    nodes, speakers = sorted(facts.saying.announced.get(address, ())), sorted(facts.components.speakers)
+    nodes, speakers = sorted(facts.signals.announced.get(address, ())), sorted(facts.components.speakers)
     silent = unread(facts, speakers, address)
     told = [", ".join(nodes)] if nodes else [] if silent else ["on no node"]
     told += (

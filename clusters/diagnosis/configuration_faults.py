@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping
 
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.metallb_pods import Pod
-from clusters.diagnosis.root_cause import Root
-from clusters.diagnosis.telling import fields, workload
+from clusters.diagnosis.root_cause import RootCause
 from clusters.metallb import advertisements, configuration, services
 from clusters.metallb.reasons import Reason
 
 
-def roots(facts: Facts) -> Iterator[Root]:
+def root_causes(facts: Facts) -> Iterator[RootCause]:
     """Every root in the configuration; nothing is said of parts that could not be read."""
     yield from _present(facts)
     refusals = tuple(refused(facts))
@@ -23,16 +22,16 @@ def roots(facts: Facts) -> Iterator[Root]:
     yield from _annotations(facts)
 
 
-def _present(facts: Facts) -> Iterator[Root]:
+def _present(facts: Facts) -> Iterator[RootCause]:
     seen = facts.snapshot
     if not (seen.ip_address_pools.known and seen.l2_advertisements.known):
         return
     if not facts.pools:
-        yield Root(
+        yield RootCause(
             cause="pool-missing",
             subject="cluster",
             summary="There is no IPAddressPool, so no service gets an address.",
-            fields=fields(facts),
+            fields=facts.command_fields(),
         )
         return
     reasons = list(
@@ -49,22 +48,22 @@ def _present(facts: Facts) -> Iterator[Root]:
         yield from (_root(facts, each) for each in bare)
 
 
-def _root(facts: Facts, reason: Reason, *evidence: str) -> Root:
+def _root(facts: Facts, reason: Reason, *evidence: str) -> RootCause:
     kind, _, name = reason.subject.partition(" ")
-    place = fields(facts, pool=name) if kind == "pool" else fields(facts)
-    return Root(
+    place = facts.command_fields(pool=name) if kind == "pool" else facts.command_fields()
+    return RootCause(
         cause=reason.cause, subject=reason.subject, summary=reason.text, evidence=evidence, fields=place
     )
 
 
-def refused(facts: Facts) -> Iterator[Root]:
+def refused(facts: Facts) -> Iterator[RootCause]:
     """What MetalLB would refuse to load, by its own rules."""
     found = configuration.read(facts.snapshot.ip_address_pools.items, facts.snapshot.l2_advertisements.items)
     for reason in found.refusals:
         yield _root(facts, reason)
 
 
-def _reported(facts: Facts) -> Iterator[Root]:
+def _reported(facts: Facts) -> Iterator[RootCause]:
     """What MetalLB itself says of its configuration: states, and the metric for a stale one."""
     said = [
         f"ConfigurationState {raw['metadata']['name']}: {raw['status'].get('errorSummary') or 'Invalid'}"
@@ -74,16 +73,16 @@ def _reported(facts: Facts) -> Iterator[Root]:
     said += [
         f"pod {pod.name}: metallb_k8s_client_config_stale_bool is 1"
         for pod in facts.components.pods
-        if facts.saying.value(pod.name, "metallb_k8s_client_config_stale_bool") == 1
+        if facts.signals.value(pod.name, "metallb_k8s_client_config_stale_bool") == 1
         and not _mended(facts, pod)
     ]
     if said:
-        yield Root(
+        yield RootCause(
             cause="config-rejected",
             subject="cluster",
             summary="MetalLB refuses the configuration and goes on with an older one.",
             evidence=tuple(said[:6]),
-            fields=fields(facts),
+            fields=facts.command_fields(),
         )
 
 
@@ -93,13 +92,13 @@ def _mended(facts: Facts, pod: Pod) -> bool:
     The metric stays at 1 where what was refused is taken back: MetalLB then sees the configuration that it
     has, and changes nothing. (`clusters.metallb.configuration` says where that was seen.)
     """
-    tail = facts.saying.logs.get(pod.name)
+    tail = facts.signals.logs.get(pod.name)
     if tail is None or not tail.lines:
         return pod.node in facts.nodes and not facts.nodes[pod.node].ready
     return all(hit.signature.id != "config-rejected" for hit in facts.hits.get(pod.name, ()))
 
 
-def _webhook(facts: Facts, *, known: bool) -> Iterator[Root]:
+def _webhook(facts: Facts, *, known: bool) -> Iterator[RootCause]:
     """What the dry run of a pool met: no webhook, or one that said no for another reason than those `known`."""
     tried = facts.snapshot.dry_run
     working = any(pod.ready for pod in facts.components.controllers)
@@ -113,17 +112,17 @@ def _webhook(facts: Facts, *, known: bool) -> Iterator[Root]:
         return
     cause = "webhook-unreachable" if tried.webhook_failed else "config-rejected"
     meaning = "MetalLB's webhook cannot be asked" if tried.webhook_failed else "A harmless pool was refused"
-    yield Root(
+    yield RootCause(
         cause=cause,
-        subject=workload(facts, "controller") if tried.webhook_failed else "cluster",
+        subject=facts.components.workload("controller") if tried.webhook_failed else "cluster",
         summary=f"{meaning}: {tried.detail}",
         evidence=(f"server-side dry run of a pool: {tried.detail}",),
         ruled_out=("the controller is ready", "the webhook's service has ready endpoints"),
-        fields=fields(facts),
+        fields=facts.command_fields(),
     )
 
 
-def _no_webhook(facts: Facts, service: str) -> Root:
+def _no_webhook(facts: Facts, service: str) -> RootCause:
     """A webhook behind whose service is nobody; an API server that is still connected to it does not notice."""
     tried = facts.snapshot.dry_run
     said = (
@@ -131,13 +130,13 @@ def _no_webhook(facts: Facts, service: str) -> Root:
         if tried.accepted
         else f"ended with: {tried.detail}"
     )
-    return Root(
+    return RootCause(
         cause="webhook-unreachable",
-        subject=workload(facts, "controller"),
+        subject=facts.components.workload("controller"),
         summary=f"Service {service}, by which MetalLB's webhook is asked, is missing or has no ready endpoint.",
         evidence=(f"server-side dry run of a pool: it {said}",) if tried.ok else (),
         ruled_out=("the controller is ready",),
-        fields=fields(facts),
+        fields=facts.command_fields(),
     )
 
 
@@ -155,13 +154,13 @@ def _served(facts: Facts) -> Mapping[tuple[str, str], int]:
     }
 
 
-def _annotations(facts: Facts) -> Iterator[Root]:
+def _annotations(facts: Facts) -> Iterator[RootCause]:
     """Services with annotations that MetalLB does not read, or that it will not read for ever."""
     for key, service in facts.owned.items():
-        place = fields(facts, namespace=service.namespace, service=service.name)
+        place = facts.command_fields(namespace=service.namespace, service=service.name)
         unread = services.unread_annotations(service)
         if unread:
-            yield Root(
+            yield RootCause(
                 cause="annotation-unknown",
                 subject=f"service {key}",
                 summary=f"Service {key} asks for nothing by {unread[0].name}: {_meant(unread[0])}",
@@ -169,7 +168,7 @@ def _annotations(facts: Facts) -> Iterator[Root]:
                 fields=place,
             )
         if found := services.deprecated_annotations(service):
-            yield Root(
+            yield RootCause(
                 cause="deprecated-annotation",
                 subject=f"service {key}",
                 summary=f"Service {key} uses the deprecated {', '.join(found)}.",

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from clusters.diagnosis.facts import Facts
-from clusters.diagnosis.root_cause import Explanation, Root
-from clusters.diagnosis.telling import fields
+from clusters.diagnosis.root_cause import Explanation, RootCause
 from clusters.metallb.ranges import parse_address
 from clusters.metallb.services import Service
 from clusters.observation.snapshot import Consumer
@@ -15,7 +14,7 @@ Explanations = Mapping[str, Explanation]
 
 
 def explain(
-    facts: Facts, *, pending: Explanations, unreached: Explanations, rivals: tuple[Root, ...]
+    facts: Facts, *, pending: Explanations, unreached: Explanations, rivals: tuple[RootCause, ...]
 ) -> Iterator[tuple[str, Explanation]]:
     """What is wrong with each of the profile's consumers, by namespace/name; the first thing that is."""
     for consumer in facts.snapshot.expectations.consumers:
@@ -36,7 +35,7 @@ def explain(
             yield key, unreached[key]
 
 
-def _moved(facts: Facts, consumer: Consumer, service: Service, rivals: tuple[Root, ...]) -> Explanation:
+def _moved(facts: Facts, consumer: Consumer, service: Service, rivals: tuple[RootCause, ...]) -> Explanation:
     """The consumer holds another address than people know it by."""
     has = ", ".join(map(str, service.ingress))
     text = f"Service {service.key} holds {has}, and people know it by {consumer.address}."
@@ -53,8 +52,10 @@ def _amiss(facts: Facts, consumer: Consumer, text: str) -> Explanation:
         for key, each in facts.services.items()
         if consumer.address in {str(one) for one in each.ingress} and f"service {key}" != subject
     ]
-    place = fields(facts, namespace=consumer.namespace, service=consumer.name, address=consumer.address)
-    root = Root(
+    place = facts.command_fields(
+        namespace=consumer.namespace, service=consumer.name, address=consumer.address
+    )
+    root = RootCause(
         cause="address-not-intended", subject=subject, summary=text, evidence=tuple(holders), fields=place
     )
     return Explanation(root=root, subject=subject, summary=text)

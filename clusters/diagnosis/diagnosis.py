@@ -20,31 +20,31 @@ from clusters.diagnosis import (
     unread_lists,
     workloads,
 )
-from clusters.diagnosis.announcers import Announcing
+from clusters.diagnosis.announcer_election import Announcers
 from clusters.diagnosis.facts import Facts
-from clusters.diagnosis.missing_address import Pending
-from clusters.diagnosis.responders import Answering
-from clusters.diagnosis.root_cause import Explanation, Root
+from clusters.diagnosis.missing_address import MissingAddress
+from clusters.diagnosis.responders import Responders
+from clusters.diagnosis.root_cause import Explanation, RootCause
 from clusters.metallb import services
 from clusters.metallb.services import Service
 from clusters.observation.snapshot import Snapshot
 
 #: Where grounds are looked for, in the order in which they are told.
-_DETECTORS: tuple[Callable[[Facts], Iterable[Root]], ...] = (
+_DETECTORS: tuple[Callable[[Facts], Iterable[RootCause]], ...] = (
     workloads.nodes,
     workloads.controller,
     missing_speakers.speakers,
-    missing_speakers.wished_for,
-    memberlist.roots,
-    metallb_permissions.roots,
-    configuration_faults.roots,
-    interfaces.roots,
-    pool_ranges.roots,
+    missing_speakers.expected_announcers,
+    memberlist.root_causes,
+    metallb_permissions.root_causes,
+    configuration_faults.root_causes,
+    interfaces.root_causes,
+    pool_ranges.root_causes,
     pool_usage.exhausted,
     pool_usage.contradictions,
     pool_usage.restless,
-    rivals.roots,
-    kube_proxy.roots,
+    rivals.root_causes,
+    kube_proxy.root_causes,
 )
 
 
@@ -56,7 +56,7 @@ class Diagnosis:
         self.facts = Facts(snapshot)
 
     @cached_property
-    def grounds(self) -> tuple[Root, ...]:
+    def known_causes(self) -> tuple[RootCause, ...]:
         """The roots that can be told without looking at a single service's trouble."""
         detected = (root for detect in _DETECTORS for root in detect(self.facts))
         found = {root.key: root for root in detected if not self.holds_back(root)}
@@ -67,10 +67,10 @@ class Diagnosis:
         )
 
     @cached_property
-    def ground(self) -> Mapping[str, tuple[Root, ...]]:
+    def known(self) -> Mapping[str, tuple[RootCause, ...]]:
         """The same by cause."""
-        found: dict[str, list[Root]] = {}
-        for root in self.grounds:
+        found: dict[str, list[RootCause]] = {}
+        for root in self.known_causes:
             found.setdefault(root.cause, []).append(root)
         return {cause: tuple(roots) for cause, roots in found.items()}
 
@@ -78,17 +78,17 @@ class Diagnosis:
     def refused(self) -> bool:
         """Whether MetalLB refuses its configuration as a whole, by its own rules or by its own word."""
         by_rule = (root.cause for root in configuration_faults.refused(self.facts))
-        return "config-rejected" in self.ground or any(True for _ in by_rule)
+        return "config-rejected" in self.known or any(True for _ in by_rule)
 
     @cached_property
-    def announcing(self) -> Announcing:
+    def announcers(self) -> Announcers:
         """Who may announce what."""
-        return Announcing(self.facts, self.ground)
+        return Announcers(self.facts, self.known)
 
     @cached_property
-    def answering(self) -> Answering:
+    def responders(self) -> Responders:
         """What the wire showed, explained."""
-        return Answering(self.facts, self.ground, self.announcing)
+        return Responders(self.facts, self.known, self.announcers)
 
     @cached_property
     def waiting(self) -> tuple[Service, ...]:
@@ -113,21 +113,21 @@ class Diagnosis:
     @cached_property
     def pending(self) -> Mapping[str, Explanation]:
         """Why each waiting service waits."""
-        explains = Pending(self.facts, self.ground)
+        explains = MissingAddress(self.facts, self.known)
         return {service.key: explains.explain(service) for service in self.waiting}
 
     @cached_property
     def unannounced(self) -> Mapping[str, Explanation]:
         """Why nobody may announce a service that holds an address."""
-        found = {key: self.announcing.explain(service) for key, service in self.facts.layer2.items()}
+        found = {key: self.announcers.explain(service) for key, service in self.facts.layer2.items()}
         return {key: explained for key, explained in found.items() if explained}
 
     @cached_property
-    def odd(self) -> Mapping[str, Explanation]:
+    def wrongly_answered(self) -> Mapping[str, Explanation]:
         """Why not exactly one node answers for a service's address, as heard on the wire."""
-        if not self.facts.hearing.asked:
+        if not self.facts.wire_index.asked:
             return {}
-        found = {key: self.answering.odd(service) for key, service in self.facts.layer2.items()}
+        found = {key: self.responders.wrong_responder(service) for key, service in self.facts.layer2.items()}
         return {key: explained for key, explained in found.items() if explained}
 
     @cached_property
@@ -135,45 +135,49 @@ class Diagnosis:
         """Why a service's ports are not reached from the vantage."""
         found = {}
         for key, service in self.facts.addressed.items():
-            if tries := self.facts.hearing.unreached(key):
-                found[key] = self.answering.unreached(service, tries)
+            if tries := self.facts.wire_index.unreached(key):
+                found[key] = self.responders.unreached(service, tries)
         return found
 
     @cached_property
-    def edge(self) -> Mapping[str, Explanation]:
+    def consumers(self) -> Mapping[str, Explanation]:
         """What is wrong with the profile's consumers."""
-        rivals = self.ground.get("rival-controller", ())
+        rivals = self.known.get("rival-controller", ())
         found = consumers.explain(self.facts, pending=self.pending, unreached=self.unreached, rivals=rivals)
         return dict(found)
 
     @cached_property
-    def stray(self) -> Mapping[str, Explanation]:
+    def outside_intended_pool(self) -> Mapping[str, Explanation]:
         """Services that hold an address which they should not hold."""
-        return dict(pool_usage.strays(self.facts, self.ground))
+        return dict(pool_usage.wrongly_held(self.facts, self.known))
 
     @cached_property
-    def disputed(self) -> Mapping[str, announcer_sources.Sources]:
+    def disputed(self) -> Mapping[str, announcer_sources.AnnouncerSources]:
         """What the sources say of the services on whose announcer they do not agree."""
-        return dict(announcer_sources.disputed(self.facts, self.announcing))
+        return dict(announcer_sources.disputed(self.facts, self.announcers))
 
     @cached_property
     def disagreeing(self) -> Mapping[str, Explanation]:
         """Services whose announcer the sources do not agree on, where exactly one answers."""
-        found = announcer_sources.disagreements(self.facts, self.disputed, self.ground)
-        return {key: each for key, each in found if key not in self.odd and key not in self.unannounced}
+        found = announcer_sources.disagreements(self.facts, self.disputed, self.known)
+        return {
+            key: each
+            for key, each in found
+            if key not in self.wrongly_answered and key not in self.unannounced
+        }
 
     @cached_property
-    def roots(self) -> tuple[Root, ...]:
+    def root_causes(self) -> tuple[RootCause, ...]:
         """Every root, the grounds first, each once."""
-        found = {root.key: root for root in self.grounds}
-        for root in announcer_sources.squatters(self.facts, self.ground):
+        found = {root.key: root for root in self.known_causes}
+        for root in announcer_sources.unexpected_responders(self.facts, self.known):
             found.setdefault(root.key, root)
         for explanations in self._of_services:
             for explained in explanations.values():
                 found.setdefault(explained.root.key, explained.root)
         return tuple(root for root in found.values() if not self.holds_back(root))
 
-    def holds_back(self, root: Root) -> bool:
+    def holds_back(self, root: RootCause) -> bool:
         """Whether a root cannot be told, as what it rests on was not all read."""
         return unread_lists.held_back(root, self._unknown)
 
@@ -191,7 +195,7 @@ class Diagnosis:
         """The services with which anything is wrong."""
         named = {
             root.subject.removeprefix("service ")
-            for root in self.grounds
+            for root in self.known_causes
             if root.subject.startswith("service ")
         }
         return frozenset(
@@ -201,11 +205,11 @@ class Diagnosis:
 
     @property
     def _of_services(self) -> tuple[Mapping[str, Explanation], ...]:
-        return (*self._suffered, self.edge, self.stray, self.disagreeing)
+        return (*self._suffered, self.consumers, self.outside_intended_pool, self.disagreeing)
 
     @property
     def _suffered(self) -> tuple[Mapping[str, Explanation], ...]:
-        return self.pending, self.unannounced, self.odd, self.unreached
+        return self.pending, self.unannounced, self.wrongly_answered, self.unreached
 
     @cached_property
     def affected(self) -> Mapping[tuple[str, str], tuple[str, ...]]:

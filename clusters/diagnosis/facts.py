@@ -12,9 +12,8 @@ from collections.abc import Mapping
 from functools import cached_property
 
 from clusters.diagnosis.metallb_components import Components
-from clusters.diagnosis.signals import Saying
-from clusters.diagnosis.times import seconds
-from clusters.diagnosis.wire_index import Hearing
+from clusters.diagnosis.signals import Signals, seconds
+from clusters.diagnosis.wire_index import WireIndex
 from clusters.metallb import advertisements, nodes, pools, selectors, services, usage
 from clusters.metallb.advertisements import Advertisement
 from clusters.metallb.allocation import World
@@ -37,7 +36,7 @@ class Facts:
         self.snapshot = snapshot
         self.now = seconds(snapshot.taken_at) or 0.0
         self.components = Components(snapshot, self.now)
-        self.saying = Saying(snapshot, self.now)
+        self.signals = Signals(snapshot, self.now)
 
     @property
     def namespace(self) -> str:
@@ -56,9 +55,9 @@ class Facts:
         return {raw["metadata"]["name"]: raw for raw in self.snapshot.nodes.items}
 
     @cached_property
-    def hearing(self) -> Hearing:
+    def wire_index(self) -> WireIndex:
         """What the wire said."""
-        return Hearing(self.snapshot.wire, self.nodes)
+        return WireIndex(self.snapshot.wire, self.nodes)
 
     @cached_property
     def services(self) -> Mapping[str, Service]:
@@ -158,7 +157,7 @@ class Facts:
             pod.node
             for pod in self.components.pods
             if pod.component == "speaker"
-            and not ((page := self.saying.metrics.get(pod.name)) and page.readable)
+            and not ((page := self.signals.metrics.get(pod.name)) and page.readable)
         }
         return frozenset(self.components.speakers) - unread
 
@@ -245,11 +244,19 @@ class Facts:
         now = dt.datetime.fromtimestamp(self.now, dt.UTC)
         found = {}
         for pod in self.components.pods:
-            tail = self.saying.logs.get(pod.name)
+            tail = self.signals.logs.get(pod.name)
             if tail and tail.lines:
                 text = "\n".join(tail.lines)
                 found[pod.name] = read_log(pod.component, text, now=now, version=self.components.version)
         return found
+
+    def command_fields(self, **more: str) -> dict[str, str]:
+        """What a cause's commands need to name MetalLB's workloads, and `more`."""
+        return {
+            "metallb_namespace": self.namespace,
+            "controller": self.components.controller_name,
+            "speaker": self.components.speaker_name,
+        } | more
 
     def budget(self, name: str, default: float) -> float:
         """Seconds of a budget as it was when the observation was made."""

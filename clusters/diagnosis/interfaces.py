@@ -11,14 +11,13 @@ from collections.abc import Iterator
 
 from clusters import json_text
 from clusters.diagnosis.facts import Facts
-from clusters.diagnosis.root_cause import Root
-from clusters.diagnosis.telling import fields
+from clusters.diagnosis.root_cause import RootCause
 from clusters.metallb import advertisements
 from clusters.metallb.advertisements import Advertisement
 from clusters.metallb.log_lines import fields_of
 
 
-def roots(facts: Facts) -> Iterator[Root]:
+def root_causes(facts: Facts) -> Iterator[RootCause]:
     """One root for each advertisement that names interfaces which a node in its field lacks, by the node's word."""
     naming = [each for each in facts.advertisements if each.interfaces]
     if not naming:
@@ -33,12 +32,12 @@ def roots(facts: Facts) -> Iterator[Root]:
             and (reason := advertisements.interface_missing(node, others, interfaces))
         ]
         if mute:
-            yield Root(
+            yield RootCause(
                 cause="advertisement-interface-missing",
                 subject=f"advertisement {advertisement.name}",
                 summary=f"L2Advertisement {advertisement.name} names interfaces that {len(mute)} of its nodes lack.",
                 evidence=(" ".join(mute).replace("Node ", "node "),),
-                fields=fields(facts),
+                fields=facts.command_fields(),
             )
 
 

@@ -7,8 +7,7 @@ from functools import cache
 
 from clusters import yaml_text
 from clusters.diagnosis.facts import Facts
-from clusters.diagnosis.root_cause import Root
-from clusters.diagnosis.telling import fields
+from clusters.diagnosis.root_cause import RootCause
 from clusters.observation.snapshot import Json
 
 
@@ -24,21 +23,21 @@ def settings(facts: Facts) -> tuple[str, bool | None]:
     return "unknown", None
 
 
-def roots(facts: Facts) -> Iterator[Root]:
+def root_causes(facts: Facts) -> Iterator[RootCause]:
     """IPVS without strict ARP, where services hold addresses."""
     mode, strict = settings(facts)
     if mode == "ipvs" and strict is False and facts.layer2:
         yield strict_arp_off(facts, "kube-proxy runs in mode ipvs, and ipvs.strictARP is false")
 
 
-def strict_arp_off(facts: Facts, *evidence: str) -> Root:
+def strict_arp_off(facts: Facts, *evidence: str) -> RootCause:
     """The root for nodes whose own kernel answers for service addresses."""
-    return Root(
+    return RootCause(
         cause="strict-arp-off",
         subject="cluster",
         summary="Nodes hold service addresses themselves and answer for them, whoever announces.",
         evidence=evidence,
-        fields=fields(facts),
+        fields=facts.command_fields(),
     )
 
 

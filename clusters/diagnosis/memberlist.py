@@ -12,9 +12,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from clusters.diagnosis.facts import Facts
-from clusters.diagnosis.root_cause import Root
-from clusters.diagnosis.telling import fields, workload
-from clusters.diagnosis.times import seconds
+from clusters.diagnosis.root_cause import RootCause
+from clusters.diagnosis.signals import seconds
 from clusters.metallb.log_lines import fields_of
 from clusters.metallb.signatures import Hit
 
@@ -32,7 +31,7 @@ _PROBES_LOST, _LOST_WITHIN = 3, 30.0
 _ADDRESS = re.compile(r"Failed to join \[?([0-9a-fA-F.:]+?)\]?:\d+:")
 
 
-def roots(facts: Facts) -> Iterator[Root]:
+def root_causes(facts: Facts) -> Iterator[RootCause]:
     """What keeps speakers apart, and what keeps one from the API server."""
     key = tuple(_key_mismatch(facts))
     elsewhere = tuple(_looking_elsewhere(facts))
@@ -43,25 +42,25 @@ def roots(facts: Facts) -> Iterator[Root]:
     yield from _cut_from_api(facts)
 
 
-def _key_mismatch(facts: Facts) -> Iterator[Root]:
+def _key_mismatch(facts: Facts) -> Iterator[RootCause]:
     said = [
         f"speaker on {node}: {hit.line}"
         for node, hit in _hits(facts, "memberlist-key-mismatch")
         if hit.signature.certain and not _heard_again(facts, node, hit)
     ]
     if said:
-        yield Root(
+        yield RootCause(
             cause="memberlist-key-mismatch",
             subject="cluster",
             summary="Speakers cannot read each other's messages: they run with different memberlist keys.",
             evidence=tuple(said[:4]),
-            fields=fields(facts),
+            fields=facts.command_fields(),
         )
 
 
 def _heard_again(facts: Facts, node: str, hit: Hit) -> bool:
     """Whether the peer of an unreadable message joined later, which takes the same key on both sides."""
-    lines = facts.saying.logs[facts.components.speakers[node].name].lines
+    lines = facts.signals.logs[facts.components.speakers[node].name].lines
     place = max((number for number, line in enumerate(lines) if line == hit.line), default=len(lines))
     peers = set(_ADDRESS.findall(hit.line)) | set(_SENDER.findall(hit.line))
     for line in lines[place + 1 :]:
@@ -71,7 +70,7 @@ def _heard_again(facts: Facts, node: str, hit: Hit) -> bool:
     return False
 
 
-def _partition(facts: Facts) -> Iterator[Root]:
+def _partition(facts: Facts) -> Iterator[RootCause]:
     lost = lost_peers(facts)
     insisting = [
         (node, hit) for node, hit in _hits(facts, "memberlist-partition") if _insists(facts, node, hit)
@@ -82,13 +81,13 @@ def _partition(facts: Facts) -> Iterator[Root]:
     told += [f"speaker on {node}: {hit.line}" for node, hit in insisting[:2]]
     apart = _apart(lost, len(facts.components.speakers))
     who = f"the speaker on node {apart}" if apart else "some speakers"
-    yield Root(
+    yield RootCause(
         cause="memberlist-partition",
         subject=f"node {apart}" if apart else "cluster",
         summary=f"Memberlist is split: {who} and the others do not hear each other, so each side announces.",
         evidence=tuple(told[:6]),
         ruled_out=("every speaker named here runs, on a node that is Ready",),
-        fields=fields(facts, node=apart),
+        fields=facts.command_fields(node=apart),
     )
 
 
@@ -110,7 +109,7 @@ def _insists(facts: Facts, node: str, hit: Hit) -> bool:
 
 def _goes_on(facts: Facts, node: str, hit: Hit) -> bool:
     """Whether a speaker has said the same several times shortly before it said it last."""
-    tail = facts.saying.logs[facts.components.speakers[node].name]
+    tail = facts.signals.logs[facts.components.speakers[node].name]
     alike = [
         said for line in tail.lines if (said := fields_of(line)).get("msg") == fields_of(hit.line).get("msg")
     ]
@@ -127,7 +126,7 @@ def lost_peers(facts: Facts) -> Mapping[str, tuple[str, ...]]:
     }
     found = {}
     for name in sorted(present):
-        tail = facts.saying.logs.get(facts.components.speakers[name].name)
+        tail = facts.signals.logs.get(facts.components.speakers[name].name)
         gone = _gone(tail.lines) if tail else {}
         peers = {peer: at for peer, at in gone.items() if peer in present - {name}}
         if cut := tuple(sorted(peer for peer, at in peers.items() if _ran_meanwhile(facts, peer, at))):
@@ -170,19 +169,19 @@ def _apart(lost: Mapping[str, tuple[str, ...]], speakers: int) -> str:
     return alone[0] if len(alone) == 1 and speakers > 2 else ""
 
 
-def _disabled(facts: Facts) -> Iterator[Root]:
+def _disabled(facts: Facts) -> Iterator[RootCause]:
     settings = facts.components.speaking
     if settings and not settings.memberlist:
-        yield Root(
+        yield RootCause(
             cause="memberlist-disabled",
-            subject=workload(facts, "speaker"),
+            subject=facts.components.workload("speaker"),
             summary="The speakers run without memberlist: no other node takes over from one that is lost.",
             evidence=(f"{facts.components.speaker_name} lacks METALLB_ML_BIND_ADDR or METALLB_ML_LABELS",),
-            fields=fields(facts),
+            fields=facts.command_fields(),
         )
 
 
-def _looking_elsewhere(facts: Facts) -> Iterator[Root]:
+def _looking_elsewhere(facts: Facts) -> Iterator[RootCause]:
     """Speakers find each other by their pods' labels; where none has those, each takes itself for the only one."""
     settings = facts.components.speaking
     if not (settings and settings.memberlist and facts.snapshot.pods.ok):
@@ -198,17 +197,17 @@ def _looking_elsewhere(facts: Facts) -> Iterator[Root]:
     ]
     if labels and not any(all(each.get(key) == value for key, _, value in pairs) for each in labels):
         told = f"METALLB_ML_LABELS={settings.memberlist_labels}"
-        yield Root(
+        yield RootCause(
             cause="memberlist-partition",
             subject="cluster",
             summary=f"No speaker finds another: they look for pods by {told}, which no speaker's pod has.",
             evidence=(f"{facts.components.speaker_name} has {told}",),
             remedy="Set METALLB_ML_LABELS of the speakers to labels that their pods have, as the manifest does.",
-            fields=fields(facts),
+            fields=facts.command_fields(),
         )
 
 
-def _cut_from_api(facts: Facts) -> Iterator[Root]:
+def _cut_from_api(facts: Facts) -> Iterator[RootCause]:
     """Nodes that cannot reach the API server: a speaker says so, or the kubelet answers and does not report.
 
     client-go is silent about refused connections, so that a speaker's log often has nothing.
@@ -221,16 +220,16 @@ def _cut_from_api(facts: Facts) -> Iterator[Root]:
             if sum(hit.count for hit in fresh) > 1
             else []
         )
-        tail = facts.saying.logs.get(pod.name)
+        tail = facts.signals.logs.get(pod.name)
         if tail and tail.ok and (late := _unreported(facts, name)):
             said += [late, f"and yet its kubelet answers: it served the log of pod {pod.name}"]
         if said:
-            yield Root(
+            yield RootCause(
                 cause="api-unreachable",
                 subject=f"node {name}",
                 summary=f"Node {name} lives and cannot reach the API server; its speaker acts on old news.",
                 evidence=tuple(said),
-                fields=fields(facts, node=name),
+                fields=facts.command_fields(node=name),
             )
 
 

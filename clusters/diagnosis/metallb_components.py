@@ -98,6 +98,11 @@ class Components:
         """The speakers' workload as kubectl takes it."""
         return self.install.speaker.reference if self.install.speaker else "daemonset/speaker"
 
+    def workload(self, component: str) -> str:
+        """The workload of a component as a finding names it: "deployment controller"."""
+        name = self.controller_name if component == "controller" else self.speaker_name
+        return name.replace("/", " ")
+
 
 def _named(found: Objects, name: str) -> Json | None:
     return next((each for each in found.items if each["metadata"]["name"] == name), None)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from clusters.diagnosis.facts import Facts
-from clusters.diagnosis.root_cause import Root
-from clusters.diagnosis.telling import fields, workload
+from clusters.diagnosis.root_cause import KnownCauses, RootCause
 from clusters.metallb.api_table import Refusal
 from clusters.metallb.log_lines import fields_of
 from clusters.metallb.signatures import Hit
@@ -19,7 +18,7 @@ _SUBRESOURCE = " --subresource="
 _HOMES = {"controller": "health.controller-log", "speaker": "health.speaker-log"}
 
 
-def roots(facts: Facts) -> Iterator[Root]:
+def root_causes(facts: Facts) -> Iterator[RootCause]:
     """One root for each of controller and speakers that lacks a permission now."""
     for component, home in _HOMES.items():
         told = [
@@ -30,22 +29,22 @@ def roots(facts: Facts) -> Iterator[Root]:
             if hit.cause == "permission-missing" and hit.signature.certain and _lasts(facts, hit)
         ]
         if told:
-            subject = workload(facts, component)
+            subject = facts.components.workload(component)
             refused = next((_refused(found) for _, hit in told if (found := hit.refusal)), {})
-            yield Root(
+            yield RootCause(
                 cause="permission-missing",
                 subject=subject,
                 summary=f"The API server refuses what the {subject} asks for{_what(refused)}.",
                 evidence=tuple(f"pod {name}: {hit.line}" for name, hit in told[:3]),
-                home=home,
-                fields=fields(facts, **refused),
+                reporter=home,
+                fields=facts.command_fields(**refused),
             )
 
 
-def lacking(facts: Facts, ground: Mapping[str, tuple[Root, ...]], component: str) -> tuple[Root, ...]:
+def refused_to(facts: Facts, known: KnownCauses, component: str) -> tuple[RootCause, ...]:
     """Of the roots known so far, by cause, that of a component ("controller", "speaker") that lacks a permission."""
-    own = workload(facts, component)
-    return tuple(root for root in ground.get("permission-missing", ()) if root.subject == own)
+    own = facts.components.workload(component)
+    return tuple(root for root in known.get("permission-missing", ()) if root.subject == own)
 
 
 def _refused(refusal: Refusal) -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from clusters.diagnosis.times import seconds
+from clusters.diagnosis.signals import Signals, lasting, seconds
 from clusters.metallb import selectors
 from clusters.metallb.install import component_of
 from clusters.metallb.selectors import LabelSelector, Requirement, SelectorError
@@ -35,6 +35,12 @@ _STUCK = frozenset(
         "RunContainerError",
         "ErrImageNeverPull",
     }
+)
+
+#: What to do about a pod that the API server refuses to create.
+POD_REFUSED = (
+    "Fix what the API server's answer names: a quota, the namespace's Pod Security label, an admission policy. "
+    "The pod is then created without anything else being done."
 )
 
 
@@ -82,6 +88,26 @@ class Pod:
     def starting(self) -> bool:
         """Whether it is simply young: nothing is wrong yet."""
         return not (self.ready or self.crashing or self.stuck or self.unscheduled) and self.age < STARTING
+
+    def describe(self, who: str) -> str:
+        """What a pod that is not ready is doing, in one sentence about `who` ("The controller")."""
+        if self.unscheduled:
+            return f"{who} cannot be scheduled: {self.unscheduled}"
+        if self.crashing:
+            return f"{who} keeps crashing: {self.restarts} restarts, the last container ended with {self.last_exit}."
+        if self.waiting:
+            return f"{who} does not start: {self.waiting}: {self.message}".rstrip(": ")
+        if self.running:
+            return f"{who} has been running for {lasting(self.started or 0)} and is not ready."
+        return f"{who} does not run; its pod is {lasting(self.age)} old."
+
+    def evidence(self, signals: Signals) -> tuple[str, ...]:
+        """Its state, its latest warnings, and where it crashes the end of the log before its last restart."""
+        ready = "ready" if self.ready else "not ready"
+        lines = [f"pod {self.name} on node {self.node or '(none)'}: {ready}, {self.restarts} restarts"]
+        lines += [str(event) for event in signals.of_pod(self.name) if event.warning][:2]
+        tail = signals.earlier_logs.get(self.name) if self.crashing else None
+        return tuple(lines) + (tail.lines[-3:] if tail else ())
 
 
 def pods(found: Iterable[Json], *, now: float) -> tuple[Pod, ...]:

@@ -7,14 +7,11 @@ asked of `clusters.metallb`; the service's events are proof, never the ground of
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from clusters.checks.causes import Effect, having
 from clusters.diagnosis import metallb_permissions
 from clusters.diagnosis.facts import Facts
-from clusters.diagnosis.root_cause import Explanation, Root
-from clusters.diagnosis.telling import fields, workload
-from clusters.diagnosis.times import lasting
+from clusters.diagnosis.root_cause import Explanation, KnownCauses, RootCause
+from clusters.diagnosis.signals import lasting
 from clusters.metallb import services
 from clusters.metallb.allocation import Allocation, Outcome, predict_allocation
 from clusters.metallb.services import Service
@@ -22,11 +19,11 @@ from clusters.metallb.services import Service
 _EVIDENCE = 3
 
 
-class Pending:
-    """Explains services without an address. `ground` are the roots known so far, by cause."""
+class MissingAddress:
+    """Explains services without an address. `known` are the causes known so far."""
 
-    def __init__(self, facts: Facts, ground: Mapping[str, tuple[Root, ...]]) -> None:
-        self.facts, self.ground = facts, ground
+    def __init__(self, facts: Facts, known: KnownCauses) -> None:
+        self.facts, self.known = facts, known
         self._alike: dict[object, Allocation] = {}
 
     def explain(self, service: Service) -> Explanation:
@@ -46,7 +43,7 @@ class Pending:
         reason = services.foreign(service, self.facts.components.lb_class)
         if reason is None:
             return None
-        root = Root(
+        root = RootCause(
             cause="class-mismatch",
             subject=f"service {service.key}",
             summary=reason.text,
@@ -54,28 +51,28 @@ class Pending:
                       f"--lb-class of the controller: {self.facts.components.lb_class or '(unset)'}"),
             fields=self._fields(service),
         )  # fmt: skip
-        return self._told(service, root, reason.text)
+        return self._explanation(service, root, reason.text)
 
     def _controller(self, service: Service) -> Explanation | None:
         """The controller does not work, so no service is served."""
         if any(pod.ready for pod in self.facts.components.controllers):
-            if bound := self.ground.get("controller-cpu-bound"):
-                return self._told(service, bound[0], "The controller is too slow to serve it.")
-            refused = metallb_permissions.lacking(self.facts, self.ground, "controller")
-            return self._told(service, refused[0], refused[0].summary) if refused else None
+            if bound := self.known.get("controller-cpu-bound"):
+                return self._explanation(service, bound[0], "The controller is too slow to serve it.")
+            refused = metallb_permissions.refused_to(self.facts, self.known, "controller")
+            return self._explanation(service, refused[0], refused[0].summary) if refused else None
         found = self._first(
             having(Effect.STOPS_CONTROLLER), service, "The controller does not work, so nobody serves it."
         )
         if found or not self.facts.components.controllers:
             return found
         pod = self.facts.components.controllers[0]
-        root = Root(
+        root = RootCause(
             cause="controller-down",
-            subject=workload(self.facts, "controller"),
+            subject=self.facts.components.workload("controller"),
             summary=f"The controller's pod {pod.name} is not ready yet.",
             fields=self._fields(service),
         )
-        return self._told(service, root, "The controller is only starting.")
+        return self._explanation(service, root, "The controller is only starting.")
 
     def _refused(self, service: Service) -> Explanation | None:
         """MetalLB refuses the configuration as a whole and works on with what it had, maybe nothing."""
@@ -86,8 +83,8 @@ class Pending:
         )
 
     def _first(self, causes: tuple[str, ...], service: Service, summary: str) -> Explanation | None:
-        found = next((self.ground[cause][0] for cause in causes if self.ground.get(cause)), None)
-        return self._told(service, found, f"{summary} {found.summary}") if found else None
+        found = next((self.known[cause][0] for cause in causes if self.known.get(cause)), None)
+        return self._explanation(service, found, f"{summary} {found.summary}") if found else None
 
     def _rules(self, service: Service) -> Explanation | None:
         """What MetalLB's allocation would do with the service as it stands."""
@@ -105,16 +102,16 @@ class Pending:
         elif reason.cause == "pool-missing":
             subject = "cluster"
         pool = subject.removeprefix("pool ") if subject.startswith("pool ") else ""
-        root = Root(
+        root = RootCause(
             cause=reason.cause,
             subject=subject,
             summary=reason.text,
             evidence=self._usage(pool),
-            home=home,
+            reporter=home,
             fields=self._fields(service, pool=pool),
         )
         ruled_out = [each.text for each in found.considered if each.text != reason.text]
-        return self._told(service, root, reason.text, *ruled_out)
+        return self._explanation(service, root, reason.text, *ruled_out)
 
     def _allocation(self, service: Service) -> Allocation:
         """As MetalLB would decide; services that ask for nothing special are alike and decided once."""
@@ -138,25 +135,25 @@ class Pending:
         )
 
     def _rival(self, service: Service) -> Explanation | None:
-        rivals = self.ground.get("rival-controller", ())
-        return self._told(service, rivals[0], rivals[0].summary) if rivals else None
+        rivals = self.known.get("rival-controller", ())
+        return self._explanation(service, rivals[0], rivals[0].summary) if rivals else None
 
     def _idle(self, service: Service) -> Explanation:
         """Nothing stands in the way, and still the controller has not served it: then it does not work."""
         offer = self._allocation(service)
-        root = Root(
+        root = RootCause(
             cause="controller-down",
-            subject=workload(self.facts, "controller"),
+            subject=self.facts.components.workload("controller"),
             summary="The controller is ready but does not serve a service that it could serve.",
             rests_on=("services", "ip_address_pools", "namespaces", "nodes", "pods", "deployments"),
             evidence=tuple(f"it could have {', '.join(map(str, each.addresses))} of pool {each.pool}"
                            for each in offer.offers[:1]),
             fields=self._fields(service),
         )  # fmt: skip
-        return self._told(service, root, root.summary)
+        return self._explanation(service, root, root.summary)
 
-    def _told(self, service: Service, root: Root, text: str, *ruled_out: str) -> Explanation:
-        said = [str(event) for event in self.facts.saying.of_services.get(service.key, ()) if event.warning]
+    def _explanation(self, service: Service, root: RootCause, text: str, *ruled_out: str) -> Explanation:
+        said = [str(event) for event in self.facts.signals.of_services.get(service.key, ()) if event.warning]
         waits = ""
         if service.key in self.facts.raw_services and not service.ingress:
             waits = f"waits for an address since {lasting(self.facts.age(service.key))}: "
@@ -170,7 +167,7 @@ class Pending:
         )
 
     def _fields(self, service: Service, **more: str) -> dict[str, str]:
-        return fields(self.facts, namespace=service.namespace, service=service.name, **more)
+        return self.facts.command_fields(namespace=service.namespace, service=service.name, **more)
 
 
 _OWN = frozenset(

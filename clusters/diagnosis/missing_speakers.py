@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from clusters.diagnosis.facts import Facts
-from clusters.diagnosis.metallb_pods import STARTING, Pod
-from clusters.diagnosis.root_cause import Root
-from clusters.diagnosis.telling import ALLOW, events, fields, proof, refused, state, warnings_on, workload
-from clusters.diagnosis.times import seconds
+from clusters.diagnosis.metallb_pods import POD_REFUSED, STARTING, Pod
+from clusters.diagnosis.root_cause import RootCause
+from clusters.diagnosis.signals import seconds
 
 
-def speakers(facts: Facts) -> Iterator[Root]:
+def speakers(facts: Facts) -> Iterator[RootCause]:
     """One root for each node that is meant to have a speaker and has no ready one, nodes in trouble apart."""
     if not (facts.snapshot.pods.ok and facts.snapshot.daemon_sets.ok and facts.snapshot.nodes.ok):
         return
@@ -31,7 +30,7 @@ def speakers(facts: Facts) -> Iterator[Root]:
             yield from _missing(facts, name, pod)
 
 
-def _missing(facts: Facts, node: str, pod: Pod | None) -> Iterator[Root]:
+def _missing(facts: Facts, node: str, pod: Pod | None) -> Iterator[RootCause]:
     """What keeps the speaker of one ready node from being ready, if it is not just on its way."""
     taint = facts.components.placement.repelled(facts.raw_nodes[node]["spec"].get("taints") or ())
     if taint and (pod is None or pod.deleting):
@@ -41,19 +40,19 @@ def _missing(facts: Facts, node: str, pod: Pod | None) -> Iterator[Root]:
             yield _on_node(facts, "speaker-unschedulable", node, summary, f"node {node} has the taint {text}")
     elif pod is None:
         if not _young(facts, node):
-            why = refused(facts, "DaemonSet")
+            why = facts.signals.pods_refused_for("DaemonSet")
             summary = f"Node {node} has no speaker pod" + (
                 f": the API server refuses it: {why}" if why else "."
             )
-            found = _on_node(facts, "speaker-down", node, summary, *warnings_on(facts, "DaemonSet"))
-            yield replace(found, remedy=ALLOW) if why else found
+            found = _on_node(facts, "speaker-down", node, summary, *facts.signals.warnings_on("DaemonSet"))
+            yield replace(found, remedy=POD_REFUSED) if why else found
     elif pod.unscheduled:
         summary = f"The speaker for node {node} cannot be scheduled: {pod.unscheduled}"
-        yield _on_node(facts, "speaker-unschedulable", node, summary, *proof(facts, pod))
+        yield _on_node(facts, "speaker-unschedulable", node, summary, *pod.evidence(facts.signals))
     elif not (pod.starting or pod.deleting or _waits_for_secret(facts, pod)):
         cause = "speaker-crashing" if pod.crashing else "speaker-down"
-        summary = state(pod, f"The speaker on node {node}")
-        yield _on_node(facts, cause, node, summary, *proof(facts, pod))
+        summary = pod.describe(f"The speaker on node {node}")
+        yield _on_node(facts, cause, node, summary, *pod.evidence(facts.signals))
 
 
 def _needed(facts: Facts) -> frozenset[str]:
@@ -85,7 +84,7 @@ def expected(facts: Facts) -> frozenset[str]:
     return frozenset(facts.nodes)
 
 
-def wished_for(facts: Facts) -> Iterator[Root]:
+def expected_announcers(facts: Facts) -> Iterator[RootCause]:
     """Nodes that the profile expects to announce and that by their set-up never will."""
     wishes = facts.snapshot.expectations
     if not (wishes.announcers or wishes.announcer_selector) or facts.components.daemon_set is None:
@@ -101,19 +100,19 @@ def wished_for(facts: Facts) -> Iterator[Root]:
             yield _on_node(facts, "node-excluded", name, summary)
 
 
-def _secret_missing(facts: Facts) -> Iterator[Root]:
+def _secret_missing(facts: Facts) -> Iterator[RootCause]:
     name = _secret(facts)
     known = {raw["metadata"]["name"] for raw in facts.snapshot.secrets.items}
     stuck = [pod for pod in facts.components.speakers.values() if _waits_for_secret(facts, pod)]
     if name and (stuck or (facts.snapshot.secrets.ok and name not in known)):
         waiting = ", ".join(pod.name for pod in stuck) or "none yet"
-        words = [line for pod in stuck[:1] for line in proof(facts, pod)]
-        yield Root(
+        words = [line for pod in stuck[:1] for line in pod.evidence(facts.signals)]
+        yield RootCause(
             cause="memberlist-secret-missing",
             subject=f"secret {facts.namespace}/{name}",
             summary=f"The speakers mount secret {name}, which does not exist: one that starts anew cannot.",
             evidence=(f"pods that wait for it: {waiting}", *words),
-            fields=fields(facts),
+            fields=facts.command_fields(),
         )
 
 
@@ -126,19 +125,21 @@ def _waits_for_secret(facts: Facts, pod: Pod) -> bool:
     name = _secret(facts)
     if not name or pod.ready or pod.running:
         return False
-    texts = [pod.message, *(each.message for each in events(facts, pod))]
+    texts = [pod.message, *(each.message for each in facts.signals.of_pod(pod.name))]
     return any(f'secret "{name}" not found' in text for text in texts)
 
 
-def _everywhere(facts: Facts, cause: str, summary: str, *evidence: str) -> Root:
-    subject = workload(facts, "speaker")
-    return Root(cause=cause, subject=subject, summary=summary, evidence=evidence, fields=fields(facts))
+def _everywhere(facts: Facts, cause: str, summary: str, *evidence: str) -> RootCause:
+    subject = facts.components.workload("speaker")
+    return RootCause(
+        cause=cause, subject=subject, summary=summary, evidence=evidence, fields=facts.command_fields()
+    )
 
 
-def _on_node(facts: Facts, cause: str, node: str, /, *told: str) -> Root:
+def _on_node(facts: Facts, cause: str, node: str, /, *told: str) -> RootCause:
     """A root on a node; `told` is the summary and then the evidence."""
-    place = fields(facts, node=node)
-    return Root(cause=cause, subject=f"node {node}", summary=told[0], evidence=told[1:], fields=place)
+    place = facts.command_fields(node=node)
+    return RootCause(cause=cause, subject=f"node {node}", summary=told[0], evidence=told[1:], fields=place)
 
 
 def _young(facts: Facts, node: str) -> bool:

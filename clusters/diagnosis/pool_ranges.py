@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from clusters.diagnosis.facts import Facts
-from clusters.diagnosis.root_cause import Root
-from clusters.diagnosis.telling import fields
+from clusters.diagnosis.root_cause import RootCause
 from clusters.metallb import configuration
 from clusters.metallb.nodes import Node
 from clusters.metallb.pools import Pool
@@ -29,18 +28,18 @@ def problems(
     yield from configuration.reserved_addresses(pools, nodes=nodes, gateways=gateways, networks=networks)
 
 
-def roots(facts: Facts) -> Iterator[Root]:
+def root_causes(facts: Facts) -> Iterator[RootCause]:
     """What is wrong with the live pools' ranges. What MetalLB itself refuses is told with its configuration."""
     found = configuration.reserved_addresses(
         facts.pools, nodes=tuple(facts.nodes.values()), gateways=gateways(facts), networks=()
     )
     for reason in found:
         pool = reason.subject.removeprefix("pool ")
-        yield Root(
+        yield RootCause(
             cause=reason.cause,
             subject=reason.subject,
             summary=reason.text,
-            fields=fields(facts, pool=pool),
+            fields=facts.command_fields(pool=pool),
         )
 
 

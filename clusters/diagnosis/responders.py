@@ -5,16 +5,15 @@ Everything here starts from what the wire said and goes down until one cause hol
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from clusters.checks.causes import Effect, having
 from clusters.diagnosis import claims, metallb_permissions
-from clusters.diagnosis.announcers import Announcing
+from clusters.diagnosis.announcer_election import Announcers
 from clusters.diagnosis.claims import Claim
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.kube_proxy import settings, strict_arp_off
-from clusters.diagnosis.root_cause import Explanation, Root
-from clusters.diagnosis.telling import fields
+from clusters.diagnosis.root_cause import Explanation, KnownCauses, RootCause
 from clusters.metallb.ranges import within
 from clusters.metallb.services import Service
 from clusters.observation.snapshot import Reached
@@ -31,16 +30,16 @@ _DECIDE = (
 )
 
 
-class Answering:
-    """Explains what the wire showed. `ground` are the roots known so far, by cause."""
+class Responders:
+    """Explains what the wire showed. `known` are the causes known so far."""
 
-    def __init__(self, facts: Facts, ground: Mapping[str, tuple[Root, ...]], announcing: Announcing) -> None:
-        self.facts, self.ground, self.announcing = facts, ground, announcing
+    def __init__(self, facts: Facts, known: KnownCauses, announcers: Announcers) -> None:
+        self.facts, self.known, self.announcers = facts, known, announcers
 
-    def odd(self, service: Service) -> Explanation | None:
+    def wrong_responder(self, service: Service) -> Explanation | None:
         """Why not exactly one node answers for the service, by the first of its addresses that shows it."""
         for address in map(str, service.ingress):
-            owners = self.facts.hearing.owners(address)
+            owners = self.facts.wire_index.owners(address)
             if owners is None:
                 continue
             if not owners:
@@ -51,23 +50,23 @@ class Answering:
 
     def replying(self, service: Service, address: str) -> str:
         """The one node that replies for an address, else the elected one; empty where neither is known."""
-        owners = self.facts.hearing.owners(address) or ()
+        owners = self.facts.wire_index.owners(address) or ()
         known = [each for each in owners if not each.startswith("?")]
-        return known[0] if len(known) == 1 else self.announcing.owner(service) or ""
+        return known[0] if len(known) == 1 else self.announcers.elected(service) or ""
 
     def silent(self, service: Service, address: str) -> Explanation:
         """Why nobody answers for an address."""
-        if explained := self.announcing.explain(service):
+        if explained := self.announcers.explain(service):
             return explained
-        owner = self.announcing.owner(service) or ""
-        candidates = ", ".join(sorted(self.announcing.candidates(service)))
+        owner = self.announcers.elected(service) or ""
+        candidates = ", ".join(sorted(self.announcers.candidates(service)))
         # Without an owner it was not read who may announce: then nothing of that is ruled out.
         ruled_out = (
             f"it is advertised, and {candidates} may announce it",
             f"the election names {owner}",
             "it has a ready endpoint",
         )
-        root = next(self._silencing(owner), None) or Root(
+        root = next(self._silencing(owner), None) or RootCause(
             cause="nobody-answers",
             subject=f"service {service.key}",
             summary=f"Nobody answers for {address}{f', although node {owner} should' if owner else ''}.",
@@ -75,24 +74,24 @@ class Answering:
             fields=self._fields(service, node=owner, address=address),
         )
         text = f"Nobody answers for {address}: {root.summary}"
-        return self._told(service, root, text, *(ruled_out if owner else ()))
+        return self._explanation(service, root, text, *(ruled_out if owner else ()))
 
-    def _silencing(self, owner: str) -> Iterator[Root]:
+    def _silencing(self, owner: str) -> Iterator[RootCause]:
         for cause in having(Effect.LOSES_NODE):
-            yield from (root for root in self.ground.get(cause, ()) if root.subject == f"node {owner}")
-        for root in self.ground.get("advertisement-interface-missing", ()):
+            yield from (root for root in self.known.get(cause, ()) if root.subject == f"node {owner}")
+        for root in self.known.get("advertisement-interface-missing", ()):
             if f"node {owner}" in root.evidence[0]:
                 yield root
-        yield from metallb_permissions.lacking(self.facts, self.ground, "speaker")
+        yield from metallb_permissions.refused_to(self.facts, self.known, "speaker")
         for cause in having(Effect.SILENCES):
-            yield from self.ground.get(cause, ())[:1]
+            yield from self.known.get(cause, ())[:1]
 
     def doubled(self, service: Service, address: str, owners: tuple[str, ...]) -> Explanation:
         """Why several machines, or one that is no node, answer for an address."""
         strangers = [owner.removeprefix("?") for owner in owners if owner.startswith("?")]
         heard = f"{', '.join(each.removeprefix('?') for each in owners)} answer for {address}"
         if strangers:
-            root = Root(
+            root = RootCause(
                 cause="foreign-responder",
                 subject=f"service {service.key}",
                 summary=f"A machine that is no node answers for {address}: {', '.join(strangers)}.",
@@ -105,16 +104,16 @@ class Answering:
                 or self._kernel(service, address, owners)
                 or self._duplicate(service, address, owners)
             )
-        return self._told(service, root, f"{heard}. {root.summary}", *self._claims(address))
+        return self._explanation(service, root, f"{heard}. {root.summary}", *self._claims(address))
 
-    def _splitting(self, owners: tuple[str, ...]) -> Root | None:
+    def _splitting(self, owners: tuple[str, ...]) -> RootCause | None:
         for cause in having(Effect.SPLITS):
-            for root in self.ground.get(cause, ()):
+            for root in self.known.get(cause, ()):
                 if root.subject == "cluster" or root.subject.removeprefix("node ") in owners:
                     return root
         return None
 
-    def _kernel(self, service: Service, address: str, owners: tuple[str, ...]) -> Root | None:
+    def _kernel(self, service: Service, address: str, owners: tuple[str, ...]) -> RootCause | None:
         """Nodes whose speakers deny the address, and which answer all the same: their kernels hold it.
 
         A ServiceL2Status denies nothing, as only one speaker writes it however many announce; and neither does a
@@ -129,13 +128,13 @@ class Answering:
             return strict_arp_off(self.facts, configured, *(told if denying else ()))
         if not denying:
             return None
-        if set(self.facts.hearing.node_of_mac.values()) <= set(owners):
+        if set(self.facts.wire_index.node_of_mac.values()) <= set(owners):
             return strict_arp_off(self.facts, *told, f"kube-proxy's mode is {mode or 'its default'}")
         return self._by_hand(service, address, denying)
 
-    def _by_hand(self, service: Service, address: str, nodes: list[str]) -> Root:
+    def _by_hand(self, service: Service, address: str, nodes: list[str]) -> RootCause:
         """Some nodes hold the address themselves, and others do not."""
-        return Root(
+        return RootCause(
             cause="duplicate-announcer",
             subject=f"service {service.key}",
             summary=f"Node {', '.join(nodes)} answers for {address}, which its speaker does not announce.",
@@ -145,11 +144,11 @@ class Answering:
             fields=self._fields(service, address=address, node=nodes[0]),
         )
 
-    def _duplicate(self, service: Service, address: str, owners: tuple[str, ...]) -> Root:
-        elected = self.announcing.owner(service) or ""
+    def _duplicate(self, service: Service, address: str, owners: tuple[str, ...]) -> RootCause:
+        elected = self.announcers.elected(service) or ""
         wrong = next((owner for owner in owners if owner != elected), owners[0])
         open_question = bool(claims.unread(self.facts, owners, address))
-        return Root(
+        return RootCause(
             cause="duplicate-announcer",
             subject=f"service {service.key}",
             summary=f"Nodes {', '.join(owners)} all answer for {address}; the election names {elected or 'none'}."
@@ -161,11 +160,11 @@ class Answering:
 
     def unreached(self, service: Service, tries: tuple[Reached, ...]) -> Explanation:
         """Why a service's ports are not reached from the vantage."""
-        if explained := self.announcing.explain(service) or self.odd(service):
+        if explained := self.announcers.explain(service) or self.wrong_responder(service):
             return explained
         address = tries[0].address
-        route = self.facts.hearing.routes.get(address)
-        asked = self.facts.hearing.owners(address) is not None
+        route = self.facts.wire_index.routes.get(address)
+        asked = self.facts.wire_index.owners(address) is not None
         told = tuple(
             f"{each.protocol} {each.address}:{each.port}: {each.detail or each.outcome}" for each in tries
         )
@@ -173,29 +172,29 @@ class Answering:
             root = self.off_segment(service, address, *told)
         else:
             root = self._dead_node(service) or self._not_served(service, tries, told)
-        owner = self.announcing.owner(service)
+        owner = self.announcers.elected(service)
         ruled_out: tuple[str, ...] = (
             f"node {owner} may announce it and is elected",
             "it has a ready endpoint",
         )
         if asked:
             ruled_out += (
-                f"{', '.join(self.facts.hearing.owners(address) or ())} alone answers for {address}",
+                f"{', '.join(self.facts.wire_index.owners(address) or ())} alone answers for {address}",
             )
-        return self._told(service, root, f"{told[0]}. {root.summary}", *ruled_out)
+        return self._explanation(service, root, f"{told[0]}. {root.summary}", *ruled_out)
 
-    def _not_served(self, service: Service, tries: tuple[Reached, ...], told: tuple[str, ...]) -> Root:
+    def _not_served(self, service: Service, tries: tuple[Reached, ...], told: tuple[str, ...]) -> RootCause:
         """The workload says no, or nobody says anything: then the announcing node does not pass packets on.
 
         That may be meant: kube-proxy drops what comes from outside a service's loadBalancerSourceRanges.
         """
         spoken = any(each.outcome in {"refused", "broken", "answered"} for each in tries)
-        owner = self.announcing.owner(service) or ""
+        owner = self.announcers.elected(service) or ""
         allowed = self.facts.raw_services[service.key].get("spec", {}).get("loadBalancerSourceRanges") or ()
-        source = getattr(self.facts.hearing.routes.get(tries[0].address), "source", "")
+        source = getattr(self.facts.wire_index.routes.get(tries[0].address), "source", "")
         if allowed and not spoken and not within(source, allowed):
             client = f"vantage {source}" if source else "the vantage perhaps"
-            return Root(
+            return RootCause(
                 cause="source-not-allowed",
                 subject=f"service {service.key}",
                 summary=f"{tries[0].address} serves clients of {', '.join(allowed)} only, and {client} is none.",
@@ -207,7 +206,7 @@ class Answering:
             if spoken
             else f"but node {owner} passes nothing on to the service"
         )
-        return Root(
+        return RootCause(
             cause="backend-refuses" if spoken else "kube-proxy-stale",
             subject=f"service {service.key}",
             summary=f"{tries[0].address} is answered for, {text}.",
@@ -215,33 +214,33 @@ class Answering:
             fields=self._fields(service, address=tries[0].address, node=owner),
         )
 
-    def _dead_node(self, service: Service) -> Root | None:
+    def _dead_node(self, service: Service) -> RootCause | None:
         """An endpoint that counts as ready is on a node that is not."""
         nodes = {each.node for each in self.facts.endpoints.get(service.key, ()) if each.servable}
         for cause in having(Effect.LOSES_NODE):
-            for root in self.ground.get(cause, ()):
+            for root in self.known.get(cause, ()):
                 if root.subject.removeprefix("node ") in nodes:
                     return root
         return None
 
-    def off_segment(self, service: Service, address: str, *told: str) -> Root:
+    def off_segment(self, service: Service, address: str, *told: str) -> RootCause:
         """The address is not where the vantage is: on another network than the nodes, or the vantage is elsewhere."""
         on_link = [
             str(each)
             for node in self.facts.nodes.values()
             for each in node.addresses
-            if (route := self.facts.hearing.routes.get(str(each))) and route.on_link
+            if (route := self.facts.wire_index.routes.get(str(each))) and route.on_link
         ]
         pool = self._pool(service)
         if on_link:
-            return Root(
+            return RootCause(
                 cause="wrong-segment",
                 subject=f"pool {pool}" if pool else f"service {service.key}",
                 summary=f"{address} is on no network of the nodes: the vantage shares one with them, not with it.",
                 evidence=(f"on a segment of the vantage: {', '.join(sorted(on_link)[:4])}", *told),
                 fields=self._fields(service, address=address, pool=pool),
             )
-        return Root(
+        return RootCause(
             cause="vantage-not-on-segment",
             subject=f"service {service.key}",
             summary=f"From vantage {self.facts.snapshot.wire.place} there is no way to {address}.",
@@ -257,7 +256,7 @@ class Answering:
         pool = self.facts.pool_of(service.ingress[0])
         return pool.name if pool else ""
 
-    def _told(self, service: Service, root: Root, text: str, *ruled_out: str) -> Explanation:
+    def _explanation(self, service: Service, root: RootCause, text: str, *ruled_out: str) -> Explanation:
         return Explanation(
             root=root,
             subject=f"service {service.key}",
@@ -267,4 +266,4 @@ class Answering:
         )
 
     def _fields(self, service: Service, **more: str) -> dict[str, str]:
-        return fields(self.facts, namespace=service.namespace, service=service.name, **more)
+        return self.facts.command_fields(namespace=service.namespace, service=service.name, **more)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from clusters.diagnosis.facts import Facts
-from clusters.diagnosis.root_cause import Root
-from clusters.diagnosis.telling import fields
+from clusters.diagnosis.root_cause import RootCause
 from clusters.observation.snapshot import Json
 
 #: The field managers under which MetalLB's controller writes: its binary's name, which is Go's default manager; the
@@ -36,7 +35,7 @@ _CILIUM = "cilium.io/IPAMRequestSatisfied"
 _FIGHT, _LATELY = 3, 90.0
 
 
-def roots(facts: Facts) -> Iterator[Root]:
+def root_causes(facts: Facts) -> Iterator[RootCause]:
     """One root for each service that another controller also works on."""
     serving = {
         f"{labels.get(_SERVICE_LB + 'namespace')}/{labels.get(_SERVICE_LB + 'name')}"
@@ -49,13 +48,13 @@ def roots(facts: Facts) -> Iterator[Root]:
         if key in serving:
             proof.append("k3s' ServiceLB runs pods for it")
         if proof:
-            yield Root(
+            yield RootCause(
                 cause="rival-controller",
                 subject=f"service {key}",
                 summary=f"Another load balancer also works on service {key}: {proof[0]}.",
                 evidence=tuple(proof),
                 remedy=next((remedy for name, (_, remedy) in _KNOWN_RIVALS.items() if _wrote(raw, name)), ""),
-                fields=fields(facts, namespace=service.namespace, service=service.name),
+                fields=facts.command_fields(namespace=service.namespace, service=service.name),
             )
 
 
@@ -81,6 +80,6 @@ def _marks(raw: Json) -> Iterator[str]:
 
 
 def _fight(facts: Facts, key: str) -> Iterator[str]:
-    for event in facts.saying.of_services.get(key, ()):
+    for event in facts.signals.of_services.get(key, ()):
         if event.reason == "ClearAssignment" and event.count >= _FIGHT and event.age < _LATELY:
             yield f"MetalLB took its address away {event.count} times, last {event.age:.0f} s ago"

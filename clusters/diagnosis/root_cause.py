@@ -6,6 +6,7 @@ other one refers to it by that check's id, so that a reader mends one thing and 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from clusters.checks import Candidate, Finding
@@ -14,13 +15,14 @@ from clusters.commands import Command
 
 
 @dataclass(frozen=True, kw_only=True)
-class Root:
+class RootCause:
     """One cause that holds for one subject ("service shop/web", "pool edge", "node w1", "cluster").
 
     `fields` fill in the commands of the cause (see `clusters.checks.causes.FIELDS`). `remedy` is given where
-    more is known than the cause's own says. `rests_on` are lists of the observation that it takes for whole, besides
-    those that every root of its cause does. `candidates` are the causes that may lie behind a neutral one, whose
-    commands are then those that decide; and `proved` is false where not even the link is certain.
+    more is known than the record of the cause says, and `reporter` where another check reports it than that record
+    says. `rests_on` are lists of the observation that it takes for whole, besides those that the record names.
+    `candidates` are the causes that may lie behind a neutral one, whose commands are then those that decide; and
+    `proved` is false where not even the link is certain.
     """
 
     cause: str
@@ -28,7 +30,7 @@ class Root:
     summary: str
     evidence: tuple[str, ...] = ()
     ruled_out: tuple[str, ...] = ()
-    home: str = ""
+    reporter: str = ""
     remedy: str = ""
     rests_on: tuple[str, ...] = ()
     fields: dict[str, str] = field(default_factory=dict)
@@ -36,13 +38,13 @@ class Root:
     proved: bool = True
 
     @property
-    def at(self) -> str:
-        """The check at which this root is at home."""
-        return self.home or get(self.cause).reported_by
+    def reported_by(self) -> str:
+        """The check that reports it."""
+        return self.reporter or get(self.cause).reported_by
 
     @property
     def key(self) -> tuple[str, str]:
-        """What makes two roots the same."""
+        """What makes two root causes the same."""
         return self.cause, self.subject
 
     def commands(self, **more: str) -> tuple[Command, ...]:
@@ -51,7 +53,7 @@ class Root:
         return deciding or get(self.cause).render(**(self.fields | more))
 
     def finding(self) -> Finding:
-        """The root as a finding of the check that it is at home at."""
+        """The root cause as a finding of the check that reports it."""
         known = get(self.cause)
         return Finding(
             cause=self.cause,
@@ -64,11 +66,15 @@ class Root:
         )
 
 
+KnownCauses = Mapping[str, tuple[RootCause, ...]]
+"""The causes known before a service is looked at, by their id."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
-    """Why something is wrong with one subject: the root behind it, told for this subject."""
+    """Why something is wrong with one subject: the root cause behind it, worded for this subject."""
 
-    root: Root
+    root: RootCause
     subject: str
     summary: str
     evidence: tuple[str, ...] = ()
@@ -76,7 +82,7 @@ class Explanation:
     fields: dict[str, str] = field(default_factory=dict)
 
     def finding(self, check: str) -> Finding:
-        """The explanation as a finding of `check`, referring to the root where that is at home elsewhere."""
+        """The explanation as a finding of `check`, with the check that reports the root cause where that is another."""
         known = get(self.root.cause)
         return Finding(
             cause=self.root.cause,
@@ -86,7 +92,7 @@ class Explanation:
             remedy=self.root.remedy or known.remedy,
             commands=self.root.commands(**self.fields),
             ruled_out=tuple(dict.fromkeys((*self.ruled_out, *self.root.ruled_out))),
-            root="" if self.root.at == check else self.root.at,
+            root="" if self.root.reported_by == check else self.root.reported_by,
         )
 
 

@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import datetime as dt
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from clusters.diagnosis.times import seconds
 from clusters.observation.snapshot import Json, LogTail, PodMetrics, Sample, Snapshot
+
+
+def seconds(stamp: str | None) -> float | None:
+    """An RFC 3339 timestamp ("2026-04-17T10:00:00Z") in seconds of the epoch, None for none.
+
+    Ages are then plain differences.
+    """
+    if not stamp:
+        return None
+    try:
+        return dt.datetime.fromisoformat(stamp).timestamp()
+    except (OverflowError, ValueError):
+        return None
+
+
+def lasting(age: float) -> str:
+    """An age in seconds as a person says it: "45 s", "12 min", "3 h", "5 days"."""
+    for unit, size, most in (("s", 1, 120), ("min", 60, 120 * 60), ("h", 3600, 48 * 3600)):
+        if age < most:
+            return f"{age / size:.0f} {unit}"
+    return f"{age / 86400:.0f} days"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +49,7 @@ class Event:
         return f"event {self.reason}{times}: {self.message}"
 
 
-class Saying:
+class Signals:
     """Events, logs and metrics of one Snapshot, indexed."""
 
     def __init__(self, snapshot: Snapshot, now: float) -> None:
@@ -54,6 +75,26 @@ class Saying:
             about = raw["involvedObject"]
             found.setdefault(f"{about.get('kind')}/{about.get('name')}", []).append(self._event(raw))
         return _newest_first(found)
+
+    def of_pod(self, name: str) -> tuple[Event, ...]:
+        """The events of one pod of MetalLB's namespace, newest first."""
+        return self.of_metallb.get(f"Pod/{name}", ())
+
+    def _of_kind(self, kind: str) -> Iterator[Event]:
+        """The events of all objects of one kind in MetalLB's namespace, newest first for each of them."""
+        for key, events in self.of_metallb.items():
+            if key.startswith(f"{kind}/"):
+                yield from events
+
+    def warnings_on(self, kind: str) -> tuple[str, ...]:
+        """The latest warnings on the objects of one kind in MetalLB's namespace."""
+        return tuple(str(event) for event in self._of_kind(kind) if event.warning)[:2]
+
+    def pods_refused_for(self, kind: str) -> str:
+        """Why the API server last refused to create a pod for an owner of this kind; "" where it refused none."""
+        refusals = (event for event in self._of_kind(kind) if event.reason == "FailedCreate")
+        latest = min(refusals, key=lambda event: event.age, default=None)
+        return latest.message.rpartition("Error creating: ")[2] if latest else ""
 
     def _event(self, raw: Json) -> Event:
         series = raw.get("series") or {}

@@ -7,9 +7,8 @@ from collections.abc import Iterable
 from clusters.checks import Finding
 from clusters.checks.causes import Effect, having
 from clusters.diagnosis.diagnosis import Diagnosis
-from clusters.diagnosis.missing_address import Pending
-from clusters.diagnosis.root_cause import Explanation, Root, referring
-from clusters.diagnosis.telling import fields
+from clusters.diagnosis.missing_address import MissingAddress
+from clusters.diagnosis.root_cause import Explanation, RootCause, referring
 from clusters.metallb.services import Service
 from clusters.observation.snapshot import Reached, Snapshot
 
@@ -33,7 +32,7 @@ def _explained(diagnosis: Diagnosis, service: Service, symptom: str) -> Explanat
         meddled = (
             _first(diagnosis, service, having(Effect.CHANGES_ADDRESS)) if symptom == "not-refused" else None
         )
-        return meddled or Pending(diagnosis.facts, diagnosis.ground).explain(service)
+        return meddled or MissingAddress(diagnosis.facts, diagnosis.known).explain(service)
     match symptom:
         case "two-announcers" | "still-answering" | "wrong-announcer":
             return _answered_wrongly(diagnosis, service)
@@ -42,7 +41,7 @@ def _explained(diagnosis: Diagnosis, service: Service, symptom: str) -> Explanat
         case "wrong-address" | "not-refused" | "no-event" | "address-changed":
             return _first(diagnosis, service, having(Effect.CHANGES_ADDRESS))
         case "silent":
-            return diagnosis.answering.silent(service, str(service.ingress[0]))
+            return diagnosis.responders.silent(service, str(service.ingress[0]))
         case _:
             unserved = _unserved_inside if symptom == "unreached-inside" else _unserved
             return unserved(diagnosis, service)
@@ -51,16 +50,16 @@ def _explained(diagnosis: Diagnosis, service: Service, symptom: str) -> Explanat
 def _answered_wrongly(diagnosis: Diagnosis, service: Service) -> Explanation | None:
     """By the wire where the Snapshot has it, else by what the speakers claim."""
     for address in map(str, service.ingress):
-        heard = diagnosis.facts.hearing.owners(address)
-        owners = heard or tuple(sorted(diagnosis.facts.saying.announced.get(address, ())))
+        heard = diagnosis.facts.wire_index.owners(address)
+        owners = heard or tuple(sorted(diagnosis.facts.signals.announced.get(address, ())))
         if len(owners) > 1 or (owners and owners[0].startswith("?")):
-            return diagnosis.answering.doubled(service, address, owners)
+            return diagnosis.responders.doubled(service, address, owners)
     return _first(diagnosis, service, having(Effect.SPLITS))
 
 
 def _kept(diagnosis: Diagnosis, service: Service) -> Explanation | None:
     """What keeps other nodes from announcing: nobody may, or their speakers are in trouble."""
-    explained = diagnosis.announcing.explain(service)
+    explained = diagnosis.announcers.explain(service)
     if explained and explained.root.cause != "nobody-answers":
         return explained
     return _first(diagnosis, service, having(Effect.PREVENTS_TAKEOVER))
@@ -68,19 +67,19 @@ def _kept(diagnosis: Diagnosis, service: Service) -> Explanation | None:
 
 def _unserved(diagnosis: Diagnosis, service: Service) -> Explanation | None:
     """What keeps the service from answering now; None where it answers as it should."""
-    if explained := diagnosis.announcing.explain(service) or diagnosis.answering.odd(service):
+    if explained := diagnosis.announcers.explain(service) or diagnosis.responders.wrong_responder(service):
         return explained
-    if tries := diagnosis.facts.hearing.unreached(service.key):
-        return diagnosis.answering.unreached(service, tries)
-    if diagnosis.facts.snapshot.wire.ok and _reached(diagnosis.facts.hearing.reached.get(service.key, ())):
+    if tries := diagnosis.facts.wire_index.unreached(service.key):
+        return diagnosis.responders.unreached(service, tries)
+    if diagnosis.facts.snapshot.wire.ok and _reached(diagnosis.facts.wire_index.reached.get(service.key, ())):
         return _first(diagnosis, service, having(Effect.PREVENTS_TAKEOVER))
-    explained = diagnosis.answering.silent(service, str(service.ingress[0]))
+    explained = diagnosis.responders.silent(service, str(service.ingress[0]))
     return explained if explained.root.cause != "nobody-answers" else None
 
 
 def _unserved_inside(diagnosis: Diagnosis, service: Service) -> Explanation | None:
     """What keeps the cluster's own pods from a service: only what is behind it, they need nobody to announce it."""
-    explained = diagnosis.announcing.explain(service)
+    explained = diagnosis.announcers.explain(service)
     return (
         explained
         if explained and explained.root.cause in having(Effect.NOTHING_BEHIND, Effect.LOSES_NODE)
@@ -93,14 +92,14 @@ def _reached(tries: Iterable[Reached]) -> bool:
 
 
 def _first(diagnosis: Diagnosis, service: Service, causes: Iterable[str]) -> Explanation | None:
-    root: Root | None = next((root for cause in causes for root in diagnosis.ground.get(cause, ())), None)
+    root: RootCause | None = next((root for cause in causes for root in diagnosis.known.get(cause, ())), None)
     if root is None:
         return None
     return Explanation(
         root=root,
         subject=f"service {service.key}",
         summary=root.summary,
-        fields=fields(diagnosis.facts, namespace=service.namespace, service=service.name),
+        fields=diagnosis.facts.command_fields(namespace=service.namespace, service=service.name),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from clusters.diagnosis.root_cause import Root
+from clusters.diagnosis.root_cause import RootCause
 from clusters.observation.snapshot import Objects, Snapshot, Status
 
 _POOLS, _NODES, _PODS, _SERVICES = "ip_address_pools", "nodes", "pods", "services"
@@ -47,12 +47,12 @@ def not_read(seen: Snapshot) -> frozenset[str]:
     return frozenset(name for name, part in _lists(seen) if part.status in _NOT_READ)
 
 
-def held_back(root: Root, unknown: frozenset[str]) -> bool:
+def held_back(root: RootCause, unknown: frozenset[str]) -> bool:
     """Whether a root cannot be told, as it rests on a list that is not known as a whole."""
     return not unknown.isdisjoint((*RESTS_ON.get(root.cause, ()), *root.rests_on))
 
 
-def may_be_another(root: Root, seen: Snapshot) -> bool:
+def may_be_another(root: RootCause, seen: Snapshot) -> bool:
     """Whether something that was not read may explain what this root was told for: then nobody knows where it lies."""
     return root.cause in _TOLD_LAST and not not_read(seen).isdisjoint(ELECTION)
 

@@ -9,7 +9,7 @@ from clusters.metallb.nodes import Node
 from clusters.observation.snapshot import Heard, Reached, Route, WireView
 
 
-class Hearing:
+class WireIndex:
     """The wire of one Snapshot, indexed. `nodes` are the cluster's, by name."""
 
     def __init__(self, wire: WireView, nodes: Mapping[str, Node]) -> None:

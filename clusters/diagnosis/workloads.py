@@ -6,19 +6,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from clusters.diagnosis.facts import Facts
-from clusters.diagnosis.metallb_pods import Pod
-from clusters.diagnosis.quantities import cpu
-from clusters.diagnosis.root_cause import Root
-from clusters.diagnosis.telling import ALLOW, fields, proof, refused, state, warnings_on, workload
+from clusters.diagnosis.metallb_pods import POD_REFUSED, Pod
+from clusters.diagnosis.root_cause import RootCause
 from clusters.metallb.nodes import Node
 from clusters.observation.snapshot import Json
+from clusters.quantity import quantity
 
 #: Using this share of its limit means that the limit holds the controller back: the kernel throttles it in
 #: every period in which it wants more, so that a mean over a window stays just below the limit.
 BOUND = 0.9
 
 
-def nodes(facts: Facts) -> Iterator[Root]:
+def nodes(facts: Facts) -> Iterator[RootCause]:
     """Nodes that are not Ready, or whose network is said to be unavailable."""
     for node in facts.nodes.values():
         if not node.ready:
@@ -27,21 +26,21 @@ def nodes(facts: Facts) -> Iterator[Root]:
             yield _condition(facts, node, "NetworkUnavailable", "node-network-unavailable")
 
 
-def _condition(facts: Facts, node: Node, name: str, cause: str) -> Root:
+def _condition(facts: Facts, node: Node, name: str, cause: str) -> RootCause:
     conditions = facts.raw_nodes[node.name]["status"].get("conditions", ())
     said: Json = next((each for each in conditions if each["type"] == name), {})
     text = said.get("message") or said.get("reason") or "nothing is reported"
     value, since = said.get("status", "unset"), said.get("lastTransitionTime", "the beginning")
-    return Root(
+    return RootCause(
         cause=cause,
         subject=f"node {node.name}",
         summary=f"Node {node.name} has the condition {name}={value}: {text}",
         evidence=(f"condition {name}={value} since {since}",),
-        fields=fields(facts, node=node.name),
+        fields=facts.command_fields(node=node.name),
     )
 
 
-def controller(facts: Facts) -> Iterator[Root]:
+def controller(facts: Facts) -> Iterator[RootCause]:
     """What keeps the controller from working."""
     if not (facts.snapshot.pods.ok and facts.snapshot.deployments.ok):
         return
@@ -54,61 +53,63 @@ def controller(facts: Facts) -> Iterator[Root]:
         yield _controller_root(facts, pods)
 
 
-def _doubled(facts: Facts, pods: tuple[Pod, ...]) -> Iterator[Root]:
+def _doubled(facts: Facts, pods: tuple[Pod, ...]) -> Iterator[RootCause]:
     """More than one controller: MetalLB has no leader election, so each of them gives addresses out.
 
     Source: `LeaderElection: false` in internal/k8s/k8s.go, 0.15.2 and 0.16.2.
     """
     replicas = ((facts.components.deployment or {}).get("spec") or {}).get("replicas") or 0
     if replicas > 1:
-        yield Root(
+        yield RootCause(
             cause="controller-doubled",
-            subject=workload(facts, "controller"),
+            subject=facts.components.workload("controller"),
             summary=f"The controller's Deployment asks for {replicas} replicas, and each of them gives addresses out.",
             evidence=tuple(f"pod {pod.name} on node {pod.node}" for pod in pods),
-            fields=fields(facts),
+            fields=facts.command_fields(),
         )
 
 
-def _controller_root(facts: Facts, pods: tuple[Pod, ...]) -> Root:
+def _controller_root(facts: Facts, pods: tuple[Pod, ...]) -> RootCause:
     deployment = facts.components.deployment
     if deployment is None and not pods:
         return _down(facts, "There is no controller Deployment in MetalLB's namespace.")
     if deployment is not None and deployment["spec"].get("replicas", 1) == 0:
         return _down(facts, "The controller's Deployment is scaled to 0.")
     if not pods:
-        why = refused(facts, "ReplicaSet")
+        why = facts.signals.pods_refused_for("ReplicaSet")
         summary = "The controller's Deployment has no pod" + (
             f": the API server refuses it: {why}" if why else "."
         )
-        found = _down(facts, summary, *warnings_on(facts, "ReplicaSet"))
-        return replace(found, remedy=ALLOW) if why else found
+        found = _down(facts, summary, *facts.signals.warnings_on("ReplicaSet"))
+        return replace(found, remedy=POD_REFUSED) if why else found
     node = facts.nodes.get(pods[0].node)
     if node and not node.ready:
         return _condition(facts, node, "Ready", "node-not-ready")
     cause = "controller-crashing" if pods[0].crashing else "controller-down"
-    found = _down(facts, state(pods[0], "The controller"), *proof(facts, pods[0]), cause=cause)
+    found = _down(facts, pods[0].describe("The controller"), *pods[0].evidence(facts.signals), cause=cause)
     # A node that could not be read may be what keeps it from running.
     return replace(found, rests_on=("nodes",)) if node is None else found
 
 
-def _down(facts: Facts, summary: str, *evidence: str, cause: str = "controller-down") -> Root:
-    subject = workload(facts, "controller")
-    return Root(cause=cause, subject=subject, summary=summary, evidence=evidence, fields=fields(facts))
+def _down(facts: Facts, summary: str, *evidence: str, cause: str = "controller-down") -> RootCause:
+    subject = facts.components.workload("controller")
+    return RootCause(
+        cause=cause, subject=subject, summary=summary, evidence=evidence, fields=facts.command_fields()
+    )
 
 
-def cpu_bound(facts: Facts) -> Root | None:
+def cpu_bound(facts: Facts) -> RootCause | None:
     """The controller uses up its CPU limit, by the metrics API; None where it does not or nobody knows."""
     for pod in facts.components.controllers:
         used, limit = usage(facts, pod)
         if used is not None and limit and used >= BOUND * limit:
             has = f"{used * 1000:.1f}m of its CPU limit of {limit * 1000:.0f}m"
-            return Root(
+            return RootCause(
                 cause="controller-cpu-bound",
-                subject=workload(facts, "controller"),
+                subject=facts.components.workload("controller"),
                 summary=f"The controller uses {has}.",
-                evidence=(f"metrics API: pod {pod.name} uses {has}", *proof(facts, pod)),
-                fields=fields(facts),
+                evidence=(f"metrics API: pod {pod.name} uses {has}", *pod.evidence(facts.signals)),
+                fields=facts.command_fields(),
             )
     return None
 
@@ -119,10 +120,14 @@ def usage(facts: Facts, pod: Pod) -> tuple[float | None, float | None]:
     own = [each for each in raw.get("spec", {}).get("containers", ()) if each["name"] == pod.component]
     limits = [(each.get("resources") or {}).get("limits", {}).get("cpu") for each in own]
     used = [
-        cpu(one["usage"]["cpu"])
+        _cores(one["usage"]["cpu"])
         for each in facts.snapshot.pod_usage.items
         if each["metadata"]["name"] == pod.name
         for one in each.get("containers", ())
         if one["name"] == pod.component
     ]
-    return (sum(used) if used else None), (cpu(limits[0]) if limits and limits[0] else None)
+    return (sum(used) if used else None), (_cores(limits[0]) if limits and limits[0] else None)
+
+
+def _cores(cpu: str) -> float:
+    return float(quantity(cpu) or 0)

@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -21,6 +20,7 @@ from clusters import outbound
 from clusters.gitops.defaults import Schema, completed
 from clusters.gitops.documents import Json
 from clusters.gitops.pool_objects import is_metallb
+from clusters.quantity import quantity
 
 Path = tuple[str | int, ...]
 
@@ -58,10 +58,6 @@ _SETS = frozenset(
     | {"operations", "apiVersions", "required", "enum", "finalizers"}
 )
 _QUANTITIES = frozenset({"limits", "requests", "hard", "capacity"})
-_DECIMAL = {suffix: Decimal(1000) ** power for power, suffix in enumerate(("", "k", "M", "G", "T", "P", "E"))}
-_BINARY = {f"{suffix}i": Decimal(1024) ** power for power, suffix in enumerate("KMGTPE", start=1)}
-_SMALL = {"m": Decimal("1e-3"), "u": Decimal("1e-6"), "n": Decimal("1e-9")}
-_SUFFIXES = {**_DECIMAL, **_BINARY, **_SMALL}
 #: Fields whose types are pointers in k8s.io/api, so that false and 0 are kept there and mean something else than
 #: nothing: who takes one away has changed the object.
 _KEPT_WHEN_EMPTY = frozenset(
@@ -238,16 +234,6 @@ def _same(rendered: Any, live: Any, path: Path) -> bool:
         if one is not None and other is not None:
             return one == other
     return bool(rendered == live)
-
-
-def quantity(value: object) -> Decimal | None:
-    """A Kubernetes quantity ("100m", "0.1", "64Mi") as a number, or None for what is none."""
-    text = str(value)
-    digits = text.rstrip("numkKMGTPEi")
-    try:
-        return Decimal(digits) * _SUFFIXES[text[len(digits) :]]
-    except (InvalidOperation, KeyError):
-        return None
 
 
 def _written_by_others(path: Path) -> bool:

@@ -107,7 +107,7 @@ def seen(directory: Path) -> Seen:
         facts = Facts(load(directory / SNAPSHOT))
     except ConformanceError as error:
         return Seen(problem=f"There is no map of addresses: {error.args[0]}")
-    return Seen(map=outbound.record(address_map(facts)), names=facts.hearing.node_of_mac)
+    return Seen(map=outbound.record(address_map(facts)), names=facts.wire_index.node_of_mac)
 
 
 def address_map(facts: Facts) -> AddressMap | None:
@@ -122,7 +122,7 @@ def address_map(facts: Facts) -> AddressMap | None:
         nodes=_columns(facts, rows[:_MOST_ROWS]),
         rows=rows[:_MOST_ROWS],
         rows_left_out=len(rows[_MOST_ROWS:]),
-        wire_heard=facts.hearing.asked,
+        wire_heard=facts.wire_index.asked,
     )
 
 
@@ -143,8 +143,8 @@ def _pool(facts: Facts, pool: Pool) -> PoolMap:
         address: ", ".join(each.key for each in holders) for address, holders in facts.usage[pool.name].held
     }
     squatted = {
-        address: _who(facts.hearing.named(one.macs))
-        for one in (facts.hearing.free if facts.hearing.asked else ())
+        address: _who(facts.wire_index.named(one.macs))
+        for one in (facts.wire_index.free if facts.wire_index.asked else ())
         if one.macs and (address := _address(one.address)) in pool and address not in held
     }
     marks = _marks(held, squatted)
@@ -235,8 +235,8 @@ def _rows(facts: Facts) -> Iterator[Row]:
             text = str(address)
             named = {
                 "status": facts.stated.get(key, frozenset()),
-                "metric": facts.saying.announced.get(text, frozenset()),
-                "wire": frozenset(facts.hearing.owners(text) or ()),
+                "metric": facts.signals.announced.get(text, frozenset()),
+                "wire": frozenset(facts.wire_index.owners(text) or ()),
             }
             pairs = sorted((node, source) for source, nodes in named.items() for node in nodes)
             by_node = {

@@ -8,7 +8,7 @@ from typing import Any
 
 from clusters import budgets, wait
 from clusters.api.resources import DEPLOYMENTS, POD_METRICS, PODS
-from clusters.diagnosis.quantities import cpu
+from clusters.quantity import quantity
 from tests.faults.catalogue_stage import NAMESPACE, WHY, Stage
 
 
@@ -61,7 +61,7 @@ def usage_of(stage: Stage, component: str) -> float | None:
         pod["metadata"]["name"] for pod in stage.api.list(PODS, NAMESPACE, labels=f"component={component}")
     }
     usages = [
-        cpu(one["usage"]["cpu"])
+        float(quantity(one["usage"]["cpu"]) or 0)
         for found in stage.api.list(POD_METRICS, NAMESPACE)
         if found["metadata"]["name"] in alive
         for one in found["containers"]

@@ -82,7 +82,7 @@ def test_a_client_certificate_reads_the_metrics_of_every_pod(lab: Lab) -> None:
 
     assert [page.status for page in seen.snapshot.metrics] == [Status.OK] * (len(lab.nodes) + 1)
     assert all(page.readable for page in seen.snapshot.metrics)
-    claimed = seen.facts.saying.announced
+    claimed = seen.facts.signals.announced
     assert len(claimed[ADDRESS]) == 1
 
 
@@ -90,12 +90,12 @@ def test_a_profile_that_says_no_reads_none(lab: Lab) -> None:
     seen = looked_at(lab, metrics=False)
 
     assert {page.status for page in seen.snapshot.metrics} == {Status.NOT_ASKED}
-    assert not seen.roots
+    assert not seen.root_causes
 
 
 def test_an_address_on_a_node_s_own_card_is_told_as_such(lab: Lab) -> None:
     with held_by_one_more(lab) as node:
-        roots = looked_at(lab).roots
+        roots = looked_at(lab).root_causes
 
     assert [root.cause for root in roots] == ["duplicate-announcer"]
     assert f"Node {node} answers for {ADDRESS}, which its speaker does not announce" in roots[0].summary
@@ -105,11 +105,11 @@ def test_with_the_plain_manifest_nobody_reads_them_and_nothing_is_made_of_that(a
     with booted("manifest") as lab:
         well = looked_at(lab)
         with held_by_one_more(lab):
-            ill = looked_at(lab).roots
+            ill = looked_at(lab).root_causes
 
     assert {page.status for page in well.snapshot.metrics} == {Status.FAILED}
     assert all("may create tokenreviews" in page.detail for page in well.snapshot.metrics)
-    assert not well.roots
+    assert not well.root_causes
     assert [root.cause for root in ill] == ["duplicate-announcer"]
     assert "Why is not decided" in ill[0].summary
 
@@ -117,7 +117,7 @@ def test_with_the_plain_manifest_nobody_reads_them_and_nothing_is_made_of_that(a
 @contextmanager
 def held_by_one_more(lab: Lab) -> Iterator[str]:
     """The address of a service on a card of another node than the one that announces it."""
-    owner = looked_at(lab).facts.hearing.owners(ADDRESS)
+    owner = looked_at(lab).facts.wire_index.owners(ADDRESS)
     node = next(host.name for host in lab.nodes if (host.name,) != owner)
     card = ["dev", lab.host(node).interfaces[0].name]
     assert lab.run(node, ["ip", "address", "add", f"{ADDRESS}/32", *card]).returncode == 0

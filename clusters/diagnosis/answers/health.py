@@ -11,9 +11,8 @@ from clusters.diagnosis import scope, unread_lists
 from clusters.diagnosis.answer import Answer, missing, sentence, unpermitted
 from clusters.diagnosis.diagnosis import Diagnosis
 from clusters.diagnosis.metallb_pods import Pod
-from clusters.diagnosis.root_cause import Explanation, Root
+from clusters.diagnosis.root_cause import Explanation, RootCause
 from clusters.diagnosis.signals import Event
-from clusters.diagnosis.telling import events, fields
 from clusters.diagnosis.unread_lists import ALLOCATION
 from clusters.metallb import signatures, versions
 from clusters.metallb.versions import Feature
@@ -34,7 +33,7 @@ def pods_ready(diagnosis: Diagnosis) -> Answer:
     shown = [
         _as_is(root)
         for cause in having(Effect.PODS_NOT_READY)
-        for root in diagnosis.ground.get(cause, ())
+        for root in diagnosis.known.get(cause, ())
         if root.subject in unready
         or root.cause == "speaker-unschedulable"
         or not any(_ready(found.controllers))
@@ -59,7 +58,7 @@ def _ready(pods: Iterable[Pod]) -> Iterator[bool]:
     return (pod.ready for pod in pods)
 
 
-def _as_is(root: Root) -> Explanation:
+def _as_is(root: RootCause) -> Explanation:
     return Explanation(root=root, subject=root.subject, summary=root.summary)
 
 
@@ -77,7 +76,7 @@ def config_present(diagnosis: Diagnosis) -> Answer:
 def services_addressed(diagnosis: Diagnosis) -> Answer:
     """Every service holds an address of a pool, and none is held twice without a sharing key."""
     seen = diagnosis.snapshot
-    explanations = (*diagnosis.pending.values(), *diagnosis.stray.values())
+    explanations = (*diagnosis.pending.values(), *diagnosis.outside_intended_pool.values())
     return Answer(
         needs=ALLOCATION,
         explanations=tuple(explanations),
@@ -99,7 +98,9 @@ def probes(diagnosis: Diagnosis) -> Answer:
 
 def _probe(diagnosis: Diagnosis, pod: Pod) -> Iterator[Explanation]:
     """What a pod's probes or warnings say, if that is current."""
-    warnings = [event for event in events(diagnosis.facts, pod) if event.warning and _of(event, pod)]
+    warnings = [
+        event for event in diagnosis.facts.signals.of_pod(pod.name) if event.warning and _of(event, pod)
+    ]
     # What was said before the pod became ready is over: probes fail while a pod starts.
     before = pod.ready_for if pod.ready else math.inf
     lasting = [each for each in warnings if each.age < min(_CURRENT, before) and each.count >= _REPEATED]
@@ -109,12 +110,12 @@ def _probe(diagnosis: Diagnosis, pod: Pod) -> Iterator[Explanation]:
     root = _behind(diagnosis, pod)
     if root is None and lasting:
         hit = signatures.match_event(lasting[0].reason, lasting[0].message, pod_of=pod.component)
-        root = Root(
+        root = RootCause(
             cause=(hit.cause if hit else "") or f"{pod.component}-down",
             subject=f"node {pod.node}" if pod.component == "speaker" else f"pod {pod.name}",
             summary=f"Pod {pod.name} is warned about again and again: {lasting[0].message}",
-            home="health.probes",
-            fields=fields(diagnosis.facts, node=pod.node),
+            reporter="health.probes",
+            fields=diagnosis.facts.command_fields(node=pod.node),
         )
     if root:
         summary = f"Pod {pod.name} is {'ready' if pod.ready else 'not ready'}: {root.summary}"
@@ -126,11 +127,11 @@ def _of(event: Event, pod: Pod) -> bool:
     return not event.uid or not pod.uid or event.uid == pod.uid
 
 
-def _behind(diagnosis: Diagnosis, pod: Pod) -> Root | None:
+def _behind(diagnosis: Diagnosis, pod: Pod) -> RootCause | None:
     """The root that keeps a pod from being ready."""
     causes = having(Effect.STOPS_CONTROLLER if pod.component == "controller" else Effect.STOPS_SPEAKER)
     places = {f"node {pod.node}"}
-    for root in diagnosis.grounds:
+    for root in diagnosis.known_causes:
         of_component = pod.component == "controller" and root.cause.startswith("controller-")
         if root.cause in causes and (root.subject in places or of_component):
             return root
@@ -141,7 +142,7 @@ def _behind(diagnosis: Diagnosis, pod: Pod) -> Root | None:
 
 def allocation_events(diagnosis: Diagnosis) -> Answer:
     """No service's event stream holds an allocation failure that still holds."""
-    said = diagnosis.facts.saying.of_services
+    said = diagnosis.facts.signals.of_services
     explanations = [
         explained
         for key, explained in diagnosis.pending.items()
@@ -169,8 +170,8 @@ def how_far(diagnosis: Diagnosis) -> Answer:
     Who may not see all of the cluster cannot say that of it either.
     """
     seen = diagnosis.snapshot
-    reach = scope.widest(diagnosis.roots)
-    wide = [root for root in diagnosis.roots if scope.of_root(root) is Scope.CLUSTER]
+    reach = scope.widest(diagnosis.root_causes)
+    wide = [root for root in diagnosis.root_causes if scope.of_root(root) is Scope.CLUSTER]
     found = (
         "nothing was found" if reach is Scope.NONE else f"what was found touches: {_named(reach, diagnosis)}"
     )
@@ -195,7 +196,7 @@ def _unreadable(seen: Snapshot) -> Iterator[str]:
 
 
 def _named(reach: Scope, diagnosis: Diagnosis) -> str:
-    subjects = sorted({root.subject for root in diagnosis.roots if scope.of_root(root) is reach})
+    subjects = sorted({root.subject for root in diagnosis.root_causes if scope.of_root(root) is reach})
     return ", ".join(subjects[:8]) + (" and more" if len(subjects) > 8 else "")
 
 
@@ -205,12 +206,12 @@ def config_accepted(diagnosis: Diagnosis) -> Answer:
     shown = [
         _as_is(root)
         for cause in having(Effect.REFUSES_CONFIGURATION)
-        for root in diagnosis.ground.get(cause, ())
+        for root in diagnosis.known.get(cause, ())
         if diagnosis.refused
     ]
     if seen.dry_run.webhook_failed:
         down = [cause for cause in having(Effect.STOPS_CONTROLLER) if get(cause).layer is Layer.METALLB]
-        shown += [_as_is(root) for cause in down for root in diagnosis.ground.get(cause, ())]
+        shown += [_as_is(root) for cause in down for root in diagnosis.known.get(cause, ())]
     metrics = next((page for page in seen.metrics if page.ok), _unread(seen.metrics))
     sources = (
         ("the answer to a dry run", seen.dry_run),

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from clusters.diagnosis.answer import Answer, sentence
 from clusters.diagnosis.diagnosis import Diagnosis
 from clusters.diagnosis.metallb_pods import Pod
-from clusters.diagnosis.root_cause import Explanation, Root
-from clusters.diagnosis.telling import fields, workload
+from clusters.diagnosis.root_cause import Explanation, RootCause
 from clusters.diagnosis.unread_lists import ALLOCATION
 from clusters.metallb.signatures import Hit
 
@@ -39,7 +38,7 @@ class _Read:
     """What was made of the logs of one component."""
 
     explanations: list[Explanation]
-    roots: list[Root]
+    roots: list[RootCause]
     notes: list[str]
 
 
@@ -62,14 +61,14 @@ def _answer(diagnosis: Diagnosis, component: str) -> Answer:
     unread = [
         sentence(f"the log of pod {pod.name}", tail)
         for pod in pods
-        if (tail := diagnosis.facts.saying.logs.get(pod.name)) and not tail.known
+        if (tail := diagnosis.facts.signals.logs.get(pod.name)) and not tail.known
     ]
-    roots = {root.key: root for root in (*read.roots, *diagnosis.roots)}
+    roots = {root.key: root for root in (*read.roots, *diagnosis.root_causes)}
     found = {explained.root.key: explained for explained in read.explanations}
     return Answer(
         needs=_NEEDS[component],
         explanations=tuple(found.values()),
-        roots=tuple(roots.values()),
+        root_causes=tuple(roots.values()),
         notes=tuple(read.notes),
         missing=(*unread, *_unknown(diagnosis, component, pods)),
     )
@@ -90,24 +89,24 @@ def _sort(diagnosis: Diagnosis, pod: Pod, hit: Hit, read: _Read) -> None:
         read.explanations.append(told_of)
     elif hit.signature.certain and hit.cause in _ONLY_LOGS:
         read.roots.append(
-            Root(
+            RootCause(
                 cause=hit.cause,
                 subject=f"{pod.component} {pod.name}",
                 summary=f"Its log says so {hit.count} times: {hit.line}",
                 evidence=(line,),
-                home=_HOMES[pod.component],
-                fields=fields(diagnosis.facts, node=pod.node),
+                reporter=_HOMES[pod.component],
+                fields=diagnosis.facts.command_fields(node=pod.node),
             )
         )
     else:
         read.notes.append(f"told of once, and nothing of it is left ({hit.cause}): {line}")
 
 
-def _known(diagnosis: Diagnosis, pod: Pod, hit: Hit) -> Root | None:
+def _known(diagnosis: Diagnosis, pod: Pod, hit: Hit) -> RootCause | None:
     """The root that a line tells of, among those that are known to hold."""
-    same = [root for root in diagnosis.roots if root.cause == hit.cause]
+    same = [root for root in diagnosis.root_causes if root.cause == hit.cause]
     named = [f"{kind} {name}" for kind, name in hit.subjects.items()]
-    named.append(workload(diagnosis.facts, pod.component))
+    named.append(diagnosis.facts.components.workload(pod.component))
     exact = [root for root in same if root.subject in named]
     if same:
         return (exact or same)[0]

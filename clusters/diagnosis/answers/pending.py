@@ -12,7 +12,7 @@ def free_address(diagnosis: Diagnosis) -> Answer:
     usage = diagnosis.facts.usage
     full = [name for name, used in usage.items() if used.exhausted]
     by_nature = [
-        name for name in full if not any(each.subject == f"pool {name}" for each in diagnosis.grounds)
+        name for name in full if not any(each.subject == f"pool {name}" for each in diagnosis.known_causes)
     ]
     return Answer(
         needs=ALLOCATION,

@@ -7,8 +7,7 @@ from clusters.checks.path_links import Link
 from clusters.diagnosis import scope, unread_lists
 from clusters.diagnosis.answer import Answer, missing
 from clusters.diagnosis.diagnosis import Diagnosis
-from clusters.diagnosis.root_cause import Explanation, Root
-from clusters.diagnosis.telling import fields
+from clusters.diagnosis.root_cause import Explanation, RootCause
 from clusters.diagnosis.unread_lists import ELECTION
 from clusters.metallb.pools import Pool
 from clusters.metallb.ranges import parse_address
@@ -18,7 +17,7 @@ def incident_scope(diagnosis: Diagnosis) -> Answer:
     """It is said where the trouble lies; nodes or network in trouble fail this check."""
     seen = diagnosis.snapshot
     places: dict[str, dict[str, None]] = {}
-    roots = [root for root in diagnosis.roots if not unread_lists.may_be_another(root, seen)]
+    roots = [root for root in diagnosis.root_causes if not unread_lists.may_be_another(root, seen)]
     for root in roots:
         places.setdefault(scope.where(root), {})[root.cause] = None
     alone = " alone" if len(places) == 1 else ""
@@ -56,10 +55,10 @@ def _routable(diagnosis: Diagnosis, pool: Pool) -> Explanation | str | None:
     """Why a pool's addresses cannot be reached; a sentence where nothing tells; None where they can."""
     if not pool.ranges:
         return None
-    hearing = diagnosis.facts.hearing
+    wire_index = diagnosis.facts.wire_index
     held = {str(address): holders for address, holders in diagnosis.facts.usage[pool.name].held}
     tries = [each for each in diagnosis.snapshot.wire.reached if each.address in held]
-    routes = [route for address, route in hearing.routes.items() if _inside(pool, address)]
+    routes = [route for address, route in wire_index.routes.items() if _inside(pool, address)]
     if any(route.on_link for route in routes) or any(
         each.outcome in {"answered", "refused"} for each in tries
     ):
@@ -70,12 +69,12 @@ def _routable(diagnosis: Diagnosis, pool: Pool) -> Explanation | str | None:
             return explained if get(explained.root.cause).link is Link.ROUTE else None
     if any(route.problem for route in routes):
         problem = next(route for route in routes if route.problem)
-        place = fields(diagnosis.facts, pool=pool.name, address=problem.address)
-        root = Root(
+        place = diagnosis.facts.command_fields(pool=pool.name, address=problem.address)
+        root = RootCause(
             cause="vantage-not-on-segment",
             subject=f"pool {pool.name}",
             summary=f"From the vantage there is no way to {problem.address}: {problem.problem}",
-            home="recovery.address-routable",
+            reporter="recovery.address-routable",
             fields=place,
         )
         return Explanation(root=root, subject=root.subject, summary=root.summary)

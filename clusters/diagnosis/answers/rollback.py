@@ -24,7 +24,7 @@ def stale_consumers(diagnosis: Diagnosis) -> Answer:
 
 def _clinging(diagnosis: Diagnosis) -> Iterator[Explanation]:
     """Services that hold, and ask for, an address which no pool holds."""
-    for key, explained in diagnosis.stray.items():
+    for key, explained in diagnosis.outside_intended_pool.items():
         asked = services.request(diagnosis.facts.services[key]).addresses
         if any(diagnosis.facts.pool_of(each) is None for each in asked):
             yield explained

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 from clusters.diagnosis.answer import Answer, missing
 from clusters.diagnosis.diagnosis import Diagnosis
-from clusters.diagnosis.root_cause import Root
-from clusters.diagnosis.telling import fields
+from clusters.diagnosis.root_cause import RootCause
 from clusters.observation.snapshot import Reached, Status
 
 _SHOWN = 10
@@ -19,7 +18,7 @@ def routed(diagnosis: Diagnosis) -> Answer:
     if far.status is Status.NOT_ASKED:
         return Answer(unsupported=f"{far.detail or 'nobody looked through a router'}.")
     # A client reaches an address for a while after the last answer for it: its kernel still knows whom it asked.
-    owners = diagnosis.facts.hearing.owners
+    owners = diagnosis.facts.wire_index.owners
     served = {_door(one) for one in near.reached if one.outcome == "answered" and owners(one.address) != ()}
     away = {route.address for route in far.routes if not route.on_link}
     compared = [one for one in far.reached if _door(one) in served and one.address in away]
@@ -27,7 +26,7 @@ def routed(diagnosis: Diagnosis) -> Answer:
     beside = sorted({one.address for one in far.reached} - away)
     unseen = [f"Vantage {far.place} is on the segment of {', '.join(beside[:3])} itself."] if beside else []
     return Answer(
-        roots=tuple(_roots(diagnosis, lost, compared)),
+        root_causes=tuple(_roots(diagnosis, lost, compared)),
         notes=(f"{len(compared)} ports that answer at {near.place} were tried from {far.place}",),
         missing=(
             *missing(("what answers from outside", near), ("what answers through a router", far)),
@@ -40,7 +39,7 @@ def _door(one: Reached) -> tuple[str, str, int, str]:
     return one.service, one.address, one.port, one.protocol
 
 
-def _roots(diagnosis: Diagnosis, lost: list[Reached], compared: list[Reached]) -> Iterator[Root]:
+def _roots(diagnosis: Diagnosis, lost: list[Reached], compared: list[Reached]) -> Iterator[RootCause]:
     """A root for each service that is not reached; one for the cluster where it is every one of several."""
     services: dict[str, list[Reached]] = {}
     for one in lost:
@@ -53,10 +52,10 @@ def _roots(diagnosis: Diagnosis, lost: list[Reached], compared: list[Reached]) -
         yield _root(diagnosis, f"service {key}", what, but="on its segment it answers", tries=tries)
 
 
-def _root(diagnosis: Diagnosis, subject: str, what: str, *, but: str, tries: list[Reached]) -> Root:
+def _root(diagnosis: Diagnosis, subject: str, what: str, *, but: str, tries: list[Reached]) -> RootCause:
     place = diagnosis.snapshot.routed.place
     namespace, _, name = tries[0].service.partition("/")
-    return Root(
+    return RootCause(
         cause="not-routed",
         subject=subject,
         summary=f"{what} reached through a router, from {place}; {but}.",
@@ -64,5 +63,5 @@ def _root(diagnosis: Diagnosis, subject: str, what: str, *, but: str, tries: lis
             f"{place}: {one.protocol} {one.address}:{one.port}: {one.detail or one.outcome}"
             for one in tries[:_SHOWN]
         ),
-        fields=fields(diagnosis.facts, namespace=namespace, service=name, address=tries[0].address),
+        fields=diagnosis.facts.command_fields(namespace=namespace, service=name, address=tries[0].address),
     )

@@ -7,8 +7,8 @@ from clusters.diagnosis import workloads
 from clusters.diagnosis.answer import Answer, Figure, missing, sentence
 from clusters.diagnosis.diagnosis import Diagnosis
 from clusters.diagnosis.metallb_pods import Pod as MetalLBPod
-from clusters.diagnosis.root_cause import Explanation, Root
-from clusters.diagnosis.times import lasting
+from clusters.diagnosis.root_cause import Explanation, RootCause
+from clusters.diagnosis.signals import lasting
 from clusters.observation.snapshot import Status
 
 #: What a pending speaker's condition says where a node is short of something, and does not merely refuse it.
@@ -60,11 +60,11 @@ def speaker_scheduling(diagnosis: Diagnosis) -> Answer:
 
 def verdict(diagnosis: Diagnosis) -> Answer:
     """It is said whether a scale change is needed; only that fails this check."""
-    scaling = [root for root in diagnosis.roots if _is_scaling(root)]
+    scaling = [root for root in diagnosis.root_causes if _is_scaling(root)]
     configured = sorted(
-        {root.cause for root in diagnosis.roots if get(root.cause).layer is Layer.CONFIGURATION}
+        {root.cause for root in diagnosis.root_causes if get(root.cause).layer is Layer.CONFIGURATION}
     )
-    kept_away = [root.subject for root in diagnosis.ground.get("speaker-unschedulable", ())]
+    kept_away = [root.subject for root in diagnosis.known.get("speaker-unschedulable", ())]
     if scaling:
         text = "a scale change is needed"
     elif configured:
@@ -84,7 +84,7 @@ def verdict(diagnosis: Diagnosis) -> Answer:
     )
 
 
-def _is_scaling(root: Root) -> bool:
+def _is_scaling(root: RootCause) -> bool:
     """Whether more resources would help: a taint or selector that keeps a speaker away is no lack of them."""
     short = root.cause == "speaker-unschedulable" and any(
         _SHORT in line for line in (root.summary, *root.evidence)

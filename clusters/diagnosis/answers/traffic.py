@@ -26,7 +26,7 @@ def speakers_placed(diagnosis: Diagnosis) -> Answer:
     shown = [
         Explanation(root=root, subject=root.subject, summary=root.summary)
         for cause in having(Effect.STOPS_SPEAKER)
-        for root in diagnosis.ground.get(cause, ())
+        for root in diagnosis.known.get(cause, ())
         if root.subject.removeprefix("node ") in absent or not root.subject.startswith("node ")
     ]
     unannounced = [
@@ -35,7 +35,7 @@ def speakers_placed(diagnosis: Diagnosis) -> Answer:
     alone = [
         f"service {key} has only {next(iter(nodes))} to announce it"
         for key, service in facts.layer2.items()
-        if len(nodes := diagnosis.announcing.candidates(service)) == 1 and len(facts.nodes) > 1
+        if len(nodes := diagnosis.announcers.candidates(service)) == 1 and len(facts.nodes) > 1
     ]
     return Answer(
         needs=("services", "ip_address_pools", "endpoint_slices"),
@@ -58,10 +58,10 @@ def _absent(diagnosis: Diagnosis, node: str) -> bool:
 
 def l2_segment(diagnosis: Diagnosis) -> Answer:
     """Each address lies on a network of its nodes, and the vantage sees its owner there."""
-    routes = diagnosis.facts.hearing.routes
+    routes = diagnosis.facts.wire_index.routes
     addresses = [str(each) for service in diagnosis.facts.layer2.values() for each in service.ingress]
     away = [each for each in addresses if (route := routes.get(each)) and not route.on_link]
-    told = any(get(root.cause).link is Link.ROUTE for root in diagnosis.roots)
+    told = any(get(root.cause).link is Link.ROUTE for root in diagnosis.root_causes)
     unseen = [f"{', '.join(away[:5])} is not on a segment of the vantage."] if away and not told else []
     return Answer(missing=(*_unheard(diagnosis), *unseen), needs=("endpoint_slices", "l2_advertisements"))
 
@@ -90,13 +90,15 @@ def _endless(diagnosis: Diagnosis, key: str) -> bool:
 
 def single_announcer(diagnosis: Diagnosis) -> Answer:
     """Exactly one machine answers for each address, and it is a node."""
-    hearing = diagnosis.facts.hearing
+    wire_index = diagnosis.facts.wire_index
     addresses = sum(len(service.ingress) for service in diagnosis.facts.layer2.values())
-    asked = f"{len(hearing.assigned)} of {addresses} addresses were asked for on the wire"
-    unseen = () if len(hearing.assigned) or not addresses else ("No address is on a segment of the vantage.",)
+    asked = f"{len(wire_index.assigned)} of {addresses} addresses were asked for on the wire"
+    unseen = (
+        () if len(wire_index.assigned) or not addresses else ("No address is on a segment of the vantage.",)
+    )
     return Answer(
         needs=("kube_proxy_config", *ELECTION),
-        explanations=tuple(diagnosis.odd.values()),
+        explanations=tuple(diagnosis.wrongly_answered.values()),
         notes=(asked,),
         missing=(*_unheard(diagnosis), *unseen, *_only_one(diagnosis)),
     )
@@ -134,7 +136,7 @@ def _unread(pages: Iterable[PodMetrics]) -> Iterator[str]:
 def no_squatter(diagnosis: Diagnosis) -> Answer:
     """Nobody answers for a free address of a pool."""
     wire = diagnosis.snapshot.wire
-    asked = Counter(heard.pool for heard in diagnosis.facts.hearing.free)
+    asked = Counter(heard.pool for heard in diagnosis.facts.wire_index.free)
     shares = [
         f"pool {share.pool}: {asked[share.pool]} of {share.free} free addresses were asked for"
         for share in wire.shares
@@ -143,7 +145,7 @@ def no_squatter(diagnosis: Diagnosis) -> Answer:
     unseen = [f"Pool {pool} is not on a segment of the vantage." for pool in away] if wire.ok else []
     elsewhere = [
         Explanation(root=root, subject=root.subject, summary=root.summary)
-        for root in announcer_sources.squatters(diagnosis.facts, diagnosis.ground)
+        for root in announcer_sources.unexpected_responders(diagnosis.facts, diagnosis.known)
         if root.cause != "foreign-responder"
     ]
     return Answer(

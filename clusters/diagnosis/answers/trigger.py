@@ -48,6 +48,6 @@ def edge_address(diagnosis: Diagnosis) -> Answer:
         return Answer(unsupported="The profile names no consumers.")
     return Answer(
         needs=("ip_address_pools", "endpoint_slices", "l2_advertisements"),
-        explanations=tuple(diagnosis.edge.values()),
+        explanations=tuple(diagnosis.consumers.values()),
         missing=missing(("the services", seen.services), ("what answers from outside", seen.wire)),
     )

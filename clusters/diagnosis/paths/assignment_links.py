@@ -45,7 +45,7 @@ def configuration(case: Case) -> LinkReading:
     if states and all(state == "Valid" for state in states):
         proof.append(f"{len(states)} ConfigurationStates are Valid")
     stale = {
-        pod.name: case.facts.saying.value(pod.name, "metallb_k8s_client_config_stale_bool")
+        pod.name: case.facts.signals.value(pod.name, "metallb_k8s_client_config_stale_bool")
         for pod in case.facts.components.pods
     }
     if stale and all(value == 0 for value in stale.values()):

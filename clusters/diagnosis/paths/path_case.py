@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from clusters.checks import Candidate, LinkReading, Reading
 from clusters.checks.causes import get
 from clusters.checks.path_links import Link
-from clusters.diagnosis.root_cause import Root
+from clusters.diagnosis.root_cause import RootCause
 
 if TYPE_CHECKING:
     from clusters.diagnosis.diagnosis import Diagnosis
@@ -26,13 +26,13 @@ class Case:
     service: Service
     address: str
     port: int
-    roots: Mapping[Link, Root]
+    roots: Mapping[Link, RootCause]
 
     @classmethod
     def of(cls, diagnosis: Diagnosis, service: Service) -> Case:
         """The case of a service: by the first address and port that are in trouble, else by its first ones."""
-        lost = diagnosis.facts.hearing.unreached(service.key)
-        tries = lost or diagnosis.facts.hearing.reached.get(service.key, ())
+        lost = diagnosis.facts.wire_index.unreached(service.key)
+        tries = lost or diagnosis.facts.wire_index.reached.get(service.key, ())
         address = tries[0].address if tries else str(service.ingress[0]) if service.ingress else ""
         return cls(diagnosis, service, address, tries[0].port if tries else 0, _roots(diagnosis, service))
 
@@ -44,12 +44,12 @@ class Case:
     @property
     def announcer(self) -> str:
         """The one node that replies for the address, else the elected one; empty where neither is known."""
-        return self.diagnosis.answering.replying(self.service, self.address)
+        return self.diagnosis.responders.replying(self.service, self.address)
 
     @property
     def tries(self) -> tuple[Reached, ...]:
         """The tries at the ports of this address."""
-        found = self.facts.hearing.reached.get(self.service.key, ())
+        found = self.facts.wire_index.reached.get(self.service.key, ())
         return tuple(one for one in found if one.address == self.address)
 
     @property
@@ -58,18 +58,18 @@ class Case:
         return self.service.key in self.facts.layer2
 
 
-def _roots(diagnosis: Diagnosis, service: Service) -> Mapping[Link, Root]:
+def _roots(diagnosis: Diagnosis, service: Service) -> Mapping[Link, RootCause]:
     """What is known to be wrong with a service, by link; of several roots of one link the first that was found."""
-    found: dict[Link, Root] = {}
+    found: dict[Link, RootCause] = {}
     for explained in diagnosis.explanations(service.key):
         _add(found, explained.root)
-    for root in diagnosis.grounds:
+    for root in diagnosis.known_causes:
         if root.subject == f"service {service.key}":
             _add(found, root)
     return found
 
 
-def _add(found: dict[Link, Root], root: Root) -> None:
+def _add(found: dict[Link, RootCause], root: RootCause) -> None:
     link = get(root.cause).link
     if link is not None:
         found.setdefault(link, root)
@@ -93,7 +93,7 @@ def not_applicable(link: Link, why: str) -> LinkReading:
     return LinkReading(link=link, reading=Reading.NOT_APPLICABLE, proof=(why,))
 
 
-def broken(link: Link, root: Root) -> LinkReading:
+def broken(link: Link, root: RootCause) -> LinkReading:
     """The link is broken by a root; one that is not proved at this link leaves it open, with its candidates."""
     proof = tuple(dict.fromkeys((root.summary, *root.evidence)))
     if not root.proved:

@@ -15,7 +15,7 @@ _OTHERS = "the address is announced by something else than MetalLB"
 def route(case: Case) -> LinkReading:
     """Whether the vantage has a way to the address."""
     place = case.facts.snapshot.wire.place
-    found = case.facts.hearing.routes.get(case.address)
+    found = case.facts.wire_index.routes.get(case.address)
     if found is None:
         return unknown(Link.ROUTE, "nobody looked from outside")
     if found.on_link:
@@ -29,7 +29,7 @@ def route(case: Case) -> LinkReading:
         one.address
         for one in case.facts.snapshot.wire.reached
         if one.outcome == "answered"
-        and (way := case.facts.hearing.routes.get(one.address))
+        and (way := case.facts.wire_index.routes.get(one.address))
         and way.gateway == found.gateway
     )
     if beyond:
@@ -61,10 +61,10 @@ def announcer(case: Case) -> LinkReading:
         return not_applicable(Link.ANNOUNCER, _not_by_layer2(case))
     if not case.facts.election_known:
         return unknown(Link.ANNOUNCER, "not all was read that decides who may announce")
-    candidates = sorted(case.diagnosis.announcing.candidates(case.service))
+    candidates = sorted(case.diagnosis.announcers.candidates(case.service))
     if not candidates:
         return unknown(Link.ANNOUNCER, "no node is known to be eligible")
-    elected = case.diagnosis.announcing.owner(case.service)
+    elected = case.diagnosis.announcers.elected(case.service)
     return ok(Link.ANNOUNCER, f"{', '.join(candidates)} may announce it, and the election names {elected}")
 
 
@@ -72,7 +72,7 @@ def answer(case: Case) -> LinkReading:
     """Whether exactly one host replies, and it is a node."""
     if not case.layer2:
         return not_applicable(Link.ANSWER, _not_by_layer2(case))
-    hosts = case.facts.hearing.owners(case.address)
+    hosts = case.facts.wire_index.owners(case.address)
     wire = case.facts.snapshot.wire
     if hosts is None:
         why = wire.control if wire.ok and not wire.control_ok else "nobody was asked on its segment"

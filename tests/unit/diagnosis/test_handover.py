@@ -59,7 +59,7 @@ def _quick() -> Iterator[None]:
 def test_what_a_second_look_does_not_see_any_more_was_a_moment() -> None:
     looks = iter([handed_over(), seen()])
 
-    assert not observed(lambda: next(looks)).roots
+    assert not observed(lambda: next(looks)).root_causes
     assert next(looks, None) is None
 
 
@@ -74,7 +74,7 @@ def test_what_stays_is_told_by_the_last_look() -> None:
 
     assert len(looks) > 1
     assert found.snapshot is looks[-1]
-    assert {root.cause for root in found.roots} == {"owner-disagreement"}
+    assert {root.cause for root in found.root_causes} == {"owner-disagreement"}
 
 
 @pytest.mark.parametrize("name", ["healthy", "pool-exhausted", "strict-arp-off"])

@@ -40,10 +40,10 @@ def findings(name: str, snapshot: Snapshot) -> dict[str, list[list[str]]]:
 def test_one_cause_is_found_where_it_is_reported(name: str) -> None:
     expected = TROUBLE[name]
 
-    roots = Diagnosis(observed(name)).roots
+    roots = Diagnosis(observed(name)).root_causes
 
     assert {root.cause for root in roots} == {expected.fault.cause}
-    assert {root.at for root in roots} == {expected.home}
+    assert {root.reported_by for root in roots} == {expected.home}
     assert {root.subject for root in roots} == set(expected.shows[expected.home])
 
 
@@ -114,7 +114,7 @@ def test_every_check_declares_the_causes_that_it_names(name: str) -> None:
 def test_the_disputed_services_are_all_those_whose_sources_do_not_agree(name: str) -> None:
     diagnosis = Diagnosis(observed(name))
     told = {
-        key: announcer_sources.sources(diagnosis.facts, diagnosis.announcing, service)
+        key: announcer_sources.sources(diagnosis.facts, diagnosis.announcers, service)
         for key, service in diagnosis.facts.layer2.items()
     }
 

@@ -48,7 +48,7 @@ def unread(seen: Snapshot, pods: Iterable[str] | None = None, **how: object) -> 
 
 
 def causes(seen: Snapshot) -> set[str]:
-    return {root.cause for root in Diagnosis(seen).roots}
+    return {root.cause for root in Diagnosis(seen).root_causes}
 
 
 def told(seen: Snapshot) -> dict[str, set[str]]:
@@ -92,7 +92,7 @@ def test_no_other_cause_appears_with_the_metrics_of_some_pods(name: str) -> None
 def test_two_announcers_without_any_word_of_theirs_are_the_symptom_with_its_candidates() -> None:
     (root,) = {
         root.key: root
-        for root in Diagnosis(unread(observed("strict-arp-off"))).roots
+        for root in Diagnosis(unread(observed("strict-arp-off"))).root_causes
         if root.subject == f"service {WEB}"
     }.values()
 
@@ -134,7 +134,7 @@ def test_a_split_that_no_log_tells_of_is_not_blamed_on_kube_proxy() -> None:
 
 def test_a_speaker_that_was_read_and_denies_leaves_the_node_s_own_interfaces() -> None:
     seen = split(observed("healthy"))
-    told = {root.key: root for root in Diagnosis(seen).roots}
+    told = {root.key: root for root in Diagnosis(seen).root_causes}
 
     assert {root.cause for root in told.values()} == {"duplicate-announcer"}
     by_hand = [root for root in told.values() if "which its speaker does not announce" in root.summary]
@@ -145,7 +145,7 @@ def test_a_speaker_that_was_read_and_denies_leaves_the_node_s_own_interfaces() -
 def test_a_node_s_word_has_three_values() -> None:
     seen = observed("healthy")
     facts = Diagnosis(seen).facts
-    ((address, nodes), *_) = facts.saying.announced.items()
+    ((address, nodes), *_) = facts.signals.announced.items()
     (node,) = nodes
     others = set(facts.nodes) - nodes
 
@@ -160,7 +160,7 @@ def test_a_node_s_word_has_three_values() -> None:
 def test_what_was_not_read_is_said_as_such_and_not_as_nobody() -> None:
     diagnosis = Diagnosis(unread(observed("healthy")))
     service = next(iter(diagnosis.facts.layer2.values()))
-    found = announcer_sources.sources(diagnosis.facts, diagnosis.announcing, service)
+    found = announcer_sources.sources(diagnosis.facts, diagnosis.announcers, service)
 
     assert "metric: not read" in str(found)
     assert "metric: nobody" not in str(found)

@@ -299,13 +299,6 @@ def test_prose_in_a_definition_does_not_matter() -> None:
     assert "prose" not in str(bare(rendered))
 
 
-def test_quantities_are_numbers_with_a_unit() -> None:
-    assert field_comparison.quantity("100m") == field_comparison.quantity("0.1")
-    assert field_comparison.quantity("1k") == 1000
-    assert field_comparison.quantity("1Ki") == 1024
-    assert field_comparison.quantity("many") is None
-
-
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),

@@ -48,7 +48,7 @@ def test_services_with_an_explanation_are_in_trouble_and_no_others(name: str) ->
     told = {one.service for one in paths.in_trouble(diagnosis)}
 
     assert told == diagnosis.troubled
-    assert all(diagnosis.explanations(key) or key in str(diagnosis.grounds) for key in told)
+    assert all(diagnosis.explanations(key) or key in str(diagnosis.known_causes) for key in told)
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from clusters.checks.causes import Effect, having
 from clusters.diagnosis.facts import Facts
-from clusters.diagnosis.root_cause import Explanation, Root
-from clusters.diagnosis.telling import fields
+from clusters.diagnosis.root_cause import Explanation, KnownCauses, RootCause
 from clusters.metallb import election
 from clusters.metallb.advertisements import Advertisement
 from clusters.metallb.election import Ballot, Prediction
@@ -20,7 +18,7 @@ _SERVING = (Endpoint(addresses=(), node=None, servable=True),)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Field:
+class Electorate:
     """The nodes that may announce all services of one pool and one set of advertisements."""
 
     candidates: frozenset[str]
@@ -28,13 +26,13 @@ class Field:
     ballot: Ballot
 
 
-class Announcing:
-    """The elections of one Snapshot. `ground` are the roots known so far, by cause."""
+class Announcers:
+    """The elections of one Snapshot. `known` are the causes known so far."""
 
-    def __init__(self, facts: Facts, ground: Mapping[str, tuple[Root, ...]]) -> None:
-        self.facts, self.ground = facts, ground
-        self._fields: dict[tuple[str, ...], Field] = {}
-        self._field_of: dict[str, Field | Reason] = {}
+    def __init__(self, facts: Facts, known: KnownCauses) -> None:
+        self.facts, self.known = facts, known
+        self._fields: dict[tuple[str, ...], Electorate] = {}
+        self._field_of: dict[str, Electorate | Reason] = {}
         self._candidates: dict[str, frozenset[str]] = {}
         self._owners: dict[str, str | None] = {}
 
@@ -55,18 +53,18 @@ class Announcing:
             return field.candidates
         return field.candidates & {each.node for each in endpoints if each.servable and each.node}
 
-    def owner(self, service: Service) -> str | None:
+    def elected(self, service: Service) -> str | None:
         """The node that announces the service by MetalLB's election, None where nobody may."""
         if service.key not in self._owners:
-            self._owners[service.key] = self._elected(service)
+            self._owners[service.key] = self._elect(service)
         return self._owners[service.key]
 
-    def _elected(self, service: Service) -> str | None:
+    def _elect(self, service: Service) -> str | None:
         candidates = self.candidates(service)
         if not candidates:
             return None
         field = self._field(service)
-        assert isinstance(field, Field)  # there are candidates
+        assert isinstance(field, Electorate)  # there are candidates
         chosen = field.prediction.advertisements
         if any(each.preferences for each in chosen):
             # Preferences come before the hash; the order among the candidates is then the prediction's own.
@@ -75,13 +73,13 @@ class Announcing:
         ballot = field.ballot if len(candidates) == len(field.candidates) else Ballot(candidates)
         return ballot.first(service.ingress[0])
 
-    def _field(self, service: Service) -> Field | Reason:
+    def _field(self, service: Service) -> Electorate | Reason:
         """The field of candidates for a service, endpoints and policy apart; or why it is not advertised."""
         if service.key not in self._field_of:
             self._field_of[service.key] = self._entered(service)
         return self._field_of[service.key]
 
-    def _entered(self, service: Service) -> Field | Reason:
+    def _entered(self, service: Service) -> Electorate | Reason:
         chosen = self._chosen(service)
         if isinstance(chosen, Reason):
             return chosen
@@ -90,7 +88,7 @@ class Announcing:
             probe = replace(service, local_policy=False)
             found = election.predict_announcer(probe, _SERVING, self.facts.scene)
             names = frozenset(found.candidates)
-            self._fields[key] = Field(candidates=names, prediction=found, ballot=Ballot(names))
+            self._fields[key] = Electorate(candidates=names, prediction=found, ballot=Ballot(names))
         return self._fields[key]
 
     def _chosen(self, service: Service) -> tuple[Advertisement, ...] | Reason:
@@ -122,7 +120,7 @@ class Announcing:
             fields=self._commands(service),
         )  # fmt: skip
 
-    def _root(self, service: Service, found: Prediction, reason: Reason) -> Root:
+    def _root(self, service: Service, found: Prediction, reason: Reason) -> RootCause:
         """The root behind a reason: the node's or the speaker's own trouble where the reason only shows it."""
         nodes = [name for name, each in found.excluded.items() if each.cause == "speaker-missing-on-node"]
         if service.local_policy:
@@ -141,16 +139,16 @@ class Announcing:
                 known = None
         return known or self._own(service, found, reason)
 
-    def _known(self, causes: tuple[str, ...], nodes: list[str]) -> Root | None:
+    def _known(self, causes: tuple[str, ...], nodes: list[str]) -> RootCause | None:
         """The first known root of these causes on one of the nodes, or in the component as a whole."""
         subjects = {f"node {name}" for name in nodes}
         for cause in causes:
-            for root in self.ground.get(cause, ()):
+            for root in self.known.get(cause, ()):
                 if root.subject in subjects or not root.subject.startswith("node "):
                     return root
         return None
 
-    def _lost_endpoints(self, service: Service) -> Root | None:
+    def _lost_endpoints(self, service: Service) -> RootCause | None:
         """All endpoints are on nodes in trouble: then the nodes are the matter."""
         nodes = {each.node for each in self.facts.endpoints.get(service.key, ())}
         lost = [
@@ -160,20 +158,20 @@ class Announcing:
             return None
         return self._known(having(Effect.LOSES_NODE), sorted(lost))
 
-    def _advertisement(self, reason: Reason) -> Root | None:
+    def _advertisement(self, reason: Reason) -> RootCause | None:
         """An advertisement that is broken by itself, rather than just not meant for this service."""
-        broken = (*self.ground.get("advertisement-unknown-pool", ()), *self.ground.get(reason.cause, ()))
+        broken = (*self.known.get("advertisement-unknown-pool", ()), *self.known.get(reason.cause, ()))
         exact = [root for root in broken if root.subject == reason.subject]
         return next(iter(exact or broken), None)
 
-    def _own(self, service: Service, found: Prediction, reason: Reason) -> Root:
+    def _own(self, service: Service, found: Prediction, reason: Reason) -> RootCause:
         cause = reason.cause or "nobody-answers"
         nodes = sorted(name for name, each in found.excluded.items() if each.cause == cause)
         subject = reason.subject or f"service {service.key}"
         if cause in {"node-excluded", "speaker-missing-on-node"} and nodes:
             subject = f"node {nodes[0]}" if len(nodes) == 1 else "cluster"
         pool = self.facts.pool_of(service.ingress[0]) if service.ingress else None
-        return Root(
+        return RootCause(
             cause=cause,
             subject=subject,
             summary=reason.text or f"Nobody may announce service {service.key}.",
@@ -183,4 +181,6 @@ class Announcing:
 
     def _commands(self, service: Service, **more: str) -> dict[str, str]:
         address = str(service.ingress[0]) if service.ingress else ""
-        return fields(self.facts, namespace=service.namespace, service=service.name, address=address, **more)
+        return self.facts.command_fields(
+            namespace=service.namespace, service=service.name, address=address, **more
+        )
