@@ -1,6 +1,7 @@
 """How long each claim may take to become true, in one table, each figure with its reason.
 
-Nothing else in the project takes seconds from a literal. `--patience` scales every budget for slow machines;
+Nothing else in the project takes seconds from a literal, but for programs that run by themselves with the standard
+library alone (the vantage's agent, a lab's hosts). `--patience` scales every budget for slow machines;
 a profile replaces single ones by name. `get` gives the budget as it is now, both applied.
 """
 
@@ -186,7 +187,87 @@ _LIMITS = _table(
             "Metrics and messages leave when a run has ended; a receiver that hangs may delay it by seconds."),
 )  # fmt: skip
 
-BUDGETS: Mapping[str, Budget] = {**_CLAIMS, **_LIMITS}
+#: Programs, hosts and connections: how long one may take to answer, to do its work, or to end.
+_PROGRAMS = _table(
+    _budget("api_connected", 5, 1,
+            "A connection takes a round trip; what drops packets without a word is known after five seconds."),
+    _budget("api_silent", 30, 1,
+            "An API server that is busy sends something of its answer every few seconds."),
+    _budget("request_late", 1, 0.1,
+            "A request that was under way when its run was killed: the API server has it by then, or never will."),
+    _budget("program_ended", 20, 1,
+            "A program that is told to end writes what it holds, and a container store unmounts."),
+    _budget("git_answered", 30, 1,
+            "A log of 500 commits takes tenths of a second; a repository on a slow disk takes seconds."),
+    _budget("overlay_rendered", 60, 1,
+            "A whole release manifest takes half a second; more than a minute is a loop."),
+    _budget("process_collected", 600, 1,
+            "Another process of the run observes for all: the budgets of what it asks, one after the other."),
+    _budget("workers_undone", 90, 1,
+            "A worker undoes what its check has open: pods that come back take longest."),
+    _budget("vantage_answered", 10, 0.1,
+            "An agent answers in milliseconds, and over ssh in a round trip; its machine may be busy."),
+    _budget("vantage_ready", 15, 0.1,
+            "Python starts in a second on a slow host; a login over ssh may ask a directory first."),
+    _budget("vantage_ended", 3, 0.1,
+            "An agent ends when its input does."),
+    _budget("capture_ended", 5, 0.1,
+            "A capture ends with the next look at its socket."),
+    _budget("probes_ended", 10, 0.1,
+            "Attempts under way still count: each may take as long as its own time limit."),
+    _budget("ssh_settings_read", 10, 1,
+            "ssh -G reads its configuration; a Match exec in it may ask somebody."),
+    _budget("ssh_released", 5, 1,
+            "The shared connection is on this machine and answers at once."),
+    _budget("probe_answered", 2, 0.1,
+            "A round trip on a segment is a millisecond; a lost SYN is sent again after a second."),
+    _budget("probe_refused", 1, 0.1,
+            "A refusal comes with the first packet."),
+    _budget("neighbour_learnt", 0.3, 0.05,
+            "The kernel has the answer to its own question within a round trip."),
+    _budget("fault_made", 30, 1,
+            "One kubectl patch; a busy API server takes seconds."),
+    _budget("fault_ended", 10, 1,
+            "A watch is let go within a tenth of a second."),
+    _budget("lab_program_started", 60, 0.05,
+            "A program that finds its files starts in a second."),
+    _budget("lab_started", 90, 0.05,
+            "Programs start; on two busy cores ten times slower than alone."),
+    _budget("lab_served", 120, 0.1,
+            "Images are there, so pods need seconds; a loaded machine needs more."),
+    _budget("lab_object_accepted", 60, 0.05,
+            "An object that names a kind, an account or a webhook that is being made."),
+    _budget("lab_host_answered", 5, 0.1,
+            "An order takes under a millisecond; a host that does not answer for this long is stopped or gone."),
+    _budget("lab_component_answered", 1, 0.1,
+            "A component of the lab answers on its own machine in milliseconds."),
+    _budget("lab_api_answered", 10, 0.1,
+            "One object at a time, of an API server on the same machine."),
+    _budget("lab_free", 240, 0.1,
+            "The command that holds a lab boots it in its own budgets, or removes it."),
+    _budget("lab_gone", 30, 0.02,
+            "Killed processes leave when the kernel has put away their memory."),
+    _budget("lab_mount_tried", 20, 1,
+            "One mount in a namespace of its own."),
+    _budget("parts_unpacked", 300, 1,
+            "The largest archive takes seconds; a slow disk takes a minute."),
+    _budget("image_store_serving", 30, 0.05,
+            "containerd answers in half a second when idle."),
+    _budget("image_store_noted", 30, 0.1,
+            "The CRI plugin hears of an import by an event."),
+)  # fmt: skip
+
+#: Pauses where nothing says when it is over; `wait.pause` lets them pass.
+_PAUSES = _table(
+    _budget("frames_arrived", 0.25, 0.05,
+            "Frames that are under way when the asking ends reach the capture by way of a pipe."),
+    _budget("announcers_settled", 2, 0.1,
+            "A speaker that starts or ends answers beside another for 0.2 to 1.6 s; what lasts longer is no move."),
+    _budget("neighbours_looked_at", 0.05, 0.01,
+            "The kernel's table is read again after this: often enough to see an answer soon."),
+)  # fmt: skip
+
+BUDGETS: Mapping[str, Budget] = {**_CLAIMS, **_LIMITS, **_PROGRAMS, **_PAUSES}
 
 
 class _Settings:
@@ -226,6 +307,11 @@ def get(name: str) -> Budget:
     """
     budget = _known(name)
     return replace(budget, within=_Settings.overrides.get(name, budget.within)).scaled(_Settings.patience)
+
+
+def seconds(name: str) -> float:
+    """The time of the budget of that name, as `get` gives it."""
+    return get(name).within
 
 
 def _known(name: str) -> Budget:

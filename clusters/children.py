@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-#: How long a program may take to end when it is told to (seconds).
-_ENDS_WITHIN = 20.0
+from clusters import budgets
+
+#: Seconds between two beats.
+_BEAT = 1.0
 
 
 def tied(command: Sequence[str | Path]) -> list[str]:
@@ -22,7 +24,7 @@ def stop(process: subprocess.Popen[bytes]) -> bool:
     """End a program in its own way; False if it had to be killed."""
     process.terminate()
     try:
-        process.wait(timeout=_ENDS_WITHIN)
+        process.wait(timeout=budgets.seconds("program_ended"))
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
@@ -50,7 +52,7 @@ def run(
         while True:
             beat()
             try:
-                return process.wait(timeout=1)
+                return process.wait(timeout=_BEAT)
             except subprocess.TimeoutExpired:
                 continue
     finally:

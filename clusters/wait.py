@@ -1,4 +1,4 @@
-"""Waiting for claims, never for a clock. Nothing else in the project uses tenacity.
+"""Waiting for claims, and for a clock only where nothing can be asked. Nothing else in the project uses tenacity.
 
 `until` reads until a claim is true, `holds` reads to see that it stays true, `retry` and `bear` repeat an
 action on faults that can be named. What is not named ends the wait at once, so a mistake never burns a budget.
@@ -238,3 +238,8 @@ def retry(
         reraise=True,
     )
     return retrying(action)
+
+
+def pause(budget: Budget) -> None:
+    """Let a budget's whole time pass, where nothing can be asked whether it is over: its `reason` says what for."""
+    Event().wait(budget.within)

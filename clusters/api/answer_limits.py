@@ -1,7 +1,7 @@
 """How large an answer may become, in one table: whoever answers decides what it sends, this decides what is read.
 
-The seconds are budgets (`api_answer`, `api_list`, `pod_answer`, `login_command` in clusters/budgets.py). A run in a
-pod has 512 MiB; what is read of JSON takes about five times its size as objects.
+The seconds are budgets (`api_connected`, `api_silent`, `api_answer`, `api_list`, `pod_answer`, `login_command`). A run
+in a pod has 512 MiB; what is read of JSON takes about five times its size as objects.
 """
 
 from __future__ import annotations
@@ -10,10 +10,6 @@ from typing import Final
 
 KIB: Final = 1 << 10
 MIB: Final = 1 << 20
-
-#: Seconds for a connection to be made, and without a single byte; the whole answer has the budget `api_answer`.
-CONNECT_TIMEOUT: Final = 5.0
-READ_TIMEOUT: Final = 30.0
 
 #: One answer of JSON: a page of 500 objects of 128 KiB, where a pod has 10 KiB and a node with all its images 40.
 ANSWER: Final = 64 * MIB

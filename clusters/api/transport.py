@@ -68,7 +68,7 @@ class Request:
     body: Any = None
     content_type: str = "application/json"
     accept: str = "application/json"
-    read_timeout: float = answer_limits.READ_TIMEOUT
+    read_timeout: float | None = None
     limit: int | None = None
     within: float | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -164,7 +164,7 @@ class Transport:
 
     def _exchange(self, request: Request, session: Session) -> Answer:
         self.stats.add(request.asked.verb)
-        within = request.within or budgets.get("api_answer").within
+        within = request.within or budgets.seconds("api_answer")
         meter = Meter(request.asked.what, limit=request.limit or answer_limits.ANSWER, within=within)
         query = f"?{urlencode(request.query)}" if request.query else ""
         try:
@@ -174,7 +174,10 @@ class Transport:
                     session.base + request.asked.path + query,
                     body=None if request.body is None else json.dumps(request.body).encode(),
                     headers=_headers(request, session),
-                    timeout=urllib3.Timeout(connect=answer_limits.CONNECT_TIMEOUT, read=request.read_timeout),
+                    timeout=urllib3.Timeout(
+                        connect=budgets.seconds("api_connected"),
+                        read=request.read_timeout or budgets.seconds("api_silent"),
+                    ),
                     retries=False,
                     redirect=False,
                     assert_same_host=False,
@@ -239,7 +242,7 @@ class Transport:
             return self._unreachable(_ERRNO.sub("", str(error).rpartition(": ")[2]))
         if isinstance(error, urllib3.exceptions.ConnectTimeoutError):
             return self._unreachable(
-                f"no answer to a connection attempt in {answer_limits.CONNECT_TIMEOUT:g} s"
+                f"no answer to a connection attempt in {budgets.seconds('api_connected'):g} s"
             )
         if isinstance(error, urllib3.exceptions.TimeoutError):
             return errors.TimedOut(f"The API server at {self.endpoint} did not answer in time: {asked.what}.")

@@ -9,7 +9,6 @@ from typing import Any
 from clusters import budgets, wait
 from clusters.api import AlreadyExists, Api, Conflict, Invalid, NoSuchResource, NotFound, WebhookFailed
 from clusters.api.resources import NAMESPACES, PODS, SERVICES
-from clusters.budgets import Budget
 from clusters.changes import host_actions, undo_forms
 from clusters.changes.fields import Field, restoring, storable, without_numbers
 from clusters.changes.patience import BLIPS, until
@@ -19,8 +18,6 @@ from clusters.journal import Entry
 from clusters.metallb import services
 
 RUN_LABEL = "metallb-conformance/run"
-#: A request that was under way when its run was killed may still be carried out: so long is looked.
-_LATE = Budget(name="late", within=1.0, every=0.1, reason="The API server has the request, or it never will.")
 #: MetalLB's own objects are refused until its webhook serves, which may just have been made again itself.
 _PATIENT = {"metallb.io": "webhook_ready"}
 
@@ -111,7 +108,7 @@ def _settled(
         return first
     claim = f"it can be seen what became of: {entry.change}"
     try:
-        return wait.until(claim, read=read, accept=accept, budget=_LATE, tolerate=BLIPS)
+        return wait.until(claim, read=read, accept=accept, budget=budgets.get("request_late"), tolerate=BLIPS)
     except wait.NotWithinBudget:
         return read()
 

@@ -31,7 +31,9 @@ def overwritten(
         *("--subresource=status", f"--field-manager={manager}", "--type=merge", "-p", json.dumps(patch)),
     ]
     with changes.host_change(undo):
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=budgets.seconds("fault_made")
+        )
         if done.returncode:
             raise Inconclusive(f"The status of {service} could not be written: {done.stderr.strip()}")
         yield
@@ -45,7 +47,11 @@ def until_refused(vantage: Vantage, address: str, *, port: int = 80) -> None:
     """Wait until a port is refused, where somebody has to say so first."""
     wait.until(
         f"{address}:{port} is refused",
-        read=lambda: vantage.try_once(Target(address=address, port=port, protocol="tcp"), timeout=1.0).error,
+        read=lambda: (
+            vantage.try_once(
+                Target(address=address, port=port, protocol="tcp"), timeout=budgets.seconds("probe_refused")
+            ).error
+        ),
         accept=lambda error: error == "refused",
         budget=budgets.get("served"),
     )

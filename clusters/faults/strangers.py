@@ -17,6 +17,7 @@ from typing import Any
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
+from clusters import budgets
 from clusters.api import Api
 from clusters.api.resources import NAMESPACES, SERVICES, Resource
 from clusters.changes import MANAGER, MANAGER_LABEL, Changes, HostUndo
@@ -108,7 +109,7 @@ def rival_controller(lab: Lab, api: Api, address: str, *, prefix: str) -> Iterat
             *("--type=merge", "-p", json.dumps(patch)),
         ]
         subprocess.run(
-            command, capture_output=True, check=False, timeout=30
+            command, capture_output=True, check=False, timeout=budgets.seconds("fault_made")
         )  # the service may be gone by now
 
     with _following(api, assign, prefix=prefix):
@@ -173,6 +174,6 @@ def _following(
         yield
     finally:
         stop.set()
-        thread.join(10)
+        thread.join(budgets.seconds("fault_ended"))
     if broken:
         raise broken[0]

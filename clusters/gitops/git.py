@@ -12,13 +12,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from clusters import commands, sandbox
+from clusters import budgets, commands, sandbox
 from clusters.confinement import LARGEST_READ, RefusedPath, shown
 from clusters.errors import Inconclusive
 from clusters.sandbox import Finished, Limits, TooMuch, TooSlow
 
-#: Seconds for one git command; reading a large repository's log takes about one.
-PATIENCE = 30.0
 #: Bytes that one git command may print, and that are read of files of the past at once.
 _MOST_PRINTED, _MOST_READ = 96 << 20, 64 << 20
 
@@ -79,7 +77,7 @@ def run(
         (git, *arguments),
         directory=directory,
         environment={"PATH": sandbox.search_path(), **environment},
-        limits=Limits(seconds=PATIENCE, output=_MOST_PRINTED),
+        limits=Limits(seconds=budgets.seconds("git_answered"), output=_MOST_PRINTED),
         given=given,
     )
 
@@ -205,7 +203,9 @@ class Git:
         except OSError as error:
             raise NoHistory(f"git could not be run in {self.directory}: {error.strerror}.") from None
         except TooSlow:
-            raise NoHistory(f"git {command} took longer than {PATIENCE:.0f} s in {self.directory}.") from None
+            raise NoHistory(
+                f"git {command} took longer than {budgets.seconds('git_answered'):.0f} s in {self.directory}."
+            ) from None
         except TooMuch:
             raise NoHistory(
                 f"git {command} printed more than {_MOST_PRINTED >> 20} MiB in {self.directory}."

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clusters import sandbox
+from clusters import budgets, sandbox
 from clusters.confinement import Folder, RefusedPath, Tree, joined, shown
 from clusters.errors import Inconclusive
 from clusters.gitops import kustomization, overlay_copy
@@ -27,8 +27,6 @@ from clusters.gitops.release_manifests import IMAGE, Manifest
 from clusters.metallb import versions
 from clusters.sandbox import Finished, Limits, TooMuch, TooSlow
 
-#: Seconds for one render; one of a whole release manifest takes about half of one.
-PATIENCE = 60.0
 #: Bytes of memory for one render, and of what it prints: a whole release manifest takes 60 MiB, and prints 0.1.
 _MEMORY, _PRINTED = 512 << 20, 16 << 20
 
@@ -143,7 +141,9 @@ class Kustomize:
                     (self.kubectl, "kustomize", folder),
                     directory=root,
                     environment={"PATH": sandbox.search_path(), "HOME": home, **_OFFLINE},
-                    limits=Limits(seconds=PATIENCE, output=_PRINTED, memory=_MEMORY),
+                    limits=Limits(
+                        seconds=budgets.seconds("overlay_rendered"), output=_PRINTED, memory=_MEMORY
+                    ),
                 )
         except OSError as error:
             raise Inconclusive(
@@ -151,7 +151,9 @@ class Kustomize:
                 remedy="Install kubectl, or run make setup.",
             ) from None
         except TooSlow:
-            raise GivenUp(f"kubectl kustomize took longer than {PATIENCE:.0f} s for {overlay}.") from None
+            raise GivenUp(
+                f"kubectl kustomize took longer than {budgets.seconds('overlay_rendered'):.0f} s for {overlay}."
+            ) from None
         except TooMuch:
             raise GivenUp(
                 f"For {overlay} the output of kubectl kustomize is larger than {_PRINTED >> 20} MiB."

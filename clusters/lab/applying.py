@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from clusters.budgets import Budget
+from clusters import budgets
 from clusters.lab import serving
 from clusters.lab.door import Answer, Door, object_path
 from clusters.lab.hosts import LabFailed
@@ -15,12 +15,6 @@ from clusters.lab.serving import Controls
 
 Thing = dict[str, Any]
 
-_ACCEPTED = Budget(
-    name="lab.accepted",
-    within=60,
-    every=0.05,
-    reason="an object that names a kind, an account or a webhook that is being made",
-)
 
 # What other objects stand on, first; what would refuse objects while its server is not there yet, last.
 _WAVES: tuple[frozenset[str], ...] = (
@@ -72,7 +66,7 @@ def apply_one(door: Door, thing: Thing, controls: Controls) -> None:
         read=applied,
         accept=lambda answer: answer.status in (200, 201),
         controls=controls,
-        budget=_ACCEPTED,
+        budget=budgets.get("lab_object_accepted"),
     )
 
 

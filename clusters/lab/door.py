@@ -14,10 +14,10 @@ import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from clusters import budgets
 from clusters.lab.hosts import LabFailed
 
 FIELD_MANAGER = "metallb-lab"
-_ANSWER_WITHIN = 10.0
 # Plurals that are not the lower-case kind with an s.
 _PLURALS = {"NetworkPolicy": "networkpolicies", "IngressClass": "ingressclasses"}
 _CLUSTER_WIDE = {
@@ -78,7 +78,7 @@ class Door:
             connection = self._idle.pop()
         except IndexError:
             new = http.client.HTTPSConnection
-            connection = new(self._address, context=self._tls, timeout=_ANSWER_WITHIN)
+            connection = new(self._address, context=self._tls, timeout=budgets.seconds("lab_api_answered"))
         data = None if body is None else json.dumps(body)
         try:
             connection.request(

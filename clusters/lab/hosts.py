@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clusters import files, wait
-from clusters.budgets import Budget
+from clusters import budgets, files, wait
 from clusters.errors import ConformanceError, ExitCode
 from clusters.lab import cgroups, host_init, netns
 from clusters.lab.components import Component
@@ -29,11 +28,6 @@ _BINDS = {
     "etcd": "/var/lib/etcd",
     "cni": "/var/lib/cni",
 }
-# An order takes under a millisecond; a host that does not answer for this long is stopped or gone.
-_ANSWER_WITHIN = 5.0
-_READY = Budget(
-    name="lab.program", within=60, every=0.05, reason="a program that finds its files starts in a second"
-)
 
 
 class LabFailed(ConformanceError):  # noqa: N818 - a sentence about the lab, as Refused is one
@@ -106,7 +100,7 @@ class HostControl:
                     f"{order['name']} on {self.host} is ready",
                     read=functools.partial(_since, log, said),
                     accept=functools.partial(_contains, order["ready"]),
-                    budget=_READY,
+                    budget=budgets.get("lab_program_started"),
                 )
 
     def _launch(self, sockets: Mapping[str, int]) -> None:
@@ -133,7 +127,7 @@ class HostControl:
     def order(self, request: dict[str, Any]) -> list[Running]:
         """Send one request; return what runs on the host afterwards."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(_ANSWER_WITHIN)
+            connection.settimeout(budgets.seconds("lab_host_answered"))
             try:
                 connection.connect(str(self.paths.socket))
                 connection.sendall(json.dumps(request).encode() + b"\n")

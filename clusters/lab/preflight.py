@@ -14,6 +14,7 @@ import psutil
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
+from clusters import budgets
 from clusters.commands import command as shown
 from clusters.errors import Refused
 from clusters.lab import cgroups, host_init, netns
@@ -119,7 +120,9 @@ def _mount_overlay() -> None:
 
 
 def _quiet(command: list[str]) -> None:
-    subprocess.run(command, check=True, capture_output=True, text=True, timeout=20)
+    subprocess.run(
+        command, check=True, capture_output=True, text=True, timeout=budgets.seconds("lab_mount_tried")
+    )
 
 
 def _room(options: LabOptions) -> Iterator[str]:

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar
 
-from clusters import wait
+from clusters import budgets, wait
 from clusters.budgets import Budget
 from clusters.lab import netns
 from clusters.lab.door import Door, Refusal, collection_path
@@ -21,19 +21,6 @@ from clusters.lab.progress import Progress
 T = TypeVar("T")
 Thing = dict[str, Any]
 
-_STARTS = Budget(
-    name="lab.starts",
-    within=90,
-    every=0.05,
-    reason="programs start; on two busy cores ten times slower than alone",
-)
-_SERVES = Budget(
-    name="lab.serves",
-    within=120,
-    every=0.1,
-    reason="images are there, so pods need seconds; a loaded machine needs more",
-)
-_ANSWERS_WITHIN = 1.0
 # Asking every host whether its components run costs a millisecond each; readings of a claim come faster.
 _LOOKS_AFTER = 8
 #: What reading from a cluster that is coming up may meet.
@@ -53,7 +40,7 @@ def claim(
     read: Callable[[], T],
     accept: Callable[[T], bool],
     controls: Controls,
-    budget: Budget = _SERVES,
+    budget: Budget | None = None,
 ) -> T:
     """Wait for a claim about the lab.
 
@@ -67,7 +54,9 @@ def claim(
         return read()
 
     try:
-        return wait.until(text, read=read_or_die, accept=accept, budget=budget, tolerate=FAULTS)
+        return wait.until(
+            text, read=read_or_die, accept=accept, budget=budget or budgets.get("lab_served"), tolerate=FAULTS
+        )
     except wait.NotWithinBudget as error:
         raise LabFailed(f"The lab did not come up: {error}") from error
 
@@ -95,7 +84,7 @@ def _answers(door: Door, path: str, text: str, controls: Controls) -> None:
         read=lambda: door.ask("GET", path).status,
         accept=lambda status: status == 200,
         controls=controls,
-        budget=_STARTS,
+        budget=budgets.get("lab_started"),
     )
 
 
@@ -187,7 +176,7 @@ def ask(plan: Plan, protocol: str, *, address: str, port: int) -> str:
 
 
 def _http(address: str, port: int) -> str:
-    connection = http.client.HTTPConnection(address, port, timeout=_ANSWERS_WITHIN)
+    connection = http.client.HTTPConnection(address, port, timeout=budgets.seconds("lab_component_answered"))
     try:
         connection.request("GET", "/hostname")
         response = connection.getresponse()
@@ -199,7 +188,7 @@ def _http(address: str, port: int) -> str:
 def _udp(address: str, port: int) -> str:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as end:
-        end.settimeout(_ANSWERS_WITHIN)
+        end.settimeout(budgets.seconds("lab_component_answered"))
         end.sendto(b"hostname", (address, port))
         return end.recv(512).decode()
 

@@ -11,18 +11,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
-from clusters import files, wait
-from clusters.budgets import Budget
+from clusters import budgets, files, wait
 from clusters.errors import Refused
 from clusters.lab.options import LabOptions
 from clusters.lab.paths import LabPaths
-
-_FREE = Budget(
-    name="lab.free",
-    within=240,
-    every=0.1,
-    reason="the command that holds a lab boots it in its own budgets, or removes it",
-)
 
 
 @dataclass(frozen=True)
@@ -70,10 +62,10 @@ def locked(name: str) -> Iterator[None]:
             f"no other command changes lab {name}",
             read=lambda: _take(path),
             accept=lambda taken: taken is not None,
-            budget=_FREE,
+            budget=budgets.get("lab_free"),
         )
     except wait.NotWithinBudget as error:
-        text = f"Another command has been changing lab {name} for {_FREE.within:.0f} s."
+        text = f"Another command has been changing lab {name} for {budgets.seconds('lab_free'):.0f} s."
         raise Refused(text, remedy="End it, and try again.") from error
     assert handle is not None
     try:

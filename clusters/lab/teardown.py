@@ -16,19 +16,11 @@ from pathlib import Path
 
 import psutil
 
-from clusters import wait
-from clusters.budgets import Budget
+from clusters import budgets, wait
 from clusters.errors import CleanupFailed
 from clusters.lab import cgroups, host_init, netns, plan
 from clusters.lab.hosts import HostControl
 from clusters.lab.paths import LabPaths
-
-_GONE = Budget(
-    name="lab.gone",
-    within=30,
-    every=0.02,
-    reason="killed processes leave when the kernel has put away their memory",
-)
 
 
 def remove(name: str) -> None:
@@ -106,7 +98,9 @@ def _kill(name: str) -> None:
 
 def _try(what: str, name: str, done: Callable[[], bool]) -> None:
     try:
-        wait.until(f"the {what} of lab {name} are gone", read=done, accept=bool, budget=_GONE)
+        wait.until(
+            f"the {what} of lab {name} are gone", read=done, accept=bool, budget=budgets.get("lab_gone")
+        )
     except wait.NotWithinBudget as error:
         raise CleanupFailed(f"Some {what} of lab {name} could not be removed: {error}") from error
 

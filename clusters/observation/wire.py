@@ -6,12 +6,12 @@ pause, because a speaker that just started or stopped makes two nodes answer for
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from clusters import budgets, wait
 from clusters.metallb import pools as metallb_pools
 from clusters.metallb import ranges
 from clusters.metallb.ranges import Address
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from clusters.vantage import Vantage
 
 _ROUNDS, _RATE = 3, 200.0
-_SETTLED = 2.0
-_TIMEOUT = 2.0
 _OUTCOMES: dict[str, ProbeOutcome] = {
     "refused": "refused",
     "host unreachable": "unreachable",
@@ -188,7 +186,7 @@ class _Look:
         first = {heard.address: heard for heard in self._heard(assigned, "assigned", routes)}
         odd = [address for address, heard in first.items() if len(heard.macs) != 1]
         if odd:
-            threading.Event().wait(_SETTLED)
+            wait.pause(budgets.get("announcers_settled"))
             first |= {heard.address: heard for heard in self._heard(odd, "assigned", routes)}
         return tuple(first.values())
 
@@ -243,7 +241,7 @@ class _Look:
             return "silent", f"{door.protocol} cannot be tried"
         target = Target(address=door.address, port=door.port, protocol=door.protocol.lower())
         try:
-            attempt = self.vantage.try_once(target, timeout=_TIMEOUT)
+            attempt = self.vantage.try_once(target, timeout=budgets.seconds("probe_answered"))
         except VantageError as error:
             return "unreachable", error.args[0]
         if attempt.ok:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from clusters import budgets, wait
 from clusters.vantage import frames
 from clusters.vantage.client import Client, Task
 from clusters.vantage.errors import VantageError
@@ -16,10 +16,8 @@ from clusters.vantage.messages import Message
 from clusters.vantage.records import Answers, Attempt, Control, Frame, Interface
 from clusters.vantage.wire import Wire, seconds
 
-LINGER = 0.25
 """Seconds to wait for answers to the last question: a LAN takes about a millisecond, a busy node longer."""
 
-END_WITHIN = 5.0
 CONTROL_ROUNDS, CONTROL_EVERY = 3, 0.1
 LONGEST_SILENCE = 3.0
 """For how long (s) all living neighbours may be silent; a measurement asks them four times a second."""
@@ -49,7 +47,7 @@ def capture(client: Client, interface: str, askers: Iterable[Asker], *, at_most:
     finally:
         with contextlib.suppress(VantageError):  # an agent that is gone captures nothing more
             task.stop()
-            task.done.wait(END_WITHIN)
+            task.done.wait(budgets.seconds("capture_ended"))
 
 
 def frames_of(messages: Iterable[Message]) -> list[Frame]:
@@ -105,7 +103,7 @@ def ask(
             **{"for": limit},
         )
         sending.until_started().until_done(limit + 10)
-        threading.Event().wait(LINGER)
+        wait.pause(budgets.get("frames_arrived"))
     heard = frames_of(task.messages)
     wire = Wire([asker])
     for frame in heard:

@@ -12,14 +12,10 @@ import threading
 import time
 from typing import Any, Self
 
-from clusters import bounds
+from clusters import bounds, budgets
 from clusters.vantage.errors import VantageError
 from clusters.vantage.launch import Launch, Refusal
 from clusters.vantage.messages import Message, Messages
-
-HELLO_WITHIN = 15.0
-ANSWER_WITHIN = 10.0
-END_WITHIN = 3.0
 
 
 class Task:
@@ -49,9 +45,10 @@ class Task:
 
     def until_started(self) -> Self:
         """Wait until the agent has it running; VantageError where the system refused it."""
-        if not self.started.wait(ANSWER_WITHIN):
+        if not self.started.wait(budgets.seconds("vantage_answered")):
             raise VantageError(
-                f"Vantage {self.client.name} did not start {self.what} within {ANSWER_WITHIN:g} s."
+                f"Vantage {self.client.name} did not start {self.what} "
+                f"within {budgets.seconds('vantage_answered'):g} s."
             )
         self.client.check(self)
         return self
@@ -121,11 +118,11 @@ class Client:
         with contextlib.suppress(OSError):  # it may be gone already
             self.process.stdin.close()
         try:
-            self.process.wait(END_WITHIN)
+            self.process.wait(budgets.seconds("vantage_ended"))
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        self.reader.join(END_WITHIN)
+        self.reader.join(budgets.seconds("vantage_ended"))
         self.process.stdout.close()
         self.errors.close()
 
@@ -152,8 +149,10 @@ class Client:
     def ask(self, do: str, **arguments: Any) -> Any:
         """Ask a question; OSError of the other side is raised here as OSError."""
         task = self.start(do, **arguments)
-        if not task.done.wait(ANSWER_WITHIN):
-            raise VantageError(f"Vantage {self.name} did not answer {do} within {ANSWER_WITHIN:g} s.")
+        if not task.done.wait(budgets.seconds("vantage_answered")):
+            raise VantageError(
+                f"Vantage {self.name} did not answer {do} within {budgets.seconds('vantage_answered'):g} s."
+            )
         if task.last["event"] == "failed":
             raise OSError(task.last["errno"] or 0, task.last["error"])
         self.check(task)
@@ -199,9 +198,11 @@ class Client:
                 task.take(self.lost)
 
     def _await_hello(self) -> None:
-        if not self.hello.started.wait(HELLO_WITHIN):
+        if not self.hello.started.wait(budgets.seconds("vantage_ready")):
             told = f"; it said {self.said.greeting!r}" if self.said.greeting else ""
-            raise VantageError(f"Vantage {self.name} did not answer within {HELLO_WITHIN:g} s{told}.")
+            raise VantageError(
+                f"Vantage {self.name} did not answer within {budgets.seconds('vantage_ready'):g} s{told}."
+            )
         if not self.hello.messages:
             refusal = self.launch.explain(self._words()) or Refusal(self._no_agent())
             raise VantageError(f"Vantage {self.name} cannot be used: {refusal.why}.", remedy=refusal.remedy)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Self
 
+from clusters import budgets, wait
 from clusters.vantage import asking, frames
 from clusters.vantage.client import Client
 from clusters.vantage.errors import NotOnSegment, VantageError
@@ -23,7 +23,6 @@ from clusters.vantage.watch import Measurement
 ALWAYS = frozenset({"tcp", "udp", "http", "neighbours"})
 RAW = frozenset({"arp", "capture"})
 NETNS = Path("/run/netns")
-LOOK_EVERY = 0.05
 #: States of an entry by which nobody is known, and by which somebody is known for certain (ip-neighbour(8)).
 UNKNOWN = frozenset({"incomplete", "failed"})
 FRESH = frozenset({"reachable", "permanent", "noarp"})
@@ -108,7 +107,7 @@ class AgentVantage:
             found = {one: table.get(one) for one in wanted}
             if all(_decided(row) for row in found.values()) or time.monotonic() >= end:
                 break
-            threading.Event().wait(LOOK_EVERY)
+            wait.pause(budgets.get("neighbours_looked_at"))
         return {one: row.mac if row and row.state not in UNKNOWN else Mac("") for one, row in found.items()}
 
     def _near(self, address: str) -> bool:

@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import Self
 
+from clusters import budgets
 from clusters.commands import command
 from clusters.vantage.errors import VantageError
 from clusters.vantage.launch import Launch, Refusal
@@ -96,7 +97,13 @@ class SshVantage(AgentVantage):
         if self._shared:
             command = [*self._base, *self._shared, "-O", "stop", "--", self._destination]
             with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-                subprocess.run(command, capture_output=True, timeout=5, check=False, stdin=subprocess.DEVNULL)
+                subprocess.run(
+                    command,
+                    capture_output=True,
+                    timeout=budgets.seconds("ssh_released"),
+                    check=False,
+                    stdin=subprocess.DEVNULL,
+                )
 
     def _explained(self, words: str) -> Refusal | None:
         for pattern, sentence, remedy in _SAYINGS:
@@ -115,8 +122,8 @@ def _sharing(base: list[str], destination: str) -> list[str]:
     """
     try:
         asked = subprocess.run(
-            [*base, "-G", "--", destination], capture_output=True, text=True, timeout=10, check=False,
-            stdin=subprocess.DEVNULL,
+            [*base, "-G", "--", destination], capture_output=True, text=True, check=False,
+            timeout=budgets.seconds("ssh_settings_read"), stdin=subprocess.DEVNULL,
         )  # fmt: skip
     except FileNotFoundError:
         raise VantageError(

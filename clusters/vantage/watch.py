@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from clusters import files
+from clusters import budgets, files, wait
 from clusters.vantage import asking, frames, pcap
 from clusters.vantage.client import Client, Task
 from clusters.vantage.errors import VantageError
@@ -22,7 +22,6 @@ from clusters.vantage.wire import Wire, seconds
 
 NEIGHBOURS_EVERY = 0.25
 """How often (s) every neighbour of the positive control is asked during a measurement."""
-END_WITHIN = 10.0
 
 
 @dataclass
@@ -149,8 +148,8 @@ class Measurement:
         for task in self._tasks():
             task.stop()
         for task in self._tasks():
-            task.until_done(END_WITHIN)
-        threading.Event().wait(asking.LINGER)
+            task.until_done(budgets.seconds("probes_ended"))
+        wait.pause(budgets.get("frames_arrived"))
         self._stack.close()
         self._clocks.append(self._clock())
         self._take()

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from clusters import files
+from clusters import budgets, files
 from clusters.errors import Inconclusive, UsageError
 from clusters.gitops import release_manifests, repository_collection, repository_snapshot
 from clusters.gitops.repository_collection import Tools
 from clusters.gitops.repository_snapshot import Layout, RepositorySnapshot
 from clusters.observation import load
 from clusters.observation.snapshot import Snapshot
-from suites.plugin.run_files import LOCKED_FOR, SNAPSHOT, repository_file_for
+from suites.plugin.run_files import SNAPSHOT, repository_file_for
 from suites.plugin.running import Run
 
 
@@ -37,7 +37,9 @@ def earlier_observation(baseline: Path | None) -> Snapshot | None:
 def collected_once(run: Run, kept: Path) -> RepositorySnapshot:
     """One collection for all processes of a run: the first one collects, the others read what it kept."""
     files.private_directory(kept.parent)
-    with FileLock(kept.with_suffix(".lock"), timeout=LOCKED_FOR, mode=files.PRIVATE):
+    with FileLock(
+        kept.with_suffix(".lock"), timeout=budgets.seconds("process_collected"), mode=files.PRIVATE
+    ):
         if not kept.exists():
             keep(collected(run), kept)
     return read(kept)

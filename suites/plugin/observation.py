@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clusters import files
+from clusters import budgets, files
 from suites.plugin.item import STATE
 from suites.plugin.record import Record
-from suites.plugin.run_files import LOCKED_FOR, SNAPSHOT, SNAPSHOT_LOCK
+from suites.plugin.run_files import SNAPSHOT, SNAPSHOT_LOCK
 from suites.plugin.running import RUN, Run
 
 # Imported when first used, as elsewhere in this plugin: it is loaded for the project's own tests as well.
@@ -110,7 +110,11 @@ def _observed_once(run: Run, kept: Path) -> Diagnosis:
         with _told(run, kept):
             files.private_directory(kept.parent)
             stack.enter_context(
-                FileLock(kept.with_name(SNAPSHOT_LOCK), timeout=LOCKED_FOR, mode=files.PRIVATE)
+                FileLock(
+                    kept.with_name(SNAPSHOT_LOCK),
+                    timeout=budgets.seconds("process_collected"),
+                    mode=files.PRIVATE,
+                )
             )
         if kept.exists():
             return Diagnosis(load(kept))

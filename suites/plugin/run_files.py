@@ -10,8 +10,6 @@ SNAPSHOT = "snapshot.json"
 REPOSITORY = "snapshot.repository.json"
 #: Held while one process of a run observes for all of them.
 SNAPSHOT_LOCK = f".{SNAPSHOT}.lock"
-#: Seconds for another process of the run to observe, or to collect the repository.
-LOCKED_FOR = 600
 
 
 def repository_file_for(snapshot: Path) -> Path:

@@ -28,8 +28,6 @@ from suites.plugin.settings import (
     wanted,
 )
 
-#: How long worker processes may take to undo what they have changed when a run is interrupted, in seconds.
-_WORKERS_UNDO_WITHIN = 90
 _KEPT = frozenset({ExitCode.INTERRUPTED, ExitCode.INTERNAL_ERROR, ExitCode.USAGE, ExitCode.NOTHING_COLLECTED})
 _REFUSED_CODE = pytest.StashKey[ExitCode]()
 
@@ -138,7 +136,7 @@ def _end_items(session: pytest.Session, run: Run) -> None:
     distributed = plugins.getplugin("dsession")
     try:
         if distributed is not None and hasattr(distributed, "nodemanager"):
-            distributed.nodemanager.EXIT_TIMEOUT = _WORKERS_UNDO_WITHIN
+            distributed.nodemanager.EXIT_TIMEOUT = budgets.seconds("workers_undone")
             distributed.pytest_sessionfinish()
         plugins.getplugin("runner").pytest_sessionfinish(session)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - every failure to clean up is told

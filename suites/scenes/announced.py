@@ -31,7 +31,6 @@ BASELINE = 25
 """Requests in a row that must be served before a fault: half a second of an undisturbed service."""
 SETTLED = 3.0
 """Seconds of one announcer alone after which an address counts as settled: 60 questions."""
-_LEARNT_WITHIN = 0.3
 """Seconds for the kernel to learn an address that it has just been sent to; a LAN answers in a millisecond."""
 STEADY = 5.0
 """Seconds without a failed request after which a service counts as steady again: 250 requests."""
@@ -88,7 +87,7 @@ class Wire:
         return "arp" in self.vantage.capabilities
 
     def _believed(self, addresses: Iterable[str]) -> dict[str, frozenset[str]]:
-        found = self.vantage.learned(addresses, within=_LEARNT_WITHIN)
+        found = self.vantage.learned(addresses, within=budgets.seconds("neighbour_learnt"))
         return {one: frozenset({self._named(mac)} if mac else ()) for one, mac in found.items()}
 
     def _named(self, mac: Mac) -> str:
@@ -238,7 +237,7 @@ class Announced:
         target = Target(address=self.address, port=UDP_PORT, protocol="udp", payload="clientip")
         answer = self.service.until(
             f"{self.address} answers on UDP port {UDP_PORT}",
-            lambda: self.wire.vantage.try_once(target, timeout=1.0),
+            lambda: self.wire.vantage.try_once(target, timeout=budgets.seconds("probe_refused")),
             lambda attempt: attempt.ok,
             name="served",
             symptom=Symptom.UNREACHABLE,

@@ -15,8 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from clusters import children, wait
-from clusters.budgets import Budget
+from clusters import budgets, children, wait
 from clusters.lab.parts.errors import PartError
 from clusters.lab.parts.table import IMAGES
 
@@ -29,12 +28,6 @@ _ROOT = "root"
 #: The socket lies in the folder that containerd and ctr run in. Its path has to be short, and that of the cache need
 #: not be.
 _SOCKET = "/proc/self/cwd/containerd.sock"
-_SERVING = Budget(
-    name="image_store_serving", within=30, every=0.05, reason="containerd answers in half a second when idle."
-)
-_NOTED = Budget(
-    name="image_store_noted", within=30, every=0.1, reason="The CRI plugin hears of an import by an event."
-)
 
 #: What containerd prints where its snapshotter does not work.
 _UNFIT = re.compile(rf"skip loading plugin.*snapshotter\.v1\.{SNAPSHOTTER}\b")
@@ -170,7 +163,7 @@ class _Containerd:
             "containerd answers",
             read=lambda: self._ctr("version").returncode,
             accept=lambda code: code == 0,
-            budget=_SERVING,
+            budget=budgets.get("image_store_serving"),
             give_up=lambda _: "it ended" if process.poll() is not None else None,
         )
 
@@ -180,7 +173,7 @@ class _Containerd:
             "the CRI plugin has noted every image and pinned the sandbox's",
             read=lambda: self._ctr("images", "list").stdout,
             accept=all_noted,
-            budget=_NOTED,
+            budget=budgets.get("image_store_noted"),
         )
 
     def failure(self, what: str, output: str = "") -> PartError:

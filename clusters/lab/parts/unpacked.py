@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from clusters import budgets
 from clusters.errors import ConformanceError, ExitCode, Refused
 from clusters.lab.parts.cache import Slot, cache_root, content_key
 
@@ -94,7 +95,14 @@ def unpack(packages: tuple[str, ...], folder: Path) -> None:
 
 
 def _run(command: list[str], folder: Path) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, timeout=300)
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+        timeout=budgets.seconds("parts_unpacked"),
+    )
     if done.returncode:
         last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["it did not say why"]
         raise Refused(f"{' '.join(command[:2])} failed: {last[0].rstrip('.')}.")

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from clusters.gitops import git, history
+from clusters import budgets
+from clusters.gitops import history
 from clusters.gitops.git import Git, NoHistory
 from clusters.gitops.history import PoolChange
 
@@ -228,6 +229,6 @@ def test_a_git_that_hangs_is_given_up(
     program.write_text("#!/bin/sh\nexec sleep 60\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
-    monkeypatch.setattr(git, "PATIENCE", 0.2)
+    monkeypatch.setattr(budgets._Settings, "overrides", {"git_answered": 0.2})
 
     assert "took longer than" in repository.read().problem

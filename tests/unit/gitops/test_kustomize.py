@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from clusters import budgets
 from clusters.errors import Inconclusive
 from clusters.gitops import kustomize, release_manifests
 from clusters.gitops.documents import FileError
@@ -195,7 +196,7 @@ def test_a_kubectl_that_hangs_is_given_up(root: Path, monkeypatch: pytest.Monkey
     program = root / "kubectl"
     program.write_text("#!/bin/sh\nexec sleep 60\n")
     program.chmod(0o755)
-    monkeypatch.setattr(kustomize, "PATIENCE", 0.2)
+    monkeypatch.setattr(budgets._Settings, "overrides", {"overlay_rendered": 0.2})
 
     with pytest.raises(Inconclusive, match="took longer than"):
         Kustomize(program).render(root, LAB)

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from clusters import children
-from clusters.budgets import Budget
+from clusters import budgets
 from clusters.lab.parts import store
 from clusters.lab.parts.errors import PartError
 from clusters.lab.parts.store import Clone, Store
@@ -64,8 +63,8 @@ def binaries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     _program(folder, "unshare", '#!/bin/sh\nshift 2\nexec "$@"\n')
     monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    for name in ("_SERVING", "_NOTED"):
-        monkeypatch.setattr(store, name, Budget(name=name, within=1, every=0.05, reason="scripts are fast"))
+    fast = {"image_store_serving": 1.0, "image_store_noted": 1.0}
+    monkeypatch.setattr(budgets._Settings, "overrides", fast)
     return folder
 
 
@@ -119,7 +118,7 @@ def test_images_that_cri_does_not_note_are_an_error(tmp_path: Path, binaries: Pa
 def test_a_containerd_that_had_to_be_killed_is_not_trusted(
     tmp_path: Path, binaries: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(children, "_ENDS_WITHIN", 0.2)
+    monkeypatch.setattr(budgets._Settings, "overrides", {"program_ended": 0.2})
     _program(binaries, "containerd", "#!/bin/sh\ntrap '' TERM\n: > serving\nwhile :; do sleep 0.1; done\n")
     with pytest.raises(PartError, match="containerd did not end in time"):
         _prepare(tmp_path / "made", binaries)

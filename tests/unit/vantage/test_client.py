@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from clusters import budgets
 from clusters.vantage.client import Client
 from clusters.vantage.errors import VantageError
 from clusters.vantage.launch import Launch
@@ -138,8 +139,7 @@ def test_a_host_that_greets_with_anything_is_one_sentence(says: str, told: str) 
 
 
 def test_a_host_that_greets_and_then_hangs_is_told_with_what_it_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clusters.vantage.client.HELLO_WITHIN", 0.5)
-    monkeypatch.setattr("clusters.vantage.client.END_WITHIN", 0.2)
+    monkeypatch.setattr(budgets._Settings, "overrides", {"vantage_ready": 0.5, "vantage_ended": 0.2})
     hanging = Client("x", Launch(python=("sh", "-c", "echo '{ please wait'; exec sleep 60")))
 
     with (
@@ -189,7 +189,7 @@ def test_an_agent_that_is_killed_is_told_at_once(client: Client, port: int) -> N
 
 
 def test_an_agent_that_hangs_is_killed_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clusters.vantage.client.END_WITHIN", 0.2)
+    monkeypatch.setattr(budgets._Settings, "overrides", {"vantage_ended": 0.2})
     with Client("host", Launch()) as client:
         os.kill(client.process.pid, signal.SIGSTOP)
     assert client.process.returncode == -signal.SIGKILL

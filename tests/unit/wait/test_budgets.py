@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
 
-from clusters import budgets
+from clusters import budgets, wait
 from clusters.errors import UsageError
 
 
@@ -53,3 +54,19 @@ def test_an_override_of_an_unknown_name_is_refused() -> None:
 def test_patience_is_above_zero(factor: float) -> None:
     with pytest.raises(UsageError, match="not above zero"):
         budgets.set_patience(factor)
+
+
+def test_a_pause_takes_the_time_of_its_budget_and_patience_scales_it() -> None:
+    budgets.set_patience(0.5)
+    begun = time.monotonic()
+
+    wait.pause(budgets.get("frames_arrived"))
+
+    assert time.monotonic() - begun >= budgets.BUDGETS["frames_arrived"].within * 0.5
+
+
+def test_the_seconds_of_a_budget_are_what_it_has_now() -> None:
+    budgets.override({"served": 4})
+    budgets.set_patience(2)
+
+    assert budgets.seconds("served") == 8
