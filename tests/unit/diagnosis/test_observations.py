@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,12 @@ def judged(snapshot: Snapshot) -> dict[str, Told]:
     return all_answered(snapshot)
 
 
-def findings(name: str, snapshot: Snapshot) -> dict[str, list[list[str]]]:
+@cache
+def judged_as_recorded(name: str) -> dict[str, Told]:
+    return judged(observed(name))
+
+
+def findings(snapshot: Snapshot) -> dict[str, list[list[str]]]:
     """What every check that fails finds: cause, subject, and the check that reports it where that is another."""
     answers = judged(snapshot)
     assert REPORTED_ELSEWHERE - set(answers) == REPORTED_ELSEWHERE
@@ -51,7 +57,7 @@ def test_one_cause_is_found_where_it_is_reported(name: str) -> None:
 def test_a_recorded_fault_is_told_as_the_catalogue_says_and_nothing_else(name: str) -> None:
     expected = {**TROUBLE, **TWICE}[name]
 
-    assert findings(name, whole(observed(name))) == {
+    assert findings(whole(observed(name))) == {
         check: sorted(found) for check, found in expected.findings.items() if check not in REPORTED_ELSEWHERE
     }
 
@@ -59,7 +65,7 @@ def test_a_recorded_fault_is_told_as_the_catalogue_says_and_nothing_else(name: s
 @pytest.mark.parametrize("name", sorted(TROUBLE))
 def test_a_recorded_fault_is_summed_up_as_the_catalogue_says(name: str) -> None:
     says = TROUBLE[name].fault.says
-    answers = judged(observed(name))
+    answers = judged_as_recorded(name)
 
     assert says
     for check, pattern in says.notes.items():
@@ -95,7 +101,7 @@ def test_speakers_that_look_for_other_pods_are_told_to_be_mended_not_restarted()
 
 @pytest.mark.parametrize("name", HEALTHY)
 def test_healthy_variants_are_silent(name: str) -> None:
-    assert findings(name, observed(name)) == findings(name, whole(observed(name))) == {}
+    assert findings(observed(name)) == findings(whole(observed(name))) == {}
 
 
 @pytest.mark.parametrize("name", sorted({*TROUBLE, *HEALTHY}))
@@ -103,7 +109,7 @@ def test_every_check_declares_the_causes_that_it_names(name: str) -> None:
     observe_checks()
     named = {
         (check, finding.cause)
-        for check, found in judged(observed(name)).items()
+        for check, found in judged_as_recorded(name).items()
         for finding in found.findings
     }
 
@@ -125,7 +131,7 @@ def test_the_disputed_services_are_all_those_whose_sources_do_not_agree(name: st
 def test_a_kept_observation_is_judged_the_same(name: str, tmp_path: Path) -> None:
     save(observed(name), tmp_path / "again.json")
 
-    assert judged(load(tmp_path / "again.json")) == judged(observed(name))
+    assert judged(load(tmp_path / "again.json")) == judged_as_recorded(name)
 
 
 @pytest.mark.parametrize(
