@@ -16,6 +16,7 @@ from clusters.diagnosis.kube_proxy import settings, strict_arp_off
 from clusters.diagnosis.root_cause import Explanation, KnownCauses, RootCause
 from clusters.metallb.ranges import within
 from clusters.metallb.services import Service
+from clusters.observation.field_types import ProbeOutcome
 from clusters.observation.snapshot import Reached
 
 #: What two answers may come from where the speakers' own metrics were not read.
@@ -28,6 +29,9 @@ _DECIDE = (
     "without strict ARP, any other that somebody configured it. Where none does, its speaker announces it: compare the "
     "NodeJoin and NodeLeave lines of the speakers' logs. MetalLB's metrics tell it too, where they may be read."
 )
+
+#: How tries end where something behind the address spoke.
+_SPOKEN = frozenset({ProbeOutcome.ANSWERED, ProbeOutcome.REFUSED, ProbeOutcome.BROKEN})
 
 
 class Responders:
@@ -168,7 +172,11 @@ class Responders:
         told = tuple(
             f"{each.protocol} {each.address}:{each.port}: {each.detail or each.outcome}" for each in tries
         )
-        if not asked and route and (route.problem or all(each.outcome == "unreachable" for each in tries)):
+        if (
+            not asked
+            and route
+            and (route.problem or all(each.outcome is ProbeOutcome.UNREACHABLE for each in tries))
+        ):
             root = self.off_segment(service, address, *told)
         else:
             root = self._dead_node(service) or self._not_served(service, tries, told)
@@ -188,7 +196,7 @@ class Responders:
 
         That may be meant: kube-proxy drops what comes from outside a service's loadBalancerSourceRanges.
         """
-        spoken = any(each.outcome in {"refused", "broken", "answered"} for each in tries)
+        spoken = any(each.outcome in _SPOKEN for each in tries)
         owner = self.announcers.elected(service) or ""
         allowed = self.facts.raw_services[service.key].get("spec", {}).get("loadBalancerSourceRanges") or ()
         source = getattr(self.facts.wire_index.routes.get(tries[0].address), "source", "")

@@ -10,6 +10,7 @@ from clusters.diagnosis.diagnosis import Diagnosis
 from clusters.diagnosis.missing_address import MissingAddress
 from clusters.diagnosis.root_cause import Explanation, RootCause, referring
 from clusters.metallb.services import Service
+from clusters.observation.field_types import ProbeOutcome
 from clusters.observation.snapshot import Reached, Snapshot
 
 
@@ -88,7 +89,7 @@ def _unserved_inside(diagnosis: Diagnosis, service: Service) -> Explanation | No
 
 
 def _reached(tries: Iterable[Reached]) -> bool:
-    return any(each.outcome == "answered" for each in tries)
+    return any(each.outcome is ProbeOutcome.ANSWERED for each in tries)
 
 
 def _first(diagnosis: Diagnosis, service: Service, causes: Iterable[str]) -> Explanation | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 
 from clusters.metallb.nodes import Node
+from clusters.observation.field_types import Purpose
 from clusters.observation.snapshot import Heard, Reached, Route, WireView
 
 
@@ -29,7 +30,7 @@ class WireIndex:
         owners: dict[str, set[str]] = {}
         by_address = {str(address): node.name for node in self.nodes.values() for address in node.addresses}
         for heard in self.wire.heard:
-            if heard.purpose == "node" and heard.address in by_address:
+            if heard.purpose is Purpose.NODE and heard.address in by_address:
                 for mac in heard.macs:
                     owners.setdefault(mac, set()).add(by_address[heard.address])
         return {mac: next(iter(names)) for mac, names in owners.items() if len(names) == 1}
@@ -37,12 +38,12 @@ class WireIndex:
     @cached_property
     def assigned(self) -> Mapping[str, Heard]:
         """What was heard for assigned addresses. Empty of those that are not on a segment of the vantage."""
-        return {heard.address: heard for heard in self.wire.heard if heard.purpose == "assigned"}
+        return {heard.address: heard for heard in self.wire.heard if heard.purpose is Purpose.ASSIGNED}
 
     @cached_property
     def free(self) -> tuple[Heard, ...]:
         """What was heard for free addresses."""
-        return tuple(heard for heard in self.wire.heard if heard.purpose == "free")
+        return tuple(heard for heard in self.wire.heard if heard.purpose is Purpose.FREE)
 
     @cached_property
     def routes(self) -> Mapping[str, Route]:
@@ -73,6 +74,4 @@ class WireIndex:
 
     def unreached(self, service: str) -> tuple[Reached, ...]:
         """The tries that failed. Silence over UDP proves nothing and is not among them."""
-        return tuple(
-            one for one in self.reached.get(service, ()) if one.outcome not in {"answered", "silent"}
-        )
+        return tuple(one for one in self.reached.get(service, ()) if one.outcome.failed)

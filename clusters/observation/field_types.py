@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -35,8 +36,6 @@ Address = Annotated[str, AfterValidator(_address)]
 ProfileName = Annotated[str, Field(pattern=r"^([a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?)?$")]
 NamespaceName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$")]
 NoAddress = Literal[""]
-Purpose = Literal["assigned", "free", "node"]
-ProbeOutcome = Literal["answered", "refused", "timeout", "unreachable", "broken", "silent"]
 #: The kinds of ICMP refusal that tell something; "" for none, "other" for any that is not listed.
 Refusal = Literal[
     "", "admin-prohibited", "host-unreachable", "network-unreachable", "port-unreachable",
@@ -46,3 +45,36 @@ PortNumber = Annotated[int, Field(ge=0, le=65535)]
 Count = Annotated[int, Field(ge=0)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Seconds = Annotated[float, Field(ge=0, le=bounds.LONGEST_BUDGET * bounds.LARGEST_FACTOR)]
+
+
+class Purpose(StrEnum):
+    """Why an address was asked for on the wire."""
+
+    ASSIGNED = "assigned"
+    FREE = "free"
+    NODE = "node"
+
+
+class ProbeOutcome(StrEnum):
+    """How tries at a port ended.
+
+    UNREACHABLE is no route, or an ICMP message that says so; SILENT is UDP without an answer, which proves nothing;
+    BROKEN is any other end.
+    """
+
+    ANSWERED = "answered"
+    REFUSED = "refused"
+    TIMEOUT = "timeout"
+    UNREACHABLE = "unreachable"
+    BROKEN = "broken"
+    SILENT = "silent"
+
+    @property
+    def failed(self) -> bool:
+        """Whether it is proof that the port was not reached."""
+        return self not in {ProbeOutcome.ANSWERED, ProbeOutcome.SILENT}
+
+    @property
+    def replied(self) -> bool:
+        """Whether whoever has the address replied, if only to refuse."""
+        return self in {ProbeOutcome.ANSWERED, ProbeOutcome.REFUSED}

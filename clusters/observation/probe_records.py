@@ -58,7 +58,7 @@ class Tries:
     @property
     def replied(self) -> bool:
         """Whether whoever has the address replied: an answer, a refusal or a reset is a reply, silence is none."""
-        return self.outcome in {"answered", "refused"} or any(
+        return self.outcome.replied or any(
             end.detail == "reset" or end.icmp == "port-unreachable" for end in self.ends
         )
 

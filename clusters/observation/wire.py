@@ -34,11 +34,11 @@ if TYPE_CHECKING:
     from clusters.vantage import Vantage
 
 _ROUNDS, _RATE = 3, 200.0
-_OUTCOMES: dict[str, ProbeOutcome] = {
-    "refused": "refused",
-    "host unreachable": "unreachable",
-    "network unreachable": "unreachable",
-    "network down": "unreachable",
+_OUTCOMES = {
+    "refused": ProbeOutcome.REFUSED,
+    "host unreachable": ProbeOutcome.UNREACHABLE,
+    "network unreachable": ProbeOutcome.UNREACHABLE,
+    "network down": ProbeOutcome.UNREACHABLE,
 }
 
 
@@ -106,7 +106,7 @@ class _Look:
         else:
             control_ok, control = self._control([each for each in nodes if routes[each].on_link])
             heard = (
-                *self._heard(nodes, "node", routes, probe=False),
+                *self._heard(nodes, Purpose.NODE, routes, probe=False),
                 *self._confirmed(assigned, routes),
                 *self._heard_free(free, routes),
             )
@@ -127,10 +127,10 @@ class _Look:
     ) -> tuple[bool, str, tuple[Heard, ...]]:
         """Whom the vantage's kernel takes for the holder of each address; the nodes' own prove that it learns."""
         pools = {address: pool for pool, addresses in free.items() for address in addresses}
-        purposes: dict[str, Purpose] = {
-            **dict.fromkeys(pools, "free"),
-            **dict.fromkeys(nodes, "node"),
-            **dict.fromkeys(assigned, "assigned"),
+        purposes = {
+            **dict.fromkeys(pools, Purpose.FREE),
+            **dict.fromkeys(nodes, Purpose.NODE),
+            **dict.fromkeys(assigned, Purpose.ASSIGNED),
         }
         found = self.vantage.learned(purposes)
         heard = tuple(
@@ -138,11 +138,11 @@ class _Look:
                 address=address,
                 purpose=purposes[address],
                 macs=(mac,) if mac else (),
-                pool=pools.get(address, "") if purposes[address] == "free" else "",
+                pool=pools.get(address, "") if purposes[address] is Purpose.FREE else "",
             )
             for address, mac in found.items()
         )
-        known = [one.address for one in heard if one.purpose == "node" and one.macs]
+        known = [one.address for one in heard if one.purpose is Purpose.NODE and one.macs]
         if not any(routes[address].on_link for address in nodes):
             return False, "no node has an address on a segment of the vantage", heard
         if not known:
@@ -183,11 +183,11 @@ class _Look:
 
     def _confirmed(self, assigned: Sequence[str], routes: dict[str, Route]) -> tuple[Heard, ...]:
         """Who answers for assigned addresses; those without exactly one answerer are asked once more."""
-        first = {heard.address: heard for heard in self._heard(assigned, "assigned", routes)}
+        first = {heard.address: heard for heard in self._heard(assigned, Purpose.ASSIGNED, routes)}
         odd = [address for address, heard in first.items() if len(heard.macs) != 1]
         if odd:
             wait.pause(budgets.get("announcers_settled"))
-            first |= {heard.address: heard for heard in self._heard(odd, "assigned", routes)}
+            first |= {heard.address: heard for heard in self._heard(odd, Purpose.ASSIGNED, routes)}
         return tuple(first.values())
 
     def _heard_free(self, free: dict[str, list[str]], routes: dict[str, Route]) -> Iterator[Heard]:
@@ -195,7 +195,7 @@ class _Look:
         for pool, addresses in free.items():
             for alike in _by_family(addresses):
                 same = dict.fromkeys(alike, routes[alike[0]])
-                yield from self._heard(alike, "free", same, pool=pool)
+                yield from self._heard(alike, Purpose.FREE, same, pool=pool)
 
     def _free(self, taken: set[str]) -> tuple[dict[str, list[str]], tuple[PoolShare, ...]]:
         """Some free addresses of each pool, and what share of all of them that is."""
@@ -219,7 +219,7 @@ class _Look:
     def _reached(self, doors: Sequence[_Door]) -> tuple[Reached, ...]:
         with ThreadPoolExecutor(self.limits.probes_at_once, thread_name_prefix="reach") as pool:
             first = list(pool.map(self._knock, doors))
-            again = [number for number, one in enumerate(first) if one.outcome not in {"answered", "silent"}]
+            again = [number for number, one in enumerate(first) if one.outcome.failed]
             second = pool.map(self._knock, [doors[number] for number in again])
             for number, one in zip(again, second, strict=True):
                 first[number] = one
@@ -238,17 +238,17 @@ class _Look:
 
     def _tried(self, door: _Door) -> tuple[ProbeOutcome, str]:
         if door.protocol not in {"TCP", "UDP"}:
-            return "silent", f"{door.protocol} cannot be tried"
+            return ProbeOutcome.SILENT, f"{door.protocol} cannot be tried"
         target = Target(address=door.address, port=door.port, protocol=door.protocol.lower())
         try:
             attempt = self.vantage.try_once(target, timeout=budgets.seconds("probe_answered"))
         except VantageError as error:
-            return "unreachable", error.args[0]
+            return ProbeOutcome.UNREACHABLE, error.args[0]
         if attempt.ok:
-            return "answered", ""
+            return ProbeOutcome.ANSWERED, ""
         if attempt.error.startswith("timeout"):
-            return ("silent" if door.protocol == "UDP" else "timeout"), attempt.error
-        return _OUTCOMES.get(attempt.error, "broken"), attempt.error
+            return (ProbeOutcome.SILENT if door.protocol == "UDP" else ProbeOutcome.TIMEOUT), attempt.error
+        return _OUTCOMES.get(attempt.error, ProbeOutcome.BROKEN), attempt.error
 
 
 def _doors(services: Iterable[Json]) -> Iterator[_Door]:

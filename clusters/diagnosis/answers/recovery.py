@@ -59,9 +59,7 @@ def _routable(diagnosis: Diagnosis, pool: Pool) -> Explanation | str | None:
     held = {str(address): holders for address, holders in diagnosis.facts.usage[pool.name].held}
     tries = [each for each in diagnosis.snapshot.wire.reached if each.address in held]
     routes = [route for address, route in wire_index.routes.items() if _inside(pool, address)]
-    if any(route.on_link for route in routes) or any(
-        each.outcome in {"answered", "refused"} for each in tries
-    ):
+    if any(route.on_link for route in routes) or any(each.outcome.replied for each in tries):
         return None
     for each in tries:
         if each.service in diagnosis.unreached:

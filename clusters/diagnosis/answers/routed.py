@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from clusters.diagnosis.answer import Answer, missing
 from clusters.diagnosis.diagnosis import Diagnosis
 from clusters.diagnosis.root_cause import RootCause
+from clusters.observation.field_types import ProbeOutcome
 from clusters.observation.snapshot import Reached, Status
 
 _SHOWN = 10
@@ -19,10 +20,14 @@ def routed(diagnosis: Diagnosis) -> Answer:
         return Answer(unsupported=f"{far.detail or 'nobody looked through a router'}.")
     # A client reaches an address for a while after the last answer for it: its kernel still knows whom it asked.
     owners = diagnosis.facts.wire_index.owners
-    served = {_door(one) for one in near.reached if one.outcome == "answered" and owners(one.address) != ()}
+    served = {
+        _door(one)
+        for one in near.reached
+        if one.outcome is ProbeOutcome.ANSWERED and owners(one.address) != ()
+    }
     away = {route.address for route in far.routes if not route.on_link}
     compared = [one for one in far.reached if _door(one) in served and one.address in away]
-    lost = [one for one in compared if one.outcome not in {"answered", "silent"}]
+    lost = [one for one in compared if one.outcome.failed]
     beside = sorted({one.address for one in far.reached} - away)
     unseen = [f"Vantage {far.place} is on the segment of {', '.join(beside[:3])} itself."] if beside else []
     return Answer(

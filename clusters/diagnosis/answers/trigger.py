@@ -5,6 +5,7 @@ from __future__ import annotations
 from clusters.diagnosis.answer import Answer, missing
 from clusters.diagnosis.diagnosis import Diagnosis
 from clusters.diagnosis.unread_lists import ALLOCATION, ELECTION
+from clusters.observation.field_types import ProbeOutcome
 
 
 def pending_services(diagnosis: Diagnosis) -> Answer:
@@ -27,7 +28,9 @@ def unreachable_address(diagnosis: Diagnosis) -> Answer:
     """Every assigned address answers on its service's ports."""
     wire = diagnosis.snapshot.wire
     silent = [
-        f"{each.address}:{each.port} of {each.service}" for each in wire.reached if each.outcome == "silent"
+        f"{each.address}:{each.port} of {each.service}"
+        for each in wire.reached
+        if each.outcome is ProbeOutcome.SILENT
     ]
     notes = [f"silence over UDP, which proves nothing: {each}" for each in silent]
     doors = sum(len(service.ports) * len(service.ingress) for service in diagnosis.facts.addressed.values())

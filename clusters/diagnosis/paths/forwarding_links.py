@@ -5,9 +5,7 @@ from __future__ import annotations
 from clusters.checks import LinkReading
 from clusters.checks.path_links import Link
 from clusters.diagnosis.paths.path_case import Case, Read, ok, unknown
-
-_SERVED = frozenset({"answered"})
-_REPLIED = frozenset({"answered", "refused"})
+from clusters.observation.field_types import ProbeOutcome
 
 
 def node(case: Case) -> LinkReading:
@@ -33,7 +31,7 @@ def backend_path(case: Case) -> LinkReading:
 
 def backend(case: Case) -> LinkReading:
     """Whether what answers keeps its promise."""
-    served = [f"{one.protocol} port {one.port}" for one in case.tries if one.outcome in _SERVED]
+    served = [f"{one.protocol} port {one.port}" for one in case.tries if one.outcome is ProbeOutcome.ANSWERED]
     if case.tries and len(served) == len(case.tries):
         return ok(Link.BACKEND, f"{', '.join(served)} answers")
     return unknown(Link.BACKEND, "not every port is known to answer")
@@ -48,7 +46,7 @@ def returning(case: Case) -> LinkReading:
 
 
 def _replied(case: Case) -> bool:
-    return any(one.outcome in _REPLIED for one in case.tries)
+    return any(one.outcome.replied for one in case.tries)
 
 
 LINKS: dict[Link, Read] = {

@@ -6,6 +6,7 @@ from clusters.checks import LinkReading
 from clusters.checks.path_links import Link
 from clusters.diagnosis.paths import forwarding_links
 from clusters.diagnosis.paths.path_case import Case, Read, not_applicable, ok, unknown
+from clusters.observation.field_types import ProbeOutcome
 from clusters.observation.snapshot import Status
 
 _BY_BGP = "the address is announced by BGP, and nobody has to reply to ARP for it"
@@ -23,12 +24,12 @@ def route(case: Case) -> LinkReading:
     if found.problem:
         return unknown(Link.ROUTE, f"vantage {place} has no way to {case.address}: {found.problem}")
     through = f"vantage {place} reaches {case.address} by gateway {found.gateway}"
-    if any(one.outcome in {"answered", "refused"} for one in case.tries):
+    if any(one.outcome.replied for one in case.tries):
         return ok(Link.ROUTE, through)
     beyond = sorted(
         one.address
         for one in case.facts.snapshot.wire.reached
-        if one.outcome == "answered"
+        if one.outcome is ProbeOutcome.ANSWERED
         and (way := case.facts.wire_index.routes.get(one.address))
         and way.gateway == found.gateway
     )
@@ -90,7 +91,7 @@ def afar(case: Case) -> LinkReading:
     tries = [one for one in far.reached if one.service == case.service.key and one.address == case.address]
     if not tries:
         return unknown(Link.AFAR, far.detail or f"it was not tried from {far.place}")
-    if any(one.outcome == "answered" for one in tries):
+    if any(one.outcome is ProbeOutcome.ANSWERED for one in tries):
         return ok(Link.AFAR, f"it is served at {far.place}, behind a router")
     return unknown(Link.AFAR, f"from {far.place}: {tries[0].detail or tries[0].outcome}")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from clusters.observation import load
+from clusters.observation.field_types import ProbeOutcome, Purpose
 from clusters.observation.snapshot import Heard, Reached, Route, Snapshot, Status, WireView
 from tests.answers import Told, answered
 
@@ -22,7 +23,12 @@ def healthy() -> Snapshot:
 def door(service: str, address: str, outcome: str, *, protocol: str = "TCP") -> Reached:
     detail = "" if outcome == "answered" else f"{outcome} connecting"
     return Reached(
-        service=f"shop/{service}", address=address, port=80, protocol=protocol, outcome=outcome, detail=detail
+        service=f"shop/{service}",
+        address=address,
+        port=80,
+        protocol=protocol,
+        outcome=ProbeOutcome(outcome),
+        detail=detail,
     )
 
 
@@ -78,8 +84,8 @@ def test_where_nothing_arrives_it_is_one_finding(healthy: Snapshot) -> None:
 
 def test_what_nobody_answers_for_is_no_matter_of_routers(healthy: Snapshot) -> None:
     heard = (
-        Heard(address=A, purpose="assigned"),
-        Heard(address=B, purpose="assigned", macs=("02:00:00:00:00:01",)),
+        Heard(address=A, purpose=Purpose.ASSIGNED),
+        Heard(address=B, purpose=Purpose.ASSIGNED, macs=("02:00:00:00:00:01",)),
     )
 
     found = judged(healthy, replace(NEAR, heard=heard), far(door("a", A, "timeout"), door("b", B, "timeout")))

@@ -12,6 +12,7 @@ import pytest
 
 from clusters.checks import Outcome, RunResult
 from clusters.observation import load, save
+from clusters.observation.field_types import Purpose
 from clusters.observation.snapshot import Heard, Objects, Snapshot, Status, WireView
 from reports.pages.address_grid import SLOTS, announcers, grid
 from reports.pages.address_map import AddressMap, Seen, seen
@@ -38,7 +39,9 @@ def made(tmp_path: Path, *, ranges: list[str], held: dict[str, str], heard: dict
     wire = WireView(
         status=Status.OK,
         control_ok=True,
-        heard=tuple(Heard(address=at, purpose="free", macs=(mac,), pool="edge") for at, mac in heard.items()),
+        heard=tuple(
+            Heard(address=at, purpose=Purpose.FREE, macs=(mac,), pool="edge") for at, mac in heard.items()
+        ),
     )
     save(
         Snapshot(
