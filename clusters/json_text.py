@@ -8,7 +8,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from clusters import bounds
-from clusters.contents import Unusable
+from clusters.bounds import Unusable
 
 
 class NotJson(Unusable):

@@ -16,15 +16,15 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from clusters import budgets, files, journal, leftovers, profile, shield
+from clusters import budgets, files, journal, profile, shield
 from clusters.api import Api
-from clusters.changes import Cleaned, clean, not_undone
-from clusters.changes.reaching import ClusterGone, Reach
-from clusters.console import say
+from clusters.changes import Cleaned, clean, leftovers, not_undone
+from clusters.changes.cluster_of_journal import ClusterGone, Reach
 from clusters.errors import CleanupFailed, ConformanceError, ExitCode, Refused
 from clusters.journal import Entry, Journal
+from clusters.journal.run_origin import Header
+from clusters.outbound import say
 from clusters.profile import Profile
-from clusters.run_origin import Header
 
 _HOUR, _DAY = 3600.0, 86400.0
 _UNFINISHED = ".*.new"

@@ -17,9 +17,9 @@ import jsonschema
 from referencing import Registry, Resource
 
 from clusters import bounds, files, outbound
+from clusters.bounds import Unusable, content
 from clusters.checks import RunResult
 from clusters.checks.serialise import run_from_dict, run_to_dict
-from clusters.contents import Unusable, content
 from clusters.errors import ConformanceError, ExitCode, UsageError
 from clusters.json_text import NotJson, parsed
 

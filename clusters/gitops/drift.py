@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from clusters.changes.making import MANAGER, MANAGER_LABEL
+from clusters.changes.object_changes import MANAGER, MANAGER_LABEL
 from clusters.checks import Finding
 from clusters.commands import command
 from clusters.errors import Inconclusive

@@ -6,7 +6,7 @@ may read them, too), and the dry run of a pool (a role cannot allow only that).
 
 from __future__ import annotations
 
-from clusters import lease
+from clusters.changes import lease_holder
 from clusters.checks.access import Access, Place, may
 from clusters.metallb import metrics_account
 from clusters.observation.cluster_part import Listing, listings, listings_before_an_upgrade
@@ -29,7 +29,7 @@ def _listed(wanted: Listing) -> Access:
 PREFLIGHT: tuple[Access, ...] = (
     *may("get", "namespaces", place=Place.KUBE_SYSTEM, names=("kube-system",)),
     *may("list", "deployments.apps", place=Place.METALLB),
-    *may("get", "leases.coordination.k8s.io", place=Place.METALLB, names=(lease.NAME,)),
+    *may("get", "leases.coordination.k8s.io", place=Place.METALLB, names=(lease_holder.NAME,)),
     *may("list", "nodes"),
 )
 

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from clusters import bounds, files, outbound
-from clusters.contents import Unusable, content
+from clusters.bounds import Unusable, content
 from clusters.errors import UsageError
 from clusters.json_text import NotJson, parsed
 from clusters.observation.decoding import Gate, place, reason

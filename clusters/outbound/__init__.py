@@ -11,14 +11,16 @@ owner alone and never leaves the machine.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import fields, is_dataclass, replace
 from enum import Enum
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from clusters.outbound import contents, secret_shapes, secret_texts
+from clusters.outbound import file_contents, secret_shapes, secret_texts
 from clusters.outbound.characters import shown, shown_in_json
 from clusters.outbound.json_values import Values
 from clusters.outbound.marks import REDACTED, Mark, SameMark, same_marks
@@ -32,6 +34,7 @@ __all__ = [
     "labels",
     "record",
     "same_marks",
+    "say",
     "secretless",
     "shown",
     "shown_in_json",
@@ -124,12 +127,12 @@ def labels(found: dict[str, str]) -> dict[str, str]:
 
 def file_content(data: bytes) -> bytes:
     """What a file holds, without secrets; what is no text stays as it is."""
-    return contents.without(data, text=text, value=value, shown_in_json=shown_in_json)
+    return file_contents.without(data, text=text, value=value, shown_in_json=shown_in_json)
 
 
 def clean_folder(folder: Path) -> None:
     """What another program left in a folder, without secrets: its files of text are written anew, others go."""
-    contents.clean_folder(folder, file_content)
+    file_contents.clean_folder(folder, file_content)
 
 
 def record(found: Kept, each: Callable[[str], str] = text) -> Kept:
@@ -152,3 +155,13 @@ def _recorded(found: Any, each: Callable[[str], str]) -> Any:
         changed = {name: kept for name, one in had.items() if (kept := _recorded(one, each)) != one}
         return replace(found, **changed) if changed else found
     return found
+
+
+def say(line: str, *, error: bool = False) -> None:
+    """Write a line at once. A terminal that is gone, or a pipe that nobody reads, stops nothing that is under way."""
+    stream = sys.stderr if error else sys.stdout
+    if stream is None:  # closed before we were started
+        return
+    with suppress(OSError, ValueError):
+        stream.write(f"{text(line)}\n")
+        stream.flush()

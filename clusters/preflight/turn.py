@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from clusters import budgets, lease, wait
+from clusters import budgets, wait
 from clusters.api import Api, ApiError
-from clusters.changes.hold import Held
+from clusters.changes import lease_holder
+from clusters.changes.cluster_lease import Held
+from clusters.changes.lease_holder import Holder
 from clusters.errors import Refused
-from clusters.lease import Holder
 from clusters.preflight.other_runs import ahead
 from clusters.preflight.problems import Wanted
 
@@ -34,7 +35,7 @@ class Turn:
         Where another part comes between, what was seen of the cluster may be its doing: wait, and begin again.
         Raises Refused as `begin` does, and where the budget part_turn is over.
         """
-        if not lease.whole_of(self._wanted.run_id):
+        if not lease_holder.whole_of(self._wanted.run_id):
             return begin()
         while True:
             self._wait()

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from clusters import bounds, yaml_text
-from clusters.contents import Unusable, content
+from clusters.bounds import Unusable, content
 from clusters.errors import UsageError
 from clusters.profile.models import Profile
 

@@ -25,8 +25,8 @@ import pytest
 
 from clusters import budgets, children, files, shield
 from clusters.checks.fleet_member import Member, worst
-from clusters.console import say
 from clusters.errors import ConformanceError, ExitCode, UsageError
+from clusters.outbound import say
 from suites.plugin.settings import DEFAULT_PLACE, fresh_id
 
 #: Set for the runs of a fleet, so that none of them becomes a fleet again: the process that started them.

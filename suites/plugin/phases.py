@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from clusters import bounds, budgets, files
-from clusters.contents import Unusable, content
+from clusters.bounds import Unusable, content
 from clusters.errors import Inconclusive, UsageError
 
 VERSION = 1

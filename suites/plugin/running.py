@@ -22,7 +22,7 @@ from suites.plugin.settings import Settings
 if TYPE_CHECKING:
     from clusters.api import Api
     from clusters.changes import Changes
-    from clusters.changes.hold import Hold
+    from clusters.changes.cluster_lease import Hold
     from clusters.observation import Snapshot
     from clusters.preflight import Preflight
     from clusters.providers import Cluster
@@ -63,8 +63,11 @@ class Run:
     @cached_property
     def changes(self) -> Changes:
         """The only way to change the cluster; what is still changed when the run ends is undone then."""
-        from clusters import leftovers  # noqa: PLC0415 - see above
-        from clusters.changes import Changes, workspace  # noqa: PLC0415 - see above
+        from clusters.changes import (  # noqa: PLC0415 - see above
+            Changes,
+            leftovers,
+            workspace,
+        )
         from clusters.journal import Journal  # noqa: PLC0415 - see above
 
         profile = self.settings.profile
@@ -130,12 +133,14 @@ class Run:
         Where worker processes choose the checks, what may be done stands for what will be. A part that only looks
         has a hold all the same where its run may change something: the other parts do.
         """
-        from clusters import lease  # noqa: PLC0415 - see above
+        from clusters.changes import lease_holder  # noqa: PLC0415 - see above
         from clusters.checks import Level  # noqa: PLC0415 - see above
 
         planned = [spec.level for spec in self.ledger.plan.checks.values()] or [self.settings.level]
         level = max(planned, key=lambda each: each.rank)
-        others_change = lease.whole_of(self.settings.run_id) and self.settings.level.allows(Level.CREATE)
+        others_change = lease_holder.whole_of(self.settings.run_id) and self.settings.level.allows(
+            Level.CREATE
+        )
         if level.allows(Level.CREATE) or others_change:
             self.hold = self.changes.hold(self.settings.profile.namespace, level)
 
@@ -191,7 +196,8 @@ class Run:
             self.ledger.cleanup_failures.append(told(error))
 
     def _undo_for_lost_workers(self) -> None:
-        from clusters import changes, leftovers  # noqa: PLC0415 - see above
+        from clusters import changes  # noqa: PLC0415 - see above
+        from clusters.changes import leftovers  # noqa: PLC0415 - see above
 
         for left in leftovers.of_dead_processes(self.settings.profile.name):
             if left.header is not None and left.header.run == self.settings.run_id:

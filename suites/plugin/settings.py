@@ -236,7 +236,7 @@ def _helm_values(path: Path | None) -> dict[str, Any] | None:
     if path is None:
         return None
     from clusters import yaml_text  # noqa: PLC0415 - as above
-    from clusters.contents import content  # noqa: PLC0415 - as above
+    from clusters.bounds import content  # noqa: PLC0415 - as above
 
     try:
         found = yaml_text.parsed(content(path, most=bounds.CONFIGURATION_BYTES).decode("utf-8")) or {}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clusters import bounds
-from clusters.contents import content
+from clusters.bounds import content
 from clusters.errors import UsageError
 from clusters.json_text import parsed
 

@@ -18,7 +18,7 @@ from clusters.api import Api, Invalid, NotFound, TimedOut
 from clusters.api.resources import CONFIG_MAPS, DEPLOYMENTS, NAMESPACES, NODES, PODS, SERVICES
 from clusters.api.transport import Transport
 from clusters.changes import RUN_LABEL, Changes, ForeignObject, HostUndo, host_actions
-from clusters.changes.fields import storable
+from clusters.changes.changed_fields import storable
 from clusters.errors import CleanupFailed
 from clusters.journal import STATE_VARIABLE, Journal
 from clusters.wait import NotWithinBudget

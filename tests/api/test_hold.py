@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from clusters import lease, sweep, wait
+from clusters import sweep, wait
 from clusters.api import Api
 from clusters.api.resources import CONFIG_MAPS, LEASES
 from clusters.budgets import Budget
-from clusters.changes import Changes, HostUndo, hold
+from clusters.changes import Changes, HostUndo, cluster_lease, lease_holder
 from clusters.changes.target import Target
 from clusters.checks import Level
 from clusters.errors import Inconclusive, Refused
@@ -54,8 +54,8 @@ def leases(api: Api, namespace: str) -> list[dict[str, Any]]:
 
 
 def expire(api: Api, namespace: str) -> None:
-    long_ago = lease.written(dt.datetime(2020, 1, 1, tzinfo=dt.UTC))
-    api.patch(LEASES, lease.NAME, {"spec": {"renewTime": long_ago}}, namespace)
+    long_ago = lease_holder.written(dt.datetime(2020, 1, 1, tzinfo=dt.UTC))
+    api.patch(LEASES, lease_holder.NAME, {"spec": {"renewTime": long_ago}}, namespace)
 
 
 def test_a_run_holds_the_cluster_until_its_end(api: Api, namespace: str, tmp_path: Path) -> None:
@@ -86,14 +86,14 @@ def test_a_second_run_is_refused_with_the_first_ones_name(
 def test_a_hold_is_renewed_while_its_run_lives(
     api: Api, namespace: str, first: Changes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hold.budgets, "get", lambda _: QUICK)
+    monkeypatch.setattr(cluster_lease.budgets, "get", lambda _: QUICK)
     taken = first.hold(namespace, Level.CREATE)
     expire(api, namespace)
 
     wait.until(
         "the hold is renewed",
-        read=lambda: lease.Holder.of(leases(api, namespace)[0]),
-        accept=lambda holder: not holder.is_over(lease.now()),
+        read=lambda: lease_holder.Holder.of(leases(api, namespace)[0]),
+        accept=lambda holder: not holder.is_over(lease_holder.now()),
         budget=SOON,
     )
     assert taken.lost == ""
@@ -180,12 +180,12 @@ def test_a_hold_that_ran_out_on_a_machine_that_was_asleep_is_renewed_before_a_ch
     api: Api, namespace: str, first: Changes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first.hold(namespace, Level.CREATE)
-    later = lease.now() + dt.timedelta(hours=1)
-    monkeypatch.setattr(lease, "now", lambda: later)
+    later = lease_holder.now() + dt.timedelta(hours=1)
+    monkeypatch.setattr(lease_holder, "now", lambda: later)
 
     first.create(config_map("a", namespace), foreign="test")
 
-    assert not lease.Holder.of(leases(api, namespace)[0]).is_over(later)
+    assert not lease_holder.Holder.of(leases(api, namespace)[0]).is_over(later)
 
 
 def test_a_worker_process_goes_by_the_hold_of_its_run(
@@ -210,8 +210,8 @@ def test_a_part_that_was_begun_anew_has_not_the_hold_of_its_former_self(
     api: Api, namespace: str, first: Changes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken = first.hold(namespace, Level.CREATE)
-    there = {"metadata": {"annotations": {lease.PLACE_ANNOTATION: "another-boot/1"}}}
-    api.patch(LEASES, lease.NAME, there, namespace)
+    there = {"metadata": {"annotations": {lease_holder.PLACE_ANNOTATION: "another-boot/1"}}}
+    api.patch(LEASES, lease_holder.NAME, there, namespace)
 
     taken._renew()
 
@@ -225,7 +225,7 @@ def test_a_hold_that_cannot_be_journalled_is_a_refusal(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as disk:
-        disk.setattr("clusters.journal_file.JournalFile.append", full)
+        disk.setattr("clusters.journal.journal_file.JournalFile.append", full)
         with pytest.raises(Refused, match="No space left on device"):
             first.hold(namespace, Level.CREATE)
     assert leases(api, namespace) == []
@@ -233,7 +233,7 @@ def test_a_hold_that_cannot_be_journalled_is_a_refusal(
 
 def test_a_hold_that_somebody_deleted_is_lost(api: Api, namespace: str, first: Changes) -> None:
     taken = first.hold(namespace, Level.CREATE)
-    api.delete(LEASES, lease.NAME, namespace)
+    api.delete(LEASES, lease_holder.NAME, namespace)
 
     taken._renew()
 

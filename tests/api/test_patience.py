@@ -11,7 +11,7 @@ from clusters import budgets, profile, sweep
 from clusters.api import Api, ApiError
 from clusters.api.resources import CONFIG_MAPS, PODS, SERVICES
 from clusters.changes import Changes
-from clusters.changes.fields import storable
+from clusters.changes.changed_fields import storable
 from clusters.errors import CleanupFailed, ExitCode
 from clusters.journal import STATE_VARIABLE, Journal
 from tests.api import faulty

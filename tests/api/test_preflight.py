@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from clusters import lease, preflight, wait
+from clusters import preflight, wait
 from clusters.api import Api, NoSuchResource
 from clusters.api.resources import CUSTOM_RESOURCE_DEFINITIONS, IP_ADDRESS_POOLS, LEASES
 from clusters.budgets import Budget
-from clusters.changes import Changes
+from clusters.changes import Changes, lease_holder
 from clusters.checks import CheckSpec, Level, Place, may
 from clusters.errors import ConformanceError, ExitCode, Refused
 from clusters.journal import STATE_VARIABLE, Journal
@@ -484,7 +484,7 @@ def test_the_hold_of_a_run_that_died_here_is_the_sweeps_matter(
     found = sentences(preflight.inspect(wanted(metallb, Level.CREATE), cluster, api))
 
     assert found == ["Run dead ended without undoing 1 of its changes."]
-    api.delete(LEASES, lease.NAME, metallb)
+    api.delete(LEASES, lease_holder.NAME, metallb)
 
 
 def test_everything_that_is_wrong_is_told_at_once(

@@ -17,11 +17,11 @@ from typing import Any
 
 import pytest
 
-from clusters import lease, sweep, workloads
+from clusters import sweep, workloads
 from clusters.api import Api
 from clusters.api.resources import CONFIG_MAPS, IP_ADDRESS_POOLS, LEASES, NODES, SERVICES
-from clusters.changes import Changes, host_actions
-from clusters.changes.fields import storable
+from clusters.changes import Changes, host_actions, lease_holder
+from clusters.changes.changed_fields import storable
 from clusters.checks import Level
 from clusters.errors import ExitCode
 from clusters.journal import STATE_VARIABLE, Journal
@@ -167,7 +167,7 @@ def test_a_run_in_another_pod_that_still_holds_the_cluster_is_left_alone(
         changes.create(config_map("left", scene.namespace), foreign="test")
 
     with monkeypatch.context() as there:
-        there.setattr("clusters.run_origin.place", lambda: "another-boot/4026532")
+        there.setattr("clusters.journal.run_origin.place", lambda: "another-boot/4026532")
         left = scene.dead_pod(hold_and_make)
 
     assert scene.sweep() == 0
@@ -175,7 +175,7 @@ def test_a_run_in_another_pod_that_still_holds_the_cluster_is_left_alone(
     assert "run dead is under way on nightly-28-x7k2p: left alone" in capsys.readouterr().out
 
     long_ago = {"spec": {"renewTime": "2020-01-01T00:00:00.000000Z"}}
-    scene.api.patch(LEASES, lease.NAME, long_ago, scene.namespace)
+    scene.api.patch(LEASES, lease_holder.NAME, long_ago, scene.namespace)
     assert scene.sweep() == 0
     assert "left" not in scene.names()
     assert not left.path.exists()

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from clusters import budgets, lease, preflight, wait
+from clusters import budgets, preflight, wait
 from clusters.api import Api
 from clusters.api.resources import CONFIG_MAPS
 from clusters.budgets import Budget
-from clusters.changes import Changes
-from clusters.changes.hold import Held
+from clusters.changes import Changes, lease_holder
+from clusters.changes.cluster_lease import Held
 from clusters.checks import Level
 from clusters.errors import ExitCode, Refused
 from clusters.journal import STATE_VARIABLE, Journal
@@ -305,14 +305,18 @@ def test_a_part_that_only_looks_waits_for_one_that_disrupts_alone(
 
 
 def test_the_names_of_parts() -> None:
-    assert [lease.whole_of(run) for run in ("night.3", "night.look", "night")] == ["night", "night", ""]
+    assert [lease_holder.whole_of(run) for run in ("night.3", "night.look", "night")] == [
+        "night",
+        "night",
+        "",
+    ]
 
 
 def dead_part(api: Api, namespace: str, run: str, monkeypatch: pytest.MonkeyPatch) -> Journal:
     """A part in a pod that was lost with its node an hour ago; its hold is over."""
     journal = Journal.for_run(run, cluster="edge")
     with monkeypatch.context() as there:
-        there.setattr("clusters.run_origin.place", lambda: f"boot-of-{run}/1")
+        there.setattr("clusters.journal.run_origin.place", lambda: f"boot-of-{run}/1")
         there.setattr("platform.node", lambda: run.replace(".", "-"))
         there.setattr("time.time", lambda: 1_700_000_000.0)
         changes = Changes(api, journal, run)

@@ -21,9 +21,10 @@ from typing import Any
 
 import pytest
 
-from clusters import journal, leftovers, wait
+from clusters import journal, wait
 from clusters.api import Api
 from clusters.budgets import Budget
+from clusters.changes import leftovers
 from clusters.errors import ExitCode
 from clusters.lab import life
 from clusters.lab.lab import Lab

@@ -18,7 +18,7 @@ import yaml
 from clusters import preflight, profile, wait
 from clusters.api import Api, ApiError, Forbidden
 from clusters.api.resources import CLUSTER_ROLES, DEPLOYMENTS, ROLES, SERVICES
-from clusters.changes.undoing import RUN_LABEL
+from clusters.changes.undo import RUN_LABEL
 from clusters.changes.workspace import WORKLOADS
 from clusters.checks import Access, Level, Place, may
 from clusters.diagnosis import Diagnosis

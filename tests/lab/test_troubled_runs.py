@@ -16,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from clusters import journal, leftovers, wait
+from clusters import journal, wait
 from clusters.api import Api
+from clusters.changes import leftovers
 from clusters.errors import ExitCode
 from clusters.lab import life
 from clusters.lab.lab import Lab

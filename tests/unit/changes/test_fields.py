@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusters.changes.fields import Field, differences, restoring, storable, without_numbers
+from clusters.changes.changed_fields import Field, differences, restoring, storable, without_numbers
 
 Json = dict[str, Any]
 

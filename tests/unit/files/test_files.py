@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from clusters import files, journal, leftovers
+from clusters import files, journal
+from clusters.changes import leftovers
 from clusters.errors import ConformanceError, Refused
 from clusters.lab import paths
 from clusters.lab.parts import cache
@@ -280,5 +281,5 @@ def test_files_are_written_atomically_in_one_place_alone() -> None:
         if own.search(path.read_text())
     }
 
-    others = {"clusters/journal.py", "clusters/lab/parts/cache.py", "clusters/lab/host_init.py"}
+    others = {"clusters/journal/journal.py", "clusters/lab/parts/cache.py", "clusters/lab/host_init.py"}
     assert found - others == {"clusters/files.py"}

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from clusters import json_text, yaml_text
-from clusters.bounds import LONGEST_SENTENCE, MIB
-from clusters.contents import Unusable, content
+from clusters.bounds import LONGEST_SENTENCE, MIB, Unusable, content
 from clusters.errors import UsageError
 
 BOMB = (

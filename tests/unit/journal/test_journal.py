@@ -17,10 +17,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clusters import journal, lease, leftovers, run_origin
+from clusters import journal
+from clusters.changes import lease_holder, leftovers
+from clusters.changes.lease_holder import Holder
 from clusters.checks import Level
-from clusters.journal import Journal
-from clusters.lease import Holder
+from clusters.journal import Journal, run_origin
 
 ROOT = Path(__file__).parents[3]
 UNDO = {"kind": "nothing", "why": "for these tests"}
@@ -307,7 +308,7 @@ def header(**changed: object) -> run_origin.Header:
 
 
 def holder(run: str = "r1", *, seconds: float = 3600.0, place: str = "another/1") -> Holder:
-    until = lease.now() + dt.timedelta(seconds=seconds)
+    until = lease_holder.now() + dt.timedelta(seconds=seconds)
     return Holder(run=run, machine="pod-a", level=Level.CREATE, until=until, place=place)
 
 

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Any, Self
 
-from clusters import journal_text
+from clusters.journal import journal_text
 
 #: How much more than it must be is set aside at a time.
 _STEP = 4096

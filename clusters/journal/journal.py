@@ -24,10 +24,11 @@ from typing import Any
 
 import platformdirs
 
-from clusters import files, journal_text
+from clusters import files
 from clusters.errors import Inconclusive
-from clusters.journal_file import JournalFile
-from clusters.run_origin import Header
+from clusters.journal import journal_text
+from clusters.journal.journal_file import JournalFile
+from clusters.journal.run_origin import Header
 
 STATE_VARIABLE = "METALLB_CONFORMANCE_STATE"
 #: Room for marks: so much at least, and so much more for each change that is pending.

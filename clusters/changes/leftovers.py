@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clusters import budgets, commands, journal
+from clusters.changes.lease_holder import Holder
 from clusters.commands import Command
 from clusters.journal import Journal
-from clusters.lease import Holder
-from clusters.run_origin import Header
+from clusters.journal.run_origin import Header
 
 if TYPE_CHECKING:
     from clusters.profile import Profile

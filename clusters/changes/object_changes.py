@@ -9,10 +9,10 @@ from typing import Any, Protocol, TypeVar
 from clusters import budgets, wait
 from clusters.api import Api, ApiError, CertificateInvalid, KubeconfigInvalid, Unreachable, WebhookFailed
 from clusters.api.resources import CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES
-from clusters.changes.fields import Field, Path, differences, storable
+from clusters.changes.changed_fields import Field, Path, differences, storable
 from clusters.changes.host_actions import fault_of
 from clusters.changes.target import Json, Target
-from clusters.changes.undoing import (
+from clusters.changes.undo import (
     RUN_LABEL,
     HostUndo,
     by_host,

@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from clusters import budgets, wait
 from clusters.api import Api, Resource
 from clusters.api.resources import NODES
-from clusters.changes.cleaning import clean, not_undone
-from clusters.changes.hold import Guest, Hold
-from clusters.changes.making import ForeignObject, Maker, Patch
+from clusters.changes.cleanup import clean, not_undone
+from clusters.changes.cluster_lease import Guest, Hold
+from clusters.changes.object_changes import ForeignObject, Maker, Patch
 from clusters.changes.target import Json, Target
-from clusters.changes.undoing import HostUndo, await_gone, to_wait
+from clusters.changes.undo import HostUndo, await_gone, to_wait
 from clusters.changes.workspace import own_name, unique_name
 from clusters.checks import Level
 from clusters.errors import Refused

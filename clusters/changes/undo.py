@@ -10,8 +10,8 @@ from clusters import budgets, wait
 from clusters.api import AlreadyExists, Api, Conflict, Invalid, NoSuchResource, NotFound, WebhookFailed
 from clusters.api.resources import NAMESPACES, PODS, SERVICES
 from clusters.changes import host_actions, undo_forms
-from clusters.changes.fields import Field, restoring, storable, without_numbers
-from clusters.changes.patience import BLIPS, until
+from clusters.changes.changed_fields import Field, restoring, storable, without_numbers
+from clusters.changes.patient_api import BLIPS, until
 from clusters.changes.target import Json, Target
 from clusters.errors import CleanupFailed
 from clusters.journal import Entry

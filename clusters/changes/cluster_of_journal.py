@@ -8,16 +8,17 @@ import stat
 from functools import cached_property
 from pathlib import Path
 
-from clusters import budgets, lease, leftovers, wait
+from clusters import budgets, wait
 from clusters.api import Api, ApiError, Forbidden, NotFound, Overloaded, ServerFault
 from clusters.api.kubeconfig import holder_of
 from clusters.api.resources import LEASES
-from clusters.changes.patience import asked_for
+from clusters.changes import lease_holder, leftovers
+from clusters.changes.lease_holder import Holder
+from clusters.changes.patient_api import asked_for
 from clusters.errors import CleanupFailed
 from clusters.journal import Journal
-from clusters.lease import Holder
+from clusters.journal.run_origin import Header
 from clusters.profile import DISPOSED, Profile
-from clusters.run_origin import Header
 
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
@@ -118,7 +119,7 @@ def uid_of(api: Api) -> str:
 def holder_of_cluster(api: Api, namespace: str) -> tuple[Holder | None, float]:
     """Who holds the cluster, and by how many seconds its clock is ahead of ours. Errors as they come."""
     try:
-        holder = Holder.of(api.get(LEASES, lease.NAME, namespace))
+        holder = Holder.of(api.get(LEASES, lease_holder.NAME, namespace))
     except NotFound:
         return None, 0.0
     try:

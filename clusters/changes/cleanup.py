@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from clusters import leftovers
 from clusters.api import Api
-from clusters.changes.patience import PatientApi
-from clusters.changes.undoing import perform
+from clusters.changes import leftovers
+from clusters.changes.patient_api import PatientApi
+from clusters.changes.undo import perform
 from clusters.errors import CleanupFailed, ConformanceError
 from clusters.journal import Entry, Journal
 from clusters.shield import is_abandoned, undisturbed

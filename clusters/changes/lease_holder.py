@@ -1,6 +1,6 @@
 """The Lease by which a run that changes a cluster says so: one a cluster, in MetalLB's namespace.
 
-Pure: what stands in the object and what it means. `clusters.changes.hold` takes, renews and releases it,
+Pure: what stands in the object and what it means. `clusters.changes.cluster_lease` takes, renews and releases it,
 `clusters.preflight` looks at it. https://kubernetes.io/docs/concepts/architecture/leases/
 """
 

@@ -11,14 +11,16 @@ import platform
 import threading
 import time
 
-from clusters import budgets, lease, run_origin
+from clusters import budgets
 from clusters.api import AlreadyExists, Api, ApiError, Conflict, NotFound
 from clusters.api.resources import LEASES
-from clusters.changes.making import Maker
+from clusters.changes import lease_holder
+from clusters.changes.lease_holder import Holder
+from clusters.changes.object_changes import Maker
 from clusters.changes.target import Json, Target
 from clusters.checks import Level
 from clusters.errors import Refused
-from clusters.lease import Holder
+from clusters.journal import run_origin
 
 _WHY = "the run's hold on the cluster"
 
@@ -39,7 +41,7 @@ class Guest:
 
     def __init__(self, api: Api, run_id: str, *, namespace: str) -> None:
         self._api, self._run = api, run_id
-        self._target = Target(LEASES, lease.NAME, namespace, _WHY)
+        self._target = Target(LEASES, lease_holder.NAME, namespace, _WHY)
         self._budget = budgets.get("cluster_held")
         self._looked = -math.inf
         self._lost = ""
@@ -65,7 +67,7 @@ class Hold:
 
     def __init__(self, api: Api, maker: Maker, run_id: str, *, namespace: str, level: Level) -> None:
         self._api, self._maker = api, maker
-        self._target = Target(LEASES, lease.NAME, namespace, _WHY)
+        self._target = Target(LEASES, lease_holder.NAME, namespace, _WHY)
         self._identity, self._level = f"{run_id}@{platform.node()}", level
         self._budget = budgets.get("cluster_held")
         self._now: Json = {}
@@ -89,7 +91,7 @@ class Hold:
 
         It is renewed here where it has run out unnoticed, as on a machine that was asleep.
         """
-        if not self._lost and self._now and Holder.of(self._now).is_over(lease.now()):
+        if not self._lost and self._now and Holder.of(self._now).is_over(lease_holder.now()):
             self._try_to_renew()
         return self._lost
 
@@ -103,14 +105,18 @@ class Hold:
         obj: Json = {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
-            "metadata": {"name": lease.NAME, "namespace": self._target.namespace, "annotations": self._notes},
+            "metadata": {
+                "name": lease_holder.NAME,
+                "namespace": self._target.namespace,
+                "annotations": self._notes,
+            },
             "spec": self._spec(transitions=0),
         }
         return self._maker.create(obj, home="", foreign=_WHY)[1]
 
     def _take_over(self, found: Json) -> Json:
         holder = Holder.of(found)
-        if not holder.is_over(lease.now()):
+        if not holder.is_over(lease_holder.now()):
             raise held(holder)
         before = int((found.get("spec") or {}).get("leaseTransitions") or 0)
         metadata = {"annotations": self._notes, "resourceVersion": found["metadata"]["resourceVersion"]}
@@ -124,11 +130,14 @@ class Hold:
 
     @property
     def _notes(self) -> dict[str, str]:
-        return {lease.LEVEL_ANNOTATION: str(self._level), lease.PLACE_ANNOTATION: run_origin.place()}
+        return {
+            lease_holder.LEVEL_ANNOTATION: str(self._level),
+            lease_holder.PLACE_ANNOTATION: run_origin.place(),
+        }
 
     def _spec(self, *, transitions: int) -> Json:
-        return lease.spec(
-            self._identity, seconds=self._budget.within, transitions=transitions, now=lease.now()
+        return lease_holder.spec(
+            self._identity, seconds=self._budget.within, transitions=transitions, now=lease_holder.now()
         )
 
     def _keep(self) -> None:
@@ -141,15 +150,15 @@ class Hold:
                 self._renew()
             except ApiError as error:
                 # The cluster may be away for a moment; when the hold is over, another run may take it.
-                if Holder.of(self._now).is_over(lease.now()):
+                if Holder.of(self._now).is_over(lease_holder.now()):
                     self._lost = f"The hold on the cluster could not be renewed in time: {error}"
 
     def _renew(self) -> None:
         metadata = self._now["metadata"]
         version = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
-        patch: Json = {"metadata": version, "spec": {"renewTime": lease.written(lease.now())}}
+        patch: Json = {"metadata": version, "spec": {"renewTime": lease_holder.written(lease_holder.now())}}
         try:
-            self._now = self._api.patch(LEASES, lease.NAME, patch, self._target.namespace)
+            self._now = self._api.patch(LEASES, lease_holder.NAME, patch, self._target.namespace)
         except (Conflict, NotFound):
             found = self._target.read(self._api)
             if found is not None and self._is_ours(found):
