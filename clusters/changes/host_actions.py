@@ -37,23 +37,31 @@ _LAB_HOST: Mapping[str, Check] = {"lab": _NAME, "host": _NAME}
 
 #: Each action with the form of each of its arguments.
 ACTIONS: dict[str, Mapping[str, Check]] = {
-    "clusters.faults.components:thaw": {**_LAB_HOST, "name": _NAME},
+    "clusters.faults.lab_hosts:thaw": {**_LAB_HOST, "name": _NAME},
     "clusters.faults.filters:lift": {**_LAB_HOST, "family": _matches("inet|bridge")},
-    "clusters.faults.kernels:drop": {**_LAB_HOST, "address": _address},
-    "clusters.faults.kernels:lead_out": {**_LAB_HOST, "gateway": _address},
-    "clusters.faults.links:plug_in": {**_LAB_HOST, "nic": _number(15)},
-    "clusters.faults.statuses:leave": {},
-    "clusters.faults.strangers:go_away": {"lab": _NAME, "address": _address},
+    "clusters.faults.lab_hosts:release_address": {**_LAB_HOST, "address": _address},
+    "clusters.faults.lab_hosts:restore_default_route": {**_LAB_HOST, "gateway": _address},
+    "clusters.faults.lab_hosts:plug_in": {**_LAB_HOST, "nic": _number(15)},
+    "clusters.faults.rival_controllers:leave": {},
+    "clusters.faults.foreign_responder:leave": {"lab": _NAME, "address": _address},
     "clusters.providers.kind.containers:plug_in": {"index": _number(2**31 - 1), "node": _NAME},
 }
 
 #: What earlier releases wrote, whose journals are undone as well: by the name of today.
-_FORMER = {"clusters.kind.machines:plug_in": "clusters.providers.kind.containers:plug_in"}
+FORMER = {
+    "clusters.faults.components:thaw": "clusters.faults.lab_hosts:thaw",
+    "clusters.faults.kernels:drop": "clusters.faults.lab_hosts:release_address",
+    "clusters.faults.kernels:lead_out": "clusters.faults.lab_hosts:restore_default_route",
+    "clusters.faults.links:plug_in": "clusters.faults.lab_hosts:plug_in",
+    "clusters.faults.statuses:leave": "clusters.faults.rival_controllers:leave",
+    "clusters.faults.strangers:go_away": "clusters.faults.foreign_responder:leave",
+    "clusters.kind.machines:plug_in": "clusters.providers.kind.containers:plug_in",
+}
 
 
 def fault_of(action: object, args: object) -> str:
     """What is wrong with an action or its arguments, "" where it is one of ours."""
-    forms = ACTIONS.get(_FORMER.get(action, action)) if isinstance(action, str) else None
+    forms = ACTIONS.get(FORMER.get(action, action)) if isinstance(action, str) else None
     if forms is None:
         return f"{str(action)[:200]!r} is none of this project's functions for undoing"
     if not isinstance(args, dict) or args.keys() != forms.keys():
@@ -69,5 +77,5 @@ def call(action: object, args: Mapping[str, Any]) -> object:
             f"The journal asks for what no run of this project wrote: {fault}.",
             remedy="Look who else may write to the folder of journals.",
         )
-    module, _, function = _FORMER.get(str(action), str(action)).partition(":")
+    module, _, function = FORMER.get(str(action), str(action)).partition(":")
     return getattr(importlib.import_module(module), function)(**args)

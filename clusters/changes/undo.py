@@ -24,7 +24,7 @@ _PATIENT = {"metallb.io": "webhook_ready"}
 
 @dataclass(frozen=True, kw_only=True)
 class HostUndo:
-    """How to undo a change outside the API server: call `action` ("clusters.faults.links:plug_in") with `args`.
+    """How to undo a change outside the API server: call `action` ("clusters.faults.lab_hosts:plug_in") with `args`.
 
     The function is found by name so that another process can call it after this one was killed: it must stand in
     `host_actions`, and do no harm when there is nothing to undo. `text` says in a few words what was changed.

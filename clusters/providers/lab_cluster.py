@@ -11,7 +11,7 @@ from clusters.api import Api, ApiError
 from clusters.api.resources import POD_METRICS
 from clusters.changes import Changes
 from clusters.checks import NotSupported
-from clusters.faults import links, processes
+from clusters.faults import lab_hosts
 from clusters.gitops import release_manifests
 from clusters.lab import life
 from clusters.lab.lab import Lab
@@ -105,8 +105,8 @@ class LabMachines:
         netns = next((host.netns for host in self.lab.nodes if host.name == node), "")
         if not netns:
             raise NotSupported(f"the lab has no node {node}")
-        processes.kill(netns, program)
+        lab_hosts.kill(netns, program)
 
     def unplugged(self, changes: Changes, node: str) -> AbstractContextManager[None]:
         """Pull the cable of `node` for the block: it loses its carrier, its programs run on."""
-        return links.unplugged(changes, self.lab, node)
+        return lab_hosts.unplugged(changes, self.lab, node)

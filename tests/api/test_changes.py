@@ -452,8 +452,8 @@ def test_a_change_outside_the_api_server_is_undone_by_its_function(
     [
         ("os:system", {"command": "true"}),
         ("clusters.sweep:main", {}),
-        ("clusters.faults.links:plug_in", {"lab": "../x", "host": "w1", "nic": 0}),
-        ("clusters.faults.links:plug_in", {"lab": "x", "host": "w1", "nic": 0, "more": 1}),
+        ("clusters.faults.lab_hosts:plug_in", {"lab": "../x", "host": "w1", "nic": 0}),
+        ("clusters.faults.lab_hosts:plug_in", {"lab": "x", "host": "w1", "nic": 0, "more": 1}),
     ],
 )
 def test_a_function_that_is_not_for_undoing_is_not_called(

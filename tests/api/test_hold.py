@@ -156,7 +156,7 @@ def test_whoever_has_lost_the_hold_changes_nothing_more_and_still_undoes(
     expire(api, namespace)
     second.hold(namespace, Level.CREATE)
     taken._renew()
-    undo = HostUndo(text="x", action="clusters.faults.statuses:leave")
+    undo = HostUndo(text="x", action="clusters.faults.rival_controllers:leave")
 
     for change in (
         lambda: first.create(config_map("after", namespace), foreign="test"),

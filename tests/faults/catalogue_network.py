@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from clusters import budgets, wait
 from clusters.api.resources import ENDPOINT_SLICES, NODES, SERVICES
 from clusters.checks import Scope
-from clusters.faults import components, filters, kernels, strangers
+from clusters.faults import filters, foreign_responder, lab_hosts
 from clusters.observation import announcers
 from tests.faults.catalogue_fault import (
     ALL_BY_METALLB,
@@ -43,19 +43,21 @@ def _others(stage: Stage) -> list[str]:
 
 @contextmanager
 def on_every_node(stage: Stage) -> Iterator[None]:
-    with kernels.holding(stage.changes, stage.lab, ADDRESS, *(host.name for host in stage.lab.nodes)):
+    with lab_hosts.holding_address(
+        stage.changes, stage.lab, ADDRESS, *(host.name for host in stage.lab.nodes)
+    ):
         yield
 
 
 @contextmanager
 def squatted_free(stage: Stage) -> Iterator[None]:
-    with strangers.squatting(stage.changes, stage.lab, FREE):
+    with foreign_responder.answering(stage.changes, stage.lab, FREE):
         yield
 
 
 @contextmanager
 def squatted_assigned(stage: Stage) -> Iterator[None]:
-    with strangers.squatting(stage.changes, stage.lab, ADDRESS):
+    with foreign_responder.answering(stage.changes, stage.lab, ADDRESS):
         yield
 
 
@@ -72,7 +74,7 @@ def taken_over(stage: Stage) -> Iterator[None]:
     mac = owner.interfaces[0].mac
     other = _others(stage)[0]
     with (
-        kernels.holding(stage.changes, stage.lab, ADDRESS, other),
+        lab_hosts.holding_address(stage.changes, stage.lab, ADDRESS, other),
         filters.answers_lost(stage.changes, stage.lab, ADDRESS, mac=mac),
     ):
         yield
@@ -83,7 +85,7 @@ def doubled(stage: Stage) -> Iterator[None]:
     """A second node answers, and its speaker cannot be asked whether it announces."""
     other = next(name for name in _others(stage) if name != "node1")
     with (
-        kernels.holding(stage.changes, stage.lab, ADDRESS, other),
+        lab_hosts.holding_address(stage.changes, stage.lab, ADDRESS, other),
         filters.port_refused(stage.changes, stage.lab, other, port=7472),
     ):
         yield
@@ -92,7 +94,7 @@ def doubled(stage: Stage) -> Iterator[None]:
 @contextmanager
 def proxy_frozen(stage: Stage) -> Iterator[None]:
     with (
-        components.frozen(stage.changes, stage.lab, "kube-proxy"),
+        lab_hosts.frozen(stage.changes, stage.lab, "kube-proxy"),
         stage.addressed("open", serves=False),
     ):
         yield
@@ -138,7 +140,7 @@ def network_unavailable(stage: Stage) -> Iterator[None]:
 @contextmanager
 def not_ready(stage: Stage) -> Iterator[None]:
     """The kubelet stands still, and the cluster has noticed."""
-    with components.frozen(stage.changes, stage.lab, "kubelet", NODE):
+    with lab_hosts.frozen(stage.changes, stage.lab, "kubelet", NODE):
         until_ready(stage, NODE, "Unknown", budgets.get("node_not_ready"))
         yield
     until_ready(stage, NODE, "True", budgets.get("node_ready"))
@@ -156,7 +158,7 @@ def until_ready(stage: Stage, node: str, status: str, budget: budgets.Budget) ->
 
 @contextmanager
 def far_away(stage: Stage) -> Iterator[None]:
-    with kernels.no_way_out(stage.changes, stage.lab, "remote"):
+    with lab_hosts.without_default_route(stage.changes, stage.lab, "remote"):
         yield
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from clusters import wait
 from clusters.api.resources import PODS
 from clusters.budgets import get as budget
-from clusters.faults import statuses
+from clusters.faults import rival_controllers
 from tests.faults.catalogue_fault import ONE_CONSUMER, ONE_SERVICE, OWN, Fault
 from tests.faults.catalogue_stage import SHOP, WHY, Stage
 
@@ -117,7 +117,7 @@ def never_ready(stage: Stage) -> Iterator[None]:
 def closed_port(stage: Stage) -> Iterator[None]:
     closed = [{"name": "http", "port": 80, "targetPort": 9}]
     with stage.addressed("open", serves=False, ports=closed) as address:
-        statuses.until_refused(stage.vantage, address)
+        rival_controllers.until_refused(stage.vantage, address)
         yield
 
 
@@ -131,7 +131,7 @@ def other_sources(stage: Stage) -> Iterator[None]:
 def rival(stage: Stage) -> Iterator[None]:
     with (
         stage.addressed("open"),
-        statuses.overwritten(stage.changes, stage.lab, f"{SHOP}/open", address="172.30.0.217"),
+        rival_controllers.overwritten(stage.changes, stage.lab, f"{SHOP}/open", address="172.30.0.217"),
     ):
         stage.until_reached("172.30.0.217")
         yield
@@ -142,7 +142,7 @@ def calico(stage: Stage) -> Iterator[None]:
     """Calico's own LoadBalancer IPAM, by what it writes."""
     with (
         stage.addressed("open"),
-        statuses.overwritten(
+        rival_controllers.overwritten(
             stage.changes, stage.lab, f"{SHOP}/open", address="172.30.0.217", manager="kube-controllers"
         ),
     ):

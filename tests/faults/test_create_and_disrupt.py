@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from clusters.api.resources import DEPLOYMENTS, IP_ADDRESS_POOLS, L2_ADVERTISEMENTS, NODES, SERVICES
-from clusters.faults import components, filters, strangers
+from clusters.faults import filters, foreign_responder, lab_hosts, rival_controllers
 from clusters.metallb import services
 from clusters.workloads import builders
 from tests.faults.bench import Bench
@@ -56,7 +56,7 @@ def test_a_pool_that_others_fill_meanwhile_leaves_services_pending(bench: Bench)
     with (
         bench.changes.patched(IP_ADDRESS_POOLS, POOL, only(two), "metallb-system", foreign="the fault"),
         bench.changes.scope(),
-        strangers.crowding(bench.changes, bench.api, *rest),
+        rival_controllers.crowding(bench.changes, bench.api, *rest),
     ):
         seen = bench.run("allocation.automatic or allocation.requested or allocation.shared", allow="create")
 
@@ -74,7 +74,7 @@ def test_a_pool_that_others_fill_meanwhile_leaves_services_pending(bench: Bench)
     ],
 )
 def test_a_rival_controller_gives_addresses_away(bench: Bench, check: str, prefix: str) -> None:
-    with strangers.rival_controller(bench.lab, bench.api, "172.30.0.215", prefix=prefix):
+    with rival_controllers.rival_controller(bench.lab, bench.api, "172.30.0.215", prefix=prefix):
         seen = bench.run(check, allow="create")
 
     assert seen.failed == {check: {"rival-controller"}}
@@ -84,14 +84,18 @@ def test_a_rival_controller_gives_addresses_away(bench: Bench, check: str, prefi
 @pytest.mark.parametrize("check", ["allocation.released", "announcement.withdrawn"])
 def test_a_stranger_takes_an_address_when_it_is_freed(bench: Bench, check: str) -> None:
     prefix = check.partition(".")[2]
-    with strangers.squatting_after(bench.changes, bench.api, bench.lab, event="DELETED", prefix=prefix):
+    with foreign_responder.answering_after(
+        bench.changes, bench.api, bench.lab, event="DELETED", prefix=prefix
+    ):
         seen = bench.run(check, allow="create")
 
     assert seen.failed == {check: {"foreign-responder"}}
 
 
 def test_a_stranger_answers_beside_the_announcer(bench: Bench) -> None:
-    with strangers.squatting_after(bench.changes, bench.api, bench.lab, event="ADDED", prefix="answered"):
+    with foreign_responder.answering_after(
+        bench.changes, bench.api, bench.lab, event="ADDED", prefix="answered"
+    ):
         seen = bench.run("announcement.answered", allow="create")
 
     assert seen.failed == {"announcement.answered": {"foreign-responder"}}
@@ -126,7 +130,7 @@ def test_gratuitous_arp_that_is_dropped_is_missed(bench: Bench) -> None:
 
 @pytest.mark.full
 def test_a_stopped_kube_proxy_leaves_an_address_unserved(bench: Bench) -> None:
-    with components.frozen(bench.changes, bench.lab, "kube-proxy"):
+    with lab_hosts.frozen(bench.changes, bench.lab, "kube-proxy"):
         seen = bench.run("announcement.answered", allow="create")
 
     assert seen.failed == {"announcement.answered": {"kube-proxy-stale"}}
@@ -138,7 +142,7 @@ def test_a_stopped_kube_proxy_keeps_pods_from_a_service(bench: Bench) -> None:
     select = "announcement.inside or announcement.answered or traffic.single-announcer"
 
     healthy = inside.run(select, allow="create")
-    with components.frozen(bench.changes, bench.lab, "kube-proxy"):
+    with lab_hosts.frozen(bench.changes, bench.lab, "kube-proxy"):
         broken = inside.run("announcement.inside", allow="create")
     elsewhere = bench.run("announcement.inside or allocation.requested", allow="create")
 

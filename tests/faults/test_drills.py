@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from clusters.api.resources import DAEMON_SETS, DEPLOYMENTS, IP_ADDRESS_POOLS, L2_ADVERTISEMENTS, SERVICES
-from clusters.faults import strangers
+from clusters.faults import foreign_responder
 from tests.faults import meanwhile, repositories
 from tests.faults.bench import Bench
 
@@ -99,7 +99,7 @@ def test_a_range_that_somebody_grabs_meanwhile_is_named(bench: Bench) -> None:
 
 @pytest.mark.full
 def test_an_address_that_a_stranger_takes_meanwhile_is_named(bench: Bench) -> None:
-    with strangers.squatting_on_loss(bench.changes, bench.api, bench.lab, prefix="announced"):
+    with foreign_responder.answering_on_loss(bench.changes, bench.api, bench.lab, prefix="announced"):
         seen = bench.run("maintenance.after-change", "--patience", "0.4")
 
     assert seen.failed == {"maintenance.after-change": {"foreign-responder"}}

@@ -15,7 +15,7 @@ import pytest
 
 from clusters.api import Api
 from clusters.changes import Changes
-from clusters.faults import kernels
+from clusters.faults import lab_hosts
 from clusters.journal import Journal
 from clusters.lab.lab import Lab
 from tests.lab.tools import ROOT
@@ -107,7 +107,7 @@ def test_what_is_lost_on_the_way_through_the_router_alone_is_told(lab: Lab, fold
     )
 
     well = run(profile=profile, folder=folder, arguments=("-k", "traffic"))
-    with kernels.no_way_out(changes, lab, lab.remote.name):
+    with lab_hosts.without_default_route(changes, lab, lab.remote.name):
         lost = run(profile=profile, folder=folder, arguments=("-k", "traffic"))
     changes.undo_all()
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from clusters.changes.host_actions import ACTIONS, call, fault_of
+from clusters.changes.host_actions import ACTIONS, FORMER, call, fault_of
 from clusters.errors import CleanupFailed
 from clusters.providers.kind import containers
 
@@ -40,6 +40,11 @@ def test_whatever_asks_for_an_undo_finds_it_in_the_table() -> None:
     assert asked == set(ACTIONS)
 
 
+def test_every_name_of_an_earlier_release_leads_to_a_function_of_today() -> None:
+    assert set(FORMER.values()) <= set(ACTIONS)
+    assert not set(FORMER) & set(ACTIONS)
+
+
 def test_what_an_earlier_release_wrote_is_called_by_its_name_of_today(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -66,12 +71,12 @@ def test_arguments_that_no_run_writes_are_not_passed_on(changed: dict[str, Any],
     args = {"lab": "lab", "host": "node1", "nic": 0} | changed
 
     with pytest.raises(CleanupFailed, match="asks for what no run of this project wrote") as caught:
-        call("clusters.faults.links:plug_in", args)
+        call("clusters.faults.lab_hosts:plug_in", args)
     assert told in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    "action", ["os:system", "clusters.sweep:main", "clusters.faults.links:unplugged", 5, None]
+    "action", ["os:system", "clusters.sweep:main", "clusters.faults.lab_hosts:unplugged", 5, None]
 )
 def test_nothing_else_is_called(action: object) -> None:
     with pytest.raises(CleanupFailed, match="is none of this project's functions for undoing"):

@@ -1,0 +1,135 @@
+"""A lab's host, disturbed: its cable pulled, its programs killed or frozen, its addresses and routes changed."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import psutil
+
+from clusters.changes import Changes, HostUndo
+from clusters.errors import Inconclusive, Refused
+from clusters.lab.lab import Lab
+
+
+@contextmanager
+def unplugged(changes: Changes, lab: Lab, host: str, *, nic: int = 0) -> Iterator[None]:
+    """Pull a host's cable for the block: the host loses its carrier, its programs run on."""
+    undo = HostUndo(
+        text=f"the cable of {host} is pulled",
+        action="clusters.faults.lab_hosts:plug_in",
+        args={"lab": lab.name, "host": host, "nic": nic},
+    )
+    with changes.host_change(undo):
+        lab.link(host, nic=nic).down()
+        yield
+
+
+def plug_in(lab: str, host: str, nic: int) -> None:
+    """Plug a host's cable in; nothing happens where it is, or where the lab is gone."""
+    try:
+        found = Lab.load(lab)
+    except Refused:
+        return
+    found.link(host, nic=nic).up()
+
+
+def in_namespace(netns: str, name: str) -> Iterator[psutil.Process]:
+    """The processes called `name` that run in the network namespace `netns` of this machine."""
+    wanted = Path("/run/netns", netns).stat().st_ino
+    for process in psutil.process_iter(["name"]):
+        with contextlib.suppress(OSError, psutil.Error):
+            if process.info["name"] == name and Path(f"/proc/{process.pid}/ns/net").stat().st_ino == wanted:
+                yield process
+
+
+def kill(netns: str, name: str) -> None:
+    """End every process called `name` in `netns` at once (SIGKILL): it has no time for a farewell.
+
+    Raises Inconclusive where there is none to end.
+    """
+    found = list(in_namespace(netns, name))
+    for process in found:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(signal.SIGKILL)
+    if not found:
+        raise Inconclusive(f"No process {name} runs in the network namespace {netns}, so none can be killed.")
+
+
+@contextmanager
+def frozen(changes: Changes, lab: Lab, name: str, *hosts: str) -> Iterator[None]:
+    """Freeze the program `name` on `hosts` (every node where none is named): its sockets stay open, nobody answers."""
+    with ExitStack() as stack:
+        for host in hosts or [node.name for node in lab.nodes]:
+            undo = HostUndo(
+                text=f"{name} on {host} is frozen",
+                action="clusters.faults.lab_hosts:thaw",
+                args={"lab": lab.name, "host": host, "name": name},
+            )
+            stack.enter_context(changes.host_change(undo))
+            lab.component(host, name).stop()
+        yield
+
+
+def thaw(lab: str, host: str, name: str) -> None:
+    """Let a frozen program go on; nothing happens where it runs, or the lab is gone."""
+    try:
+        found = Lab.load(lab)
+    except Refused:
+        return
+    found.component(host, name).resume()
+
+
+@contextmanager
+def holding_address(changes: Changes, lab: Lab, address: str, *hosts: str) -> Iterator[None]:
+    """Give `address` to the loopback interface of `hosts`, as IPVS does: Linux answers ARP for it anywhere."""
+    with ExitStack() as stack:
+        for host in hosts:
+            undo = HostUndo(
+                text=f"the kernel of {host} holds {address}",
+                action="clusters.faults.lab_hosts:release_address",
+                args={"lab": lab.name, "host": host, "address": address},
+            )
+            stack.enter_context(changes.host_change(undo))
+            done = lab.run(host, ["ip", "address", "add", f"{address}/32", "dev", "lo"])
+            if done.returncode:
+                raise Inconclusive(f"{host} does not take {address}: {done.stderr.strip()}")
+        yield
+
+
+def release_address(lab: str, host: str, address: str) -> None:
+    """Take the address away; nothing happens where it is gone, or its lab is."""
+    try:
+        found = Lab.load(lab)
+    except Refused:
+        return
+    found.run(host, ["ip", "address", "del", f"{address}/32", "dev", "lo"])
+
+
+@contextmanager
+def without_default_route(changes: Changes, lab: Lab, host: str) -> Iterator[None]:
+    """Take a host's default route away."""
+    found = lab.run(host, ["ip", "route", "show", "default"]).stdout.split()
+    if "via" not in found:
+        raise Inconclusive(f"{host} has no default route to take away.")
+    gateway = found[found.index("via") + 1]
+    undo = HostUndo(
+        text=f"the default route of {host} is gone",
+        action="clusters.faults.lab_hosts:restore_default_route",
+        args={"lab": lab.name, "host": host, "gateway": gateway},
+    )
+    with changes.host_change(undo):
+        lab.run(host, ["ip", "route", "del", "default"])
+        yield
+
+
+def restore_default_route(lab: str, host: str, gateway: str) -> None:
+    """Give a host its default route again; nothing happens where its lab is gone."""
+    try:
+        found = Lab.load(lab)
+    except Refused:
+        return
+    found.run(host, ["ip", "route", "replace", "default", "via", gateway])
