@@ -129,6 +129,9 @@ _CLAIMS = _table(
     _budget("pod_answer", 15, 0.1,
             "A pod's metrics are there in a tenth of a second, also of 5,000 services; a pod that hangs must not "
             "hold up what is read of all the others."),
+    _budget("tries_apart", 0.002, 0.001,
+            "Pause between two tries at services from outside: 500 connections a second are noticed by no node, and "
+            "three tries at each of 1,000 ports take 6 s; a site that counts connections wants a longer one."),
     _budget("login_command", 60, 0.1,
             "A cloud's command asks its own API in 1 to 5 s; nobody is there to answer what it may ask."),
     _budget("fleet_run", 7200, 1,

@@ -12,6 +12,11 @@ class Limits:
     `free_addresses` is how many free addresses of each pool are asked for on the wire, `reached` how many
     service ports are tried from the vantage; what share that was is recorded. `workers` requests run at a
     time, and a list is read in pages of `page` objects.
+
+    Each port is tried `tries_at_least` times, and up to `tries_at_most` times where all ports together then take no
+    more than `tries_at_first` tries. Ports in trouble are tried `tries_at_most` times, up to `tries_in_trouble` tries
+    in all; beside them `nodes_around` nodes are tried at their own addresses, and `node_ports` NodePorts,
+    `node_port_tries` times each: on the announcers and on `other_nodes` more.
     """
 
     workers: int = 8
@@ -19,7 +24,14 @@ class Limits:
     log_lines: int = 200
     free_addresses: int = 64
     reached: int = 1024
-    probes_at_once: int = 32
+    tries_at_first: int = 100
+    tries_at_least: int = 3
+    tries_at_most: int = 20
+    tries_in_trouble: int = 400
+    nodes_around: int = 8
+    other_nodes: int = 2
+    node_ports: int = 20
+    node_port_tries: int = 10
 
 
 DEFAULT = Limits()

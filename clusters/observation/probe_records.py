@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from clusters.observation.field_types import (
     Address,
     Count,
+    Finite,
     NoAddress,
     PortNumber,
     ProbeOutcome,
@@ -113,13 +114,14 @@ class NodePortReach(Tries):
 class ProxyHealth(Tries):
     """What kube-proxy on one node says of itself, asked at /healthz from the vantage, where a port was in trouble.
 
-    `status` is the HTTP status (0 for no answer in HTTP): 200 is healthy, 503 says that it has fallen behind. `behind`
-    is how long (s) its last update of rules lay back by its own clock, which grows while nothing changes, too; None
-    where it did not say. Many installations let nobody outside ask: then `status` is 0 and nothing is known.
+    `status` is the HTTP status (0 for no answer in HTTP): 200 is healthy, 503 says that it has fallen behind (or that
+    the node is being deleted). `behind` is how long (s) its last update of rules lies back by its own clock, next to
+    nothing for a healthy one; None where it did not say. Many installations let nobody outside ask: then `status` is 0
+    and nothing is known.
     """
 
     node: str
     address: Address
     port: PortNumber
     status: Count = 0
-    behind: float | None = None
+    behind: Finite | None = None

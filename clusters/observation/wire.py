@@ -7,8 +7,7 @@ pause, because a speaker that just started or stopped makes two nodes answer for
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from clusters import budgets, wait
@@ -16,30 +15,17 @@ from clusters.metallb import pools as metallb_pools
 from clusters.metallb import ranges
 from clusters.metallb.ranges import Address
 from clusters.metallb.selectors import SelectorError
-from clusters.observation.field_types import ProbeOutcome, Purpose
+from clusters.observation import reaching
+from clusters.observation.field_types import Purpose
 from clusters.observation.limits import Limits
-from clusters.observation.snapshot import (
-    Heard,
-    Json,
-    PoolShare,
-    Reached,
-    Route,
-    Snapshot,
-    Status,
-    WireView,
-)
-from clusters.vantage import Target, VantageError
+from clusters.observation.nodes_around import Nodes
+from clusters.observation.snapshot import Heard, Json, PoolShare, Route, Snapshot, Status, WireView
+from clusters.vantage import VantageError
 
 if TYPE_CHECKING:
     from clusters.vantage import Vantage
 
 _ROUNDS, _RATE = 3, 200.0
-_OUTCOMES = {
-    "refused": ProbeOutcome.REFUSED,
-    "host unreachable": ProbeOutcome.UNREACHABLE,
-    "network unreachable": ProbeOutcome.UNREACHABLE,
-    "network down": ProbeOutcome.UNREACHABLE,
-}
 
 
 #: Addresses of documentation, RFC 5737 and 3849: nobody is asked there, the way to them only names the gateway.
@@ -67,16 +53,6 @@ def reached_from(snapshot: Snapshot, vantage: Vantage | None, limits: Limits) ->
         return WireView(status=Status.FAILED, detail=error.args[0], place=vantage.name)
 
 
-@dataclass(frozen=True)
-class _Door:
-    """One port of one address of a service."""
-
-    service: str
-    address: str
-    port: int
-    protocol: str
-
-
 class _Look:
     """One look from one vantage."""
 
@@ -85,15 +61,16 @@ class _Look:
 
     def reach(self) -> WireView:
         """Only which ports are reached, and by which way."""
-        doors = tuple(_doors(self.snapshot.services.items))[: self.limits.reached]
+        doors, ports = reaching.chosen(self.snapshot, self.limits)
         routes = tuple(self._route(address) for address in sorted({door.address for door in doors}))
+        found = reaching.Reaching(self.vantage, self.limits).ports(doors, nodes=None)
         return WireView(
-            status=Status.OK, place=self.vantage.name, routes=routes, reached=self._reached(doors)
+            status=Status.OK, place=self.vantage.name, routes=routes, reached=found.reached, ports=ports
         )
 
     def view(self) -> WireView:
         """Everything that the vantage can see. Raises VantageError where it cannot see at all."""
-        doors = tuple(_doors(self.snapshot.services.items))[: self.limits.reached]
+        doors, ports = reaching.chosen(self.snapshot, self.limits)
         assigned = sorted({door.address for door in doors})
         nodes = sorted(_node_addresses(self.snapshot.nodes.items))
         free, shares = self._free(set(assigned) | set(nodes))
@@ -110,6 +87,8 @@ class _Look:
                 *self._confirmed(assigned, routes),
                 *self._heard_free(free, routes),
             )
+        around = Nodes(self.snapshot, self._announcers(heard))
+        found = reaching.Reaching(self.vantage, self.limits).ports(doors, around)
         return WireView(
             status=Status.OK,
             place=self.vantage.name,
@@ -117,10 +96,33 @@ class _Look:
             control_ok=control_ok,
             control=control,
             heard=heard,
-            reached=self._reached(doors),
+            reached=found.reached,
             shares=shares,
             by_kernel=not asks,
+            ports=ports,
+            node_reach=found.node_reach,
+            node_ports=found.node_ports,
+            proxy_health=found.proxy_health,
         )
+
+    def _announcers(self, heard: Iterable[Heard]) -> dict[str, tuple[str, ...]]:
+        """The nodes that answer for each assigned address, as far as their own addresses tell whose a MAC is."""
+        nodes = {
+            address: raw["metadata"]["name"]
+            for raw in self.snapshot.nodes.items
+            for address in _node_addresses([raw])
+        }
+        owners = {
+            mac: nodes[one.address]
+            for one in heard
+            if one.purpose is Purpose.NODE and one.address in nodes
+            for mac in one.macs
+        }
+        return {
+            one.address: tuple(owners[mac] for mac in one.macs if mac in owners)
+            for one in heard
+            if one.purpose is Purpose.ASSIGNED
+        }
 
     def _by_kernel(
         self, nodes: list[str], assigned: list[str], free: dict[str, list[str]], routes: dict[str, Route]
@@ -215,48 +217,6 @@ class _Look:
             free[pool.name] = [str(address) for address in found]
             shares.append(PoolShare(pool=pool.name, asked=len(found), free=total))
         return free, tuple(shares)
-
-    def _reached(self, doors: Sequence[_Door]) -> tuple[Reached, ...]:
-        with ThreadPoolExecutor(self.limits.probes_at_once, thread_name_prefix="reach") as pool:
-            first = list(pool.map(self._knock, doors))
-            again = [number for number, one in enumerate(first) if one.outcome.failed]
-            second = pool.map(self._knock, [doors[number] for number in again])
-            for number, one in zip(again, second, strict=True):
-                first[number] = one
-        return tuple(first)
-
-    def _knock(self, door: _Door) -> Reached:
-        outcome, detail = self._tried(door)
-        return Reached(
-            service=door.service,
-            address=door.address,
-            port=door.port,
-            protocol=door.protocol,
-            outcome=outcome,
-            detail=detail,
-        )
-
-    def _tried(self, door: _Door) -> tuple[ProbeOutcome, str]:
-        if door.protocol not in {"TCP", "UDP"}:
-            return ProbeOutcome.SILENT, f"{door.protocol} cannot be tried"
-        target = Target(address=door.address, port=door.port, protocol=door.protocol.lower())
-        try:
-            attempt = self.vantage.try_once(target, timeout=budgets.seconds("probe_answered"))
-        except VantageError as error:
-            return ProbeOutcome.UNREACHABLE, error.args[0]
-        if attempt.ok:
-            return ProbeOutcome.ANSWERED, ""
-        if attempt.error.startswith("timeout"):
-            return (ProbeOutcome.SILENT if door.protocol == "UDP" else ProbeOutcome.TIMEOUT), attempt.error
-        return _OUTCOMES.get(attempt.error, ProbeOutcome.BROKEN), attempt.error
-
-
-def _doors(services: Iterable[Json]) -> Iterator[_Door]:
-    for service in services:
-        key = f"{service['metadata']['namespace']}/{service['metadata']['name']}"
-        for entry in (service["status"].get("loadBalancer") or {}).get("ingress") or ():
-            for port in service["spec"].get("ports") or () if entry.get("ip") else ():
-                yield _Door(key, entry["ip"], port["port"], port.get("protocol", "TCP"))
 
 
 def _node_addresses(nodes: Iterable[Json]) -> Iterator[str]:

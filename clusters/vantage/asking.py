@@ -69,6 +69,8 @@ def attempts_of(messages: Iterable[Message], *, began_ns: int) -> list[Attempt]:
             error=one["error"],
             server=one["server"],
             late=round(one["late"] / 1000, 6),
+            icmp=one.get("icmp", ""),
+            sent_by=one.get("sent_by", ""),
         )
         for one in messages
         if one["event"] == "attempt"

@@ -59,6 +59,16 @@ class Vantage(Protocol):
         """`count` attempts, one every `every` s; their `t` are in seconds of the epoch."""
         ...
 
+    def try_all(
+        self, plan: Sequence[tuple[Target, int]], *, every: float, timeout: float
+    ) -> tuple[tuple[Attempt, ...], ...]:
+        """So many tries at each target as the plan says, from different source ports, one every `every` s in all.
+
+        They take turns: each target is tried once before the first is tried again. The answer is by target; it has
+        fewer attempts, or none, where this place could not make them.
+        """
+        ...
+
     def who_answers(
         self, address: AddressLike, *, rounds: int = 5, every: float = 0.2, probe: bool = False
     ) -> Answers:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from clusters import budgets, wait
-from clusters.vantage import asking, frames
+from clusters.vantage import asking, frames, sweeps
 from clusters.vantage.client import Client
 from clusters.vantage.errors import NotOnSegment, VantageError
 from clusters.vantage.frames import Asker
@@ -139,6 +139,24 @@ class AgentVantage:
         if not attempts:
             raise VantageError(f"Vantage {self.name} could not try {target.name}: {asking.trouble_of(task)}.")
         return tuple(attempts)
+
+    def try_all(
+        self, plan: Sequence[tuple[Target, int]], *, every: float, timeout: float
+    ) -> tuple[tuple[Attempt, ...], ...]:
+        """So many tries at each target as the plan says, in turns, one every `every` s in all; by target."""
+        order = sweeps.order([count for _, count in plan])
+        limit = sweeps.limit(len(order), every=every, timeout=timeout)
+        task = self._client.start(
+            "sweep",
+            targets=[target.arguments for target, _ in plan],
+            order=order,
+            every=every,
+            timeout=timeout,
+            body=sweeps.BODY,
+            **{"for": limit},
+        )
+        task.until_started().until_done(limit + timeout)
+        return sweeps.by_target(task.of("attempt"), order, len(plan))
 
     def who_answers(
         self, address: AddressLike, *, rounds: int = 5, every: float = 0.2, probe: bool = False

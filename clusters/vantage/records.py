@@ -61,6 +61,8 @@ class Attempt:
     """One try on a service, begun at `t`. `error` is "" where it was served; `server` is what it answered.
 
     `latency` (s) is the time to the answer or to giving up; `late` (s) is how late the probe itself was.
+    `icmp` is the kind of ICMP message that refused it (`clusters.vantage.agent.refusals`), `sent_by` who sent that;
+    both are told by `try_all` only.
     """
 
     t: float
@@ -69,6 +71,8 @@ class Attempt:
     error: str = ""
     server: str = ""
     late: float = 0.0
+    icmp: str = ""
+    sent_by: str = ""
 
     @property
     def ended(self) -> float:

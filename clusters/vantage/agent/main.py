@@ -17,6 +17,7 @@ from . import kernel, packets
 from .loop import Loop, Output, Ticker
 from .packets import Capture, Sender
 from .probes import Probe, word
+from .sweep import Sweep
 
 CLONE_NEWNET = 0x40000000
 LONGEST = 4 * 3600.0
@@ -62,7 +63,7 @@ class Table:
         self.ticker.stop()
 
 
-TASKS: dict[str, Any] = {"probe": Probe, "capture": Capture, "send": Sender, "table": Table}
+TASKS: dict[str, Any] = {"probe": Probe, "sweep": Sweep, "capture": Capture, "send": Sender, "table": Table}
 QUESTIONS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "clock": lambda _: {"real": time.time_ns(), "mono": time.monotonic_ns()},
     "route": lambda task: kernel.route(task["address"]),

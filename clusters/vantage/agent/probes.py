@@ -11,7 +11,7 @@ import socket
 import time
 from typing import Any, Callable  # noqa: UP035 - Callable of collections.abc is no alias before Python 3.9
 
-from . import ports
+from . import ports, refusals
 from .loop import Loop, Output, Ticker
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
@@ -23,6 +23,7 @@ ERRORS = {
     errno.ENETUNREACH: "network unreachable",
     errno.ENETDOWN: "network down",
     errno.EPIPE: "reset",
+    errno.EACCES: "prohibited",
 }
 
 
@@ -63,6 +64,7 @@ class Attempt:
     def __init__(self, loop: Loop, task: dict[str, Any], done: Callable[[Attempt], None]) -> None:
         self.loop, self.task, self.done = loop, task, done
         self.ok, self.error, self.server, self.ms = False, "", "", 0.0
+        self.icmp, self.sent_by = "", ""
         self.data = b""
         self.stage = "connecting"
         self.over = False
@@ -70,6 +72,8 @@ class Attempt:
         family = socket.AF_INET6 if ":" in task["host"] else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_DGRAM if udp else socket.SOCK_STREAM)
         self.socket.settimeout(0)
+        if task.get("icmp"):
+            refusals.want(self.socket)
         self.began, self.began_mono = time.time_ns(), time.monotonic()
         loop.at(self.began_mono + task["timeout"], self.expire)
 
@@ -147,6 +151,8 @@ class Attempt:
         self.ms = (time.monotonic() - self.began_mono) * 1000
         self.ok, self.error, self.server = ok, error, server.strip()[: self.task["body"]]
         self.loop.off(self.socket)
+        if error and self.task.get("icmp"):
+            self.icmp, self.sent_by = refusals.read(self.socket)
         self.socket.close()
         self.done(self)
 

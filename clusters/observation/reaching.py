@@ -1,0 +1,139 @@
+"""Which ports of services are reached from a vantage, and, where one is in trouble, what tells its causes apart.
+
+A first pass tries every port a few times. Ports of which a try was lost are tried again, more often, and beside them
+the nodes themselves, their NodePorts and kube-proxy's own word: each from the vantage, as a client would, none from a
+node. How fast is a budget (`tries_apart`), how many of everything is in `Limits`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from clusters import budgets
+from clusters.observation import tries
+from clusters.observation.limits import Limits
+from clusters.observation.nodes_around import NodeProbes, Nodes
+from clusters.observation.snapshot import (
+    Json,
+    NodePortReach,
+    NodeReach,
+    ProxyHealth,
+    Reached,
+    Snapshot,
+)
+
+if TYPE_CHECKING:
+    from clusters.vantage import Attempt, Target, Vantage
+
+#: The golden ratio's fraction: its multiples are spread evenly, whatever the distance of two observations in time.
+_SPREAD = 0.6180339887498949
+
+
+@dataclass(frozen=True)
+class Door:
+    """One port of one address of a service; `node_port` is 0 where it has none."""
+
+    service: str
+    address: str
+    port: int
+    protocol: str
+    node_port: int = 0
+
+
+def doors(services: Iterable[Json]) -> Iterator[Door]:
+    """Every port of every address that a service holds."""
+    for service in services:
+        key = f"{service['metadata']['namespace']}/{service['metadata']['name']}"
+        for entry in (service["status"].get("loadBalancer") or {}).get("ingress") or ():
+            for port in service["spec"].get("ports") or () if entry.get("ip") else ():
+                protocol = port.get("protocol") or "TCP"
+                yield Door(key, entry["ip"], port["port"], protocol, port.get("nodePort") or 0)
+
+
+def chosen(snapshot: Snapshot, limits: Limits) -> tuple[tuple[Door, ...], int]:
+    """The ports to be tried in this observation, and how many there are.
+
+    Within the limit that is all. Beyond it three in four are the same each time, consumers' ports first, and the
+    others take turns by the time of the observation: each of them is tried in one observation or another.
+    """
+    every = tuple(doors(snapshot.services.items))
+    if len(every) <= limits.reached:
+        return every, len(every)
+    known = {f"{each.namespace}/{each.name}" for each in snapshot.expectations.consumers}
+    ranked = sorted(every, key=lambda door: door.service not in known)
+    fixed = limits.reached * 3 // 4
+    rest = ranked[fixed:]
+    seconds = dt.datetime.fromisoformat(snapshot.taken_at).timestamp()
+    start = int(seconds * _SPREAD % 1 * len(rest))
+    turn = (rest[start:] + rest[:start])[: limits.reached - fixed]
+    return (*ranked[:fixed], *turn), len(every)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What all tries of one look told."""
+
+    reached: tuple[Reached, ...] = ()
+    node_reach: tuple[NodeReach, ...] = ()
+    node_ports: tuple[NodePortReach, ...] = ()
+    proxy_health: tuple[ProxyHealth, ...] = ()
+
+
+class Reaching:
+    """The tries of one look from one vantage."""
+
+    def __init__(self, vantage: Vantage, limits: Limits) -> None:
+        self.vantage, self.limits = vantage, limits
+        self.every = budgets.seconds("tries_apart")
+        self.timeout = budgets.seconds("probe_answered")
+
+    def ports(self, wanted: Sequence[Door], nodes: Nodes | None) -> Found:
+        """Every port, and what surrounds those in trouble; without `nodes` nothing does."""
+        first = self._tried(wanted, self._first_count(len(wanted)))
+        trouble = tuple(
+            door for door, found in zip(wanted, first, strict=True) if tries.in_trouble(found, door.protocol)
+        )[: self.limits.tries_in_trouble]
+        if not trouble:
+            return Found(reached=tuple(map(_reached, wanted, first)))
+        around = nodes.around(trouble, self.limits) if nodes else NodeProbes()
+        often = max(1, min(self.limits.tries_at_most, self.limits.tries_in_trouble // len(trouble)))
+        plan = [(tries.target(door.address, door.port, door.protocol), often) for door in trouble]
+        found = self.vantage.try_all([*plan, *around.plan], every=self.every, timeout=self.timeout)
+        second = dict(zip(trouble, found, strict=False))
+        attempts = [second.get(door) or before for door, before in zip(wanted, first, strict=True)]
+        node_reach, node_ports, health = around.told(found[len(plan) :])
+        return Found(
+            reached=tuple(map(_reached, wanted, attempts)),
+            node_reach=node_reach,
+            node_ports=node_ports,
+            proxy_health=health,
+        )
+
+    def _first_count(self, ports: int) -> int:
+        """How often each port is tried at first: more often where there are few, for it costs nothing there."""
+        few = self.limits.tries_at_first // max(ports, 1)
+        return min(self.limits.tries_at_most, max(self.limits.tries_at_least, few))
+
+    def _tried(self, wanted: Sequence[Door], count: int) -> list[tuple[Attempt, ...]]:
+        able = [door for door in wanted if door.protocol in tries.PROTOCOLS]
+        if not able:
+            return [() for _ in wanted]
+        plan: list[tuple[Target, int]] = [
+            (tries.target(door.address, door.port, door.protocol), count) for door in able
+        ]
+        found = self.vantage.try_all(plan, every=self.every, timeout=self.timeout)
+        by_door: Mapping[Door, tuple[Attempt, ...]] = dict(zip(able, found, strict=True))
+        return [by_door.get(door, ()) for door in wanted]
+
+
+def _reached(door: Door, attempts: Sequence[Attempt]) -> Reached:
+    return Reached(
+        service=door.service,
+        address=door.address,
+        port=door.port,
+        protocol=door.protocol,
+        **tries.summed(attempts, door.protocol),
+    )
