@@ -24,7 +24,7 @@ def stop(process: subprocess.Popen[bytes]) -> bool:
     """End a program in its own way; False if it had to be killed."""
     process.terminate()
     try:
-        process.wait(timeout=budgets.seconds("program_ended"))
+        process.wait(timeout=budgets.seconds(budgets.PROGRAM_ENDED))
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

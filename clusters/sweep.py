@@ -150,7 +150,7 @@ class Sweep:
 
     def _held_back(self, entries: Iterable[Entry]) -> list[tuple[Entry, str]]:
         """Deletions so long ago that somebody may want them by now; what was deleted is not brought back unasked."""
-        limit = budgets.BUDGETS["restorable"].within
+        limit = budgets.RESTORABLE.within
         now = time.time()
         return [
             (entry, f"this was {ago(now - entry.at)}, and somebody may want it gone by now")

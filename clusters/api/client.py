@@ -243,7 +243,7 @@ class Api:
         target = quote(f"{'https:' if https else ''}{pod}:{port}", safe=":")
         url = f"{PODS.path(namespace)}/{target}/proxy/{path.lstrip('/')}"
         asked = Asked(verb="get", path=url, resource=PODS, namespace=namespace, name=pod)
-        within = budgets.get("pod_answer").within
+        within = budgets.get(budgets.POD_ANSWER).within
         return self._text(Request(asked=asked, accept="*/*", limit=answer_limits.POD, within=within))
 
     def pod_https(self, namespace: str, pod: str, port: int, path: str, *, token: str) -> str:
@@ -363,7 +363,7 @@ class _Paging:
 
     def __init__(self, asked: Asked, reader: Reader) -> None:
         self._asked, self._reader = asked, reader
-        self._within = budgets.get("api_list").within
+        self._within = budgets.get(budgets.API_LIST).within
         self._began = time.monotonic()
         self._size, self._tokens = 0, set[str]()
 

@@ -29,7 +29,7 @@ def https_get(transport: Transport, asked: Asked, *, port: int, path: str, token
     that the pod refuses, and other ApiErrors as they come.
     """
     pod = f"{asked.namespace}/{asked.name}"
-    within = budgets.get("pod_answer").within
+    within = budgets.get(budgets.POD_ANSWER).within
     meter = Meter(f"GET {path} of pod {pod}", limit=answer_limits.POD, within=within)
     try:
         with PortForward(transport, asked, port, meter) as forward:

@@ -161,7 +161,7 @@ def _run(entry: Entry, command: LoginCommand, environment: Mapping[str, str]) ->
         return _Ran(why=f"it cannot be started ({getattr(error, 'strerror', None) or error})")
     ran = _Ran()
     try:
-        ran.why = _listen(process, ran, budgets.get("login_command").within)
+        ran.why = _listen(process, ran, budgets.get(budgets.LOGIN_COMMAND).within)
     finally:
         if ran.why or process.poll() is None:
             _end(process)

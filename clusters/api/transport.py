@@ -116,7 +116,7 @@ class Transport:
         Only what cannot do harm is sent twice: a GET whose connection broke (an idle connection that the
         server closed looks like that), and anything that the server turned away unread (429), when it says.
         """
-        budget = budgets.get("api_busy")
+        budget = budgets.get(budgets.API_BUSY)
         return wait.bear(
             lambda: self._send_soon(request),
             passes=lambda fault: isinstance(fault, errors.Overloaded) and fault.retry_after <= budget.within,
@@ -164,7 +164,7 @@ class Transport:
 
     def _exchange(self, request: Request, session: Session) -> Answer:
         self.stats.add(request.asked.verb)
-        within = request.within or budgets.seconds("api_answer")
+        within = request.within or budgets.seconds(budgets.API_ANSWER)
         meter = Meter(request.asked.what, limit=request.limit or answer_limits.ANSWER, within=within)
         query = f"?{urlencode(request.query)}" if request.query else ""
         try:
@@ -175,8 +175,8 @@ class Transport:
                     body=None if request.body is None else json.dumps(request.body).encode(),
                     headers=_headers(request, session),
                     timeout=urllib3.Timeout(
-                        connect=budgets.seconds("api_connected"),
-                        read=request.read_timeout or budgets.seconds("api_silent"),
+                        connect=budgets.seconds(budgets.API_CONNECTED),
+                        read=request.read_timeout or budgets.seconds(budgets.API_SILENT),
                     ),
                     retries=False,
                     redirect=False,
@@ -242,7 +242,7 @@ class Transport:
             return self._unreachable(_ERRNO.sub("", str(error).rpartition(": ")[2]))
         if isinstance(error, urllib3.exceptions.ConnectTimeoutError):
             return self._unreachable(
-                f"no answer to a connection attempt in {budgets.seconds('api_connected'):g} s"
+                f"no answer to a connection attempt in {budgets.seconds(budgets.API_CONNECTED):g} s"
             )
         if isinstance(error, urllib3.exceptions.TimeoutError):
             return errors.TimedOut(f"The API server at {self.endpoint} did not answer in time: {asked.what}.")

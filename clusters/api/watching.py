@@ -73,7 +73,7 @@ class Watcher:
         now = time.monotonic()
         self._away_since = self._away_since or now
         pause = max(_PAUSE, fault.retry_after if isinstance(fault, errors.Overloaded) else 0.0)
-        if now + pause - self._away_since > budgets.get("api_back").within:
+        if now + pause - self._away_since > budgets.get(budgets.API_BACK).within:
             raise fault
         self.stop.wait(pause)
 

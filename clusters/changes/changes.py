@@ -298,5 +298,5 @@ class Changes:
             f"{res.describe(name, namespace)} runs as many replicas as it should",
             read=lambda: self._api.get(res, name, namespace),
             accept=is_done,
-            budget=budgets.get("rollout"),
+            budget=budgets.get(budgets.ROLLOUT),
         )

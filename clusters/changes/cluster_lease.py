@@ -42,7 +42,7 @@ class Guest:
     def __init__(self, api: Api, run_id: str, *, namespace: str) -> None:
         self._api, self._run = api, run_id
         self._target = Target(LEASES, lease_holder.NAME, namespace, _WHY)
-        self._budget = budgets.get("cluster_held")
+        self._budget = budgets.get(budgets.CLUSTER_HELD)
         self._looked = -math.inf
         self._lost = ""
 
@@ -69,7 +69,7 @@ class Hold:
         self._api, self._maker = api, maker
         self._target = Target(LEASES, lease_holder.NAME, namespace, _WHY)
         self._identity, self._level = f"{run_id}@{platform.node()}", level
-        self._budget = budgets.get("cluster_held")
+        self._budget = budgets.get(budgets.CLUSTER_HELD)
         self._now: Json = {}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="hold", daemon=True)

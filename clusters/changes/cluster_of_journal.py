@@ -111,7 +111,7 @@ def uid_of(api: Api) -> str:
     return wait.bear(
         api.uid,
         passes=lambda fault: isinstance(fault, Overloaded | ServerFault),
-        budget=budgets.get("api_back"),
+        budget=budgets.get(budgets.API_BACK),
         pause=asked_for,
     )
 

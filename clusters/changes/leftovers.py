@@ -59,7 +59,7 @@ def is_over(left: Journal, holder: Holder | None, *, ahead: float = 0.0) -> bool
     if header.is_local:
         return not header.is_live
     is_held = holder is not None and holder.is_of(header.run, header.place) and not holder.is_over_in(ahead)
-    return not is_held and time.time() - left.written > budgets.get("cluster_held").within
+    return not is_held and time.time() - left.written > budgets.get(budgets.CLUSTER_HELD).within
 
 
 def typed(profile: Profile) -> str:

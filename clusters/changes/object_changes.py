@@ -177,7 +177,7 @@ class Maker:
             f"{target} is not changed by others while it is looked at",
             read=look,
             accept=lambda pair: _version(pair[0]) == _version(pair[1]),
-            budget=budgets.get("conflict_settled"),
+            budget=budgets.get(budgets.CONFLICT_SETTLED),
         )
         fields = differences(before, after, status=subresource == "status")
         found = self._origins(target, subresource)

@@ -77,7 +77,7 @@ class Patience:
             self._since = 0.0
             return answer
 
-        budget = budgets.get("api_back")
+        budget = budgets.get(budgets.API_BACK)
         left = budget.within - (time.monotonic() - self._since) if self._since else budget.within
         return wait.bear(once, passes=passes, budget=replace(budget, within=max(0.0, left)), pause=asked_for)
 

@@ -18,8 +18,10 @@ from clusters.journal import Entry
 from clusters.metallb import services
 
 RUN_LABEL = "metallb-conformance/run"
+#: Emptying a namespace takes rounds, and a pod has its grace.
+_GONE = {NAMESPACES: budgets.NAMESPACE_GONE, PODS: budgets.POD_GONE}
 #: MetalLB's own objects are refused until its webhook serves, which may just have been made again itself.
-_PATIENT = {"metallb.io": "webhook_ready"}
+_PATIENT = {"metallb.io": budgets.WEBHOOK_READY}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +110,9 @@ def _settled(
         return first
     claim = f"it can be seen what became of: {entry.change}"
     try:
-        return wait.until(claim, read=read, accept=accept, budget=budgets.get("request_late"), tolerate=BLIPS)
+        return wait.until(
+            claim, read=read, accept=accept, budget=budgets.get(budgets.REQUEST_LATE), tolerate=BLIPS
+        )
     except wait.NotWithinBudget:
         return read()
 
@@ -154,7 +158,7 @@ def await_gone(api: Api, target: Target, *, uid: str) -> None:
         f"{target} is gone",
         read=why_it_is_there,
         accept=lambda reason: not reason,
-        budget=budgets.get({NAMESPACES: "namespace_gone", PODS: "pod_gone"}.get(target.res, "deleted")),
+        budget=budgets.get(_GONE.get(target.res, budgets.DELETED)),
     )
 
 
@@ -186,7 +190,7 @@ def _create_again(api: Api, target: Target, obj: Json) -> str:
             f"{target} is there again",
             read=lambda: _there_or_created(api, target, obj),
             accept=bool,
-            budget=budgets.get(_PATIENT.get(target.res.group, "conflict_settled")),
+            budget=budgets.get(_PATIENT.get(target.res.group, budgets.CONFLICT_SETTLED)),
             tolerate=(Invalid, WebhookFailed, *BLIPS),
         )
     except wait.NotWithinBudget:
@@ -232,7 +236,7 @@ def _restore(api: Api, entry: Entry) -> str:
             f"{target} is as it was",
             read=lambda: _put_back(api, target, fields, subresource),
             accept=lambda _: True,
-            budget=budgets.get(_PATIENT.get(target.res.group, "conflict_settled")),
+            budget=budgets.get(_PATIENT.get(target.res.group, budgets.CONFLICT_SETTLED)),
             tolerate=(Conflict, WebhookFailed, *BLIPS),
         )
     except NotFound:
@@ -276,6 +280,6 @@ def _wait(api: Api, entry: Entry) -> str:
         "every service holds its address again",
         read=others,
         accept=lambda left: not left,
-        budget=budgets.get("reapplied"),
+        budget=budgets.get(budgets.REAPPLIED),
     )
     return ""

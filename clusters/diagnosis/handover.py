@@ -29,5 +29,5 @@ def observed(look: Callable[[], Snapshot]) -> Diagnosis:
 
     # What is so to the end of the budget is no moment, and the diagnosis says what it is.
     with suppress(NotWithinBudget):
-        wait.until("the sources agree", read=again, accept=bool, budget=budgets.get("handed_over"))
+        wait.until("the sources agree", read=again, accept=bool, budget=budgets.get(budgets.HANDED_OVER))
     return looks[0]

@@ -40,7 +40,7 @@ def overwritten(
     ]
     with changes.host_change(undo):
         done = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=budgets.seconds("fault_made")
+            command, capture_output=True, text=True, check=False, timeout=budgets.seconds(budgets.FAULT_MADE)
         )
         if done.returncode:
             raise Inconclusive(f"The status of {service} could not be written: {done.stderr.strip()}")
@@ -57,11 +57,12 @@ def until_refused(vantage: Vantage, address: str, *, port: int = 80) -> None:
         f"{address}:{port} is refused",
         read=lambda: (
             vantage.try_once(
-                Target(address=address, port=port, protocol="tcp"), timeout=budgets.seconds("probe_refused")
+                Target(address=address, port=port, protocol="tcp"),
+                timeout=budgets.seconds(budgets.PROBE_REFUSED),
             ).error
         ),
         accept=lambda error: error == "refused",
-        budget=budgets.get("served"),
+        budget=budgets.get(budgets.SERVED),
     )
 
 
@@ -83,7 +84,7 @@ def rival_controller(lab: Lab, api: Api, address: str, *, prefix: str) -> Iterat
             *("--type=merge", "-p", json.dumps(patch)),
         ]
         subprocess.run(
-            command, capture_output=True, check=False, timeout=budgets.seconds("fault_made")
+            command, capture_output=True, check=False, timeout=budgets.seconds(budgets.FAULT_MADE)
         )  # the service may be gone by now
 
     with following(api, assign, prefix=prefix):
@@ -128,6 +129,6 @@ def following(
         yield
     finally:
         stop.set()
-        thread.join(budgets.seconds("fault_ended"))
+        thread.join(budgets.seconds(budgets.FAULT_ENDED))
     if broken:
         raise broken[0]

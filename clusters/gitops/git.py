@@ -77,7 +77,7 @@ def run(
         (git, *arguments),
         directory=directory,
         environment={"PATH": sandbox.search_path(), **environment},
-        limits=Limits(seconds=budgets.seconds("git_answered"), output=_MOST_PRINTED),
+        limits=Limits(seconds=budgets.seconds(budgets.GIT_ANSWERED), output=_MOST_PRINTED),
         given=given,
     )
 
@@ -204,7 +204,7 @@ class Git:
             raise NoHistory(f"git could not be run in {self.directory}: {error.strerror}.") from None
         except TooSlow:
             raise NoHistory(
-                f"git {command} took longer than {budgets.seconds('git_answered'):.0f} s in {self.directory}."
+                f"git {command} took longer than {budgets.seconds(budgets.GIT_ANSWERED):.0f} s in {self.directory}."
             ) from None
         except TooMuch:
             raise NoHistory(

@@ -142,7 +142,7 @@ class Kustomize:
                     directory=root,
                     environment={"PATH": sandbox.search_path(), "HOME": home, **_OFFLINE},
                     limits=Limits(
-                        seconds=budgets.seconds("overlay_rendered"), output=_PRINTED, memory=_MEMORY
+                        seconds=budgets.seconds(budgets.OVERLAY_RENDERED), output=_PRINTED, memory=_MEMORY
                     ),
                 )
         except OSError as error:
@@ -152,7 +152,7 @@ class Kustomize:
             ) from None
         except TooSlow:
             raise GivenUp(
-                f"kubectl kustomize took longer than {budgets.seconds('overlay_rendered'):.0f} s for {overlay}."
+                f"kubectl kustomize took longer than {budgets.seconds(budgets.OVERLAY_RENDERED):.0f} s for {overlay}."
             ) from None
         except TooMuch:
             raise GivenUp(

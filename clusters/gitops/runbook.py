@@ -100,7 +100,7 @@ def runbook_current(repository: RepositorySnapshot) -> list[Finding]:
     """A validation that is too old, or missing, and statements that no check encodes."""
     layout = repository.layout
     text = repository.text(layout.runbook, what="runbook")
-    found = [*_age(repository, text, budgets.get("last_validated"))]
+    found = [*_age(repository, text, budgets.get(budgets.LAST_VALIDATED))]
     steps = repository.text_of_file(layout.steps)
     if steps is None:
         if found:

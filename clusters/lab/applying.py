@@ -66,7 +66,7 @@ def apply_one(door: Door, thing: Thing, controls: Controls) -> None:
         read=applied,
         accept=lambda answer: answer.status in (200, 201),
         controls=controls,
-        budget=budgets.get("lab_object_accepted"),
+        budget=budgets.get(budgets.LAB_OBJECT_ACCEPTED),
     )
 
 

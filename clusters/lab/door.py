@@ -78,7 +78,9 @@ class Door:
             connection = self._idle.pop()
         except IndexError:
             new = http.client.HTTPSConnection
-            connection = new(self._address, context=self._tls, timeout=budgets.seconds("lab_api_answered"))
+            connection = new(
+                self._address, context=self._tls, timeout=budgets.seconds(budgets.LAB_API_ANSWERED)
+            )
         data = None if body is None else json.dumps(body)
         try:
             connection.request(

@@ -100,7 +100,7 @@ class HostControl:
                     f"{order['name']} on {self.host} is ready",
                     read=functools.partial(_since, log, said),
                     accept=functools.partial(_contains, order["ready"]),
-                    budget=budgets.get("lab_program_started"),
+                    budget=budgets.get(budgets.LAB_PROGRAM_STARTED),
                 )
 
     def _launch(self, sockets: Mapping[str, int]) -> None:
@@ -127,7 +127,7 @@ class HostControl:
     def order(self, request: dict[str, Any]) -> list[Running]:
         """Send one request; return what runs on the host afterwards."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(budgets.seconds("lab_host_answered"))
+            connection.settimeout(budgets.seconds(budgets.LAB_HOST_ANSWERED))
             try:
                 connection.connect(str(self.paths.socket))
                 connection.sendall(json.dumps(request).encode() + b"\n")

@@ -121,7 +121,7 @@ def _mount_overlay() -> None:
 
 def _quiet(command: list[str]) -> None:
     subprocess.run(
-        command, check=True, capture_output=True, text=True, timeout=budgets.seconds("lab_mount_tried")
+        command, check=True, capture_output=True, text=True, timeout=budgets.seconds(budgets.LAB_MOUNT_TRIED)
     )
 
 

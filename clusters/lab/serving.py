@@ -55,7 +55,11 @@ def claim(
 
     try:
         return wait.until(
-            text, read=read_or_die, accept=accept, budget=budget or budgets.get("lab_served"), tolerate=FAULTS
+            text,
+            read=read_or_die,
+            accept=accept,
+            budget=budget or budgets.get(budgets.LAB_SERVED),
+            tolerate=FAULTS,
         )
     except wait.NotWithinBudget as error:
         raise LabFailed(f"The lab did not come up: {error}") from error
@@ -84,7 +88,7 @@ def _answers(door: Door, path: str, text: str, controls: Controls) -> None:
         read=lambda: door.ask("GET", path).status,
         accept=lambda status: status == 200,
         controls=controls,
-        budget=budgets.get("lab_started"),
+        budget=budgets.get(budgets.LAB_STARTED),
     )
 
 
@@ -176,7 +180,9 @@ def ask(plan: Plan, protocol: str, *, address: str, port: int) -> str:
 
 
 def _http(address: str, port: int) -> str:
-    connection = http.client.HTTPConnection(address, port, timeout=budgets.seconds("lab_component_answered"))
+    connection = http.client.HTTPConnection(
+        address, port, timeout=budgets.seconds(budgets.LAB_COMPONENT_ANSWERED)
+    )
     try:
         connection.request("GET", "/hostname")
         response = connection.getresponse()
@@ -188,7 +194,7 @@ def _http(address: str, port: int) -> str:
 def _udp(address: str, port: int) -> str:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as end:
-        end.settimeout(budgets.seconds("lab_component_answered"))
+        end.settimeout(budgets.seconds(budgets.LAB_COMPONENT_ANSWERED))
         end.sendto(b"hostname", (address, port))
         return end.recv(512).decode()
 

@@ -62,10 +62,10 @@ def locked(name: str) -> Iterator[None]:
             f"no other command changes lab {name}",
             read=lambda: _take(path),
             accept=lambda taken: taken is not None,
-            budget=budgets.get("lab_free"),
+            budget=budgets.get(budgets.LAB_FREE),
         )
     except wait.NotWithinBudget as error:
-        text = f"Another command has been changing lab {name} for {budgets.seconds('lab_free'):.0f} s."
+        text = f"Another command has been changing lab {name} for {budgets.seconds(budgets.LAB_FREE):.0f} s."
         raise Refused(text, remedy="End it, and try again.") from error
     assert handle is not None
     try:

@@ -99,7 +99,7 @@ def _kill(name: str) -> None:
 def _try(what: str, name: str, done: Callable[[], bool]) -> None:
     try:
         wait.until(
-            f"the {what} of lab {name} are gone", read=done, accept=bool, budget=budgets.get("lab_gone")
+            f"the {what} of lab {name} are gone", read=done, accept=bool, budget=budgets.get(budgets.LAB_GONE)
         )
     except wait.NotWithinBudget as error:
         raise CleanupFailed(f"Some {what} of lab {name} could not be removed: {error}") from error

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from clusters.profile import Profile
 
 #: The budgets that a judgement uses; they are kept as they were, patience included.
-_BUDGETS = ("assigned", "announced", "pods_ready")
+_BUDGETS = (budgets.ASSIGNED, budgets.ANNOUNCED, budgets.PODS_READY)
 
 
 def of(profile: Profile | None) -> Expectations:
     """The profile's expectations; without a profile only the budgets."""
-    within = {name: budgets.get(name).within for name in _BUDGETS}
+    within = {each.name: budgets.get(each).within for each in _BUDGETS}
     if profile is None:
         return Expectations(budgets=within)
     return Expectations(

@@ -87,8 +87,8 @@ class Reaching:
 
     def __init__(self, vantage: Vantage, limits: Limits) -> None:
         self.vantage, self.limits = vantage, limits
-        self.every = budgets.seconds("tries_apart")
-        self.timeout = budgets.seconds("probe_answered")
+        self.every = budgets.seconds(budgets.TRIES_APART)
+        self.timeout = budgets.seconds(budgets.PROBE_ANSWERED)
 
     def ports(self, wanted: Sequence[Door], nodes: Nodes | None) -> Found:
         """Every port, and what surrounds those in trouble; without `nodes` nothing does."""

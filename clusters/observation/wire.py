@@ -188,7 +188,7 @@ class _Look:
         first = {heard.address: heard for heard in self._heard(assigned, Purpose.ASSIGNED, routes)}
         odd = [address for address, heard in first.items() if len(heard.macs) != 1]
         if odd:
-            wait.pause(budgets.get("announcers_settled"))
+            wait.pause(budgets.get(budgets.ANNOUNCERS_SETTLED))
             first |= {heard.address: heard for heard in self._heard(odd, Purpose.ASSIGNED, routes)}
         return tuple(first.values())
 

@@ -36,7 +36,7 @@ def undo(wanted: Wanted, api: Api, say: Callable[[str], None]) -> None:
         return
     try:
         # Whoever comes second must not undo again what the first one's run makes in the meantime.
-        with FileLock(folder / ".sweep.lock", timeout=budgets.get("fleet_undone").within):
+        with FileLock(folder / ".sweep.lock", timeout=budgets.get(budgets.FLEET_UNDONE).within):
             for left in over(profile, uid, api):
                 if _is_part(left, whole, uid):
                     _undo(left, api, say)

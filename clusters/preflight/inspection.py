@@ -116,7 +116,7 @@ def _clock(api: Api) -> list[Problem]:
         ahead = api.clock_ahead()
     except ApiError as error:
         return [problem_of(error)]
-    limit = budgets.get("clock_skew").within
+    limit = budgets.get(budgets.CLOCK_SKEW).within
     if abs(ahead) <= limit:
         return []
     which = "behind" if ahead > 0 else "ahead of"

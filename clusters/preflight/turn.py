@@ -25,7 +25,7 @@ class Turn:
 
     def __init__(self, wanted: Wanted, api: Api, say: Callable[[str], None]) -> None:
         self._wanted, self._api, self._say = wanted, api, say
-        self._budget = budgets.get("part_turn")
+        self._budget = budgets.get(budgets.PART_TURN)
         self._begun = time.monotonic()
         self._told = ""
 

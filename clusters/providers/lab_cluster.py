@@ -80,7 +80,7 @@ def metrics_answer(lab: Lab, namespace: str, *, pods: int) -> None:
         f"the metrics API of lab {lab.name} answers",
         read=lambda: len(api.list(POD_METRICS, namespace)),
         accept=lambda known: known >= pods,
-        budget=budgets.get("metrics_answered"),
+        budget=budgets.get(budgets.METRICS_ANSWERED),
         tolerate=(ApiError,),
     )
 

@@ -47,7 +47,7 @@ def capture(client: Client, interface: str, askers: Iterable[Asker], *, at_most:
     finally:
         with contextlib.suppress(VantageError):  # an agent that is gone captures nothing more
             task.stop()
-            task.done.wait(budgets.seconds("capture_ended"))
+            task.done.wait(budgets.seconds(budgets.CAPTURE_ENDED))
 
 
 def frames_of(messages: Iterable[Message]) -> list[Frame]:
@@ -105,7 +105,7 @@ def ask(
             **{"for": limit},
         )
         sending.until_started().until_done(limit + 10)
-        wait.pause(budgets.get("frames_arrived"))
+        wait.pause(budgets.get(budgets.FRAMES_ARRIVED))
     heard = frames_of(task.messages)
     wire = Wire([asker])
     for frame in heard:

@@ -45,10 +45,10 @@ class Task:
 
     def until_started(self) -> Self:
         """Wait until the agent has it running; VantageError where the system refused it."""
-        if not self.started.wait(budgets.seconds("vantage_answered")):
+        if not self.started.wait(budgets.seconds(budgets.VANTAGE_ANSWERED)):
             raise VantageError(
                 f"Vantage {self.client.name} did not start {self.what} "
-                f"within {budgets.seconds('vantage_answered'):g} s."
+                f"within {budgets.seconds(budgets.VANTAGE_ANSWERED):g} s."
             )
         self.client.check(self)
         return self
@@ -118,11 +118,11 @@ class Client:
         with contextlib.suppress(OSError):  # it may be gone already
             self.process.stdin.close()
         try:
-            self.process.wait(budgets.seconds("vantage_ended"))
+            self.process.wait(budgets.seconds(budgets.VANTAGE_ENDED))
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-        self.reader.join(budgets.seconds("vantage_ended"))
+        self.reader.join(budgets.seconds(budgets.VANTAGE_ENDED))
         self.process.stdout.close()
         self.errors.close()
 
@@ -149,9 +149,9 @@ class Client:
     def ask(self, do: str, **arguments: Any) -> Any:
         """Ask a question; OSError of the other side is raised here as OSError."""
         task = self.start(do, **arguments)
-        if not task.done.wait(budgets.seconds("vantage_answered")):
+        if not task.done.wait(budgets.seconds(budgets.VANTAGE_ANSWERED)):
             raise VantageError(
-                f"Vantage {self.name} did not answer {do} within {budgets.seconds('vantage_answered'):g} s."
+                f"Vantage {self.name} did not answer {do} within {budgets.seconds(budgets.VANTAGE_ANSWERED):g} s."
             )
         if task.last["event"] == "failed":
             raise OSError(task.last["errno"] or 0, task.last["error"])
@@ -198,10 +198,10 @@ class Client:
                 task.take(self.lost)
 
     def _await_hello(self) -> None:
-        if not self.hello.started.wait(budgets.seconds("vantage_ready")):
+        if not self.hello.started.wait(budgets.seconds(budgets.VANTAGE_READY)):
             told = f"; it said {self.said.greeting!r}" if self.said.greeting else ""
             raise VantageError(
-                f"Vantage {self.name} did not answer within {budgets.seconds('vantage_ready'):g} s{told}."
+                f"Vantage {self.name} did not answer within {budgets.seconds(budgets.VANTAGE_READY):g} s{told}."
             )
         if not self.hello.messages:
             refusal = self.launch.explain(self._words()) or Refusal(self._no_agent())

@@ -107,7 +107,7 @@ class AgentVantage:
             found = {one: table.get(one) for one in wanted}
             if all(_decided(row) for row in found.values()) or time.monotonic() >= end:
                 break
-            wait.pause(budgets.get("neighbours_looked_at"))
+            wait.pause(budgets.get(budgets.NEIGHBOURS_LOOKED_AT))
         return {one: row.mac if row and row.state not in UNKNOWN else Mac("") for one, row in found.items()}
 
     def _near(self, address: str) -> bool:

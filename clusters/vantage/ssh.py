@@ -100,7 +100,7 @@ class SshVantage(AgentVantage):
                 subprocess.run(
                     command,
                     capture_output=True,
-                    timeout=budgets.seconds("ssh_released"),
+                    timeout=budgets.seconds(budgets.SSH_RELEASED),
                     check=False,
                     stdin=subprocess.DEVNULL,
                 )
@@ -123,7 +123,7 @@ def _sharing(base: list[str], destination: str) -> list[str]:
     try:
         asked = subprocess.run(
             [*base, "-G", "--", destination], capture_output=True, text=True, check=False,
-            timeout=budgets.seconds("ssh_settings_read"), stdin=subprocess.DEVNULL,
+            timeout=budgets.seconds(budgets.SSH_SETTINGS_READ), stdin=subprocess.DEVNULL,
         )  # fmt: skip
     except FileNotFoundError:
         raise VantageError(

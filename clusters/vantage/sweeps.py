@@ -26,7 +26,7 @@ def order(counts: Sequence[int]) -> list[int]:
 
 def limit(tries: int, *, every: float, timeout: float) -> float:
     """Seconds after which it is over in any case: each try in its turn, and all of them waiting in vain."""
-    return tries * every + tries / AT_ONCE * timeout + timeout + budgets.seconds("probes_ended")
+    return tries * every + tries / AT_ONCE * timeout + timeout + budgets.seconds(budgets.PROBES_ENDED)
 
 
 def by_target(

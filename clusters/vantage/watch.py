@@ -148,8 +148,8 @@ class Measurement:
         for task in self._tasks():
             task.stop()
         for task in self._tasks():
-            task.until_done(budgets.seconds("probes_ended"))
-        wait.pause(budgets.get("frames_arrived"))
+            task.until_done(budgets.seconds(budgets.PROBES_ENDED))
+        wait.pause(budgets.get(budgets.FRAMES_ARRIVED))
         self._stack.close()
         self._clocks.append(self._clock())
         self._take()

@@ -50,7 +50,7 @@ class MetalLB:
             "another controller is ready",
             read=lambda: self._ready_controllers() - gone,
             accept=bool,
-            budget=budgets.get("pods_ready"),
+            budget=budgets.get(budgets.PODS_READY),
         )
 
     @contextmanager
@@ -82,7 +82,7 @@ class MetalLB:
                     one["spec"]["nodeName"] for one in announcers.speakers(self.api, self.namespace)
                 },
                 accept=lambda seen: seen == {node},
-                budget=budgets.get("pod_gone"),
+                budget=budgets.get(budgets.POD_GONE),
             )
             yield
 
@@ -96,7 +96,7 @@ class MetalLB:
                 if pod["spec"].get("nodeName") == node and _is_ready(pod)
             ],
             accept=bool,
-            budget=budgets.get("pods_ready"),
+            budget=budgets.get(budgets.PODS_READY),
         )
 
     def speakers_ready(self) -> None:
@@ -105,7 +105,7 @@ class MetalLB:
             "every speaker that its DaemonSet wants is ready",
             read=self._speaker_counts,
             accept=lambda seen: seen[0] == seen[1] > 0,
-            budget=budgets.get("pods_ready"),
+            budget=budgets.get(budgets.PODS_READY),
         )
 
     def rolled_out(self) -> None:
@@ -114,7 +114,7 @@ class MetalLB:
             "the controller's Deployment is rolled out",
             read=self.deployment,
             accept=_is_rolled_out,
-            budget=budgets.get("rollout"),
+            budget=budgets.get(budgets.ROLLOUT),
         )
 
     def controller_ready(self) -> None:
@@ -123,7 +123,7 @@ class MetalLB:
             "the controller is ready",
             read=self._ready_controllers,
             accept=bool,
-            budget=budgets.get("pods_ready"),
+            budget=budgets.get(budgets.PODS_READY),
         )
 
     def unready(self) -> list[str]:

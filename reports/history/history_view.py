@@ -127,7 +127,7 @@ def _validated(one: Standing) -> Validated:
         last_failed=one.last_failed,
         consecutive_failures=one.consecutive_failures,
         since=one.since,
-        budget=timedelta(seconds=budgets.get("stale").within),
+        budget=timedelta(seconds=budgets.get(budgets.STALE).within),
     )
 
 

@@ -56,7 +56,7 @@ class Delivering:
         return result
 
     def _deliver(self, result: RunResult, known: Known) -> None:
-        stale_after = timedelta(seconds=budgets.get("stale").within)
+        stale_after = timedelta(seconds=budgets.get(budgets.STALE).within)
         told = news(result, known.earlier, stale_after=stale_after)
         actions = dict(metric_actions(self._asked, result, known.successes))
         if told.worth_telling:
@@ -64,7 +64,7 @@ class Delivering:
         with warnings.catch_warnings():
             # This suite's own rule that a warning is an error is none for a service's library.
             warnings.simplefilter("ignore")
-            silent = all_within(actions, seconds=budgets.get("delivered").within)
+            silent = all_within(actions, seconds=budgets.get(budgets.DELIVERED).within)
         self._troubles = [outbound.text(f"not delivered: {name}: {why}") for name, why in silent.items()]
         sent = [sink.name for sink in self._asked.sinks if told.worth_telling and sink.name not in silent]
         if self._asked.sinks and not told.worth_telling:
@@ -97,7 +97,7 @@ def metric_actions(asked: Asked, result: RunResult, successes: prometheus.Succes
         actions[f"metrics to {file}"] = lambda: _written(file, prometheus.metrics(result, successes))
     if asked.gateway:
         target, registry = asked.gateway, prometheus.registry(result, successes)
-        timeout = budgets.get("delivered").within
+        timeout = budgets.get(budgets.DELIVERED).within
         actions[f"metrics to {target.url}"] = lambda: target.push(
             registry, cluster=result.run.cluster, timeout=timeout
         )

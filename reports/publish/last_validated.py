@@ -32,7 +32,7 @@ _HEAD = (
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command."""
-    hours = budgets.get("stale").within / 3600
+    hours = budgets.get(budgets.STALE).within / 3600
     parser = commands.add_parser(
         "last-validated", help="when each check was last validated; 1 if one is stale"
     )

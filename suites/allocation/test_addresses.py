@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusters import budgets
 from clusters.metallb import ranges
 from suites.causes import PENDING
 from suites.plugin import CREATE, Record, check
@@ -33,7 +34,7 @@ def test_a_new_service_gets_an_address_of_the_expected_pool(
     """A new service gets an address of the expected pool within budget."""
     expected = addresses.expected_pools(services.namespace)
 
-    with timed(record, "address assigned after", budget="assigned"):
+    with timed(record, "address assigned after", budget=budgets.ASSIGNED):
         service = services.create("automatic")
         address = service.assigned()
 
@@ -57,7 +58,7 @@ def test_a_service_gets_the_address_it_asks_for(
     """A service that asks for a free address gets that one."""
     wanted = addresses.free()
 
-    with timed(record, "address assigned after", budget="assigned"):
+    with timed(record, "address assigned after", budget=budgets.ASSIGNED):
         service = services.create("requested", address=wanted)
         address = service.assigned()
 

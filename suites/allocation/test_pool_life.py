@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusters import budgets
 from clusters.workloads.builders import SHARING_KEY
 from suites.causes import CONTROLLER, NOT_ANSWERED, PENDING, REWRITTEN, SPLIT
 from suites.plugin import CREATE, Record, check
@@ -39,7 +40,7 @@ def test_a_service_waits_for_a_full_pool_and_gets_the_freed_address(
     waiting = services.create("waiting", pool=pool.name)
     record.note(f"the pool is full: {waiting.refusal()}")
     waiting.stays_without_address()
-    with timed(record, "freed address assigned after", budget="assigned"):
+    with timed(record, "freed address assigned after", budget=budgets.ASSIGNED):
         services.delete(holder)
         found = waiting.assigned()
 
@@ -65,7 +66,7 @@ def test_a_deleted_services_address_is_free_and_silent(
     announced = Announced(service, service.assigned(), wire)
     announced.announcer()
 
-    with timed(record, "silent after", budget="withdrawn"):
+    with timed(record, "silent after", budget=budgets.WITHDRAWN):
         services.delete(service)
         announced.silent()
 

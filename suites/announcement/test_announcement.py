@@ -49,9 +49,11 @@ def test_a_new_address_is_answered_by_one_node_and_serves(
 
     seen = heard.timeline
     record.measure(
-        "answered after", appearance.answered(seen, "created"), budget=budgets.get("announced").within
+        "answered after", appearance.answered(seen, "created"), budget=budgets.get(budgets.ANNOUNCED).within
     )
-    record.measure("served after", appearance.served(seen, "created"), budget=budgets.get("served").within)
+    record.measure(
+        "served after", appearance.served(seen, "created"), budget=budgets.get(budgets.SERVED).within
+    )
     announced.agreed(owner)
 
 
@@ -78,7 +80,7 @@ def test_the_owner_makes_itself_known_by_gratuitous_arp(
         owner = announced.announcer()
         announced.makes_itself_known(owner, heard)
 
-    seen, limit = heard.timeline, budgets.get("announced").within
+    seen, limit = heard.timeline, budgets.get(budgets.ANNOUNCED).within
     record.measure("gratuitous ARP after", appearance.announced(seen, "created"), budget=limit)
     record.measure("gratuitous ARPs", len(seen.gratuitous), unit="frames", worst="lowest")
 
@@ -102,15 +104,15 @@ def test_an_address_without_a_reason_is_silent(
     announced = Announced(service, service.assigned(), wire)
     announced.announcer()
 
-    with lone.scaled(0), timed(record, "silent after its last endpoint", budget="withdrawn"):
+    with lone.scaled(0), timed(record, "silent after its last endpoint", budget=budgets.WITHDRAWN):
         announced.silent()
     announced.announcer()
-    with timed(record, "silent after its advertisement", budget="withdrawn"):
+    with timed(record, "silent after its advertisement", budget=budgets.WITHDRAWN):
         pool.stop_advertising()
         announced.silent()
     pool.advertise()
     announced.announcer()
-    with timed(record, "silent after the service", budget="withdrawn"):
+    with timed(record, "silent after the service", budget=budgets.WITHDRAWN):
         services.delete(service)
         announced.silent()
 
@@ -133,7 +135,7 @@ def test_local_policy_announces_where_the_endpoint_is_and_keeps_the_client(
     service = services.create("local", address=addresses.free(), app=lone.app, externalTrafficPolicy="Local")
     announced = Announced(service, service.assigned(), wire)
 
-    with timed(record, "answered after", budget="announced"):
+    with timed(record, "answered after", budget=budgets.ANNOUNCED):
         owner = announced.announcer()
     seen = announced.client_address()
 

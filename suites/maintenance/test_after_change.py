@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusters import budgets
 from suites.causes import NOT_RESTORED
 from suites.plugin import DISRUPT, Record, check
 from suites.scenes import permissions
@@ -30,9 +31,9 @@ def test_services_receive_their_address_again_after_a_pool_change(
     with announced.watched(record) as seen:
         with drill.changed(narrower):
             drill.loses(before, announced.service.key)
-            with drill.timed("expected address back after", budget="changed_pool"):
+            with drill.timed("expected address back after", budget=budgets.CHANGED_POOL):
                 overlay.apply(Part.CONFIGURATION)
-                drill.same(before, budget="changed_pool")
+                drill.same(before, budget=budgets.CHANGED_POOL)
         announced.settles(seen)
 
     drill.cost(seen.timeline)

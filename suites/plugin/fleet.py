@@ -75,7 +75,7 @@ def _run(config: pytest.Config, names: Sequence[str]) -> ExitCode:
     option = config.option
     budgets.set_patience(option.patience)
     directory = (option.report_dir or config.rootpath / DEFAULT_PLACE / f"fleet-{fresh_id()}").absolute()
-    within = option.cluster_within or budgets.get("fleet_run").within
+    within = option.cluster_within or budgets.get(budgets.FLEET_RUN).within
     given = _without_ours(config.invocation_params.args)
     runs = [
         Running(
@@ -193,7 +193,7 @@ class Running:
             return ""
         self.end()
         late = f"it was not done after {self.within:g} s, and was ended"
-        grace = budgets.get("fleet_undone").within
+        grace = budgets.get(budgets.FLEET_UNDONE).within
         with suppress(subprocess.TimeoutExpired):
             process.wait(grace)
             return late

@@ -38,7 +38,7 @@ def collected_once(run: Run, kept: Path) -> RepositorySnapshot:
     """One collection for all processes of a run: the first one collects, the others read what it kept."""
     files.private_directory(kept.parent)
     with FileLock(
-        kept.with_suffix(".lock"), timeout=budgets.seconds("process_collected"), mode=files.PRIVATE
+        kept.with_suffix(".lock"), timeout=budgets.seconds(budgets.PROCESS_COLLECTED), mode=files.PRIVATE
     ):
         if not kept.exists():
             keep(collected(run), kept)

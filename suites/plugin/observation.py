@@ -112,7 +112,7 @@ def _observed_once(run: Run, kept: Path) -> Diagnosis:
             stack.enter_context(
                 FileLock(
                     kept.with_name(SNAPSHOT_LOCK),
-                    timeout=budgets.seconds("process_collected"),
+                    timeout=budgets.seconds(budgets.PROCESS_COLLECTED),
                     mode=files.PRIVATE,
                 )
             )

@@ -44,7 +44,7 @@ class Kept(BaseModel):
                 f"this one's UID is {uid}.",
                 remedy="Name the file of this cluster with --phase-file.",
             )
-        age, limit = now - self.taken_at, budgets.get("upgrade_window").within
+        age, limit = now - self.taken_at, budgets.get(budgets.UPGRADE_WINDOW).within
         if age.total_seconds() > limit:
             raise Inconclusive(
                 f"The kept state was taken {taken}, {age.days} days ago: too long to say what the upgrade changed.",

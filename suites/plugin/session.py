@@ -136,7 +136,7 @@ def _end_items(session: pytest.Session, run: Run) -> None:
     distributed = plugins.getplugin("dsession")
     try:
         if distributed is not None and hasattr(distributed, "nodemanager"):
-            distributed.nodemanager.EXIT_TIMEOUT = budgets.seconds("workers_undone")
+            distributed.nodemanager.EXIT_TIMEOUT = budgets.seconds(budgets.WORKERS_UNDONE)
             distributed.pytest_sessionfinish()
         plugins.getplugin("runner").pytest_sessionfinish(session)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - every failure to clean up is told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusters import budgets
 from suites.causes import NOT_RESTORED
 from suites.plugin import DISRUPT, Record, check
 from suites.scenes import permissions
@@ -43,11 +44,11 @@ def test_reapplying_the_overlay_brings_everything_back(
             drill.lost(Part.WORKLOADS),
             drill.lost(Part.WEBHOOKS),
             drill.lost(Part.CONFIGURATION),
-            drill.timed("everything back after", budget="reapplied"),
+            drill.timed("everything back after", budget=budgets.REAPPLIED),
         ):
             overlay.apply()
             drill.metallb_ready()
-            drill.same(before, budget="reapplied")
+            drill.same(before, budget=budgets.REAPPLIED)
         announced.settles(seen)
 
     drill.cost(seen.timeline)

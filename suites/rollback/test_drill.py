@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusters import budgets
 from suites.causes import NOT_RESTORED
 from suites.plugin import DISRUPT, Record, check
 from suites.scenes import permissions
@@ -31,9 +32,9 @@ def test_reverting_a_bad_overlay_brings_every_address_back(
     with announced.watched(record) as seen:
         with drill.changed(bad):
             drill.loses(before, *drill.asking(before))
-            with drill.timed("every address back after", budget="rolled_back"):
+            with drill.timed("every address back after", budget=budgets.ROLLED_BACK):
                 overlay.apply(Part.CONFIGURATION)
-                drill.same(before, budget="rolled_back")
+                drill.same(before, budget=budgets.ROLLED_BACK)
         announced.settles(seen)
 
     drill.cost(seen.timeline)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clusters import budgets
+from clusters.budgets import Budget
 from clusters.observation import announcers
 from clusters.observation.announcers import Sources
 from clusters.profile import Metrics
@@ -87,7 +88,7 @@ class Wire:
         return "arp" in self.vantage.capabilities
 
     def _believed(self, addresses: Iterable[str]) -> dict[str, frozenset[str]]:
-        found = self.vantage.learned(addresses, within=budgets.seconds("neighbour_learnt"))
+        found = self.vantage.learned(addresses, within=budgets.seconds(budgets.NEIGHBOUR_LEARNT))
         return {one: frozenset({self._named(mac)} if mac else ()) for one, mac in found.items()}
 
     def _named(self, mac: Mac) -> str:
@@ -111,7 +112,7 @@ class Announced:
         found = self._until(
             "exactly one machine answers for the address",
             lambda seen: len(seen) == 1,
-            name="announced",
+            budget=budgets.ANNOUNCED,
             nobody=Symptom.SILENT,
             another=Symptom.WRONG_ANNOUNCER,
         )
@@ -123,7 +124,7 @@ class Announced:
 
     def answered_by(self, node: str) -> None:
         """Wait until `node` alone answers."""
-        self._until(f"{node} alone answers", lambda seen: seen == {node}, name="failed_back")
+        self._until(f"{node} alone answers", lambda seen: seen == {node}, budget=budgets.FAILED_BACK)
 
     def settles(self, seen: Measurement) -> None:
         """Wait until the elected node alone has answered for SETTLED seconds of a measurement under way.
@@ -135,7 +136,7 @@ class Announced:
             f"the elected node alone answers for {self.address} for {SETTLED:g} s",
             lambda: failover.settled_for(seen.so_far(), self.predicted(), self.wire.macs.nodes),
             lambda alone: alone >= SETTLED,
-            name="settled",
+            budget=budgets.SETTLED,
             symptom=Symptom.NOT_BACK,
             address=self.address,
         )
@@ -145,7 +146,7 @@ class Announced:
         self._until(
             f"another node than {node} answers alone",
             lambda seen: len(seen) == 1 and node not in seen,
-            name="failed_over_slow_mesh",
+            budget=budgets.FAILED_OVER_SLOW_MESH,
         )
 
     def makes_itself_known(self, node: str, seen: Measurement) -> None:
@@ -155,7 +156,7 @@ class Announced:
             f"{node} announces {self.address} by gratuitous ARP",
             lambda: tuple(failover.name(one.mac, self.wire.macs.nodes) for one in seen.so_far().gratuitous),
             lambda senders: node in senders,
-            name="gratuitous_seen",
+            budget=budgets.GRATUITOUS_SEEN,
             symptom=Symptom.NO_GRATUITOUS,
             address=self.address,
         )
@@ -184,7 +185,7 @@ class Announced:
             f"all sources name {owner}, which answers for {self.address}",
             lambda: self._sources().disagreement(owner),
             lambda text: not text,
-            name="l2_status",
+            budget=budgets.L2_STATUS,
             symptom=Symptom.DISAGREEMENT,
             address=self.address,
         )
@@ -204,7 +205,7 @@ class Announced:
             f"no request to {self.address} fails for {STEADY:g} s",
             lambda: failover.steady_for(seen.so_far()),
             lambda steady: steady >= STEADY,
-            name="service_recovered_after_node_lost",
+            budget=budgets.SERVICE_RECOVERED_AFTER_NODE_LOST,
             symptom=Symptom.UNREACHABLE,
             address=self.address,
         )
@@ -216,7 +217,7 @@ class Announced:
             f"nobody answers for {self.address}",
             lambda: self.wire.answering(self.address, rounds=ASKED_FOR_SILENCE),
             lambda seen: not seen,
-            name="withdrawn",
+            budget=budgets.WITHDRAWN,
             symptom=Symptom.STILL_ANSWERING,
             address=self.address,
         )
@@ -227,7 +228,7 @@ class Announced:
             f"{self.address} serves HTTP on port {HTTP_PORT}",
             self._try,
             lambda attempt: attempt.ok,
-            name="served",
+            budget=budgets.SERVED,
             symptom=Symptom.UNREACHABLE,
             address=self.address,
         )
@@ -237,9 +238,9 @@ class Announced:
         target = Target(address=self.address, port=UDP_PORT, protocol="udp", payload="clientip")
         answer = self.service.until(
             f"{self.address} answers on UDP port {UDP_PORT}",
-            lambda: self.wire.vantage.try_once(target, timeout=budgets.seconds("probe_refused")),
+            lambda: self.wire.vantage.try_once(target, timeout=budgets.seconds(budgets.PROBE_REFUSED)),
             lambda attempt: attempt.ok,
-            name="served",
+            budget=budgets.SERVED,
             symptom=Symptom.UNREACHABLE,
             address=self.address,
         )
@@ -253,7 +254,7 @@ class Announced:
                 f"the measurement sees {self.address} answered and served before anything is disturbed",
                 lambda: failover.baseline(seen.so_far()),
                 lambda requests: requests >= BASELINE,
-                name="served",
+                budget=budgets.SERVED,
                 symptom=Symptom.UNREACHABLE,
                 address=self.address,
             )
@@ -269,14 +270,14 @@ class Announced:
 
     def _try(self) -> Attempt:
         target = Target(address=self.address, port=HTTP_PORT)
-        return self.wire.vantage.try_once(target, timeout=budgets.get("announced").every * 5)
+        return self.wire.vantage.try_once(target, timeout=budgets.get(budgets.ANNOUNCED).every * 5)
 
     def _until(
         self,
         claim: str,
         accept: Callable[[frozenset[str]], bool],
         *,
-        name: str,
+        budget: Budget,
         nobody: Symptom = Symptom.NOT_MOVED,
         another: Symptom = Symptom.NOT_BACK,
     ) -> frozenset[str]:
@@ -289,7 +290,7 @@ class Announced:
             return seen
 
         try:
-            return self.service.until(claim, read, accept, name=name, symptom=nobody)
+            return self.service.until(claim, read, accept, budget=budget, symptom=nobody)
         except Trouble as trouble:
             symptom = Symptom.TWO_ANNOUNCERS if len(seen) > 1 else another if seen else nobody
             raise self.trouble(symptom, trouble.readings) from None

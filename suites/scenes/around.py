@@ -89,7 +89,7 @@ class Around:
                 "every service has the address of before, and one node alone, the same, answers for it",
                 read=read,
                 accept=lambda found: not found,
-                budget=budgets.get("announced"),
+                budget=budgets.get(budgets.ANNOUNCED),
             )
         except NotWithinBudget as late:
             raise self.blame.changes(last, str(late)) from None

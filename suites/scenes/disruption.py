@@ -120,7 +120,7 @@ class Disruption:
                 "one node alone answers for each address, three times in a row",
                 read=lambda: [sorted(self.undecided(wire) - but) for _ in range(3)],
                 accept=lambda seen: not any(seen),
-                budget=budgets.get("settled"),
+                budget=budgets.get(budgets.SETTLED),
             )
         except NotWithinBudget as late:
             raise CleanupFailed(
@@ -140,7 +140,7 @@ class Disruption:
                 f"MetalLB's controller refuses service {asked.key} the address {foreign}",
                 read=asked.refusals,
                 accept=bool,
-                budget=budgets.get("controller_serves"),
+                budget=budgets.get(budgets.CONTROLLER_SERVES),
             )
 
     def _machines(self) -> Machines:
@@ -160,5 +160,5 @@ class Disruption:
             f"node {node} is Ready",
             read=ready,
             accept=lambda status: status == "True",
-            budget=budgets.get("node_ready"),
+            budget=budgets.get(budgets.NODE_READY),
         )

@@ -10,6 +10,7 @@ from typing import Any
 
 from clusters import budgets, wait
 from clusters.api.resources import SERVICES
+from clusters.budgets import Budget
 from clusters.checks import CheckFailed
 from clusters.diagnosis import Diagnosis, conclusion
 from clusters.errors import CleanupFailed
@@ -90,7 +91,7 @@ class Drill:
                     "no pod of MetalLB is left",
                     read=self.disruption.metallb.pods,
                     accept=lambda left: not left,
-                    budget=budgets.get("pod_gone"),
+                    budget=budgets.get(budgets.POD_GONE),
                 )
             yield
 
@@ -158,7 +159,7 @@ class Drill:
                 f"{', '.join(lost)} hold no address, and all others hold theirs",
                 read=others,
                 accept=lambda found: not found,
-                budget=budgets.get("released"),
+                budget=budgets.get(budgets.RELEASED),
             )
         except NotWithinBudget as late:
             wrong = [Change(name, Symptom.ADDRESS_CHANGED, late.claim) for name in late.readings[-1][1]]
@@ -171,12 +172,12 @@ class Drill:
                 "MetalLB's controller and speakers are ready",
                 read=self.disruption.metallb.unready,
                 accept=lambda reasons: not reasons,
-                budget=budgets.get("pods_ready"),
+                budget=budgets.get(budgets.PODS_READY),
             )
         except NotWithinBudget as late:
             raise self.blame.failure_of(PODS_READY, "controller-down", str(late)) from None
 
-    def same(self, before: State, *, budget: str) -> None:
+    def same(self, before: State, *, budget: Budget) -> None:
         """Wait until every service holds its address, and the same node alone answers for it. CheckFailed else."""
         nodes = frozenset(self.wire.macs.nodes.values())
         last: list[Change] = []
@@ -196,8 +197,8 @@ class Drill:
             raise self.blame.changes(last, str(late)) from None
 
     @contextmanager
-    def timed(self, figure: str, *, budget: str) -> Iterator[None]:
-        """Measure a block that succeeds against the budget of that name."""
+    def timed(self, figure: str, *, budget: Budget) -> Iterator[None]:
+        """Measure a block that succeeds against its budget."""
         began = time.monotonic()
         yield
         self.record.measure(figure, time.monotonic() - began, budget=budgets.get(budget).within)
@@ -219,7 +220,7 @@ class Drill:
                 "every service holds the address that it had before the drill",
                 read=others,
                 accept=lambda found: not found,
-                budget=budgets.get("reapplied"),
+                budget=budgets.get(budgets.REAPPLIED),
             )
         except NotWithinBudget as late:
             raise CleanupFailed(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from clusters import budgets
+from clusters.budgets import Budget
 from suites.plugin.record import Record
 from suites.scenes.trouble import Trouble
 
@@ -18,8 +19,8 @@ def expect(fact: object, otherwise: Trouble) -> None:
 
 
 @contextmanager
-def timed(record: Record, figure: str, *, budget: str) -> Iterator[None]:
-    """Measure a block that succeeds, against the budget of that name; a block that raises measures nothing."""
+def timed(record: Record, figure: str, *, budget: Budget) -> Iterator[None]:
+    """Measure a block that succeeds, against its budget; a block that raises measures nothing."""
     began = time.monotonic()
     yield
     record.measure(figure, time.monotonic() - began, budget=budgets.get(budget).within)

@@ -54,7 +54,7 @@ class Insiders:
                 f"the cluster's own pods reach service {service.key} at its cluster IP and at {address}",
                 read=lambda: self._reached(namespace, name),
                 accept=lambda found: _whole(found, tries),
-                budget=budgets.get("served"),
+                budget=budgets.get(budgets.SERVED),
             )
         except NotWithinBudget as late:
             raise self._trouble(service, late, address) from None
@@ -66,7 +66,7 @@ class Insiders:
                 f"{PODS_WANTED} probe pods of deployment {namespace}/{name} run",
                 read=lambda: len(self._reached(namespace, name)),
                 accept=lambda count: count == tries,
-                budget=budgets.get("pods_ready"),
+                budget=budgets.get(budgets.PODS_READY),
             )
         except NotWithinBudget as seen:
             raise Inconclusive(

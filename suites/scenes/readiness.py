@@ -16,7 +16,7 @@ def ready(api: Api, namespace: str, name: str) -> None:
             f"every pod of deployment {namespace}/{name} is ready",
             read=lambda: _counts(api, namespace, name),
             accept=lambda seen: seen[0] == seen[1],
-            budget=budgets.get("pods_ready"),
+            budget=budgets.get(budgets.PODS_READY),
         )
     except NotWithinBudget as seen:
         raise Inconclusive(

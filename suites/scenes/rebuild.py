@@ -98,7 +98,7 @@ class Rebuild:
         closed = [why for each in stages[: stages.index(stage)] for why in self.gates[each].closed()]
         if closed:
             raise TooEarly(stage, closed)
-        with self._drill.timed(f"{stage} built in", budget="stage_built"):
+        with self._drill.timed(f"{stage} built in", budget=budgets.STAGE_BUILT):
             self._built(stage)
             self._passed(self.gates[stage])
 
@@ -127,14 +127,17 @@ class Rebuild:
                 consumer = Announced(service, service.assigned(), self._drill.wire)
                 consumer.announcer()
                 consumer.served()
-                self._drill.same(self._before, budget="reapplied")
+                self._drill.same(self._before, budget=budgets.REAPPLIED)
             case Stage.NETWORK:
                 pass  # which no manifest builds
 
     def _passed(self, gate: Gate) -> None:
         try:
             wait.until(
-                gate.claim, read=gate.closed, accept=lambda why: not why, budget=budgets.get("stage_built")
+                gate.claim,
+                read=gate.closed,
+                accept=lambda why: not why,
+                budget=budgets.get(budgets.STAGE_BUILT),
             )
         except NotWithinBudget as late:
             raise self._drill.blame.failure_of(gate.check, gate.cause, str(late)) from None

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from clusters import budgets, wait
 from clusters.api import Api
 from clusters.api.resources import EVENTS, SERVICES
+from clusters.budgets import Budget
 from clusters.changes import Changes
 from clusters.metallb import services as metallb_services
 from clusters.wait import DidNotHold, NotWithinBudget
@@ -53,13 +54,17 @@ class Service:
     def assigned(self) -> str:
         """The service's first address, waited for."""
         found = self.until(
-            "the service gets an address", self.addresses, bool, name="assigned", symptom=Symptom.PENDING
+            "the service gets an address",
+            self.addresses,
+            bool,
+            budget=budgets.ASSIGNED,
+            symptom=Symptom.PENDING,
         )
         return found[0]
 
     def stays_without_address(self) -> None:
         """See that the service gets no address as long as an assignment might still come."""
-        limit = budgets.get("not_assigned")
+        limit = budgets.get(budgets.NOT_ASSIGNED)
         with self._held() as held:
             try:
                 wait.holds(
@@ -104,7 +109,7 @@ class Service:
             "an event says why the service gets no address",
             self.refusals,
             bool,
-            name="event_seen",
+            budget=budgets.EVENT_SEEN,
             symptom=Symptom.NO_EVENT,
         )
         return found[-1]
@@ -121,13 +126,13 @@ class Service:
         read: Callable[[], T],
         accept: Callable[[T], bool],
         *,
-        name: str,
+        budget: Budget,
         symptom: Symptom,
         address: str = "",
     ) -> T:
-        """Wait for a claim within the budget `name`; Trouble with the readings when it does not come true."""
+        """Wait for a claim within its budget; Trouble with the readings when it does not come true."""
         try:
-            return wait.until(claim, read=read, accept=accept, budget=budgets.get(name))
+            return wait.until(claim, read=read, accept=accept, budget=budgets.get(budget))
         except NotWithinBudget as seen:
             raise self.trouble(symptom, str(seen), address=address) from None
 

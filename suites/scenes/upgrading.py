@@ -35,9 +35,9 @@ Json = dict[str, Any]
 MOST_WATCHED = 6
 _WHY = "MetalLB is upgraded and taken back"
 _LIMITS = {
-    "gap of the address": "nobody_answers_upgrade",
-    "gap of the service": "traffic_gap_upgrade",
-    "two nodes answering": "double_answers_overlap",
+    "gap of the address": budgets.NOBODY_ANSWERS_UPGRADE,
+    "gap of the service": budgets.TRAFFIC_GAP_UPGRADE,
+    "two nodes answering": budgets.DOUBLE_ANSWERS_OVERLAP,
 }
 
 
@@ -76,13 +76,13 @@ class LabUpgrade:
                 yield
                 seen.mark(RESTORED)
                 self._roll_out(other, first)
-                self.drill.same(before, budget="settled")
+                self.drill.same(before, budget=budgets.SETTLED)
             self.announced.settles(seen)
         self._record(seen)
 
     def compare(self, before: State) -> None:
         """Wait until every service holds its address and the same node answers for it. CheckFailed else."""
-        self.drill.same(before, budget="settled")
+        self.drill.same(before, budget=budgets.SETTLED)
 
     def _renders(self) -> tuple[Render, Render]:
         """What runs, and what is upgraded to. Inconclusive where there is no such version."""
@@ -108,7 +108,7 @@ class LabUpgrade:
     def _roll_out(self, earlier: Render, later: Render) -> None:
         overlay = self.drill.overlay
         steps = apply_plan.steps(_public(earlier), _public(later))
-        with self.drill.timed(f"rolled out {later.version} in", budget="rollout"):
+        with self.drill.timed(f"rolled out {later.version} in", budget=budgets.ROLLOUT):
             for step in sorted(steps, key=lambda each: list(Part).index(part_of(each.obj))):
                 meta, resource = step.obj["metadata"], overlay.api.resource_for(step.obj)
                 # MetalLB writes its certificate into the webhooks, so their list is never replaced as a whole.
@@ -126,7 +126,7 @@ class LabUpgrade:
                 f"all of MetalLB runs {version}, ready",
                 read=lambda: [*self.drill.disruption.metallb.unready(), *self._behind(version)],
                 accept=lambda found: not found,
-                budget=budgets.get("rollout"),
+                budget=budgets.get(budgets.ROLLOUT),
             )
         except NotWithinBudget as late:
             raise self.drill.blame.failure_of(PODS_READY, "version-skew", str(late)) from None
@@ -153,7 +153,7 @@ class LabUpgrade:
                 "the measurement sees every address answered and served before anything is upgraded",
                 read=lambda: {each.name: failover.baseline(seen.so_far(each)) for each in targets},
                 accept=lambda served: min(served.values()) >= BASELINE,
-                budget=budgets.get("served"),
+                budget=budgets.get(budgets.SERVED),
             )
             yield seen
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from clusters import budgets
+from clusters.budgets import Budget
 from clusters.vantage import failover
 from clusters.vantage.failover import Failover
 from clusters.vantage.timeline import Timeline
@@ -16,60 +17,60 @@ from suites.scenes.trouble import Symptom
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Names of budgets by figure; `moves` says whether the address is to move at all."""
+    """Budgets by figure; `moves` says whether the address is to move at all."""
 
-    budgets: Mapping[str, str]
+    budgets: Mapping[str, Budget]
     moves: bool = True
     lossless: bool = False
 
     def seconds(self) -> dict[str, float]:
         """The limit of every judged figure, in seconds."""
-        limits = {figure: budgets.get(name).within for figure, name in self.budgets.items()}
+        limits = {figure: budgets.get(budget).within for figure, budget in self.budgets.items()}
         return limits | ({"failed requests": 0.0} if self.lossless else {})
 
 
 GRACEFUL = Limits(
     budgets={
-        "address moved after": "failed_over_graceful",
-        "gap of the address": "nobody_answers_graceful",
-        "gap of the service": "traffic_gap_graceful",
-        "two nodes answering": "double_answers_overlap",
-        "back on its node after": "failed_back",
+        "address moved after": budgets.FAILED_OVER_GRACEFUL,
+        "gap of the address": budgets.NOBODY_ANSWERS_GRACEFUL,
+        "gap of the service": budgets.TRAFFIC_GAP_GRACEFUL,
+        "two nodes answering": budgets.DOUBLE_ANSWERS_OVERLAP,
+        "back on its node after": budgets.FAILED_BACK,
     }
 )
 KILLED = Limits(
     budgets={
-        "address moved after": "failed_over_killed",
-        "gap of the address": "failed_over_killed",
-        "gap of the service": "traffic_gap_killed",
-        "two nodes answering": "double_answers_overlap",
-        "two nodes answering after the return": "double_answers_overlap",
-        "back on its node after": "failed_back",
+        "address moved after": budgets.FAILED_OVER_KILLED,
+        "gap of the address": budgets.FAILED_OVER_KILLED,
+        "gap of the service": budgets.TRAFFIC_GAP_KILLED,
+        "two nodes answering": budgets.DOUBLE_ANSWERS_OVERLAP,
+        "two nodes answering after the return": budgets.DOUBLE_ANSWERS_OVERLAP,
+        "back on its node after": budgets.FAILED_BACK,
     }
 )
 LOST = Limits(
     budgets={
-        "address moved after": "failed_over_node_lost",
-        "gap of the address": "failed_over_node_lost",
-        "gap of the service": "traffic_gap_node_lost",
-        "service steady again after": "service_recovered_after_node_lost",
-        "two nodes answering": "double_answers_overlap",
-        "two nodes answering after the return": "double_answers_rejoined",
-        "back on its node after": "failed_back",
+        "address moved after": budgets.FAILED_OVER_NODE_LOST,
+        "gap of the address": budgets.FAILED_OVER_NODE_LOST,
+        "gap of the service": budgets.TRAFFIC_GAP_NODE_LOST,
+        "service steady again after": budgets.SERVICE_RECOVERED_AFTER_NODE_LOST,
+        "two nodes answering": budgets.DOUBLE_ANSWERS_OVERLAP,
+        "two nodes answering after the return": budgets.DOUBLE_ANSWERS_REJOINED,
+        "back on its node after": budgets.FAILED_BACK,
     }
 )
 EXCLUDED = Limits(
     budgets={
-        "address moved after": "moved_on_exclusion",
-        "gap of the address": "traffic_gap_excluded",
-        "gap of the service": "traffic_gap_excluded",
-        "two nodes answering": "double_answers_overlap",
-        "back on its node after": "moved_on_exclusion",
+        "address moved after": budgets.MOVED_ON_EXCLUSION,
+        "gap of the address": budgets.TRAFFIC_GAP_EXCLUDED,
+        "gap of the service": budgets.TRAFFIC_GAP_EXCLUDED,
+        "two nodes answering": budgets.DOUBLE_ANSWERS_OVERLAP,
+        "back on its node after": budgets.MOVED_ON_EXCLUSION,
     },
     lossless=True,
 )
 RESTARTED = Limits(
-    budgets={"gap of the service": "traffic_gap_controller_restart"}, moves=False, lossless=True
+    budgets={"gap of the service": budgets.TRAFFIC_GAP_CONTROLLER_RESTART}, moves=False, lossless=True
 )
 
 

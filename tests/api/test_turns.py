@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -158,7 +159,7 @@ def test_parts_that_begin_at_once_run_one_after_the_other(
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     known = budgets.get
-    monkeypatch.setattr(budgets, "get", lambda name: QUICK if name == "part_turn" else known(name))
+    monkeypatch.setattr(budgets, "get", lambda asked: QUICK if asked is budgets.PART_TURN else known(asked))
 
 
 @pytest.fixture
@@ -272,9 +273,7 @@ def test_a_refusal_that_is_owed_to_no_other_part_stands(api: Api, metallb: str) 
 def test_a_part_waits_no_longer_than_its_budget(
     server: Server, api: Api, metallb: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        budgets, "get", lambda name: Budget(name=name, within=0.3, every=0.05, reason="A test.")
-    )
+    monkeypatch.setattr(budgets, "get", lambda asked: replace(asked, within=0.3, every=0.05))
     second = Beginning(server, api, wanted(metallb, "night.2"))
 
     with pytest.raises(

@@ -84,7 +84,7 @@ class Bench:
                 ).metric
             ),
             accept=lambda nodes: len(nodes or ()) == count,
-            budget=budgets.get("failed_over_slow_mesh"),
+            budget=budgets.get(budgets.FAILED_OVER_SLOW_MESH),
         )
 
     def run(self, select: str, *options: str, allow: str = "disrupt") -> Outcome:
@@ -107,7 +107,7 @@ class Bench:
                     f"the run of {select} has come far enough to be killed",
                     read=when,
                     accept=bool,
-                    budget=budgets.get("rollout"),
+                    budget=budgets.get(budgets.ROLLOUT),
                     give_up=lambda _: None if run.poll() is None else "the run has ended",
                 )
             finally:
@@ -141,7 +141,7 @@ class Bench:
             "every service holds what it held",
             read=self.held,
             accept=lambda now: now == before,
-            budget=budgets.get("settled"),
+            budget=budgets.get(budgets.SETTLED),
         )
 
     def _target(self, select: str) -> Path:

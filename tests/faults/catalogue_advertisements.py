@@ -63,7 +63,7 @@ def no_such_interface(stage: Stage) -> Iterator[None]:
             read=lambda: [one["reason"] for one in stage.api.list(EVENTS, SHOP)
                           if one["involvedObject"].get("name") == "open"],
             accept=lambda found: "announceFailed" in found,
-            budget=budgets.get("event_seen"),
+            budget=budgets.get(budgets.EVENT_SEEN),
         )  # fmt: skip
         yield
 

@@ -57,7 +57,7 @@ def throttled(stage: Stage) -> Iterator[None]:
             "the controller's use of its limit is measured",
             read=lambda: usage_of(stage, "controller"),
             accept=lambda cores: cores is not None and cores > 0.002,
-            budget=budgets.get("rollout"),
+            budget=budgets.get(budgets.ROLLOUT),
         )
         yield
     stage.metallb.rolled_out()
@@ -75,7 +75,7 @@ def may_not_list(stage: Stage) -> Iterator[None]:
             "the controller says what it may not do",
             read=lambda: log_of(stage, "controller"),
             accept=lambda text: "forbidden" in text,
-            budget=budgets.get("pods_ready"),
+            budget=budgets.get(budgets.PODS_READY),
         )
         yield
     anew(stage, "controller")
@@ -92,7 +92,7 @@ def speakers_unbound(stage: Stage) -> Iterator[None]:
             "every speaker says what it may not do",
             read=lambda: ["cannot list resource" in log for log in logs_of(stage, "speaker")],
             accept=lambda told: sum(told) >= len(stage.lab.nodes),
-            budget=budgets.get("pods_ready"),
+            budget=budgets.get(budgets.PODS_READY),
         )
         yield
     anew(stage, "speaker")
@@ -122,7 +122,7 @@ def other_version(stage: Stage) -> Iterator[None]:
                 for pod in stage.api.list(PODS, NAMESPACE, labels="component=controller")
             ],
             accept=lambda images: any(image.endswith(":v0.16.2") for image in images),
-            budget=budgets.get("rollout"),
+            budget=budgets.get(budgets.ROLLOUT),
         )
         yield
 

@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from clusters import wait
+from clusters import budgets, wait
 from clusters.api.resources import DAEMON_SETS, DEPLOYMENTS, NODES, PODS
-from clusters.budgets import get as budget
 from clusters.lab.options import LabOptions
 from tests.faults.catalogue_clone import Clone
 from tests.faults.catalogue_fault import Healthy
@@ -131,7 +130,7 @@ def rolled_out(stage: Stage) -> Iterator[None]:
             "the metrics API has measured the new controller",
             read=lambda: usage_of(stage, "controller"),
             accept=lambda cores: cores is not None,
-            budget=budget("rollout"),
+            budget=budgets.get(budgets.ROLLOUT),
         )
         yield
 
@@ -225,7 +224,7 @@ def dedicated_node(stage: Stage) -> Iterator[None]:
                 if pod["metadata"]["name"].startswith("speaker")
             ],
             accept=lambda found: not found,
-            budget=budget("rollout"),
+            budget=budgets.get(budgets.ROLLOUT),
         )
         yield
 

@@ -52,7 +52,7 @@ def parted(stage: Stage, node: str, cut: AbstractContextManager[None]) -> Iterat
                 if raw["spec"]["type"] == "LoadBalancer"
             ],
             accept=lambda claims: any(len(nodes or ()) > 1 for nodes in claims),
-            budget=budgets.get("failed_over_slow_mesh"),
+            budget=budgets.get(budgets.FAILED_OVER_SLOW_MESH),
         )
         speakers = stage.api.list(PODS, NAMESPACE, labels="component=speaker")
         others = {pod["spec"]["nodeName"] for pod in speakers} - {node}
@@ -60,7 +60,7 @@ def parted(stage: Stage, node: str, cut: AbstractContextManager[None]) -> Iterat
             "each side counts all of the other as gone",
             read=lambda: _gone(stage),
             accept=lambda gone: gone >= {(node, each) for each in others} | {(each, node) for each in others},
-            budget=budgets.get("failed_over_slow_mesh"),
+            budget=budgets.get(budgets.FAILED_OVER_SLOW_MESH),
         )
         yield
     # A speaker looks for peers that it has lost once a minute; a new one looks at once.
@@ -93,7 +93,7 @@ def two_keys(stage: Stage) -> Iterator[None]:
             "a speaker says that it cannot read the others",
             read=lambda: log_of(stage, "speaker"),
             accept=lambda text: "could decrypt" in text or "No installed keys" in text,
-            budget=budgets.get("failed_over_slow_mesh"),
+            budget=budgets.get(budgets.FAILED_OVER_SLOW_MESH),
         )
         yield
     stage.metallb.delete_speaker(NODE)
@@ -112,14 +112,14 @@ def api_refused(stage: Stage) -> Iterator[None]:
             "the node has not renewed its lease for long enough to be missed",
             read=lambda: _lag(stage),
             accept=lambda lag: lag > MISSED,
-            budget=budgets.get("node_not_ready"),
+            budget=budgets.get(budgets.NODE_NOT_READY),
         )
         yield
     wait.until(
         "the node renews its lease again",
         read=lambda: _lag(stage),
         accept=lambda lag: lag < MISSED,
-        budget=budgets.get("node_ready"),
+        budget=budgets.get(budgets.NODE_READY),
     )
 
 

@@ -119,7 +119,7 @@ def webhook_gone(stage: Stage) -> Iterator[None]:
                 ENDPOINT_SLICES, NAMESPACE, labels=f"kubernetes.io/service-name={WEBHOOK}"
             ),
             accept=lambda found: not found,
-            budget=budgets.get("released"),
+            budget=budgets.get(budgets.RELEASED),
         )
         yield
 
@@ -141,9 +141,9 @@ def network_unavailable(stage: Stage) -> Iterator[None]:
 def not_ready(stage: Stage) -> Iterator[None]:
     """The kubelet stands still, and the cluster has noticed."""
     with lab_hosts.frozen(stage.changes, stage.lab, "kubelet", NODE):
-        until_ready(stage, NODE, "Unknown", budgets.get("node_not_ready"))
+        until_ready(stage, NODE, "Unknown", budgets.get(budgets.NODE_NOT_READY))
         yield
-    until_ready(stage, NODE, "True", budgets.get("node_ready"))
+    until_ready(stage, NODE, "True", budgets.get(budgets.NODE_READY))
 
 
 def until_ready(stage: Stage, node: str, status: str, budget: budgets.Budget) -> None:

@@ -61,7 +61,7 @@ def not_assigned_unasked(stage: Stage) -> Iterator[None]:
             "the controller has read the pool anew",
             read=lambda: _reloads(stage),
             accept=lambda now: now > before,
-            budget=budgets.get("config_loaded"),
+            budget=budgets.get(budgets.CONFIG_LOADED),
         )
         with stage.waiting("waiting"):
             yield
@@ -91,7 +91,7 @@ def all_pools_gone(stage: Stage) -> Iterator[None]:
             "the service loses its address",
             read=lambda: stage.addresses("traefik", "traefik"),
             accept=lambda found: not found,
-            budget=budgets.get("released"),
+            budget=budgets.get(budgets.RELEASED),
         )
         yield
 

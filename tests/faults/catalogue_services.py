@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from clusters import wait
+from clusters import budgets, wait
 from clusters.api.resources import PODS
-from clusters.budgets import get as budget
 from clusters.faults import rival_controllers
 from tests.faults.catalogue_fault import ONE_CONSUMER, ONE_SERVICE, OWN, Fault
 from tests.faults.catalogue_stage import SHOP, WHY, Stage
@@ -108,7 +107,7 @@ def never_ready(stage: Stage) -> Iterator[None]:
             "the pod runs",
             read=lambda: stage.api.get(PODS, "never-ready", SHOP)["status"].get("podIP"),
             accept=bool,
-            budget=budget("pods_ready"),
+            budget=budgets.get(budgets.PODS_READY),
         )
         yield
 

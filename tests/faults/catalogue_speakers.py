@@ -43,7 +43,7 @@ def too_large(stage: Stage) -> Iterator[None]:
                 if condition["type"] == "PodScheduled"
             ],
             accept=lambda said: any("Insufficient cpu" in text for text in said),
-            budget=budgets.get("rollout"),
+            budget=budgets.get(budgets.ROLLOUT),
         )
         yield
 
@@ -78,7 +78,7 @@ def _until_gone(stage: Stage) -> None:
             pod["spec"].get("nodeName") for pod in stage.api.list(PODS, NAMESPACE, labels="component=speaker")
         ],
         accept=lambda nodes: NODE not in nodes,
-        budget=budgets.get("pod_gone"),
+        budget=budgets.get(budgets.POD_GONE),
     )
 
 

@@ -148,7 +148,7 @@ class Stage:
             "no component of the cluster is dead",
             read=self.site.problems,
             accept=lambda problems: not problems,
-            budget=budgets.get("api_back"),
+            budget=budgets.get(budgets.API_BACK),
         )
 
     # What many faults are made of.
@@ -193,7 +193,7 @@ class Stage:
                 f"service {name} gets an address",
                 read=lambda: self.addresses(name),
                 accept=bool,
-                budget=budgets.get("assigned"),
+                budget=budgets.get(budgets.ASSIGNED),
             )
             if serves:
                 self.until_reached(address)
@@ -207,7 +207,7 @@ class Stage:
                 self.vantage.try_once(Target(address=address, port=80, protocol="tcp"), timeout=1.0).ok
             ),
             accept=bool,
-            budget=budgets.get("served"),
+            budget=budgets.get(budgets.SERVED),
         )
 
     def addresses(self, name: str, namespace: str = SHOP) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ def until_crashing(stage: Stage, name: str) -> None:
             for pod in stage.api.list(PODS, NAMESPACE, labels=f"component={name}")
         ],
         accept=lambda restarts: any(count > 1 for count in restarts),
-        budget=budgets.get("rollout"),
+        budget=budgets.get(budgets.ROLLOUT),
     )
 
 

@@ -65,5 +65,5 @@ def bench(faulty_lab: Lab, profile_file: Path, tmp_path: Path) -> Iterator[Bench
             "no component of the lab is dead",
             read=faulty_lab.problems,
             accept=lambda problems: not problems,
-            budget=budgets.get("api_back"),
+            budget=budgets.get(budgets.API_BACK),
         )

@@ -26,7 +26,7 @@ def test_a_pool_named_like_a_refusal_is_told_as_a_pool_that_is_missing(bench: Be
             "MetalLB has quoted the annotation",
             read=lambda: [one["message"] for one in bench.api.list(EVENTS, "shop") if "message" in one],
             accept=lambda found: any("unknown pool" in one and "evil.example" in one for one in found),
-            budget=budgets.get("settled"),
+            budget=budgets.get(budgets.SETTLED),
         )
         seen = impatient.run(
             "health.controller-log or health.services-addressed or trigger.pending-services or pending.annotations",

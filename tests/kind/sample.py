@@ -58,16 +58,16 @@ def sample(name: str, image: str) -> tuple[Fault, ...]:
     @contextmanager
     def stands_still(stage: Stage) -> Iterator[None]:
         with kubelet_frozen(node):
-            until_ready(stage, node, "Unknown", budgets.get("node_not_ready"))
+            until_ready(stage, node, "Unknown", budgets.get(budgets.NODE_NOT_READY))
             yield
-        until_ready(stage, node, "True", budgets.get("node_ready"))
+        until_ready(stage, node, "True", budgets.get(budgets.NODE_READY))
 
     @contextmanager
     def frozen(stage: Stage) -> Iterator[None]:
         with paused(node):
-            until_ready(stage, node, "Unknown", budgets.get("node_not_ready"))
+            until_ready(stage, node, "Unknown", budgets.get(budgets.NODE_NOT_READY))
             yield
-        until_ready(stage, node, "True", budgets.get("node_ready"))
+        until_ready(stage, node, "True", budgets.get(budgets.NODE_READY))
 
     on_node = f"node {node}"
     return (

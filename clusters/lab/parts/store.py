@@ -163,7 +163,7 @@ class _Containerd:
             "containerd answers",
             read=lambda: self._ctr("version").returncode,
             accept=lambda code: code == 0,
-            budget=budgets.get("image_store_serving"),
+            budget=budgets.get(budgets.IMAGE_STORE_SERVING),
             give_up=lambda _: "it ended" if process.poll() is not None else None,
         )
 
@@ -173,7 +173,7 @@ class _Containerd:
             "the CRI plugin has noted every image and pinned the sandbox's",
             read=lambda: self._ctr("images", "list").stdout,
             accept=all_noted,
-            budget=budgets.get("image_store_noted"),
+            budget=budgets.get(budgets.IMAGE_STORE_NOTED),
         )
 
     def failure(self, what: str, output: str = "") -> PartError:

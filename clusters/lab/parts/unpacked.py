@@ -101,7 +101,7 @@ def _run(command: list[str], folder: Path) -> None:
         text=True,
         check=False,
         cwd=folder,
-        timeout=budgets.seconds("parts_unpacked"),
+        timeout=budgets.seconds(budgets.PARTS_UNPACKED),
     )
     if done.returncode:
         last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["it did not say why"]

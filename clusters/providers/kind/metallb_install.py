@@ -50,7 +50,7 @@ def install(kubeconfig: Path, context: str | None = None, *, profile: Profile) -
         "every node of the kind cluster is Ready",
         read=lambda: unready(api.list(NODES)),
         accept=lambda waiting: not waiting,
-        budget=budgets.get("node_ready"),
+        budget=budgets.get(budgets.NODE_READY),
         tolerate=(ApiError,),
     )
     apply(api, [*things, *metrics_account.objects(profile.namespace)])
@@ -118,7 +118,7 @@ def apply(api: Api, things: Iterable[Thing]) -> None:
             f"MetalLB's webhook accepts {thing['kind']} {thing['metadata']['name']}",
             read=lambda thing=thing: api.apply(thing),  # type: ignore[misc]  # bound now, called now
             accept=bool,
-            budget=budgets.get("pods_ready"),
+            budget=budgets.get(budgets.PODS_READY),
             tolerate=(ApiError,),
         )
 
@@ -131,7 +131,7 @@ def ready(api: Api, namespace: str) -> None:
             [*api.list(DEPLOYMENTS, namespace), *api.list(DAEMON_SETS, namespace)],
         ),
         accept=lambda waiting: not waiting,
-        budget=budgets.get("rollout"),
+        budget=budgets.get(budgets.ROLLOUT),
         tolerate=(ApiError,),
     )
 

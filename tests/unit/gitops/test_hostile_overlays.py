@@ -329,7 +329,7 @@ class TestWithoutTheReader:
             Kustomize(kubectl)._run(root / LAB, root)
 
         assert "\n" not in str(refused.value)
-        assert time.monotonic() - begun < budgets.seconds("overlay_rendered")
+        assert time.monotonic() - begun < budgets.seconds(budgets.OVERLAY_RENDERED)
 
     def test_kubectl_is_told_no_password_and_finds_no_home(
         self, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

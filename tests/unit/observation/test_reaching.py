@@ -41,8 +41,8 @@ class Place:
     ) -> tuple[tuple[Attempt, ...], ...]:
         self.plans.append(list(plan))
         assert (every, timeout) == (
-            budgets.seconds("tries_apart"),
-            budgets.seconds("probe_answered"),
+            budgets.seconds(budgets.TRIES_APART),
+            budgets.seconds(budgets.PROBE_ANSWERED),
         )
         return tuple(tuple(self.end(target, turn) for turn in range(count)) for target, count in plan)
 

@@ -145,7 +145,7 @@ def test_a_place_that_cannot_be_written_to_is_one_sentence(tmp_path: Path) -> No
     [
         ({"uid": "u-2"}, r"of another cluster: of edge \(UID u-2\).*this one's UID is u-1"),
         (
-            {"taken_at": NOW - dt.timedelta(seconds=budgets.get("upgrade_window").within + 86400)},
+            {"taken_at": NOW - dt.timedelta(seconds=budgets.get(budgets.UPGRADE_WINDOW).within + 86400)},
             r"taken 2026-01-02 12:00 UTC, 8 days ago: too long",
         ),
     ],

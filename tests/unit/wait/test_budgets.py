@@ -18,8 +18,9 @@ def _as_shipped() -> Iterator[None]:
     budgets.override({})
 
 
-def test_every_budget_is_named_by_its_key_and_has_a_reason() -> None:
+def test_every_budget_is_named_by_its_key_and_its_constant_and_has_a_reason() -> None:
     assert all(name == budget.name for name, budget in budgets.BUDGETS.items())
+    assert all(getattr(budgets, name.upper()) is budget for name, budget in budgets.BUDGETS.items())
     assert all(
         budget.reason.endswith(".") and budget.within > budget.every for budget in budgets.BUDGETS.values()
     )
@@ -28,21 +29,21 @@ def test_every_budget_is_named_by_its_key_and_has_a_reason() -> None:
 def test_patience_scales_the_time_and_not_how_often_is_looked() -> None:
     budgets.set_patience(3)
 
-    assert budgets.get("assigned").within == budgets.BUDGETS["assigned"].within * 3
-    assert budgets.get("assigned").every == budgets.BUDGETS["assigned"].every
+    assert budgets.get(budgets.ASSIGNED).within == budgets.ASSIGNED.within * 3
+    assert budgets.get(budgets.ASSIGNED).every == budgets.ASSIGNED.every
 
 
 def test_a_profile_replaces_one_and_patience_holds_on_top() -> None:
     budgets.override({"assigned": 4})
     budgets.set_patience(2)
 
-    assert budgets.get("assigned").within == 8
-    assert budgets.get("served").within == budgets.BUDGETS["served"].within * 2
+    assert budgets.get(budgets.ASSIGNED).within == 8
+    assert budgets.get(budgets.SERVED).within == budgets.SERVED.within * 2
 
 
 def test_an_unknown_name_is_met_with_the_nearest_one() -> None:
     with pytest.raises(UsageError, match=r"no budget named 'asigned'\. Did you mean 'assigned'\?"):
-        budgets.get("asigned")
+        budgets.override({"asigned": 1})
 
 
 def test_an_override_of_an_unknown_name_is_refused() -> None:
@@ -60,13 +61,13 @@ def test_a_pause_takes_the_time_of_its_budget_and_patience_scales_it() -> None:
     budgets.set_patience(0.5)
     begun = time.monotonic()
 
-    wait.pause(budgets.get("frames_arrived"))
+    wait.pause(budgets.get(budgets.FRAMES_ARRIVED))
 
-    assert time.monotonic() - begun >= budgets.BUDGETS["frames_arrived"].within * 0.5
+    assert time.monotonic() - begun >= budgets.FRAMES_ARRIVED.within * 0.5
 
 
 def test_the_seconds_of_a_budget_are_what_it_has_now() -> None:
     budgets.override({"served": 4})
     budgets.set_patience(2)
 
-    assert budgets.seconds("served") == 8
+    assert budgets.seconds(budgets.SERVED) == 8

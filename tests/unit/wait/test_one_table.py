@@ -83,7 +83,7 @@ def test_a_private_limit_is_seen(line: str) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        'process.wait(timeout=budgets.seconds("program_ended"))',
+        "process.wait(timeout=budgets.seconds(budgets.PROGRAM_ENDED))",
         "lock.acquire(timeout=0)",
         '", ".join(names)',
         "PORT = 7472",
