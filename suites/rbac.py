@@ -12,18 +12,17 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from clusters.changes.workspace import WORKLOADS
 from clusters.checks import Access, CheckSpec, Level, Place
 from clusters.metallb import metrics_account
+from clusters.objects import Object
 from clusters.observation import permissions
 from clusters.preflight import needs_of
 from suites.plugin.explaining import load
 
-Json = dict[str, Any]
 _ROOT = Path(__file__).parent.parent
 _PLACE = _ROOT / "deploy" / "rbac"
 _ACCOUNT = "metallb-conformance"
@@ -154,19 +153,19 @@ def metrics_page(namespaces: Namespaces) -> str:
     return _METRICS_HEAD.format(name=name, metallb=metallb) + _dumped(things)
 
 
-def _dumped(things: list[Json]) -> str:
+def _dumped(things: list[Object]) -> str:
     return yaml.safe_dump_all(
         things, sort_keys=False, width=110, explicit_start=True, default_flow_style=None
     )
 
 
-def objects(specs: Iterable[CheckSpec], role: Role, namespaces: Namespaces) -> list[Json]:
+def objects(specs: Iterable[CheckSpec], role: Role, namespaces: Namespaces) -> list[Object]:
     """The namespaces, the service account, and one role with its binding for each place."""
     name, home = f"{_ACCOUNT}-{role.file}", namespaces.accounts
     account = {"kind": "ServiceAccount", "name": name, "namespace": home}
     rules = rules_of(specs, role)
     fixed = [namespaces.workloads] if Place.WORKLOADS in rules else []
-    things: list[Json] = [_namespace(each) for each in (home, *fixed)]
+    things: list[Object] = [_namespace(each) for each in (home, *fixed)]
     about_account = {"name": name, "namespace": home}
     # A pod that wants its token says so itself.
     things.append(
@@ -186,7 +185,7 @@ def objects(specs: Iterable[CheckSpec], role: Role, namespaces: Namespaces) -> l
     return things
 
 
-def _namespace(name: str) -> Json:
+def _namespace(name: str) -> Object:
     return {
         "apiVersion": "v1",
         "kind": "Namespace",
@@ -194,7 +193,7 @@ def _namespace(name: str) -> Json:
     }
 
 
-def rules_of(specs: Iterable[CheckSpec], role: Role) -> Mapping[Place, list[Json]]:
+def rules_of(specs: Iterable[CheckSpec], role: Role) -> Mapping[Place, list[Object]]:
     """The rules of a role by place: one for each resource, with all verbs on it."""
     needs = needs_of([spec for spec in specs if role.level.allows(spec.level)], role.level)
     uses = {*needs.required, *needs.optional}
@@ -226,12 +225,12 @@ def _narrowed(uses: set[Access]) -> Iterator[Access]:
             yield use
 
 
-def _rule(resource: str, names: tuple[str, ...], verbs: Sequence[str]) -> Json:
+def _rule(resource: str, names: tuple[str, ...], verbs: Sequence[str]) -> Object:
     if resource.startswith("/"):
         return {"nonResourceURLs": [resource], "verbs": list(verbs)}
     use = Access(resource=resource, verb="")
     plural = "/".join(part for part in (use.plural, use.subresource) if part)
-    rule: Json = {"apiGroups": [use.group], "resources": [plural], "verbs": list(verbs)}
+    rule: Object = {"apiGroups": [use.group], "resources": [plural], "verbs": list(verbs)}
     return rule | ({"resourceNames": list(names)} if names else {})
 
 

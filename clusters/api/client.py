@@ -22,9 +22,9 @@ from clusters.api.login import log_in
 from clusters.api.resources import NAMESPACES, PODS, Resource
 from clusters.api.transport import PATCH_TYPES, Request, Stats, Transport
 from clusters.api.watching import Watcher, WatchEvent
+from clusters.objects import Object
 
-Json = dict[str, Any]
-Objects = list[Json]
+Objects = list[Object]
 Operations = list[Any]
 
 PAGE = 500
@@ -77,7 +77,7 @@ class Api:
         """The kubeconfig in use, absolute; the first one where there are several."""
         return self._transport.login.files[0].absolute()
 
-    def get(self, res: Resource, name: str, namespace: str | None = None) -> Json:
+    def get(self, res: Resource, name: str, namespace: str | None = None) -> Object:
         """One object."""
         return self._object(Request(asked=_asked("get", res, namespace, name)))
 
@@ -96,7 +96,7 @@ class Api:
         fields: str = "",
         page: int = PAGE,
         metadata_only: bool = False,
-    ) -> Iterator[Json]:
+    ) -> Iterator[Object]:
         """The pages of a list as the server sends them; `page` 0 asks for one page with everything.
 
         With `metadata_only` the server sends of each object only its metadata: of a Secret no data leaves it.
@@ -155,13 +155,13 @@ class Api:
         )
         return watcher.events()
 
-    def create(self, obj: Json, *, dry_run: bool = False) -> Json:
+    def create(self, obj: Object, *, dry_run: bool = False) -> Object:
         """Create `obj`; AlreadyExists where there is one of that name. A dry run stores nothing."""
         res, name, namespace = self._identity(obj)
         asked = replace(_asked("create", res, namespace, name), path=res.path(namespace))
         return self._object(Request(asked=asked, method="POST", query=_writing(dry_run=dry_run), body=obj))
 
-    def apply(self, obj: Json, *, dry_run: bool = False, force: bool = False) -> Json:
+    def apply(self, obj: Object, *, dry_run: bool = False, force: bool = False) -> Object:
         """Server-side apply as field manager "metallb-conformance"; `force` takes others' fields over."""
         res, name, namespace = self._identity(obj)
         query = _writing(dry_run=dry_run) | ({"force": "true"} if force else {})
@@ -179,13 +179,13 @@ class Api:
         self,
         res: Resource,
         name: str,
-        patch: Json | Operations,
+        patch: Object | Operations,
         namespace: str | None = None,
         *,
         kind: str = "merge",
         subresource: str = "",
         dry_run: bool = False,
-    ) -> Json:
+    ) -> Object:
         """Change one object; `kind` is merge, json or strategic, `subresource` for instance "status"."""
         return self._object(
             Request(
@@ -212,7 +212,7 @@ class Api:
         """
         if not name:
             raise ValueError("an object's name is empty: that would delete the whole collection")
-        options: Json = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+        options: Object = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
         if grace is not None:
             options["gracePeriodSeconds"] = grace
         if uid:
@@ -268,7 +268,7 @@ class Api:
         A resource that begins with a slash is a path of the server. The review for it stores nothing.
         """
         if resource.startswith("/"):
-            about: Json = {"nonResourceAttributes": {"path": resource, "verb": verb}}
+            about: Object = {"nonResourceAttributes": {"path": resource, "verb": verb}}
         else:
             qualified, _, subresource = resource.partition("/")
             plural, _, group = qualified.partition(".")
@@ -303,7 +303,7 @@ class Api:
         found = self._object(Request(asked=asked))
         return self._transport.reader.text(found["metadata"], "uid", asked)
 
-    def resource_for(self, obj: Json) -> Resource:
+    def resource_for(self, obj: Object) -> Resource:
         """The resource of any object, listed here or asked for; NoSuchResource where the cluster has none."""
         api_version, kind = str(obj.get("apiVersion", "")), str(obj.get("kind", ""))
         known = resources.for_kind(api_version, kind)
@@ -316,7 +316,7 @@ class Api:
                 return Resource(group, version, served.name, kind, served.namespaced)
         raise errors.NoSuchResource(f"The cluster has no kind {kind!r} in {api_version!r}.")
 
-    def _identity(self, obj: Json) -> tuple[Resource, str, str | None]:
+    def _identity(self, obj: Object) -> tuple[Resource, str, str | None]:
         res = self.resource_for(obj)
         metadata = obj["metadata"]
         return res, str(metadata.get("name") or ""), (metadata.get("namespace") if res.namespaced else None)
@@ -332,10 +332,10 @@ class Api:
         except ValidationError:
             self._transport.reader.refuse(asked, "an object that is no list of resources")
 
-    def _json(self, request: Request) -> Json:
+    def _json(self, request: Request) -> Object:
         return self._transport.reader.json(self._transport.send(request), request.asked)
 
-    def _object(self, request: Request) -> Json:
+    def _object(self, request: Request) -> Object:
         return self._transport.reader.object(self._transport.send(request), request.asked)
 
     def _text(self, request: Request) -> str:
@@ -367,7 +367,7 @@ class _Paging:
         self._began = time.monotonic()
         self._size, self._tokens = 0, set[str]()
 
-    def take(self, body: bytes) -> tuple[Json, str]:
+    def take(self, body: bytes) -> tuple[Object, str]:
         """One page, and the token for the next one, "" where it was the last."""
         self._size += len(body)
         found = self._reader.page(body, self._asked)

@@ -28,6 +28,7 @@ from clusters.api import answer_limits
 from clusters.api.errors import KubeconfigInvalid, Unauthorized
 from clusters.api.kubeconfig import Entry
 from clusters.api.kubeconfig_file import LoginCommand
+from clusters.objects import Object
 
 _GROUP = "client.authentication.k8s.io"
 _VERSIONS = tuple(f"{_GROUP}/{version}" for version in ("v1", "v1beta1", "v1alpha1"))
@@ -132,7 +133,7 @@ def _program(entry: Entry, command: LoginCommand) -> str | None:
 
 
 def _environment(command: LoginCommand, cluster: Mapping[str, Any]) -> dict[str, str]:
-    spec: dict[str, Any] = {"interactive": False}
+    spec: Object = {"interactive": False}
     if command.provide_cluster:
         spec["cluster"] = cluster
     info = {"apiVersion": command.api_version, "kind": "ExecCredential", "spec": spec}
@@ -234,10 +235,10 @@ def _printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in " ".join(text.split())).strip()
 
 
-def cluster_info(entry: Entry, authority: bytes) -> dict[str, Any]:
+def cluster_info(entry: Entry, authority: bytes) -> Object:
     """What a login command may know of the cluster, as `spec.cluster` of an ExecCredential has it."""
     cluster = entry.cluster
-    info: dict[str, Any] = {
+    info: Object = {
         "server": cluster.server,
         "tls-server-name": cluster.tls_server_name,
         "insecure-skip-tls-verify": cluster.insecure,

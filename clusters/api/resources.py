@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote
 
 from clusters.errors import UsageError
+from clusters.objects import Object
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def for_kind(api_version: str, kind: str) -> Resource | None:
     return _BY_KIND.get((api_version, kind))
 
 
-def for_object(obj: dict[str, Any]) -> Resource:
+def for_object(obj: Object) -> Resource:
     """The resource that `obj` belongs to.
 
     Raises UsageError for a kind that is not listed here; `Api.resource_for` asks the cluster about those.

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Event, Thread
-from typing import Any
 
 import urllib3
 
@@ -15,6 +14,7 @@ from clusters import budgets
 from clusters.api import answer_limits, errors
 from clusters.api.answers import Asked, Refusal, error_for
 from clusters.api.transport import Answer, Request, Transport
+from clusters.objects import Object
 
 #: The server ends a watch after this many seconds and it is resumed; it also bounds how long a connection
 #: that died without a word goes unnoticed.
@@ -30,7 +30,7 @@ class WatchEvent:
     """One change: `type` is ADDED, MODIFIED or DELETED, `object` as it is then (or was last)."""
 
     type: str
-    object: dict[str, Any]
+    object: Object
 
 
 @dataclass
@@ -45,9 +45,9 @@ class Watcher:
     transport: Transport
     asked: Asked
     query: dict[str, str]
-    list_all: Callable[[], tuple[list[dict[str, Any]], str]]
+    list_all: Callable[[], tuple[list[Object], str]]
     stop: Event
-    _known: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    _known: dict[tuple[str, str], Object] = field(default_factory=dict)
     _version: str = ""
     _away_since: float | None = None
 
@@ -87,7 +87,7 @@ class Watcher:
         for key, item in present.items():
             yield from self._seen(key, item)
 
-    def _seen(self, key: tuple[str, str], item: dict[str, Any]) -> Iterator[WatchEvent]:
+    def _seen(self, key: tuple[str, str], item: Object) -> Iterator[WatchEvent]:
         """The events that lead from what is known of one object to `item`."""
         before = self._known.get(key)
         self._known[key] = item
@@ -151,7 +151,7 @@ class Watcher:
             yield from self._seen(_key(item), item)
 
 
-def _key(item: dict[str, Any]) -> tuple[str, str]:
+def _key(item: Object) -> tuple[str, str]:
     return item["metadata"].get("namespace", ""), item["metadata"]["name"]
 
 

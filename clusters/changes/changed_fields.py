@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-Json = dict[str, Any]
+from clusters.objects import Object
+
 Path = tuple[str, ...]
 
 #: What the API server writes itself, at every change.
@@ -42,23 +43,23 @@ class Field:
     has: bool
     new: Any = None
 
-    def as_json(self) -> Json:
+    def as_json(self) -> Object:
         """As it stands in the journal."""
         return {"path": list(self.path), "had": self.had, "old": self.old, "has": self.has, "new": self.new}
 
     @classmethod
-    def from_json(cls, value: Json) -> Field:
+    def from_json(cls, value: Object) -> Field:
         """The reverse."""
         return cls(**{**value, "path": tuple(value["path"])})
 
 
-def differences(before: Json, after: Json, *, status: bool = False) -> list[Field]:
+def differences(before: Object, after: Object, *, status: bool = False) -> list[Field]:
     """The fields that differ, but for those that the server writes; `status` counts only where asked for."""
     skipped = _SERVERS_OWN if status else _SERVERS_OWN | {("status",)}
     return list(_differences(before, after, (), skipped))
 
 
-def _differences(before: Json, after: Json, at: Path, skipped: frozenset[Path]) -> Iterator[Field]:
+def _differences(before: Object, after: Object, at: Path, skipped: frozenset[Path]) -> Iterator[Field]:
     for key in sorted(before.keys() | after.keys()):
         path = (*at, key)
         old, new = before.get(key, _ABSENT), after.get(key, _ABSENT)
@@ -76,13 +77,13 @@ def _differences(before: Json, after: Json, at: Path, skipped: frozenset[Path]) 
             )
 
 
-def restoring(current: Json, fields: Sequence[Field]) -> tuple[Json, list[str]]:
+def restoring(current: Object, fields: Sequence[Field]) -> tuple[Object, list[str]]:
     """The merge patch (RFC 7386) that puts the fields back, and the names of those that are left alone.
 
     A field is left alone where it holds neither what it was nor what the change made of it: then somebody
     else has decided about it since. The patch is empty where nothing is to do.
     """
-    patch: Json = {}
+    patch: Object = {}
     left: list[str] = []
     for field in fields:
         now = _at(current, field.path)
@@ -101,14 +102,14 @@ def restoring(current: Json, fields: Sequence[Field]) -> tuple[Json, list[str]]:
     return patch, left
 
 
-def storable(obj: Json) -> Json:
+def storable(obj: Object) -> Object:
     """`obj` as it can be created again: without status and without what belongs to the lost one alone."""
     metadata = {key: value for key, value in obj["metadata"].items() if ("metadata", key) not in _SERVERS_OWN}
     rest = {key: value for key, value in obj.items() if key not in {"metadata", "status"}}
     return {**rest, "metadata": metadata}
 
 
-def without_numbers(obj: Json) -> Json:
+def without_numbers(obj: Object) -> Object:
     """A Service without the cluster address and node ports that it was given; any other object as it is."""
     if obj["kind"] != "Service" or obj["spec"].get("clusterIP") == "None":
         return obj
@@ -120,14 +121,14 @@ def without_numbers(obj: Json) -> Json:
     return {**obj, "spec": {**spec, "ports": ports}}
 
 
-def _at(obj: Json, path: Path) -> Any:
+def _at(obj: Object, path: Path) -> Any:
     value: Any = obj
     for key in path:
         value = value.get(key, _ABSENT) if isinstance(value, dict) else _ABSENT
     return value
 
 
-def _put(patch: Json, path: Path, value: Any) -> None:
+def _put(patch: Object, path: Path, value: Any) -> None:
     for key in path[:-1]:
         patch = patch.setdefault(key, {})
     patch[path[-1]] = value

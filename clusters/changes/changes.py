@@ -17,12 +17,13 @@ from clusters.api.resources import NODES
 from clusters.changes.cleanup import clean, not_undone
 from clusters.changes.cluster_lease import Guest, Hold
 from clusters.changes.object_changes import ForeignObject, Maker, Patch
-from clusters.changes.target import Json, Target
+from clusters.changes.target import Target
 from clusters.changes.undo import HostUndo, await_gone, to_wait
 from clusters.changes.workspace import own_name, unique_name
 from clusters.checks import Level
 from clusters.errors import Refused
 from clusters.journal import Entry, Journal, NotJournalled
+from clusters.objects import Object, status_of
 
 
 class Changes:
@@ -92,7 +93,7 @@ class Changes:
         guest = self._maker.held = Guest(self._api, self.run_id, namespace=namespace)
         return guest
 
-    def create(self, obj: Json, *, foreign: str = "") -> Json:
+    def create(self, obj: Object, *, foreign: str = "") -> Object:
         """Create `obj`, labelled, in the run's namespace where it names none; returns it as stored.
 
         Objects of MetalLB's own API may stand in MetalLB's namespace. Anything else outside the run's
@@ -101,7 +102,7 @@ class Changes:
         return self._create(obj, foreign)[1]
 
     @contextmanager
-    def created(self, obj: Json, *, foreign: str = "") -> Iterator[Json]:
+    def created(self, obj: Object, *, foreign: str = "") -> Iterator[Object]:
         """`create` for the length of a block; at its end the object is deleted and gone."""
         seq, made = self._create(obj, foreign)
         with self._undone_after(seq):
@@ -117,7 +118,7 @@ class Changes:
         kind: str = "merge",
         subresource: str = "",
         foreign: str = "",
-    ) -> Json:
+    ) -> Object:
         """Change one object and remember the previous values of exactly the fields that change.
 
         `foreign` says why, where the object is not the run's own.
@@ -136,19 +137,19 @@ class Changes:
         kind: str = "merge",
         subresource: str = "",
         foreign: str = "",
-    ) -> Iterator[Json]:
+    ) -> Iterator[Object]:
         """`patch` for the length of a block; at its end the fields are as they were."""
         target = Target(res, name, namespace, foreign)
         seq, now = self._maker.patch(target, patch, kind=kind, subresource=subresource)
         with self._undone_after(seq):
             yield now
 
-    def apply(self, obj: Json, *, foreign: str = "") -> Json:
+    def apply(self, obj: Object, *, foreign: str = "") -> Object:
         """Make the cluster hold `obj`: create it, or apply it over what is there, which is put back later."""
         return self._maker.apply(self._placed(obj), home=self._home, foreign=foreign)[1]
 
     @contextmanager
-    def applied(self, obj: Json, *, foreign: str = "") -> Iterator[Json]:
+    def applied(self, obj: Object, *, foreign: str = "") -> Iterator[Object]:
         """`apply` for the length of a block."""
         seq, now = self._maker.apply(self._placed(obj), home=self._home, foreign=foreign)
         with self._undone_after(seq):
@@ -162,7 +163,7 @@ class Changes:
         *,
         grace: int | None = None,
         foreign: str = "",
-    ) -> Json:
+    ) -> Object:
         """Delete one object and return what it was; the undo makes it again, unless its controller does.
 
         Returns as soon as the API server has accepted the deletion. `grace` is in seconds, 0 kills at once.
@@ -178,7 +179,7 @@ class Changes:
         *,
         grace: int | None = None,
         foreign: str = "",
-    ) -> Iterator[Json]:
+    ) -> Iterator[Object]:
         """One object gone for the length of a block, and made again at its end as it was."""
         target = Target(res, name, namespace, foreign)
         seq, before = self._maker.delete(target, grace=grace)
@@ -189,21 +190,21 @@ class Changes:
             # Where it was made again meanwhile, in another form, that form is undone first.
             self._undo([one for one in self._journal.pending(after=seq - 1) if target.is_of(one)])
 
-    def label_node(self, name: str, labels: Mapping[str, str | None]) -> Json:
+    def label_node(self, name: str, labels: Mapping[str, str | None]) -> Object:
         """Set labels of a node; None takes one away."""
         return self.patch(NODES, name, {"metadata": {"labels": dict(labels)}}, foreign="a label of a node")
 
     @contextmanager
-    def labelled_node(self, name: str, labels: Mapping[str, str | None]) -> Iterator[Json]:
+    def labelled_node(self, name: str, labels: Mapping[str, str | None]) -> Iterator[Object]:
         """`label_node` for the length of a block."""
-        patch: Json = {"metadata": {"labels": dict(labels)}}
+        patch: Object = {"metadata": {"labels": dict(labels)}}
         with self.patched(NODES, name, patch, foreign="a label of a node") as node:
             yield node
 
     @contextmanager
     def scaled(
         self, res: Resource, name: str, replicas: int, *, namespace: str | None = None, foreign: str = ""
-    ) -> Iterator[Json]:
+    ) -> Iterator[Object]:
         """Another number of replicas for the length of a block; both ways all of them are waited for."""
         place = namespace or self.namespace()
         with self.patched(res, name, {"spec": {"replicas": replicas}}, place, foreign=foreign):
@@ -275,10 +276,10 @@ class Changes:
         finally:
             self.undo(seq)
 
-    def _create(self, obj: Json, foreign: str) -> tuple[int, Json]:
+    def _create(self, obj: Object, foreign: str) -> tuple[int, Object]:
         return self._maker.create(self._placed(obj), home=self._home, foreign=foreign)
 
-    def _placed(self, obj: Json) -> Json:
+    def _placed(self, obj: Object) -> Object:
         """`obj` with a namespace, the run's own where it names none."""
         if not obj["metadata"].get("name"):
             raise ForeignObject("an object needs a name: one that the server makes up could not be undone")
@@ -288,9 +289,9 @@ class Changes:
         obj["metadata"]["namespace"] = self.namespace()
         return obj
 
-    def _rolled_out(self, res: Resource, name: str, namespace: str) -> Json:
-        def is_done(found: Json) -> bool:
-            status, wanted = found.get("status", {}), found["spec"].get("replicas", 1)
+    def _rolled_out(self, res: Resource, name: str, namespace: str) -> Object:
+        def is_done(found: Object) -> bool:
+            status, wanted = status_of(found), found["spec"].get("replicas", 1)
             seen = status.get("observedGeneration", 0) >= found["metadata"]["generation"]
             return seen and {status.get("replicas", 0), status.get("readyReplicas", 0)} == {wanted}
 

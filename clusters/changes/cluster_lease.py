@@ -17,10 +17,11 @@ from clusters.api.resources import LEASES
 from clusters.changes import lease_holder
 from clusters.changes.lease_holder import Holder
 from clusters.changes.object_changes import Maker
-from clusters.changes.target import Json, Target
+from clusters.changes.target import Target
 from clusters.checks import Level
 from clusters.errors import Refused
 from clusters.journal import run_origin
+from clusters.objects import Object, spec_of
 
 _WHY = "the run's hold on the cluster"
 
@@ -70,7 +71,7 @@ class Hold:
         self._target = Target(LEASES, lease_holder.NAME, namespace, _WHY)
         self._identity, self._level = f"{run_id}@{platform.node()}", level
         self._budget = budgets.get(budgets.CLUSTER_HELD)
-        self._now: Json = {}
+        self._now: Object = {}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="hold", daemon=True)
         self._renewing = threading.Lock()
@@ -101,8 +102,8 @@ class Hold:
         if self._thread.is_alive():
             self._thread.join()
 
-    def _create(self) -> Json:
-        obj: Json = {
+    def _create(self) -> Object:
+        obj: Object = {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
             "metadata": {
@@ -114,13 +115,13 @@ class Hold:
         }
         return self._maker.create(obj, home="", foreign=_WHY)[1]
 
-    def _take_over(self, found: Json) -> Json:
+    def _take_over(self, found: Object) -> Object:
         holder = Holder.of(found)
         if not holder.is_over(lease_holder.now()):
             raise held(holder)
-        before = int((found.get("spec") or {}).get("leaseTransitions") or 0)
+        before = int(spec_of(found).get("leaseTransitions") or 0)
         metadata = {"annotations": self._notes, "resourceVersion": found["metadata"]["resourceVersion"]}
-        patch: Json = {"metadata": metadata, "spec": self._spec(transitions=before + 1)}
+        patch: Object = {"metadata": metadata, "spec": self._spec(transitions=before + 1)}
         taken = self._maker.take_over(self._target, patch)
         self.note = (
             f"run {holder.run} held the cluster until {holder.until:%Y-%m-%d %H:%M:%S} UTC and never let go; "
@@ -135,7 +136,7 @@ class Hold:
             lease_holder.PLACE_ANNOTATION: run_origin.place(),
         }
 
-    def _spec(self, *, transitions: int) -> Json:
+    def _spec(self, *, transitions: int) -> Object:
         return lease_holder.spec(
             self._identity, seconds=self._budget.within, transitions=transitions, now=lease_holder.now()
         )
@@ -156,7 +157,7 @@ class Hold:
     def _renew(self) -> None:
         metadata = self._now["metadata"]
         version = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
-        patch: Json = {"metadata": version, "spec": {"renewTime": lease_holder.written(lease_holder.now())}}
+        patch: Object = {"metadata": version, "spec": {"renewTime": lease_holder.written(lease_holder.now())}}
         try:
             self._now = self._api.patch(LEASES, lease_holder.NAME, patch, self._target.namespace)
         except (Conflict, NotFound):
@@ -166,12 +167,12 @@ class Hold:
             elif not self._ended.is_set():
                 self._lost = _lost_to(found)
 
-    def _is_ours(self, found: Json) -> bool:
+    def _is_ours(self, found: Object) -> bool:
         holder = Holder.of(found)
         return holder.identity == self._identity and holder.is_of(holder.run, run_origin.place())
 
 
-def _lost_to(found: Json | None) -> str:
+def _lost_to(found: Object | None) -> str:
     by = f"run {Holder.of(found).run} has it" if found else "somebody deleted it"
     return f"The hold on the cluster is lost: {by}."
 

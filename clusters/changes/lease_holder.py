@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from clusters.checks import Level
+from clusters.objects import Object, spec_of
 
 NAME = "metallb-conformance"
 LEVEL_ANNOTATION = "metallb-conformance/level"
 PLACE_ANNOTATION = "metallb-conformance/place"
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ class Holder:
     @classmethod
     def of(cls, lease: Mapping[str, Any]) -> Self:
         """From the object; what it does not say is taken for nobody, long ago, at the highest level."""
-        spec = lease.get("spec") or {}
+        spec = spec_of(lease)
         run, _, machine = str(spec.get("holderIdentity") or "").rpartition("@")
         renewed = _time(str(spec.get("renewTime") or ""))
         notes = lease["metadata"].get("annotations") or {}
@@ -76,7 +76,7 @@ def whole_of(run: str) -> str:
     return whole if dot else ""
 
 
-def spec(identity: str, *, seconds: float, transitions: int, now: dt.datetime) -> Json:
+def spec(identity: str, *, seconds: float, transitions: int, now: dt.datetime) -> Object:
     """The `spec` of a Lease that is taken now and good for `seconds`."""
     return {
         "holderIdentity": identity,

@@ -11,7 +11,7 @@ from clusters.api import Api, ApiError, CertificateInvalid, KubeconfigInvalid, U
 from clusters.api.resources import CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES
 from clusters.changes.changed_fields import Field, Path, differences, storable
 from clusters.changes.host_actions import fault_of
-from clusters.changes.target import Json, Target
+from clusters.changes.target import Target
 from clusters.changes.undo import (
     RUN_LABEL,
     HostUndo,
@@ -23,8 +23,9 @@ from clusters.changes.undo import (
 )
 from clusters.errors import Inconclusive
 from clusters.journal import Entry, Journal
+from clusters.objects import Object
 
-Patch = Json | list[Any]
+Patch = Object | list[Any]
 T = TypeVar("T")
 
 MANAGER_LABEL, MANAGER = "app.kubernetes.io/managed-by", "metallb-conformance"
@@ -40,7 +41,7 @@ class ForeignObject(ValueError):  # noqa: N818 - named by what it is about, as t
 class Send(Protocol):
     """A change as a request that can also be tried."""
 
-    def __call__(self, *, dry_run: bool) -> Json:
+    def __call__(self, *, dry_run: bool) -> Object:
         """Send it; a dry run gives what would come of it."""
         ...
 
@@ -66,7 +67,7 @@ class Maker:
         #: What says whether the run may still change anything, once it has taken hold of the cluster.
         self.held: Held | None = None
 
-    def create(self, obj: Json, *, home: str, foreign: str) -> tuple[int, Json]:
+    def create(self, obj: Object, *, home: str, foreign: str) -> tuple[int, Object]:
         """Create a labelled copy of `obj`, which has a name and, if it needs one, a namespace.
 
         `home` is the run's own namespace, "" where it has none yet.
@@ -81,10 +82,10 @@ class Maker:
         seq = self.record(f"create {target}", to_delete(target, self._run))
         return seq, self._make(seq, lambda: self._api.create(obj))
 
-    def patch(self, target: Target, patch: Patch, *, kind: str, subresource: str) -> tuple[int, Json]:
+    def patch(self, target: Target, patch: Patch, *, kind: str, subresource: str) -> tuple[int, Object]:
         """Patch one object."""
 
-        def send(*, dry_run: bool) -> Json:
+        def send(*, dry_run: bool) -> Object:
             return self._api.patch(
                 target.res,
                 target.name,
@@ -97,7 +98,7 @@ class Maker:
 
         return self._change(target, send, subresource=subresource)
 
-    def apply(self, obj: Json, *, home: str, foreign: str) -> tuple[int, Json]:
+    def apply(self, obj: Object, *, home: str, foreign: str) -> tuple[int, Object]:
         """Create `obj`, or apply it over the one that is there, taking over fields of other managers.
 
         What this run deleted or changed before is brought back by it: fields that become what they were are
@@ -118,7 +119,7 @@ class Maker:
         seq = self.record(f"make {target} again", to_restore(target, fields, ""))
         return seq, self._make(seq, lambda: self._api.create(obj))
 
-    def delete(self, target: Target, *, grace: int | None) -> tuple[int, Json]:
+    def delete(self, target: Target, *, grace: int | None) -> tuple[int, Object]:
         """Delete one object; a pod with a controller is not made again, that is the controller's task."""
         if target.res in _NEVER_DELETED:
             raise ForeignObject(f"{target} is never deleted: what it holds could not be put back")
@@ -130,13 +131,13 @@ class Maker:
             undo = to_nothing("its controller makes another")
         seq = self.record(f"delete {target}", undo)
 
-        def send() -> Json:
+        def send() -> Object:
             self._api.delete(target.res, target.name, target.namespace, grace=grace, uid=metadata["uid"])
             return before
 
         return seq, self._make(seq, send)
 
-    def take_over(self, target: Target, patch: Json) -> Json:
+    def take_over(self, target: Target, patch: Object) -> Object:
         """Make an object this run's own that a dead run left; its undo deletes it, as if this run had made it.
 
         `patch` names the resourceVersion that it is based on: Conflict where the object is another by now.
@@ -152,7 +153,7 @@ class Maker:
             raise ForeignObject(f"{undo.text} could not be undone: {fault}")
         return self.record(undo.text, by_host(undo))
 
-    def record(self, change: str, undo: Json) -> int:
+    def record(self, change: str, undo: Object) -> int:
         """One entry of the journal; the first one says which cluster it is about.
 
         Every change passes here before it is made, so here ends a run that has lost its hold: Inconclusive.
@@ -165,10 +166,10 @@ class Maker:
             )
         return self._journal.record(change, undo)
 
-    def _change(self, target: Target, send: Send, *, subresource: str) -> tuple[int, Json]:
+    def _change(self, target: Target, send: Send, *, subresource: str) -> tuple[int, Object]:
         """Do what `send` does to an object that is there, after its present fields are in the journal."""
 
-        def look() -> tuple[Json, Json]:
+        def look() -> tuple[Object, Object]:
             found = self._api.get(target.res, target.name, target.namespace)
             self._may_touch(target, found)
             return found, send(dry_run=True)
@@ -213,7 +214,7 @@ class Maker:
         self._journal.made(seq)
         return result
 
-    def _may_touch(self, target: Target, found: Json) -> None:
+    def _may_touch(self, target: Target, found: Object) -> None:
         labels = found["metadata"].get("labels") or {}
         if labels.get(RUN_LABEL) != self._run and not target.foreign:
             raise ForeignObject(f"{target} was not made by this run: say in `foreign` why it is changed")
@@ -230,5 +231,5 @@ def _did_not_happen(error: ApiError) -> bool:
     return turned_away or 400 <= error.status < 500
 
 
-def _version(obj: Json) -> str:
+def _version(obj: Object) -> str:
     return str(obj["metadata"]["resourceVersion"])

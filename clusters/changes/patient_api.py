@@ -32,9 +32,9 @@ from clusters.api import (
     WebhookFailed,
 )
 from clusters.budgets import Budget
+from clusters.objects import Object
 
 T = TypeVar("T")
-Json = dict[str, Any]
 
 #: What passes by itself, or when somebody else has mended it.
 BLIPS = (Unreachable, TimedOut, ServerFault, Overloaded, Unauthorized, CertificateInvalid)
@@ -89,21 +89,21 @@ class PatientApi(Api):
         super().__init__(api.transport)
         self.patience = Patience()
 
-    def get(self, res: Resource, name: str, namespace: str | None = None) -> Json:
+    def get(self, res: Resource, name: str, namespace: str | None = None) -> Object:
         """As `Api.get`."""
         return self.patience.bear(lambda: Api.get(self, res, name, namespace))
 
     def list(
         self, res: Resource, namespace: str | None = None, *, labels: str = "", fields: str = ""
-    ) -> list[Json]:
+    ) -> list[Object]:
         """As `Api.list`."""
         return self.patience.bear(lambda: Api.list(self, res, namespace, labels=labels, fields=fields))
 
-    def create(self, obj: Json, *, dry_run: bool = False) -> Json:
+    def create(self, obj: Object, *, dry_run: bool = False) -> Object:
         """As `Api.create`; AlreadyExists also where the answer to the creation got lost."""
         return self.patience.bear(lambda: Api.create(self, obj, dry_run=dry_run))
 
-    def patch(self, *arguments: Any, **options: Any) -> Json:
+    def patch(self, *arguments: Any, **options: Any) -> Object:
         """As `Api.patch`; Conflict also where the answer to a change of that version got lost."""
         return self.patience.bear(lambda: Api.patch(self, *arguments, **options))
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from clusters.api import Api, NotFound, Resource
 from clusters.journal import Entry
-
-Json = dict[str, Any]
+from clusters.objects import Object
 
 
 @dataclass(frozen=True)
@@ -23,14 +21,14 @@ class Target:
     def __str__(self) -> str:
         return self.res.describe(self.name, self.namespace)
 
-    def read(self, api: Api) -> Json | None:
+    def read(self, api: Api) -> Object | None:
         """The object as it is now, None where it is not there."""
         try:
             return api.get(self.res, self.name, self.namespace)
         except NotFound:
             return None
 
-    def as_json(self) -> Json:
+    def as_json(self) -> Object:
         """As it stands in the journal."""
         return {"resource": asdict(self.res), "name": self.name, "namespace": self.namespace}
 
@@ -39,6 +37,6 @@ class Target:
         return self.as_json().items() <= entry.undo.items()
 
     @classmethod
-    def from_json(cls, value: Json) -> Target:
+    def from_json(cls, value: Object) -> Target:
         """The reverse; other keys are left alone."""
         return cls(Resource(**value["resource"]), value["name"], value["namespace"])

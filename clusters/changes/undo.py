@@ -12,10 +12,11 @@ from clusters.api.resources import NAMESPACES, PODS, SERVICES
 from clusters.changes import host_actions, undo_forms
 from clusters.changes.changed_fields import Field, restoring, storable, without_numbers
 from clusters.changes.patient_api import BLIPS, until
-from clusters.changes.target import Json, Target
+from clusters.changes.target import Target
 from clusters.errors import CleanupFailed
 from clusters.journal import Entry
 from clusters.metallb import services
+from clusters.objects import Object, spec_of
 
 RUN_LABEL = "metallb-conformance/run"
 #: Emptying a namespace takes rounds, and a pod has its grace.
@@ -37,17 +38,17 @@ class HostUndo:
     args: Mapping[str, Any] = field(default_factory=dict)
 
 
-def to_delete(target: Target, run: str) -> Json:
+def to_delete(target: Target, run: str) -> Object:
     """The undo of a creation."""
     return {"kind": "delete", **target.as_json(), "run": run}
 
 
-def to_create(target: Target, obj: Json, uid: str) -> Json:
+def to_create(target: Target, obj: Object, uid: str) -> Object:
     """The undo of a deletion: `obj` as it can be created again, `uid` of the deleted one."""
     return {"kind": "create", **target.as_json(), "object": obj, "uid": uid}
 
 
-def to_restore(target: Target, fields: list[Field], subresource: str, *, uid: str = "") -> Json:
+def to_restore(target: Target, fields: list[Field], subresource: str, *, uid: str = "") -> Object:
     """The undo of a patch; `uid` of the object that was changed, where it was there before."""
     listed = [each.as_json() for each in fields]
     return {
@@ -59,17 +60,17 @@ def to_restore(target: Target, fields: list[Field], subresource: str, *, uid: st
     }
 
 
-def to_nothing(why: str) -> Json:
+def to_nothing(why: str) -> Object:
     """The undo of a change that mends itself, with the reason."""
     return {"kind": "nothing", "why": why}
 
 
-def by_host(undo: HostUndo) -> Json:
+def by_host(undo: HostUndo) -> Object:
     """The undo of a change outside the API server."""
     return {"kind": "host", "action": undo.action, "args": dict(undo.args)}
 
 
-def to_wait(addresses: Mapping[str, tuple[str, ...]]) -> Json:
+def to_wait(addresses: Mapping[str, tuple[str, ...]]) -> Object:
     """The undo that waits until services hold their addresses, by "namespace/name"; it changes nothing."""
     return {"kind": "wait", "addresses": {name: list(held) for name, held in addresses.items()}}
 
@@ -102,8 +103,8 @@ def perform(api: Api, entry: Entry) -> str:
 
 
 def _settled(
-    entry: Entry, read: Callable[[], Json | None], accept: Callable[[Json | None], bool]
-) -> Json | None:
+    entry: Entry, read: Callable[[], Object | None], accept: Callable[[Object | None], bool]
+) -> Object | None:
     """What `read` gives; where nobody knows whether the change was made, it is given time to happen."""
     first = read()
     if entry.made or accept(first):
@@ -149,7 +150,7 @@ def await_gone(api: Api, target: Target, *, uid: str) -> None:
         if found is None or found["metadata"]["uid"] != uid:
             return ""
         metadata = found["metadata"]
-        kept = metadata.get("finalizers") or (found.get("spec") or {}).get("finalizers") or []
+        kept = metadata.get("finalizers") or spec_of(found).get("finalizers") or []
         since = metadata.get("deletionTimestamp", "never")
         return f"deleted: {since}, finalizers: {', '.join(map(str, kept)) or 'none'}"
 
@@ -165,7 +166,7 @@ def await_gone(api: Api, target: Target, *, uid: str) -> None:
 def _create(api: Api, entry: Entry) -> str:
     target, obj, uid = Target.from_json(entry.undo), entry.undo["object"], entry.undo["uid"]
 
-    def is_lost(seen: Json | None) -> bool:
+    def is_lost(seen: Object | None) -> bool:
         return seen is None or seen["metadata"]["uid"] != uid or "deletionTimestamp" in seen["metadata"]
 
     found = _settled(entry, lambda: target.read(api), is_lost)
@@ -182,7 +183,7 @@ def _create(api: Api, entry: Entry) -> str:
     return f"{target} was not made again: {gone}"
 
 
-def _create_again(api: Api, target: Target, obj: Json) -> str:
+def _create_again(api: Api, target: Target, obj: Object) -> str:
     """Create `obj`, patiently: a request of the killed run may still be under way and hold its addresses."""
     try:
         now = until(
@@ -202,7 +203,7 @@ def _create_again(api: Api, target: Target, obj: Json) -> str:
     return "" if storable(now) == obj else f"{target} was left as it is: it was made again meanwhile"
 
 
-def _there_or_created(api: Api, target: Target, obj: Json) -> Json:
+def _there_or_created(api: Api, target: Target, obj: Object) -> Object:
     """The object as it is, created where it is not there.
 
     Looked for first, because a webhook may refuse to create what is there. Creating a Service twice is not
@@ -222,7 +223,7 @@ def _restore(api: Api, entry: Entry) -> str:
     target, subresource = Target.from_json(entry.undo), entry.undo["subresource"]
     fields = [Field.from_json(each) for each in entry.undo["fields"]]
 
-    def is_touched(seen: Json | None) -> bool:
+    def is_touched(seen: Object | None) -> bool:
         return seen is None or bool(restoring(seen, fields)[0])
 
     found = _settled(entry, lambda: target.read(api), is_touched)
@@ -244,7 +245,7 @@ def _restore(api: Api, entry: Entry) -> str:
     return f"{target}: {', '.join(left)} was changed by others since" if left else ""
 
 
-def _is_replaced(target: Target, found: Json, uid: object) -> bool:
+def _is_replaced(target: Target, found: Object, uid: object) -> bool:
     """Whether a pod is another one than the one that was changed: a controller makes one of the same name anew.
 
     Of what runs delete and make again themselves the successor is theirs as well, so it is looked at field by field.

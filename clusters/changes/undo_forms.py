@@ -9,8 +9,8 @@ from typing import Any
 
 from clusters.api import Resource
 from clusters.changes.host_actions import fault_of
+from clusters.objects import Object
 
-Json = dict[str, Any]
 Form = Callable[[Any], bool]
 
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*")
@@ -76,7 +76,7 @@ def kinds() -> frozenset[str]:
     return frozenset(_FORMS)
 
 
-def fault(undo: Json) -> str:
+def fault(undo: Object) -> str:
     """What is wrong with an undo of a known kind, "" where nothing is."""
     for name, is_right in _FORMS[undo["kind"]].items():
         if name not in undo:

@@ -13,10 +13,11 @@ from pyroute2.netlink.exceptions import NetlinkError
 from clusters.api import Api
 from clusters.changes import Changes, HostUndo
 from clusters.errors import Refused
-from clusters.faults.rival_controllers import Json, following
+from clusters.faults.rival_controllers import following
 from clusters.lab import netns
 from clusters.lab.lab import Lab
 from clusters.metallb import services
+from clusters.objects import Object
 
 _BRIDGE = "br0"
 
@@ -42,7 +43,7 @@ def answering_after(changes: Changes, api: Api, lab: Lab, *, event: str, prefix:
     """
     taken: set[str] = set()
 
-    def take(kind: str, found: Json) -> None:
+    def take(kind: str, found: Object) -> None:
         service = services.parse(found)
         if kind == event:
             _take_all(changes, lab, map(str, service.ingress or services.request(service).addresses), taken)
@@ -57,7 +58,7 @@ def answering_on_loss(changes: Changes, api: Api, lab: Lab, *, prefix: str) -> I
     held: dict[str, tuple[str, ...]] = {}
     taken: set[str] = set()
 
-    def take(kind: str, found: Json) -> None:
+    def take(kind: str, found: Object) -> None:
         service = services.parse(found)
         has = tuple(map(str, service.ingress))
         if kind != "DELETED" and not has:

@@ -7,7 +7,6 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from clusters import budgets, wait
 from clusters.api import Api
@@ -16,9 +15,9 @@ from clusters.changes import MANAGER, MANAGER_LABEL, Changes, HostUndo
 from clusters.errors import Inconclusive
 from clusters.lab.lab import Lab
 from clusters.metallb import services
+from clusters.objects import Object
 from clusters.vantage import Target, Vantage
 
-Json = dict[str, Any]
 #: Under this name k3s' ServiceLB writes.
 _RIVAL = "klipper-lb"
 
@@ -73,7 +72,7 @@ def rival_controller(lab: Lab, api: Api, address: str, *, prefix: str) -> Iterat
     It writes the status under a name of its own, as k3s' ServiceLB and Cilium do.
     """
 
-    def assign(kind: str, found: Json) -> None:
+    def assign(kind: str, found: Object) -> None:
         if kind == "DELETED" or services.parse(found).ingress:
             return
         meta = found["metadata"]
@@ -92,11 +91,11 @@ def rival_controller(lab: Lab, api: Api, address: str, *, prefix: str) -> Iterat
 
 
 @contextmanager
-def crowding(changes: Changes, api: Api, *wanted: Json) -> Iterator[None]:
+def crowding(changes: Changes, api: Api, *wanted: Object) -> Iterator[None]:
     """Let other services take addresses as soon as a run has a namespace of its own: it began while they were free."""
     crowded = threading.Event()
 
-    def crowd(kind: str, namespace: Json) -> None:
+    def crowd(kind: str, namespace: Object) -> None:
         labels = namespace["metadata"].get("labels") or {}
         if kind == "ADDED" and labels.get(MANAGER_LABEL) == MANAGER and not crowded.is_set():
             crowded.set()
@@ -109,7 +108,7 @@ def crowding(changes: Changes, api: Api, *wanted: Json) -> Iterator[None]:
 
 @contextmanager
 def following(
-    api: Api, react: Callable[[str, Json], None], *, prefix: str = "", of: Resource = SERVICES
+    api: Api, react: Callable[[str, Object], None], *, prefix: str = "", of: Resource = SERVICES
 ) -> Iterator[None]:
     """Call `react` with the type and object of every change while the block runs; what it raises is raised then."""
     stop = threading.Event()

@@ -9,19 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from clusters.gitops.documents import Json
 from clusters.gitops.pool_objects import key
+from clusters.objects import Object
 
 
 @dataclass(frozen=True)
 class Step:
     """One object to send: `patch` (RFC 7386) is for one that is there, None where all of it is new."""
 
-    obj: Json
-    patch: Json | None
+    obj: Object
+    patch: Object | None
 
 
-def steps(earlier: Sequence[Json], later: Sequence[Json]) -> list[Step]:
+def steps(earlier: Sequence[Object], later: Sequence[Object]) -> list[Step]:
     """What to send, in the order of `later`. Objects that are rendered no more are left alone, see `dropped`."""
     known = {key(obj): obj for obj in earlier}
     found = []
@@ -33,15 +33,15 @@ def steps(earlier: Sequence[Json], later: Sequence[Json]) -> list[Step]:
     return found
 
 
-def dropped(earlier: Sequence[Json], later: Sequence[Json]) -> list[str]:
+def dropped(earlier: Sequence[Object], later: Sequence[Object]) -> list[str]:
     """The objects that are rendered no more."""
     left = {key(obj) for obj in later}
     return sorted(key(obj) for obj in earlier if key(obj) not in left)
 
 
-def merge_patch(old: Json, new: Json) -> Json:
+def merge_patch(old: Object, new: Object) -> Object:
     """The merge patch that makes `new` of `old`; empty where they are equal."""
-    patch: Json = dict.fromkeys(name for name in old if name not in new)
+    patch: Object = dict.fromkeys(name for name in old if name not in new)
     for name, value in new.items():
         had = old.get(name)
         if isinstance(value, dict) and isinstance(had, dict):

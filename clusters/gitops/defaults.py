@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from clusters.gitops.documents import Json
+from clusters.objects import Object, spec_of
 
 Schema = Mapping[str, Any]
 
@@ -31,11 +31,11 @@ def schema_of(kind: str, api_version: str, schemas: Mapping[str, Schema]) -> Sch
     return schemas.get(f"{kind} {api_version.rpartition('/')[2]}")
 
 
-def schemas_in(objects: Iterable[Json]) -> dict[str, Json]:
+def schemas_in(objects: Iterable[Object]) -> dict[str, Object]:
     """The schemas of the definitions among `objects`, by kind and version ("IPAddressPool v1beta1")."""
-    found: dict[str, Json] = {}
+    found: dict[str, Object] = {}
     for each in objects:
-        spec = each.get("spec") or {}
+        spec = spec_of(each)
         if each.get("kind") != "CustomResourceDefinition" or not isinstance(spec, dict):
             continue
         for version in spec.get("versions") or ():
@@ -45,9 +45,9 @@ def schemas_in(objects: Iterable[Json]) -> dict[str, Json]:
     return found
 
 
-def _completed_object(value: Json, schema: Schema) -> Json:
+def _completed_object(value: Object, schema: Schema) -> Object:
     properties: Mapping[str, Any] = schema.get("properties") or {}
-    found: Json = {}
+    found: Object = {}
     for key in dict.fromkeys((*value, *properties)):
         field = properties.get(key)
         field = field if isinstance(field, Mapping) else {}

@@ -11,8 +11,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from clusters.errors import UsageError
+from clusters.objects import Object
 
-Json = dict[str, Any]
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -179,7 +179,7 @@ def validated(
         ) from None
 
 
-def mapping(value: Any) -> Json:
+def mapping(value: Any) -> Object:
     """The value where it is a mapping, as it should be, else an empty one."""
     return value if isinstance(value, dict) else {}
 

@@ -13,7 +13,6 @@ from clusters.commands import command
 from clusters.errors import Inconclusive
 from clusters.gitops import field_comparison
 from clusters.gitops.defaults import schema_of
-from clusters.gitops.documents import Json
 from clusters.gitops.field_comparison import Difference
 from clusters.gitops.findings import (
     INTENDED,
@@ -29,6 +28,7 @@ from clusters.gitops.pool_objects import bounds, is_configuration, key, listed, 
 from clusters.gitops.repository_snapshot import LiveObject, RepositorySnapshot, usable
 from clusters.metallb import versions
 from clusters.metallb.pools import Pool
+from clusters.objects import Object, spec_of
 from clusters.observation.pods import containers
 from clusters.observation.snapshot import Snapshot
 
@@ -92,7 +92,7 @@ def _another_version(pinned: str, snapshot: Snapshot) -> bool:
 
 
 def _object(
-    repository: RepositorySnapshot, rendered: Json, live: LiveObject, *, skewed: bool
+    repository: RepositorySnapshot, rendered: Object, live: LiveObject, *, skewed: bool
 ) -> Iterator[Finding]:
     kind, _, name = live.key.partition(" ")
     subject = subject_of(kind, name)
@@ -142,7 +142,7 @@ def _first(found: tuple[Difference, ...]) -> str:
 
 
 def _extras(
-    repository: RepositorySnapshot, snapshot: Snapshot, rendered: Mapping[str, Json]
+    repository: RepositorySnapshot, snapshot: Snapshot, rendered: Mapping[str, Object]
 ) -> Iterator[Finding]:
     for kind, attribute in _CONFIGURATION.items():
         for found in known(getattr(snapshot, attribute), f"{kind} objects"):
@@ -176,13 +176,13 @@ def _all_readable(live: tuple[LiveObject, ...]) -> None:
         )
 
 
-def _all_defaults_known(repository: RepositorySnapshot, rendered: Mapping[str, Json]) -> None:
+def _all_defaults_known(repository: RepositorySnapshot, rendered: Mapping[str, Object]) -> None:
     """A field that only the live object has is the API server's default or somebody's change: the schema tells."""
     for each in repository.live or ():
         meant = rendered.get(each.key)
         if meant is None or each.found is None or not is_configuration(meant):
             continue
-        added = sorted((each.found.get("spec") or {}).keys() - (meant.get("spec") or {}).keys())
+        added = sorted(spec_of(each.found).keys() - spec_of(meant).keys())
         kind = str(meant["kind"])
         if added and schema_of(kind, str(meant.get("apiVersion", "")), repository.known_schemas) is None:
             raise Inconclusive(

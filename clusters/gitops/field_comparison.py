@@ -18,8 +18,8 @@ from typing import Any
 
 from clusters import outbound
 from clusters.gitops.defaults import Schema, completed
-from clusters.gitops.documents import Json
 from clusters.gitops.pool_objects import is_metallb
+from clusters.objects import Object, spec_of
 from clusters.quantity import quantity
 
 Path = tuple[str | int, ...]
@@ -115,7 +115,7 @@ class Difference:
         return f"{self.field}: intended {rendered}, live {live}"
 
 
-def differences(rendered: Json, live: Json, schema: Schema | None = None) -> tuple[Difference, ...]:
+def differences(rendered: Object, live: Object, schema: Schema | None = None) -> tuple[Difference, ...]:
     """Every rendered field of an object that is not so in the live one, in the order rendered.
 
     With the `schema` of its definition, every field of a resource of MetalLB's own, defaults counted.
@@ -128,10 +128,10 @@ def differences(rendered: Json, live: Json, schema: Schema | None = None) -> tup
     return tuple(each for each in found if not _written_by_others(each.path))
 
 
-def _custom(rendered: Json, live: Json, schema: Schema) -> Iterator[Difference]:
+def _custom(rendered: Object, live: Object, schema: Schema) -> Iterator[Difference]:
     """Nobody but people writes the spec of MetalLB's resources, so that what only one side has counts too."""
     spec = (schema.get("properties") or {}).get("spec") or {}
-    meant, runs = (completed(side.get("spec") or {}, spec) for side in (rendered, live))
+    meant, runs = (completed(spec_of(side), spec) for side in (rendered, live))
     yield from _compare({**rendered, "spec": None}, live, (), custom=True)
     yield from _both_ways(meant, runs, ("spec",))
 
@@ -184,7 +184,7 @@ def _without(elements: list[Any], others: list[Any]) -> list[Any]:
 
 
 def _named(
-    rendered: list[Json], live: list[Json], path: Path, *, names: tuple[str, ...], custom: bool
+    rendered: list[Object], live: list[Object], path: Path, *, names: tuple[str, ...], custom: bool
 ) -> Iterator[Difference]:
     found = {_name(element, names): element for element in live}
     for element in rendered:
@@ -194,7 +194,7 @@ def _named(
         yield Difference((*path, name), ABSENT, element)
 
 
-def _unique(elements: list[Json], names: tuple[str, ...]) -> bool:
+def _unique(elements: list[Object], names: tuple[str, ...]) -> bool:
     found = [_name(element, names) for element in elements]
     return len(set(found)) == len(found)
 
@@ -209,7 +209,7 @@ def _naming(rendered: list[Any], live: list[Any]) -> tuple[str, ...]:
     return names if names and _unique(rendered, names) and _unique(live, names) else ()
 
 
-def _name(element: Json, names: tuple[str, ...]) -> Element:
+def _name(element: Object, names: tuple[str, ...]) -> Element:
     return Element("/".join(str(element.get(name, _DEFAULTS.get(name, ""))) for name in names))
 
 
@@ -250,9 +250,9 @@ def _shown(value: Any, field: str) -> str:
     return text if len(text) <= 160 else f"{text[:157]}..."
 
 
-def kept(live: Json, rendered: Json) -> Json:
+def kept(live: Object, rendered: Object) -> Object:
     """A live object cut down to what `differences` looks at, so that it can be kept."""
-    found: Json = pruned(live, rendered)
+    found: Object = pruned(live, rendered)
     if is_metallb(rendered) and "spec" in live:
         found["spec"] = live["spec"]
     return found

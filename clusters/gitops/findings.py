@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 from clusters.commands import Command, command
 from clusters.errors import Inconclusive
-from clusters.gitops.documents import Json
 from clusters.gitops.pool_objects import pool_of
 from clusters.gitops.repository_snapshot import RepositorySnapshot
 from clusters.metallb.pools import Pool
+from clusters.objects import Object
 from clusters.observation.snapshot import Objects, Snapshot, Status
 
 #: The check that carries the root where the cluster was changed past its overlay, or runs another version.
@@ -18,7 +18,7 @@ INTENDED, SKEW = "overlay.intended-config", "overlay.version-skew"
 _MOST = 15
 
 
-def known(part: Objects, what: str) -> tuple[Json, ...]:
+def known(part: Objects, what: str) -> tuple[Object, ...]:
     """The objects of one part of the observation. Raises Inconclusive where it was not read, and why."""
     if part.known:
         return part.items

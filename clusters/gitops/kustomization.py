@@ -15,8 +15,9 @@ import yaml
 
 from clusters.confinement import Found, RefusedPath, Tree, joined, shown
 from clusters.gitops import kustomization_fields
-from clusters.gitops.documents import Document, FileError, Json, bounded, mappings, parse
+from clusters.gitops.documents import Document, FileError, bounded, mappings, parse
 from clusters.gitops.kustomization_fields import Entry, NetworkError, Use
+from clusters.objects import Object
 
 #: The names under which kustomize looks for its file, in its order.
 NAMES = ("kustomization.yaml", "kustomization.yml", "Kustomization")
@@ -53,9 +54,9 @@ class Kustomization:
     links: dict[str, str] = field(default_factory=dict)
 
     @property
-    def data(self) -> Json:
+    def data(self) -> Object:
         """The file's content."""
-        content: Json = self.document.data
+        content: Object = self.document.data
         return content
 
     def walk(self) -> Iterator[Kustomization]:

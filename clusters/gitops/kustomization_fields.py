@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Strict
 
 from clusters.confinement import shown
 from clusters.errors import UsageError
-from clusters.gitops.documents import Document, FileError, Json, mapping, parse, validated
+from clusters.gitops.documents import Document, FileError, mapping, parse, validated
+from clusters.objects import Object
 
 # What kustomize takes for a remote base: a scheme, git:: or gh: before it, an scp-like host, a known forge, ?ref=.
 _REMOTE = re.compile(
@@ -163,17 +164,17 @@ def entries(document: Document) -> Iterator[Entry]:
     yield from _path(document, data.get("openapi") or {}, ("openapi",))
 
 
-def _path(document: Document, each: Json, path: tuple[str | int, ...]) -> Iterator[Entry]:
+def _path(document: Document, each: Object, path: tuple[str | int, ...]) -> Iterator[Entry]:
     if each.get("path"):
         yield Entry(each["path"], document.line((*path, "path")), Use.YAML)
 
 
-def _listed(document: Document, data: Json, path: tuple[str | int, ...], use: Use) -> Iterator[Entry]:
+def _listed(document: Document, data: Object, path: tuple[str | int, ...], use: Use) -> Iterator[Entry]:
     for number, text in enumerate(data.get(str(path[-1])) or ()):
         yield Entry(text, document.line((*path, number)), use)
 
 
-def _generated(document: Document, each: Json, path: tuple[str | int, ...]) -> Iterator[Entry]:
+def _generated(document: Document, each: Object, path: tuple[str | int, ...]) -> Iterator[Entry]:
     """A generator's files, each perhaps with a key before it: `key=path`."""
     for key in ("files", "envs"):
         for entry in _listed(document, each, (*path, key), Use.DATA):

@@ -20,11 +20,12 @@ from clusters import budgets, sandbox
 from clusters.confinement import Folder, RefusedPath, Tree, joined, shown
 from clusters.errors import Inconclusive
 from clusters.gitops import kustomization, overlay_copy
-from clusters.gitops.documents import FileError, Json, listing, mapping, mappings
+from clusters.gitops.documents import FileError, listing, mapping, mappings
 from clusters.gitops.history import Frozen
 from clusters.gitops.kustomization import Kustomization, NeedsNetworkError, OverlayError
 from clusters.gitops.release_manifests import IMAGE, Manifest
 from clusters.metallb import versions
+from clusters.objects import Object, spec_of
 from clusters.sandbox import Finished, Limits, TooMuch, TooSlow
 
 #: Bytes of memory for one render, and of what it prints: a whole release manifest takes 60 MiB, and prints 0.1.
@@ -58,7 +59,7 @@ class Render(Frozen):
     """
 
     overlay: str
-    objects: tuple[Json, ...] = ()
+    objects: tuple[Object, ...] = ()
     version: str = ""
     left_out: tuple[str, ...] = ()
     patches: tuple[str, ...] = ()
@@ -188,17 +189,17 @@ def pinned(tree: Kustomization) -> str:
     return known.get("controller") or known.get("speaker") or ""
 
 
-def version_of(objects: Iterable[Json]) -> str:
+def version_of(objects: Iterable[Object]) -> str:
     """The MetalLB version of rendered objects by the controller's image, else the speakers'; or empty."""
     found = {versions.parse_image(image).repository.rpartition("/")[2]: image for image in images(objects)}
     known = (versions.of_image(found[name]) for name in ("controller", "speaker") if name in found)
     return next((str(version) for version in known if version), "")
 
 
-def images(objects: Iterable[Json]) -> tuple[str, ...]:
+def images(objects: Iterable[Object]) -> tuple[str, ...]:
     """The images of MetalLB's own containers in rendered or live Deployments and DaemonSets."""
     pods = (
-        mapping(mapping(mapping(found.get("spec")).get("template")).get("spec"))
+        mapping(mapping(spec_of(found).get("template")).get("spec"))
         for found in objects
         if str(found.get("kind")) in {"Deployment", "DaemonSet"}
     )

@@ -11,9 +11,9 @@ from clusters.api.resources import CUSTOM_RESOURCE_DEFINITIONS, Resource, for_ki
 from clusters.checks.access import Place, may
 from clusters.gitops import field_comparison
 from clusters.gitops.defaults import schemas_in
-from clusters.gitops.documents import Json
 from clusters.gitops.pool_objects import is_configuration, key
 from clusters.gitops.repository_snapshot import LiveObject
+from clusters.objects import Object, metadata_of
 
 #: What is read of what an overlay of MetalLB renders.
 READS = (
@@ -40,23 +40,23 @@ _PLURALS = {"Community": "communities"}
 class Reader(Protocol):
     """What is needed of `clusters.api.Api`."""
 
-    def get(self, res: Resource, name: str, namespace: str | None = None) -> Json:
+    def get(self, res: Resource, name: str, namespace: str | None = None) -> Object:
         """One object. Raises ApiError."""
 
 
-def counterparts(reader: Reader, rendered: Iterable[Json]) -> tuple[LiveObject, ...]:
+def counterparts(reader: Reader, rendered: Iterable[Object]) -> tuple[LiveObject, ...]:
     """The live object of each rendered one. Secrets are not read: what they hold is nobody's business."""
     wanted = [found for found in rendered if found.get("kind") != "Secret"]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         return tuple(pool.map(lambda found: _counterpart(reader, found), wanted))
 
 
-def _counterpart(reader: Reader, rendered: Json) -> LiveObject:
+def _counterpart(reader: Reader, rendered: Object) -> LiveObject:
     name = key(rendered)
     resource = for_kind(str(rendered.get("apiVersion", "")), str(rendered.get("kind", "")))
     if resource is None:
         return LiveObject(key=name, unreadable=f"{name} is of a kind that this suite does not read.")
-    metadata = rendered.get("metadata", {})
+    metadata = metadata_of(rendered)
     try:
         found = reader.get(resource, metadata.get("name", ""), metadata.get("namespace"))
     except NotFound:
@@ -68,13 +68,13 @@ def _counterpart(reader: Reader, rendered: Json) -> LiveObject:
     return LiveObject(key=name, found=field_comparison.kept(bare(found), rendered))
 
 
-def schemas(reader: Reader, rendered: Sequence[Json]) -> dict[str, Json]:
+def schemas(reader: Reader, rendered: Sequence[Object]) -> dict[str, Object]:
     """The installed schemas of the configuration kinds that were rendered, by kind and version.
 
     A kind whose CRD is not installed, or may not be read, is not in it.
     """
     kinds = sorted({str(found["kind"]) for found in rendered if is_configuration(found)})
-    found: dict[str, Json] = {}
+    found: dict[str, Object] = {}
     for kind in kinds:
         plural = _PLURALS.get(kind, f"{kind.lower()}s")
         try:
@@ -85,11 +85,11 @@ def schemas(reader: Reader, rendered: Sequence[Json]) -> dict[str, Json]:
     return found
 
 
-def bare(found: Json) -> Json:
+def bare(found: Object) -> Object:
     """An object without the prose in a CRD's schemas, which is half of its size and never matters."""
     if found.get("kind") != "CustomResourceDefinition":
         return found
-    stripped: Json = _without_prose(found)
+    stripped: Object = _without_prose(found)
     return stripped
 
 

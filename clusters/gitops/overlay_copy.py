@@ -7,10 +7,11 @@ from typing import Any
 import yaml
 
 from clusters.confinement import Folder, Tree
-from clusters.gitops.documents import Json, mapping, parse
+from clusters.gitops.documents import mapping, parse
 from clusters.gitops.kustomization import Kustomization
 from clusters.gitops.pool_objects import CONFIGURATION, GROUP
 from clusters.gitops.release_manifests import Manifest
+from clusters.objects import Object, metadata_of
 
 PATCHES = ("patches", "patchesStrategicMerge", "patchesJson6902")
 _SECRET = frozenset({"data", "stringData"})
@@ -45,12 +46,12 @@ def place(overlay: Kustomization, *, target: Folder, manifest: Manifest | None) 
     return tuple(left_out)
 
 
-def kept(objects: list[Json]) -> tuple[Json, ...]:
+def kept(objects: list[Object]) -> tuple[Object, ...]:
     """The rendered objects without the stand-ins, and without what a Secret holds."""
     return tuple(
         {key: value for key, value in found.items() if found.get("kind") != "Secret" or key not in _SECRET}
         for found in objects
-        if _MARK not in mapping(mapping(found.get("metadata")).get("annotations"))
+        if _MARK not in mapping(metadata_of(found).get("annotations"))
     )
 
 
@@ -81,7 +82,7 @@ def patch_labels(each: Kustomization) -> list[str]:
     return labels
 
 
-def _retagged(image: Json, version: str) -> Json:
+def _retagged(image: Object, version: str) -> Object:
     if "metallb/" not in str(image.get("name", "")):
         return image
     return {**image, "newTag": f"v{version.removeprefix('v')}"}
@@ -89,7 +90,7 @@ def _retagged(image: Json, version: str) -> Json:
 
 def _of_configuration(patch: Any, each: Kustomization, tree: Tree) -> bool:
     """Whether a patch is of MetalLB's configuration, by its target or by its own content."""
-    entry: Json = patch if isinstance(patch, dict) else {"patch" if "\n" in patch else "path": patch}
+    entry: Object = patch if isinstance(patch, dict) else {"patch" if "\n" in patch else "path": patch}
     if target := entry.get("target"):
         return target.get("group") == GROUP or str(target.get("kind")) in CONFIGURATION
     text = entry.get("patch") or each.text_of(tree, str(entry.get("path") or ""))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from clusters.gitops.documents import FileError, Json, listing, mapping, parse
+from clusters.gitops.documents import FileError, listing, mapping, parse
 from clusters.metallb import pools, ranges
 from clusters.metallb.pools import Pool
+from clusters.objects import Object, metadata_of, spec_of
 
 GROUP = "metallb.io"
 #: The kinds of MetalLB's configuration; its status kinds are written by MetalLB and never rendered.
@@ -18,11 +19,11 @@ POOL = "IPAddressPool"
 _SELECTING = frozenset({"serviceAllocation"})
 
 
-def pool_of(found: Json) -> Pool:
+def pool_of(found: Object) -> Pool:
     """An IPAddressPool object, rendered or live. Whom it is kept for is left out: nothing here asks it."""
-    spec = {name: value for name, value in mapping(found.get("spec")).items() if name not in _SELECTING}
+    spec = {name: value for name, value in spec_of(found).items() if name not in _SELECTING}
     spec["addresses"] = [str(entry) for entry in listing(spec.get("addresses"))]
-    metadata = mapping(found.get("metadata"))
+    metadata = metadata_of(found)
     named = {"name": str(metadata.get("name") or ""), "labels": mapping(metadata.get("labels"))}
     return pools.parse({"metadata": named, "spec": spec})
 
@@ -32,7 +33,7 @@ def pool_from(name: str, addresses: Iterable[str]) -> Pool:
     return pool_of({"metadata": {"name": name}, "spec": {"addresses": list(addresses)}})
 
 
-def pools_of(objects: Iterable[Json]) -> tuple[Pool, ...]:
+def pools_of(objects: Iterable[Object]) -> tuple[Pool, ...]:
     """The pools among rendered `objects`, by name."""
     found = (pool_of(each) for each in objects if each.get("kind") == POOL and is_metallb(each))
     return tuple(sorted(found, key=lambda pool: pool.name))
@@ -48,19 +49,19 @@ def size(pool: Pool) -> int:
     return sum(found.size for found in ranges.merged(pool.ranges))
 
 
-def is_metallb(found: Json) -> bool:
+def is_metallb(found: Object) -> bool:
     """Whether an object is of MetalLB's API group."""
     return str(found.get("apiVersion", "")).startswith(f"{GROUP}/")
 
 
-def is_configuration(found: Json) -> bool:
+def is_configuration(found: Object) -> bool:
     """Whether an object is a piece of MetalLB's configuration, as people write it."""
     return is_metallb(found) and found.get("kind") in CONFIGURATION
 
 
-def key(found: Json) -> str:
+def key(found: Object) -> str:
     """The object's name among all: "IPAddressPool metallb-system/metallb-pool"."""
-    metadata = mapping(found.get("metadata"))
+    metadata = metadata_of(found)
     namespace = metadata.get("namespace")
     return f"{found.get('kind', 'object')} {f'{namespace}/' if namespace else ''}{metadata.get('name', '')}"
 
@@ -94,12 +95,12 @@ def _contents(text: str) -> list[Any]:
 def _stated(data: Any) -> Iterator[tuple[str, tuple[str, ...]]]:
     """The pool that one document is, or patches by its own content."""
     if isinstance(data, dict) and data.get("kind") == POOL and is_metallb(data):
-        addresses = mapping(data.get("spec")).get("addresses")
+        addresses = spec_of(data).get("addresses")
         if isinstance(addresses, list):
-            yield str(mapping(data.get("metadata")).get("name", "")), tuple(map(str, addresses))
+            yield str(metadata_of(data).get("name", "")), tuple(map(str, addresses))
 
 
-def _patched(patch: Json) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _patched(patch: Object) -> Iterator[tuple[str, tuple[str, ...]]]:
     """The ranges that an inline patch sets, as a piece of the object or as a list of operations."""
     target = mapping(patch.get("target"))
     for content in _contents(patch["patch"]):

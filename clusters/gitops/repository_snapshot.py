@@ -12,9 +12,10 @@ from clusters import outbound
 from clusters.confinement import RefusedPath, joined
 from clusters.errors import Inconclusive, UsageError
 from clusters.gitops.defaults import schemas_in
-from clusters.gitops.documents import FileError, Json
+from clusters.gitops.documents import FileError
 from clusters.gitops.history import Frozen, History
 from clusters.gitops.kustomize import Render
+from clusters.objects import Object
 from clusters.profile import GitOps
 
 Model = TypeVar("Model", bound=Frozen)
@@ -117,7 +118,7 @@ class LiveObject(Frozen):
     """
 
     key: str
-    found: Json | None = None
+    found: Object | None = None
     unreadable: str = ""
     verb: str = ""
     resource: str = ""
@@ -144,10 +145,10 @@ class RepositorySnapshot(Frozen):
     previous: Render | None = None
     history: History = History()
     live: tuple[LiveObject, ...] | None = None
-    schemas: dict[str, Json] = Field(default_factory=dict)
+    schemas: dict[str, Object] = Field(default_factory=dict)
 
     @property
-    def known_schemas(self) -> Mapping[str, Json]:
+    def known_schemas(self) -> Mapping[str, Object]:
         """The schemas by kind and version: those that are installed, else those that the overlay renders."""
         return {**schemas_in(self.intended.objects), **self.schemas}
 

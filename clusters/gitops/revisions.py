@@ -14,12 +14,12 @@ from jsonschema.exceptions import ValidationError
 from clusters.checks import Finding
 from clusters.commands import command
 from clusters.errors import Inconclusive
-from clusters.gitops.documents import Json
 from clusters.gitops.findings import evidence, subject_of
 from clusters.gitops.pool_objects import POOL, is_configuration, key
 from clusters.gitops.range_findings import before_change
 from clusters.gitops.repository_snapshot import RepositorySnapshot
 from clusters.metallb import configuration
+from clusters.objects import Object
 
 
 def previous_renders(repository: RepositorySnapshot) -> list[Finding]:
@@ -40,7 +40,7 @@ def previous_renders(repository: RepositorySnapshot) -> list[Finding]:
     return [*found, *(_finding(repository, reason.subject, reason.text, ()) for reason in refused)]
 
 
-def _invalid(repository: RepositorySnapshot, found: Json) -> Iterator[Finding]:
+def _invalid(repository: RepositorySnapshot, found: Object) -> Iterator[Finding]:
     kind, version = str(found["kind"]), str(found["apiVersion"]).rpartition("/")[2]
     schema = repository.schemas.get(f"{kind} {version}")
     if schema is None:
@@ -59,7 +59,7 @@ def _invalid(repository: RepositorySnapshot, found: Json) -> Iterator[Finding]:
         yield _finding(repository, _subject(found), text, tuple(map(said, errors)))
 
 
-def _subject(found: Json) -> str:
+def _subject(found: Object) -> str:
     kind, _, name = key(found).partition(" ")
     return subject_of(kind, name)
 
@@ -102,7 +102,7 @@ def json_schema(found: Any, *, top: bool = True) -> Any:
         if name in kept:
             kept[name] = json_schema(kept[name], top=False)
     if properties := found.get("properties"):
-        always: Json = {"apiVersion": {}, "kind": {}, "metadata": {}, "status": {}} if top else {}
+        always: Object = {"apiVersion": {}, "kind": {}, "metadata": {}, "status": {}} if top else {}
         kept["properties"] = {
             name: json_schema(each, top=False) for name, each in properties.items()
         } | always

@@ -15,13 +15,13 @@ from clusters.commands import command
 from clusters.errors import Inconclusive
 from clusters.gitops import field_comparison, pages, plans
 from clusters.gitops.defaults import schema_of
-from clusters.gitops.documents import Json
 from clusters.gitops.findings import apply_command, evidence, known, mentions_command
 from clusters.gitops.kustomize import Render
 from clusters.gitops.pool_objects import is_configuration, key, listed
 from clusters.gitops.repository_snapshot import RepositorySnapshot, usable
 from clusters.metallb import versions
 from clusters.metallb.versions import Feature
+from clusters.objects import Object, status_of
 from clusters.observation.pods import containers
 from clusters.observation.snapshot import Snapshot
 
@@ -49,7 +49,7 @@ def version_skew(repository: RepositorySnapshot, snapshot: Snapshot) -> list[Fin
 def _running(snapshot: Snapshot) -> dict[str, str]:
     """Each pod of MetalLB's with the version that its image names, or the image where it names none."""
     pods = known(snapshot.pods, "pods")
-    live = [pod for pod in pods if pod.get("status", {}).get("phase") not in {"Succeeded", "Failed"}]
+    live = [pod for pod in pods if status_of(pod).get("phase") not in {"Succeeded", "Failed"}]
     found = {each.pod: str(versions.of_image(each.image) or each.image) for each in containers(live)}
     if not found:
         raise Inconclusive("No pod of MetalLB's was seen, so there is no version to compare.")
@@ -259,7 +259,9 @@ def legacy_divergence(repository: RepositorySnapshot) -> list[Finding]:
     ]
 
 
-def _divergence(legacy: Render, base: Render, schemas: Mapping[str, Json]) -> Iterator[tuple[str, str, str]]:
+def _divergence(
+    legacy: Render, base: Render, schemas: Mapping[str, Object]
+) -> Iterator[tuple[str, str, str]]:
     """(object, field, line) of every difference; patches count as objects of their own."""
     for patch in legacy.patches:
         if patch not in base.patches:
@@ -279,6 +281,6 @@ def _divergence(legacy: Render, base: Render, schemas: Mapping[str, Json]) -> It
             yield name, "*", f"{legacy.overlay} lacks {name}"
 
 
-def _compared(render: Render, other: Render) -> dict[str, Json]:
+def _compared(render: Render, other: Render) -> dict[str, Object]:
     whole = render.complete and other.complete
     return {key(found): found for found in render.objects if whole or is_configuration(found)}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from clusters import budgets
 from clusters.lab import serving
@@ -12,9 +11,7 @@ from clusters.lab.door import Answer, Door, object_path
 from clusters.lab.hosts import LabFailed
 from clusters.lab.plan import Plan
 from clusters.lab.serving import Controls
-
-Thing = dict[str, Any]
-
+from clusters.objects import Object
 
 # What other objects stand on, first; what would refuse objects while its server is not there yet, last.
 _WAVES: tuple[frozenset[str], ...] = (
@@ -29,7 +26,7 @@ _AT_ONCE = 8
 _LAST = frozenset({"ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"})
 
 
-def apply_all(door: Door, things: Iterable[Thing], *, controls: Controls) -> None:
+def apply_all(door: Door, things: Iterable[Object], *, controls: Controls) -> None:
     """Apply everything; every object is accepted when this returns."""
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         for wave in waves(things):
@@ -37,10 +34,10 @@ def apply_all(door: Door, things: Iterable[Thing], *, controls: Controls) -> Non
                 done.result()
 
 
-def waves(things: Iterable[Thing]) -> list[list[Thing]]:
+def waves(things: Iterable[Object]) -> list[list[Object]]:
     """Objects in groups; those of one group do not depend on each other."""
     rest = list(things)
-    ordered: list[list[Thing]] = []
+    ordered: list[list[Object]] = []
     for kinds in _WAVES:
         ordered.append([thing for thing in rest if thing["kind"] in kinds])
         rest = [thing for thing in rest if thing["kind"] not in kinds]
@@ -49,7 +46,7 @@ def waves(things: Iterable[Thing]) -> list[list[Thing]]:
     return ordered
 
 
-def apply_one(door: Door, thing: Thing, controls: Controls) -> None:
+def apply_one(door: Door, thing: Object, controls: Controls) -> None:
     """Apply one object, again while what it depends on is still coming up.
 
     Raises `LabFailed` with the API server's words when it is refused for good.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import secrets
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -14,15 +13,15 @@ from clusters.lab.control_plane import KUBELET_CLIENT, Authorities
 from clusters.lab.parts import Parts
 from clusters.lab.plan import Plan
 from clusters.metallb import metrics_account as account
+from clusters.objects import Object
 
-Thing = dict[str, Any]
 _RBAC = "rbac.authorization.k8s.io"
 _WEBHOOK_SECRET = "metallb-webhook-cert"  # noqa: S105 - the name of a secret
 _WEBHOOK_NAME = "metallb-webhook-service.metallb-system.svc"
 _METRICS_SERVER = Path(__file__).with_name("metrics-server.yaml")
 
 
-def first(plan: Plan) -> list[Thing]:
+def first(plan: Plan) -> list[Object]:
     """The API server's access to kubelets, and an address for DNS.
 
     The DNS service has no endpoints: names are not looked up in this lab, and a pod that tries is refused at
@@ -51,7 +50,7 @@ def first(plan: Plan) -> list[Thing]:
     ]
 
 
-def with_secrets(metallb: list[Thing]) -> list[Thing]:
+def with_secrets(metallb: list[Object]) -> list[Object]:
     """MetalLB's objects with the two secrets that its controller would make, made already.
 
     Its controller takes them as they are. Left to itself it makes them after its first start, and until then
@@ -74,7 +73,7 @@ def with_secrets(metallb: list[Thing]) -> list[Thing]:
     return [*metallb, *(secret for secret in made if secret["metadata"]["name"] not in present)]
 
 
-def _memberlist_secret(controller: Thing) -> str:
+def _memberlist_secret(controller: Object) -> str:
     """The name of the secret that this controller makes for its speakers; empty where it makes none."""
     containers = controller["spec"]["template"]["spec"]["containers"]
     settings = [entry for container in containers for entry in container.get("env", [])]
@@ -93,7 +92,7 @@ def _webhook_certificate() -> dict[str, bytes]:
     return {"ca.crt": own.certificate, "ca.key": own.key, "tls.crt": pair.certificate, "tls.key": pair.key}
 
 
-def _secret(namespace: str, name: str, data: dict[str, bytes], *, kind: str = "Opaque") -> Thing:
+def _secret(namespace: str, name: str, data: dict[str, bytes], *, kind: str = "Opaque") -> Object:
     return {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -107,19 +106,19 @@ def _encoded(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def metrics_account(metallb: list[Thing]) -> list[Thing]:
+def metrics_account(metallb: list[Object]) -> list[Object]:
     """The account whose token reads MetalLB's metrics, where its controller is."""
     where = {thing["metadata"]["namespace"] for thing in metallb if thing["kind"] == "Deployment"}
     return [thing for namespace in sorted(where) for thing in account.objects(namespace)]
 
 
-def metrics_server(authorities: Authorities, parts: Parts) -> list[Thing]:
+def metrics_server(authorities: Authorities, parts: Parts) -> list[Object]:
     """metrics-server with a certificate of the lab's own, so that nothing on the way skips verification."""
     name = "metrics-server.kube-system.svc"
     pair, authority = authorities.cluster.issue(name, served_as=[name]), authorities.cluster.pair.certificate
     files = {"tls.crt": pair.certificate, "tls.key": pair.key, "ca.crt": authority}
     secret = _secret("kube-system", "metrics-server-tls", files, kind="kubernetes.io/tls")
-    things: list[Thing] = list(yaml.safe_load_all(_METRICS_SERVER.read_text(encoding="utf-8")))
+    things: list[Object] = list(yaml.safe_load_all(_METRICS_SERVER.read_text(encoding="utf-8")))
     for thing in things:
         if thing["kind"] == "Deployment":
             container = thing["spec"]["template"]["spec"]["containers"][0]

@@ -8,7 +8,7 @@ import itertools
 import json
 import socket
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from clusters import budgets, wait
 from clusters.budgets import Budget
@@ -17,9 +17,9 @@ from clusters.lab.door import Door, Refusal, collection_path
 from clusters.lab.hosts import HostControl, LabFailed
 from clusters.lab.plan import Plan
 from clusters.lab.progress import Progress
+from clusters.objects import Object, status_of
 
 T = TypeVar("T")
-Thing = dict[str, Any]
 
 # Asking every host whether its components run costs a millisecond each; readings of a claim come faster.
 _LOOKS_AFTER = 8
@@ -133,9 +133,9 @@ def ready_nodes(door: Door) -> set[str]:
     }
 
 
-def services(door: Door) -> list[Thing]:
+def services(door: Door) -> list[Object]:
     """Every LoadBalancer service."""
-    items: list[Thing] = door.get("/api/v1/services")["items"]
+    items: list[Object] = door.get("/api/v1/services")["items"]
     return [item for item in items if item["spec"]["type"] == "LoadBalancer"]
 
 
@@ -143,13 +143,13 @@ def unfinished(door: Door, namespace: str = "metallb-system") -> list[str]:
     """MetalLB's workloads that are not rolled out, each as a line of text."""
     lines = []
     for item in door.get(collection_path("apps/v1", "Deployment", namespace))["items"]:
-        status, wanted = item.get("status", {}), item["spec"].get("replicas", 1)
+        status, wanted = status_of(item), item["spec"].get("replicas", 1)
         if status.get("availableReplicas", 0) < wanted or status.get("updatedReplicas", 0) < wanted:
             lines.append(
                 f"deployment {item['metadata']['name']}: {status.get('availableReplicas', 0)} of {wanted}"
             )
     for item in door.get(collection_path("apps/v1", "DaemonSet", namespace))["items"]:
-        status = item.get("status", {})
+        status = status_of(item)
         wanted = status.get("desiredNumberScheduled", 0)
         if not wanted or status.get("numberAvailable", 0) < wanted:
             lines.append(
@@ -199,18 +199,18 @@ def _udp(address: str, port: int) -> str:
         return end.recv(512).decode()
 
 
-def _probes(service: Thing) -> list[tuple[str, str, int]]:
+def _probes(service: Object) -> list[tuple[str, str, int]]:
     addresses = [ingress["ip"] for ingress in service["status"]["loadBalancer"]["ingress"]]
     ports = [(port.get("protocol", "TCP").lower(), port["port"]) for port in service["spec"]["ports"]]
     return [(protocol, address, port) for address in addresses for protocol, port in ports]
 
 
-def _all_assigned(found: list[Thing]) -> bool:
-    return all(service.get("status", {}).get("loadBalancer", {}).get("ingress") for service in found)
+def _all_assigned(found: list[Object]) -> bool:
+    return all(status_of(service).get("loadBalancer", {}).get("ingress") for service in found)
 
 
-def _condition(item: Thing, kind: str) -> bool:
-    conditions = item.get("status", {}).get("conditions", [])
+def _condition(item: Object, kind: str) -> bool:
+    conditions = status_of(item).get("conditions", [])
     return any(one["type"] == kind and one["status"] == "True" for one in conditions)
 
 

@@ -19,6 +19,7 @@ from clusters.metallb.pools import Pool
 from clusters.metallb.reasons import Reason
 from clusters.metallb.selectors import LabelSelector
 from clusters.metallb.services import Service
+from clusters.objects import metadata_of, spec_of
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Advertisement:
 
 def parse(raw: Mapping[str, Any]) -> Advertisement:
     """An L2Advertisement object. Raises SelectorError for a selector that Kubernetes would refuse."""
-    meta, spec = raw.get("metadata") or {}, raw.get("spec") or {}
+    meta, spec = metadata_of(raw), spec_of(raw)
     return Advertisement(
         name=meta.get("name") or "",
         pools=tuple(spec.get("ipAddressPools") or ()),

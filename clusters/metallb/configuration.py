@@ -27,6 +27,7 @@ from clusters.metallb.pools import Pool
 from clusters.metallb.ranges import Address, Network
 from clusters.metallb.reasons import Reason
 from clusters.metallb.selectors import SelectorError
+from clusters.objects import metadata_of, spec_of
 
 Raw = Mapping[str, Any]
 
@@ -121,7 +122,7 @@ def _edge_addresses(networks: Iterable[Network]) -> Iterator[tuple[Address, str,
 
 def _duplicates(raw: Raw, subject: str, *, within: str = "") -> list[Reason]:
     """Entries that stand twice in a list; MetalLB refuses those in most of its lists."""
-    spec = raw.get("spec") or {}
+    spec = spec_of(raw)
     part = (spec.get(within) or {}) if within else spec
     found = []
     for name in ("namespaces", "ipAddressPools"):
@@ -151,4 +152,4 @@ def _texts(raw_selectors: Iterable[Raw]) -> Iterator[str]:
 
 
 def _name(raw: Raw) -> str:
-    return (raw.get("metadata") or {}).get("name") or "without a name"
+    return metadata_of(raw).get("name") or "without a name"

@@ -16,6 +16,7 @@ from packaging.version import Version
 
 from clusters.metallb import versions
 from clusters.metallb.signature_table import Component
+from clusters.objects import metadata_of, spec_of
 
 Raw = Mapping[str, Any]
 
@@ -134,20 +135,20 @@ def made(pod: Raw, by: Install, replica_sets: Iterable[Raw]) -> bool:
         return by.speaker is not None and owner == (by.speaker.kind, by.speaker.uid)
     if part is None or by.controller is None or owner[0] != "ReplicaSet":
         return False
-    between = (each for each in replica_sets if (each.get("metadata") or {}).get("uid") == owner[1])
+    between = (each for each in replica_sets if metadata_of(each).get("uid") == owner[1])
     return any(_owner(each) == (by.controller.kind, by.controller.uid) for each in between)
 
 
 def _owner(raw: Raw) -> tuple[str, str]:
     """Kind and UID of what manages an object; nothing is managed by what has neither."""
-    owners: Sequence[Raw] = (raw.get("metadata") or {}).get("ownerReferences") or ()
+    owners: Sequence[Raw] = metadata_of(raw).get("ownerReferences") or ()
     found = next((each for each in owners if each.get("controller")), {})
     return found.get("kind") or "nothing", found.get("uid") or "none"
 
 
 def component_of(raw: Raw) -> Component | None:
     """Which component a pod or workload is, by its labels and environment, or None if it is not MetalLB."""
-    labels = (raw.get("metadata") or {}).get("labels") or {}
+    labels = metadata_of(raw).get("labels") or {}
     name = labels.get("app.kubernetes.io/component") or labels.get("component") or ""
     if name not in tuple(Component) or not _is_metallb(labels, raw):
         return None
@@ -202,17 +203,17 @@ def parse_flags(arguments: Iterable[str]) -> dict[str, str]:
 
 def _first(raws: Iterable[Raw], component: Component, kind: str, namespace: str) -> Workload | None:
     for raw in raws:
-        meta = raw.get("metadata") or {}
+        meta = metadata_of(raw)
         if namespace and meta.get("namespace") != namespace:
             continue
-        template = ((raw.get("spec") or {}).get("template")) or {}
+        template = (spec_of(raw).get("template")) or {}
         if component_of(raw) is component or component_of(template) is component:
             return _workload(raw, component, kind)
     return None
 
 
 def _workload(raw: Raw, component: Component, kind: str) -> Workload:
-    meta, spec = raw.get("metadata") or {}, raw.get("spec") or {}
+    meta, spec = metadata_of(raw), spec_of(raw)
     selected = (spec.get("selector") or {}).get("matchLabels") or {}
     return Workload(
         component=component,
@@ -236,7 +237,7 @@ def _is_metallb(labels: Mapping[str, str], raw: Raw) -> bool:
 
 
 def _pod_spec(raw: Raw) -> Raw:
-    spec = raw.get("spec") or {}
+    spec = spec_of(raw)
     template = spec.get("template") or {}
     result: Raw = template.get("spec") or spec
     return result

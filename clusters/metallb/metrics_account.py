@@ -6,16 +6,14 @@ path /metrics (controller-runtime's filter WithAuthenticationAndAuthorization, i
 
 from __future__ import annotations
 
-from typing import Any
+from clusters.objects import Object
 
 NAME = "metallb-conformance-metrics"
 PATH = "/metrics"
 _GROUP = "rbac.authorization.k8s.io"
 
-Thing = dict[str, Any]
 
-
-def objects(namespace: str) -> list[Thing]:
+def objects(namespace: str) -> list[Object]:
     """The account in MetalLB's namespace, and what it may do. No pod gets its token by itself."""
     about = {"name": NAME}
     role = {"apiGroup": _GROUP, "kind": "ClusterRole", **about}

@@ -19,6 +19,7 @@ from clusters.metallb.ranges import Address, AddressRange, RangeError
 from clusters.metallb.reasons import Reason
 from clusters.metallb.selectors import Labels, LabelSelector
 from clusters.metallb.services import Service
+from clusters.objects import metadata_of, spec_of
 
 Namespaces = Mapping[str, Labels]
 """Every namespace of the cluster with its labels."""
@@ -98,7 +99,7 @@ def parse(raw: Mapping[str, Any]) -> Pool:
 
     Raises SelectorError for a selector that Kubernetes itself would refuse.
     """
-    meta, spec = raw.get("metadata") or {}, raw.get("spec") or {}
+    meta, spec = metadata_of(raw), spec_of(raw)
     good: list[AddressRange] = []
     bad: list[RangeError] = []
     for text in spec.get("addresses") or ():

@@ -19,6 +19,7 @@ from clusters.metallb import versions
 from clusters.metallb.ranges import Address, AddressError, parse_address
 from clusters.metallb.reasons import Reason
 from clusters.metallb.versions import Feature
+from clusters.objects import metadata_of, spec_of, status_of
 
 PREFIX = "metallb.io/"
 DEPRECATED_PREFIX = "metallb.universe.tf/"
@@ -155,7 +156,7 @@ def parse(raw: Mapping[str, Any], *, read: tuple[str, ...] = (PREFIX, DEPRECATED
 
     Ingress entries that are no addresses are kept apart, as host names.
     """
-    meta, spec = raw.get("metadata") or {}, raw.get("spec") or {}
+    meta, spec = metadata_of(raw), spec_of(raw)
     return Service(
         namespace=meta.get("namespace") or "default",
         name=meta.get("name") or "",
@@ -182,7 +183,7 @@ def ingress_addresses(raw: Mapping[str, Any]) -> tuple[Address, ...]:
 
 
 def _ingress(raw: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
-    status = (raw.get("status") or {}).get("loadBalancer") or {}
+    status = status_of(raw).get("loadBalancer") or {}
     return tuple(status.get("ingress") or ())
 
 

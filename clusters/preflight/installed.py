@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from packaging.version import Version
 
 from clusters.api import Api, ApiError, Forbidden
 from clusters.api import resources as res
 from clusters.metallb import versions
+from clusters.objects import Object
 from clusters.preflight.problems import Problem, problem_of
 
 #: The first Kubernetes with everything that is asked of it: subresources by patch and apply (1.24).
@@ -64,7 +64,7 @@ def kubernetes(version: str) -> tuple[list[Problem], list[str]]:
     return [], [f"Kubernetes {version} is newer than {NEWEST_KUBERNETES}, the newest tested"] if newer else []
 
 
-def _controllers(api: Api, namespace: str) -> list[dict[str, Any]]:
+def _controllers(api: Api, namespace: str) -> list[Object]:
     for selector in _SELECTORS:
         found = api.list(res.DEPLOYMENTS, namespace, labels=selector)
         if found:

@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 from clusters import bounds, yaml_text
 from clusters.bounds import Unusable, content
 from clusters.errors import UsageError
+from clusters.objects import Object
 from clusters.profile.models import Profile
 
 SHIPPED = Path(__file__).resolve().parent.parent / "profiles"
@@ -177,13 +178,13 @@ def _fields(where: Where) -> list[str]:
     return [name for name in _resolved(schema, at).get("properties", {}) if name != "source"]
 
 
-def _resolved(schema: dict[str, Any], at: dict[str, Any]) -> dict[str, Any]:
+def _resolved(schema: Object, at: Object) -> Object:
     """A part of the schema with its reference followed; of alternatives, the one that has fields."""
     for option in at.get("anyOf", []):
         if "$ref" in option:
             at = option
     if "$ref" in at:
-        found: dict[str, Any] = schema["$defs"][at["$ref"].rpartition("/")[2]]
+        found: Object = schema["$defs"][at["$ref"].rpartition("/")[2]]
         return found
     return at
 

@@ -9,7 +9,7 @@ from clusters.errors import Inconclusive
 from clusters.gitops.findings import known
 from clusters.metallb import services
 from clusters.metallb.nodes import EXCLUDE_LABEL
-from clusters.observation.snapshot import Json
+from clusters.objects import Object
 from clusters.upgrade.rule import Rule, Sighting
 from clusters.upgrade.situation import Situation
 
@@ -117,7 +117,7 @@ def _tuning(situation: Situation) -> Iterator[Sighting]:
 
 def _keys(text: str) -> set[str]:
     try:
-        found: Json = yaml_text.parsed(text) or {}
+        found: Object = yaml_text.parsed(text) or {}
     except yaml_text.NotYaml as error:
         raise Inconclusive(f"The memberlist configuration cannot be read: {error}.") from None
     return set(map(str, found)) if isinstance(found, dict) else set()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from clusters.checks import CheckFailed, Finding
 from clusters.commands import commands
 from clusters.errors import Inconclusive
 from clusters.metallb.versions import NEWEST
+from clusters.objects import Object
 from clusters.upgrade import config_rules, manifest_rules, speaker_rules, version_rules
 from clusters.upgrade.rule import Rule, Sighting
 from clusters.upgrade.situation import Situation
@@ -101,7 +101,7 @@ class Decision:
         for each in self.rulings:
             yield from ((each.rule, seen) for seen in each.seen if not seen.stops)
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> Object:
         """The decision as data; every rule is in it, whatever it says."""
         namespace = self.situation.snapshot.metallb_namespace
         return {
@@ -167,7 +167,7 @@ def _finding(rule: Rule, seen: Sighting, namespace: str) -> Finding:
     )
 
 
-def _ruling_as_json(each: Ruling, namespace: str) -> dict[str, Any]:
+def _ruling_as_json(each: Ruling, namespace: str) -> Object:
     rule = each.rule
     return {
         "id": rule.id,

@@ -13,7 +13,8 @@ from clusters.gitops.findings import known
 from clusters.gitops.repository_snapshot import usable
 from clusters.metallb import versions
 from clusters.metallb.versions import Feature
-from clusters.observation.snapshot import Json, Objects, Snapshot
+from clusters.objects import Object, spec_of, status_of
+from clusters.observation.snapshot import Objects, Snapshot
 from clusters.upgrade.rule import Rule, Sighting
 from clusters.upgrade.situation import Situation
 
@@ -102,7 +103,7 @@ def _objects(situation: Situation) -> Iterator[Sighting]:
                 )
                 continue
             whole = {"apiVersion": f"{_GROUP}/{version}", "kind": kind, "metadata": {"name": about["name"]}}
-            errors = Draft202012Validator(schema).iter_errors(whole | {"spec": found.get("spec") or {}})
+            errors = Draft202012Validator(schema).iter_errors(whole | {"spec": spec_of(found)})
             lines = tuple(sorted(revisions.said(error) for error in errors))
             if lines:
                 yield Sighting(
@@ -132,7 +133,7 @@ def _stored(situation: Situation) -> Iterator[Sighting]:
         if name not in target:
             continue
         has = {version["name"] for version in target[name]["spec"]["versions"]}
-        for version in (found.get("status") or {}).get("storedVersions") or ():
+        for version in status_of(found).get("storedVersions") or ():
             if version not in has:
                 yield Sighting(
                     subject="cluster",
@@ -140,16 +141,16 @@ def _stored(situation: Situation) -> Iterator[Sighting]:
                 )
 
 
-def _installed(snapshot: Snapshot) -> list[Json]:
+def _installed(snapshot: Snapshot) -> list[Object]:
     found = known(snapshot.custom_resource_definitions, "resource definitions")
     return [each for each in found if each["metadata"]["name"].endswith(f".{_GROUP}")]
 
 
-def _name(found: Json) -> str:
+def _name(found: Object) -> str:
     return str(found["metadata"]["name"])
 
 
-def _values(judge: Callable[[Json], Iterator[Sighting]]) -> Callable[[Situation], Iterator[Sighting]]:
+def _values(judge: Callable[[Object], Iterator[Sighting]]) -> Callable[[Situation], Iterator[Sighting]]:
     """A look at the Helm values; Inconclusive where Helm installed MetalLB and nobody named them."""
 
     def look(situation: Situation) -> Iterator[Sighting]:
@@ -164,7 +165,7 @@ def _values(judge: Callable[[Json], Iterator[Sighting]]) -> Callable[[Situation]
     return look
 
 
-def _value(values: Json, path: str) -> Any:
+def _value(values: Object, path: str) -> Any:
     found: Any = values
     for step in path.split("."):
         found = found.get(step, _ABSENT) if isinstance(found, dict) else _ABSENT
@@ -175,12 +176,12 @@ def _sees(path: str, summary: str) -> Sighting:
     return Sighting(subject=f"value {path}", summary=summary)
 
 
-def _config_inline(values: Json) -> Iterator[Sighting]:
+def _config_inline(values: Object) -> Iterator[Sighting]:
     if _value(values, "configInline") not in (_ABSENT, None, {}):
         yield _sees("configInline", "The values hold the configuration in configInline.")
 
 
-def _frr_k8s(values: Json) -> Iterator[Sighting]:
+def _frr_k8s(values: Object) -> Iterator[Sighting]:
     if _value(values, "frrk8s.enabled") is False:
         return
     if _value(values, "frr-k8s.enabled") is False:
@@ -195,7 +196,7 @@ def _frr_k8s(values: Json) -> Iterator[Sighting]:
         )
 
 
-def _crds_off(values: Json) -> Iterator[Sighting]:
+def _crds_off(values: Object) -> Iterator[Sighting]:
     if _value(values, "crds.enabled") is False:
         yield _sees("crds.enabled", "The values switch the definitions off (crds.enabled).")
 

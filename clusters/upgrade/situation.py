@@ -10,12 +10,12 @@ from packaging.version import Version
 
 from clusters.diagnosis.facts import Facts
 from clusters.errors import Inconclusive
-from clusters.gitops.documents import Json
 from clusters.gitops.kustomize import Render
 from clusters.gitops.repository_snapshot import RepositorySnapshot
 from clusters.metallb import versions
 from clusters.metallb.install import Flavour
 from clusters.metallb.services import Service
+from clusters.objects import Object
 from clusters.observation.snapshot import Snapshot
 
 
@@ -31,8 +31,8 @@ class Situation:
     snapshot: Snapshot
     target: Version
     repository: RepositorySnapshot | None = None
-    manifest: tuple[Json, ...] | None = None
-    values: Json | None = None
+    manifest: tuple[Object, ...] | None = None
+    values: Object | None = None
 
     @cached_property
     def facts(self) -> Facts:
@@ -69,7 +69,7 @@ class Situation:
         """MetalLB's services that hold an address."""
         yield from self.facts.addressed.values()
 
-    def release(self, kind: str) -> dict[str, Json]:
+    def release(self, kind: str) -> dict[str, Object]:
         """The target release's objects of a kind by name. Raises Inconclusive where it is not at hand."""
         objects = self.manifest
         if objects is None and self.applied and self.applied.complete:

@@ -9,7 +9,7 @@ from clusters.gitops.findings import known
 from clusters.metallb import election
 from clusters.metallb.election import Scene
 from clusters.metallb.services import Service
-from clusters.observation.snapshot import Json
+from clusters.objects import Object, metadata_of, spec_of
 from clusters.upgrade.rule import Rule, Sighting
 from clusters.upgrade.situation import Situation
 
@@ -79,7 +79,7 @@ def _meant(situation: Situation) -> frozenset[str]:
         name
         for name, node in facts.nodes.items()
         if placement.selects(node.labels)
-        and not placement.repelled((facts.raw_nodes[name].get("spec") or {}).get("taints") or ())
+        and not placement.repelled(spec_of(facts.raw_nodes[name]).get("taints") or ())
     )
 
 
@@ -98,12 +98,12 @@ def _scraped(situation: Situation) -> Iterator[Sighting]:
     found = []
     for part in (situation.facts.components.deployment, situation.facts.components.daemon_set):
         template = ((part or {}).get("spec") or {}).get("template") or {}
-        notes = (template.get("metadata") or {}).get("annotations") or {}
+        notes = metadata_of(template).get("annotations") or {}
         if notes.get("prometheus.io/scrape") == "true" and notes.get("prometheus.io/port") == str(
             _OLD_METRICS
         ):
             found.append(f"{part['metadata']['name'] if part else ''} asks to be scraped on {_OLD_METRICS}")
-        names = [each["name"] for each in (template.get("spec") or {}).get("containers") or ()]
+        names = [each["name"] for each in spec_of(template).get("containers") or ()]
         found += [f"{name} stands in front of the metrics" for name in names if "rbac-proxy" in name]
     yield Sighting(
         subject="cluster",
@@ -117,7 +117,7 @@ def _ports(situation: Situation) -> Iterator[Sighting]:
     """Host ports of other pods on speakers' nodes. What is no pod, or declares no port, is not seen."""
     nodes = situation.facts.components.speakers
     for pod in known(situation.snapshot.host_pods, "pods on the hosts' network"):
-        node = (pod.get("spec") or {}).get("nodeName", "")
+        node = spec_of(pod).get("nodeName", "")
         taken = sorted(_NEW_PORTS & set(_host_ports(pod)))
         about = pod["metadata"]
         if taken and node in nodes and about["namespace"] != situation.snapshot.metallb_namespace:
@@ -127,8 +127,8 @@ def _ports(situation: Situation) -> Iterator[Sighting]:
             )
 
 
-def _host_ports(pod: Json) -> Iterator[int]:
-    spec = pod.get("spec") or {}
+def _host_ports(pod: Object) -> Iterator[int]:
+    spec = spec_of(pod)
     for container in spec.get("containers") or ():
         for port in container.get("ports") or ():
             if found := port.get("hostPort") or (spec.get("hostNetwork") and port.get("containerPort")):

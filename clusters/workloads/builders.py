@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from clusters.objects import Object
 from clusters.profile.models import ECHO_IMAGE
-
-JsonObject = dict[str, Any]
 
 # The HTTP side of Kubernetes' test server is narrowed to /hostname (--http-override): netexec also
 # knows /shell and /exit, which nobody should find on an address that a production network can reach.
@@ -23,7 +22,7 @@ POOL = "metallb.io/address-pool"
 
 def echo_deployment(
     name: str, *, namespace: str, replicas: int = 3, image: str = ECHO_IMAGE, node: str = ""
-) -> JsonObject:
+) -> Object:
     """A Deployment of echo servers, spread over the nodes or pinned to `node`.
 
     The pods satisfy the "restricted" Pod Security Standard, hold no service-account token, and leave
@@ -55,7 +54,7 @@ def probe_deployment(
     targets: Mapping[str, tuple[str, int]],
     replicas: int,
     image: str = ECHO_IMAGE,
-) -> JsonObject:
+) -> Object:
     """A Deployment of pods that try TCP connections, spread over the nodes, alike to those of the echo servers.
 
     `targets` are addresses and ports by name: each is a container's of that name, which is ready while it connects
@@ -82,7 +81,7 @@ def _door(address: str, port: int) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
-def _container(name: str, *, image: str, **fields: Any) -> JsonObject:
+def _container(name: str, *, image: str, **fields: Any) -> Object:
     """A small container that may do nothing but what its program does."""
     return {
         "name": name,
@@ -98,10 +97,10 @@ def _container(name: str, *, image: str, **fields: Any) -> JsonObject:
 
 
 def _deployment(
-    name: str, containers: list[JsonObject], *, namespace: str, replicas: int, node: str = ""
-) -> JsonObject:
+    name: str, containers: list[Object], *, namespace: str, replicas: int, node: str = ""
+) -> Object:
     labels = {"app": name}
-    pod: JsonObject = {
+    pod: Object = {
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 1,
@@ -137,7 +136,7 @@ def _deployment(
 
 def load_balancer(
     name: str, *, namespace: str, app: str, annotations: Mapping[str, str] | None = None, **spec: Any
-) -> JsonObject:
+) -> Object:
     """A LoadBalancer Service in front of the echo workload `app`; `spec` replaces fields of its spec."""
     return {
         "apiVersion": "v1",
@@ -157,9 +156,7 @@ def load_balancer(
     }
 
 
-def address_pool(
-    name: str, *, namespace: str, addresses: Sequence[str], auto_assign: bool = False
-) -> JsonObject:
+def address_pool(name: str, *, namespace: str, addresses: Sequence[str], auto_assign: bool = False) -> Object:
     """An IPAddressPool that serves only the services that ask for it by name, unless `auto_assign`."""
     return {
         "apiVersion": "metallb.io/v1beta1",
@@ -169,7 +166,7 @@ def address_pool(
     }
 
 
-def l2_advertisement(name: str, *, namespace: str, pools: Sequence[str]) -> JsonObject:
+def l2_advertisement(name: str, *, namespace: str, pools: Sequence[str]) -> Object:
     """An L2Advertisement of exactly the pools named, from every node and interface."""
     return {
         "apiVersion": "metallb.io/v1beta1",

@@ -13,6 +13,7 @@ from clusters.api.resources import DAEMON_SETS, DEPLOYMENTS, NODES, PODS
 from clusters.changes import Changes
 from clusters.errors import Inconclusive
 from clusters.metallb import install
+from clusters.objects import Object, status_of
 from clusters.observation import announcers
 
 HOLD = "metallb-conformance/hold"
@@ -27,7 +28,7 @@ class MetalLB:
     changes: Changes
     namespace: str
 
-    def speaker_on(self, node: str) -> dict[str, Any]:
+    def speaker_on(self, node: str) -> Object:
         """The speaker pod on a node. Raises Inconclusive where there is none."""
         for pod in announcers.speakers(self.api, self.namespace):
             if pod["spec"].get("nodeName") == node:
@@ -144,15 +145,15 @@ class MetalLB:
         found = self.api.list(PODS, self.namespace)
         return [pod["metadata"]["name"] for pod in found if install.component_of(pod)]
 
-    def daemon_set(self) -> dict[str, Any]:
+    def daemon_set(self) -> Object:
         """The speakers' DaemonSet."""
         return self._workload(DAEMON_SETS, "speaker")
 
-    def deployment(self) -> dict[str, Any]:
+    def deployment(self) -> Object:
         """The controller's Deployment."""
         return self._workload(DEPLOYMENTS, "controller")
 
-    def _workload(self, kind: Any, part: str) -> dict[str, Any]:
+    def _workload(self, kind: Any, part: str) -> Object:
         for found in self.api.list(kind, self.namespace):
             if install.component_of(found) == part:
                 return found
@@ -160,7 +161,7 @@ class MetalLB:
 
     def _speaker_counts(self) -> tuple[int, int]:
         found = self.daemon_set()
-        status = found.get("status", {})
+        status = status_of(found)
         current = status.get("observedGeneration", 0) >= found["metadata"]["generation"]
         # The counts lag behind a pod that was just deleted; the pods themselves do not.
         alive = len(announcers.speakers(self.api, self.namespace))
@@ -178,19 +179,19 @@ class MetalLB:
             if install.component_of(pod) == "controller" and _is_ready(pod)
         )
 
-    def _delete(self, pod: dict[str, Any], *, grace: int | None = None) -> None:
+    def _delete(self, pod: Object, *, grace: int | None = None) -> None:
         why = "its owner makes another"
         self.changes.delete(PODS, pod["metadata"]["name"], self.namespace, grace=grace, foreign=why)
 
 
-def _is_ready(pod: dict[str, Any]) -> bool:
-    conditions = pod.get("status", {}).get("conditions") or ()
+def _is_ready(pod: Object) -> bool:
+    conditions = status_of(pod).get("conditions") or ()
     ready = any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
     return ready and "deletionTimestamp" not in pod["metadata"]
 
 
-def _is_rolled_out(found: dict[str, Any]) -> bool:
-    status, wanted = found.get("status", {}), found["spec"].get("replicas", 1)
+def _is_rolled_out(found: Object) -> bool:
+    status, wanted = status_of(found), found["spec"].get("replicas", 1)
     current = status.get("observedGeneration", 0) >= found["metadata"]["generation"]
     counts = {status.get(name, 0) for name in ("replicas", "updatedReplicas", "readyReplicas")}
     return current and counts == {wanted}

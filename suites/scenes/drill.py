@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from clusters import budgets, wait
 from clusters.api.resources import SERVICES
@@ -18,6 +17,7 @@ from clusters.gitops import drift, live
 from clusters.gitops.pool_objects import key
 from clusters.gitops.repository_snapshot import RepositorySnapshot
 from clusters.metallb import services
+from clusters.objects import Object
 from clusters.profile import Profile
 from clusters.vantage.timeline import Timeline
 from clusters.wait import NotWithinBudget
@@ -31,7 +31,6 @@ from suites.scenes.overlay import Overlay, Part
 from suites.scenes.state import Change, State
 from suites.scenes.trouble import Symptom
 
-Json = dict[str, Any]
 _WHY = "MetalLB is lost in a drill"
 #: What must be well before anything is taken away, or it could not be brought back.
 _FIRST = (PODS_READY, CONFIG_PRESENT, CONFIG_ACCEPTED)
@@ -96,7 +95,7 @@ class Drill:
             yield
 
     @contextmanager
-    def changed(self, objects: Sequence[Json]) -> Iterator[None]:
+    def changed(self, objects: Sequence[Object]) -> Iterator[None]:
         """Objects of the overlay are applied in another form for the block."""
         with ExitStack() as stack:
             for obj in objects:

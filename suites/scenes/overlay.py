@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import ip_address
-from typing import Any
 
 from clusters import outbound
 from clusters.api import Api, Invalid, WebhookFailed
@@ -19,8 +18,7 @@ from clusters.gitops.findings import subject_of
 from clusters.gitops.pool_objects import POOL, is_configuration, key, pool_of
 from clusters.gitops.repository_snapshot import RepositorySnapshot, usable
 from clusters.metallb.ranges import Address
-
-Json = dict[str, Any]
+from clusters.objects import Object
 
 #: RFC 5737: what a typing error makes of a range; no network uses these addresses.
 WRONG = "192.0.2.0/28"
@@ -45,7 +43,7 @@ class Overlay:
     """What the last commit renders for the cluster, but for its Secrets: they are never read nor written."""
 
     name: str
-    objects: tuple[Json, ...]
+    objects: tuple[Object, ...]
     api: Api
     changes: Changes
 
@@ -67,7 +65,7 @@ class Overlay:
             )
         return cls(render.overlay, objects, api, changes)
 
-    def part(self, *parts: Part) -> tuple[Json, ...]:
+    def part(self, *parts: Part) -> tuple[Object, ...]:
         """The objects of some parts, in the order in which they are applied; of all where none is named."""
         wanted = parts or tuple(Part)
         return tuple(obj for part in Part if part in wanted for obj in self.objects if part_of(obj) is part)
@@ -91,12 +89,12 @@ class Overlay:
                 except (Invalid, WebhookFailed) as error:
                     raise CheckFailed(refusal(obj, error)) from None
 
-    def without(self, address: str) -> tuple[Json, ...]:
+    def without(self, address: str) -> tuple[Object, ...]:
         """Its pools, the one that holds `address` without it: a change that one service suffers from."""
         wanted = ip_address(address)
         return tuple(_with_addresses(obj, lambda pool: _without(pool, wanted)) for obj in self._pools())
 
-    def misplaced(self, *, but: Iterable[str]) -> tuple[Json, ...]:
+    def misplaced(self, *, but: Iterable[str]) -> tuple[Object, ...]:
         """Its pools with the wrong range, the first with the addresses `but` as well: a bad overlay."""
         kept = [f"{one}-{one}" for one in but]
         first, *others = self._pools()
@@ -107,14 +105,14 @@ class Overlay:
         ]
         return (_with_addresses(first, lambda _: [WRONG, *kept]), *moved)
 
-    def _pools(self) -> tuple[Json, ...]:
+    def _pools(self) -> tuple[Object, ...]:
         found = tuple(obj for obj in self.part(Part.CONFIGURATION) if obj["kind"] == POOL)
         if not found:
             raise Inconclusive(f"The overlay {self.name} renders no pool, so there is none to change.")
         return found
 
 
-def part_of(obj: Json) -> Part:
+def part_of(obj: Object) -> Part:
     """The part that a rendered object belongs to."""
     if is_configuration(obj):
         return Part.CONFIGURATION
@@ -126,7 +124,7 @@ def part_of(obj: Json) -> Part:
     return kinds.get(str(obj.get("kind")), Part.GROUND)
 
 
-def refusal(obj: Json, error: Invalid | WebhookFailed) -> Finding:
+def refusal(obj: Object, error: Invalid | WebhookFailed) -> Finding:
     """A refusal of an object as a finding, by what refused it."""
     said = error.message or str(error.args[0])
     cause = "webhook-unreachable"
@@ -147,7 +145,7 @@ def refusal(obj: Json, error: Invalid | WebhookFailed) -> Finding:
     )
 
 
-def _drift(obj: Json, found: Json | None, unreadable: str) -> str:
+def _drift(obj: Object, found: Object | None, unreadable: str) -> str:
     if unreadable:
         raise Inconclusive(unreadable)
     if found is None:
@@ -157,13 +155,13 @@ def _drift(obj: Json, found: Json | None, unreadable: str) -> str:
     return f"{key(obj)} is not as it is rendered: {different[0]}" if different else ""
 
 
-def _with_addresses(obj: Json, addresses: Callable[[Json], list[str]]) -> Json:
+def _with_addresses(obj: Object, addresses: Callable[[Object], list[str]]) -> Object:
     changed = copy.deepcopy(obj)
     changed["spec"]["addresses"] = addresses(obj)
     return changed
 
 
-def _without(pool: Json, address: Address) -> list[str]:
+def _without(pool: Object, address: Address) -> list[str]:
     """The pool's ranges but for one address."""
     listed = []
     for each in pool_of(pool).ranges:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from clusters import budgets, wait
 from clusters.api.resources import PODS, SERVICES
@@ -15,6 +14,7 @@ from clusters.gitops import apply_plan, example
 from clusters.gitops.kustomize import Kustomize, Render
 from clusters.gitops.pool_objects import is_configuration
 from clusters.metallb import install, services, versions
+from clusters.objects import Object
 from clusters.profile import Profile
 from clusters.providers import Cluster
 from clusters.vantage import failover
@@ -30,7 +30,6 @@ from suites.scenes.drill import Drill
 from suites.scenes.overlay import Part, part_of
 from suites.scenes.state import State
 
-Json = dict[str, Any]
 #: So many addresses are measured at once; more would make the vantage itself late.
 MOST_WATCHED = 6
 _WHY = "MetalLB is upgraded and taken back"
@@ -189,6 +188,6 @@ class LabUpgrade:
         self.drill.record.measure("failed requests", failed, unit="requests")
 
 
-def _public(render: Render) -> Sequence[Json]:
+def _public(render: Render) -> Sequence[Object]:
     """What is rendered but for Secrets, which are never written."""
     return [obj for obj in render.objects if obj.get("kind") != "Secret"]

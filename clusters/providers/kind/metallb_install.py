@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from clusters import budgets, wait
 from clusters.api import Api, ApiError
@@ -15,11 +14,10 @@ from clusters.gitops import release_manifests
 from clusters.gitops.kustomize import Kustomize
 from clusters.metallb import metrics_account
 from clusters.metallb.install import component_of
+from clusters.objects import Object, spec_of, status_of
 from clusters.profile import Profile
 from clusters.providers.kind import docker_network
 from clusters.providers.kind.programs import find
-
-Thing = dict[str, Any]
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "platform"
 OVERLAY = "metallb/overlays/local"
@@ -57,11 +55,11 @@ def install(kubeconfig: Path, context: str | None = None, *, profile: Profile) -
     ready(api, profile.namespace)
 
 
-def unready(nodes: Sequence[Thing]) -> list[str]:
+def unready(nodes: Sequence[Object]) -> list[str]:
     """The nodes that are not Ready; "no node" where there is none at all."""
     conditions = {
         node["metadata"]["name"]: {
-            one["type"]: one["status"] for one in node.get("status", {}).get("conditions") or ()
+            one["type"]: one["status"] for one in status_of(node).get("conditions") or ()
         }
         for node in nodes
     }
@@ -70,7 +68,7 @@ def unready(nodes: Sequence[Thing]) -> list[str]:
     return [name for name, found in conditions.items() if found.get("Ready") != "True"]
 
 
-def rendered(profile: Profile, *, kubectl: Path, pool: str) -> list[Thing]:
+def rendered(profile: Profile, *, kubectl: Path, pool: str) -> list[Object]:
     """The objects of the profile's overlay, or of the shipped one, with the pool's addresses set to `pool`.
 
     Raises OverlayError where it does not render, Refused where MetalLB's manifest is not at hand or the overlay
@@ -88,7 +86,7 @@ def rendered(profile: Profile, *, kubectl: Path, pool: str) -> list[Thing]:
     return with_pool(render.objects, pool)
 
 
-def with_pool(objects: Sequence[Thing], pool: str) -> list[Thing]:
+def with_pool(objects: Sequence[Object], pool: str) -> list[Object]:
     """The same objects, the one pool among them with the addresses `pool`. Raises Refused for several pools."""
     things = copy.deepcopy(list(objects))
     pools = [thing for thing in things if thing["kind"] == "IPAddressPool"]
@@ -103,7 +101,7 @@ def with_pool(objects: Sequence[Thing], pool: str) -> list[Thing]:
     return things
 
 
-def apply(api: Api, things: Iterable[Thing]) -> None:
+def apply(api: Api, things: Iterable[Object]) -> None:
     """Apply everything, MetalLB's configuration last: its webhook must answer first.
 
     Raises NotWithinBudget where the webhook does not, or MetalLB's pods do not become ready.
@@ -136,18 +134,18 @@ def ready(api: Api, namespace: str) -> None:
     )
 
 
-def waiting_for(workloads: Iterable[Thing]) -> list[str]:
+def waiting_for(workloads: Iterable[Object]) -> list[str]:
     """What is not ready yet of MetalLB's workloads: "controller 0/1"; both must be there."""
     parts: dict[str, tuple[int, int]] = {"controller": (0, 1), "speaker": (0, 1)}
     for workload in workloads:
-        part, status = component_of(workload), workload.get("status") or {}
+        part, status = component_of(workload), status_of(workload)
         if part is None:
             continue
-        have = status.get("readyReplicas", status.get("numberReady", 0))
-        want = workload["spec"].get("replicas", status.get("desiredNumberScheduled", 0))
+        have = int(status.get("readyReplicas") or status.get("numberReady") or 0)
+        want = int(spec_of(workload).get("replicas", status.get("desiredNumberScheduled")) or 0)
         parts[str(part)] = (have, max(want, 1))
     return [f"{part} {have}/{want}" for part, (have, want) in parts.items() if have < want]
 
 
-def _rank(thing: Thing) -> int:
+def _rank(thing: Object) -> int:
     return _FIRST.index(thing["kind"]) if thing["kind"] in _FIRST else len(_FIRST)
