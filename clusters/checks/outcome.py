@@ -9,6 +9,7 @@ from typing import Literal, TypeVar
 
 from clusters.checks.path_readings import ServicePath
 from clusters.commands import Command
+from clusters.subject import Subject
 
 _Word = TypeVar("_Word", bound=StrEnum)
 
@@ -73,13 +74,17 @@ class Finding:
     """
 
     cause: str
-    subject: str
+    subject: Subject
     summary: str
     evidence: tuple[str, ...] = ()
     remedy: str = ""
     commands: tuple[Command, ...] = ()
     ruled_out: tuple[str, ...] = ()
     root: str = ""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.subject, Subject):  # a text that has been written, or left as plain text
+            object.__setattr__(self, "subject", Subject.read(self.subject))
 
 
 @dataclass(frozen=True, kw_only=True)

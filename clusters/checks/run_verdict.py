@@ -8,6 +8,7 @@ from dataclasses import replace
 from clusters.checks.causes import CAUSES
 from clusters.checks.outcome import CheckResult, Finding, Measurement, Outcome, Scope, Verdict
 from clusters.errors import ExitCode
+from clusters.subject import Subject
 
 #: Worst first: what one repetition or variant says holds for its check when the others say less.
 SEVERITY = (
@@ -79,14 +80,14 @@ def scope(checks: Iterable[CheckResult]) -> Scope:
     return max(found, key=order.index, default=Scope.NONE)
 
 
-def reach(cause: str, subject: str) -> Scope:
-    """How far one cause reaches that was found at one subject ("service …", "pool …", or anything else: all).
+def reach(cause: str, subject: Subject) -> Scope:
+    """How far one cause reaches that was found at one subject: a service, a pool, or anything else, which is all.
 
-    It reaches as far as its subject at least: a stranger on a pool's free address concerns the pool. A cause
-    that touches nobody stays so, and one that is not in the list reaches as far as its subject.
+    It reaches as far as its subject at least: a host that replies for a pool's free address concerns the pool. A
+    cause that touches nobody stays so, and one that is not in the list reaches as far as its subject.
     """
     known = CAUSES.get(cause)
-    at = _SCOPES.get(subject.split(" ", 1)[0].lower())
+    at = _SCOPES.get(subject.kind.lower())
     if known is None or (known.narrowed_by_subject and at is not None):
         return at or Scope.CLUSTER
     if known.scope is Scope.NONE or at is None:

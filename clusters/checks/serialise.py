@@ -20,6 +20,7 @@ from clusters.checks.outcome import (
 )
 from clusters.checks.path_links import Link, Path
 from clusters.checks.path_readings import Candidate, LinkReading, Reading, ServicePath
+from clusters.subject import Subject
 
 #: The attribute of a pytest report that carries one item's `part_to_dict` as JSON text. It is text because
 #: it then crosses from a worker process to the controller unchanged.
@@ -149,7 +150,7 @@ def _finding_to_dict(finding: Finding) -> JsonObject:
 def _finding_from_dict(data: Mapping[str, Any]) -> Finding:
     return Finding(
         cause=data["cause"],
-        subject=data["subject"],
+        subject=Subject.read(data["subject"]),
         summary=data["summary"],
         evidence=tuple(data["evidence"]),
         remedy=data["remedy"],

@@ -13,6 +13,7 @@ from clusters.metallb.election import Ballot, Prediction
 from clusters.metallb.nodes import Endpoint
 from clusters.metallb.reasons import Reason
 from clusters.metallb.services import Service
+from clusters.subject import CLUSTER, Subject
 
 _SERVING = (Endpoint(addresses=(), node=None, servable=True),)
 
@@ -109,7 +110,7 @@ class Announcers:
         root = self._root(service, found, reason)
         return Explanation(
             root=root,
-            subject=f"service {service.key}",
+            subject=Subject.service(service.key),
             summary=reason.text or root.summary,
             evidence=tuple(
                 f"endpoint {', '.join(each.addresses)} on {each.node}: "
@@ -141,10 +142,9 @@ class Announcers:
 
     def _known(self, causes: tuple[str, ...], nodes: list[str]) -> RootCause | None:
         """The first known root of these causes on one of the nodes, or in the component as a whole."""
-        subjects = {f"node {name}" for name in nodes}
         for cause in causes:
             for root in self.known.get(cause, ()):
-                if root.subject in subjects or not root.subject.startswith("node "):
+                if root.subject.kind != "node" or root.subject.name in nodes:
                     return root
         return None
 
@@ -167,9 +167,9 @@ class Announcers:
     def _own(self, service: Service, found: Prediction, reason: Reason) -> RootCause:
         cause = reason.cause or "nobody-answers"
         nodes = sorted(name for name, each in found.excluded.items() if each.cause == cause)
-        subject = reason.subject or f"service {service.key}"
+        subject = reason.subject or Subject.service(service.key)
         if cause in {"node-excluded", "speaker-missing-on-node"} and nodes:
-            subject = f"node {nodes[0]}" if len(nodes) == 1 else "cluster"
+            subject = Subject.node(nodes[0]) if len(nodes) == 1 else CLUSTER
         pool = self.facts.pool_of(service.ingress[0]) if service.ingress else None
         return RootCause(
             cause=cause,

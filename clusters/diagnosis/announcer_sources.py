@@ -23,6 +23,7 @@ from clusters.metallb.ranges import parse_address
 from clusters.metallb.services import Service
 from clusters.metallb.versions import Feature
 from clusters.observation.snapshot import Heard
+from clusters.subject import Subject
 
 _ONE_HEARD = (
     "the vantage's kernel tells one machine an address: the others named may answer too, as where an address is on "
@@ -71,7 +72,7 @@ class AnnouncerSources:
 def sources(facts: Facts, announcers: Announcers, service: Service) -> AnnouncerSources:
     """What each source says of one service."""
     address = str(service.ingress[0])
-    owner, heard = announcers.elected(service), facts.wire_index.owners(address)
+    owner, heard = announcers.elected(service), facts.wire_index.responders(address)
     unread = {
         "status": not facts.snapshot.service_l2_statuses.known,
         "metric": facts.speakers_read != set(facts.components.speakers),
@@ -81,7 +82,7 @@ def sources(facts: Facts, announcers: Announcers, service: Service) -> Announcer
         election=frozenset({owner} if owner else ()),
         status=facts.stated.get(service.key, frozenset()) & facts.members,
         metric=facts.signals.announced.get(address, frozenset()),
-        wire=frozenset(heard or ()),
+        wire=frozenset(map(str, heard or ())),
         unread=frozenset(field for field, whether in unread.items() if whether),
     )
 
@@ -97,7 +98,7 @@ def disputed(facts: Facts, announcers: Announcers) -> Iterator[tuple[str, Announ
         claims = (facts.stated.get(key, frozenset()) & facts.members) or facts.signals.announced.get(
             str(service.ingress[0])
         )
-        if not claims and not facts.wire_index.owners(str(service.ingress[0])):
+        if not claims and not facts.wire_index.responders(str(service.ingress[0])):
             continue  # nothing to compare the election with
         found = sources(facts, announcers, service)
         if not found.agree:
@@ -122,7 +123,7 @@ def disagreements(
         named = found.election | found.status | found.metric | found.wire
         own = RootCause(
             cause="owner-disagreement",
-            subject=f"service {key}",
+            subject=Subject.service(key),
             summary=f"The sources name different announcers of {service.ingress[0]}: {found}.",
             evidence=(str(found),),
             fields=facts.command_fields(
@@ -134,14 +135,14 @@ def disagreements(
         root = _split(known, named) or own
         yield (
             key,
-            Explanation(root=root, subject=f"service {key}", summary=own.summary, evidence=own.evidence),
+            Explanation(root=root, subject=Subject.service(key), summary=own.summary, evidence=own.evidence),
         )
 
 
 def _split(known: KnownCauses, named: frozenset[str]) -> RootCause | None:
     for cause in having(Effect.SPLITS):
         for root in known.get(cause, ()):
-            if root.subject == "cluster" or root.subject.removeprefix("node ") in named:
+            if root.subject.kind == "cluster" or root.subject.is_node_of(named):
                 return root
     return None
 
@@ -154,22 +155,24 @@ def unexpected_responders(facts: Facts, known: KnownCauses) -> Iterator[RootCaus
 
 
 def _unexpected_responder(facts: Facts, heard: Heard, known: KnownCauses) -> RootCause:
-    owners = facts.wire_index.named(heard.macs)
+    replying = facts.wire_index.behind(heard.macs)
+    nodes = {each.node for each in replying}
     for root in known.get("api-unreachable", ()):
-        if root.subject.removeprefix("node ") in owners:
+        if root.subject.is_node_of(nodes):
             return root  # a speaker that does not see that the address was given back goes on announcing it
     for root in known.get("pool-holds-gateway-address", ()):
-        if root.subject == f"pool {heard.pool}" and parse_address(heard.address) in pool_ranges.gateways(
+        if root.subject == Subject.pool(heard.pool) and parse_address(heard.address) in pool_ranges.gateways(
             facts
         ):
             return root  # no stranger: the gateway answers for its own address
-    who = ", ".join(
-        f"node {each}" if not each.startswith("?") else f"a machine with MAC {each[1:]}" for each in owners
+    who = ", ".join(each.named for each in replying)
+    sentence = (
+        f"{who} replies to ARP for {heard.address}, an address of pool {heard.pool} that no service holds."
     )
     return RootCause(
         cause="foreign-responder",
-        subject=f"pool {heard.pool}",
-        summary=f"{who} answers for {heard.address}, which pool {heard.pool} could give away.",
+        subject=Subject.pool(heard.pool),
+        summary=sentence[0].upper() + sentence[1:],
         evidence=(f"asked for {heard.address}, heard {', '.join(heard.macs)}",),
         reporter="traffic.no-squatter",
         fields=facts.command_fields(pool=heard.pool, address=heard.address),

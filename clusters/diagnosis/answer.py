@@ -9,6 +9,7 @@ from clusters.checks import Finding
 from clusters.diagnosis.diagnosis import Diagnosis
 from clusters.diagnosis.root_cause import Explanation, RootCause
 from clusters.observation.snapshot import Objects, Part, Snapshot, Status
+from clusters.subject import Subject
 
 #: As many services with one root are told one by one; more become one finding.
 MOST_ALIKE = 20
@@ -74,7 +75,7 @@ def findings(check: str, answer: Answer, diagnosis: Diagnosis) -> tuple[Finding,
 
 def _with_affected(root: RootCause, diagnosis: Diagnosis) -> Finding:
     affected = diagnosis.affected.get(root.key, ())
-    if not affected or root.subject == f"service {affected[0]}":
+    if not affected or root.subject == Subject.service(affected[0]):
         return root.finding()
     line = f"{_count(len(affected))} it: {_listed(affected)}"
     return replace(root.finding(), evidence=(*root.evidence, line))
@@ -90,7 +91,7 @@ def _listed(names: tuple[str, ...]) -> str:
 
 
 def _summed_up(check: str, group: list[Explanation]) -> Finding:
-    names = tuple(each.subject.removeprefix("service ") for each in group)
+    names = tuple(each.subject.key for each in group)
     one = group[0]
     text = f"{len(group)} services suffer from the same: {one.root.summary}"
     line = f"for instance {_listed(names)}"

@@ -9,6 +9,7 @@ from clusters.diagnosis.metallb_pods import Pod
 from clusters.diagnosis.root_cause import RootCause
 from clusters.metallb import advertisements, configuration, services
 from clusters.metallb.reasons import Reason
+from clusters.subject import CLUSTER, Subject
 
 
 def root_causes(facts: Facts) -> Iterator[RootCause]:
@@ -29,7 +30,7 @@ def _present(facts: Facts) -> Iterator[RootCause]:
     if not facts.pools:
         yield RootCause(
             cause="pool-missing",
-            subject="cluster",
+            subject=CLUSTER,
             summary="There is no IPAddressPool, so no service gets an address.",
             fields=facts.command_fields(),
         )
@@ -40,17 +41,26 @@ def _present(facts: Facts) -> Iterator[RootCause]:
     unknown = [each for each in reasons if each.cause == "advertisement-unknown-pool"]
     selecting = [each for each in reasons if each.cause == "advertisement-selects-nothing"]
     bare = [each for each in reasons if each.cause == "pool-not-advertised"]
-    bare = [each for each in bare if each.subject.removeprefix("pool ") not in facts.bgp_only]
+    bare = [each for each in bare if each.subject.name not in facts.bgp_only]
     yield from (_root(facts, each, *(one.text for one in bare)) for each in unknown)
     yield from (_root(facts, each, *(one.text for one in bare)) for each in selecting)
-    if not (unknown or any("No pool" in each.text for each in selecting)):
+    if not (unknown or any(_no_pool(facts, each.subject) for each in selecting)):
         # With such an advertisement about, a bare pool is what it was meant for: one fault, told once.
         yield from (_root(facts, each) for each in bare)
 
 
+def _no_pool(facts: Facts, advertisement: Subject) -> bool:
+    """Whether an L2Advertisement that selects pools by their labels covers none."""
+    chosen = [each for each in facts.advertisements if each.name == advertisement.name]
+    return any(
+        each.pool_selectors and not any(each in covering for covering in facts.covering.values())
+        for each in chosen
+    )
+
+
 def _root(facts: Facts, reason: Reason, *evidence: str) -> RootCause:
-    kind, _, name = reason.subject.partition(" ")
-    place = facts.command_fields(pool=name) if kind == "pool" else facts.command_fields()
+    about = reason.subject
+    place = facts.command_fields(pool=about.name) if about.kind == "pool" else facts.command_fields()
     return RootCause(
         cause=reason.cause, subject=reason.subject, summary=reason.text, evidence=evidence, fields=place
     )
@@ -79,7 +89,7 @@ def _reported(facts: Facts) -> Iterator[RootCause]:
     if said:
         yield RootCause(
             cause="config-rejected",
-            subject="cluster",
+            subject=CLUSTER,
             summary="MetalLB refuses the configuration and goes on with an older one.",
             evidence=tuple(said[:6]),
             fields=facts.command_fields(),
@@ -114,7 +124,7 @@ def _webhook(facts: Facts, *, known: bool) -> Iterator[RootCause]:
     meaning = "MetalLB's webhook cannot be asked" if tried.webhook_failed else "A harmless pool was refused"
     yield RootCause(
         cause=cause,
-        subject=facts.components.workload("controller") if tried.webhook_failed else "cluster",
+        subject=facts.components.workload("controller") if tried.webhook_failed else CLUSTER,
         summary=f"{meaning}: {tried.detail}",
         evidence=(f"server-side dry run of a pool: {tried.detail}",),
         ruled_out=("the controller is ready", "the webhook's service has ready endpoints"),
@@ -162,7 +172,7 @@ def _annotations(facts: Facts) -> Iterator[RootCause]:
         if unread:
             yield RootCause(
                 cause="annotation-unknown",
-                subject=f"service {key}",
+                subject=Subject.service(key),
                 summary=f"Service {key} asks for nothing by {unread[0].name}: {_meant(unread[0])}",
                 evidence=tuple(f"{each.name}: {_meant(each)}" for each in unread),
                 fields=place,
@@ -170,7 +180,7 @@ def _annotations(facts: Facts) -> Iterator[RootCause]:
         if found := services.deprecated_annotations(service):
             yield RootCause(
                 cause="deprecated-annotation",
-                subject=f"service {key}",
+                subject=Subject.service(key),
                 summary=f"Service {key} uses the deprecated {', '.join(found)}.",
                 fields=place,
             )

@@ -9,6 +9,7 @@ from clusters.diagnosis.root_cause import Explanation, RootCause
 from clusters.metallb.ranges import parse_address
 from clusters.metallb.services import Service
 from clusters.observation.snapshot import Consumer
+from clusters.subject import Subject
 
 Explanations = Mapping[str, Explanation]
 
@@ -40,17 +41,17 @@ def _moved(facts: Facts, consumer: Consumer, service: Service, rivals: tuple[Roo
     has = ", ".join(map(str, service.ingress))
     text = f"Service {service.key} holds {has}, and people know it by {consumer.address}."
     for root in rivals:
-        if root.subject == f"service {service.key}":
+        if root.subject == Subject.service(service.key):
             return Explanation(root=root, subject=root.subject, summary=f"{text} {root.summary}")
     return _amiss(facts, consumer, text)
 
 
 def _amiss(facts: Facts, consumer: Consumer, text: str) -> Explanation:
-    subject = f"service {consumer.namespace}/{consumer.name}"
+    subject = Subject.service(f"{consumer.namespace}/{consumer.name}")
     holders = [
         f"{consumer.address} is held by service {key}"
         for key, each in facts.services.items()
-        if consumer.address in {str(one) for one in each.ingress} and f"service {key}" != subject
+        if consumer.address in {str(one) for one in each.ingress} and key != subject.key
     ]
     place = facts.command_fields(
         namespace=consumer.namespace, service=consumer.name, address=consumer.address

@@ -193,11 +193,7 @@ class Diagnosis:
     @cached_property
     def troubled(self) -> frozenset[str]:
         """The services with which anything is wrong."""
-        named = {
-            root.subject.removeprefix("service ")
-            for root in self.known_causes
-            if root.subject.startswith("service ")
-        }
+        named = {root.subject.key for root in self.known_causes if root.subject.kind == "service"}
         return frozenset(
             (named & self.facts.services.keys())
             | {key for each in self._of_services for key in each if self.explanations(key)}

@@ -15,28 +15,33 @@ from clusters.diagnosis.root_cause import RootCause
 from clusters.metallb import advertisements
 from clusters.metallb.advertisements import Advertisement
 from clusters.metallb.log_lines import fields_of
+from clusters.subject import Subject
+
+_SHOWN = 6
 
 
 def root_causes(facts: Facts) -> Iterator[RootCause]:
-    """One root for each advertisement that names interfaces which a node in its field lacks, by the node's word."""
+    """One for each advertisement that names interfaces which a node it selects does not have, as its speaker logged."""
     naming = [each for each in facts.advertisements if each.interfaces]
     if not naming:
         return
     present = {name: found for name in facts.nodes if (found := _present(facts, name)) is not None}
     for advertisement in naming:
         others = [each for each in facts.advertisements if _together(facts, advertisement, each)]
-        mute = [
-            reason.text
+        mute = {
+            name: reason.text
             for name, interfaces in present.items()
             if advertisement.allows(node := facts.nodes[name])
             and (reason := advertisements.interface_missing(node, others, interfaces))
-        ]
+        }
+        name = advertisement.name
         if mute:
             yield RootCause(
                 cause="advertisement-interface-missing",
-                subject=f"advertisement {advertisement.name}",
-                summary=f"L2Advertisement {advertisement.name} names interfaces that {len(mute)} of its nodes lack.",
-                evidence=(" ".join(mute).replace("Node ", "node "),),
+                subject=Subject("advertisement", name),
+                summary=f"L2Advertisement {name} names interfaces that {len(mute)} of its nodes do not have.",
+                evidence=tuple(mute.values())[:_SHOWN],
+                nodes=tuple(mute),
                 fields=facts.command_fields(),
             )
 

@@ -9,6 +9,7 @@ from clusters import yaml_text
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.root_cause import RootCause
 from clusters.observation.snapshot import Json
+from clusters.subject import CLUSTER
 
 
 def settings(facts: Facts) -> tuple[str, bool | None]:
@@ -34,7 +35,7 @@ def strict_arp_off(facts: Facts, *evidence: str) -> RootCause:
     """The root for nodes whose own kernel answers for service addresses."""
     return RootCause(
         cause="strict-arp-off",
-        subject="cluster",
+        subject=CLUSTER,
         summary="Nodes hold service addresses themselves and answer for them, whoever announces.",
         evidence=evidence,
         fields=facts.command_fields(),

@@ -16,6 +16,7 @@ from clusters.diagnosis.root_cause import RootCause
 from clusters.diagnosis.signals import seconds
 from clusters.metallb.log_lines import fields_of
 from clusters.metallb.signatures import Hit
+from clusters.subject import CLUSTER, Subject
 
 #: A speaker looks for peers that it lacks every 60 s; a pod must have had that time before this counts.
 _SETTLED = 75.0
@@ -51,7 +52,7 @@ def _key_mismatch(facts: Facts) -> Iterator[RootCause]:
     if said:
         yield RootCause(
             cause="memberlist-key-mismatch",
-            subject="cluster",
+            subject=CLUSTER,
             summary="Speakers cannot read each other's messages: they run with different memberlist keys.",
             evidence=tuple(said[:4]),
             fields=facts.command_fields(),
@@ -83,7 +84,7 @@ def _partition(facts: Facts) -> Iterator[RootCause]:
     who = f"the speaker on node {apart}" if apart else "some speakers"
     yield RootCause(
         cause="memberlist-partition",
-        subject=f"node {apart}" if apart else "cluster",
+        subject=Subject.node(apart) if apart else CLUSTER,
         summary=f"Memberlist is split: {who} and the others do not hear each other, so each side announces.",
         evidence=tuple(told[:6]),
         ruled_out=("every speaker named here runs, on a node that is Ready",),
@@ -199,7 +200,7 @@ def _looking_elsewhere(facts: Facts) -> Iterator[RootCause]:
         told = f"METALLB_ML_LABELS={settings.memberlist_labels}"
         yield RootCause(
             cause="memberlist-partition",
-            subject="cluster",
+            subject=CLUSTER,
             summary=f"No speaker finds another: they look for pods by {told}, which no speaker's pod has.",
             evidence=(f"{facts.components.speaker_name} has {told}",),
             remedy="Set METALLB_ML_LABELS of the speakers to labels that their pods have, as the manifest does.",
@@ -226,7 +227,7 @@ def _cut_from_api(facts: Facts) -> Iterator[RootCause]:
         if said:
             yield RootCause(
                 cause="api-unreachable",
-                subject=f"node {name}",
+                subject=Subject.node(name),
                 summary=f"Node {name} lives and cannot reach the API server; its speaker acts on old news.",
                 evidence=tuple(said),
                 fields=facts.command_fields(node=name),

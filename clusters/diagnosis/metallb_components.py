@@ -10,6 +10,7 @@ from clusters.diagnosis.metallb_pods import Placement, Pod, pods
 from clusters.metallb import install, versions
 from clusters.metallb.install import Install, Settings
 from clusters.observation.snapshot import Json, Objects, Snapshot
+from clusters.subject import Subject
 
 
 class Components:
@@ -98,10 +99,10 @@ class Components:
         """The speakers' workload as kubectl takes it."""
         return self.install.speaker.reference if self.install.speaker else "daemonset/speaker"
 
-    def workload(self, component: str) -> str:
+    def workload(self, component: str) -> Subject:
         """The workload of a component as a finding names it: "deployment controller"."""
         name = self.controller_name if component == "controller" else self.speaker_name
-        return name.replace("/", " ")
+        return Subject(*name.split("/"))
 
 
 def _named(found: Objects, name: str) -> Json | None:

@@ -85,6 +85,11 @@ class Pod:
         return self.waiting in _STUCK
 
     @property
+    def short_of_resources(self) -> bool:
+        """Whether no node has room for it. The scheduler says so in its sentence, and nowhere else."""
+        return "Insufficient" in self.unscheduled
+
+    @property
     def starting(self) -> bool:
         """Whether it is simply young: nothing is wrong yet."""
         return not (self.ready or self.crashing or self.stuck or self.unscheduled) and self.age < STARTING

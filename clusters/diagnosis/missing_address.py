@@ -15,6 +15,7 @@ from clusters.diagnosis.signals import lasting
 from clusters.metallb import services
 from clusters.metallb.allocation import Allocation, Outcome, predict_allocation
 from clusters.metallb.services import Service
+from clusters.subject import CLUSTER, Subject
 
 _EVIDENCE = 3
 
@@ -45,7 +46,7 @@ class MissingAddress:
             return None
         root = RootCause(
             cause="class-mismatch",
-            subject=f"service {service.key}",
+            subject=Subject.service(service.key),
             summary=reason.text,
             evidence=(f"spec.loadBalancerClass of the service: {service.lb_class or '(unset)'}",
                       f"--lb-class of the controller: {self.facts.components.lb_class or '(unset)'}"),
@@ -93,15 +94,15 @@ class MissingAddress:
         if not refused or found.reason is None or not found.reason.cause:
             return None
         reason = found.reason
-        subject = reason.subject or f"service {service.key}"
+        subject = reason.subject or Subject.service(service.key)
         home = ""
         if reason.cause == "pool-missing" and self.facts.pools:
             home = "pending.annotations"
         elif reason.cause == "pool-restricted" and services.request(service).addresses:
             home = "pending.requested-address"
         elif reason.cause == "pool-missing":
-            subject = "cluster"
-        pool = subject.removeprefix("pool ") if subject.startswith("pool ") else ""
+            subject = CLUSTER
+        pool = subject.name if subject.kind == "pool" else ""
         root = RootCause(
             cause=reason.cause,
             subject=subject,
@@ -159,7 +160,7 @@ class MissingAddress:
             waits = f"waits for an address since {lasting(self.facts.age(service.key))}: "
         return Explanation(
             root=root,
-            subject=f"service {service.key}",
+            subject=Subject.service(service.key),
             summary=f"{waits}{text}" if waits else text,
             evidence=tuple(said[:_EVIDENCE]),
             ruled_out=ruled_out,

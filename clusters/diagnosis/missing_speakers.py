@@ -9,6 +9,7 @@ from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.metallb_pods import POD_REFUSED, STARTING, Pod
 from clusters.diagnosis.root_cause import RootCause
 from clusters.diagnosis.signals import seconds
+from clusters.subject import Subject
 
 
 def speakers(facts: Facts) -> Iterator[RootCause]:
@@ -109,7 +110,7 @@ def _secret_missing(facts: Facts) -> Iterator[RootCause]:
         words = [line for pod in stuck[:1] for line in pod.evidence(facts.signals)]
         yield RootCause(
             cause="memberlist-secret-missing",
-            subject=f"secret {facts.namespace}/{name}",
+            subject=Subject("secret", name, namespace=facts.namespace),
             summary=f"The speakers mount secret {name}, which does not exist: one that starts anew cannot.",
             evidence=(f"pods that wait for it: {waiting}", *words),
             fields=facts.command_fields(),
@@ -139,7 +140,9 @@ def _everywhere(facts: Facts, cause: str, summary: str, *evidence: str) -> RootC
 def _on_node(facts: Facts, cause: str, node: str, /, *told: str) -> RootCause:
     """A root on a node; `told` is the summary and then the evidence."""
     place = facts.command_fields(node=node)
-    return RootCause(cause=cause, subject=f"node {node}", summary=told[0], evidence=told[1:], fields=place)
+    return RootCause(
+        cause=cause, subject=Subject.node(node), summary=told[0], evidence=told[1:], fields=place
+    )
 
 
 def _young(facts: Facts, node: str) -> bool:

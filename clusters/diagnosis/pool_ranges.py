@@ -34,12 +34,11 @@ def root_causes(facts: Facts) -> Iterator[RootCause]:
         facts.pools, nodes=tuple(facts.nodes.values()), gateways=gateways(facts), networks=()
     )
     for reason in found:
-        pool = reason.subject.removeprefix("pool ")
         yield RootCause(
             cause=reason.cause,
             subject=reason.subject,
             summary=reason.text,
-            fields=facts.command_fields(pool=pool),
+            fields=facts.command_fields(pool=reason.subject.name),
         )
 
 

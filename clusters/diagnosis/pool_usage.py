@@ -10,6 +10,7 @@ from clusters.diagnosis.root_cause import Explanation, KnownCauses, RootCause
 from clusters.metallb import services, usage
 from clusters.metallb.allocation import Outcome, predict_allocation
 from clusters.metallb.services import FamilyPolicy, Service
+from clusters.subject import Subject
 
 
 def exhausted(facts: Facts) -> Iterator[RootCause]:
@@ -21,7 +22,7 @@ def exhausted(facts: Facts) -> Iterator[RootCause]:
             if pool.auto_assign and family.usable > 1:
                 yield RootCause(
                     cause="pool-exhausted",
-                    subject=f"pool {pool.name}",
+                    subject=Subject.pool(pool.name),
                     summary=f"Pool {pool.name} has no free IPv{version} address.",
                     evidence=(f"{family.used} of {family.usable} IPv{version} addresses are taken",),
                     fields=facts.command_fields(pool=pool.name),
@@ -34,7 +35,9 @@ def contradictions(facts: Facts) -> Iterator[RootCause]:
         problem = services.request(service).problem
         if problem:
             place = facts.command_fields(namespace=service.namespace, service=service.name)
-            yield RootCause(cause=problem.cause, subject=f"service {key}", summary=problem.text, fields=place)
+            yield RootCause(
+                cause=problem.cause, subject=Subject.service(key), summary=problem.text, fields=place
+            )
 
 
 def restless(facts: Facts) -> Iterator[RootCause]:
@@ -47,7 +50,7 @@ def restless(facts: Facts) -> Iterator[RootCause]:
             told = [f"event {event}" for event in facts.signals.of_services.get(key, ()) if event.count > 1]
             yield RootCause(
                 cause=found.reason.cause,
-                subject=f"service {key}",
+                subject=Subject.service(key),
                 summary=found.reason.text,
                 evidence=tuple(told[:3]),
                 remedy="Set ipFamilyPolicy SingleStack on the service, or give its pool addresses of one family only.",
@@ -65,7 +68,7 @@ def wrongly_held(facts: Facts, known: KnownCauses) -> Iterator[tuple[str, Explan
         text = f"Services {one.key} and {other.key} both hold {address}. {reason.text}"
         root = RootCause(
             cause="sharing-refused",
-            subject=f"service {other.key}",
+            subject=Subject.service(other.key),
             summary=text,
             reporter="health.services-addressed",
             fields=facts.command_fields(namespace=other.namespace, service=other.name, address=str(address)),
@@ -81,7 +84,7 @@ def _outside(facts: Facts, service: Service, known: KnownCauses) -> Explanation:
     )
     own = RootCause(
         cause="pool-missing",
-        subject=f"service {service.key}",
+        subject=Subject.service(service.key),
         summary=text,
         evidence=(f"it says it came from pool {service.annotation(services.ALLOCATED_FROM) or '(none)'}",),
         reporter="health.services-addressed",
@@ -92,9 +95,9 @@ def _outside(facts: Facts, service: Service, known: KnownCauses) -> Explanation:
 
 def _rival(known: KnownCauses, *found: Service) -> RootCause | None:
     """Another controller that works on one of the services."""
-    subjects = {f"service {service.key}" for service in found}
+    subjects = {Subject.service(service.key) for service in found}
     return next((root for root in known.get("rival-controller", ()) if root.subject in subjects), None)
 
 
 def _explained(service: Service, root: RootCause, text: str) -> Explanation:
-    return Explanation(root=root, subject=f"service {service.key}", summary=text)
+    return Explanation(root=root, subject=Subject.service(service.key), summary=text)

@@ -14,10 +14,12 @@ from clusters.diagnosis.claims import Claim
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.kube_proxy import settings, strict_arp_off
 from clusters.diagnosis.root_cause import Explanation, KnownCauses, RootCause
+from clusters.diagnosis.wire_index import Responder, outside
 from clusters.metallb.ranges import within
 from clusters.metallb.services import Service
 from clusters.observation.field_types import ProbeOutcome
 from clusters.observation.snapshot import Reached
+from clusters.subject import Subject
 
 #: What two answers may come from where the speakers' own metrics were not read.
 _UNDECIDED = (
@@ -43,20 +45,20 @@ class Responders:
     def wrong_responder(self, service: Service) -> Explanation | None:
         """Why not exactly one node answers for the service, by the first of its addresses that shows it."""
         for address in map(str, service.ingress):
-            owners = self.facts.wire_index.owners(address)
-            if owners is None:
+            replying = self.facts.wire_index.responders(address)
+            if replying is None:
                 continue
-            if not owners:
+            if not replying:
                 return self.silent(service, address)
-            if len(owners) > 1 or owners[0].startswith("?"):
-                return self.doubled(service, address, owners)
+            if len(replying) > 1 or outside(replying):
+                return self.doubled(service, address, replying)
         return None
 
     def replying(self, service: Service, address: str) -> str:
         """The one node that replies for an address, else the elected one; empty where neither is known."""
-        owners = self.facts.wire_index.owners(address) or ()
-        known = [each for each in owners if not each.startswith("?")]
-        return known[0] if len(known) == 1 else self.announcers.elected(service) or ""
+        replying = self.facts.wire_index.responders(address) or ()
+        nodes = [each.node for each in replying if each.node]
+        return nodes[0] if len(nodes) == 1 else self.announcers.elected(service) or ""
 
     def silent(self, service: Service, address: str) -> Explanation:
         """Why nobody answers for an address."""
@@ -72,7 +74,7 @@ class Responders:
         )
         root = next(self._silencing(owner), None) or RootCause(
             cause="nobody-answers",
-            subject=f"service {service.key}",
+            subject=Subject.service(service.key),
             summary=f"Nobody answers for {address}{f', although node {owner} should' if owner else ''}.",
             evidence=tuple(self._claims(address)),
             fields=self._fields(service, node=owner, address=address),
@@ -82,38 +84,38 @@ class Responders:
 
     def _silencing(self, owner: str) -> Iterator[RootCause]:
         for cause in having(Effect.LOSES_NODE):
-            yield from (root for root in self.known.get(cause, ()) if root.subject == f"node {owner}")
+            yield from (root for root in self.known.get(cause, ()) if root.subject == Subject.node(owner))
         for root in self.known.get("advertisement-interface-missing", ()):
-            if f"node {owner}" in root.evidence[0]:
+            if owner in root.nodes:
                 yield root
         yield from metallb_permissions.refused_to(self.facts, self.known, "speaker")
         for cause in having(Effect.SILENCES):
             yield from self.known.get(cause, ())[:1]
 
-    def doubled(self, service: Service, address: str, owners: tuple[str, ...]) -> Explanation:
-        """Why several machines, or one that is no node, answer for an address."""
-        strangers = [owner.removeprefix("?") for owner in owners if owner.startswith("?")]
-        heard = f"{', '.join(each.removeprefix('?') for each in owners)} answer for {address}"
+    def doubled(self, service: Service, address: str, replying: tuple[Responder, ...]) -> Explanation:
+        """Why several hosts, or one outside the cluster, reply for an address."""
+        strangers, nodes = outside(replying), tuple(each.node for each in replying if each.node)
+        heard = f"{', '.join(map(str, replying))} answer for {address}"
         if strangers:
             root = RootCause(
                 cause="foreign-responder",
-                subject=f"service {service.key}",
-                summary=f"A machine that is no node answers for {address}: {', '.join(strangers)}.",
+                subject=Subject.service(service.key),
+                summary=f"A machine that is no node answers for {address}: {', '.join(map(str, strangers))}.",
                 evidence=(heard,),
                 fields=self._fields(service, address=address, pool=self._pool(service)),
             )
         else:
             root = (
-                self._splitting(owners)
-                or self._kernel(service, address, owners)
-                or self._duplicate(service, address, owners)
+                self._splitting(nodes)
+                or self._kernel(service, address, nodes)
+                or self._duplicate(service, address, nodes)
             )
         return self._explanation(service, root, f"{heard}. {root.summary}", *self._claims(address))
 
     def _splitting(self, owners: tuple[str, ...]) -> RootCause | None:
         for cause in having(Effect.SPLITS):
             for root in self.known.get(cause, ()):
-                if root.subject == "cluster" or root.subject.removeprefix("node ") in owners:
+                if root.subject.kind == "cluster" or root.subject.is_node_of(owners):
                     return root
         return None
 
@@ -140,7 +142,7 @@ class Responders:
         """Some nodes hold the address themselves, and others do not."""
         return RootCause(
             cause="duplicate-announcer",
-            subject=f"service {service.key}",
+            subject=Subject.service(service.key),
             summary=f"Node {', '.join(nodes)} answers for {address}, which its speaker does not announce.",
             evidence=tuple(self._claims(address)),
             ruled_out=("kube-proxy, which is the same on every node: not every node answers",),
@@ -154,7 +156,7 @@ class Responders:
         open_question = bool(claims.unread(self.facts, owners, address))
         return RootCause(
             cause="duplicate-announcer",
-            subject=f"service {service.key}",
+            subject=Subject.service(service.key),
             summary=f"Nodes {', '.join(owners)} all answer for {address}; the election names {elected or 'none'}."
             + (f" Why is not decided: {_UNDECIDED}." if open_question else ""),
             evidence=tuple(self._claims(address)),
@@ -168,7 +170,7 @@ class Responders:
             return explained
         address = tries[0].address
         route = self.facts.wire_index.routes.get(address)
-        asked = self.facts.wire_index.owners(address) is not None
+        asked = self.facts.wire_index.responders(address) is not None
         told = tuple(
             f"{each.protocol} {each.address}:{each.port}: {each.detail or each.outcome}" for each in tries
         )
@@ -187,7 +189,7 @@ class Responders:
         )
         if asked:
             ruled_out += (
-                f"{', '.join(self.facts.wire_index.owners(address) or ())} alone answers for {address}",
+                f"{', '.join(map(str, self.facts.wire_index.responders(address) or ()))} alone answers for {address}",
             )
         return self._explanation(service, root, f"{told[0]}. {root.summary}", *ruled_out)
 
@@ -204,7 +206,7 @@ class Responders:
             client = f"vantage {source}" if source else "the vantage perhaps"
             return RootCause(
                 cause="source-not-allowed",
-                subject=f"service {service.key}",
+                subject=Subject.service(service.key),
                 summary=f"{tries[0].address} serves clients of {', '.join(allowed)} only, and {client} is none.",
                 evidence=told,
                 fields=self._fields(service, address=tries[0].address, node=owner),
@@ -216,7 +218,7 @@ class Responders:
         )
         return RootCause(
             cause="backend-refuses" if spoken else "kube-proxy-stale",
-            subject=f"service {service.key}",
+            subject=Subject.service(service.key),
             summary=f"{tries[0].address} is answered for, {text}.",
             evidence=told,
             fields=self._fields(service, address=tries[0].address, node=owner),
@@ -224,10 +226,11 @@ class Responders:
 
     def _dead_node(self, service: Service) -> RootCause | None:
         """An endpoint that counts as ready is on a node that is not."""
-        nodes = {each.node for each in self.facts.endpoints.get(service.key, ()) if each.servable}
+        endpoints = self.facts.endpoints.get(service.key, ())
+        nodes = {each.node for each in endpoints if each.servable and each.node}
         for cause in having(Effect.LOSES_NODE):
             for root in self.known.get(cause, ()):
-                if root.subject.removeprefix("node ") in nodes:
+                if root.subject.is_node_of(nodes):
                     return root
         return None
 
@@ -243,14 +246,14 @@ class Responders:
         if on_link:
             return RootCause(
                 cause="wrong-segment",
-                subject=f"pool {pool}" if pool else f"service {service.key}",
+                subject=Subject.pool(pool) if pool else Subject.service(service.key),
                 summary=f"{address} is on no network of the nodes: the vantage shares one with them, not with it.",
                 evidence=(f"on a segment of the vantage: {', '.join(sorted(on_link)[:4])}", *told),
                 fields=self._fields(service, address=address, pool=pool),
             )
         return RootCause(
             cause="vantage-not-on-segment",
-            subject=f"service {service.key}",
+            subject=Subject.service(service.key),
             summary=f"From vantage {self.facts.snapshot.wire.place} there is no way to {address}.",
             evidence=told,
             fields=self._fields(service, address=address),
@@ -267,7 +270,7 @@ class Responders:
     def _explanation(self, service: Service, root: RootCause, text: str, *ruled_out: str) -> Explanation:
         return Explanation(
             root=root,
-            subject=f"service {service.key}",
+            subject=Subject.service(service.key),
             summary=text,
             ruled_out=ruled_out,
             fields=self._fields(service, address=str(service.ingress[0])),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.root_cause import RootCause
 from clusters.observation.snapshot import Json
+from clusters.subject import Subject
 
 #: The field managers under which MetalLB's controller writes: its binary's name, which is Go's default manager; the
 #: second one is that of images which name the binary after the project.
@@ -50,7 +51,7 @@ def root_causes(facts: Facts) -> Iterator[RootCause]:
         if proof:
             yield RootCause(
                 cause="rival-controller",
-                subject=f"service {key}",
+                subject=Subject.service(key),
                 summary=f"Another load balancer also works on service {key}: {proof[0]}.",
                 evidence=tuple(proof),
                 remedy=next((remedy for name, (_, remedy) in _KNOWN_RIVALS.items() if _wrote(raw, name)), ""),

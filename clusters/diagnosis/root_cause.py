@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from clusters.checks import Candidate, Finding
 from clusters.checks.causes import get
 from clusters.commands import Command
+from clusters.subject import Subject
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,18 +22,20 @@ class RootCause:
     `fields` fill in the commands of the cause (see `clusters.checks.causes.FIELDS`). `remedy` is given where
     more is known than the record of the cause says, and `reporter` where another check reports it than that record
     says. `rests_on` are lists of the observation that it takes for whole, besides those that the record names.
-    `candidates` are the causes that may lie behind a neutral one, whose commands are then those that decide; and
-    `proved` is false where not even the link is certain.
+    `nodes` are the nodes that it concerns where its subject is none of them. `candidates` are the causes that may lie
+    behind a neutral one, whose commands are then those that decide; and `proved` is false where not even the link is
+    certain.
     """
 
     cause: str
-    subject: str
+    subject: Subject
     summary: str
     evidence: tuple[str, ...] = ()
     ruled_out: tuple[str, ...] = ()
     reporter: str = ""
     remedy: str = ""
     rests_on: tuple[str, ...] = ()
+    nodes: tuple[str, ...] = ()
     fields: dict[str, str] = field(default_factory=dict)
     candidates: tuple[Candidate, ...] = ()
     proved: bool = True
@@ -43,7 +46,7 @@ class RootCause:
         return self.reporter or get(self.cause).reported_by
 
     @property
-    def key(self) -> tuple[str, str]:
+    def key(self) -> tuple[str, Subject]:
         """What makes two root causes the same."""
         return self.cause, self.subject
 
@@ -75,7 +78,7 @@ class Explanation:
     """Why something is wrong with one subject: the root cause behind it, worded for this subject."""
 
     root: RootCause
-    subject: str
+    subject: Subject
     summary: str
     evidence: tuple[str, ...] = ()
     ruled_out: tuple[str, ...] = ()

@@ -3,23 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from enum import StrEnum
 
 from clusters.checks import Finding
 from clusters.checks.causes import Effect, having
 from clusters.diagnosis.diagnosis import Diagnosis
 from clusters.diagnosis.missing_address import MissingAddress
 from clusters.diagnosis.root_cause import Explanation, RootCause, referring
+from clusters.diagnosis.wire_index import Responder, outside
 from clusters.metallb.services import Service
 from clusters.observation.field_types import ProbeOutcome
 from clusters.observation.snapshot import Reached, Snapshot
+from clusters.subject import Subject
 
 
-def explain_service(snapshot: Snapshot, namespace: str, name: str, symptom: str) -> Finding | None:
+class Symptom(StrEnum):
+    """What a user would see of a service; `explain_service` looks for the cause behind it."""
+
+    PENDING = "pending"
+    WRONG_ADDRESS = "wrong-address"
+    NOT_REFUSED = "not-refused"
+    NO_EVENT = "no-event"
+    SILENT = "silent"
+    TWO_ANNOUNCERS = "two-announcers"
+    UNREACHABLE = "unreachable"
+    UNREACHED_INSIDE = "unreached-inside"
+    STILL_ANSWERING = "still-answering"
+    WRONG_ANNOUNCER = "wrong-announcer"
+    CLIENT_ADDRESS_LOST = "client-address-lost"
+    NO_GRATUITOUS = "no-gratuitous"
+    DISAGREEMENT = "disagreement"
+    NOT_MOVED = "not-moved"
+    NOT_BACK = "not-back"
+    GAP = "gap"
+    ADDRESS_CHANGED = "address-changed"
+
+
+def explain_service(snapshot: Snapshot, namespace: str, name: str, symptom: Symptom) -> Finding | None:
     """The cause behind `symptom` on service namespace/name, or None where the Snapshot shows none.
 
-    `symptom` is a word such as "pending", "silent", "two-announcers", "unreachable" or "not-moved" (those of
-    `suites.scenes.trouble.Symptom`); a word that is not known is looked at from all sides. The Snapshot should
-    have been taken while the symptom lasted.
+    The Snapshot should have been taken while the symptom lasted.
     """
     diagnosis = Diagnosis(snapshot)
     service = diagnosis.facts.services.get(f"{namespace}/{name}")
@@ -27,34 +50,36 @@ def explain_service(snapshot: Snapshot, namespace: str, name: str, symptom: str)
     return referring(found.finding(""), "") if found else None
 
 
-def _explained(diagnosis: Diagnosis, service: Service, symptom: str) -> Explanation | None:
+def _explained(diagnosis: Diagnosis, service: Service, symptom: Symptom) -> Explanation | None:
     if not service.ingress:
         # Whoever gave a service its address against the rules may have lost it again by now.
         meddled = (
-            _first(diagnosis, service, having(Effect.CHANGES_ADDRESS)) if symptom == "not-refused" else None
+            _first(diagnosis, service, having(Effect.CHANGES_ADDRESS))
+            if symptom is Symptom.NOT_REFUSED
+            else None
         )
         return meddled or MissingAddress(diagnosis.facts, diagnosis.known).explain(service)
     match symptom:
-        case "two-announcers" | "still-answering" | "wrong-announcer":
+        case Symptom.TWO_ANNOUNCERS | Symptom.STILL_ANSWERING | Symptom.WRONG_ANNOUNCER:
             return _answered_wrongly(diagnosis, service)
-        case "not-moved" | "not-back":
+        case Symptom.NOT_MOVED | Symptom.NOT_BACK:
             return _kept(diagnosis, service) or _unserved(diagnosis, service)
-        case "wrong-address" | "not-refused" | "no-event" | "address-changed":
+        case Symptom.WRONG_ADDRESS | Symptom.NOT_REFUSED | Symptom.NO_EVENT | Symptom.ADDRESS_CHANGED:
             return _first(diagnosis, service, having(Effect.CHANGES_ADDRESS))
-        case "silent":
+        case Symptom.SILENT:
             return diagnosis.responders.silent(service, str(service.ingress[0]))
         case _:
-            unserved = _unserved_inside if symptom == "unreached-inside" else _unserved
+            unserved = _unserved_inside if symptom is Symptom.UNREACHED_INSIDE else _unserved
             return unserved(diagnosis, service)
 
 
 def _answered_wrongly(diagnosis: Diagnosis, service: Service) -> Explanation | None:
     """By the wire where the Snapshot has it, else by what the speakers claim."""
     for address in map(str, service.ingress):
-        heard = diagnosis.facts.wire_index.owners(address)
-        owners = heard or tuple(sorted(diagnosis.facts.signals.announced.get(address, ())))
-        if len(owners) > 1 or (owners and owners[0].startswith("?")):
-            return diagnosis.responders.doubled(service, address, owners)
+        claiming = sorted(diagnosis.facts.signals.announced.get(address, ()))
+        replying = diagnosis.facts.wire_index.responders(address) or tuple(map(Responder, claiming))
+        if len(replying) > 1 or outside(replying):
+            return diagnosis.responders.doubled(service, address, replying)
     return _first(diagnosis, service, having(Effect.SPLITS))
 
 
@@ -98,7 +123,7 @@ def _first(diagnosis: Diagnosis, service: Service, causes: Iterable[str]) -> Exp
         return None
     return Explanation(
         root=root,
-        subject=f"service {service.key}",
+        subject=Subject.service(service.key),
         summary=root.summary,
         fields=diagnosis.facts.command_fields(namespace=service.namespace, service=service.name),
     )

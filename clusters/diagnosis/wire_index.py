@@ -3,11 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 
 from clusters.metallb.nodes import Node
 from clusters.observation.field_types import Purpose
 from clusters.observation.snapshot import Heard, Reached, Route, WireView
+
+
+@dataclass(frozen=True, order=True)
+class Responder:
+    """A host that replies to ARP or NDP for an address: a node by its name, or one of which only the MAC is known."""
+
+    node: str = ""
+    mac: str = ""
+
+    def __str__(self) -> str:
+        return self.node or self.mac
+
+    @property
+    def named(self) -> str:
+        """As a sentence names it."""
+        return f"node {self.node}" if self.node else f"a host with MAC {self.mac}"
+
+
+def outside(responders: Iterable[Responder]) -> tuple[Responder, ...]:
+    """Those that are no node of the cluster."""
+    return tuple(each for each in responders if not each.node)
 
 
 class WireIndex:
@@ -58,19 +80,23 @@ class WireIndex:
             found.setdefault(one.service, []).append(one)
         return {service: tuple(tries) for service, tries in found.items()}
 
-    def owners(self, address: str) -> tuple[str, ...] | None:
-        """The nodes that answer for an assigned address, sorted; "?" + MAC for others. None if not asked.
+    def responders(self, address: str) -> tuple[Responder, ...] | None:
+        """Who replies for an assigned address, sorted. None if nobody was asked.
 
-        None as well where no node is known: then nobody can be told from one.
+        None as well where no node is known: then no host can be told from a node.
         """
         heard = self.assigned.get(address)
         if heard is None or not self.asked or not self.nodes:
             return None
-        return self.named(heard.macs)
+        return self.behind(heard.macs)
 
-    def named(self, macs: Iterable[str]) -> tuple[str, ...]:
-        """Node names for hardware addresses, "?" + MAC for one of no known node."""
-        return tuple(sorted({self.node_of_mac.get(mac, f"?{mac}") for mac in macs}))
+    def behind(self, macs: Iterable[str]) -> tuple[Responder, ...]:
+        """The hosts behind hardware addresses, sorted."""
+        found = {
+            Responder(node=node) if (node := self.node_of_mac.get(mac)) else Responder(mac=mac)
+            for mac in macs
+        }
+        return tuple(sorted(found))
 
     def unreached(self, service: str) -> tuple[Reached, ...]:
         """The tries that failed. Silence over UDP proves nothing and is not among them."""

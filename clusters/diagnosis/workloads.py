@@ -11,6 +11,7 @@ from clusters.diagnosis.root_cause import RootCause
 from clusters.metallb.nodes import Node
 from clusters.observation.snapshot import Json
 from clusters.quantity import quantity
+from clusters.subject import Subject
 
 #: Using this share of its limit means that the limit holds the controller back: the kernel throttles it in
 #: every period in which it wants more, so that a mean over a window stays just below the limit.
@@ -33,7 +34,7 @@ def _condition(facts: Facts, node: Node, name: str, cause: str) -> RootCause:
     value, since = said.get("status", "unset"), said.get("lastTransitionTime", "the beginning")
     return RootCause(
         cause=cause,
-        subject=f"node {node.name}",
+        subject=Subject.node(node.name),
         summary=f"Node {node.name} has the condition {name}={value}: {text}",
         evidence=(f"condition {name}={value} since {since}",),
         fields=facts.command_fields(node=node.name),

@@ -31,6 +31,7 @@ from clusters.metallb.pools import Pool
 from clusters.objects import Object, spec_of
 from clusters.observation.pods import containers
 from clusters.observation.snapshot import Snapshot
+from clusters.subject import CLUSTER, Subject
 
 PRESENT = "health.config-present"
 
@@ -77,7 +78,7 @@ def _invalid(repository: RepositorySnapshot) -> Finding:
     render = repository.intended
     return Finding(
         cause="overlay-invalid",
-        subject=f"overlay {render.overlay}",
+        subject=Subject("overlay", render.overlay),
         summary=render.problem,
         evidence=_revision(repository),
         remedy=render.remedy,
@@ -215,7 +216,7 @@ def pool_owner(repository: RepositorySnapshot, snapshot: Snapshot) -> list[Findi
         return [
             Finding(
                 cause="pool-missing",
-                subject="cluster",
+                subject=CLUSTER,
                 summary="The cluster has no address pool, so no overlay owns one.",
                 commands=(apply_command(repository),),
                 root=PRESENT,
@@ -254,7 +255,7 @@ def _owners(
         cause, summary, root = "overlay-drift", f"{live}, and no overlay renders it so.", INTENDED
     yield Finding(
         cause=cause,
-        subject=f"pool {pool.name}",
+        subject=Subject.pool(pool.name),
         summary=summary,
         evidence=evidence(lines),
         remedy=f"Settle which overlay this cluster has; the profile says {own}.",

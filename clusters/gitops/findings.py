@@ -11,6 +11,7 @@ from clusters.gitops.repository_snapshot import RepositorySnapshot
 from clusters.metallb.pools import Pool
 from clusters.objects import Object
 from clusters.observation.snapshot import Objects, Snapshot, Status
+from clusters.subject import Subject
 
 #: The check that carries the root where the cluster was changed past its overlay, or runs another version.
 INTENDED, SKEW = "overlay.intended-config", "overlay.version-skew"
@@ -42,10 +43,11 @@ def evidence(lines: Iterable[str]) -> tuple[str, ...]:
     return (*found[:_MOST], f"and {rest} more") if rest > 0 else tuple(found)
 
 
-def subject_of(kind: str, name: str) -> str:
+def subject_of(kind: str, name: str) -> Subject:
     """How a finding names an object: pools and services as people say, others by kind."""
     plain = {"IPAddressPool": "pool", "Service": "service"}.get(kind)
-    return f"pool {name.rpartition('/')[2]}" if plain == "pool" else f"{plain or kind} {name}"
+    namespace, _, alone = name.rpartition("/")
+    return Subject.pool(alone) if plain == "pool" else Subject(plain or kind, alone, namespace=namespace)
 
 
 def diff_command(repository: RepositorySnapshot) -> Command:

@@ -22,6 +22,7 @@ from clusters.metallb.ranges import Address
 from clusters.metallb.reasons import Reason
 from clusters.metallb.services import Service
 from clusters.observation.snapshot import Snapshot
+from clusters.subject import Subject
 
 LIVE = "the cluster"
 
@@ -32,7 +33,7 @@ def ranges_valid(repository: RepositorySnapshot, snapshot: Snapshot) -> list[Fin
     Node addresses count for this cluster's overlay and live; gateways and the edges of networks where the
     service page says which they are. Raises Inconclusive where an overlay does not render.
     """
-    places: dict[tuple[str, str, str], list[str]] = {}
+    places: dict[tuple[str, Subject, str], list[str]] = {}
     for place, found in _everywhere(repository, snapshot).items():
         for reason in (*configuration.range_problems(found), *_reserved(place, found, repository, snapshot)):
             places.setdefault((reason.cause, reason.subject, reason.text), []).append(place)
@@ -135,7 +136,7 @@ def _taken(
     lines += [f"pool {pool.name} is {listed(pool.ranges)} after it" for pool in after]
     return Finding(
         cause="change-unplanned",
-        subject=f"service {service.key}",
+        subject=Subject.service(service.key),
         summary=f"The last change, {what}, takes {address} away, which service {service.key} holds.",
         evidence=evidence(lines),
         remedy="Put the address back into a pool, or plan the service's new address before the rollout.",
@@ -193,7 +194,7 @@ def _unintended(repository: RepositorySnapshot, pool: Pool, *, wanted: Pool, pla
     return Finding(
         cause="address-not-intended",
         root=INTENDED if past_overlay else "",
-        subject=f"pool {pool.name}",
+        subject=Subject.pool(pool.name),
         summary=(
             f"Pool {pool.name} holds {listed(pool.ranges)} in {place}; intended is {listed(wanted.ranges)}."
         ),

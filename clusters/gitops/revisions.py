@@ -20,6 +20,7 @@ from clusters.gitops.range_findings import before_change
 from clusters.gitops.repository_snapshot import RepositorySnapshot
 from clusters.metallb import configuration
 from clusters.objects import Object
+from clusters.subject import Subject
 
 
 def previous_renders(repository: RepositorySnapshot) -> list[Finding]:
@@ -30,7 +31,7 @@ def previous_renders(repository: RepositorySnapshot) -> list[Finding]:
     """
     previous = repository.previous
     if previous is not None and previous.broken:
-        return [_finding(repository, f"overlay {previous.overlay}", previous.problem, ())]
+        return [_finding(repository, Subject("overlay", previous.overlay), previous.problem, ())]
     render = before_change(repository)
     configured = [found for found in render.objects if is_configuration(found)]
     found = [finding for each in configured for finding in _invalid(repository, each)]
@@ -59,12 +60,14 @@ def _invalid(repository: RepositorySnapshot, found: Object) -> Iterator[Finding]
         yield _finding(repository, _subject(found), text, tuple(map(said, errors)))
 
 
-def _subject(found: Object) -> str:
+def _subject(found: Object) -> Subject:
     kind, _, name = key(found).partition(" ")
     return subject_of(kind, name)
 
 
-def _finding(repository: RepositorySnapshot, subject: str, summary: str, lines: tuple[str, ...]) -> Finding:
+def _finding(
+    repository: RepositorySnapshot, subject: Subject, summary: str, lines: tuple[str, ...]
+) -> Finding:
     past, tree = repository.history, repository.layout.tree
     revision = past.head if past.dirty else past.previous
     return Finding(

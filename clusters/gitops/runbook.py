@@ -21,6 +21,7 @@ from clusters.gitops.history import Frozen
 from clusters.gitops.markdown import Piece
 from clusters.gitops.plans import Text
 from clusters.gitops.repository_snapshot import RepositorySnapshot
+from clusters.subject import Subject
 
 _FIELD = "last validated"
 
@@ -147,7 +148,7 @@ def _finding(
     path = repository.layout.runbook
     return Finding(
         cause="validation-stale",
-        subject=f"runbook {path}",
+        subject=Subject("runbook", path),
         summary=summary,
         evidence=evidence(lines),
         remedy=remedy,

@@ -32,6 +32,7 @@ from clusters.metallb.pools import Pool
 from clusters.metallb.ranges import Address, AddressRange
 from clusters.observation.pods import containers
 from clusters.observation.snapshot import Snapshot
+from clusters.subject import CLUSTER, Subject
 
 
 def pool_documented(repository: RepositorySnapshot) -> list[Finding]:
@@ -81,7 +82,7 @@ def _undocumented(repository: RepositorySnapshot, change: Change, pool: PoolChan
     when = f"Commit {change.commit[:12]} of {change.date}" if change.commit else "An uncommitted edit"
     return Finding(
         cause="change-undocumented",
-        subject=f"pool {pool.pool}",
+        subject=Subject.pool(pool.pool),
         summary=(
             f"{when} changes pool {pool.pool} of {pool.cluster} from {listed(pool.before)} to "
             f"{listed(pool.after)}, and {repository.layout.changelog} has no entry that says so."
@@ -117,7 +118,7 @@ def _off_page(
         says = f"says {listed(stated)}" if rows else f"does not name {cluster} in a table of clusters"
         yield Finding(
             cause="page-outdated",
-            subject=f"pool {pool.name}",
+            subject=Subject.pool(pool.name),
             summary=(
                 f"Pool {pool.name} has {listed(pool.ranges)} in {place}; "
                 f"{repository.layout.service_page} {says}."
@@ -139,8 +140,7 @@ def service_page(repository: RepositorySnapshot, snapshot: Snapshot) -> list[Fin
     soon = pools_of(repository.working.objects) if repository.history.dirty else ()
     off = _off_page(repository, page, repository.layout.cluster, live, place="the cluster", soon=soon)
     found = [
-        replace(finding, root=INTENDED if finding.subject.removeprefix("pool ") in past_overlay else "")
-        for finding in off
+        replace(finding, root=INTENDED if finding.subject.name in past_overlay else "") for finding in off
     ]
     return [*found, *_off_version(repository, snapshot, page)]
 
@@ -156,7 +156,7 @@ def _off_version(repository: RepositorySnapshot, snapshot: Snapshot, page: str) 
         return
     yield Finding(
         cause="page-outdated",
-        subject="cluster",
+        subject=CLUSTER,
         summary=(
             f"MetalLB {listed(sorted(running))} runs, and {layout.service_page} says "
             f"{listed(sorted(stated))} for {layout.cluster}."
@@ -223,7 +223,7 @@ def _moved(
     path = repository.layout.changelog
     return Finding(
         cause="change-undocumented",
-        subject=f"service {service}",
+        subject=Subject.service(service),
         summary=f"Service {service} held {listed(old)} and holds {listed(new)}; {path} has no entry for it.",
         commands=(mentions_command(service.rpartition("/")[2], path), diff_command(repository)),
     )
@@ -239,7 +239,7 @@ def change_plan(repository: RepositorySnapshot, snapshot: Snapshot) -> list[Find
     try:
         written = plans.read_plans(repository)
     except FileError as error:
-        return [_unplanned("change plan", str(error.args[0]), remedy=error.remedy)]
+        return [_unplanned(Subject("change plan"), str(error.args[0]), remedy=error.remedy)]
     found = []
     for change in pending:
         covering = [(path, plan) for path, plan in written if plan.covers(change.folder, change.pool)]
@@ -250,7 +250,7 @@ def change_plan(repository: RepositorySnapshot, snapshot: Snapshot) -> list[Find
             f"Pool {change.pool} of {change.cluster} is about to change from {listed(change.before)} to "
             f"{listed(change.after)}, and no plan in {repository.layout.plans}/ covers it."
         )
-        found.append(_unplanned(f"pool {change.pool}", text, lines=over, repository=repository))
+        found.append(_unplanned(Subject.pool(change.pool), text, lines=over, repository=repository))
     return found
 
 
@@ -276,7 +276,7 @@ def _unapplied(repository: RepositorySnapshot, snapshot: Snapshot) -> Iterator[P
 
 
 def _unplanned(
-    subject: str,
+    subject: Subject,
     summary: str,
     *,
     lines: Iterable[str] = (),

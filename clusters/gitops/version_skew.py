@@ -24,6 +24,7 @@ from clusters.metallb.versions import Feature
 from clusters.objects import Object, status_of
 from clusters.observation.pods import containers
 from clusters.observation.snapshot import Snapshot
+from clusters.subject import CLUSTER, Subject
 
 LEGACY_VERSION = "maintenance.legacy-version"
 #: CRDs that came with a version: what it must find installed.
@@ -65,7 +66,7 @@ def _mixed(
     if len(seen) > 1:
         yield Finding(
             cause="version-skew",
-            subject="cluster",
+            subject=CLUSTER,
             summary=f"MetalLB's pods are of {len(seen)} versions: {listed(seen)}.",
             evidence=lines,
             commands=commands,
@@ -73,7 +74,7 @@ def _mixed(
     elif pinned and seen != [pinned]:
         yield Finding(
             cause="version-skew",
-            subject="cluster",
+            subject=CLUSTER,
             summary=f"MetalLB runs {seen[0]}, where {repository.layout.overlay} has {pinned}.",
             evidence=lines,
             commands=commands,
@@ -97,7 +98,7 @@ def _definitions(
     if lines:
         yield Finding(
             cause="crd-outdated",
-            subject="cluster",
+            subject=CLUSTER,
             summary=f"MetalLB's resource definitions are not those of {newest or 'the overlay'}: {lines[0]}.",
             evidence=evidence(lines),
             commands=(command("kubectl get crds | grep metallb.io"), apply_command(repository)),
@@ -132,7 +133,7 @@ def _from_base(repository: RepositorySnapshot) -> Iterator[Finding]:
     allowed = f"; accepted is {accepted.version} beside {accepted.base}" if accepted else ""
     yield Finding(
         cause="version-skew",
-        subject=f"overlay {layout.overlay}",
+        subject=Subject("overlay", layout.overlay),
         summary=f"{layout.overlay} has MetalLB {own}, where the shared base has {base}{allowed}.",
         commands=(command("git grep -n newTag -- {folder}/", folder=layout.tree), apply_command(repository)),
     )
@@ -194,7 +195,7 @@ def legacy_version(repository: RepositorySnapshot) -> list[Finding]:
     return [
         Finding(
             cause="version-skew",
-            subject=f"overlay {layout.legacy}",
+            subject=Subject("overlay", layout.legacy),
             summary=f"{layout.legacy} has MetalLB {skew[0]}, where the shared base has {skew[1]}.",
             evidence=evidence(expired or [f"{layout.waivers} has no waiver for it"]),
             remedy="Bring it to the base's version, or renew the waiver with a reason and a day.",
@@ -220,7 +221,7 @@ def skew_follow_up(repository: RepositorySnapshot) -> list[Finding]:
     return [
         Finding(
             cause="follow-up-missing",
-            subject=f"overlay {layout.legacy}",
+            subject=Subject("overlay", layout.legacy),
             summary=(
                 f"{layout.legacy} has MetalLB {skew[0]}, the shared base {skew[1]}, "
                 f"and no follow-up in {layout.follow_ups} names it."
@@ -249,7 +250,7 @@ def legacy_divergence(repository: RepositorySnapshot) -> list[Finding]:
     return [
         Finding(
             cause="legacy-diverged",
-            subject=f"overlay {layout.legacy}",
+            subject=Subject("overlay", layout.legacy),
             summary=f"{layout.legacy} differs from {layout.base} in {name}, which was not accepted.",
             evidence=evidence(line for other, _, line in new if other == name),
             remedy=f"Take it back, or accept it in {layout.accepted} with a reason.",

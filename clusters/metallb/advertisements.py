@@ -20,6 +20,7 @@ from clusters.metallb.reasons import Reason
 from clusters.metallb.selectors import LabelSelector
 from clusters.metallb.services import Service
 from clusters.objects import metadata_of, spec_of
+from clusters.subject import Subject
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def interface_missing(
         return None
     listed = ", ".join(sorted(named))
     text = f"Node {node.name} has none of the interfaces {listed} that the advertisements name."
-    return Reason("advertisement-interface-missing", text, f"node {node.name}")
+    return Reason("advertisement-interface-missing", text, Subject.node(node.name))
 
 
 def problems(
@@ -136,7 +137,7 @@ def problems(
     for pool in pools:
         if not covering(pool, advertisements):
             text = f"Pool {pool.name} is covered by no L2Advertisement, so its addresses are never announced."
-            yield Reason("pool-not-advertised", text, f"pool {pool.name}")
+            yield Reason("pool-not-advertised", text, Subject.pool(pool.name))
 
 
 def _spared(
@@ -159,13 +160,13 @@ def _unknown_pools(advertisement: Advertisement, pools: Collection[Pool]) -> Ite
     for name in advertisement.pools:
         if name not in known:
             text = f"L2Advertisement {advertisement.name} names the pool {name}, which does not exist."
-            yield Reason("advertisement-unknown-pool", text, f"advertisement {advertisement.name}")
+            yield Reason("advertisement-unknown-pool", text, Subject("advertisement", advertisement.name))
 
 
 def _empty_selections(
     advertisement: Advertisement, pools: Collection[Pool], nodes: Collection[Node]
 ) -> Iterator[Reason]:
-    name, subject = advertisement.name, f"advertisement {advertisement.name}"
+    name, subject = advertisement.name, Subject("advertisement", advertisement.name)
     chosen = advertisement.pool_selectors
     if chosen and not any(selectors.any_matches(chosen, each.labels) for each in pools):
         text = f"No pool has the labels that L2Advertisement {name} selects ({_any_of(chosen)})."

@@ -26,6 +26,7 @@ from clusters.metallb.ranges import Address
 from clusters.metallb.reasons import Reason
 from clusters.metallb.services import FamilyPolicy, Request, Service, foreign, request
 from clusters.metallb.usage import Holdings
+from clusters.subject import Subject
 
 
 class Outcome(StrEnum):
@@ -121,7 +122,7 @@ def _restless(service: Service, found: Allocation, world: World) -> Reason | Non
         f"Service {service.key} prefers both families but has one cluster IP, and its pool has both families: "
         "MetalLB gives and takes its second address without end."
     )
-    return Reason("family-unavailable", text, f"service {service.key}")
+    return Reason("family-unavailable", text, Subject.service(service.key))
 
 
 def assignable(service: Service, addresses: tuple[Address, ...], world: World) -> Reason | None:
@@ -196,7 +197,7 @@ def _from_named_pool(service: Service, name: str, world: World) -> Allocation:
     pool = next((each for each in world.pools if each.name == name), None)
     if pool is None:
         text = f"Service {service.key} asks for pool {name}, which does not exist."
-        return Allocation(Outcome.REFUSED, reason=Reason("pool-missing", text, f"service {service.key}"))
+        return Allocation(Outcome.REFUSED, reason=Reason("pool-missing", text, Subject.service(service.key)))
     refusal = pool_rules.restricted(pool, service, world.namespaces) or pool_rules.family_missing(
         pool, service
     )
@@ -254,7 +255,7 @@ def _outside(addresses: tuple[Address, ...], pools: Iterable[Pool]) -> Reason:
 
 
 def _full(pool: Pool) -> Reason:
-    return Reason("pool-exhausted", f"Pool {pool.name} has no free address.", f"pool {pool.name}")
+    return Reason("pool-exhausted", f"Pool {pool.name} has no free address.", Subject.pool(pool.name))
 
 
 def _why_not(service: Service, pool: Pool, world: World) -> Reason:

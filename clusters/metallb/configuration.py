@@ -28,6 +28,7 @@ from clusters.metallb.ranges import Address, Network
 from clusters.metallb.reasons import Reason
 from clusters.metallb.selectors import SelectorError
 from clusters.objects import metadata_of, spec_of
+from clusters.subject import Subject
 
 Raw = Mapping[str, Any]
 
@@ -52,14 +53,14 @@ def read(raw_pools: Iterable[Raw], raw_advertisements: Iterable[Raw] = ()) -> Co
     good_pools: list[Pool] = []
     good_advertisements: list[Advertisement] = []
     for raw in raw_pools:
-        subject = f"pool {_name(raw)}"
+        subject = Subject.pool(_name(raw))
         refusals += _duplicates(raw, subject, within="serviceAllocation")
         try:
             good_pools.append(pools.parse(raw))
         except SelectorError as error:
             refusals.append(Reason("config-rejected", f"In {subject}: {error}", subject))
     for raw in raw_advertisements:
-        subject = f"advertisement {_name(raw)}"
+        subject = Subject("advertisement", _name(raw))
         refusals += _duplicates(raw, subject)
         try:
             good_advertisements.append(ads.parse(raw))
@@ -72,7 +73,7 @@ def read(raw_pools: Iterable[Raw], raw_advertisements: Iterable[Raw] = ()) -> Co
 def range_problems(all_pools: Sequence[Pool]) -> Iterator[Reason]:
     """Malformed, missing and overlapping ranges. A range overlaps another of its own pool as well."""
     for pool in all_pools:
-        subject = f"pool {pool.name}"
+        subject = Subject.pool(pool.name)
         for error in pool.invalid:
             yield Reason("pool-range-invalid", f"Pool {pool.name}: {error}", subject)
         if not pool.ranges and not pool.invalid:
@@ -81,7 +82,7 @@ def range_problems(all_pools: Sequence[Pool]) -> Iterator[Reason]:
     for one, other, shared in ranges.overlapping(each for pool in all_pools for each in pool.ranges):
         first, second = owners[id(one)], owners[id(other)]
         text = f"Range {one} of pool {first} and range {other} of pool {second} share {shared}."
-        yield Reason("pool-overlap", text, f"pool {first}")
+        yield Reason("pool-overlap", text, Subject.pool(first))
 
 
 def reserved_addresses(
@@ -104,7 +105,7 @@ def reserved_addresses(
     for pool in all_pools:
         for address, cause, what in known:
             if pool.gives(address):
-                yield Reason(cause, f"Pool {pool.name} contains {what}.", f"pool {pool.name}")
+                yield Reason(cause, f"Pool {pool.name} contains {what}.", Subject.pool(pool.name))
 
 
 def _node_addresses(nodes: Iterable[Node]) -> Iterator[tuple[Address, str, str]]:
@@ -120,7 +121,7 @@ def _edge_addresses(networks: Iterable[Network]) -> Iterator[tuple[Address, str,
             yield address, "pool-range-invalid", f"{address}, the {kind} address of {network}"
 
 
-def _duplicates(raw: Raw, subject: str, *, within: str = "") -> list[Reason]:
+def _duplicates(raw: Raw, subject: Subject, *, within: str = "") -> list[Reason]:
     """Entries that stand twice in a list; MetalLB refuses those in most of its lists."""
     spec = spec_of(raw)
     part = (spec.get(within) or {}) if within else spec

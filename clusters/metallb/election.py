@@ -25,6 +25,7 @@ from clusters.metallb.ranges import Address
 from clusters.metallb.reasons import Reason
 from clusters.metallb.services import Service
 from clusters.metallb.versions import Feature, supports
+from clusters.subject import Subject
 
 
 @dataclass(frozen=True)
@@ -130,11 +131,11 @@ def advertised_by(service: Service, scene: Scene) -> tuple[Advertisement, ...] |
     if pool is None:
         listed = ", ".join(str(each) for each in service.ingress)
         text = f"No pool holds {listed}, the address of service {service.key}."
-        return Reason("requested-outside-pools", text, f"service {service.key}")
+        return Reason("requested-outside-pools", text, Subject.service(service.key))
     covering = ads.covering(pool, scene.advertisements)
     if not covering:
         text = f"Pool {pool.name} is covered by no L2Advertisement."
-        return Reason("pool-not-advertised", text, f"pool {pool.name}")
+        return Reason("pool-not-advertised", text, Subject.pool(pool.name))
     if not supports(scene.version, Feature.SERVICE_SELECTORS):
         return covering
     return _selecting(service, covering, scene.version)
@@ -147,14 +148,14 @@ def _selecting(
     if not chosen:
         names = ", ".join(each.name for each in covering)
         text = f"No L2Advertisement of the pool ({names}) selects service {service.key}."
-        return Reason("advertisement-selects-nothing", text, f"service {service.key}")
+        return Reason("advertisement-selects-nothing", text, Subject.service(service.key))
     refuses = supports(version, Feature.SHARED_WITH_SELECTORS_REFUSED)
     if refuses and service.shares and any(each.service_selectors for each in chosen):
         text = (
             f"Service {service.key} shares its address, and an L2Advertisement for it has serviceSelectors; "
             "MetalLB announces nothing then."
         )
-        return Reason("sharing-refused", text, f"service {service.key}")
+        return Reason("sharing-refused", text, Subject.service(service.key))
     return chosen
 
 
@@ -187,26 +188,28 @@ def _not_allowed(name: str, known: Mapping[str, Node], chosen: tuple[Advertiseme
     # A speaker whose node object is gone is not in any advertisement's set of nodes either.
     if name in known and any(each.allows(known[name]) for each in chosen):
         return None
-    return Reason("", f"No L2Advertisement for the service allows node {name}.", f"node {name}")
+    return Reason("", f"No L2Advertisement for the service allows node {name}.", Subject.node(name))
 
 
 def _no_speaker(name: str, taking_part: frozenset[str]) -> Reason | None:
     if name in taking_part:
         return None
-    return Reason("speaker-missing-on-node", f"Node {name} has no speaker that takes part.", f"node {name}")
+    return Reason(
+        "speaker-missing-on-node", f"Node {name} has no speaker that takes part.", Subject.node(name)
+    )
 
 
 def _withheld(node: Node, scene: Scene) -> Reason | None:
     if node.network_unavailable:
         text = f"Node {node.name} has the condition NetworkUnavailable."
-        return Reason("node-network-unavailable", text, f"node {node.name}")
+        return Reason("node-network-unavailable", text, Subject.node(node.name))
     honoured = supports(scene.version, Feature.EXCLUDE_LABEL) and not scene.speakers.ignore_exclude_label
     if node.excluded and honoured:
         return Reason(
-            "node-excluded", f"Node {node.name} has the label {EXCLUDE_LABEL}.", f"node {node.name}"
+            "node-excluded", f"Node {node.name} has the label {EXCLUDE_LABEL}.", Subject.node(node.name)
         )
     if node.unschedulable and supports(scene.version, Feature.CORDON_MOVES):
-        return Reason("", f"Node {node.name} is cordoned.", f"node {node.name}")
+        return Reason("", f"Node {node.name} is cordoned.", Subject.node(node.name))
     return None
 
 
@@ -214,7 +217,7 @@ def _nothing_local(name: str, service: Service, serving: Collection[str | None])
     if not service.local_policy or name in serving:
         return None
     text = f"Node {name} has no ready endpoint, and externalTrafficPolicy is Local."
-    return Reason("local-policy-no-endpoint-on-announcer", text, f"node {name}")
+    return Reason("local-policy-no-endpoint-on-announcer", text, Subject.node(name))
 
 
 _WORST_FIRST = (
@@ -231,10 +234,10 @@ def _nobody(service: Service, chosen: tuple[Advertisement, ...], excluded: Mappi
         nodes = [name for name, reason in excluded.items() if reason.cause == cause]
         if nodes:
             text = f"No node may announce service {service.key}: {_because(cause, nodes)}."
-            return Reason(cause, text, f"service {service.key}")
+            return Reason(cause, text, Subject.service(service.key))
     names = ", ".join(each.name for each in chosen)
     text = f"The L2Advertisements for service {service.key} ({names}) select no node."
-    return Reason("advertisement-selects-nothing", text, f"service {service.key}")
+    return Reason("advertisement-selects-nothing", text, Subject.service(service.key))
 
 
 def _because(cause: str, nodes: list[str]) -> str:

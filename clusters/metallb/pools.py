@@ -20,6 +20,7 @@ from clusters.metallb.reasons import Reason
 from clusters.metallb.selectors import Labels, LabelSelector
 from clusters.metallb.services import Service
 from clusters.objects import metadata_of, spec_of
+from clusters.subject import Subject
 
 Namespaces = Mapping[str, Labels]
 """Every namespace of the cluster with its labels."""
@@ -141,11 +142,11 @@ def restricted(pool: Pool, service: Service, namespaces: Namespaces) -> Reason |
     allowed = pool.allocation.resolved(namespaces)
     if allowed and service.namespace not in allowed:
         text = f"Pool {pool.name} is kept for the namespaces {', '.join(sorted(allowed))}."
-        return Reason("pool-restricted", text, f"pool {pool.name}")
+        return Reason("pool-restricted", text, Subject.pool(pool.name))
     chosen = pool.allocation.service_selectors
     if chosen and not selectors.any_matches(chosen, service.labels):
         text = f"Pool {pool.name} is kept for services labelled {' or '.join(str(each) for each in chosen)}."
-        return Reason("pool-restricted", text, f"pool {pool.name}")
+        return Reason("pool-restricted", text, Subject.pool(pool.name))
     return None
 
 
@@ -156,12 +157,12 @@ def may_serve(pool: Pool, service: Service, namespaces: Namespaces) -> Reason | 
     """
     if not pool.auto_assign:
         text = f"Pool {pool.name} has autoAssign off: it serves only services that ask for it."
-        return Reason("pool-autoassign-off", text, f"pool {pool.name}")
+        return Reason("pool-autoassign-off", text, Subject.pool(pool.name))
     if reason := restricted(pool, service, namespaces):
         return reason
     if pool.allocation and not _reachable(pool.allocation, service, namespaces):
         text = f"Pool {pool.name} is kept for namespaces by a selector that selects none."
-        return Reason("pool-restricted", text, f"pool {pool.name}")
+        return Reason("pool-restricted", text, Subject.pool(pool.name))
     return family_missing(pool, service)
 
 
@@ -172,7 +173,9 @@ def family_missing(pool: Pool, service: Service) -> Reason | None:
     if not missing or (service.family_policy == "PreferDualStack" and missing != needed):
         return None
     families = " and ".join(f"IPv{each}" for each in sorted(missing))
-    return Reason("family-unavailable", f"Pool {pool.name} has no {families} addresses.", f"pool {pool.name}")
+    return Reason(
+        "family-unavailable", f"Pool {pool.name} has no {families} addresses.", Subject.pool(pool.name)
+    )
 
 
 def needed_versions(service: Service) -> frozenset[int]:

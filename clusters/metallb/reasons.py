@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from clusters.subject import UNNAMED, Subject
+
 
 @dataclass(frozen=True)
 class Reason:
     """`cause` is an id of `clusters.checks.causes`, `text` one sentence that names the objects concerned.
 
-    `subject` is what the reason is about ("pool edge", "advertisement lan"), where the caller cannot know it.
+    `subject` is what the reason is about ("pool edge", "advertisement lan"), UNNAMED where only the caller knows it.
     """
 
     cause: str
     text: str
-    subject: str = ""
+    subject: Subject = UNNAMED
 
     def __str__(self) -> str:
         return self.text

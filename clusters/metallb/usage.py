@@ -15,6 +15,7 @@ from clusters.metallb.pools import Pool
 from clusters.metallb.ranges import Address
 from clusters.metallb.reasons import Reason
 from clusters.metallb.services import Service, foreign, sharing_conflict
+from clusters.subject import Subject
 
 Holdings = Mapping[Address, tuple[Service, ...]]
 """Every address that a service of MetalLB's has, with all services that have it."""
@@ -92,7 +93,7 @@ def taken_by(service: Service, address: Address, held: Holdings) -> Reason | Non
     """Why the service may not have this address because of others on it, or None if it may."""
     for holder in held.get(address, ()):
         if reason := sharing_conflict(holder, service):
-            return Reason(reason.cause, f"{address}: {reason.text}", f"service {service.key}")
+            return Reason(reason.cause, f"{address}: {reason.text}", Subject.service(service.key))
     return None
 
 

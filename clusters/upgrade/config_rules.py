@@ -10,6 +10,7 @@ from clusters.gitops.findings import known
 from clusters.metallb import services
 from clusters.metallb.nodes import EXCLUDE_LABEL
 from clusters.objects import Object
+from clusters.subject import CLUSTER, Subject
 from clusters.upgrade.rule import Rule, Sighting
 from clusters.upgrade.situation import Situation
 
@@ -24,7 +25,7 @@ def _config_map(situation: Situation) -> Iterator[Sighting]:
             (found.get("data") or {}).get("config")
         ):
             yield Sighting(
-                subject=f"configmap {situation.snapshot.metallb_namespace}/config",
+                subject=Subject("configmap", "config", namespace=situation.snapshot.metallb_namespace),
                 summary="MetalLB is configured by the ConfigMap config.",
             )
 
@@ -32,14 +33,14 @@ def _config_map(situation: Situation) -> Iterator[Sighting]:
 def _address_pools(situation: Situation) -> Iterator[Sighting]:
     for found in known(situation.snapshot.legacy_pools, "AddressPools"):
         name = found["metadata"]["name"]
-        yield Sighting(subject=f"pool {name}", summary=f"{name} is an AddressPool, of the legacy API.")
+        yield Sighting(subject=Subject.pool(name), summary=f"{name} is an AddressPool, of the legacy API.")
 
 
 def _address_pool_definition(situation: Situation) -> Iterator[Sighting]:
     definitions = known(situation.snapshot.custom_resource_definitions, "resource definitions")
     if any(each["metadata"]["name"] == _ADDRESS_POOLS for each in definitions):
         yield Sighting(
-            subject="cluster", summary=f"The definition {_ADDRESS_POOLS} is still installed.", stops=False
+            subject=CLUSTER, summary=f"The definition {_ADDRESS_POOLS} is still installed.", stops=False
         )
 
 
@@ -53,7 +54,7 @@ def _excluded(situation: Situation) -> Iterator[Sighting]:
     excluded = [node for node in nodes if node.excluded]
     for node in excluded:
         yield Sighting(
-            subject=f"node {node.name}",
+            subject=Subject.node(node.name),
             summary=f"Node {node.name} has a speaker and the label {EXCLUDE_LABEL}.",
             stops=len(excluded) == len(nodes),
         )
@@ -66,7 +67,7 @@ def _outside(situation: Situation) -> Iterator[Sighting]:
         for address in service.ingress:
             if situation.facts.pool_of(address) is None:
                 yield Sighting(
-                    subject=f"service {service.key}",
+                    subject=Subject.service(service.key),
                     summary=f"Service {service.key} holds {address}, which is in no address pool.",
                 )
 
@@ -76,27 +77,35 @@ def _annotations(situation: Situation) -> Iterator[Sighting]:
     for service in situation.facts.owned.values():
         if found := services.deprecated_annotations(service):
             yield Sighting(
-                subject=f"service {service.key}",
+                subject=Subject.service(service.key),
                 summary=f"Service {service.key} has {', '.join(found)}.",
                 stops=False,
             )
 
 
 def _webhooks(situation: Situation) -> Iterator[Sighting]:
-    for found in known(situation.snapshot.webhooks, "webhook configurations"):
-        name = found["metadata"]["name"]
-        if name != "metallb-webhook-configuration":
-            yield Sighting(
-                subject=f"webhook {name}",
-                summary=f"The webhook configuration {name} judges MetalLB's resources beside the present one.",
-            )
+    for name in _second_webhooks(situation):
+        yield Sighting(
+            subject=Subject("webhook", name),
+            summary=f"A second webhook configuration, {name}, validates MetalLB's resources.",
+        )
 
 
 def _webhook_to_be(situation: Situation) -> Iterator[Sighting]:
-    for each in _webhooks(situation):
+    for name in _second_webhooks(situation):
         yield Sighting(
-            subject=each.subject, summary=each.summary.replace(" beside the present one", ""), stops=False
+            subject=Subject("webhook", name),
+            summary=f"The webhook configuration {name} validates MetalLB's resources.",
+            stops=False,
         )
+
+
+def _second_webhooks(situation: Situation) -> Iterator[str]:
+    """The configurations, by name, that are not the one of MetalLB's manifests."""
+    names = (
+        found["metadata"]["name"] for found in known(situation.snapshot.webhooks, "webhook configurations")
+    )
+    return (name for name in names if name != "metallb-webhook-configuration")
 
 
 def _tuning(situation: Situation) -> Iterator[Sighting]:
@@ -107,7 +116,9 @@ def _tuning(situation: Situation) -> Iterator[Sighting]:
         lacking = sorted(_MEMBERLIST - _keys(text))
         if lacking:
             yield Sighting(
-                subject=f"configmap {found['metadata']['namespace']}/{found['metadata']['name']}",
+                subject=Subject(
+                    "configmap", found["metadata"]["name"], namespace=found["metadata"]["namespace"]
+                ),
                 summary=f"Its config.json lacks {lacking[0]} and {len(lacking) - 1} more of memberlist's fields."
                 if len(lacking) > 1
                 else f"Its config.json lacks memberlist's field {lacking[0]}.",
@@ -205,7 +216,7 @@ RULES = (
     Rule(
         id="webhook-left-over",
         current=">=0.13.4",
-        condition="another webhook configuration than metallb-webhook-configuration judges MetalLB's resources",
+        condition="another webhook configuration than metallb-webhook-configuration validates MetalLB's resources",
         consequence="It asks a service that is gone, so every change to a pool is refused.",
         remedy="Delete it.",
         commands=("kubectl get validatingwebhookconfigurations",

@@ -15,6 +15,7 @@ from clusters.metallb import versions
 from clusters.metallb.versions import Feature
 from clusters.objects import Object, spec_of, status_of
 from clusters.observation.snapshot import Objects, Snapshot
+from clusters.subject import CLUSTER, Subject
 from clusters.upgrade.rule import Rule, Sighting
 from clusters.upgrade.situation import Situation
 
@@ -49,11 +50,11 @@ def _definitions(situation: Situation) -> Iterator[Sighting]:
     for name in lacking:
         if brought is None:
             yield Sighting(
-                subject="cluster", summary=f"The definition {name} is not installed yet.", stops=False
+                subject=CLUSTER, summary=f"The definition {name} is not installed yet.", stops=False
             )
         elif name not in brought and applied is not None:
             yield Sighting(
-                subject=f"overlay {applied.overlay}",
+                subject=Subject("overlay", applied.overlay),
                 summary=f"The definition {name} is not installed, and the overlay does not bring it.",
             )
 
@@ -67,12 +68,12 @@ def _roles(situation: Situation) -> Iterator[Sighting]:
         rendered = [each for each in applied.objects if each["kind"] == "ClusterRole"]
         if not _may_write_states(rendered):
             yield Sighting(
-                subject=f"overlay {applied.overlay}",
+                subject=Subject("overlay", applied.overlay),
                 summary="No ClusterRole in the overlay may write configurationstates.metallb.io.",
             )
     elif not _may_write_states(known(situation.snapshot.cluster_roles, "cluster roles")):
         yield Sighting(
-            subject="cluster",
+            subject=CLUSTER,
             summary="No ClusterRole may write configurationstates.metallb.io yet.",
             stops=False,
         )
@@ -94,12 +95,12 @@ def _objects(situation: Situation) -> Iterator[Sighting]:
         part: Objects = getattr(situation.snapshot, field)
         for found in known(part, f"{kind}s"):
             about = found["metadata"]
-            name = f"{kind} {about.get('namespace', '')}/{about['name']}"
+            subject = Subject(kind, about["name"], namespace=about.get("namespace", ""))
             schema = schemas.get((kind, version))
             if schema is None:
                 yield Sighting(
-                    subject=name,
-                    summary=f"{name} is of version {version}, which {situation.target} does not serve.",
+                    subject=subject,
+                    summary=f"{subject} is of version {version}, which {situation.target} does not serve.",
                 )
                 continue
             whole = {"apiVersion": f"{_GROUP}/{version}", "kind": kind, "metadata": {"name": about["name"]}}
@@ -107,8 +108,8 @@ def _objects(situation: Situation) -> Iterator[Sighting]:
             lines = tuple(sorted(revisions.said(error) for error in errors))
             if lines:
                 yield Sighting(
-                    subject=name,
-                    summary=f"{name} is not valid by the definition of {situation.target}: {lines[0]}.",
+                    subject=subject,
+                    summary=f"{subject} is not valid by the definition of {situation.target}: {lines[0]}.",
                     lines=lines,
                 )
 
@@ -136,7 +137,7 @@ def _stored(situation: Situation) -> Iterator[Sighting]:
         for version in status_of(found).get("storedVersions") or ():
             if version not in has:
                 yield Sighting(
-                    subject="cluster",
+                    subject=CLUSTER,
                     summary=f"Objects of {name} are stored as {version}, which {situation.target} lacks.",
                 )
 
@@ -173,7 +174,7 @@ def _value(values: Object, path: str) -> Any:
 
 
 def _sees(path: str, summary: str) -> Sighting:
-    return Sighting(subject=f"value {path}", summary=summary)
+    return Sighting(subject=Subject("value", path), summary=summary)
 
 
 def _config_inline(values: Object) -> Iterator[Sighting]:
@@ -192,7 +193,9 @@ def _frr_k8s(values: Object) -> Iterator[Sighting]:
         yield _sees("speaker.frr.enabled", "The values switch FRR on, and do not switch frr-k8s off.")
     else:
         yield Sighting(
-            subject="value frrk8s.enabled", summary="The values do not set frrk8s.enabled.", stops=False
+            subject=Subject("value", "frrk8s.enabled"),
+            summary="The values do not set frrk8s.enabled.",
+            stops=False,
         )
 
 
@@ -206,7 +209,7 @@ def _way_back(situation: Situation) -> Iterator[Sighting]:
     repository = situation.repository
     if repository is None:
         yield Sighting(
-            subject="cluster", summary="No repository is named that holds what runs now.", stops=False
+            subject=CLUSTER, summary="No repository is named that holds what runs now.", stops=False
         )
     elif situation.applied is not None:
         for finding in revisions.previous_renders(repository):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
+from clusters.subject import Subject
 from clusters.upgrade.situation import Situation
 
 
@@ -15,7 +16,7 @@ from clusters.upgrade.situation import Situation
 class Sighting:
     """What a rule saw of one subject. `stops` is False where the upgrade may go on and one has to know."""
 
-    subject: str
+    subject: Subject
     summary: str
     lines: tuple[str, ...] = ()
     stops: bool = True

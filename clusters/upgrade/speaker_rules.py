@@ -10,6 +10,7 @@ from clusters.metallb import election
 from clusters.metallb.election import Scene
 from clusters.metallb.services import Service
 from clusters.objects import Object, metadata_of, spec_of
+from clusters.subject import CLUSTER, Subject
 from clusters.upgrade.rule import Rule, Sighting
 from clusters.upgrade.situation import Situation
 
@@ -26,7 +27,7 @@ def _key(situation: Situation) -> Iterator[Sighting]:
     speaking = parts.speaking
     if speaking and speaking.memberlist and speaking.secret and len(parts.speakers) > 1:
         yield Sighting(
-            subject="cluster",
+            subject=CLUSTER,
             summary=f"{len(parts.speakers)} speakers talk to each other with a key.",
             stops=False,
         )
@@ -38,7 +39,7 @@ def _every_speaker(situation: Situation) -> Iterator[Sighting]:
     known(situation.snapshot.pods, "pods")
     for node in sorted(_meant(situation) - facts.members):
         yield Sighting(
-            subject=f"node {node}", summary=f"Node {node} should run a speaker, and none is ready there."
+            subject=Subject.node(node), summary=f"Node {node} should run a speaker, and none is ready there."
         )
 
 
@@ -55,7 +56,7 @@ def _spare(situation: Situation) -> Iterator[Sighting]:
         meant = _candidates(situation, service, whole)
         why = "its endpoints are on that node alone" if service.local_policy else "no other one may"
         yield Sighting(
-            subject=f"service {service.key}",
+            subject=Subject.service(service.key),
             summary=f"Only node {now[0]} can announce {service.ingress[0]} of service {service.key}"
             + (f", of {len(meant)} that should." if len(meant) > 1 else f": {why}."),
             stops=len(meant) > 1,
@@ -87,7 +88,7 @@ def _moves(situation: Situation) -> Iterator[Sighting]:
     addresses = sum(len(service.ingress) for service in situation.facts.layer2.values())
     if addresses:
         yield Sighting(
-            subject="cluster",
+            subject=CLUSTER,
             summary=f"{addresses} addresses are announced by {len(situation.facts.members)} speakers.",
             stops=False,
         )
@@ -106,7 +107,7 @@ def _scraped(situation: Situation) -> Iterator[Sighting]:
         names = [each["name"] for each in spec_of(template).get("containers") or ()]
         found += [f"{name} stands in front of the metrics" for name in names if "rbac-proxy" in name]
     yield Sighting(
-        subject="cluster",
+        subject=CLUSTER,
         summary=f"Metrics are served on port {_OLD_METRICS}.",
         lines=tuple(found),
         stops=False,
@@ -122,7 +123,7 @@ def _ports(situation: Situation) -> Iterator[Sighting]:
         about = pod["metadata"]
         if taken and node in nodes and about["namespace"] != situation.snapshot.metallb_namespace:
             yield Sighting(
-                subject=f"node {node}",
+                subject=Subject.node(node),
                 summary=f"Pod {about['namespace']}/{about['name']} has port {taken[0]} of node {node}.",
             )
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from packaging.version import Version
 
 from clusters.metallb import versions
+from clusters.subject import CLUSTER, Subject
 from clusters.upgrade.rule import Rule, Sighting
 from clusters.upgrade.situation import Situation
 
@@ -15,7 +16,7 @@ _VERSIONS = ("kubectl version", "kubectl -n {metallb_namespace} get deploy,ds -o
 
 
 def _always(situation: Situation) -> Iterator[Sighting]:
-    yield Sighting(subject="cluster", summary=f"MetalLB {situation.target} is a release to pass over.")
+    yield Sighting(subject=CLUSTER, summary=f"MetalLB {situation.target} is a release to pass over.")
 
 
 def _speaker_beside_controller(situation: Situation) -> Iterator[Sighting]:
@@ -23,7 +24,7 @@ def _speaker_beside_controller(situation: Situation) -> Iterator[Sighting]:
     for pod in parts.controllers:
         if pod.node and pod.node not in parts.speakers:
             yield Sighting(
-                subject=f"node {pod.node}",
+                subject=Subject.node(pod.node),
                 summary=f"The controller runs on {pod.node}, where no speaker runs.",
             )
 
@@ -31,7 +32,7 @@ def _speaker_beside_controller(situation: Situation) -> Iterator[Sighting]:
 def _cordoned(situation: Situation) -> Iterator[Sighting]:
     for node in situation.facts.nodes.values():
         if node.unschedulable and node.name in situation.facts.components.speakers:
-            yield Sighting(subject=f"node {node.name}", summary=f"Node {node.name} is cordoned.")
+            yield Sighting(subject=Subject.node(node.name), summary=f"Node {node.name} is cordoned.")
 
 
 def _new_kubernetes(situation: Situation) -> Iterator[Sighting]:
@@ -45,7 +46,7 @@ def _old_kubernetes(situation: Situation) -> Iterator[Sighting]:
 
 
 def _kubernetes(situation: Situation) -> Sighting:
-    return Sighting(subject="cluster", summary=f"The cluster runs Kubernetes {situation.kubernetes}.")
+    return Sighting(subject=CLUSTER, summary=f"The cluster runs Kubernetes {situation.kubernetes}.")
 
 
 def _skewed(situation: Situation) -> Iterator[Sighting]:
@@ -58,7 +59,7 @@ def _skewed(situation: Situation) -> Iterator[Sighting]:
         told = ", ".join(sorted(set(found.values())))
         lines = tuple(f"{pod} runs {version}" for pod, version in sorted(found.items()))
         yield Sighting(
-            subject="cluster", summary=f"MetalLB's pods are of several versions: {told}.", lines=lines
+            subject=CLUSTER, summary=f"MetalLB's pods are of several versions: {told}.", lines=lines
         )
 
 

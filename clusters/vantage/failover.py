@@ -13,6 +13,10 @@ from clusters.vantage.timeline import Timeline
 FAULT = "fault"
 RESTORED = "restored"
 
+#: The figures that say for how long two nodes answered for one address.
+OVERLAP, OVERLAP_AFTER_RETURN = "two nodes answering", "two nodes answering after the return"
+OVERLAPS = frozenset({OVERLAP, OVERLAP_AFTER_RETURN})
+
 
 class Measures(Protocol):
     """Where figures go: the check's record."""
@@ -165,8 +169,8 @@ def record(failover: Failover, measures: Measures, budgets: Mapping[str, float])
         "gap of the address": failover.address_gap,
         "gap of the service": failover.service_gap,
         "gaps of the service together": failover.service_gap_total,
-        "two nodes answering": failover.overlap,
-        "two nodes answering after the return": failover.overlap_after_return,
+        OVERLAP: failover.overlap,
+        OVERLAP_AFTER_RETURN: failover.overlap_after_return,
         "gratuitous ARP after": failover.gratuitous_after,
         "back on its node after": failover.back_after,
         "service steady again after": failover.steady_after,

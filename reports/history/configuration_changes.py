@@ -10,6 +10,7 @@ from clusters.gitops import field_comparison
 from clusters.gitops.field_comparison import ABSENT, Difference
 from clusters.metallb import services
 from clusters.observation.snapshot import Json, Objects, Snapshot
+from clusters.subject import Subject
 from reports.history.past import Move
 
 _SHOWN, _FIELDS = 60, 3
@@ -82,7 +83,7 @@ def moves(before: Snapshot | None, after: Snapshot | None) -> Iterator[Move]:
         old = held.get(one.key)
         if old is not None and set(old) != set(one.ingress):
             yield Move(
-                subject=f"service {one.key}",
+                subject=Subject.service(one.key),
                 before=tuple(map(str, old)),
                 after=tuple(map(str, one.ingress)),
             )

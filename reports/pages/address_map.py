@@ -18,6 +18,7 @@ from clusters.errors import ConformanceError
 
 if TYPE_CHECKING:
     from clusters.diagnosis.facts import Facts
+    from clusters.diagnosis.wire_index import Responder
     from clusters.metallb.pools import Pool
     from clusters.metallb.ranges import Address, AddressRange
 
@@ -143,7 +144,7 @@ def _pool(facts: Facts, pool: Pool) -> PoolMap:
         address: ", ".join(each.key for each in holders) for address, holders in facts.usage[pool.name].held
     }
     squatted = {
-        address: _who(facts.wire_index.named(one.macs))
+        address: _who(facts.wire_index.behind(one.macs))
         for one in (facts.wire_index.free if facts.wire_index.asked else ())
         if one.macs and (address := _address(one.address)) in pool and address not in held
     }
@@ -233,10 +234,11 @@ def _rows(facts: Facts) -> Iterator[Row]:
     for key, service in facts.layer2.items():
         for address in service.ingress:
             text = str(address)
+            replying = facts.wire_index.responders(text) or ()
             named = {
                 "status": facts.stated.get(key, frozenset()),
                 "metric": facts.signals.announced.get(text, frozenset()),
-                "wire": frozenset(facts.wire_index.owners(text) or ()),
+                "wire": frozenset(each.node for each in replying if each.node),
             }
             pairs = sorted((node, source) for source, nodes in named.items() for node in nodes)
             by_node = {
@@ -246,10 +248,10 @@ def _rows(facts: Facts) -> Iterator[Row]:
             yield Row(
                 address=text,
                 service=key,
-                by_node={node: found for node, found in by_node.items() if not node.startswith("?")},
-                strangers=tuple(node.removeprefix("?") for node in by_node if node.startswith("?")),
+                by_node=by_node,
+                strangers=tuple(each.mac for each in replying if each.mac),
             )
 
 
-def _who(names: Iterable[str]) -> str:
-    return ", ".join(f"node {one}" if not one.startswith("?") else f"MAC {one[1:]}" for one in names)
+def _who(responders: Iterable[Responder]) -> str:
+    return ", ".join(f"node {each.node}" if each.node else f"MAC {each.mac}" for each in responders)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clusters import budgets
+from clusters.diagnosis.symptoms import Symptom
 from clusters.metallb import ranges
 from suites.causes import PENDING
 from suites.plugin import CREATE, Record, check
@@ -10,7 +11,6 @@ from suites.scenes import permissions
 from suites.scenes.addresses import Addresses
 from suites.scenes.expect import expect, timed
 from suites.scenes.services import Services
-from suites.scenes.trouble import Symptom
 
 _PENDING = (
     "kubectl -n {namespace} describe svc {service}",

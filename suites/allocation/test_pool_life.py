@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clusters import budgets
+from clusters.diagnosis.symptoms import Symptom
 from clusters.workloads.builders import SHARING_KEY
 from suites.causes import CONTROLLER, NOT_ANSWERED, PENDING, REWRITTEN, SPLIT
 from suites.plugin import CREATE, Record, check
@@ -12,7 +13,6 @@ from suites.scenes.announced import Announced, Wire
 from suites.scenes.expect import expect, timed
 from suites.scenes.pools import OwnPools
 from suites.scenes.services import Services
-from suites.scenes.trouble import Symptom
 
 _COMMANDS = (
     "kubectl -n {namespace} describe svc {service}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from clusters import budgets
 from clusters.commands import ARPING
+from clusters.diagnosis.symptoms import Symptom
 from clusters.vantage import appearance
 from suites.causes import UNSERVED
 from suites.plugin import CREATE, Record, check
@@ -14,7 +15,6 @@ from suites.scenes.echoes import Echoes
 from suites.scenes.expect import expect, timed
 from suites.scenes.pools import OwnPools
 from suites.scenes.services import Services
-from suites.scenes.trouble import Symptom
 
 _COMMANDS = (
     "kubectl -n {metallb_namespace} get l2advertisements -o yaml",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from clusters.commands import ARPING
+from clusters.diagnosis.symptoms import Symptom
 from suites.causes import STUCK
 from suites.plugin import DISRUPT, Record, check
 from suites.scenes import permissions
 from suites.scenes.announced import Announced
 from suites.scenes.disruption import Disruption
 from suites.scenes.expect import expect
-from suites.scenes.trouble import Symptom
 from suites.scenes.verdict import EXCLUDED, GRACEFUL, KILLED, LOST, RESTARTED, judge
 
 _COMMANDS = (

@@ -10,6 +10,7 @@ import pytest
 from clusters.checks import CheckSpec, Finding
 from clusters.checks.causes import CAUSES
 from clusters.commands import commands
+from clusters.subject import CLUSTER, Subject
 
 #: Takes the failed item and what was raised, and returns the findings that explain it, or none.
 Explainer = Callable[[pytest.Item, BaseException], Sequence[Finding]]
@@ -41,12 +42,12 @@ def explain(item: pytest.Item, error: BaseException) -> tuple[tuple[Finding, ...
 
 def unexplained(summary: str) -> Finding:
     """The finding for a failure whose cause nobody could name."""
-    return Finding(cause=UNEXPLAINED, subject="cluster", summary=summary)
+    return Finding(cause=UNEXPLAINED, subject=CLUSTER, summary=summary)
 
 
 def over_budget(summary: str) -> Finding:
     """The finding for a figure that breaks its budget where nothing else was found wrong."""
-    return Finding(cause="over-budget", subject="cluster", summary=summary)
+    return Finding(cause="over-budget", subject=CLUSTER, summary=summary)
 
 
 def completed(finding: Finding, spec: CheckSpec, *, namespace: str) -> Finding:
@@ -66,10 +67,8 @@ def completed(finding: Finding, spec: CheckSpec, *, namespace: str) -> Finding:
     )
 
 
-def _fields(subject: str) -> dict[str, str]:
+def _fields(subject: Subject) -> dict[str, str]:
     """What a subject says for the commands: "service default/web", "pool edge", "node w1"."""
-    kind, _, name = subject.partition(" ")
-    if kind == "service":
-        namespace, _, service = name.rpartition("/")
-        return {"namespace": namespace, "service": service}
-    return {kind: name} if kind in {"pool", "node", "address"} else {}
+    if subject.kind == "service":
+        return {"namespace": subject.namespace, "service": subject.name}
+    return {subject.kind: subject.name} if subject.kind in {"pool", "node", "address"} else {}

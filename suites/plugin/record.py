@@ -18,7 +18,11 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 class OverBudget(AssertionError):  # noqa: N818 - it is a verdict on the cluster, not an error of the program
-    """A measured figure that does not keep its budget; raised after the check's body has ended."""
+    """Measured figures, by their names, that do not keep their budgets; raised after the check's body has ended."""
+
+    def __init__(self, text: str, figures: Iterable[str] = ()) -> None:
+        super().__init__(text)
+        self.figures = frozenset(figures)
 
 
 class Record:
@@ -103,9 +107,9 @@ class Record:
 
     def judge(self) -> None:
         """Raise OverBudget when a measurement does not keep its budget."""
-        over = [_overrun(name, one) for name, one in self.measurements.items() if not one.within_budget]
+        over = {name: one for name, one in self.measurements.items() if not one.within_budget}
         if over:
-            raise OverBudget("\n".join(over))
+            raise OverBudget("\n".join(_overrun(name, one) for name, one in over.items()), over)
 
     def _free(self, name: str) -> Path:
         stem, dot, suffix = name.partition(".")

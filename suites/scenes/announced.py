@@ -10,6 +10,7 @@ from pathlib import Path
 
 from clusters import budgets
 from clusters.budgets import Budget
+from clusters.diagnosis.symptoms import Symptom
 from clusters.observation import announcers
 from clusters.observation.announcers import Sources
 from clusters.profile import Metrics
@@ -24,7 +25,7 @@ from clusters.vantage.watch import Measurement
 from clusters.workloads.builders import HTTP_PORT, UDP_PORT
 from suites.plugin.record import Record
 from suites.scenes.services import Service
-from suites.scenes.trouble import Symptom, Trouble
+from suites.scenes.trouble import Trouble
 
 ASKED_FOR_SILENCE = 5
 """Questions that must all stay unanswered before nobody is said to answer."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from clusters import budgets, wait
 from clusters.api import Api
+from clusters.diagnosis.symptoms import Symptom
 from clusters.errors import Inconclusive
 from clusters.wait import NotWithinBudget
 from suites.plugin import phases
@@ -20,7 +21,6 @@ from suites.scenes.announced import Wire
 from suites.scenes.blame import Blame
 from suites.scenes.services import held_addresses
 from suites.scenes.state import Change, State
-from suites.scenes.trouble import Symptom
 
 
 @dataclass(frozen=True)

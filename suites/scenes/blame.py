@@ -14,6 +14,7 @@ from clusters.diagnosis.conclusion import Question, ask
 from clusters.observation.collecting import collect
 from clusters.observation.snapshot import Snapshot
 from clusters.profile import Profile
+from clusters.subject import CLUSTER, Subject
 from clusters.vantage.base import Vantage
 from suites.scenes.explaining import LAST_RESORT
 from suites.scenes.state import Change
@@ -58,7 +59,7 @@ class Blame:
         found = findings(asked.id, ask(asked.question, diagnosis), diagnosis)
         if not found:
             first = readings.strip().partition("\n")[0]
-            found = (Finding(cause=otherwise, subject="cluster", summary=first),)
+            found = (Finding(cause=otherwise, subject=CLUSTER, summary=first),)
         return CheckFailed([_with_evidence(one, readings) for one in found])
 
 
@@ -67,7 +68,7 @@ def _blamed(snapshot: Snapshot, change: Change, readings: str) -> Finding:
     found = explain_service(snapshot, namespace, name, change.symptom)
     if found is None:
         cause = LAST_RESORT.get(change.symptom, "address-not-intended")
-        found = Finding(cause=cause, subject=f"service {change.service}", summary=f"{change.text}.")
+        found = Finding(cause=cause, subject=Subject.service(change.service), summary=f"{change.text}.")
     return _with_evidence(found, change.text, readings)
 
 

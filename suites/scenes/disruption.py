@@ -12,6 +12,7 @@ from clusters.checks import CheckFailed, Finding, NotSupported
 from clusters.errors import CleanupFailed
 from clusters.metallb.nodes import EXCLUDE_LABEL
 from clusters.providers.base import Cluster, Machines
+from clusters.subject import CLUSTER
 from clusters.vantage.failover import FAULT, RESTORED
 from clusters.vantage.watch import Measurement
 from clusters.wait import NotWithinBudget
@@ -78,7 +79,7 @@ class Disruption:
             raise CheckFailed(
                 Finding(
                     cause="controller-down",
-                    subject="cluster",
+                    subject=CLUSTER,
                     summary="The controller was restarted and did not become ready again.",
                     evidence=tuple(str(late).splitlines()),
                 )

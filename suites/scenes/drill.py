@@ -12,6 +12,7 @@ from clusters.api.resources import SERVICES
 from clusters.budgets import Budget
 from clusters.checks import CheckFailed
 from clusters.diagnosis import Diagnosis, conclusion
+from clusters.diagnosis.symptoms import Symptom
 from clusters.errors import CleanupFailed
 from clusters.gitops import drift, live
 from clusters.gitops.pool_objects import key
@@ -29,7 +30,6 @@ from suites.scenes.blame import CONFIG_ACCEPTED, CONFIG_PRESENT, PODS_READY, Bla
 from suites.scenes.disruption import Disruption
 from suites.scenes.overlay import Overlay, Part
 from suites.scenes.state import Change, State
-from suites.scenes.trouble import Symptom
 
 _WHY = "MetalLB is lost in a drill"
 #: What must be well before anything is taken away, or it could not be brought back.

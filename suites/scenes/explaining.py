@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -11,15 +10,18 @@ import pytest
 from clusters.checks import Finding
 from clusters.checks.causes import get
 from clusters.diagnosis import explain_service
+from clusters.diagnosis.symptoms import Symptom
 from clusters.observation import save
 from clusters.observation.collecting import collect
+from clusters.subject import Subject
+from clusters.vantage import failover
 from suites.plugin.diagnose import explainer
 from suites.plugin.item import STATE
 from suites.plugin.record import OverBudget
 from suites.plugin.running import Run
 from suites.scenes.announced import Announced, Wire
-from suites.scenes.services import METALLB_WRITES_AS, WRITTEN_BY
-from suites.scenes.trouble import Symptom, Trouble
+from suites.scenes.services import METALLB_WRITES_AS
+from suites.scenes.trouble import Trouble
 
 #: What a symptom means where the observation shows nothing else that is wrong.
 LAST_RESORT = {
@@ -71,7 +73,7 @@ def _stranger(trouble: Trouble, item: pytest.Item) -> Finding | None:
 
 def _meddler(trouble: Trouble) -> Finding | None:
     """Somebody other than MetalLB's controller who was seen to give the service an address."""
-    writers = set(re.findall(rf"{WRITTEN_BY} ([\w.-]+)", trouble.readings)) - {METALLB_WRITES_AS}
+    writers = trouble.writers - {METALLB_WRITES_AS}
     if trouble.symptom is not Symptom.NOT_REFUSED or not writers:
         return None
     return Finding(
@@ -101,12 +103,12 @@ def _late(item: pytest.Item, error: BaseException) -> Trouble | None:
     announced = getattr(item, "funcargs", {}).get("announced")
     if not isinstance(error, OverBudget) or not isinstance(announced, Announced):
         return None
-    symptom = Symptom.TWO_ANNOUNCERS if "two nodes answering" in str(error) else Symptom.GAP
+    symptom = Symptom.TWO_ANNOUNCERS if failover.OVERLAPS & error.figures else Symptom.GAP
     return announced.trouble(symptom, str(error))
 
 
-def _subject(trouble: Trouble) -> str:
-    return f"service {trouble.namespace}/{trouble.service}"
+def _subject(trouble: Trouble) -> Subject:
+    return Subject.service(f"{trouble.namespace}/{trouble.service}")
 
 
 def _first_line(trouble: Trouble) -> str:

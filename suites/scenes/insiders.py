@@ -9,12 +9,12 @@ from clusters import budgets, wait
 from clusters.api import Api
 from clusters.api.resources import PODS
 from clusters.changes import Changes
+from clusters.diagnosis.symptoms import Symptom
 from clusters.errors import Inconclusive
 from clusters.wait import NotWithinBudget
 from clusters.workloads import builders
 from suites.scenes.echoes import Echo
 from suites.scenes.services import Service
-from suites.scenes.trouble import Symptom
 
 PODS_WANTED = 2
 """Probe pods, spread over the nodes: on two of them where there are two."""

@@ -13,16 +13,29 @@ from clusters.api import Api
 from clusters.api.resources import EVENTS, SERVICES
 from clusters.budgets import Budget
 from clusters.changes import Changes
+from clusters.diagnosis.symptoms import Symptom
 from clusters.metallb import services as metallb_services
 from clusters.wait import DidNotHold, NotWithinBudget
 from clusters.workloads import builders
-from suites.scenes.trouble import Symptom, Trouble
+from suites.scenes.trouble import Trouble
 
 T = TypeVar("T")
-WRITTEN_BY = "written by"
 METALLB_WRITES_AS = "controller"
 """The field manager of MetalLB's controller: the name of its binary, which is what Go's clients use."""
 _REFUSED = frozenset({"AllocationFailed", "LoadBalancerFailed", "AdditionalAssignFailed"})
+
+
+@dataclass(frozen=True)
+class _Given:
+    """An address that a service was seen to hold, and the field managers that wrote its status."""
+
+    address: str
+    writers: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.address} written by {' and '.join(self.writers) or 'nobody known'}"
+
+    __repr__ = __str__
 
 
 @dataclass(frozen=True)
@@ -75,12 +88,13 @@ class Service:
                     every=limit.every,
                 )
             except DidNotHold as seen:
-                raise self.trouble(Symptom.NOT_REFUSED, str(seen)) from None
+                writers = frozenset(writer for each in held for writer in each.writers)
+                raise self.trouble(Symptom.NOT_REFUSED, str(seen), writers=writers) from None
 
     @contextmanager
-    def _held(self) -> Iterator[list[str]]:
+    def _held(self) -> Iterator[list[_Given]]:
         """Every address that the service holds in the block, however briefly, and who wrote it; a poll misses some."""
-        stop, held = threading.Event(), list[str]()
+        stop, held = threading.Event(), list[_Given]()
 
         def follow() -> None:
             for event in self.api.watch(
@@ -136,14 +150,21 @@ class Service:
         except NotWithinBudget as seen:
             raise self.trouble(symptom, str(seen), address=address) from None
 
-    def trouble(self, symptom: Symptom, readings: str, *, address: str = "") -> Trouble:
+    def trouble(
+        self, symptom: Symptom, readings: str, *, address: str = "", writers: frozenset[str] = frozenset()
+    ) -> Trouble:
         """What is wrong with this service, to be raised."""
         return Trouble(
-            symptom, namespace=self.namespace, service=self.name, readings=readings, address=address
+            symptom,
+            namespace=self.namespace,
+            service=self.name,
+            readings=readings,
+            address=address,
+            writers=writers,
         )
 
 
-def _given(raw: dict[str, Any]) -> Iterator[str]:
+def _given(raw: dict[str, Any]) -> Iterator[_Given]:
     """The addresses in a service's status, each with the field manager that wrote the status."""
     writers = [
         entry["manager"]
@@ -151,7 +172,7 @@ def _given(raw: dict[str, Any]) -> Iterator[str]:
         if "f:loadBalancer" in (entry.get("fieldsV1") or {}).get("f:status", {})
     ]
     for address in metallb_services.ingress_addresses(raw):
-        yield f"{address} {WRITTEN_BY} {' and '.join(sorted(set(writers))) or 'nobody known'}"
+        yield _Given(str(address), tuple(sorted(set(writers))))
 
 
 def held_addresses(api: Api) -> dict[str, tuple[str, ...]]:

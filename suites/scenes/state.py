@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from suites.scenes.trouble import Symptom
+from clusters.diagnosis.symptoms import Symptom
 
 
 @dataclass(frozen=True)

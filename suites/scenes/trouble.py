@@ -2,44 +2,28 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-
+from clusters.diagnosis.symptoms import Symptom
 from clusters.errors import ConformanceError, ExitCode
-
-
-class Symptom(StrEnum):
-    """What a user would see; the diagnosis turns it into a cause."""
-
-    PENDING = "pending"
-    WRONG_ADDRESS = "wrong-address"
-    NOT_REFUSED = "not-refused"
-    NO_EVENT = "no-event"
-    SILENT = "silent"
-    TWO_ANNOUNCERS = "two-announcers"
-    UNREACHABLE = "unreachable"
-    UNREACHED_INSIDE = "unreached-inside"
-    STILL_ANSWERING = "still-answering"
-    WRONG_ANNOUNCER = "wrong-announcer"
-    CLIENT_ADDRESS_LOST = "client-address-lost"
-    NO_GRATUITOUS = "no-gratuitous"
-    DISAGREEMENT = "disagreement"
-    NOT_MOVED = "not-moved"
-    NOT_BACK = "not-back"
-    GAP = "gap"
-    ADDRESS_CHANGED = "address-changed"
 
 
 class Trouble(ConformanceError, AssertionError):  # noqa: N818 - what a user sees, no error of the program
     """A promise about one service that does not hold: the symptom, the service, and what was read.
 
     `readings` is text for a person: the claim, its budget, the last readings. `address` is "" where the
-    service has none.
+    service has none. `writers` are the field managers that were seen to write its status.
     """
 
     exit_code = ExitCode.FAILED
 
     def __init__(
-        self, symptom: Symptom, *, namespace: str, service: str, readings: str, address: str = ""
+        self,
+        symptom: Symptom,
+        *,
+        namespace: str,
+        service: str,
+        readings: str,
+        address: str = "",
+        writers: frozenset[str] = frozenset(),
     ) -> None:
         super().__init__(f"service {namespace}/{service}: {symptom.replace('-', ' ')}: {readings}")
         self.symptom = symptom
@@ -47,3 +31,4 @@ class Trouble(ConformanceError, AssertionError):  # noqa: N818 - what a user see
         self.service = service
         self.address = address
         self.readings = readings
+        self.writers = writers

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from clusters import budgets
 from clusters.budgets import Budget
+from clusters.diagnosis.symptoms import Symptom
 from clusters.vantage import failover
 from clusters.vantage.failover import Failover
 from clusters.vantage.timeline import Timeline
 from suites.plugin.record import Record
 from suites.scenes.announced import Announced
-from suites.scenes.trouble import Symptom
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,7 @@ from clusters import wait
 from clusters.api import Api
 from clusters.api.resources import CONFIG_MAPS, PODS
 from clusters.diagnosis import Diagnosis, observed
+from clusters.diagnosis.wire_index import Responder
 from clusters.gitops import live
 from clusters.lab import life, netns
 from clusters.lab.lab import Lab
@@ -117,8 +118,8 @@ def test_with_the_plain_manifest_nobody_reads_them_and_nothing_is_made_of_that(a
 @contextmanager
 def held_by_one_more(lab: Lab) -> Iterator[str]:
     """The address of a service on a card of another node than the one that announces it."""
-    owner = looked_at(lab).facts.wire_index.owners(ADDRESS)
-    node = next(host.name for host in lab.nodes if (host.name,) != owner)
+    owner = looked_at(lab).facts.wire_index.responders(ADDRESS)
+    node = next(host.name for host in lab.nodes if (Responder(host.name),) != owner)
     card = ["dev", lab.host(node).interfaces[0].name]
     assert lab.run(node, ["ip", "address", "add", f"{ADDRESS}/32", *card]).returncode == 0
     try:

@@ -17,6 +17,7 @@ from clusters.diagnosis.unread_lists import ALLOCATION
 from clusters.metallb import signatures, versions
 from clusters.metallb.versions import Feature
 from clusters.observation.snapshot import Part, PodMetrics, Snapshot
+from clusters.subject import Subject
 
 #: A warning counts as current while it is repeated: kubelet probes every 10 s.
 _CURRENT, _REPEATED = 30.0, 3
@@ -28,8 +29,8 @@ _ALLOCATION = frozenset({"AllocationFailed", "LoadBalancerFailed", "InternalErro
 def pods_ready(diagnosis: Diagnosis) -> Answer:
     """Controller and speakers run and are ready wherever they are meant to."""
     seen, found = diagnosis.snapshot, diagnosis.facts.components
-    unready = {f"node {pod.node}" for pod in found.speakers.values() if not pod.ready}
-    unready |= {f"node {pod.node}" for pod in found.controllers if not pod.ready}
+    unready = {Subject.node(pod.node) for pod in found.speakers.values() if not pod.ready}
+    unready |= {Subject.node(pod.node) for pod in found.controllers if not pod.ready}
     shown = [
         _as_is(root)
         for cause in having(Effect.PODS_NOT_READY)
@@ -112,7 +113,7 @@ def _probe(diagnosis: Diagnosis, pod: Pod) -> Iterator[Explanation]:
         hit = signatures.match_event(lasting[0].reason, lasting[0].message, pod_of=pod.component)
         root = RootCause(
             cause=(hit.cause if hit else "") or f"{pod.component}-down",
-            subject=f"node {pod.node}" if pod.component == "speaker" else f"pod {pod.name}",
+            subject=Subject.node(pod.node) if pod.component == "speaker" else Subject("pod", pod.name),
             summary=f"Pod {pod.name} is warned about again and again: {lasting[0].message}",
             reporter="health.probes",
             fields=diagnosis.facts.command_fields(node=pod.node),
@@ -130,10 +131,9 @@ def _of(event: Event, pod: Pod) -> bool:
 def _behind(diagnosis: Diagnosis, pod: Pod) -> RootCause | None:
     """The root that keeps a pod from being ready."""
     causes = having(Effect.STOPS_CONTROLLER if pod.component == "controller" else Effect.STOPS_SPEAKER)
-    places = {f"node {pod.node}"}
+    places = {Subject.node(pod.node), diagnosis.facts.components.workload(pod.component)}
     for root in diagnosis.known_causes:
-        of_component = pod.component == "controller" and root.cause.startswith("controller-")
-        if root.cause in causes and (root.subject in places or of_component):
+        if root.cause in causes and root.subject in places:
             return root
         if root.cause == "memberlist-secret-missing" and pod.component == "speaker" and not pod.ready:
             return root

@@ -16,6 +16,7 @@ from clusters.diagnosis.metallb_pods import Pod
 from clusters.diagnosis.root_cause import Explanation, RootCause
 from clusters.diagnosis.unread_lists import ALLOCATION
 from clusters.metallb.signatures import Hit
+from clusters.subject import Subject
 
 #: Causes that nothing but a log tells; a certain line about one of them is a root by itself.
 _ONLY_LOGS = frozenset({"crd-outdated", "config-rejected"})
@@ -91,7 +92,7 @@ def _sort(diagnosis: Diagnosis, pod: Pod, hit: Hit, read: _Read) -> None:
         read.roots.append(
             RootCause(
                 cause=hit.cause,
-                subject=f"{pod.component} {pod.name}",
+                subject=Subject(pod.component, pod.name),
                 summary=f"Its log says so {hit.count} times: {hit.line}",
                 evidence=(line,),
                 reporter=_HOMES[pod.component],
@@ -105,7 +106,7 @@ def _sort(diagnosis: Diagnosis, pod: Pod, hit: Hit, read: _Read) -> None:
 def _known(diagnosis: Diagnosis, pod: Pod, hit: Hit) -> RootCause | None:
     """The root that a line tells of, among those that are known to hold."""
     same = [root for root in diagnosis.root_causes if root.cause == hit.cause]
-    named = [f"{kind} {name}" for kind, name in hit.subjects.items()]
+    named = [Subject(kind, name) for kind, name in hit.subjects.items()]
     named.append(diagnosis.facts.components.workload(pod.component))
     exact = [root for root in same if root.subject in named]
     if same:

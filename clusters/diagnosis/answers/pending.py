@@ -5,6 +5,7 @@ from __future__ import annotations
 from clusters.diagnosis.answer import Answer, Figure, missing
 from clusters.diagnosis.diagnosis import Diagnosis
 from clusters.diagnosis.unread_lists import ALLOCATION
+from clusters.subject import Subject
 
 
 def free_address(diagnosis: Diagnosis) -> Answer:
@@ -12,7 +13,9 @@ def free_address(diagnosis: Diagnosis) -> Answer:
     usage = diagnosis.facts.usage
     full = [name for name, used in usage.items() if used.exhausted]
     by_nature = [
-        name for name in full if not any(each.subject == f"pool {name}" for each in diagnosis.known_causes)
+        name
+        for name in full
+        if not any(each.subject == Subject.pool(name) for each in diagnosis.known_causes)
     ]
     return Answer(
         needs=ALLOCATION,

@@ -11,6 +11,7 @@ from clusters.diagnosis.root_cause import Explanation, RootCause
 from clusters.diagnosis.unread_lists import ELECTION
 from clusters.metallb.pools import Pool
 from clusters.metallb.ranges import parse_address
+from clusters.subject import Subject
 
 
 def incident_scope(diagnosis: Diagnosis) -> Answer:
@@ -70,7 +71,7 @@ def _routable(diagnosis: Diagnosis, pool: Pool) -> Explanation | str | None:
         place = diagnosis.facts.command_fields(pool=pool.name, address=problem.address)
         root = RootCause(
             cause="vantage-not-on-segment",
-            subject=f"pool {pool.name}",
+            subject=Subject.pool(pool.name),
             summary=f"From the vantage there is no way to {problem.address}: {problem.problem}",
             reporter="recovery.address-routable",
             fields=place,

@@ -9,6 +9,7 @@ from clusters.diagnosis.diagnosis import Diagnosis
 from clusters.diagnosis.root_cause import RootCause
 from clusters.observation.field_types import ProbeOutcome
 from clusters.observation.snapshot import Reached, Status
+from clusters.subject import CLUSTER, Subject
 
 _SHOWN = 10
 
@@ -19,11 +20,11 @@ def routed(diagnosis: Diagnosis) -> Answer:
     if far.status is Status.NOT_ASKED:
         return Answer(unsupported=f"{far.detail or 'nobody looked through a router'}.")
     # A client reaches an address for a while after the last answer for it: its kernel still knows whom it asked.
-    owners = diagnosis.facts.wire_index.owners
+    replying = diagnosis.facts.wire_index.responders
     served = {
         _door(one)
         for one in near.reached
-        if one.outcome is ProbeOutcome.ANSWERED and owners(one.address) != ()
+        if one.outcome is ProbeOutcome.ANSWERED and replying(one.address) != ()
     }
     away = {route.address for route in far.routes if not route.on_link}
     compared = [one for one in far.reached if _door(one) in served and one.address in away]
@@ -50,16 +51,16 @@ def _roots(diagnosis: Diagnosis, lost: list[Reached], compared: list[Reached]) -
     for one in lost:
         services.setdefault(one.service, []).append(one)
     if len(services) > 1 and len(lost) == len(compared):
-        yield _root(diagnosis, "cluster", "No address is", but="on their segment all answer", tries=lost)
+        yield _root(diagnosis, CLUSTER, "No address is", but="on their segment all answer", tries=lost)
         return
     for key, tries in services.items():
         what = f"{tries[0].address} is not"
-        yield _root(diagnosis, f"service {key}", what, but="on its segment it answers", tries=tries)
+        yield _root(diagnosis, Subject.service(key), what, but="on its segment it answers", tries=tries)
 
 
-def _root(diagnosis: Diagnosis, subject: str, what: str, *, but: str, tries: list[Reached]) -> RootCause:
+def _root(diagnosis: Diagnosis, subject: Subject, what: str, *, but: str, tries: list[Reached]) -> RootCause:
     place = diagnosis.snapshot.routed.place
-    namespace, _, name = tries[0].service.partition("/")
+    service = Subject.service(tries[0].service)
     return RootCause(
         cause="not-routed",
         subject=subject,
@@ -68,5 +69,7 @@ def _root(diagnosis: Diagnosis, subject: str, what: str, *, but: str, tries: lis
             f"{place}: {one.protocol} {one.address}:{one.port}: {one.detail or one.outcome}"
             for one in tries[:_SHOWN]
         ),
-        fields=diagnosis.facts.command_fields(namespace=namespace, service=name, address=tries[0].address),
+        fields=diagnosis.facts.command_fields(
+            namespace=service.namespace, service=service.name, address=tries[0].address
+        ),
     )

@@ -11,8 +11,6 @@ from clusters.diagnosis.root_cause import Explanation, RootCause
 from clusters.diagnosis.signals import lasting
 from clusters.observation.snapshot import Status
 
-#: What a pending speaker's condition says where a node is short of something, and does not merely refuse it.
-_SHORT = "Insufficient"
 #: metrics-server asks every kubelet each 15 to 60 s, and tells of a pod that it has seen twice.
 _MEASURED_BY = 120.0
 
@@ -60,7 +58,7 @@ def speaker_scheduling(diagnosis: Diagnosis) -> Answer:
 
 def verdict(diagnosis: Diagnosis) -> Answer:
     """It is said whether a scale change is needed; only that fails this check."""
-    scaling = [root for root in diagnosis.root_causes if _is_scaling(root)]
+    scaling = [root for root in diagnosis.root_causes if _is_scaling(diagnosis, root)]
     configured = sorted(
         {root.cause for root in diagnosis.root_causes if get(root.cause).layer is Layer.CONFIGURATION}
     )
@@ -84,9 +82,8 @@ def verdict(diagnosis: Diagnosis) -> Answer:
     )
 
 
-def _is_scaling(root: RootCause) -> bool:
+def _is_scaling(diagnosis: Diagnosis, root: RootCause) -> bool:
     """Whether more resources would help: a taint or selector that keeps a speaker away is no lack of them."""
-    short = root.cause == "speaker-unschedulable" and any(
-        _SHORT in line for line in (root.summary, *root.evidence)
-    )
+    speaker = diagnosis.facts.components.speakers.get(root.subject.name)
+    short = root.cause == "speaker-unschedulable" and speaker is not None and speaker.short_of_resources
     return short or root.cause == "controller-cpu-bound"

@@ -27,7 +27,7 @@ def speakers_placed(diagnosis: Diagnosis) -> Answer:
         Explanation(root=root, subject=root.subject, summary=root.summary)
         for cause in having(Effect.STOPS_SPEAKER)
         for root in diagnosis.known.get(cause, ())
-        if root.subject.removeprefix("node ") in absent or not root.subject.startswith("node ")
+        if root.subject.kind != "node" or root.subject.name in absent
     ]
     unannounced = [
         each for each in diagnosis.unannounced.values() if get(each.root.cause).link is not Link.BACKEND

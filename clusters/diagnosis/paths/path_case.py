@@ -10,6 +10,7 @@ from clusters.checks import Candidate, LinkReading, Reading
 from clusters.checks.causes import get
 from clusters.checks.path_links import Link
 from clusters.diagnosis.root_cause import RootCause
+from clusters.subject import Subject
 
 if TYPE_CHECKING:
     from clusters.diagnosis.diagnosis import Diagnosis
@@ -64,7 +65,7 @@ def _roots(diagnosis: Diagnosis, service: Service) -> Mapping[Link, RootCause]:
     for explained in diagnosis.explanations(service.key):
         _add(found, explained.root)
     for root in diagnosis.known_causes:
-        if root.subject == f"service {service.key}":
+        if root.subject == Subject.service(service.key):
             _add(found, root)
     return found
 

@@ -73,14 +73,14 @@ def answer(case: Case) -> LinkReading:
     """Whether exactly one host replies, and it is a node."""
     if not case.layer2:
         return not_applicable(Link.ANSWER, _not_by_layer2(case))
-    hosts = case.facts.wire_index.owners(case.address)
+    hosts = case.facts.wire_index.responders(case.address)
     wire = case.facts.snapshot.wire
     if hosts is None:
         why = wire.control if wire.ok and not wire.control_ok else "nobody was asked on its segment"
         return unknown(Link.ANSWER, why)
-    if len(hosts) == 1 and not hosts[0].startswith("?"):
-        return ok(Link.ANSWER, f"node {hosts[0]} alone replies for {case.address}")
-    return unknown(Link.ANSWER, f"{', '.join(each.removeprefix('?') for each in hosts) or 'nobody'} replies")
+    if len(hosts) == 1 and hosts[0].node:
+        return ok(Link.ANSWER, f"{hosts[0].named} alone replies for {case.address}")
+    return unknown(Link.ANSWER, f"{', '.join(map(str, hosts)) or 'nobody'} replies")
 
 
 def afar(case: Case) -> LinkReading:

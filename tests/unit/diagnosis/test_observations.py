@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from clusters.diagnosis import Diagnosis, announcer_sources, explain_service
+from clusters.diagnosis.symptoms import Symptom
 from clusters.observation import Objects, Snapshot, Status, load, save
 from clusters.observation.decoding import Gate
 from clusters.observation.secretless import whole
@@ -150,19 +151,19 @@ def test_a_kept_observation_is_judged_the_same(name: str, tmp_path: Path) -> Non
     ],
 )
 def test_a_symptom_leads_to_its_cause(name: str, service: str, symptom: str, cause: str) -> None:
-    found = explain_service(observed(name), "shop", service, symptom)
+    found = explain_service(observed(name), "shop", service, Symptom(symptom))
 
     assert found is not None
     assert (found.cause, found.root) == (cause, "")
 
 
 def test_a_healthy_service_has_no_cause() -> None:
-    assert explain_service(observed("healthy"), "shop", "web", "unreachable") is None
+    assert explain_service(observed("healthy"), "shop", "web", Symptom.UNREACHABLE) is None
 
 
 @pytest.mark.parametrize("name", ["pool-not-advertised", "advertisement-selects-nothing", "kube-proxy-stale"])
 def test_pods_need_nobody_to_announce_a_service(name: str) -> None:
-    assert explain_service(observed(name), "shop", "web", "unreached-inside") is None
+    assert explain_service(observed(name), "shop", "web", Symptom.UNREACHED_INSIDE) is None
 
 
 def test_a_part_that_may_not_be_read_names_the_missing_permission() -> None:

@@ -8,13 +8,14 @@ import pytest
 
 from clusters.api import Api
 from clusters.budgets import Budget
+from clusters.diagnosis.symptoms import Symptom
 from clusters.errors import Inconclusive
 from clusters.wait import NotWithinBudget
 from clusters.workloads import probe_deployment
 from suites.scenes import insiders
 from suites.scenes.insiders import Insiders, Readings
 from suites.scenes.services import Service
-from suites.scenes.trouble import Symptom, Trouble
+from suites.scenes.trouble import Trouble
 
 SERVICE = Service(cast("Api", None), "mlc", "inside-1")
 ALL = ("backend", "cluster-ip", "load-balancer")

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from clusters.diagnosis.symptoms import Symptom
 from suites.scenes.state import State, changes
-from suites.scenes.trouble import Symptom
 
 NODES = frozenset({"node1", "node2"})
 BEFORE = State(
