@@ -23,7 +23,9 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from clusters.checks import CheckResult, Finding, Measurement, Outcome, RunInfo, RunResult, Scope, Verdict
-from reports.history.past import Change, Comparison, Past, PastRun, Validated
+from reports.history.comparison import Change, Comparison, EarlierRun
+from reports.history.history_view import HistoryView
+from reports.history.standings import Standing
 from reports.pages.page import page
 
 #: What the page promises: seconds and bytes.
@@ -64,7 +66,7 @@ def _measured(given: argparse.Namespace) -> dict[str, float]:
     result, past = made_up(given.checks, given.runs)
     with tempfile.TemporaryDirectory() as directory:
         begun, used = time.perf_counter(), time.process_time()
-        text = page(result, directory=Path(directory), past=past)
+        text = page(result, directory=Path(directory), view=past)
         taken = {"seconds": time.perf_counter() - begun, "processor": time.process_time() - used}
     if given.keep:
         given.keep.write_text(text, encoding="utf-8")
@@ -72,7 +74,7 @@ def _measured(given: argparse.Namespace) -> dict[str, float]:
     return taken | {"memory": float(memory), "size": float(len(text.encode()))}
 
 
-def made_up(checks: int, runs: int) -> tuple[RunResult, Past]:
+def made_up(checks: int, runs: int) -> tuple[RunResult, HistoryView]:
     """A run of so many checks, one in twenty failed, and the same cluster's runs before it."""
     draw = random.Random(1)  # noqa: S311 - the same figures each time
     found = tuple(_check(number, draw) for number in range(checks))
@@ -127,9 +129,9 @@ def _check(number: int, draw: random.Random) -> CheckResult:
     )
 
 
-def _past(checks: tuple[CheckResult, ...], runs: int, draw: random.Random) -> Past:
+def _past(checks: tuple[CheckResult, ...], runs: int, draw: random.Random) -> HistoryView:
     earlier = tuple(
-        PastRun(id=f"made-up-{number}", finished=_time(number), verdict=Verdict.PASSED)
+        EarlierRun(id=f"made-up-{number}", finished=_time(number), verdict=Verdict.PASSED)
         for number in range(runs)
     )
     outcomes = (Outcome.PASSED, Outcome.PASSED, Outcome.PASSED, Outcome.FAILED, None)
@@ -137,9 +139,9 @@ def _past(checks: tuple[CheckResult, ...], runs: int, draw: random.Random) -> Pa
         Change(check=one.id, before=Outcome.PASSED, after=Outcome.FAILED, reason=one.reason)
         for one in checks[:: 20 * 4]
     )
-    return Past(
+    return HistoryView(
         runs=earlier,
-        comparison=Comparison(against="the run before", run=earlier[-1], newly_failing=changed)
+        comparison=Comparison(against="the previous run", run=earlier[-1], newly_failing=changed)
         if earlier
         else None,
         strips={one.id: tuple(draw.choice(outcomes) for _ in earlier) for one in checks},
@@ -148,23 +150,24 @@ def _past(checks: tuple[CheckResult, ...], runs: int, draw: random.Random) -> Pa
             for one in checks
             for name in one.measurements
         },
-        validated=tuple(_validated(one, runs) for one in checks),
+        standings=tuple(_validated(one, runs) for one in checks),
         as_of=_time(runs),
     )
 
 
-def _validated(check: CheckResult, runs: int) -> Validated:
+def _validated(check: CheckResult, runs: int) -> Standing:
     failed = check.outcome is Outcome.FAILED
-    state: dict[str, Any] = {"consecutive_failures": 3, "since": _time(runs - 3)} if failed else {}
-    return Validated(
+    state: dict[str, Any] = {"failures": 3, "since": _time(runs - 3)} if failed else {}
+    return Standing(
+        cluster="made-up",
         check=check.id,
         title=check.title,
         runbook=check.runbook,
         metallb_version="0.15.2",
         kubernetes_version="v1.34.4",
-        last_run=_time(runs),
+        last_at=_time(runs),
         last_outcome=check.outcome,
-        last_passed=_time(runs - 4 if failed else runs),
+        validated_at=_time(runs - 4 if failed else runs),
         **state,
     )
 

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from clusters.errors import ConformanceError, UsageError
-from reports.history import record
-from reports.pages import render
+from reports.history import recording
+from reports.pages import page
 from reports.publish import comparison_text, last_validated, merge, stamp
 
-_COMMANDS = (render, merge, comparison_text, record, last_validated, stamp)
+_COMMANDS = (page, merge, comparison_text, recording, last_validated, stamp)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -23,7 +23,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code; what a user can mend is one line on stderr."""
+    """Run one command and return its exit code; what a user can fix is one line on stderr."""
     parser = _Parser(prog="python -m reports", description="Reports from stored results.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in _COMMANDS:

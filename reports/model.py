@@ -23,7 +23,7 @@ from clusters.checks.serialise import run_from_dict, run_to_dict
 from clusters.errors import ConformanceError, ExitCode, UsageError
 from clusters.json_text import NotJson, parsed
 
-RESULTS, FLEET = "results.json", "fleet.json"
+RESULTS, FLEET, SNAPSHOT = "results.json", "fleet.json", "snapshot.json"
 _SCHEMAS = Path(__file__).parent / "schema"
 _VERSION = 1
 
@@ -43,6 +43,11 @@ def load(path: Path) -> RunResult:
 def save(result: RunResult, path: Path) -> None:
     """Write a run's results in one step. A result that breaks the schema raises ValidationError."""
     keep(run_to_dict(result), path, RESULTS)
+
+
+def run_of(run_id: str) -> str:
+    """The run that a shard belongs to: its id without what follows the dot."""
+    return run_id.partition(".")[0]
 
 
 def read(path: Path, kind: str) -> dict[str, Any]:

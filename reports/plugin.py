@@ -1,4 +1,4 @@
-"""The pytest plugin that writes a run's files. It hears of the run by hooks alone."""
+"""The pytest plugin that writes a run's files. It learns of the run by hooks alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from clusters import files
 from clusters.checks.fleet_member import Member
 from clusters.errors import UsageError
-from reports.publish.publish_options import add_options, asked
+from reports.publish.publish_options import add_options, outlets_of
 
 #: What -r is where nobody asked for it: pytest's default, and with this project's -ra.
 _DEFAULT_REPORTCHARS = frozenset({"fE", "fEa", "a"})
@@ -40,7 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_conformance_configure(config: pytest.Config, directory: Path) -> None:
     """Send pytest's own JUnit file and pytest-html's page to the run's directory, unless told elsewhere."""
     try:
-        outlets = asked(config)
+        outlets = outlets_of(config)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
     _refuse_early(config.option)
@@ -58,8 +58,7 @@ def pytest_conformance_configure(config: pytest.Config, directory: Path) -> None
     # Imported now: pytest loads this plugin for the project's own tests too, which write no report.
     from reports.history import DEFAULT, Recorder  # noqa: PLC0415
     from reports.pages import upgrade_decision  # noqa: PLC0415
-    from reports.publish.pytest_outputs import PytestFiles  # noqa: PLC0415
-    from reports.publish.pytesthtml import FamiliarView  # noqa: PLC0415
+    from reports.publish.pytest_outputs import FamiliarView, PytestFiles  # noqa: PLC0415
     from reports.publish.run_files import Files  # noqa: PLC0415
 
     recorder = Recorder(
@@ -109,5 +108,5 @@ def pytest_conformance_fleet(members: Sequence[Member], directory: Path) -> None
     from reports.pages import fleet_page  # noqa: PLC0415 - as above
 
     found = fleet_page.write(members, directory)
-    told = "\n".join(fleet_page.lines(found))
-    sys.stdout.write(f"{told}\nreport: {directory / fleet_page.PAGE}\n")
+    lines = "\n".join(fleet_page.lines(found))
+    sys.stdout.write(f"{lines}\nreport: {directory / fleet_page.PAGE}\n")

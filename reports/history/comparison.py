@@ -1,4 +1,4 @@
-"""What is different between two runs: outcomes, figures, addresses, configuration. No I/O."""
+"""What differs between two runs: outcomes, causes, figures, addresses, configuration. No I/O."""
 
 from __future__ import annotations
 
@@ -7,21 +7,96 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from clusters import outbound
-from clusters.checks import Outcome, RunResult
+from clusters.checks import Outcome, RunResult, Verdict
 from clusters.observation.snapshot import Snapshot
-from reports.attribution import Blame, blames, otherwise
-from reports.history.configuration_changes import moves, reconfigured
-from reports.history.past import Change, Comparison, Otherwise, PastRun, Regression
-from reports.history.stored_runs import Figure
+from reports.attribution import Attribution, attributions, fails_differently
+from reports.history.configuration_changes import Move, moves, reconfigured
+from reports.history.stored_runs import WorstSample
 
 #: What each unit's figures differ by without a reason: a sampling interval or two, one retransmission.
 _FLOORS = {"s": 0.2, "%": 1.0}
 _OTHER_FLOOR = 1.0
-#: With fewer earlier runs than this there is no telling what is usual, and half as much again is allowed.
+#: With fewer earlier runs than this nobody knows what is usual, and half as much again is allowed.
 _ENOUGH, _UNKNOWN = 5, 0.5
 #: Three standard deviations, estimated from the median deviation, and at least a quarter of the figure.
 _SPREAD, _LEAST = 3 * 1.4826, 0.25
 _UNDECIDED = frozenset({Outcome.SKIPPED, Outcome.INCONCLUSIVE, None})
+
+
+@dataclass(frozen=True, kw_only=True)
+class EarlierRun:
+    """An earlier run. `finished` is RFC 3339, UTC; of one that was killed, `verdict` is None."""
+
+    id: str
+    finished: str
+    verdict: Verdict | None
+    metallb_version: str = ""
+    kubernetes_version: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """A check whose outcome is not what it was. An outcome of None: the check was not tested at all."""
+
+    check: str
+    before: Outcome | None
+    after: Outcome | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailingDifferently:
+    """A check that failed before and fails now, by a cause or a subject that it did not fail by then."""
+
+    check: str
+    before: tuple[Attribution, ...]
+    after: tuple[Attribution, ...]
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Regression:
+    """A figure whose worst sample left the band of what earlier runs gave: `usual` is (lowest, highest)."""
+
+    check: str
+    figure: str
+    unit: str
+    before: float
+    after: float
+    usual: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """A run beside an earlier one. `against` names that one for a reader ("the previous run", a file).
+
+    `newly_untested` are checks that were decided then and are not now: skipped, inconclusive or left out.
+    `reconfigured` holds a sentence for each object of the configuration that changed, appeared or went.
+    """
+
+    against: str
+    run: EarlierRun
+    newly_failing: tuple[Change, ...] = ()
+    failing_differently: tuple[FailingDifferently, ...] = ()
+    fixed: tuple[Change, ...] = ()
+    newly_untested: tuple[Change, ...] = ()
+    regressions: tuple[Regression, ...] = ()
+    moves: tuple[Move, ...] = ()
+    reconfigured: tuple[str, ...] = ()
+
+    @property
+    def nothing(self) -> bool:
+        """Whether nothing worth reporting changed."""
+        return not (
+            self.newly_failing
+            or self.failing_differently
+            or self.fixed
+            or self.newly_untested
+            or self.regressions
+            or self.moves
+            or self.reconfigured
+        )
+
 
 #: A check and the name of one of its figures.
 Name = tuple[str, str]
@@ -31,13 +106,13 @@ Name = tuple[str, str]
 class Side:
     """One of the two runs. `outcomes` has the reason beside each outcome, and None for a check it left out.
 
-    `blamed` says what each failed check was laid to.
+    `attributed` has what each failed check is attributed to.
     """
 
-    run: PastRun
+    run: EarlierRun
     outcomes: Mapping[str, tuple[Outcome | None, str]]
-    blamed: Mapping[str, tuple[Blame, ...]] = field(default_factory=dict)
-    figures: Mapping[Name, Figure] = field(default_factory=dict)
+    attributed: Mapping[str, tuple[Attribution, ...]] = field(default_factory=dict)
+    figures: Mapping[Name, WorstSample] = field(default_factory=dict)
     snapshot: Snapshot | None = None
 
 
@@ -46,7 +121,7 @@ def side_of(result: RunResult, snapshot: Snapshot | None = None) -> Side:
     info = result.run
     left_out: dict[str, tuple[Outcome | None, str]] = {name: (None, why) for name, why in result.not_tested}
     return Side(
-        run=PastRun(
+        run=EarlierRun(
             id=info.id,
             finished=info.finished,
             verdict=info.verdict,
@@ -54,9 +129,9 @@ def side_of(result: RunResult, snapshot: Snapshot | None = None) -> Side:
             kubernetes_version=info.kubernetes_version,
         ),
         outcomes=left_out | {one.id: (one.outcome, one.reason) for one in result.checks},
-        blamed={check.id: blames(check) for check in result.checks},
+        attributed={check.id: attributions(check) for check in result.checks},
         figures={
-            (check.id, name): Figure(unit=one.unit, worst=one.value, lowest=one.worst == "lowest")
+            (check.id, name): WorstSample(unit=one.unit, worst=one.value, lowest=one.worst == "lowest")
             for check in result.checks
             for name, one in check.measurements.items()
         },
@@ -67,13 +142,13 @@ def side_of(result: RunResult, snapshot: Snapshot | None = None) -> Side:
 def compared(
     before: Side, after: Side, *, against: str, usual: Mapping[Name, Sequence[float]] | None = None
 ) -> Comparison:
-    """What is otherwise in `after`. `usual` has the worst samples of earlier runs, by which noise is told."""
+    """What differs in `after`. `usual` has the worst samples of earlier runs, which say what is noise."""
     changes = list(_changes(before, after))
     found = Comparison(
         against=against,
         run=before.run,
         newly_failing=tuple(one for one in changes if one.after is Outcome.FAILED),
-        failing_otherwise=tuple(_otherwise(before, after)),
+        failing_differently=tuple(_failing_differently(before, after)),
         fixed=tuple(one for one in changes if one.after is Outcome.PASSED and one.before is Outcome.FAILED),
         newly_untested=tuple(
             one for one in changes if one.after in _UNDECIDED and one.before not in _UNDECIDED
@@ -104,11 +179,11 @@ def _changes(before: Side, after: Side) -> Iterator[Change]:
             yield Change(check=check, before=old, after=new, reason=reason)
 
 
-def _otherwise(before: Side, after: Side) -> Iterator[Otherwise]:
-    for check, now in sorted(after.blamed.items()):
-        was = before.blamed.get(check, ())
-        if otherwise(was, now):
-            yield Otherwise(check=check, before=was, after=now, reason=after.outcomes[check][1])
+def _failing_differently(before: Side, after: Side) -> Iterator[FailingDifferently]:
+    for check, now in sorted(after.attributed.items()):
+        was = before.attributed.get(check, ())
+        if fails_differently(was, now):
+            yield FailingDifferently(check=check, before=was, after=now, reason=after.outcomes[check][1])
 
 
 def _regressions(before: Side, after: Side, usual: Mapping[Name, Sequence[float]]) -> Iterator[Regression]:

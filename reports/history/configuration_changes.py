@@ -1,9 +1,10 @@
-"""What moved and what was configured otherwise between two observations of a cluster. No I/O."""
+"""Which addresses moved, and which configuration changed, between two observations of a cluster. No I/O."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from clusters.gitops import field_comparison
@@ -11,12 +12,20 @@ from clusters.gitops.field_comparison import ABSENT, Difference
 from clusters.metallb import services
 from clusters.observation.snapshot import Json, Objects, Snapshot
 from clusters.subject import Subject
-from reports.history.past import Move
 
 _SHOWN, _FIELDS = 60, 3
 _NODE_LABELS = ("node.kubernetes.io/", "metallb.io/", "kubernetes.io/hostname", "topology.kubernetes.io/")
 #: Written by controllers and kubectl as they go along, not by whoever configures.
 _RUNNING_NOTES = ("deprecated.daemonset.template.generation", "deployment.kubernetes.io/revision")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """A service ("service default/web") whose addresses are not what they were."""
+
+    subject: str
+    before: tuple[str, ...]
+    after: tuple[str, ...]
 
 
 def _spec(found: Json) -> Json:
@@ -48,12 +57,12 @@ def _service(found: Json) -> Json:
     kept = {name: spec[name] for name in asked if name in spec}
     if "ports" in kept:
         kept["ports"] = [{key: one.get(key) for key in ("port", "protocol")} for one in kept["ports"]]
-    wished = {
+    asked_for = {
         name: value
         for name, value in annotations.items()
         if "metallb" in name and not name.endswith("/ip-allocated-from-pool")
     }
-    return {"annotations": wished, "spec": kept}
+    return {"annotations": asked_for, "spec": kept}
 
 
 #: What of each part of an observation is configuration, with the word for one of its objects.
@@ -108,11 +117,11 @@ def _part(
         elif name not in before:
             yield f"{word} {name} is new."
         elif found := _differences(cut(before[name]), cut(after[name])):
-            told = [
+            changes = [
                 f"{one.field} was {_shown(one.rendered)}, is {_shown(one.live)}" for one in found[:_FIELDS]
             ]
             more = f"; and {len(found) - _FIELDS} more" if len(found) > _FIELDS else ""
-            yield f"{word} {name}: {'; '.join(told)}{more}."
+            yield f"{word} {name}: {'; '.join(changes)}{more}."
 
 
 def _differences(before: Json, after: Json) -> list[Difference]:

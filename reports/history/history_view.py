@@ -1,53 +1,95 @@
-"""From a history to what a report says of earlier runs: comparison, strips, trends and last validations."""
+"""What a report says of earlier runs: comparison, strips, trends and standings, out of the history.
+
+Everything here is of one cluster. `reports.pages.page` takes a `HistoryView`, or None where nothing is kept. Series
+are aligned with `HistoryView.runs`: place i of a strip or a trend belongs to run i, so that many runs stay small in
+memory.
+"""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from clusters import budgets
-from clusters.checks import RunResult
+from clusters.checks import Outcome, RunResult
 from clusters.errors import ConformanceError
-from clusters.observation import Snapshot
-from reports.history import HistoryError, opened, standings, stored_runs
-from reports.history.comparison import Name, Side, compared, side_of
-from reports.history.opening import moment
-from reports.history.past import Comparison, Past, PastRun, Validated
-from reports.history.standings import Standing
+from clusters.observation import Snapshot, secretless
+from clusters.observation import load as load_snapshot
+from reports.history import stored_runs
+from reports.history.comparison import Comparison, EarlierRun, Name, Side, compared, side_of
+from reports.history.opening import HistoryError, moment, opened
+from reports.history.standings import Standing, standings
 from reports.history.stored_runs import Ending, Run
-from reports.model import load
-from reports.publish.comparison_text import observed
-from reports.publish.shards import run_of
+from reports.model import SNAPSHOT, load, run_of
 
 #: How many earlier runs a report shows; two months of nights.
 MOST = 60
-PREVIOUS = "the run before"
+PREVIOUS = "the previous run"
 #: As much of words that nobody knows is shown.
 _MOST_SHOWN = 200
 
 
-def past_of(history: Path, result: RunResult, *, directory: Path, baseline: Path | None = None) -> Past:
+@dataclass(frozen=True, kw_only=True)
+class HistoryView:
+    """Everything that is known of earlier runs of this cluster; `runs` goes from the oldest to the newest.
+
+    `strips` has each check's outcome in each of `runs` (None: not tested there), `trends` the worst sample of
+    each (check, figure) in each of `runs` (None: not measured there); this run is in neither. `standings`, this run
+    included, are judged at the time `as_of`, and a validation may be as old as `stale_after`. `problem` is a
+    sentence where the history is not to be trusted: it could not be read, or not be written.
+    """
+
+    runs: tuple[EarlierRun, ...] = ()
+    comparison: Comparison | None = None
+    strips: Mapping[str, tuple[Outcome | None, ...]] = field(default_factory=dict)
+    trends: Mapping[Name, tuple[float | None, ...]] = field(default_factory=dict)
+    standings: tuple[Standing, ...] = ()
+    as_of: str = ""
+    stale_after: timedelta = timedelta(hours=36)
+    problem: str = ""
+
+    def stale(self, row: Standing) -> bool:
+        """Whether a check was validated too long ago; one that never was, or whose time nobody knows, is not."""
+        return bool(self.as_of) and row.stale(datetime.fromisoformat(self.as_of), self.stale_after)
+
+
+def view_of(
+    history: Path, result: RunResult, *, directory: Path, baseline: Path | None = None
+) -> HistoryView:
     """What is known of the cluster's earlier runs, this one entered. What cannot be read stands in `problem`.
 
-    This run is compared with the one that `baseline` names, else with the one before it.
+    This run is compared with the one that `baseline` names, else with the previous one.
     """
-    past, problem = Past(), ""
+    view, problem = HistoryView(), ""
     try:
         with opened(history) as connection:
-            past = _past(connection, result, directory=directory, compare=baseline is None)
+            view = _view(connection, result, directory=directory, compare=baseline is None)
             problem = _newer(stored_runs.unknown_words(connection))
     except HistoryError as error:
         problem = str(error)
     if baseline is not None:
         before = side_of(load(baseline), observed(baseline))
-        after = side_of(result, _seen(directory))
-        past = replace(
-            past, comparison=compared(before, after, against=str(baseline), usual=_usual(past.trends))
-        )
-    return replace(past, as_of=result.run.finished, problem=problem)
+        after = side_of(result, _observed_if_readable(directory))
+        found = compared(before, after, against=str(baseline), usual=_usual(view.trends))
+        view = replace(view, comparison=found)
+    return replace(
+        view,
+        as_of=result.run.finished,
+        stale_after=timedelta(seconds=budgets.get(budgets.STALE).within),
+        problem=problem,
+    )
+
+
+def observed(results: Path) -> Snapshot | None:
+    """The observation beside some results, if there is one, without secrets that an older release left in it.
+
+    Raises UsageError for one that is broken.
+    """
+    place = (results if results.is_dir() else results.parent) / SNAPSHOT
+    return secretless.whole(load_snapshot(place)) if place.is_file() else None
 
 
 def _newer(words: Sequence[str]) -> str:
@@ -57,29 +99,31 @@ def _newer(words: Sequence[str]) -> str:
     return f"The history was written by a newer release: its words {shown} are not known here, and shown as they are."
 
 
-def _past(connection: sqlite3.Connection, result: RunResult, *, directory: Path, compare: bool) -> Past:
+def _view(
+    connection: sqlite3.Connection, result: RunResult, *, directory: Path, compare: bool
+) -> HistoryView:
     begun = moment(datetime.fromisoformat(result.run.started))
     known = stored_runs.runs(connection, result.run.cluster)
-    # A run's own parts are no earlier runs, neither of the whole nor of each other.
+    # A run's own shards are no earlier runs, neither of the whole nor of each other.
     there = [
         run for run in known if run.ending is not Ending.RUNNING and run_of(run.id) != run_of(result.run.id)
     ]
     earlier = [run for run in there if run.started <= begun][-MOST:]
     newest = not any(run.started > begun for run in there)
     trends = stored_runs.trends(connection, earlier)
-    return Past(
-        runs=tuple(_past_run(run) for run in earlier),
-        comparison=_since(connection, result, earlier, trends=trends, directory=directory)
+    return HistoryView(
+        runs=tuple(_earlier_run(run) for run in earlier),
+        comparison=_since_previous(connection, result, earlier, trends=trends, directory=directory)
         if compare
         else None,
         strips=stored_runs.strips(connection, earlier),
         trends=trends,
-        # Of an older run's page nobody could tell which of these were known then.
-        validated=tuple(_validated(one) for one in _present(connection, result)) if newest else (),
+        # Of an older run's page nobody knows which of these there were then.
+        standings=tuple(_present(connection, result)) if newest else (),
     )
 
 
-def _since(
+def _since_previous(
     connection: sqlite3.Connection,
     result: RunResult,
     earlier: Sequence[Run],
@@ -87,20 +131,20 @@ def _since(
     trends: Mapping[Name, Sequence[float | None]],
     directory: Path,
 ) -> Comparison | None:
-    before = stored_runs.previous(earlier, allow=result.run.allow)
-    if before is None or not result.checks:
+    previous = stored_runs.previous(earlier, allow=result.run.allow)
+    if previous is None or not result.checks:
         return None
-    place = Path(before.directory)
-    theirs = _seen(place) if _is_of(place, before) and place != directory else None
-    one = Side(
-        run=_past_run(before),
-        outcomes=stored_runs.outcomes(connection, before.key),
-        blamed=stored_runs.blamed(connection, before.key),
-        figures=stored_runs.figures(connection, before.key),
+    place = Path(previous.directory)
+    theirs = _observed_if_readable(place) if _still_holds(place, previous) and place != directory else None
+    before = Side(
+        run=_earlier_run(previous),
+        outcomes=stored_runs.outcomes(connection, previous.key),
+        attributed=stored_runs.attributed(connection, previous.key),
+        figures=stored_runs.figures(connection, previous.key),
         snapshot=theirs,
     )
-    other = side_of(result, _seen(directory) if theirs is not None else None)
-    return compared(one, other, against=PREVIOUS, usual=_usual(trends))
+    after = side_of(result, _observed_if_readable(directory) if theirs is not None else None)
+    return compared(before, after, against=PREVIOUS, usual=_usual(trends))
 
 
 def _usual(trends: Mapping[Name, Sequence[float | None]]) -> dict[Name, list[float]]:
@@ -110,30 +154,13 @@ def _usual(trends: Mapping[Name, Sequence[float | None]]) -> dict[Name, list[flo
 def _present(connection: sqlite3.Connection, result: RunResult) -> list[Standing]:
     """The standings with the versions that the cluster has now; all of them where the run did not learn these."""
     found = standings(connection, result.run.cluster)
-    now = (result.run.metallb_version, result.run.kubernetes_version)
-    return [one for one in found if now[0] == "" or (one.metallb_version, one.kubernetes_version) == now]
+    versions = (result.run.metallb_version, result.run.kubernetes_version)
+    return [one for one in found if not versions[0] or one.versions == versions]
 
 
-def _validated(one: Standing) -> Validated:
-    return Validated(
-        check=one.check,
-        title=one.title,
-        runbook=one.runbook,
-        metallb_version=one.metallb_version,
-        kubernetes_version=one.kubernetes_version,
-        last_run=one.last_run,
-        last_outcome=one.last_outcome,
-        last_passed=one.last_validated,
-        last_failed=one.last_failed,
-        consecutive_failures=one.consecutive_failures,
-        since=one.since,
-        budget=timedelta(seconds=budgets.get(budgets.STALE).within),
-    )
-
-
-def _past_run(run: Run) -> PastRun:
+def _earlier_run(run: Run) -> EarlierRun:
     finished = datetime.fromisoformat(run.finished or run.started)
-    return PastRun(
+    return EarlierRun(
         id=run.id,
         finished=f"{finished:%Y-%m-%dT%H:%M:%SZ}",
         verdict=run.verdict,
@@ -142,7 +169,7 @@ def _past_run(run: Run) -> PastRun:
     )
 
 
-def _seen(directory: Path) -> Snapshot | None:
+def _observed_if_readable(directory: Path) -> Snapshot | None:
     """What a run observed, as far as it can still be read; a report does without where it cannot."""
     try:
         return observed(directory)
@@ -150,7 +177,7 @@ def _seen(directory: Path) -> Snapshot | None:
         return None
 
 
-def _is_of(directory: Path, run: Run) -> bool:
+def _still_holds(directory: Path, run: Run) -> bool:
     """Whether a directory still holds that run, and no later one."""
     try:
         return load(directory).run.id == run.id

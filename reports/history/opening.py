@@ -37,17 +37,17 @@ class Damaged(HistoryError):  # noqa: N818 - named as the other errors of this p
 def opened(path: Path) -> Iterator[sqlite3.Connection]:
     """The history in `path`, in autocommit mode, brought to the present shape. Raises HistoryError.
 
-    It must be there already. What fails inside the block is told in the same way.
+    It must be there already. What fails inside the block is reported in the same way.
     """
     if not path.exists():
         raise HistoryError(
             f"There is no history {path}.", remedy="Runs write it; name another one with --history FILE."
         )
     _refuse_other_files(path)
-    with _told(path), closing(_connect(path)) as connection:
+    with _one_sentence(path), closing(_connect(path)) as connection:
         version = shape.version_of(connection)
         if version == 0:
-            raise HistoryError(f"{path} is a database, and not a history of this suite.")
+            raise HistoryError(f"{path} is a database, but not a history of this suite.")
         if version > shape.VERSION:
             raise HistoryError(
                 f"{path} is a history of version {version}; this suite knows up to version {shape.VERSION}.",
@@ -65,7 +65,7 @@ def ensure(path: Path) -> bool:
     """
     if path.exists():
         return False
-    with _told(path):
+    with _one_sentence(path):
         files.private_directory(path.parent)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as scratch:
             unfinished = Path(scratch) / path.name
@@ -94,7 +94,7 @@ def set_aside(path: Path) -> Path | None:
 
     Raises HistoryError where that cannot be done.
     """
-    with _told(path), _alone(path):
+    with _one_sentence(path), _alone(path):
         try:
             examine(path)
         except Damaged as damage:
@@ -153,7 +153,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _refuse_other_files(path: Path) -> None:
-    """Tell a damaged history from a file that was never one: only what is named like one counts as damaged."""
+    """Distinguish a damaged history from a file that was never one: only what is named like one counts as damaged."""
     try:
         with path.open("rb") as file:
             begin = file.read(len(_MAGIC))
@@ -166,8 +166,8 @@ def _refuse_other_files(path: Path) -> None:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Turn what goes wrong into one sentence; damage is told apart from a disk that is full or a file in use."""
+def _one_sentence(path: Path) -> Iterator[None]:
+    """Turn what goes wrong into one sentence; damage is another thing than a disk that is full or a file in use."""
     try:
         yield
     except sqlite3.Error as error:

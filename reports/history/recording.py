@@ -1,11 +1,16 @@
-"""Writing runs into a history: one row when a run begins, everything in one transaction when it ends."""
+"""Writing runs into a history: one row when a run begins, everything in one transaction when it ends.
+
+`python -m reports record` enters results that were made elsewhere.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
 import sqlite3
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -14,10 +19,11 @@ from pathlib import Path
 import psutil
 
 from clusters.checks import CheckResult, RunResult, Verdict
-from reports.attribution import blames
+from clusters.errors import ExitCode
+from reports.attribution import attributions
 from reports.history import opening, standings
-from reports.history.opening import Damaged, HistoryError, moment, opened
-from reports.history.retention import prune
+from reports.history.opening import DEFAULT, Damaged, HistoryError, moment, opened
+from reports.model import RESULTS, load
 
 _CLEAN = frozenset({Verdict.PASSED, Verdict.FAILED, Verdict.INCOMPLETE})
 _RUN = (
@@ -25,7 +31,7 @@ _RUN = (
     "kubernetes_version", "metallb_version", "suite_version", "vantage", "verdict", "scope", "validates",
     "replayed", "directory",
 )  # fmt: skip
-# One row a run, however often it is told; a name that is given again, at another time, is another run.
+# One row a run, however often it is entered; a name that is given again, at another time, is another run.
 _ENTER = (
     f"INSERT INTO runs ({', '.join(_RUN)}) VALUES ({', '.join(f':{name}' for name in _RUN)}) "  # noqa: S608 - names
     f"ON CONFLICT (id, cluster, started) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _RUN)} "
@@ -63,7 +69,7 @@ class Recorder:
 
     def finish(self, result: RunResult) -> None:
         """Write the whole run, and drop what is older than it has to be kept."""
-        # What could not be begun is told only if it cannot be ended either.
+        # What could not be begun is reported only if it cannot be ended either.
         self.faults = [fault for fault in self.faults if fault.startswith(_SET_ASIDE)]
 
         def write() -> None:
@@ -71,7 +77,7 @@ class Recorder:
             with writing(self.path) as connection:
                 enter(connection, result, directory=self._directory, replayed=self._replayed)
                 if self._days is not None:
-                    prune(connection, before=datetime.now(UTC) - timedelta(days=self._days))
+                    standings.prune(connection, before=datetime.now(UTC) - timedelta(days=self._days))
 
         self._try(write)
 
@@ -171,10 +177,10 @@ def validates(result: RunResult) -> bool:
 
 def _outcome(check: CheckResult, result: RunResult) -> tuple[object, ...]:
     causes = sorted({finding.cause for finding in check.findings})
-    blamed = [[one.cause, one.subject] for one in blames(check)]
+    attributed = [[one.cause, one.subject] for one in attributions(check)]
     return (
         check.id, str(check.outcome), _decided(check, result), check.duration_s, check.reason, json.dumps(causes),
-        json.dumps(blamed),
+        json.dumps(attributed),
     )  # fmt: skip
 
 
@@ -192,3 +198,26 @@ def _figures(result: RunResult) -> Iterable[tuple[object, ...]]:
 
 def _time(text: str) -> str:
     return moment(datetime.fromisoformat(text))
+
+
+def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "record", help="enter runs of another machine, or a joined one, into the history"
+    )
+    parser.add_argument(
+        "results", type=Path, nargs="+", metavar=RESULTS, help="the files, or the runs' directories"
+    )
+    parser.add_argument("--history", metavar="FILE", type=Path, default=DEFAULT, help=f"default: {DEFAULT}")
+    parser.set_defaults(run=run)
+
+
+def run(given: argparse.Namespace) -> ExitCode:
+    """Enter all of them, or none where one is broken. A run that is there already becomes what was entered last."""
+    results = [(path if path.is_dir() else path.parent, load(path)) for path in given.results]
+    opening.ensure(given.history)
+    with writing(given.history) as connection:
+        for directory, result in results:
+            enter(connection, result, directory=directory.absolute())
+    sys.stdout.writelines(f"{result.run.id} on {result.run.cluster}\n" for _, result in results)
+    return ExitCode.PASSED

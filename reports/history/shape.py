@@ -102,7 +102,7 @@ CREATE TABLE notes (at TEXT NOT NULL, text TEXT NOT NULL);
 
 
 def _keep_subjects(connection: sqlite3.Connection) -> None:
-    """Version 2: what a failed check was laid to, as pairs of cause and subject; empty in what was there before."""
+    """Version 2: what a failed check is attributed to, as pairs of cause and subject; empty in older runs."""
     connection.execute("ALTER TABLE outcomes ADD COLUMN blamed TEXT NOT NULL DEFAULT '[]'")
 
 

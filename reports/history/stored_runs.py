@@ -6,13 +6,14 @@ import platform
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 import psutil
 
 from clusters.checks import Outcome, Verdict, is_known, word_of
-from reports.attribution import Blame
-from reports.history import columns
+from clusters.json_text import parsed
+from reports.attribution import Attribution
 
 #: How far apart two readings of one process's start may lie, in seconds.
 _SAME_PROCESS = 2.0
@@ -49,12 +50,12 @@ class Run:
     replayed: bool
     directory: str
     ending: Ending
-    #: Whether it told anything of any check.
+    #: Whether it has an outcome of any check.
     ran: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figure:
+class WorstSample:
     """The worst sample of one figure in one run; `lowest` where that is the lowest one."""
 
     unit: str
@@ -77,32 +78,32 @@ def outcomes(connection: sqlite3.Connection, run: int) -> dict[str, tuple[Outcom
     """What a run said of each check, with the reason; None for one that it left out."""
     left_out = connection.execute("SELECT check_id, reason FROM untested WHERE run = ?", (run,))
     found: dict[str, tuple[Outcome | None, str]] = {check: (None, reason) for check, reason in left_out}
-    told = connection.execute("SELECT check_id, outcome, reason FROM outcomes WHERE run = ?", (run,))
-    return found | {check: (word_of(Outcome, outcome), reason) for check, outcome, reason in told}
+    decided = connection.execute("SELECT check_id, outcome, reason FROM outcomes WHERE run = ?", (run,))
+    return found | {check: (word_of(Outcome, outcome), reason) for check, outcome, reason in decided}
 
 
-def blamed(connection: sqlite3.Connection, run: int) -> dict[str, tuple[Blame, ...]]:
-    """What each check that failed in a run was laid to; of a run entered by an older suite the causes alone."""
-    told = connection.execute(
+def attributed(connection: sqlite3.Connection, run: int) -> dict[str, tuple[Attribution, ...]]:
+    """What each check that failed in a run is attributed to; of a run entered by an older suite the causes alone."""
+    found = connection.execute(
         "SELECT check_id, blamed, causes FROM outcomes WHERE run = ? AND outcome = ?",
         (run, str(Outcome.FAILED)),
     )
     return {
         check: tuple(
-            Blame(cause, subject)
-            for cause, subject in columns.pairs(pairs) or [(cause, "") for cause in columns.texts(causes)]
+            Attribution(cause, subject)
+            for cause, subject in pairs(subjects) or [(cause, "") for cause in texts(causes)]
         )
-        for check, pairs, causes in told
+        for check, subjects, causes in found
     }
 
 
-def figures(connection: sqlite3.Connection, run: int) -> dict[tuple[str, str], Figure]:
+def figures(connection: sqlite3.Connection, run: int) -> dict[tuple[str, str], WorstSample]:
     """A run's figures by check and name."""
     found = connection.execute(
         "SELECT check_id, name, unit, worst, lowest FROM figures WHERE run = ?", (run,)
     )
     return {
-        (check, name): Figure(unit=unit, worst=worst, lowest=bool(lowest))
+        (check, name): WorstSample(unit=unit, worst=worst, lowest=bool(lowest))
         for check, name, unit, worst, lowest in found
     }
 
@@ -111,8 +112,8 @@ def strips(connection: sqlite3.Connection, chosen: Sequence[Run]) -> dict[str, t
     """Each check's outcomes in the chosen runs, in their order; None where a run did not run it."""
     found: dict[str, list[Outcome | None]] = {}
     for place, run in enumerate(chosen):
-        told = connection.execute("SELECT check_id, outcome FROM outcomes WHERE run = ?", (run.key,))
-        for check, outcome in told:
+        rows = connection.execute("SELECT check_id, outcome FROM outcomes WHERE run = ?", (run.key,))
+        for check, outcome in rows:
             found.setdefault(check, [None] * len(chosen))[place] = word_of(Outcome, outcome)
     return {check: tuple(strip) for check, strip in found.items()}
 
@@ -142,18 +143,18 @@ def clusters(connection: sqlite3.Connection) -> list[str]:
 
 def unknown_words(connection: sqlite3.Connection) -> list[str]:
     """The outcomes and verdicts in it that this release does not know, sorted."""
-    told = connection.execute(
+    found = connection.execute(
         "SELECT DISTINCT outcome FROM outcomes UNION SELECT last_outcome FROM standings "
         "UNION SELECT decided FROM standings WHERE decided != ''"
     )
-    words: list[StrEnum] = [word_of(Outcome, str(word)) for (word,) in told]
+    words: list[StrEnum] = [word_of(Outcome, str(word)) for (word,) in found]
     verdicts = connection.execute("SELECT DISTINCT verdict FROM runs WHERE verdict IS NOT NULL")
     words += [word_of(Verdict, str(word)) for (word,) in verdicts]
     return sorted({str(word) for word in words if not is_known(word)})
 
 
 def notes(connection: sqlite3.Connection) -> list[str]:
-    """What is to be known of the history itself: where an earlier one was damaged, or a newer release wrote."""
+    """What is to be known of the history itself: an earlier one was damaged, or a newer release wrote it."""
     kept = [text for (text,) in connection.execute("SELECT text FROM notes ORDER BY at")]
     words = unknown_words(connection)
     if words:
@@ -165,21 +166,21 @@ def notes(connection: sqlite3.Connection) -> list[str]:
 
 
 def _run(row: Sequence[object]) -> Run:
-    told = dict(zip((*_RUN, "ran"), row, strict=True))
-    # A time that is none is told by whoever opened the history, before anybody reckons with it.
-    told |= {name: columns.time(told[name]) or told[name] for name in ("started", "finished")}
-    host, pid, since = str(told.pop("host")), told.pop("pid"), told.pop("process_started")
-    ended = bool(told["finished"])
+    run = dict(zip((*_RUN, "ran"), row, strict=True))
+    # Whoever opened the history reports a time that is none, before anybody reckons with it.
+    run |= {name: time(run[name]) or run[name] for name in ("started", "finished")}
+    host, pid, since = str(run.pop("host")), run.pop("pid"), run.pop("process_started")
+    ended = bool(run["finished"])
     running = not ended and _alive(host, int(str(pid)), float(str(since)))
     ending = Ending.ENDED if ended else Ending.RUNNING if running else Ending.INTERRUPTED
-    told |= {
-        "finished": told["finished"] or "",
-        "verdict": word_of(Verdict, str(told["verdict"])) if ended and told["verdict"] else None,
-        "validates": bool(told["validates"]),
-        "replayed": bool(told["replayed"]),
-        "ran": bool(told["ran"]),
+    run |= {
+        "finished": run["finished"] or "",
+        "verdict": word_of(Verdict, str(run["verdict"])) if ended and run["verdict"] else None,
+        "validates": bool(run["validates"]),
+        "replayed": bool(run["replayed"]),
+        "ran": bool(run["ran"]),
     }
-    return Run(**told, ending=ending)  # type: ignore[arg-type]  # as the columns of the table are declared
+    return Run(**run, ending=ending)  # type: ignore[arg-type]  # as the columns of the table are declared
 
 
 def _alive(host: str, pid: int, since: float) -> bool:
@@ -190,3 +191,34 @@ def _alive(host: str, pid: int, since: float) -> bool:
         return abs(psutil.Process(pid).create_time() - since) < _SAME_PROCESS
     except psutil.Error:
         return False
+
+
+# What columns hold as text, lists as JSON and times. What is none raises ValueError, and is reported as such.
+
+
+def texts(column: str) -> tuple[str, ...]:
+    """A list of texts."""
+    found = parsed(column)
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise ValueError(f"{column[:40]!r} is not a list of texts")
+    return tuple(found)
+
+
+def pairs(column: str) -> tuple[tuple[str, str], ...]:
+    """A list of pairs of texts."""
+    found = parsed(column)
+    if not isinstance(found, list) or not all(_is_pair(one) for one in found):
+        raise ValueError(f"{column[:40]!r} is not a list of pairs")
+    return tuple((first, second) for first, second in found)
+
+
+def time(column: object) -> str:
+    """An RFC 3339 time, or "" for never."""
+    text = str(column or "")
+    if text and datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError(f"{text[:40]!r} has no offset from UTC")
+    return text
+
+
+def _is_pair(found: object) -> bool:
+    return isinstance(found, list) and len(found) == 2 and all(isinstance(one, str) for one in found)

@@ -1,23 +1,43 @@
-"""Whether what once passed still counts: each check's standing judged by how old its last validation may be."""
+"""Whether what once passed still counts: each check's standing, judged by how old its last validation may be.
+
+Twice over the same rows: `validation` says of a cluster what `last-validated` prints, `sections` what a page shows.
+"""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from clusters.checks import Level, Outcome, is_known
+from clusters.checks import CheckResult, Level, Outcome, RunResult, is_known
 from reports.history import stored_runs
+from reports.history.history_view import HistoryView
 from reports.history.standings import Standing, standings
 from reports.history.stored_runs import Ending, Run
+
+#: The runbook's sections in its order, by what a check's reference begins with.
+SECTIONS = {
+    "Trigger": "Trigger conditions",
+    "1": "1 Health checks",
+    "2.1": "2.1 Stuck in Pending",
+    "2.2": "2.2 Traffic does not arrive",
+    "2.3": "2.3 Wrong pool or version skew",
+    "3": "3 Disaster recovery",
+    "4": "4 Scaling and resources",
+    "5": "5 Maintenance",
+    "6": "6 Rollback",
+    "7": "7 Post-incident actions",
+    "shape": "Beyond the runbook: allocation, announcement, failover",
+}
+_OTHER = "Other"
 
 
 class State(StrEnum):
     """How a check stands at one moment. Only `passed` is a validation; the first four say that there is none."""
 
-    #: Its last word was a failure.
+    #: It failed when it was last decided.
     FAILING = "failing"
     #: Its last validation is older than it may be.
     STALE = "stale"
@@ -26,7 +46,7 @@ class State(StrEnum):
     #: A newer release decided it, in a word that this one does not know.
     UNKNOWN = "unknown"
     PASSED = "passed"
-    #: Its last word, and no older than a pass may be.
+    #: Its last decision, and no older than a pass may be.
     WAIVED = "waived"
     NOT_SUPPORTED = "not supported"
     #: Runs know it and left it out each time.
@@ -35,8 +55,8 @@ class State(StrEnum):
     SUPERSEDED = "superseded"
 
     @property
-    def lacking(self) -> bool:
-        """Whether a validation that should be there is not."""
+    def unvalidated(self) -> bool:
+        """Whether a validation that should be there is missing."""
         return self in {State.FAILING, State.STALE, State.NEVER, State.UNKNOWN}
 
 
@@ -44,30 +64,32 @@ _TAKEN_AS_THEY_ARE = {Outcome.WAIVED: State.WAIVED, Outcome.NOT_SUPPORTED: State
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
-    """One check on one cluster. `standing` is None for one that was never run; `reason` says why not."""
-
-    cluster: str
-    check: str
-    state: State
-    standing: Standing | None = None
-    age: timedelta | None = None
-    reason: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Validation:
-    """One cluster's checks, its newest run, and how many runs were interrupted since the last that ended."""
+    """One cluster's checks at `now`, where a validation may be as old as `budget`.
+
+    `newest` is its newest run, and `interrupted` how many were interrupted since the last one that ended.
+    """
 
     cluster: str
-    rows: tuple[Row, ...]
+    rows: tuple[Standing, ...]
+    now: datetime
+    budget: timedelta
     newest: Run | None
     interrupted: int
 
+    def state(self, row: Standing) -> State:
+        """How a check stands."""
+        return state_of(row, now=self.now, budget=self.budget)
+
     @property
-    def lacking(self) -> bool:
-        """Whether something is not validated; nothing at all is not validated either."""
-        return not any(row.standing for row in self.rows) or any(row.state.lacking for row in self.rows)
+    def unvalidated(self) -> int:
+        """How many checks have no validation that counts."""
+        return sum(self.state(row).unvalidated for row in self.rows)
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything that was run is validated; nothing at all is not validated either."""
+        return any(row.last_at for row in self.rows) and not self.unvalidated
 
 
 def validation(
@@ -80,23 +102,24 @@ def validation(
         ("", ""),
     )
     found = standings(connection, cluster)
-    rows = [*_judged(found, versions, now=now, budget=budget), *_left_out(connection, known, found)]
+    present = {one.check for one in found if one.versions == versions}
+    rows = [replace(one, superseded=one.check in present and one.versions != versions) for one in found]
+    rows += _left_out(connection, known, {one.check for one in found})
     return Validation(
         cluster=cluster,
         rows=tuple(sorted(rows, key=lambda row: row.check)),
+        now=now,
+        budget=budget,
         newest=known[-1] if known else None,
         interrupted=_interrupted(known),
     )
 
 
-def chosen(found: Validation, *, level: Level | None) -> Validation:
+def up_to(found: Validation, level: Level | None) -> Validation:
     """The same with only the checks that a run at `level` may run."""
     if level is None:
         return found
-    kept = [row for row in found.rows if row.standing and _allows(level, row.standing.level)]
-    return Validation(
-        cluster=found.cluster, rows=tuple(kept), newest=found.newest, interrupted=found.interrupted
-    )
+    return replace(found, rows=tuple(row for row in found.rows if row.last_at and _allows(level, row.level)))
 
 
 def _allows(level: Level, word: str) -> bool:
@@ -104,53 +127,34 @@ def _allows(level: Level, word: str) -> bool:
     return word in set(Level) and level.allows(Level(word))
 
 
-def state_of(standing: Standing, *, now: datetime, budget: timedelta) -> State:
-    """How a check stands at `now`. A time that is as far ahead as a pass may be old is not believed either."""
-    if standing.decided is Outcome.FAILED:
+def state_of(row: Standing, *, now: datetime, budget: timedelta) -> State:
+    """How a check stands at `now`."""
+    if not row.last_at or row.superseded:
+        return State.SUPERSEDED if row.superseded else State.NOT_TESTED
+    if row.decision is Outcome.FAILED:
         return State.FAILING
-    if standing.decided in _TAKEN_AS_THEY_ARE:
-        fresh = abs(now - datetime.fromisoformat(standing.decided_at)) <= budget
-        return _TAKEN_AS_THEY_ARE[standing.decided] if fresh else State.STALE
-    if standing.decided is not None and not is_known(standing.decided):
+    if row.decision in _TAKEN_AS_THEY_ARE:
+        fresh = abs(now - datetime.fromisoformat(row.decided_at)) <= budget
+        return _TAKEN_AS_THEY_ARE[row.decision] if fresh else State.STALE
+    if row.decision is not None and not is_known(row.decision):
         return State.UNKNOWN
-    age = age_of(standing, now)
-    if age is None:
+    if not row.validated_at:
         return State.NEVER
-    return State.PASSED if abs(age) <= budget else State.STALE
-
-
-def age_of(standing: Standing, now: datetime) -> timedelta | None:
-    """How long ago the check was last validated; None for never."""
-    return now - datetime.fromisoformat(standing.last_validated) if standing.last_validated else None
-
-
-def _judged(
-    found: Sequence[Standing], versions: tuple[str, str], *, now: datetime, budget: timedelta
-) -> Iterable[Row]:
-    present = {one.check for one in found if (one.metallb_version, one.kubernetes_version) == versions}
-    for one in found:
-        past = one.check in present and (one.metallb_version, one.kubernetes_version) != versions
-        yield Row(
-            cluster=one.cluster,
-            check=one.check,
-            state=State.SUPERSEDED if past else state_of(one, now=now, budget=budget),
-            standing=one,
-            age=age_of(one, now),
-        )
+    return State.STALE if row.stale(now, budget) else State.PASSED
 
 
 def _left_out(
-    connection: sqlite3.Connection, known: Sequence[Run], found: Sequence[Standing]
-) -> Iterable[Row]:
+    connection: sqlite3.Connection, known: Sequence[Run], run_once: Iterable[str]
+) -> list[Standing]:
     """The checks that the newest run with a result knew and left out, and that no other run has run."""
     ended = next((run for run in reversed(known) if run.ending is Ending.ENDED), None)
-    run_once = {one.check for one in found}
-    told: Mapping[str, tuple[Outcome | None, str]] = (
-        stored_runs.outcomes(connection, ended.key) if ended else {}
-    )
-    for check, (outcome, reason) in told.items():
-        if outcome is None and ended is not None and check not in run_once:
-            yield Row(cluster=ended.cluster, check=check, state=State.NOT_TESTED, reason=reason)
+    if ended is None:
+        return []
+    return [
+        Standing(cluster=ended.cluster, check=check, reason=reason)
+        for check, (outcome, reason) in stored_runs.outcomes(connection, ended.key).items()
+        if outcome is None and check not in run_once
+    ]
 
 
 def _interrupted(known: Sequence[Run]) -> int:
@@ -160,3 +164,54 @@ def _interrupted(known: Sequence[Run]) -> int:
             break
         count += run.ending is Ending.INTERRUPTED
     return count
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A section of the runbook with its checks."""
+
+    title: str
+    rows: tuple[Standing, ...]
+
+
+def sections(result: RunResult, view: HistoryView | None) -> tuple[Section, ...]:
+    """Every check by runbook section, with this run's versions: as the history has it, or from this run alone."""
+    run = result.run
+    versions = (run.metallb_version, run.kubernetes_version)
+    kept = [one for one in (view.standings if view else ()) if one.versions == versions]
+    known = {one.check for one in kept}
+    alone = [_of_this_run(check, result) for check in result.checks if check.id not in known]
+    grouped: dict[str, list[Standing]] = {title: [] for title in (*SECTIONS.values(), _OTHER)}
+    for one in sorted([*kept, *alone], key=lambda one: one.check):
+        grouped[section_of(one.runbook)].append(one)
+    return tuple(Section(title=title, rows=tuple(rows)) for title, rows in grouped.items() if rows)
+
+
+def section_of(runbook: Iterable[str]) -> str:
+    """The title of the section that a check belongs to, by its first reference that is one."""
+    for reference in runbook:
+        for name in sorted(SECTIONS, key=len, reverse=True):
+            if reference == name or reference.startswith((f"{name} ", f"{name}.")):
+                return SECTIONS[name]
+    return _OTHER
+
+
+def _of_this_run(check: CheckResult, result: RunResult) -> Standing:
+    """What this run alone says of a check."""
+    run = result.run
+    passed, failed = check.outcome is Outcome.PASSED, check.outcome is Outcome.FAILED
+    return Standing(
+        cluster=run.cluster,
+        check=check.id,
+        title=check.title,
+        runbook=check.runbook,
+        level=check.level,
+        metallb_version=run.metallb_version,
+        kubernetes_version=run.kubernetes_version,
+        last_at=run.finished,
+        last_outcome=check.outcome,
+        validated_at=run.finished if passed else "",
+        failed_at=run.finished if failed else "",
+        failures=int(failed),
+        since=run.finished if passed or failed else "",
+    )

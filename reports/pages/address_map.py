@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from clusters import outbound
 from clusters.errors import ConformanceError
+from reports.model import SNAPSHOT
 
 if TYPE_CHECKING:
     from clusters.diagnosis.facts import Facts
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     Mark = tuple[Address, "Cell"]
 
-SNAPSHOT = "snapshot.json"
 #: Runs of addresses alike that are longer than this are drawn as one cell.
 _SINGLE = 40
 #: More cells than this in a range or on the page, or more announced addresses than this, are told and not drawn.

@@ -12,17 +12,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import jinja2
-
 from clusters.checks import CheckResult, Outcome, RunResult
 from clusters.checks.fleet_member import Member, worst
 from clusters.checks.serialise import run_to_dict
 from clusters.errors import ExitCode, UsageError
 from reports.model import FLEET, RESULTS, keep, load, read, write_text
-from reports.untested import counts
+from reports.pages.rendering import rendered
+from reports.wording import counts
 
 PAGE = "report.html"
-_TEMPLATES = Path(__file__).parent / "templates"
 _VERDICTS = {
     ExitCode.PASSED: "passed",
     ExitCode.FAILED: "failed",
@@ -154,11 +152,8 @@ def write(members: Sequence[Member], directory: Path) -> Fleet:
 
 def page(fleet: Fleet, directory: Path) -> str:
     """The page: a column a cluster, with links to each cluster's own page."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    return environment.get_template("fleet.html.j2").render(
+    return rendered(
+        "fleet.html.j2",
         fleet=fleet,
         sign=_SIGNS.get(fleet.verdict, "✕"),
         signs=_SIGNS,

@@ -1,26 +1,33 @@
-"""report.html: one static page, complete without JavaScript, rendered from a run's results."""
+"""report.html: one static page, complete without JavaScript, rendered from a run's results.
+
+`python -m reports render` makes it again from stored ones.
+"""
 
 from __future__ import annotations
 
-import base64
-import hashlib
+import argparse
 import platform
-from functools import cache, partial
+import sys
+from collections.abc import Mapping
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from clusters.checks import Outcome, RunResult, Verdict
-from reports import attribution, roots, wording
-from reports.figures import Figure, figures, shown
-from reports.history import sections
-from reports.history.past import Past
-from reports.pages import address_grid, address_map, evidence, strips
-from reports.pages.timeline_picture import drawing
-from reports.untested import counts, grouped
+from clusters.errors import ExitCode
+from reports.attribution import ended_as, ordered, root_causes
+from reports.figures import Figure, figures
+from reports.history import DEFAULT
+from reports.history.history_view import HistoryView, view_of
+from reports.history.standings import Standing
+from reports.history.validation import sections
+from reports.model import FLEET, RESULTS, load, write_text
+from reports.pages import address_map, fleet_page, strips
+from reports.pages.rendering import rendered, script, script_hash
+from reports.pages.timeline_picture import drawing, timelines
+from reports.wording import counts, not_tested
 
-_TEMPLATES = Path(__file__).parent / "templates"
 _SIGNS = {
     Verdict.PASSED: "✓",
     Verdict.FAILED: "✕",
@@ -36,110 +43,128 @@ _REACH = {
 }
 
 
-def page(result: RunResult, *, directory: Path, past: Past | None = None) -> str:
+def page(result: RunResult, *, directory: Path, view: HistoryView | None = None) -> str:
     """The page of one run.
 
-    `directory` is where its evidence and snapshot.json lie; without them there are no pictures of them. `past`
+    `directory` is where its evidence and snapshot.json lie; without them there are no pictures of them. `view`
     is what is known of earlier runs, None where nothing is kept.
     """
     seen = address_map.seen(directory)
-    table = sections.sections(result, past)
-    failed = roots.ordered(roots.of(result, Outcome.FAILED))
-    pictures = _pictures(result, directory, seen.names)
+    table = sections(result, view)
+    failed = ordered(ended_as(result, Outcome.FAILED))
     failed_ids = {check.id for check in failed}
-    return (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
-            run=result.run,
-            # A page that is sent by mail has no files beside it.
-            directory=directory.absolute(),
-            host=platform.node(),
-            sign=_SIGNS[result.run.verdict],
-            reach=_REACH[result.run.scope],
-            counts=counts(result),
-            roots=roots.roots(result),
-            past=past,
-            whole=_last_whole(result, past),
-            failed=failed,
-            failed_ids=failed_ids,
-            undecided=roots.of(result, Outcome.INCONCLUSIVE),
-            accepted=roots.of(result, Outcome.WAIVED, Outcome.NOT_SUPPORTED),
-            passed=roots.of(result, Outcome.PASSED),
-            not_tested=grouped(result),
-            sections=table,
-            standing={row.about.check: row for section in table for row in section.rows},
-            figures=[(figure, _trend(figure, past)) for figure in figures(result)],
-            pictures=pictures,
-            other_pictures={name: found for name, found in pictures.items() if name not in failed_ids},
-            seen=seen,
-            strip_of=partial(_strip, past),
-            titles={check.id: check.title for check in result.checks},
-            script=_script(),
-            script_hash=_hash(_script()),
-        )
+    pictures = _pictures(result, directory, seen.names)
+    return rendered(
+        "report.html.j2",
+        run=result.run,
+        # A page that is sent by mail has no files beside it.
+        directory=directory.absolute(),
+        host=platform.node(),
+        sign=_SIGNS[result.run.verdict],
+        reach=_REACH[result.run.scope],
+        counts=counts(result),
+        roots=root_causes(result),
+        view=view,
+        whole=_last_whole(result, view),
+        failed=failed,
+        failed_ids=failed_ids,
+        undecided=ended_as(result, Outcome.INCONCLUSIVE),
+        accepted=ended_as(result, Outcome.WAIVED, Outcome.NOT_SUPPORTED),
+        passed=ended_as(result, Outcome.PASSED),
+        not_tested=not_tested(result),
+        sections=table,
+        standing={row.check: row for section in table for row in section.rows},
+        state_of=partial(_state, result, view),
+        outcomes={check.id: check.outcome for check in result.checks},
+        figures=[(figure, _trend(figure, view)) for figure in figures(result)],
+        pictures=pictures,
+        other_pictures={name: found for name, found in pictures.items() if name not in failed_ids},
+        seen=seen,
+        strip_of=partial(_strip, view),
+        titles={check.id: check.title for check in result.checks},
+        script=script(),
+        script_hash=script_hash(),
     )
 
 
-def _pictures(result: RunResult, directory: Path, names: Any) -> dict[str, list[dict[str, Any]]]:
+def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    parser = commands.add_parser("render", help=f"make the page again from a {RESULTS}, or a {FLEET}")
+    parser.add_argument("results", type=Path, metavar=RESULTS, help="the file, or the directory it is in")
+    parser.add_argument(
+        "-o", "--output", type=Path, help="the page (default: report.html beside the results)"
+    )
+    parser.add_argument(
+        "--history",
+        metavar="FILE",
+        type=Path,
+        help=f"what is known of earlier runs (default: {DEFAULT}, if there)",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(given: argparse.Namespace) -> ExitCode:
+    """Write the page and say where."""
+    results: Path = given.results
+    if results.is_dir():
+        # The directory of several clusters' runs has no results of its own.
+        results /= FLEET if (results / FLEET).exists() else RESULTS
+    output = given.output or results.parent / "report.html"
+    write_text(
+        output, _of_fleet(results, output) if results.name == FLEET else _of_run(results, given.history)
+    )
+    sys.stdout.write(f"{output}\n")
+    return ExitCode.PASSED
+
+
+def _of_fleet(path: Path, output: Path) -> str:
+    return fleet_page.page(fleet_page.fleet_from(path), output.parent)
+
+
+def _of_run(path: Path, history: Path | None) -> str:
+    result = load(path)
+    history = history or (DEFAULT if DEFAULT.exists() else None)
+    view = view_of(history, result, directory=path.parent) if history else None
+    return page(result, directory=path.parent, view=view)
+
+
+def _pictures(
+    result: RunResult, directory: Path, names: Mapping[str, str]
+) -> dict[str, list[dict[str, Any]]]:
     """The timelines of each check that has any."""
     found = {
         check.id: [
             {"file": name, "drawing": drawing(timeline, names)}
-            for name, timeline in evidence.timelines(check, directory)
+            for name, timeline in timelines(check, directory)
         ]
         for check in result.checks
     }
     return {check: pictures for check, pictures in found.items() if pictures}
 
 
-def _last_whole(result: RunResult, past: Past | None) -> str:
+def _last_whole(result: RunResult, view: HistoryView | None) -> str:
     """When a run of this cluster last passed as a whole; "" for never, as far as is known."""
     if result.run.verdict is Verdict.PASSED:
         return result.run.finished
-    earlier = past.runs if past else ()
+    earlier = view.runs if view else ()
     return next((run.finished for run in reversed(earlier) if run.verdict is Verdict.PASSED), "")
 
 
-def _strip(past: Past | None, check: str, now: Outcome | None) -> strips.Strip:
-    return strips.strip(past.strips.get(check, ()) if past else (), now)
+def _state(result: RunResult, view: HistoryView | None, row: Standing) -> str:
+    """What the table of last validations says of a check: what it failed or passed by, or that this is too long ago."""
+    if row.failures:
+        return "failed"
+    if not row.validated_at:
+        return "never passed"
+    known = view or HistoryView()
+    as_of = datetime.fromisoformat(known.as_of or result.run.finished)
+    return "stale" if row.stale(as_of, known.stale_after) else "passed"
 
 
-def _trend(figure: Figure, past: Past | None) -> strips.Trend | None:
-    earlier = past.trends.get((figure.check, figure.name), ()) if past else ()
+def _strip(view: HistoryView | None, check: str, now: Outcome | None) -> strips.Strip:
+    return strips.strip(view.strips.get(check, ()) if view else (), now)
+
+
+def _trend(figure: Figure, view: HistoryView | None) -> strips.Trend | None:
+    earlier = view.trends.get((figure.check, figure.name), ()) if view else ()
     return strips.trend(earlier, figure.value, figure.budget)
-
-
-@cache
-def _script() -> str:
-    return (_TEMPLATES / "report.js").read_text(encoding="utf-8")
-
-
-def _hash(script: str) -> str:
-    """What the page's own policy lets run: this script and nothing else."""
-    return f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
-
-
-@cache
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    filters: dict[str, Any] = {
-        "shown": shown,
-        "files": evidence.files,
-        "notes": evidence.notes,
-        "moment": wording.moment,
-        "said": attribution.said,
-        "long": wording.long,
-        "grid": address_grid.grid,
-        "announcers": address_grid.announcers,
-        "told_elsewhere": roots.told_elsewhere,
-    }
-    environment.filters.update(filters)
-    environment.globals["between"] = wording.between
-    return environment

@@ -8,8 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clusters.checks import CheckResult
+from clusters.checks.failure import is_evidence_path
+from clusters.confinement import RefusedPath, Tree
+from clusters.json_text import parsed
 from reports.figures import shown
 
 if TYPE_CHECKING:
@@ -89,6 +94,27 @@ class _Scale:
 
     def said(self, t: float) -> str:
         return f"{t - self.zero:+.2f} s"
+
+
+def timelines(check: CheckResult, directory: Path) -> list[tuple[str, Timeline]]:
+    """The check's measured timelines, with their files; one that is missing or broken is left out."""
+    names = [name for name in check.evidence if is_evidence_path(name) and _is_timeline(Path(name))]
+    found = [(name, _timeline(directory, name)) for name in names]
+    return [(name, one) for name, one in found if one is not None]
+
+
+def _is_timeline(path: Path) -> bool:
+    return path.name.startswith("timeline") and path.name.endswith(".json")
+
+
+def _timeline(directory: Path, name: str) -> Timeline | None:
+    # Imported here: most pages have no timeline, and this brings the whole of the wire's libraries.
+    from clusters.vantage import Timeline  # noqa: PLC0415
+
+    try:
+        return Timeline.from_json(parsed(Tree(directory, name="the run's directory").read(name)))
+    except (RefusedPath, OSError, ValueError):
+        return None
 
 
 def drawing(timeline: Timeline, names: Mapping[str, str]) -> Drawing:

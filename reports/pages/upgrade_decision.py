@@ -11,11 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from pydantic import TypeAdapter
 from typing_extensions import TypedDict  # pydantic reads Python's own only from 3.12 on
 
@@ -27,10 +25,10 @@ from clusters.confinement import RefusedPath, Tree
 from clusters.json_text import parsed
 from reports.markup import code, fenced, plain
 from reports.model import write_text
+from reports.pages.rendering import rendered
 
 CHECK = "upgrade.readiness"
 NAMES = ("decision.html", "decision.json", "decision.md")
-_TEMPLATES = Path(__file__).parent / "templates"
 _KEPT = f"{EVIDENCE}{CHECK}/decision.json"
 _WORDS = {
     Verdict.REFUSED: "The run was refused before anything was looked at.",
@@ -166,7 +164,7 @@ def markdown(found: Decision) -> str:
 
 def html(found: Decision) -> str:
     """The decision as one static page."""
-    return _environment().get_template("decision.html.j2").render(found=found)
+    return rendered("decision.html.j2", found=found)
 
 
 def brief(found: Decision) -> Iterator[str]:
@@ -271,14 +269,3 @@ def _reason(one: Reason) -> list[str]:
     lines = [f"- {plain(one.text)}" + (f" ({code(one.check)})" if one.check else "")]
     lines += [f"  {plain(one.remedy)}"] if one.remedy else []
     return lines + (["", *fenced(one.commands, indent="  ")] if one.commands else [])
-
-
-@cache
-def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )

@@ -1,4 +1,4 @@
-"""`python -m reports compare A B`: what is otherwise in B, for a pull request or a machine."""
+"""What differs between two runs, for a pull request, a terminal and a machine; `python -m reports compare A B`."""
 
 from __future__ import annotations
 
@@ -11,18 +11,15 @@ from pathlib import Path
 
 from clusters.checks import Outcome, RunResult
 from clusters.errors import ExitCode, UsageError
-from clusters.observation import Snapshot, secretless
-from clusters.observation import load as load_snapshot
-from reports.attribution import said
+from reports.attribution import listed
 from reports.figures import shown
 from reports.history import DEFAULT, opened, stored_runs
-from reports.history.comparison import Name, Side, compared, side_of
-from reports.history.past import Change, Comparison
+from reports.history.comparison import Change, Comparison, Name, Side, compared, side_of
+from reports.history.history_view import observed
 from reports.markup import code, plain
 from reports.model import load
 
-SNAPSHOT = "snapshot.json"
-#: How many earlier runs tell what is usual for a figure.
+#: How many earlier runs say what is usual for a figure.
 _USUAL = 30
 #: What each policy looks at.
 POLICIES: Mapping[str, str] = {
@@ -37,7 +34,7 @@ _EITHER_WAY = ("any", "never")
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command."""
-    parser = commands.add_parser("compare", help="what is otherwise in run B than in run A")
+    parser = commands.add_parser("compare", help="what differs in run B from run A")
     parser.add_argument("before", metavar="A", type=Path, help="a results.json, or a run's directory")
     parser.add_argument("after", metavar="B", type=Path, help="another one")
     parser.add_argument("--format", choices=("md", "json"), default="md", help="default: md")
@@ -49,7 +46,10 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         help=f"leave with 1 on any of: {', '.join((*POLICIES, *_EITHER_WAY))} (default: failing)",
     )
     parser.add_argument(
-        "--history", metavar="FILE", type=Path, help=f"tells noise from change (default: {DEFAULT}, if there)"
+        "--history",
+        metavar="FILE",
+        type=Path,
+        help=f"says what is noise and what is change (default: {DEFAULT}, if there)",
     )
     parser.set_defaults(run=run)
 
@@ -70,15 +70,6 @@ def fails(found: Comparison, policy: Sequence[str]) -> bool:
     return any(getattr(found, POLICIES[name]) for name in asked)
 
 
-def observed(results: Path) -> Snapshot | None:
-    """The observation beside some results, if there is one, without secrets that an older release left in it.
-
-    Raises UsageError for one that is broken.
-    """
-    place = (results if results.is_dir() else results.parent) / SNAPSHOT
-    return secretless.whole(load_snapshot(place)) if place.is_file() else None
-
-
 def usual_figures(history: Path | None, after: RunResult) -> dict[Name, list[float]]:
     """The worst samples of each figure in the runs before `after`, of its cluster; nothing without a history."""
     if history is None and not DEFAULT.exists():
@@ -93,7 +84,7 @@ def usual_figures(history: Path | None, after: RunResult) -> dict[Name, list[flo
 def markdown(found: Comparison, after: Side) -> str:
     """The comparison as a pull request shows it."""
     before, now = found.run, after.run
-    head = f"# {code(now.id)} beside {code(before.id)}\n\n{_told(before.verdict)} before, {_told(now.verdict)} now"
+    head = f"# {code(now.id)} beside {code(before.id)}\n\n{_worded(before.verdict)} before, {_worded(now.verdict)} now"
     versions = [
         f"{what} {plain(old) or 'unknown'} → {plain(new) or 'unknown'}"
         for what, old, new in (
@@ -118,16 +109,19 @@ def sections(found: Comparison, *, level: int) -> Iterator[str]:
 
 def as_json(found: Comparison, after: Side) -> dict[str, object]:
     """The comparison for machines."""
-    kinds = ("fixed", "failing_otherwise", *POLICIES.values())
-    told = {name: [_plain(one) for one in getattr(found, name)] for name in kinds}
-    return {"schema_version": 1, "before": asdict(found.run), "after": asdict(after.run), **told}
+    # What scripts read keeps its name.
+    kinds = {"fixed": "fixed", "failing_otherwise": "failing_differently"} | {
+        one: one for one in POLICIES.values()
+    }
+    changes = {name: [_plain(one) for one in getattr(found, field)] for name, field in kinds.items()}
+    return {"schema_version": 1, "before": asdict(found.run), "after": asdict(after.run), **changes}
 
 
 def brief(found: Comparison) -> Iterator[str]:
     """The comparison in a few lines of a terminal."""
-    told = [(title, lines) for title, lines in _lists(found) if lines]
-    yield f"since {found.against} ({found.run.id}):" + ("" if told else " nothing changed")
-    for title, lines in told:
+    changes = [(title, lines) for title, lines in _lists(found) if lines]
+    yield f"since {found.against} ({found.run.id}):" + ("" if changes else " nothing changed")
+    for title, lines in changes:
         more = f", and {len(lines) - _BRIEF} more" if len(lines) > _BRIEF else ""
         yield f"  {title.lower()}: {'; '.join(lines[:_BRIEF])}{more}"
 
@@ -138,10 +132,10 @@ _BRIEF = 3
 def _lists(found: Comparison) -> Iterator[tuple[str, list[str]]]:
     yield "Newly failing", [_change(one) for one in found.newly_failing]
     yield (
-        "Failing otherwise",
+        "Failing differently",
         [
-            f"{one.check}: {said(one.before)} → {said(one.after)}: {one.reason}"
-            for one in found.failing_otherwise
+            f"{one.check}: {listed(one.before)} → {listed(one.after)}: {one.reason}"
+            for one in found.failing_differently
         ],
     )
     yield "Fixed", [one.check for one in found.fixed]
@@ -165,14 +159,14 @@ def _lists(found: Comparison) -> Iterator[tuple[str, list[str]]]:
             for one in found.moves
         ],
     )
-    yield "Configured otherwise", list(found.reconfigured)
+    yield "Configuration changed", list(found.reconfigured)
 
 
 def _change(one: Change) -> str:
-    return f"{one.check} ({_told(one.before)} before): {one.reason}"
+    return f"{one.check} ({_worded(one.before)} before): {one.reason}"
 
 
-def _told(outcome: Outcome | str | None) -> str:
+def _worded(outcome: Outcome | str | None) -> str:
     return str(outcome).replace("_", " ") if outcome else "not tested"
 
 
@@ -189,6 +183,7 @@ def _policy(text: str) -> tuple[str, ...]:
     unknown = [name for name in names if name not in (*POLICIES, *_EITHER_WAY)]
     if unknown:
         raise UsageError(
-            f"--fail-on knows no {unknown[0]!r}.", remedy=f"It knows: {', '.join((*POLICIES, *_EITHER_WAY))}."
+            f"--fail-on does not know {unknown[0]!r}.",
+            remedy=f"It knows: {', '.join((*POLICIES, *_EITHER_WAY))}.",
         )
     return names

@@ -1,44 +1,122 @@
-"""The digest: a title and a short plain text that fits a chat, a mail and a phone."""
+"""The digest: what changed since the previous run, as a title and a short plain text for a chat, a mail and a phone.
+
+Whether there is anything to send is a pure decision over this run and what was known before it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 
-from clusters.checks import CheckResult, RunResult
-from reports.attribution import said
-from reports.publish.chat import quiet
-from reports.publish.news import News
-from reports.untested import headline
+from clusters.checks import CheckResult, Outcome, RunResult, Verdict
+from reports.attribution import Attribution, attributions, fails_differently, listed
+from reports.history.previous_run import PreviousRun
+from reports.markup import for_chat
+from reports.wording import headline
 
+_UNDECIDED = frozenset({Outcome.INCONCLUSIVE, Outcome.SKIPPED})
 _SHOWN, _LONGEST = 8, 300
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangesSince:
+    """What a digest would say; checks by id. `before` is None where no previous run is known.
+
+    `failing`, `fixed` and `undecided` are changes since the previous run; `differently` are checks that failed then,
+    too, but not by all that they fail by now, with what that was. `stale` are checks whose last pass became too old
+    since then, and which this run did not pass either.
+    """
+
+    verdict: Verdict
+    before: Verdict | None
+    failing: tuple[str, ...] = ()
+    differently: Mapping[str, tuple[Attribution, ...]] = field(default_factory=dict)
+    fixed: tuple[str, ...] = ()
+    undecided: tuple[str, ...] = ()
+    stale: tuple[str, ...] = ()
+
+    @property
+    def worth_sending(self) -> bool:
+        """Whether anybody is to hear of it: something changed or went stale, or the first run did not pass."""
+        if self.before is None:
+            return self.verdict is not Verdict.PASSED
+        changed = self.verdict is not self.before
+        return changed or any((self.failing, self.differently, self.fixed, self.undecided, self.stale))
+
+
+def changes_since(result: RunResult, previous: PreviousRun | None, *, stale_after: timedelta) -> ChangesSince:
+    """What this run says that the previous one did not. A run that was refused says nothing of any check."""
+    now = {check.id: check.outcome for check in result.checks}
+    failing = {name for name, outcome in now.items() if outcome is Outcome.FAILED}
+    if previous is None:
+        return ChangesSince(verdict=result.run.verdict, before=None, failing=tuple(sorted(failing)))
+    was = previous.outcomes
+    failed = {name for name, outcome in was.items() if outcome is Outcome.FAILED}
+    refused = result.run.verdict is Verdict.REFUSED
+    return ChangesSince(
+        verdict=result.run.verdict,
+        before=previous.verdict,
+        failing=_sorted(failing - failed),
+        differently={
+            check.id: previous.attributed[check.id]
+            for check in sorted(result.checks, key=lambda one: one.id)
+            if fails_differently(previous.attributed.get(check.id, ()), attributions(check))
+        },
+        fixed=_sorted(name for name in failed if now.get(name) is Outcome.PASSED),
+        undecided=() if refused else _sorted(_no_longer_decided(was, now)),
+        stale=_sorted(_newly_stale(result, previous, now, stale_after)),
+    )
+
+
+def _no_longer_decided(was: Mapping[str, Outcome], now: Mapping[str, Outcome]) -> Iterable[str]:
+    """Checks that passed or failed the last time, and this time were not decided, or not in the run at all."""
+    for name, outcome in was.items():
+        if outcome in {Outcome.PASSED, Outcome.FAILED} and now.get(name, Outcome.SKIPPED) in _UNDECIDED:
+            yield name
+
+
+def _newly_stale(
+    result: RunResult, previous: PreviousRun, now: Mapping[str, Outcome], stale_after: timedelta
+) -> Iterable[str]:
+    """Staleness is sent once, by the run that first sees it; a run that passes the check ends it."""
+    ended = datetime.fromisoformat(result.run.finished)
+    for name, passed in previous.passed.items():
+        stale, was_stale = ended - passed > stale_after, previous.finished - passed > stale_after
+        if stale and not was_stale and now.get(name) is not Outcome.PASSED:
+            yield name
+
+
+def _sorted(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(names))
 
 
 def title(result: RunResult) -> str:
     """The subject: suite, verdict and cluster."""
-    return quiet(f"MetalLB conformance: {str(result.run.verdict).upper()} on {result.run.cluster}")
+    return for_chat(f"MetalLB conformance: {str(result.run.verdict).upper()} on {result.run.cluster}")
 
 
-def body(result: RunResult, told: News, *, directory: Path) -> str:
+def body(result: RunResult, found: ChangesSince, *, directory: Path) -> str:
     """What changed, each new failure with its reason and the first thing to type, and where the report is."""
-    lines = [headline(result), _since(told)]
+    lines = [headline(result), _since(found)]
     checks = {check.id: check for check in result.checks}
-    lines += _listed("Newly failing", told.failing, [_failure(checks[name]) for name in told.failing])
+    lines += _listed("Newly failing", found.failing, [_failure(checks[name]) for name in found.failing])
     lines += _listed(
-        "Failing otherwise",
-        tuple(told.otherwise),
-        [f"{_failure(checks[name])}\n  before: {said(was)}" for name, was in told.otherwise.items()],
+        "Failing differently",
+        tuple(found.differently),
+        [f"{_failure(checks[name])}\n  before: {listed(was)}" for name, was in found.differently.items()],
     )
-    lines += _listed("Fixed", told.fixed, told.fixed)
-    lines += _listed("No longer decided", told.undecided, told.undecided)
-    lines += _listed("Last pass too old", told.stale, told.stale)
-    return quiet("\n".join([*lines, "", f"Report: {directory / 'report.html'}"]) + "\n")
+    lines += _listed("Fixed", found.fixed, found.fixed)
+    lines += _listed("No longer decided", found.undecided, found.undecided)
+    lines += _listed("Last pass too old", found.stale, found.stale)
+    return for_chat("\n".join([*lines, "", f"Report: {directory / 'report.html'}"]) + "\n")
 
 
-def _since(told: News) -> str:
-    if told.before is None:
-        return "This is the first run that is known of this cluster."
-    return f"Verdict of the run before: {told.before}."
+def _since(found: ChangesSince) -> str:
+    if found.before is None:
+        return "This is the first known run of this cluster."
+    return f"Verdict of the previous run: {found.before}."
 
 
 def _listed(name: str, ids: Sequence[str], texts: Sequence[str]) -> list[str]:

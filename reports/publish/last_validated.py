@@ -13,8 +13,9 @@ from clusters import budgets
 from clusters.checks import Level
 from clusters.errors import ExitCode, UsageError
 from reports.history import DEFAULT, opened, stored_runs
+from reports.history.standings import Standing
 from reports.history.stored_runs import Ending
-from reports.history.validation import Row, Validation, chosen, validation
+from reports.history.validation import Validation, up_to, validation
 
 _HEAD = (
     "check",
@@ -62,19 +63,19 @@ def add_history(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace) -> ExitCode:
-    """Print it, and say by the exit code whether a validation is lacking."""
+    """Print it, and say by the exit code whether a validation is missing."""
     now, budget = datetime.now(UTC), timedelta(hours=given.stale_after)
     with opened(given.history) as connection:
         names = one_of(stored_runs.clusters(connection), given.cluster, given.history)
         level = Level(given.level) if given.level else None
-        found = [chosen(validation(connection, name, now=now, budget=budget), level=level) for name in names]
+        found = [up_to(validation(connection, name, now=now, budget=budget), level) for name in names]
         notes = stored_runs.notes(connection)
     if given.format == "json":
         sys.stdout.write(json.dumps(as_json(found, notes, now=now, budget=budget), indent=1) + "\n")
     else:
         write = _markdown if given.format == "md" else _table
         sys.stdout.write("\n".join((*notes, *(write(one) for one in found))) + "\n")
-    return ExitCode.FAILED if any(one.lacking for one in found) else ExitCode.PASSED
+    return ExitCode.FAILED if not all(one.complete for one in found) else ExitCode.PASSED
 
 
 def one_of(known: Sequence[str], name: str, history: Path) -> list[str]:
@@ -83,7 +84,7 @@ def one_of(known: Sequence[str], name: str, history: Path) -> list[str]:
         raise UsageError(f"The history {history} has no runs yet.")
     if name and name not in known:
         raise UsageError(
-            f"The history {history} knows no cluster {name!r}.", remedy=f"It knows: {', '.join(known)}."
+            f"The history {history} has no cluster {name!r}.", remedy=f"It has: {', '.join(known)}."
         )
     return [name] if name else list(known)
 
@@ -100,10 +101,10 @@ def as_json(
         "clusters": [
             {
                 "name": one.cluster,
-                "validated": not one.lacking,
+                "validated": one.complete,
                 "newest_run": _newest(one),
                 "interrupted_since": one.interrupted,
-                "checks": [_row_as_json(row) for row in one.rows],
+                "checks": [_row_as_json(row, one) for row in one.rows],
             }
             for one in found
         ],
@@ -121,30 +122,30 @@ def _newest(one: Validation) -> dict[str, str | None] | None:
     }
 
 
-def _row_as_json(row: Row) -> dict[str, object]:
-    told: dict[str, object] = {"id": row.check, "state": str(row.state)}
-    if row.standing is None:
-        return told | {"reason": row.reason}
-    one = row.standing
-    return told | {
-        "title": one.title,
-        "runbook": list(one.runbook),
-        "level": one.level,
-        "metallb_version": one.metallb_version,
-        "kubernetes_version": one.kubernetes_version,
-        "last_validated": one.last_validated or None,
-        "age_hours": round(row.age / timedelta(hours=1), 2) if row.age is not None else None,
-        "last_run": one.last_run,
-        "last_outcome": str(one.last_outcome),
-        "last_passed": one.last_passed or None,
-        "last_failed": one.last_failed or None,
-        "consecutive_failures": one.consecutive_failures,
-        "since": one.since or None,
+def _row_as_json(row: Standing, found: Validation) -> dict[str, object]:
+    known: dict[str, object] = {"id": row.check, "state": str(found.state(row))}
+    if not row.last_at:
+        return known | {"reason": row.reason}
+    age = row.age(found.now)
+    return known | {
+        "title": row.title,
+        "runbook": list(row.runbook),
+        "level": row.level,
+        "metallb_version": row.metallb_version,
+        "kubernetes_version": row.kubernetes_version,
+        "last_validated": row.validated_at or None,
+        "age_hours": round(age / timedelta(hours=1), 2) if age is not None else None,
+        "last_run": row.last_at,
+        "last_outcome": str(row.last_outcome),
+        "last_passed": row.passed_at or None,
+        "last_failed": row.failed_at or None,
+        "consecutive_failures": row.failures,
+        "since": row.since or None,
     }
 
 
 def _table(one: Validation) -> str:
-    rows = [_HEAD, *(_cells(row) for row in one.rows)]
+    rows = [_HEAD, *(_cells(row, one) for row in one.rows)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -155,20 +156,17 @@ def _table(one: Validation) -> str:
 
 def _markdown(one: Validation) -> str:
     rows = [
-        "| " + " | ".join(cells) + " |" for cells in (_HEAD, ("---",) * len(_HEAD), *map(_cells, one.rows))
+        "| " + " | ".join(cells) + " |"
+        for cells in (_HEAD, ("---",) * len(_HEAD), *(_cells(row, one) for row in one.rows))
     ]
     return "\n".join((f"## {_title(one)}", "", *rows, ""))
 
 
 def _title(one: Validation) -> str:
-    lacking = sum(row.state.lacking for row in one.rows)
-    what = (
-        f"{lacking} not validated"
-        if lacking
-        else "nothing was ever validated"
-        if one.lacking
-        else "validated"
-    )
+    if one.unvalidated:
+        what = f"{one.unvalidated} not validated"
+    else:
+        what = "validated" if one.complete else "nothing was ever validated"
     newest = one.newest
     if newest is None:
         return f"{one.cluster}: {what}"
@@ -177,21 +175,21 @@ def _title(one: Validation) -> str:
     return f"{one.cluster}: {what} (newest run {newest.id}, {_when(newest.started)} UTC, {ending}{more})"
 
 
-def _cells(row: Row) -> tuple[str, ...]:
-    one = row.standing
-    if one is None:
-        return (row.check, str(row.state), *("–",) * (len(_HEAD) - 2))
+def _cells(row: Standing, found: Validation) -> tuple[str, ...]:
+    state = str(found.state(row))
+    if not row.last_at:
+        return (row.check, state, *("–",) * (len(_HEAD) - 2))
     return (
         row.check,
-        str(row.state),
-        _when(one.last_validated) or "never",
-        _aged(row.age),
-        f"{_when(one.last_run)} {str(one.last_outcome).replace('_', ' ')}",
-        _when(one.last_failed) or "never",
-        str(one.consecutive_failures),
-        _when(one.since) or "–",
-        one.metallb_version or "–",
-        one.kubernetes_version or "–",
+        state,
+        _when(row.validated_at) or "never",
+        _aged(row.age(found.now)),
+        f"{_when(row.last_at)} {str(row.last_outcome).replace('_', ' ')}",
+        _when(row.failed_at) or "never",
+        str(row.failures),
+        _when(row.since) or "–",
+        row.metallb_version or "–",
+        row.kubernetes_version or "–",
     )
 
 

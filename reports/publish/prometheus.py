@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -11,6 +10,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from clusters.checks import CheckResult, Outcome, RunResult, Verdict
+from reports.history.previous_run import Successes
 
 PREFIX = "metallb_conformance"
 #: Every metric but its prefix: labels beside `cluster`, and its help text.
@@ -39,14 +39,6 @@ FAMILIES: Mapping[str, tuple[tuple[str, ...], str]] = {
     "measured_budget": (("check", "figure", "unit"), "What that figure is judged by."),
 }
 Sample = tuple[str, tuple[str, ...], float]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Successes:
-    """What earlier runs know, as Unix times: the end of the last passed run, and each check's last pass."""
-
-    run: float | None = None
-    checks: Mapping[str, float] = field(default_factory=dict)
 
 
 def metrics(result: RunResult, before: Successes | None = None) -> str:

@@ -13,23 +13,23 @@ from clusters.errors import UsageError
 from reports.publish.push_gateway import VARIABLE as GATEWAY_VARIABLE
 from reports.publish.push_gateway import Gateway, gateway
 from reports.publish.receivers import VARIABLE as NOTIFY_VARIABLE
-from reports.publish.receivers import Sink, sinks
+from reports.publish.receivers import Receiver, receivers
 
 if TYPE_CHECKING:
-    from reports.publish.summary_configmap import Kept
+    from reports.publish.summary_configmap import SummaryConfigMap
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class Outlets:
     """Where a run's outcome is to go beside its own directory."""
 
     textfiles: Path | None = None
     gateway: Gateway | None = None
-    sinks: tuple[Sink, ...] = ()
-    configmap: Kept | None = None
+    receivers: tuple[Receiver, ...] = ()
+    configmap: SummaryConfigMap | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.textfiles or self.gateway or self.sinks or self.configmap)
+        return bool(self.textfiles or self.gateway or self.receivers or self.configmap)
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -50,16 +50,16 @@ def add_options(parser: pytest.Parser) -> None:
         "--notify",
         metavar="FILE",
         type=Path,
-        help=f"tell the apprise URLs in FILE what changed, in one message; or those in {NOTIFY_VARIABLE}",
+        help=f"send what changed to the apprise URLs in FILE, in one message; or to those in {NOTIFY_VARIABLE}",
     )
     add(
         "--summary-configmap",
         metavar="NAMESPACE/NAME",
-        help="in a pod: put the summary and the results into this ConfigMap, which has to be there",
+        help="in a pod: put the summary and the results into this ConfigMap, which must exist",
     )
 
 
-def asked(config: pytest.Config) -> Asked:
+def outlets_of(config: pytest.Config) -> Outlets:
     """What the options and the environment ask for. Raises UsageError for what cannot be used.
 
     Nothing leaves a run that is no whole run of a cluster: a part of one, or a kept observation judged again.
@@ -68,11 +68,11 @@ def asked(config: pytest.Config) -> Asked:
     for partial in ("shard", "snapshot"):
         if getattr(option, partial, None):
             _refuse_outlets(option, partial)
-            return Asked()
-    return Asked(
+            return Outlets()
+    return Outlets(
         textfiles=_folder(option.textfile_dir),
         gateway=gateway(option.push_gateway),
-        sinks=sinks(option.notify),
+        receivers=receivers(option.notify),
         configmap=_configmap(option.summary_configmap),
     )
 
@@ -82,18 +82,18 @@ def _refuse_outlets(option: Any, partial: str) -> None:
     given = [f"--{name.replace('_', '-')}" for name in outlets if getattr(option, name)]
     if given:
         raise UsageError(
-            f"{given[0]} does not go with --{partial}: others would take it for a whole run of the cluster.",
+            f"{given[0]} does not go with --{partial}: it would be taken for a whole run of the cluster.",
             remedy=f"Leave out {' and '.join(given)}.",
         )
 
 
-def _configmap(option: str | None) -> Kept | None:
+def _configmap(option: str | None) -> SummaryConfigMap | None:
     if not option:
         return None
     # Only a run in a pod needs it, and pytest loads this module always.
-    from reports.publish.summary_configmap import kept  # noqa: PLC0415
+    from reports.publish.summary_configmap import configmap_of  # noqa: PLC0415
 
-    return kept(option)
+    return configmap_of(option)
 
 
 def _folder(folder: Path | None) -> Path | None:
@@ -101,11 +101,11 @@ def _folder(folder: Path | None) -> Path | None:
         return None
     if not folder.is_dir():
         raise UsageError(
-            f"--textfile-dir {folder} is no directory.",
+            f"--textfile-dir {folder} is not a directory.",
             remedy="Name the one that the node exporter was started with.",
         )
     if not os.access(folder, os.W_OK | os.X_OK):
         raise UsageError(
-            f"--textfile-dir {folder} cannot be written to.", remedy="Give this user the right to."
+            f"--textfile-dir {folder} cannot be written to.", remedy="Give this user write permission on it."
         )
     return folder.absolute()

@@ -51,7 +51,7 @@ class Gateway:
 def gateway(option: str | None) -> Gateway | None:
     """The gateway of --push-gateway, or else of METALLB_CONFORMANCE_PUSH_GATEWAY, which may hold a password.
 
-    Raises UsageError for what is no http URL, and for a password on the command line, where everybody sees it.
+    Raises UsageError for what is not an http URL, and for a password on the command line, where everybody sees it.
     """
     text, where = (option, "--push-gateway") if option else (os.environ.get(VARIABLE, ""), VARIABLE)
     if not text:
@@ -62,7 +62,7 @@ def gateway(option: str | None) -> Gateway | None:
     except ValueError:
         parts, port = urlsplit(""), None
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        raise UsageError(f"{where} is no http or https URL.", remedy="It looks like http://host:9091.")
+        raise UsageError(f"{where} is not an http or https URL.", remedy="Write it like http://host:9091.")
     if option and "@" in parts.netloc:
         raise UsageError(
             "--push-gateway holds a user or password, and a command line is visible to everybody.",

@@ -1,4 +1,4 @@
-"""Where a digest goes: apprise URLs. They hold secrets, so a sink is only ever told by its place and scheme."""
+"""Where a digest goes: apprise URLs. They hold secrets, so a receiver is only ever named by its place and scheme."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ VARIABLE = "METALLB_CONFORMANCE_NOTIFY"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sink:
+class Receiver:
     """One receiver. `name` is for people: "line 3 of sinks.txt (mailtos)"; its URL shows nowhere."""
 
     name: str
-    receiver: Apprise = field(repr=False)
+    service: Apprise = field(repr=False)
 
     def send(self, title: str, body: str) -> str:
         """Deliver one message; why that did not succeed, or an empty text."""
-        taken = self.receiver.notify(body=body, title=title, body_format="text")
+        taken = self.service.notify(body=body, title=title, body_format="text")
         return "" if taken else "it refused the message or could not be reached"
 
 
-def sinks(file: Path | None) -> tuple[Sink, ...]:
-    """The sinks of a file (a URL a line, # begins a comment), or else those of METALLB_CONFORMANCE_NOTIFY.
+def receivers(file: Path | None) -> tuple[Receiver, ...]:
+    """The receivers of a file (a URL a line, # begins a comment), or else those of METALLB_CONFORMANCE_NOTIFY.
 
-    Raises UsageError for a file that cannot be read, and for a URL that apprise does not take.
+    Raises UsageError for a file that cannot be read, and for a URL that apprise does not accept.
     """
     found = []
     for name, url in _of_file(file) if file else _of_environment():
-        receiver = _receiver(url)
-        if receiver is None:
+        service = _service(url)
+        if service is None:
             raise UsageError(
-                f"{name} is no URL that apprise takes.",
+                f"{name} is not a URL that apprise accepts.",
                 remedy="It looks like json://host/path or mailtos://user:password@host; see apprise's manual.",
             )
-        found.append(Sink(name=name, receiver=receiver))
+        found.append(Receiver(name=name, service=service))
     return tuple(found)
 
 
@@ -69,8 +69,8 @@ def _kind(url: str) -> str:
     return f" ({scheme})" if mark and scheme.isalnum() else ""
 
 
-def _receiver(url: str) -> Apprise | None:
-    """The one receiver of a URL, or None where apprise takes none of that form."""
+def _service(url: str) -> Apprise | None:
+    """The one receiver of a URL, or None where apprise accepts none of that form."""
     with warnings.catch_warnings():
         # A service that uses what Python will drop one day is no reason to refuse a run.
         warnings.simplefilter("ignore")

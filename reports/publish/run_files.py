@@ -14,9 +14,8 @@ import pytest
 from clusters import files
 from clusters.checks import RunResult
 from reports.history import Recorder
-from reports.history.history_view import past_of
-from reports.history.past import Past
-from reports.history.previous_run import before
+from reports.history.history_view import HistoryView, view_of
+from reports.history.previous_run import Successes, known_before
 from reports.model import RESULTS, NotWritten, save, validator, write_text
 from reports.pages import upgrade_decision
 from reports.pages.page import page
@@ -59,7 +58,7 @@ class Files:
             self._recorder.begin(result)
         begun = time.monotonic()
         if begun >= self._not_before:
-            # A full disk is told once, at the end; it does not end a check in its middle.
+            # A full disk is reported once, at the end; it does not end a check in its middle.
             with contextlib.suppress(NotWritten):
                 save(result, self._directory / RESULTS)
             ended = time.monotonic()
@@ -71,21 +70,21 @@ class Files:
 
         Raises NotWritten at the end, for the first of them.
         """
-        successes = before(self._recorder.path, result).successes
+        successes = known_before(self._recorder.path, result).successes
         self._recorder.finish(result)
-        past = self._past(result)
+        view = self._view(result)
         decided = (
             upgrade_decision.decision_of(result, directory=self._directory, target=self._target)
             if self._target
             else None
         )
-        writers = [*self._writers(result, past, successes)]
+        writers = [*self._writers(result, view, successes)]
         writers += upgrade_decision.writers(decided, self._directory) if decided else ()
         faults = [fault for name, write in writers if (fault := _fault_of(name, write))]
         faults += map(NotWritten, self._recorder.faults)
         _point_latest(self._config, self._directory)
         self._config.pluginmanager.register(
-            Summary(result, self._directory, faults, past=past, begins=self._begins(), decision=decided),
+            Summary(result, self._directory, faults, view=view, begins=self._begins(), decision=decided),
             "conformance-summary",
         )
         if faults:
@@ -99,28 +98,28 @@ class Files:
         finally:
             files.make_private(self._directory)
 
-    def _past(self, result: RunResult) -> Past:
-        past = past_of(self._recorder.path, result, directory=self._directory, baseline=self._baseline)
-        return replace(past, problem=" ".join(self._recorder.faults) or past.problem)
+    def _view(self, result: RunResult) -> HistoryView:
+        view = view_of(self._recorder.path, result, directory=self._directory, baseline=self._baseline)
+        return replace(view, problem=" ".join(self._recorder.faults) or view.problem)
 
     def _begins(self) -> str:
         """Where a history began with this run: nobody may take a lost one for one that never was."""
         return str(self._recorder.path) if self._recorder.first else ""
 
     def _writers(
-        self, result: RunResult, past: Past, successes: prometheus.Successes
+        self, result: RunResult, view: HistoryView, successes: Successes
     ) -> Iterable[tuple[str, Callable[[], None]]]:
         place = self._directory
         yield RESULTS, lambda: save(result, place / RESULTS)
         yield (
             "report.html",
-            lambda: write_text(place / "report.html", page(result, directory=place, past=past)),
+            lambda: write_text(place / "report.html", page(result, directory=place, view=view)),
         )
         yield (
             "metrics.prom",
             lambda: write_text(place / "metrics.prom", prometheus.metrics(result, successes)),
         )
-        yield "summary.md", lambda: write_text(place / "summary.md", summary.markdown(result, past))
+        yield "summary.md", lambda: write_text(place / "summary.md", summary.markdown(result, view))
 
 
 def _fault_of(name: str, write: Callable[[], None]) -> NotWritten | None:

@@ -4,32 +4,32 @@ from __future__ import annotations
 
 from clusters.checks import CheckResult, Outcome, RunResult
 from reports.figures import figures, shown
-from reports.history.past import Past
+from reports.history.history_view import HistoryView
 from reports.markup import code, fenced, plain
 from reports.publish.comparison_text import sections
-from reports.untested import grouped, headline, named
+from reports.wording import headline, named, not_tested
 
 
-def markdown(result: RunResult, past: Past | None = None) -> str:
+def markdown(result: RunResult, view: HistoryView | None = None) -> str:
     """The verdict, what changed, then failures with remedy and commands, figures, and what was not tested."""
     run = result.run
     lines = [f"# {plain(headline(result))}", "", f"Run {code(run.id)}, {run.started} to {run.finished}."]
-    lines += _changed(past or Past())
+    lines += _changed(view or HistoryView())
     for outcome in (Outcome.FAILED, Outcome.INCONCLUSIVE, Outcome.WAIVED):
         chosen = [check for check in result.checks if check.outcome is outcome]
         lines += ["", f"## {str(outcome).capitalize()}"] if chosen else []
         for check in chosen:
             lines += _check(check)
     lines += _figures(result)
-    groups = grouped(result)
+    groups = not_tested(result)
     lines += ["", "## Not tested", ""] if groups else []
     lines += [f"- {plain(reason)}: {plain(named(ids))}" for reason, ids in groups.items()]
     return "\n".join(lines) + "\n"
 
 
-def _changed(past: Past) -> list[str]:
-    lines = ["", plain(past.problem)] if past.problem else []
-    found = past.comparison
+def _changed(view: HistoryView) -> list[str]:
+    lines = ["", plain(view.problem)] if view.problem else []
+    found = view.comparison
     if found is None:
         return lines
     return [*lines, "", f"## Since {plain(found.against)} ({code(found.run.id)})", *sections(found, level=3)]

@@ -25,7 +25,7 @@ _MOST_SUMMARY, _MOST_RESULTS = 200_000, 700_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
+class SummaryConfigMap:
     """The ConfigMap to write to, and the kubeconfig of the pod's own login."""
 
     namespace: str
@@ -60,7 +60,7 @@ def data_of(result: RunResult) -> dict[str, Any]:
     }
 
 
-def kept(option: str | None) -> Kept | None:
+def configmap_of(option: str | None) -> SummaryConfigMap | None:
     """The ConfigMap that --summary-configmap names. Raises UsageError, also outside of a pod."""
     if not option:
         return None
@@ -69,8 +69,8 @@ def kept(option: str | None) -> Kept | None:
     kubeconfig = service_account.kubeconfig()
     if kubeconfig is None:
         raise UsageError(
-            "--summary-configmap is for a run in a pod, and this is none.",
-            remedy="The run's own directory has the same as summary.md.",
+            "--summary-configmap works only for a run in a pod, and this run is not in one.",
+            remedy="The same is in summary.md in the run's directory.",
         )
     namespace, _, name = option.partition("/")
-    return Kept(namespace=namespace, name=name, kubeconfig=kubeconfig)
+    return SummaryConfigMap(namespace=namespace, name=name, kubeconfig=kubeconfig)

@@ -12,11 +12,11 @@ import pytest
 from clusters.checks import CheckResult, Finding, Outcome, RunResult, Verdict
 from clusters.commands import command
 from reports.figures import Figure, figures, shown
-from reports.history.past import Past
+from reports.history.history_view import HistoryView
 from reports.pages.upgrade_decision import Answer, Decision
 from reports.pages.upgrade_decision import brief as told_briefly
 from reports.publish.comparison_text import brief
-from reports.untested import grouped, headline, named
+from reports.wording import headline, named, not_tested
 
 _FAILURES, _UNDECIDED, _FIGURES, _WIDTH = 5, 5, 8, 110
 
@@ -30,14 +30,14 @@ class Summary:
         directory: Path,
         faults: Sequence[Exception],
         *,
-        past: Past | None = None,
+        view: HistoryView | None = None,
         begins: str = "",
         decision: Decision | None = None,
     ) -> None:
         self._result = result
         self._directory = directory
         self._faults = faults
-        self._past = past or Past()
+        self._view = view or HistoryView()
         self._begins = begins
         self._decision = decision
 
@@ -48,7 +48,7 @@ class Summary:
         terminalreporter.write_sep(
             "=", headline(self._result), bold=True, **{"green" if passed else "red": True}
         )
-        for line in (*lines(self._result), *remembered(self._result, self._past)):
+        for line in (*lines(self._result), *since_previous(self._result, self._view)):
             for part in _wrapped(line):
                 terminalreporter.write_line(part)
         if self._decision is not None:
@@ -81,12 +81,12 @@ def lines(result: RunResult) -> list[str]:
     return text
 
 
-def remembered(result: RunResult, past: Past) -> list[str]:
-    """What changed since the run before, and which checks have not been validated for too long."""
-    text = list(brief(past.comparison)) if past.comparison else []
-    stale = [one.check for one in past.validated if one.last_passed and one.stale(past.as_of)]
+def since_previous(result: RunResult, view: HistoryView) -> list[str]:
+    """What changed since the previous run, and which checks have not been validated for too long."""
+    text = list(brief(view.comparison)) if view.comparison else []
+    stale = [one.check for one in view.standings if view.stale(one)]
     if stale:
-        hours = past.validated[0].budget / timedelta(hours=1)
+        hours = view.stale_after / timedelta(hours=1)
         typed = command("python -m reports last-validated --cluster {profile}", profile=result.run.cluster)
         text.append(f"stale, not validated for {hours:g} h ({len(stale)}): {named(stale)} ({typed})")
     return text
@@ -120,7 +120,7 @@ def _row(figure: Figure, width: int) -> str:
 
 
 def _not_tested(result: RunResult) -> list[str]:
-    groups = grouped(result)
+    groups = not_tested(result)
     total = sum(len(ids) for ids in groups.values())
     text = [f"not tested ({total}):"] if groups else []
     return text + [f"  {reason}: {named(ids)}" for reason, ids in groups.items()]

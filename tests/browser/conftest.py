@@ -98,7 +98,7 @@ def report(run: RunResult, tmp_path: Path) -> Path:
         for one in run.checks
     )
     path = tmp_path / "report.html"
-    path.write_text(rendered(replace(run, checks=checks), directory=tmp_path, past=PAST))
+    path.write_text(rendered(replace(run, checks=checks), directory=tmp_path, view=PAST))
     return path
 
 

@@ -21,8 +21,8 @@ from clusters.checks.fleet_member import Member
 from clusters.errors import ConformanceError
 from reports.history import opened, shape, stored_runs
 from reports.history.comparison import compared, side_of
-from reports.history.history_view import past_of
-from reports.history.previous_run import before
+from reports.history.history_view import view_of
+from reports.history.previous_run import known_before
 from reports.history.recording import enter
 from reports.history.validation import validation
 from reports.model import FLEET, RESULTS, load
@@ -30,7 +30,7 @@ from reports.pages import fleet_page, upgrade_decision
 from reports.pages.page import page
 from reports.publish import prometheus, summary, terminal
 from reports.publish.last_validated import as_json
-from reports.publish.shards import Shard, joined
+from reports.publish.merge import Shard, joined
 from reports.publish.stamp import validating
 from suites.plugin.sharding import recorded
 from tests.fuzz import mutator
@@ -181,11 +181,11 @@ def _reported(path: Path) -> str:
     """Everything that a night makes of a history, whose report it may never cost; who asks it may get a sentence."""
     result = _of_day(NAMES[0], 5)
     try:
-        before(path, result)
-        past = past_of(path, result, directory=path.parent)
-        page(result, directory=path.parent, past=past)
+        known_before(path, result)
+        past = view_of(path, result, directory=path.parent)
+        page(result, directory=path.parent, view=past)
         summary.markdown(result, past)
-        terminal.remembered(result, past)
+        terminal.since_previous(result, past)
     except ConformanceError as error:
         raise AssertionError(f"a history cost the night's report: {error}") from error
     with opened(path) as connection:

@@ -17,7 +17,7 @@ from clusters import wait
 from clusters.checks import Outcome, RunResult, Verdict
 from reports.publish.delivery import metric_actions
 from reports.publish.prometheus import Successes
-from reports.publish.publish_options import Asked
+from reports.publish.publish_options import Outlets
 from reports.publish.push_gateway import Gateway
 from tests.monitoring.daemons import ROOT, SEEN, Monitoring, monitoring
 from tests.unit.outlets.receivers import Web, web
@@ -50,8 +50,8 @@ def now(result: RunResult, verdict: Verdict, *, cluster: str = "lab") -> RunResu
     return replace(result, run=info, checks=checks)
 
 
-def deliver(result: RunResult, asked: Asked, successes: Successes | None = None) -> None:
-    said = [action() for action in metric_actions(asked, result, successes or Successes()).values()]
+def deliver(result: RunResult, outlets: Outlets, successes: Successes | None = None) -> None:
+    said = [action() for action in metric_actions(outlets, result, successes or Successes()).values()]
     assert said == [""]
 
 
@@ -66,7 +66,7 @@ def test_a_failed_run_fires_an_alert_and_the_next_good_one_ends_it(
     watched: Monitoring,
     alertmanager: Web,
 ) -> None:
-    asked = Asked(textfiles=watched.textfiles)
+    asked = Outlets(textfiles=watched.textfiles)
     prometheus = watched.prometheus
 
     deliver(now(run, Verdict.FAILED), asked, Successes(run=time.time() - 40 * HOUR))
@@ -105,7 +105,7 @@ def test_a_push_replaces_what_the_cluster_said_before(
     run: RunResult,
     watched: Monitoring,
 ) -> None:
-    asked = Asked(gateway=Gateway(url=watched.gateway))
+    asked = Outlets(gateway=Gateway(url=watched.gateway))
     outcomes = 'metallb_conformance_check_outcome{cluster="pushed",outcome="passed"}'
 
     deliver(now(run, Verdict.PASSED, cluster="pushed"), asked)
@@ -139,7 +139,7 @@ def test_every_query_of_the_dashboard_has_an_answer(
     watched: Monitoring,
 ) -> None:
     dashboard = json.loads(DASHBOARD.read_text())
-    asked = Asked(textfiles=watched.textfiles)
+    asked = Outlets(textfiles=watched.textfiles)
     deliver(now(run, Verdict.FAILED), asked, Successes(run=1.0, checks={"failover.moves": 1.0}))
     wait.until(
         "scraped and counted",

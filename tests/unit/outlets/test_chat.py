@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 
 from clusters.checks import CheckResult, Finding, Outcome, RunResult, Verdict
 from clusters.commands import Command
-from reports.attribution import Blame
-from reports.publish.chat import quiet
-from reports.publish.digest import body, title
-from reports.publish.news import News
-from reports.publish.receivers import sinks
+from reports.attribution import Attribution
+from reports.markup import for_chat
+from reports.publish.digest import ChangesSince, body, title
+from reports.publish.receivers import receivers
 from tests.unit.outlets.receivers import web
 from tests.unit.reports.conftest import INFO
 
@@ -52,11 +51,11 @@ def told(text: str, directory: Path) -> tuple[str, str]:
         findings=(finding,),
     )
     result = RunResult(run=replace(INFO, cluster=text), checks=(check,), not_tested=())
-    said = News(
+    said = ChangesSince(
         verdict=Verdict.FAILED,
         before=Verdict.PASSED,
         failing=(text,),
-        otherwise={text: (Blame(cause=text, subject=text),)},
+        differently={text: (Attribution(cause=text, subject=text),)},
         fixed=(text,),
         undecided=(text,),
         stale=(text,),
@@ -72,7 +71,7 @@ def test_no_place_of_a_digest_has_anything_live(text: str, tmp_path: Path) -> No
 
 @given(st.one_of(st.text(), st.text(alphabet="<>@!#[]()|:/*~`_ wa."), st.sampled_from(HOSTILE)))
 def test_a_text_looks_the_same_and_has_nothing_live(text: str) -> None:
-    said = quiet(text)
+    said = for_chat(text)
 
     assert said.replace("\u200b", "") == text.replace("\u200b", "")
     assert not _LIVE.search(said)
@@ -81,15 +80,15 @@ def test_a_text_looks_the_same_and_has_nothing_live(text: str) -> None:
 def test_plain_words_and_commands_are_left_alone() -> None:
     text = "- health.x: node w1\n  $ kubectl -n <namespace> get svc web -o wide | grep -F 10.0.0.1 [1]"
 
-    assert quiet(text) == text
+    assert for_chat(text) == text
 
 
 def test_a_chat_that_takes_markdown_gets_nothing_live(tmp_path: Path) -> None:
     with web() as chat:
         file = tmp_path / "sinks.txt"
         file.write_text(f"mmost://{chat.place}/3ccdd113474722377935511fc85d3dd4\n")
-        (sink,) = sinks(file)
-        assert sink.send(*told(" ".join(HOSTILE), tmp_path)) == ""
+        (receiver,) = receivers(file)
+        assert receiver.send(*told(" ".join(HOSTILE), tmp_path)) == ""
 
     (request,) = chat.requests
     posted = json.loads(request[3])["text"]

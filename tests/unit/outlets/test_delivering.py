@@ -185,11 +185,11 @@ def test_metrics_are_pushed_as_one_group_of_the_cluster(
     ("option", "given", "said"),
     [
         ("--notify", "missing.txt", "*--notify missing.txt cannot be read: No such file or directory."),
-        ("--notify", "odd.txt", "*line 1 of odd.txt is no URL that apprise takes.*"),
-        ("--notify", "wrong.txt", "*line 1 of wrong.txt (nosuch) is no URL that apprise takes.*"),
-        ("--textfile-dir", "missing", "*--textfile-dir missing is no directory.*"),
-        ("--push-gateway", "ftp://host", "*--push-gateway is no http or https URL.*"),
-        ("--push-gateway", "http://host:port", "*--push-gateway is no http or https URL.*"),
+        ("--notify", "odd.txt", "*line 1 of odd.txt is not a URL that apprise accepts.*"),
+        ("--notify", "wrong.txt", "*line 1 of wrong.txt (nosuch) is not a URL that apprise accepts.*"),
+        ("--textfile-dir", "missing", "*--textfile-dir missing is not a directory.*"),
+        ("--push-gateway", "ftp://host", "*--push-gateway is not an http or https URL.*"),
+        ("--push-gateway", "http://host:port", "*--push-gateway is not an http or https URL.*"),
         ("--push-gateway", f"http://user:{SECRET}@host", "*METALLB_CONFORMANCE_PUSH_GATEWAY*"),
     ],
 )

@@ -36,9 +36,9 @@ def test_a_run_is_entered_and_the_next_says_what_changed(project: Project) -> No
     first.stdout.fnmatch_lines([f"history: begins with this run, in {history(project)}"])
     second.stdout.no_fnmatch_line("history: begins*")
     second.stdout.fnmatch_lines(
-        ["since the run before (*):", "  newly failing: health.fails (not tested before): *"]
+        ["since the previous run (*):", "  newly failing: health.fails (not tested before): *"]
     )
-    assert "## Since the run before (`" in (project.directory / "summary.md").read_text()
+    assert "## Since the previous run (`" in (project.directory / "summary.md").read_text()
     assert endings(project) == [Ending.ENDED, Ending.ENDED]
 
 

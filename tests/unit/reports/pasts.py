@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from clusters.checks import Outcome, Verdict
-from reports.attribution import Blame
-from reports.history.past import Change, Comparison, Move, Otherwise, Past, PastRun, Regression, Validated
+from reports.attribution import Attribution
+from reports.history.comparison import Change, Comparison, EarlierRun, FailingDifferently, Regression
+from reports.history.configuration_changes import Move
+from reports.history.history_view import HistoryView
+from reports.history.standings import Standing
 
 P, F = Outcome.PASSED, Outcome.FAILED
 
 
-def _run(day: int, verdict: Verdict | None) -> PastRun:
-    return PastRun(
+def _run(day: int, verdict: Verdict | None) -> EarlierRun:
+    return EarlierRun(
         id=f"202512{day}-000000-aaaa",
         finished=f"2025-12-{day}T00:05:00Z",
         verdict=verdict,
@@ -27,30 +30,31 @@ RUNS = (
 )
 
 
-def _validated(check: str, **more: object) -> Validated:
-    return Validated(
+def _validated(check: str, **more: object) -> Standing:
+    return Standing(
+        cluster="lab",
         check=check,
         title="x",
         runbook=("1",),
         metallb_version="0.15.2",
         kubernetes_version="v1.34.4",
-        last_run="2026-01-01T00:04:10Z",
+        last_at="2026-01-01T00:04:10Z",
         last_outcome=P,
-        **more,  # type: ignore[arg-type]  # the fields of Validated
+        **more,  # type: ignore[arg-type]  # the fields of Standing
     )
 
 
-PAST = Past(
+PAST = HistoryView(
     runs=RUNS,
     comparison=Comparison(
-        against="the run before",
+        against="the previous run",
         run=RUNS[-1],
         newly_failing=(Change(check="failover.moves", before=P, after=F, reason="its speaker is not ready"),),
-        failing_otherwise=(
-            Otherwise(
+        failing_differently=(
+            FailingDifferently(
                 check="traffic.repeats",
-                before=(Blame("speaker-down", "node w1"),),
-                after=(Blame("node-not-ready", "node w1"),),
+                before=(Attribution("speaker-down", "node w1"),),
+                after=(Attribution("node-not-ready", "node w1"),),
                 reason="the node is gone",
             ),
         ),
@@ -71,16 +75,16 @@ PAST = Past(
     ),
     strips={"health.passes": (P, P, None, F), "failover.moves": (P, F, None, P)},
     trends={("failover.moves", "moved after"): (1.8, 2.4, None, 2.0)},
-    validated=(
-        _validated("health.passes", last_passed="2026-01-01T00:04:10Z", last_failed="2025-12-31T00:05:00Z"),
+    standings=(
+        _validated("health.passes", validated_at="2026-01-01T00:04:10Z", failed_at="2025-12-31T00:05:00Z"),
         _validated(
             "failover.moves",
-            last_passed="2025-12-31T00:05:00Z",
-            last_failed="2026-01-01T00:04:10Z",
-            consecutive_failures=2,
+            validated_at="2025-12-31T00:05:00Z",
+            failed_at="2026-01-01T00:04:10Z",
+            failures=2,
             since="2025-12-31T09:00:00Z",
         ),
-        _validated("overlay.repository", last_passed="2025-12-29T00:05:00Z"),
+        _validated("overlay.repository", validated_at="2025-12-29T00:05:00Z"),
     ),
     as_of="2026-01-01T00:04:10Z",
 )

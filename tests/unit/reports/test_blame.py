@@ -15,14 +15,13 @@ import pytest
 from clusters.checks import Finding, Outcome, RunResult
 from clusters.errors import ExitCode
 from reports.__main__ import main
-from reports.attribution import Blame, blames, otherwise, said
+from reports.attribution import Attribution, attributions, fails_differently, listed
 from reports.history import opened, stored_runs
-from reports.history.history_view import past_of
-from reports.history.previous_run import before
+from reports.history.history_view import view_of
+from reports.history.previous_run import known_before
 from reports.model import save
 from reports.publish.comparison_text import brief
-from reports.publish.digest import body
-from reports.publish.news import news
+from reports.publish.digest import body, changes_since
 from tests.unit.reports.conftest import result_of
 from tests.unit.reports.past_runs import a_run, keep
 
@@ -41,8 +40,8 @@ def failing(name: str, hours: float, *laid_to: tuple[str, str]) -> RunResult:
     return replace(result, checks=(replace(result.checks[0], findings=findings),))
 
 
-def blamed(*laid_to: tuple[str, str]) -> tuple[Blame, ...]:
-    return blames(failing("x", 0, *laid_to).checks[0])
+def blamed(*laid_to: tuple[str, str]) -> tuple[Attribution, ...]:
+    return attributions(failing("x", 0, *laid_to).checks[0])
 
 
 @pytest.mark.parametrize(
@@ -65,7 +64,7 @@ def test_another_cause_or_subject_is_news(
     now: list[tuple[str, str]],
     news: bool,  # noqa: FBT001 - a table
 ) -> None:
-    assert otherwise(tuple(Blame(*one) for one in was), blamed(*now)) is news
+    assert fails_differently(tuple(Attribution(*one) for one in was), blamed(*now)) is news
 
 
 @pytest.mark.parametrize(
@@ -78,21 +77,21 @@ def test_another_cause_or_subject_is_news(
     ],
 )
 def test_what_is_named_anew_in_each_run_is_no_other_subject(last_night: str, tonight: str) -> None:
-    assert not otherwise(blamed(("x", last_night)), blamed(("x", tonight)))
+    assert not fails_differently(blamed(("x", last_night)), blamed(("x", tonight)))
 
 
 def test_other_objects_stay_apart() -> None:
-    assert otherwise(blamed(("x", "service mlc-a/web")), blamed(("x", "service mlc-a/api")))
-    assert otherwise(blamed(("x", "service shop/web")), blamed(("x", "service default/web")))
-    assert otherwise(blamed(("x", "pod controller-7d9f8c6b5d-x2x4z")), blamed(("x", "pod webhook")))
+    assert fails_differently(blamed(("x", "service mlc-a/web")), blamed(("x", "service mlc-a/api")))
+    assert fails_differently(blamed(("x", "service shop/web")), blamed(("x", "service default/web")))
+    assert fails_differently(blamed(("x", "pod controller-7d9f8c6b5d-x2x4z")), blamed(("x", "pod webhook")))
 
 
 def test_only_a_failure_is_laid_to_anything() -> None:
     (check,) = failing("x", 0, W1).checks
 
-    assert blames(replace(check, outcome=Outcome.WAIVED)) == ()
-    assert said(blames(check)) == "speaker-down (node w1)"
-    assert said(blamed(*((f"c{n}", "cluster") for n in range(5)))) == (
+    assert attributions(replace(check, outcome=Outcome.WAIVED)) == ()
+    assert listed(attributions(check)) == "speaker-down (node w1)"
+    assert listed(blamed(*((f"c{n}", "cluster") for n in range(5)))) == (
         "c0 (cluster), c1 (cluster), c2 (cluster) and 2 more"
     )
 
@@ -107,7 +106,7 @@ def kept(tmp_path: Path) -> tuple[str, str]:
 def test_the_command_tells_people(kept: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", *kept]) == ExitCode.PASSED
     assert capsys.readouterr().out == (
-        "# `B` beside `A`\n\nfailed before, failed now.\n\n## Failing otherwise (1)\n\n"
+        "# `B` beside `A`\n\nfailed before, failed now.\n\n## Failing differently (1)\n\n"
         "- health.a: speaker-down (node w1) → speaker-down (node w1), speaker-down (node w3): failed in B\n"
     )
 
@@ -134,26 +133,26 @@ def test_the_command_tells_machines(kept: tuple[str, str], capsys: pytest.Captur
 def test_a_history_knows_it_from_night_to_night(tmp_path: Path) -> None:
     tonight = failing("B", 24, W3)
     history = keep(tmp_path / "history.db", failing("A", 0, W1))
-    known = before(history, tonight)
+    known = known_before(history, tonight)
     keep(history, tonight)
 
-    told = news(tonight, known.earlier, stale_after=timedelta(days=30))
-    again = news(
-        failing("C", 48, W3), before(history, failing("C", 48, W3)).earlier, stale_after=timedelta(30)
+    told = changes_since(tonight, known.previous, stale_after=timedelta(days=30))
+    again = changes_since(
+        failing("C", 48, W3), known_before(history, failing("C", 48, W3)).previous, stale_after=timedelta(30)
     )
-    comparison = past_of(history, tonight, directory=tmp_path).comparison
+    comparison = view_of(history, tonight, directory=tmp_path).comparison
 
-    assert told.worth_telling
-    assert (told.failing, told.otherwise) == ((), {"health.a": blamed(W1)})
+    assert told.worth_sending
+    assert (told.failing, told.differently) == ((), {"health.a": blamed(W1)})
     assert "\n".join(body(tonight, told, directory=tmp_path).splitlines()[3:7]) == (
-        "Failing otherwise (1):\n- health.a: failed in B\n  $ kubectl get pods\n  before: speaker-down (node w1)"
+        "Failing differently (1):\n- health.a: failed in B\n  $ kubectl get pods\n  before: speaker-down (node w1)"
     )
-    assert not again.worth_telling
+    assert not again.worth_sending
     assert comparison is not None
     assert not comparison.nothing
     assert list(brief(comparison)) == [
-        "since the run before (A):",
-        "  failing otherwise: health.a: speaker-down (node w1) → speaker-down (node w3): failed in B",
+        "since the previous run (A):",
+        "  failing differently: health.a: speaker-down (node w1) → speaker-down (node w3): failed in B",
     ]
 
 
@@ -164,15 +163,15 @@ def test_a_history_of_before_knows_the_causes(tmp_path: Path) -> None:
 
     with opened(path) as connection:
         newest = stored_runs.runs(connection)[-1]
-        was = stored_runs.blamed(connection, newest.key)["health.a"]
+        was = stored_runs.attributed(connection, newest.key)["health.a"]
 
-    assert was == (Blame("speaker-down", ""),)
-    assert not otherwise(was, blamed(W1))
-    assert otherwise(was, blamed(POOL))
+    assert was == (Attribution("speaker-down", ""),)
+    assert not fails_differently(was, blamed(W1))
+    assert fails_differently(was, blamed(POOL))
 
 
 def test_a_check_that_failed_for_no_known_cause_is_no_news(tmp_path: Path) -> None:
     bare = result_of("health.a", Outcome.FAILED, "why")
 
-    assert blames(bare) == ()
-    assert not otherwise(blames(bare), blames(bare))
+    assert attributions(bare) == ()
+    assert not fails_differently(attributions(bare), attributions(bare))

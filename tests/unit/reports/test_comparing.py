@@ -15,9 +15,8 @@ from clusters.checks import Measurement, Outcome, RunResult
 from clusters.errors import ExitCode
 from clusters.observation import Snapshot, load, save
 from reports.__main__ import main
-from reports.history.comparison import band, compared, side_of
+from reports.history.comparison import Comparison, band, compared, side_of
 from reports.history.configuration_changes import moves, reconfigured
-from reports.history.past import Comparison
 from reports.model import save as save_results
 from tests.unit.reports.past_runs import a_run, keep
 
@@ -33,7 +32,7 @@ def healthy() -> Snapshot:
 
 def beside(before: RunResult, after: RunResult, **usual: list[float]) -> Comparison:
     bands = {("failover.a", name.replace("_", " ")): values for name, values in usual.items()}
-    return compared(side_of(before), side_of(after), against="the run before", usual=bands)
+    return compared(side_of(before), side_of(after), against="the previous run", usual=bands)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from clusters.checks import RunResult
 from clusters.checks.serialise import run_from_dict
 from clusters.errors import UsageError
-from reports.publish.summary_configmap import data_of, kept
+from reports.publish.summary_configmap import configmap_of, data_of
 
 
 def test_it_holds_the_verdict_the_summary_and_the_results(run: RunResult) -> None:
@@ -35,11 +35,11 @@ def test_what_is_too_long_is_left_out_and_told(run: RunResult) -> None:
 
 @pytest.mark.parametrize(
     ("given", "said"),
-    [("only-a-name", "is not NAMESPACE/NAME"), ("a/b", "for a run in a pod, and this is none")],
+    [("only-a-name", "is not NAMESPACE/NAME"), ("a/b", "works only for a run in a pod")],
 )
 def test_what_cannot_be_written_to_is_refused(given: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
 
     with pytest.raises(UsageError, match=said):
-        kept(given)
-    assert kept(None) is None
+        configmap_of(given)
+    assert configmap_of(None) is None

@@ -12,8 +12,8 @@ import pytest
 from clusters.checks import Outcome, Verdict, is_known, word_of
 from reports.__main__ import main
 from reports.history import HistoryError, Recorder, opened, stored_runs
-from reports.history.history_view import past_of
-from reports.history.previous_run import before
+from reports.history.history_view import view_of
+from reports.history.previous_run import known_before
 from reports.history.validation import State, validation
 from reports.pages.page import page
 from reports.publish.summary import markdown
@@ -47,15 +47,15 @@ def newer(tmp_path: Path) -> Path:
 def test_a_newer_release_costs_no_report(newer: Path, tmp_path: Path) -> None:
     tonight = a_run("c", 48, PASSED)
 
-    assert before(newer, tonight).earlier is not None
+    assert known_before(newer, tonight).previous is not None
     recorder = Recorder(newer, directory=tmp_path)
     recorder.finish(tonight)
-    past = past_of(newer, tonight, directory=tmp_path)
+    past = view_of(newer, tonight, directory=tmp_path)
 
     assert recorder.faults == []
     assert "its words degraded, shaky are not known here, and shown as they are" in past.problem
     assert [str(run.verdict) for run in past.runs] == ["failed", "shaky"]
-    assert "degraded, shaky" in page(tonight, directory=tmp_path, past=past)
+    assert "degraded, shaky" in page(tonight, directory=tmp_path, view=past)
     assert past.comparison is not None
     assert "(degraded before)" in markdown(tonight, past)
 
@@ -67,8 +67,8 @@ def test_what_a_newer_release_decided_is_no_validation(
         found = validation(connection, "lab", now=BEGIN + timedelta(hours=25), budget=timedelta(hours=36))
         told = stored_runs.notes(connection)
 
-    assert {row.state for row in found.rows} == {State.UNKNOWN}
-    assert found.lacking
+    assert {found.state(row) for row in found.rows} == {State.UNKNOWN}
+    assert not found.complete
     assert told == [
         "Written by a newer release, which has words that this one does not know; they are shown as they are: "
         "degraded, shaky."
@@ -82,15 +82,15 @@ def test_a_run_whose_end_is_empty_has_not_ended(tmp_path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE runs SET finished = ''")
 
-    found = before(path, a_run("b", 24, PASSED))
+    found = known_before(path, a_run("b", 24, PASSED))
 
-    assert (found.successes.run, found.earlier) == (None, None)
+    assert (found.successes.run, found.previous) == (None, None)
 
 
 def read_whole(path: Path) -> None:
     with opened(path) as connection:
         for name in stored_runs.clusters(connection):
-            stored_runs.blamed(connection, 1)
+            stored_runs.attributed(connection, 1)
             validation(connection, name, now=datetime.now(UTC), budget=timedelta(hours=36))
 
 
@@ -113,11 +113,11 @@ def test_what_cannot_be_read_of_a_history_is_one_sentence_on_the_page(tmp_path: 
         connection.execute(change)
     tonight = a_run("c", 48, PASSED)
 
-    before(path, tonight)
-    past = past_of(path, tonight, directory=tmp_path)
+    known_before(path, tonight)
+    past = view_of(path, tonight, directory=tmp_path)
 
     assert "holds what this release cannot read" in past.problem
     assert past.problem.count("\n") == 0
-    assert page(tonight, directory=tmp_path, past=past)
+    assert page(tonight, directory=tmp_path, view=past)
     with pytest.raises(HistoryError, match="holds what this release cannot read"):
         read_whole(path)

@@ -119,7 +119,7 @@ def test_a_run_that_is_killed_is_seen_as_interrupted(path: Path, where: str) -> 
     assert ids(path) == {"before": Ending.ENDED, "killed": Ending.INTERRUPTED}
     with opened(path) as connection:
         (told,) = standings(connection)
-        assert told.last_passed.startswith("2026-01-01T00:01:00")
+        assert told.passed_at.startswith("2026-01-01T00:01:00")
         assert connection.execute("SELECT count(*) FROM outcomes").fetchone() == (1,)
     assert whole(path)
     assert recorded(path, one("after", 2)).faults == []
@@ -249,7 +249,7 @@ def test_a_damaged_history_is_kept_aside_and_never_forgotten(
     ("name", "content", "said"),
     [
         ("notes.md", b"# Notes\n", "is not a history of this suite"),
-        ("other.db", None, "is a database, and not a history of this suite"),
+        ("other.db", None, "is a database, but not a history of this suite"),
         ("newer.db", 99, f"is a history of version 99; this suite knows up to version {shape.VERSION}"),
     ],
 )
@@ -306,14 +306,14 @@ def test_the_history_of_the_first_release_is_read_and_carried_on(tmp_path: Path)
     with opened(path) as connection:
         assert shape.version_of(connection) == shape.VERSION
         (told,) = standings(connection)
-        assert (told.check, told.consecutive_failures) == ("health.a", 2)
-        assert told.last_passed == "2026-01-01T00:01:00.250000Z"
+        assert (told.check, told.failures) == ("health.a", 2)
+        assert told.passed_at == "2026-01-01T00:01:00.250000Z"
     assert described(path) == described(keep(tmp_path / "new.db"))
 
     assert recorded(path, a_run("new", 99, {"health.a": Outcome.PASSED})).faults == []
     with opened(path) as connection:
         (told,) = standings(connection)
-        assert (told.consecutive_failures, told.last_passed[:10]) == (0, "2026-01-05")
+        assert (told.failures, told.passed_at[:10]) == (0, "2026-01-05")
 
 
 def test_a_migration_happens_whole_or_not_at_all(tmp_path: Path) -> None:

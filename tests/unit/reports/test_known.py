@@ -8,8 +8,8 @@ from pathlib import Path
 
 from clusters.checks import Outcome, RunResult, Verdict
 from reports.history import Recorder
-from reports.history.previous_run import Known, before
-from reports.publish.news import news
+from reports.history.previous_run import Known, known_before
+from reports.publish.digest import changes_since
 from tests.unit.reports.conftest import result_of
 
 FIRST = datetime(2026, 1, 10, 3, tzinfo=UTC)
@@ -53,7 +53,7 @@ def ended(result: RunResult) -> float:
 
 
 def test_nothing_is_known_before_the_first_run(run: RunResult, tmp_path: Path) -> None:
-    assert before(tmp_path / "history.db", night(run, 0, a=Outcome.PASSED)) == Known()
+    assert known_before(tmp_path / "history.db", night(run, 0, a=Outcome.PASSED)) == Known()
 
 
 def test_the_last_success_is_known_through_failures(run: RunResult, tmp_path: Path) -> None:
@@ -62,12 +62,12 @@ def test_the_last_success_is_known_through_failures(run: RunResult, tmp_path: Pa
     bad = night(run, 1, verdict=Verdict.FAILED, a=Outcome.FAILED, b=Outcome.PASSED)
     keep(history, good, bad)
 
-    known = before(history, night(run, 2, a=Outcome.PASSED))
+    known = known_before(history, night(run, 2, a=Outcome.PASSED))
 
     assert known.successes.run == ended(good)
-    assert known.earlier is not None
-    assert known.earlier.verdict is Verdict.FAILED
-    assert known.earlier.outcomes == {"health.a": Outcome.FAILED, "health.b": Outcome.PASSED}
+    assert known.previous is not None
+    assert known.previous.verdict is Verdict.FAILED
+    assert known.previous.outcomes == {"health.a": Outcome.FAILED, "health.b": Outcome.PASSED}
     assert known.successes.checks["health.a"] < known.successes.checks["health.b"]
 
 
@@ -76,10 +76,10 @@ def test_the_run_before_is_one_of_the_same_level(run: RunResult, tmp_path: Path)
     weekly = night(run, 0, allow="disrupt", verdict=Verdict.FAILED, a=Outcome.FAILED)
     keep(history, weekly, night(run, 1, a=Outcome.PASSED))
 
-    known = before(history, night(run, 7, allow="disrupt", a=Outcome.FAILED))
+    known = known_before(history, night(run, 7, allow="disrupt", a=Outcome.FAILED))
 
-    assert known.earlier is not None
-    assert known.earlier.outcomes == {"health.a": Outcome.FAILED}
+    assert known.previous is not None
+    assert known.previous.outcomes == {"health.a": Outcome.FAILED}
 
 
 def test_refusals_in_a_row_are_told_once_and_hide_no_change(run: RunResult, tmp_path: Path) -> None:
@@ -90,10 +90,10 @@ def test_refusals_in_a_row_are_told_once_and_hide_no_change(run: RunResult, tmp_
     told = []
 
     for one in (*refused, failed):
-        told.append(news(one, before(history, one).earlier, stale_after=timedelta(days=30)))
+        told.append(changes_since(one, known_before(history, one).previous, stale_after=timedelta(days=30)))
         keep(history, one)
 
-    assert [one.worth_telling for one in told] == [True, False, True]
+    assert [one.worth_sending for one in told] == [True, False, True]
     assert told[-1].failing == ("health.a",)
 
 
@@ -102,11 +102,11 @@ def test_another_cluster_says_nothing(run: RunResult, tmp_path: Path) -> None:
     keep(history, night(run, 0, a=Outcome.PASSED))
     other = night(run, 1, a=Outcome.PASSED)
 
-    assert before(history, replace(other, run=replace(other.run, cluster="other"))) == Known()
+    assert known_before(history, replace(other, run=replace(other.run, cluster="other"))) == Known()
 
 
 def test_a_history_that_is_none_stops_nothing(run: RunResult, tmp_path: Path) -> None:
     history = tmp_path / "history.db"
     history.write_text("no database at all, but long enough to be looked at\n" * 50)
 
-    assert before(history, night(run, 0, a=Outcome.PASSED)) == Known()
+    assert known_before(history, night(run, 0, a=Outcome.PASSED)) == Known()

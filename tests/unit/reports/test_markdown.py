@@ -13,8 +13,8 @@ from markdown_it.token import Token
 
 from clusters.checks import CheckResult, Finding, Measurement, Outcome, RunResult, Verdict
 from clusters.commands import Command
-from reports.history.comparison import Side
-from reports.history.past import Change, Comparison, Past, PastRun, Regression
+from reports.history.comparison import Change, Comparison, EarlierRun, Regression, Side
+from reports.history.history_view import HistoryView
 from reports.markup import code, fenced, plain
 from reports.pages import upgrade_decision
 from reports.pages.upgrade_decision import Answer, Decision, Heed, Reason
@@ -99,7 +99,7 @@ def run_with(text: str) -> RunResult:
 
 def summary_of(text: str) -> str:
     change = Change(check=text, before=Outcome.PASSED, after=Outcome.FAILED, reason=text)
-    return markdown(run_with(text), Past(problem=text, comparison=comparison(text, change)))
+    return markdown(run_with(text), HistoryView(problem=text, comparison=comparison(text, change)))
 
 
 def comparison(text: str, change: Change) -> Comparison:
@@ -118,8 +118,8 @@ def comparison_of(text: str) -> str:
     return compared(comparison(text, change), after)
 
 
-def past_run(text: str) -> PastRun:
-    return PastRun(
+def past_run(text: str) -> EarlierRun:
+    return EarlierRun(
         id=text,
         finished=INFO.finished,
         verdict=Verdict.FAILED,

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from clusters.checks import Outcome, RunResult, Verdict
 from clusters.checks.run_verdict import verdict
-from reports.publish.digest import body, title
-from reports.publish.news import Earlier, News, news
+from reports.history.previous_run import PreviousRun
+from reports.publish.digest import ChangesSince, body, changes_since, title
 from tests.unit.reports.conftest import INFO, result_of
 
 ENDED = datetime(2026, 1, 10, tzinfo=UTC)
@@ -31,9 +31,9 @@ def run_of(outcomes: Mapping[str, Outcome], *, ended: datetime = ENDED) -> RunRe
     return RunResult(run=info, checks=checks, not_tested=())
 
 
-def before(outcomes: Mapping[str, Outcome], *, passed: Mapping[str, timedelta] | None = None) -> Earlier:
+def before(outcomes: Mapping[str, Outcome], *, passed: Mapping[str, timedelta] | None = None) -> PreviousRun:
     """The run of the night before; `passed` says how long before this run's end a check last passed."""
-    return Earlier(
+    return PreviousRun(
         verdict=run_of(outcomes).run.verdict,
         finished=ENDED - NIGHT,
         outcomes=outcomes,
@@ -41,8 +41,8 @@ def before(outcomes: Mapping[str, Outcome], *, passed: Mapping[str, timedelta] |
     )
 
 
-def told(now: Mapping[str, Outcome], earlier: Earlier | None) -> News:
-    return news(run_of(now), earlier, stale_after=STALE_AFTER)
+def told(now: Mapping[str, Outcome], earlier: PreviousRun | None) -> ChangesSince:
+    return changes_since(run_of(now), earlier, stale_after=STALE_AFTER)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_change_is_told(
 ) -> None:
     said = told(now, before(was))
 
-    assert said.worth_telling
+    assert said.worth_sending
     assert {
         name: getattr(said, name) for name in ("failing", "fixed", "undecided") if getattr(said, name)
     } == (changes)
@@ -71,12 +71,12 @@ def test_a_change_is_told(
 
 @pytest.mark.parametrize("outcomes", [{"a.a": P}, {"a.a": F, "a.b": P}, {"a.a": U}, {}])
 def test_the_same_again_is_not_told(outcomes: Mapping[str, Outcome]) -> None:
-    assert not told(outcomes, before(outcomes)).worth_telling
+    assert not told(outcomes, before(outcomes)).worth_sending
 
 
 @pytest.mark.parametrize(("outcome", "worth"), [(P, False), (F, True), (U, True)])
 def test_a_first_run_is_told_only_where_it_did_not_pass(outcome: Outcome, worth: bool) -> None:  # noqa: FBT001 - a table
-    assert told({"a.a": outcome}, None).worth_telling is worth
+    assert told({"a.a": outcome}, None).worth_sending is worth
 
 
 def test_a_pass_that_grew_too_old_is_told_once() -> None:
@@ -85,13 +85,13 @@ def test_a_pass_that_grew_too_old_is_told_once() -> None:
     first = told(undecided, before(undecided, passed={"a.a": timedelta(hours=37)}))
     second = told(undecided, before(undecided, passed={"a.a": timedelta(hours=61)}))
 
-    assert first.worth_telling
+    assert first.worth_sending
     assert first.stale == ("a.a",)
-    assert not second.worth_telling
+    assert not second.worth_sending
 
 
 def test_a_pass_ends_staleness() -> None:
-    assert not told({"a.a": P}, before({"a.a": P}, passed={"a.a": timedelta(hours=40)})).worth_telling
+    assert not told({"a.a": P}, before({"a.a": P}, passed={"a.a": timedelta(hours=40)})).worth_sending
 
 
 def test_a_refused_run_is_told_without_a_list_of_everything_it_did_not_do() -> None:
@@ -101,10 +101,10 @@ def test_a_refused_run_is_told_without_a_list_of_everything_it_did_not_do() -> N
         not_tested=(("a.a", "refused"),),
     )
 
-    said = news(refused, before({"a.a": P}), stale_after=STALE_AFTER)
+    said = changes_since(refused, before({"a.a": P}), stale_after=STALE_AFTER)
 
-    assert said == News(verdict=Verdict.REFUSED, before=Verdict.PASSED)
-    assert said.worth_telling
+    assert said == ChangesSince(verdict=Verdict.REFUSED, before=Verdict.PASSED)
+    assert said.worth_sending
 
 
 _OUTCOMES = st.dictionaries(st.sampled_from(["a.a", "a.b", "a.c"]), st.sampled_from(Outcome))
@@ -116,7 +116,7 @@ def test_nothing_is_told_twice_whatever_happened(
 ) -> None:
     said = told(now, before(was))
 
-    assert not told(now, before(now)).worth_telling
+    assert not told(now, before(now)).worth_sending
     lists = [said.failing, said.fixed, said.undecided]
     names = [name for each in lists for name in each]
     assert len(names) == len(set(names))
@@ -125,7 +125,7 @@ def test_nothing_is_told_twice_whatever_happened(
 
 
 def test_the_digest_says_what_to_look_at_and_what_to_type(run: RunResult, tmp_path: Path) -> None:
-    said = news(run, None, stale_after=STALE_AFTER)
+    said = changes_since(run, None, stale_after=STALE_AFTER)
 
     text = body(run, said, directory=tmp_path)
 
@@ -135,7 +135,7 @@ def test_the_digest_says_what_to_look_at_and_what_to_type(run: RunResult, tmp_pa
             "FAILED on lab (Kubernetes v1.34.4, MetalLB 0.15.2, level disrupt): "
             "1 passed, 2 failed, 1 not supported, 1 skipped, 1 inconclusive, 1 waived, 2 not tested"
         ),
-        "This is the first run that is known of this cluster.",
+        "This is the first known run of this cluster.",
         "",
         "Newly failing (2):",
         "- failover.moves: its speaker is not ready",
@@ -151,10 +151,10 @@ def test_a_digest_of_a_catastrophe_still_fits_a_phone() -> None:
 
     text = body(
         result,
-        news(result, before(dict.fromkeys(everything, P)), stale_after=STALE_AFTER),
+        changes_since(result, before(dict.fromkeys(everything, P)), stale_after=STALE_AFTER),
         directory=Path("run"),
     )
 
     assert len(text) < 4000
     assert "- and 492 more" in text
-    assert "Verdict of the run before: passed." in text
+    assert "Verdict of the previous run: passed." in text

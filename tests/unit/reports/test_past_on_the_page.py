@@ -6,14 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from clusters.checks import Outcome, RunResult
-from reports.history.past import Past
+from reports.history.history_view import HistoryView
 from reports.pages.page import page
 from tests.unit.reports.dom import Element, parsed
 from tests.unit.reports.pasts import PAST, RUNS
 
 
-def read(run: RunResult, past: Past | None, directory: Path) -> Element:
-    return parsed(page(run, directory=directory, past=past))
+def read(run: RunResult, past: HistoryView | None, directory: Path) -> Element:
+    return parsed(page(run, directory=directory, view=past))
 
 
 def test_what_changed_comes_before_what_failed(run: RunResult, tmp_path: Path) -> None:
@@ -21,13 +21,13 @@ def test_what_changed_comes_before_what_failed(run: RunResult, tmp_path: Path) -
 
     assert [one.text for one in main.children[:2]] == [
         "What changed",
-        "Against the run before ( 20251231-000000-aaaa , 2025-12-31 00:05 UTC, failed).",
+        "Against the previous run ( 20251231-000000-aaaa , 2025-12-31 00:05 UTC, failed).",
     ]
     changes = main.one("dl")
     assert [one.text for one in changes.children] == [
         "✕ Newly failing (1)",
         "failover.moves passed → failed : its speaker is not ready",
-        "✕ Failing otherwise (1)",
+        "✕ Failing differently (1)",
         "traffic.repeats speaker-down (node w1) → node-not-ready (node w1) : the node is gone",
         "✓ Fixed (1)",
         "health.passes failed → passed",
@@ -49,7 +49,7 @@ def test_nothing_changed_is_said(run: RunResult, tmp_path: Path) -> None:
         comparison=replace(
             PAST.comparison,
             newly_failing=(),
-            failing_otherwise=(),
+            failing_differently=(),
             fixed=(),
             newly_untested=(),
             regressions=(),
@@ -60,7 +60,7 @@ def test_nothing_changed_is_said(run: RunResult, tmp_path: Path) -> None:
 
     text = read(run, same, tmp_path).one("main").text
 
-    assert "Nothing, against the run before ( 20251231-000000-aaaa , 2025-12-31 00:05 UTC)." in text
+    assert "Nothing, against the previous run ( 20251231-000000-aaaa , 2025-12-31 00:05 UTC)." in text
 
 
 def test_the_band_says_since_when_nothing_was_validated_as_a_whole(run: RunResult, tmp_path: Path) -> None:
@@ -87,9 +87,9 @@ def test_a_stale_pass_is_stale_and_a_check_of_the_past_stays(run: RunResult, tmp
 
 
 def test_a_pass_on_other_versions_does_not_count(run: RunResult, tmp_path: Path) -> None:
-    other = tuple(replace(one, metallb_version="0.16.2") for one in PAST.validated)
+    other = tuple(replace(one, metallb_version="0.16.2") for one in PAST.standings)
 
-    table = read(run, replace(PAST, validated=other), tmp_path).all("table")[0]
+    table = read(run, replace(PAST, standings=other), tmp_path).all("table")[0]
 
     rows = {one.all("td")[0].text: one for one in table.all("tr", of_class="row")}
     assert rows["overlay.repository"].text == "overlay.repository – never passed – –"
@@ -127,7 +127,7 @@ def test_a_figure_has_its_trend(run: RunResult, tmp_path: Path) -> None:
 
 
 def test_a_history_that_cannot_be_trusted_is_told(run: RunResult, tmp_path: Path) -> None:
-    broken = Past(problem="The history reports/history.db is damaged & was kept aside.")
+    broken = HistoryView(problem="The history reports/history.db is damaged & was kept aside.")
 
     found = read(run, broken, tmp_path)
 

@@ -11,8 +11,7 @@ import pytest
 from clusters.checks import Measurement, Outcome, RunResult, Verdict
 from clusters.observation import load, save
 from reports.__main__ import main
-from reports.history.history_view import past_of
-from reports.history.past import Past
+from reports.history.history_view import HistoryView, view_of
 from reports.history.recording import enter, writing
 from reports.model import save as save_results
 from tests.unit.reports.past_runs import a_run, keep
@@ -26,10 +25,10 @@ def timed(name: str, hours: float, value: float, outcome: Outcome = PASSED) -> R
     return a_run(name, hours, {"failover.a": outcome}, figures=figures)
 
 
-def known(path: Path, *runs: RunResult, directory: Path | None = None) -> Past:
+def known(path: Path, *runs: RunResult, directory: Path | None = None) -> HistoryView:
     """The past of the last of some runs."""
     keep(path, *runs)
-    return past_of(path, runs[-1], directory=directory or path.parent)
+    return view_of(path, runs[-1], directory=directory or path.parent)
 
 
 @pytest.fixture
@@ -51,7 +50,7 @@ def test_series_are_aligned_with_the_earlier_runs(path: Path) -> None:
     assert past.strips == {"failover.a": (PASSED, None, FAILED), "health.b": (None, FAILED, None)}
     assert past.trends == {("failover.a", "moved after"): (1.0, None, 2.0)}
     assert past.comparison is not None
-    assert (past.comparison.against, past.comparison.run.id) == ("the run before", "c")
+    assert (past.comparison.against, past.comparison.run.id) == ("the previous run", "c")
     assert [one.check for one in past.comparison.fixed] == ["failover.a"]
 
 
@@ -82,12 +81,11 @@ def test_last_validations_are_those_of_the_present_versions(path: Path) -> None:
 
     past = known(path, a_run("now", 60, {"health.a": FAILED, "health.b": SKIPPED}))
 
-    told = {one.check: one for one in past.validated}
+    told = {one.check: one for one in past.standings}
     assert set(told) == {"health.a", "health.b"}
     # What passed with the version before is no validation of this one.
-    assert told["health.a"].last_passed == ""
-    assert told["health.a"].stale(past.as_of)
-    assert told["health.a"].budget == timedelta(hours=36)
+    assert told["health.a"].validated_at == ""
+    assert past.stale_after == timedelta(hours=36)
 
 
 def test_addresses_are_compared_where_the_run_before_is_still_there(path: Path, tmp_path: Path) -> None:
@@ -104,7 +102,7 @@ def test_addresses_are_compared_where_the_run_before_is_still_there(path: Path, 
             enter(connection, run, directory=tmp_path / run.run.id)
 
     def told() -> list[str]:
-        comparison = past_of(path, now, directory=tmp_path / "now").comparison
+        comparison = view_of(path, now, directory=tmp_path / "now").comparison
         assert comparison is not None
         return [one.subject for one in comparison.moves]
 
@@ -116,9 +114,9 @@ def test_addresses_are_compared_where_the_run_before_is_still_there(path: Path, 
 def test_a_history_that_cannot_be_read_is_a_sentence(path: Path) -> None:
     path.write_text("rubbish")
 
-    past = past_of(path, a_run("now", 0, {"health.a": PASSED}), directory=path.parent)
+    past = view_of(path, a_run("now", 0, {"health.a": PASSED}), directory=path.parent)
 
-    assert past == Past(as_of="2026-01-01T00:06:00Z", problem=past.problem)
+    assert past == HistoryView(as_of="2026-01-01T00:06:00Z", problem=past.problem)
     assert "is damaged" in past.problem
 
 
@@ -130,8 +128,8 @@ def test_a_page_that_is_made_again_knows_what_was_before(path: Path, tmp_path: P
     assert main(["render", str(tmp_path / "run"), "--history", str(path)]) == 0
 
     text = (tmp_path / "run" / "report.html").read_text()
-    assert "the run before" in text
-    assert "later" not in {one.id for one in past_of(path, run, directory=tmp_path).runs}
+    assert "the previous run" in text
+    assert "later" not in {one.id for one in view_of(path, run, directory=tmp_path).runs}
 
 
 def test_parts_of_a_run_are_no_earlier_runs(path: Path) -> None:
@@ -140,4 +138,4 @@ def test_parts_of_a_run_are_no_earlier_runs(path: Path) -> None:
     keep(path, a_run("night-1", 0, {"health.a": PASSED, "health.b": PASSED}), first, second)
 
     for result in (second, a_run("night-2", 24, {"health.a": PASSED, "health.b": PASSED})):
-        assert [run.id for run in past_of(path, result, directory=Path("/nowhere")).runs] == ["night-1"]
+        assert [run.id for run in view_of(path, result, directory=Path("/nowhere")).runs] == ["night-1"]

@@ -14,8 +14,7 @@ from clusters.checks import Outcome, RunResult, Verdict
 from clusters.errors import ExitCode, UsageError
 from clusters.gitops.runbook import last_validated
 from reports.__main__ import main
-from reports.publish.cell import find, rewrite
-from reports.publish.stamp import encoded
+from reports.publish.stamp import encoded, find, rewrite
 from tests.unit.reports.past_runs import BEGIN, a_run, keep
 from tests.unit.reports.test_remembering import replace_verdict
 
@@ -62,7 +61,7 @@ def test_a_whole_passed_run_stamps_its_day_and_nothing_else(
 
     inode = runbook.stat().st_ino
     assert stamp(runbook) == ExitCode.PASSED
-    assert "says already that it was last validated 2026-01-03" in capsys.readouterr().out
+    assert "already says that it was last validated 2026-01-03" in capsys.readouterr().out
     assert runbook.stat().st_ino == inode
 
 
@@ -242,7 +241,7 @@ def test_a_table_that_cannot_be_written_to_is_left_alone(tmp_path: Path) -> None
     page.write_text(f"> | a | b |\n> |---|---|\n> {ROW}\n")
     before = page.read_bytes()
 
-    with pytest.raises(UsageError, match="is not one that can be written to"):
+    with pytest.raises(UsageError, match="cannot be written to"):
         rewrite(page, find(page), "2026-11-26")
 
     assert page.read_bytes() == before

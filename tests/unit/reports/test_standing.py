@@ -17,7 +17,7 @@ from hypothesis import strategies as some
 from clusters.checks import Outcome, RunResult, Verdict
 from reports.history import Standing, shape, standings
 from reports.history.recording import enter, validates, writing
-from reports.history.retention import prune
+from reports.history.standings import prune
 from tests.unit.reports.past_runs import BEGIN, a_run, at, keep
 
 CHECKS = ("health.a", "health.b", "traffic.c")
@@ -84,14 +84,14 @@ def summed(events: Sequence[tuple[str, int, Outcome, bool]]) -> dict[str, object
             row.append(when)
     decided = [(when, what) for when, _, what, _ in events if what in DECIDED]
     return {
-        "last_run": events[-1][0],
+        "last_at": events[-1][0],
         "last_outcome": events[-1][2],
-        "decided": decided[-1][1] if decided else None,
+        "decided": decided[-1][1] if decided else "",
         "decided_at": decided[-1][0] if decided else "",
-        "last_passed": last(of={Outcome.PASSED}),
-        "last_validated": last(of={Outcome.PASSED}, counting=True),
-        "last_failed": last(of={Outcome.FAILED}),
-        "consecutive_failures": len(row) if ends and ends[-1] is Outcome.FAILED else 0,
+        "passed_at": last(of={Outcome.PASSED}),
+        "validated_at": last(of={Outcome.PASSED}, counting=True),
+        "failed_at": last(of={Outcome.FAILED}),
+        "failures": len(row) if ends and ends[-1] is Outcome.FAILED else 0,
         "since": row[-1] if row else "",
     }
 

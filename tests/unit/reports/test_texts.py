@@ -10,7 +10,7 @@ from clusters.checks import Outcome, RunResult
 from reports.figures import figures, shown
 from reports.publish.summary import markdown
 from reports.publish.terminal import lines
-from reports.untested import counts, grouped, headline
+from reports.wording import counts, headline, not_tested
 from tests.unit.reports.conftest import result_of
 
 
@@ -34,7 +34,7 @@ def test_a_run_that_did_not_get_far_says_so(run: RunResult) -> None:
 
 
 def test_what_was_not_tested_is_grouped_by_reason(run: RunResult) -> None:
-    assert grouped(run) == {
+    assert not_tested(run) == {
         "needs --allow disrupt": ["recovery.reapply", "rollback.drill"],
         "needs the GitOps repository": ["overlay.repository"],
     }

@@ -13,7 +13,7 @@ from clusters.errors import ExitCode
 from reports.__main__ import main
 from reports.history import opened, stored_runs
 from reports.history.recording import enter, writing
-from reports.history.validation import State, Validation, chosen, validation
+from reports.history.validation import State, Validation, up_to, validation
 from reports.model import save
 from tests.unit.reports.past_runs import BEGIN, a_run, keep
 from tests.unit.reports.test_remembering import replace_verdict
@@ -29,7 +29,7 @@ def seen(path: Path, hours: float, cluster: str = "lab") -> Validation:
 
 
 def states(found: Validation) -> dict[str, State]:
-    return {row.check: row.state for row in found.rows}
+    return {row.check: found.state(row) for row in found.rows}
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_how_a_check_stands(
     found = seen(path, hours)
 
     assert states(found) == {"health.a": state}
-    assert found.lacking is (state in {State.FAILING, State.STALE, State.NEVER})
+    assert found.complete is not (state in {State.FAILING, State.STALE, State.NEVER})
 
 
 def test_what_another_check_left_open_takes_nothing_from_a_pass(path: Path) -> None:
@@ -77,21 +77,18 @@ def test_what_another_check_left_open_takes_nothing_from_a_pass(path: Path) -> N
     found = seen(path, 41)
 
     assert states(found) == {"health.a": State.PASSED, "health.b": State.STALE, "health.c": State.NEVER}
-    assert found.lacking
+    assert not found.complete
 
 
 def test_a_pass_in_a_run_that_did_not_clean_up_is_no_validation(path: Path) -> None:
     unclean = replace_verdict(a_run("unclean", 40, {"health.a": PASSED}), Verdict.CLEANUP_FAILED)
     keep(path, a_run("whole", 0, {"health.a": PASSED}), unclean)
 
-    (first,) = seen(path, 41).rows
+    found = seen(path, 41)
+    (row,) = found.rows
 
-    assert first.state is State.STALE
-    assert first.standing is not None
-    assert (first.standing.last_validated[:13], first.standing.last_passed[:13]) == (
-        "2026-01-01T00",
-        "2026-01-02T16",
-    )
+    assert found.state(row) is State.STALE
+    assert (row.validated_at[:13], row.passed_at[:13]) == ("2026-01-01T00", "2026-01-02T16")
 
 
 def test_killed_runs_are_counted_and_validate_nothing(path: Path) -> None:
@@ -125,9 +122,8 @@ def test_after_an_upgrade_the_old_version_says_nothing_of_what_was_run_since(pat
         a_run("new", 40, {"health.a": PASSED}, metallb_version="0.16.2"),
     )
 
-    rows = [
-        (row.check, row.standing and row.standing.metallb_version, row.state) for row in seen(path, 41).rows
-    ]
+    found = seen(path, 41)
+    rows = [(row.check, row.metallb_version, found.state(row)) for row in found.rows]
 
     assert rows == [
         ("health.a", "0.15.2", State.SUPERSEDED),
@@ -144,14 +140,14 @@ def test_what_every_run_left_out_is_listed_and_not_stale(path: Path) -> None:
     found = seen(path, 1)
 
     assert states(found) == {"health.a": State.PASSED, "recovery.reapply": State.NOT_TESTED}
-    assert not found.lacking
-    assert [row.check for row in chosen(found, level=Level.OBSERVE).rows] == ["health.a"]
+    assert found.complete
+    assert [row.check for row in up_to(found, Level.OBSERVE).rows] == ["health.a"]
 
 
 def test_a_cluster_without_any_outcome_is_not_validated(path: Path) -> None:
     keep(path, a_run("refused", 0, {}))
 
-    assert seen(path, 1).lacking
+    assert not seen(path, 1).complete
 
 
 def recent(hours: float) -> float:
@@ -173,7 +169,7 @@ def test_the_command_says_by_its_exit_code_whether_something_is_stale(
     captured = capsys.readouterr()
     assert "lab: validated (newest run lab, " in captured.out
     assert "jls: 1 not validated (newest run jls, " in captured.out
-    assert captured.err.endswith("knows no cluster 'nowhere'. It knows: jls, lab.\n")
+    assert captured.err.endswith("has no cluster 'nowhere'. It has: jls, lab.\n")
 
 
 def test_the_three_formats_say_the_same(path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,70 @@
+"""The one Jinja environment that every page is rendered with: its templates, filters and the page's own script."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from clusters.checks.failure import is_evidence_path
+from reports import attribution, wording
+from reports.figures import shown
+from reports.pages import address_grid
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+def rendered(template: str, **values: Any) -> str:
+    """A page from one of the templates. A name that nothing was given for is an error, and no text is markup."""
+    return _environment().get_template(template).render(**values)
+
+
+@cache
+def script() -> str:
+    """The script of a run's page."""
+    return (_TEMPLATES / "report.js").read_text(encoding="utf-8")
+
+
+def script_hash() -> str:
+    """What the page's own policy lets run: this script and nothing else."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(script().encode()).digest()).decode()}"
+
+
+def files(texts: Iterable[str]) -> list[str]:
+    """Those of a check's or finding's evidence texts that are paths relative to the run's directory."""
+    return [text for text in texts if is_evidence_path(text)]
+
+
+def notes(texts: Iterable[str]) -> list[str]:
+    """Those that are plain texts."""
+    return [text for text in texts if not is_evidence_path(text)]
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    filters: dict[str, Any] = {
+        "shown": shown,
+        "files": files,
+        "notes": notes,
+        "moment": wording.moment,
+        "attributions": attribution.listed,
+        "long": wording.long,
+        "grid": address_grid.grid,
+        "announcers": address_grid.announcers,
+        "reported_elsewhere": attribution.reported_elsewhere,
+    }
+    environment.filters.update(filters)
+    environment.globals["between"] = wording.between
+    return environment
