@@ -12,7 +12,7 @@ import pytest
 from clusters.checks import CheckSpec, Level, Need
 from suites.plugin.declare import DeclarationError, spec_of
 from suites.plugin.ledger import Plan
-from suites.plugin.settings import SETTINGS, Settings, is_worker, plan_folder
+from suites.plugin.settings import SETTINGS, Settings, is_worker, plan_folder, suites_folder
 
 PLAN = pytest.StashKey[Plan]()
 NEEDS_CLUSTER = (
@@ -92,7 +92,7 @@ def pytest_collection_modifyitems(
         if is_worker(config):
             plan.write(plan_folder(config))
     elif checks and not config.option.collectonly:
-        raise pytest.UsageError(NEEDS_CLUSTER.format(names=profile_names(config)))
+        raise pytest.UsageError(NEEDS_CLUSTER.format(names=profile_names()))
     return result
 
 
@@ -157,9 +157,11 @@ def _without(items: Sequence[pytest.Item], kept: Sequence[pytest.Item]) -> list[
     return [item for item in items if item not in known]
 
 
-def profile_names(config: pytest.Config) -> str:
+def profile_names() -> str:
     """The shipped profiles' names, for a person to choose from."""
-    return ", ".join(sorted(path.stem for path in (config.rootpath / "clusters" / "profiles").glob("*.yaml")))
+    from clusters import profile  # noqa: PLC0415 - only who chose none needs it
+
+    return ", ".join(profile.shipped())
 
 
 def asks_for_suites(config: pytest.Config) -> bool:
@@ -169,4 +171,4 @@ def asks_for_suites(config: pytest.Config) -> bool:
 
 
 def _in_suites(path: Path, config: pytest.Config) -> bool:
-    return path.absolute().is_relative_to(config.rootpath / "suites")
+    return path.absolute().is_relative_to(suites_folder(config))

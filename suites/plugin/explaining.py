@@ -14,6 +14,7 @@ from clusters.checks.causes import CAUSES
 from clusters.commands import commands
 from clusters.errors import ConformanceError, UsageError
 from suites.plugin.declare import DeclarationError, Declared, registry
+from suites.plugin.settings import suites_folder
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -23,7 +24,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     if not wanted:
         return None
     try:
-        text = page(find(wanted, load(config.rootpath / "suites")))
+        text = page(find(wanted, load(suites_folder(config))))
     except (ConformanceError, DeclarationError) as error:
         raise pytest.UsageError(str(error)) from None
     sys.stdout.write(f"{text}\n")  # there is no terminal reporter yet

@@ -25,6 +25,7 @@ from suites.plugin.settings import (
     for_worker,
     is_worker,
     settings_from,
+    suites_folder,
     wanted,
 )
 
@@ -38,7 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not wanted(config):
         nothing = config.option.collectonly or config.option.explain or is_worker(config)
         if not nothing and asks_for_suites(config):
-            raise pytest.UsageError(NEEDS_CLUSTER.format(names=profile_names(config)))
+            raise pytest.UsageError(NEEDS_CLUSTER.format(names=profile_names()))
         return
     try:
         settings = settings_from(config)
@@ -179,7 +180,7 @@ def _specs(config: pytest.Config, run: Run) -> list[CheckSpec]:
     """The checks of the run. With worker processes, which collect for themselves, all that its level allows."""
     chosen = list(run.ledger.plan.checks.values())
     if not chosen and _distributed(config):
-        chosen = [one.spec for one in load(config.rootpath / "suites").values()]
+        chosen = [one.spec for one in load(suites_folder(config)).values()]
     return [spec for spec in chosen if run.settings.level.allows(spec.level)]
 
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 #: Words of a DNS label: before the dot the run, after it which shard of the run.
 _RUN_ID = re.compile(r"(?=.{1,40}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)?")
 DEFAULT_PLACE = files.REPORTS / "out"
+#: The setting of pytest by which an installed package says where its checks are.
+SUITES = "conformance_suites"
 BEFORE, AFTER = "before", "after"
 
 
@@ -117,12 +119,23 @@ def add_options(parser: pytest.Parser) -> None:
     add("--patience", metavar="X", type=positive, default=1.0, help="multiply every time budget")
     add("--repeat", metavar="N", type=count, default=1, help="repetitions of every measured check")
     add("--explain", metavar="ID", help="print what a check promises, sees and says, and run nothing")
+    parser.addini(
+        SUITES,
+        "where the checks are (default: suites, of the root directory)",
+        type="string",
+        default="suites",
+    )
+
+
+def suites_folder(config: pytest.Config) -> Path:
+    """Where the checks are: in a checkout, or where the package was installed."""
+    return config.rootpath / str(config.getini(SUITES))
 
 
 def choose_suites(config: pytest.Config) -> None:
     """Let a run that names a cluster and no path run the suites, not the project's own tests."""
     if wanted(config) and config.args_source is pytest.Config.ArgsSource.TESTPATHS:
-        config.args = [str(config.rootpath / "suites")]
+        config.args = [str(suites_folder(config))]
 
 
 def wanted(config: pytest.Config) -> bool:

@@ -1,0 +1,1 @@
+"""The command `metallb-conformance`: what the suite does, without a checkout."""
