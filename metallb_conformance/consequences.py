@@ -9,8 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clusters.console import say
 from clusters.errors import ExitCode, Inconclusive, UsageError
+from clusters.outbound import say
 from metallb_conformance.looking import looking
 from metallb_conformance.words import Parser
 

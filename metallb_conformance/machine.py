@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clusters.console import say
 from clusters.errors import ConformanceError, ExitCode
+from clusters.outbound import say
 from metallb_conformance.words import Parser
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def _cluster(chosen: Profile) -> Iterator[Ability]:
     )
     from clusters import budgets  # noqa: PLC0415 - see above
 
-    limit = budgets.get("clock_skew").within
+    limit = budgets.get(budgets.CLOCK_SKEW).within
     yield Ability(
         what="clock",
         there=abs(ahead) <= limit,

@@ -17,9 +17,9 @@ import yaml
 from clusters.api import Api, ApiError, Forbidden
 from clusters.api import resources as res
 from clusters.api.resources import Resource
-from clusters.console import say
 from clusters.errors import ConformanceError, ExitCode
 from clusters.metallb import install
+from clusters.outbound import say
 from metallb_conformance.words import Parser
 
 if TYPE_CHECKING:

@@ -10,13 +10,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clusters import wait
 from clusters import budgets, wait
 from clusters.checks import LinkReading, Reading, ServicePath
 from clusters.checks.causes import get
 from clusters.checks.path_links import Link
-from clusters.console import say
 from clusters.errors import ExitCode, UsageError
+from clusters.outbound import say
 from metallb_conformance.looking import Look, looking
 from metallb_conformance.words import Parser
 
@@ -70,7 +69,7 @@ def _told(diagnosis: Diagnosis, given: argparse.Namespace) -> int:
         for line in _lines(diagnosis, paths, one=bool(given.service or given.address)):
             say(line)
     # Nothing in trouble means something only where it was looked for on the wire too.
-    if not paths and not diagnosis.facts.hearing.asked:
+    if not paths and not diagnosis.facts.wire_index.asked:
         return int(ExitCode.INCOMPLETE)
     return _code(paths)
 
@@ -87,7 +86,7 @@ def _watched(look: Look, given: argparse.Namespace) -> int:
             if code == ExitCode.PASSED:
                 return code
         before = paths
-        wait.pause(budgets.get("looked_again"))
+        wait.pause(budgets.get(budgets.LOOKED_AGAIN))
 
 
 def _asked_for(diagnosis: Diagnosis, given: argparse.Namespace) -> tuple[ServicePath, ...]:
@@ -121,7 +120,7 @@ def _holder(diagnosis: Diagnosis, text: str) -> str:
 def _lines(diagnosis: Diagnosis, paths: Sequence[ServicePath], *, one: bool) -> Iterator[str]:
     if not paths:
         yield "No service is in trouble."
-    if not diagnosis.facts.hearing.asked:
+    if not diagnosis.facts.wire_index.asked:
         yield f"No ARP probe was made and no port was tried: {_why_not_asked(diagnosis)}."
     for service in dict.fromkeys(path.service for path in paths):
         chosen = [path for path in paths if path.service == service]
@@ -129,7 +128,7 @@ def _lines(diagnosis: Diagnosis, paths: Sequence[ServicePath], *, one: bool) -> 
         yield from _verdict(diagnosis, chosen)
         yield ""
     if paths and not one:
-        roots = {(root.cause, root.subject): root for root in diagnosis.roots}
+        roots = {(root.cause, root.subject): root for root in diagnosis.root_causes}
         yield f"{len(roots)} root cause{'s' if len(roots) != 1 else ''} in this cluster:"
         for root in roots.values():
             yield f"  {root.cause}: {root.summary}"
@@ -156,13 +155,15 @@ def _of_service(service: str, paths: Iterable[ServicePath]) -> Iterator[str]:
 def _verdict(diagnosis: Diagnosis, paths: Sequence[ServicePath]) -> Iterator[str]:
     broken = next((path.broken for path in paths if path.broken), None)
     if broken is not None:
-        cause = get(broken.cause)
         yield f"verdict: {broken.cause}: {broken.proof[0]}"
-        yield f"remedy: {cause.remedy}"
         for explained in diagnosis.explanations(paths[0].service):
             if explained.root.cause == broken.cause:
-                yield from (f"  $ {command}" for command in cause.render(**explained.root.fields))
+                found = explained.finding("")
+                yield f"remedy: {found.remedy}"
+                yield from (f"  $ {command}" for command in found.commands)
                 break
+        else:
+            yield f"remedy: {get(broken.cause).remedy}"
     opened = [link for path in paths for link in path.links if link.candidates]
     for link in opened:
         yield f"what may break the link {link.link}, and what decides:"

@@ -126,7 +126,7 @@ def _announcer(key: str, before: Diagnosis, after: Diagnosis) -> Consequence:
 
 def _owner(diagnosis: Diagnosis, key: str) -> str:
     service = diagnosis.facts.layer2.get(key)
-    return (diagnosis.announcing.owner(service) or "") if service else ""
+    return (diagnosis.announcers.elected(service) or "") if service else ""
 
 
 def _nobody(after: Diagnosis, key: str) -> str:

@@ -16,10 +16,11 @@ from typing import Any
 
 import yaml
 
+from clusters import shipped
 from clusters.errors import UsageError
 from clusters.lab.options import LabOptions
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "platform"
+EXAMPLES = shipped.folder("examples/platform")
 UPSTREAM = Path("base/upstream/metallb-native.yaml")
 _IMAGES = ("quay.io/metallb/controller", "quay.io/metallb/speaker")
 _TAG = re.compile(r"^v?(\d+\.\d+\.\d+\S*)$")

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from clusters import budgets, wait
+from clusters import budgets, shipped, wait
 from clusters.api import Api, ApiError
 from clusters.api.resources import DAEMON_SETS, DEPLOYMENTS, NODES
 from clusters.errors import Refused
@@ -19,7 +19,7 @@ from clusters.profile import Profile
 from clusters.providers.kind import docker_network
 from clusters.providers.kind.programs import find
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "platform"
+EXAMPLES = shipped.folder("examples/platform")
 OVERLAY = "metallb/overlays/local"
 #: What other objects stand on; everything else comes after these.
 _FIRST = (
