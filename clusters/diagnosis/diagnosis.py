@@ -135,9 +135,20 @@ class Diagnosis:
         """Why a service's ports are not reached from the vantage."""
         found = {}
         for key, service in self.facts.addressed.items():
-            if tries := self.facts.wire_index.unreached(key):
-                found[key] = self.responders.unreached(service, tries)
+            tries = self.facts.wire_index.unreached(key)
+            if tries and (explained := self.responders.unreached(service, tries)):
+                found[key] = explained
         return found
+
+    @cached_property
+    def kept_out(self) -> tuple[str, ...]:
+        """The addresses in a network that the vantage may be kept out of: nothing is known of their traffic."""
+        found = {
+            key: self.facts.wire_index.unreached(key)
+            for key in self.facts.layer2
+            if key not in self.unreached
+        }
+        return tuple(dict.fromkeys(one.address for tries in found.values() for one in tries))
 
     @cached_property
     def consumers(self) -> Mapping[str, Explanation]:

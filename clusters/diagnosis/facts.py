@@ -83,14 +83,19 @@ class Facts:
         return {key: service for key, service in self.owned.items() if service.ingress}
 
     @cached_property
-    def endpoints(self) -> Mapping[str, tuple[Endpoint, ...]]:
-        """The endpoints of each service."""
+    def slices(self) -> Mapping[str, tuple[Json, ...]]:
+        """The EndpointSlices of each service."""
         slices: dict[str, list[Json]] = {}
         for raw in self.snapshot.endpoint_slices.items:
             about = raw["metadata"]
             name = (about.get("labels") or {}).get(_SERVICE_NAME, "")
             slices.setdefault(f"{about['namespace']}/{name}", []).append(raw)
-        return {key: nodes.parse_endpoints(each) for key, each in slices.items()}
+        return {key: tuple(each) for key, each in slices.items()}
+
+    @cached_property
+    def endpoints(self) -> Mapping[str, tuple[Endpoint, ...]]:
+        """The endpoints of each service."""
+        return {key: nodes.parse_endpoints(each) for key, each in self.slices.items()}
 
     @cached_property
     def pools(self) -> tuple[Pool, ...]:

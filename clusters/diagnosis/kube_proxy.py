@@ -11,6 +11,8 @@ from clusters.diagnosis.root_cause import RootCause
 from clusters.observation.snapshot import Json
 from clusters.subject import CLUSTER
 
+_HEALTHY, _FALLEN_BEHIND = 200, 503
+
 
 def settings(facts: Facts) -> tuple[str, bool | None]:
     """kube-proxy's mode ("" for its default) and whether strict ARP is on; ("unknown", None) where not known.
@@ -40,6 +42,53 @@ def strict_arp_off(facts: Facts, *evidence: str) -> RootCause:
         evidence=evidence,
         fields=facts.command_fields(),
     )
+
+
+def failing(facts: Facts, node: str) -> tuple[str, ...]:
+    """Proof that kube-proxy on a node does not work, as sentences; empty where nothing proves it."""
+    proof = []
+    for health in facts.snapshot.wire.proxy_health:
+        if health.node == node and health.status == _FALLEN_BEHIND:
+            since = f", by {health.behind:.0f} s" if health.behind else ""
+            proof.append(f"kube-proxy on node {node} says that it has fallen behind{since} (/healthz: 503)")
+    proof += _mute(facts, node)
+    on_node = [raw for raw in facts.snapshot.kube_proxy_pods.items if raw["spec"].get("nodeName") == node]
+    if on_node and not any(_ready(raw) for raw in on_node):
+        proof.append(f"pod {on_node[0]['metadata']['name']} on node {node} is not ready")
+    if facts.snapshot.kube_proxy_pods.ok and not on_node and node:
+        others = {raw["spec"].get("nodeName") for raw in facts.snapshot.kube_proxy_pods.items if _ready(raw)}
+        if facts.nodes and set(facts.nodes) - others == {node} and others:
+            proof.append(f"every node but {node} has a pod of kube-proxy")
+    return tuple(proof)
+
+
+def _mute(facts: Facts, node: str) -> Iterator[str]:
+    """A kube-proxy that says nothing where others say that they are well, on a node that is reached otherwise."""
+    wire = facts.snapshot.wire
+    well = sorted({one.node for one in wire.proxy_health if one.status == _HEALTHY} - {node})
+    mute = [one for one in wire.proxy_health if one.node == node and not one.status]
+    spoke = any(one.node == node and one.status for one in wire.proxy_health)
+    reached = any(one.node == node and one.replied for one in wire.node_reach)
+    if well and mute and reached and not spoke:
+        yield (
+            f"kube-proxy on node {node} says nothing at /healthz ({mute[0].detail or mute[0].outcome}), and on "
+            f"{', '.join(well)} it says that it is healthy"
+        )
+
+
+def healthy(facts: Facts, node: str) -> Iterator[str]:
+    """What says that kube-proxy on a node works, as sentences."""
+    for health in facts.snapshot.wire.proxy_health:
+        if health.node == node and health.status == _HEALTHY:
+            yield f"kube-proxy on node {node} is healthy by its own word (/healthz: 200)"
+    for raw in facts.snapshot.kube_proxy_pods.items:
+        if raw["spec"].get("nodeName") == node and _ready(raw):
+            yield f"pod {raw['metadata']['name']} on node {node} is ready"
+
+
+def _ready(raw: Json) -> bool:
+    conditions = raw.get("status", {}).get("conditions") or ()
+    return any(each.get("type") == "Ready" and each.get("status") == "True" for each in conditions)
 
 
 @cache

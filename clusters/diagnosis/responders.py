@@ -12,10 +12,11 @@ from clusters.diagnosis import claims, metallb_permissions
 from clusters.diagnosis.announcer_election import Announcers
 from clusters.diagnosis.claims import Claim
 from clusters.diagnosis.facts import Facts
+from clusters.diagnosis.forwarding import Forwarding, Stretch
 from clusters.diagnosis.kube_proxy import settings, strict_arp_off
 from clusters.diagnosis.root_cause import Explanation, KnownCauses, RootCause
 from clusters.diagnosis.wire_index import Responder, outside
-from clusters.metallb.ranges import within
+from clusters.metallb.ranges import parse_address
 from clusters.metallb.services import Service
 from clusters.observation.field_types import ProbeOutcome
 from clusters.observation.snapshot import Reached
@@ -32,15 +33,13 @@ _DECIDE = (
     "NodeJoin and NodeLeave lines of the speakers' logs. MetalLB's metrics tell it too, where they may be read."
 )
 
-#: How tries end where something behind the address spoke.
-_SPOKEN = frozenset({ProbeOutcome.ANSWERED, ProbeOutcome.REFUSED, ProbeOutcome.BROKEN})
-
 
 class Responders:
     """Explains what the wire showed. `known` are the causes known so far."""
 
     def __init__(self, facts: Facts, known: KnownCauses, announcers: Announcers) -> None:
         self.facts, self.known, self.announcers = facts, known, announcers
+        self.forwarding = Forwarding(facts, known)
 
     def wrong_responder(self, service: Service) -> Explanation | None:
         """Why not exactly one node answers for the service, by the first of its addresses that shows it."""
@@ -164,75 +163,47 @@ class Responders:
             fields=self._fields(service, address=address, node=wrong),
         )
 
-    def unreached(self, service: Service, tries: tuple[Reached, ...]) -> Explanation:
-        """Why a service's ports are not reached from the vantage."""
-        if explained := self.announcers.explain(service) or self.wrong_responder(service):
+    def unreached(self, service: Service, tries: tuple[Reached, ...]) -> Explanation | None:
+        """Why a service's ports are not reached from the vantage; None where nothing says that they should be."""
+        layer2 = service.key in self.facts.layer2
+        if layer2 and (explained := self.announcers.explain(service) or self.wrong_responder(service)):
             return explained
-        address = tries[0].address
-        route = self.facts.wire_index.routes.get(address)
-        asked = self.facts.wire_index.responders(address) is not None
-        told = tuple(
-            f"{each.protocol} {each.address}:{each.port}: {each.detail or each.outcome}" for each in tries
-        )
+        stretch = Stretch(self.facts, service, tries, self.replying(service, tries[0].address))
+        route = self.facts.wire_index.routes.get(stretch.address)
+        hosts = self.facts.wire_index.responders(stretch.address)
         if (
-            not asked
+            hosts is None
             and route
             and (route.problem or all(each.outcome is ProbeOutcome.UNREACHABLE for each in tries))
         ):
-            root = self.off_segment(service, address, *told)
+            root = self.off_segment(service, stretch.address, *stretch.told)
+        elif layer2 and self.kept_out(service, tries):
+            return None
         else:
-            root = self._dead_node(service) or self._not_served(service, tries, told)
-        owner = self.announcers.elected(service)
-        ruled_out: tuple[str, ...] = (
-            f"node {owner} may announce it and is elected",
-            "it has a ready endpoint",
-        )
-        if asked:
-            ruled_out += (
-                f"{', '.join(map(str, self.facts.wire_index.responders(address) or ()))} alone answers for {address}",
-            )
-        return self._explanation(service, root, f"{told[0]}. {root.summary}", *ruled_out)
+            root = self.forwarding.root(stretch)
+        ruled_out = [f"node {stretch.node} may announce it and is elected"] if stretch.node and layer2 else []
+        ruled_out.append("it has a ready endpoint")
+        if hosts:
+            ruled_out.append(f"{', '.join(map(str, hosts))} alone answers for {stretch.address}")
+        return self._explanation(service, root, f"{stretch.told[0]}. {root.summary}", *ruled_out)
 
-    def _not_served(self, service: Service, tries: tuple[Reached, ...], told: tuple[str, ...]) -> RootCause:
-        """The workload says no, or nobody says anything: then the announcing node does not pass packets on.
+    def kept_out(self, service: Service, tries: tuple[Reached, ...]) -> bool:
+        """Whether the vantage may be kept out of the address's network as a whole, which nothing contradicts.
 
-        That may be meant: kube-proxy drops what comes from outside a service's loadBalancerSourceRanges.
+        The address is behind a gateway, and of its pool's addresses none gives a sign: that is how a network looks that
+        the vantage may not enter, as well as one that is not there.
         """
-        spoken = any(each.outcome in _SPOKEN for each in tries)
-        owner = self.announcers.elected(service) or ""
-        allowed = self.facts.raw_services[service.key].get("spec", {}).get("loadBalancerSourceRanges") or ()
-        source = getattr(self.facts.wire_index.routes.get(tries[0].address), "source", "")
-        if allowed and not spoken and not within(source, allowed):
-            client = f"vantage {source}" if source else "the vantage perhaps"
-            return RootCause(
-                cause="source-not-allowed",
-                subject=Subject.service(service.key),
-                summary=f"{tries[0].address} serves clients of {', '.join(allowed)} only, and {client} is none.",
-                evidence=told,
-                fields=self._fields(service, address=tries[0].address, node=owner),
-            )
-        text = (
-            "but the service behind it refuses"
-            if spoken
-            else f"but node {owner} passes nothing on to the service"
-        )
-        return RootCause(
-            cause="backend-refuses" if spoken else "kube-proxy-stale",
-            subject=Subject.service(service.key),
-            summary=f"{tries[0].address} is answered for, {text}.",
-            evidence=told,
-            fields=self._fields(service, address=tries[0].address, node=owner),
-        )
-
-    def _dead_node(self, service: Service) -> RootCause | None:
-        """An endpoint that counts as ready is on a node that is not."""
-        endpoints = self.facts.endpoints.get(service.key, ())
-        nodes = {each.node for each in endpoints if each.servable and each.node}
-        for cause in having(Effect.LOSES_NODE):
-            for root in self.known.get(cause, ()):
-                if root.subject.is_node_of(nodes):
-                    return root
-        return None
+        route = self.facts.wire_index.routes.get(tries[0].address)
+        pool = self.facts.pool_of(service.ingress[0])
+        if route is None or route.on_link or route.problem or pool is None:
+            return False
+        of_pool = [
+            one
+            for address, found in self.facts.wire_index.of_address.items()
+            if parse_address(address) in pool
+            for one in found
+        ]
+        return not any(one.replied or one.outcome is ProbeOutcome.UNREACHABLE for one in of_pool)
 
     def off_segment(self, service: Service, address: str, *told: str) -> RootCause:
         """The address is not where the vantage is: on another network than the nodes, or the vantage is elsewhere."""

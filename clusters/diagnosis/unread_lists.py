@@ -34,11 +34,13 @@ RESTS_ON: Mapping[str, tuple[str, ...]] = {
     "pool-missing": (_POOLS,),
     "pool-not-advertised": (_ADVERTISEMENTS, "bgp_advertisements"),
     "pool-restricted": (_POOLS, "namespaces"),
+    "backend-path-broken": (_SLICES,),
+    "policy-denies": ("network_policies",),
     "requested-outside-pools": (_POOLS,),
     "speaker-missing-on-node": (_NODES, _PODS, _SPEAKERS),
 }
 #: Causes told where nothing else explains what the wire showed.
-_TOLD_LAST = frozenset({"kube-proxy-stale", "nobody-answers"})
+_TOLD_LAST = frozenset({"address-not-forwarded", "backend-not-reached", "nobody-answers"})
 _NOT_READ = frozenset({Status.FAILED, Status.NOT_PERMITTED})
 
 

@@ -10,6 +10,9 @@ from clusters.metallb.nodes import Node
 from clusters.observation.field_types import Purpose
 from clusters.observation.snapshot import Heard, Reached, Route, WireView
 
+#: So many tries at one port that are lost beside others that are served are no chance any more.
+MOST_LOST = 2
+
 
 @dataclass(frozen=True, order=True)
 class Responder:
@@ -80,6 +83,14 @@ class WireIndex:
             found.setdefault(one.service, []).append(one)
         return {service: tuple(tries) for service, tries in found.items()}
 
+    @cached_property
+    def of_address(self) -> Mapping[str, tuple[Reached, ...]]:
+        """The tries to reach each address, whichever service holds it."""
+        found: dict[str, list[Reached]] = {}
+        for one in self.wire.reached:
+            found.setdefault(one.address, []).append(one)
+        return {address: tuple(tries) for address, tries in found.items()}
+
     def responders(self, address: str) -> tuple[Responder, ...] | None:
         """Who replies for an assigned address, sorted. None if nobody was asked.
 
@@ -99,5 +110,10 @@ class WireIndex:
         return tuple(sorted(found))
 
     def unreached(self, service: str) -> tuple[Reached, ...]:
-        """The tries that failed. Silence over UDP proves nothing and is not among them."""
-        return tuple(one for one in self.reached.get(service, ()) if one.outcome.failed)
+        """The tries that failed, or too many of which were lost. Silence over UDP proves nothing and is left out."""
+        return tuple(one for one in self.reached.get(service, ()) if one.outcome.failed or _leaks(one))
+
+
+def _leaks(one: Reached) -> bool:
+    """Whether too many tries at a port that serves were lost for it to be chance: one may be lost on a busy machine."""
+    return one.protocol == "TCP" and one.partly and one.lost >= MOST_LOST

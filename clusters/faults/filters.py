@@ -66,6 +66,16 @@ table bridge {table} {{
   }}
 }}
 """
+# Only what comes from clients: between nodes and pods all goes on, as it does where a firewall knows their ranges.
+_FORWARDED = """
+table inet {table} {{
+  chain pass {{
+    type filter hook forward priority -10;
+    ip saddr {{ {clients} }} {to}{verdict}
+  }}
+}}
+"""
+_TO = "ip daddr {to} "
 
 
 @contextmanager
@@ -107,6 +117,23 @@ def address_refused(changes: Changes, lab: Lab, host: str, *, address: str) -> I
     """Refuse TCP from the processes of `host` to one address, a service's own included."""
     rules = _ADDRESS.format(table=TABLE, address=address)
     with _table(changes, lab, host, family="inet", rules=rules, text=f"{address} is refused on {host}"):
+        yield
+
+
+@contextmanager
+def forwarding_filtered(
+    changes: Changes, lab: Lab, host: str, *, to: str = "", verdict: str = "drop"
+) -> Iterator[None]:
+    """Drop what `host` forwards from clients of the lab, all of it or only to the addresses `to`.
+
+    `verdict` is nftables' word for what happens to it instead, such as "reject with icmpx admin-prohibited".
+    """
+    clients = ", ".join(each.address for each in (lab.client, lab.remote))
+    rules = _FORWARDED.format(
+        table=TABLE, clients=clients, to=_TO.format(to=to) if to else "", verdict=verdict
+    )
+    text = f"{host} does not forward{f' to {to}' if to else ''}"
+    with _table(changes, lab, host, family="inet", rules=rules, text=text):
         yield
 
 

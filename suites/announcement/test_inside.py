@@ -16,7 +16,7 @@ from suites.scenes.services import Services
     runbook="shape",
     level=CREATE,
     needs={"pod"},
-    causes=(*PENDING, *BACKENDS, *SPEAKER, "kube-proxy-stale"),
+    causes=(*PENDING, *BACKENDS, *SPEAKER, "address-not-forwarded"),
     commands=(
         "kubectl -n kube-system get pods -o wide -l k8s-app=kube-proxy",
         "kubectl -n {namespace} get endpointslices -l kubernetes.io/service-name={service}",

@@ -26,8 +26,8 @@ from suites.scenes.trouble import Trouble
 #: What a symptom means where the observation shows nothing else that is wrong.
 LAST_RESORT = {
     Symptom.NO_GRATUITOUS: "gratuitous-arp-missing",
-    Symptom.UNREACHABLE: "kube-proxy-stale",
-    Symptom.UNREACHED_INSIDE: "kube-proxy-stale",
+    Symptom.UNREACHABLE: "address-not-forwarded",
+    Symptom.UNREACHED_INSIDE: "address-not-forwarded",
     Symptom.SILENT: "nobody-answers",
     Symptom.TWO_ANNOUNCERS: "duplicate-announcer",
     Symptom.STILL_ANSWERING: "duplicate-announcer",

@@ -10,6 +10,7 @@ from typing import Any
 from tests.faults import (
     catalogue_advertisements,
     catalogue_components,
+    catalogue_forwarding,
     catalogue_mesh,
     catalogue_network,
     catalogue_pools,
@@ -28,6 +29,7 @@ IN_THE_CLUSTER: tuple[Fault, ...] = (
     *catalogue_pools.FAULTS,
     *catalogue_advertisements.FAULTS,
     *catalogue_network.FAULTS,
+    *catalogue_forwarding.FAULTS,
     *catalogue_components.FAULTS,
     *catalogue_speakers.FAULTS,
     *catalogue_mesh.FAULTS,

@@ -29,11 +29,14 @@ TRAEFIK, ADDRESS, FREE = "service traefik/traefik", "172.30.0.210", "172.30.0.21
 NODE, WEBHOOK = "node2", "metallb-webhook-service"
 
 
+def announcer_of(stage: Stage, namespace: str, name: str) -> str:
+    """The node whose speaker says that it announces a service; empty where none says so yet."""
+    found = announcers.read(stage.api, namespace, name, metallb_namespace=NAMESPACE, metrics=SCRAPING)
+    return min(found.metric or ("",))
+
+
 def _owner(stage: Stage) -> str:
-    nodes = announcers.read(
-        stage.api, "traefik", "traefik", metallb_namespace=NAMESPACE, metrics=SCRAPING
-    ).metric
-    return min(nodes or ())
+    return announcer_of(stage, "traefik", "traefik")
 
 
 def _others(stage: Stage) -> list[str]:
@@ -87,15 +90,6 @@ def doubled(stage: Stage) -> Iterator[None]:
     with (
         lab_hosts.holding_address(stage.changes, stage.lab, ADDRESS, other),
         filters.port_refused(stage.changes, stage.lab, other, port=7472),
-    ):
-        yield
-
-
-@contextmanager
-def proxy_frozen(stage: Stage) -> Iterator[None]:
-    with (
-        lab_hosts.frozen(stage.changes, stage.lab, "kube-proxy"),
-        stage.addressed("open", serves=False),
     ):
         yield
 
@@ -231,13 +225,6 @@ FAULTS = (
         profile={"routed_vantage": "remote"},
         says=UNTOUCHED,
         shows={"traffic.routed": f"cluster|{TRAEFIK}|service shop/.*"},
-    ),
-    Fault(
-        name="kube-proxy stands still",
-        cause="kube-proxy-stale",
-        make=proxy_frozen,
-        says=ONE_ADDRESS,
-        shows={"trigger.unreachable-address": "service shop/open"},
     ),
     Fault(
         name="the API server does not reach the webhook",

@@ -133,7 +133,7 @@ def test_a_stopped_kube_proxy_leaves_an_address_unserved(bench: Bench) -> None:
     with lab_hosts.frozen(bench.changes, bench.lab, "kube-proxy"):
         seen = bench.run("announcement.answered", allow="create")
 
-    assert seen.failed == {"announcement.answered": {"kube-proxy-stale"}}
+    assert seen.failed == {"announcement.answered": {"address-not-forwarded"}}
 
 
 @pytest.mark.full
@@ -154,7 +154,7 @@ def test_a_stopped_kube_proxy_keeps_pods_from_a_service(bench: Bench) -> None:
     assert healthy.results["run"]["vantage"] == "pod"
     for check in ("announcement.answered", "traffic.single-announcer"):
         assert "vantage is a pod, and kube-proxy answers one inside the cluster" in healthy[check]["reason"]
-    assert broken.failed == {"announcement.inside": {"kube-proxy-stale"}}
+    assert broken.failed == {"announcement.inside": {"address-not-forwarded"}}
     (finding,) = broken["announcement.inside"]["findings"]
     assert "cluster-ip from node" in finding["summary"]
     assert "Whether it is reached from outside is not said by this." in finding["summary"]

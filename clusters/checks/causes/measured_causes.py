@@ -33,57 +33,6 @@ CAUSES = (
         reported_by="announcement.gratuitous",
     ),
     Cause(
-        id="kube-proxy-stale",
-        title="A node does not forward to the service",
-        meaning=(
-            "The address is answered by the right node, or a pod on the node asks for it, and ready endpoints exist, "
-            "but the node passes nothing on: its kube-proxy, or what stands in for it, has not programmed the service."
-        ),
-        remedy="Restart kube-proxy on that node (the announcing one, for clients outside) and read its log.",
-        commands=(
-            "kubectl -n kube-system get pods -o wide -l k8s-app=kube-proxy",
-            "kubectl -n kube-system logs -l k8s-app=kube-proxy --tail=100",
-            "kubectl -n {namespace} get endpointslices -l kubernetes.io/service-name={service}",
-        ),
-        scope=Scope.SERVICE,
-        link=Link.FORWARD,
-        layer=Layer.NODES_AND_NETWORK,
-        proven_by=(
-            "The announcing node replies to ARP, an endpoint is ready, and no answer comes back from the "
-            "port."
-        ),
-        excluded_by="The port answers or refuses.",
-        effects=frozenset(),
-        rank=None,
-        narrowed_by_subject=False,
-        reported_by="trigger.unreachable-address",
-    ),
-    Cause(
-        id="source-not-allowed",
-        title="The service lets in other clients only",
-        meaning=(
-            "The service has loadBalancerSourceRanges, and the nodes drop the packets of every client outside them: "
-            "its address answers ARP and its ports stay silent."
-        ),
-        remedy="Add these clients' network to the service's loadBalancerSourceRanges, if they are meant to come in.",
-        commands=(
-            "kubectl -n {namespace} get svc {service} -o jsonpath='{{.spec.loadBalancerSourceRanges}}'",
-            "kubectl -n {namespace} edit svc {service}",
-        ),
-        scope=Scope.SERVICE,
-        link=Link.FORWARD,
-        layer=Layer.CONFIGURATION,
-        proven_by=(
-            "The service has loadBalancerSourceRanges, the vantage's address is in none, and no answer comes "
-            "back."
-        ),
-        excluded_by="The vantage's address is allowed.",
-        effects=frozenset(),
-        rank=None,
-        narrowed_by_subject=False,
-        reported_by="trigger.unreachable-address",
-    ),
-    Cause(
         id="over-budget",
         title="It happened, but later than promised",
         meaning="What was promised came true after its time budget, and nothing else was found wrong.",

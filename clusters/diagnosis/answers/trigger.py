@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from clusters.diagnosis.answer import Answer, missing
 from clusters.diagnosis.diagnosis import Diagnosis
 from clusters.diagnosis.unread_lists import ALLOCATION, ELECTION
 from clusters.observation.field_types import ProbeOutcome
+
+_SHOWN = 5
 
 
 def pending_services(diagnosis: Diagnosis) -> Answer:
@@ -40,8 +44,21 @@ def unreachable_address(diagnosis: Diagnosis) -> Answer:
         needs=ELECTION,
         explanations=tuple(diagnosis.unreached.values()),
         notes=tuple(notes),
-        missing=missing(("the services", diagnosis.snapshot.services), ("what answers from outside", wire)),
+        missing=(
+            *missing(("the services", diagnosis.snapshot.services), ("what answers from outside", wire)),
+            *_kept_out(diagnosis),
+        ),
     )
+
+
+def _kept_out(diagnosis: Diagnosis) -> Iterator[str]:
+    """A network of which nothing gives a sign may be one that the vantage is not let into, or one that is not there."""
+    if found := diagnosis.kept_out:
+        yield (
+            f"Nothing of the network of {', '.join(found[:_SHOWN])} gives a sign at vantage "
+            f"{diagnosis.snapshot.wire.place}: it may be kept out of it (vantage-not-on-segment), or no node may be in "
+            "it (wrong-segment). Name a vantage in the profile that may enter it."
+        )
 
 
 def edge_address(diagnosis: Diagnosis) -> Answer:

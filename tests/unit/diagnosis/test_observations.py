@@ -141,7 +141,7 @@ def test_a_kept_observation_is_judged_the_same(name: str, tmp_path: Path) -> Non
         ("pool-exhausted", "late", "pending", "pool-exhausted"),
         ("no-endpoints", "late", "silent", "no-endpoints"),
         ("backend-refuses", "late", "unreachable", "backend-refuses"),
-        ("kube-proxy-stale", "late", "unreachable", "kube-proxy-stale"),
+        ("kube-proxy-stale", "late", "unreachable", "address-not-forwarded"),
         ("memberlist-partition", "web", "two-announcers", "memberlist-partition"),
         ("strict-arp-off", "web", "two-announcers", "strict-arp-off"),
         ("speaker-unschedulable", "web", "not-moved", "speaker-unschedulable"),
@@ -191,8 +191,8 @@ def test_what_the_api_server_refuses_metallb_is_a_command_to_ask_it_again() -> N
     ("ranges", "cause"),
     [
         (["10.0.0.0/8"], "source-not-allowed"),
-        (["10.0.0.0/8", "172.30.0.0/24"], "kube-proxy-stale"),
-        ([], "kube-proxy-stale"),
+        (["10.0.0.0/8", "172.30.0.0/24"], "address-not-forwarded"),
+        ([], "address-not-forwarded"),
     ],
 )
 def test_a_service_that_lets_in_others_only_is_not_kube_proxys_fault(ranges: list[str], cause: str) -> None:

@@ -1,0 +1,189 @@
+"""Causes on the way from the announcing node to a backend and back.
+
+Where that stretch fails and nothing proves which of its links is broken, one of the two neutral causes is named,
+`address-not-forwarded` or `backend-not-reached`; a finding then lists the candidates with what decides between them.
+"""
+
+from __future__ import annotations
+
+from clusters.checks.causes.cause import Cause, Layer
+from clusters.checks.outcome import Scope
+from clusters.checks.path_links import Link
+
+_PROXY_PODS = "kubectl -n kube-system get pods -o wide -l k8s-app=kube-proxy"
+_PROXY_LOGS = "kubectl -n kube-system logs -l k8s-app=kube-proxy --tail=100"
+_SLICES = "kubectl -n {namespace} get endpointslices -l kubernetes.io/service-name={service} -o wide"
+_POLICIES = "kubectl -n {namespace} get networkpolicies -o yaml"
+#: Typed on the node itself.
+FORWARDS = "sysctl net.ipv4.ip_forward net.ipv6.conf.all.forwarding"
+FILTERS = "nft list ruleset | grep -A 4 'hook forward'"
+WAY_BACK = "ip route get {address}"
+TO_ENDPOINT = "nc -vz -w 3 {address} <port>"
+
+CAUSES = (
+    Cause(
+        id="kube-proxy-stale",
+        title="kube-proxy on the node does not work",
+        meaning=(
+            "The right node replies for the address, and its kube-proxy is not running, or says of itself that it has "
+            "fallen behind, so what is sent to the service there goes nowhere."
+        ),
+        remedy="Read the log of kube-proxy on that node, then restart its pod.",
+        commands=(_PROXY_PODS, _PROXY_LOGS, _SLICES),
+        scope=Scope.CLUSTER,
+        link=Link.FORWARD,
+        layer=Layer.NODES_AND_NETWORK,
+        proven_by=(
+            "The pod of kube-proxy on the announcing node is not ready or missing, it says at /healthz that it has "
+            "fallen behind, or says nothing there while other nodes' do; and nothing comes back from the port."
+        ),
+        excluded_by="By its own word kube-proxy on that node is healthy, or the port answers or refuses.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=True,
+        reported_by="trigger.unreachable-address",
+    ),
+    Cause(
+        id="source-not-allowed",
+        title="The service lets in other clients only",
+        meaning=(
+            "The service has loadBalancerSourceRanges, and the nodes drop the packets of every client outside them: "
+            "its address answers ARP and its ports stay silent."
+        ),
+        remedy="Add these clients' network to the service's loadBalancerSourceRanges, if they are meant to come in.",
+        commands=(
+            "kubectl -n {namespace} get svc {service} -o jsonpath='{{.spec.loadBalancerSourceRanges}}'",
+            "kubectl -n {namespace} edit svc {service}",
+        ),
+        scope=Scope.SERVICE,
+        link=Link.FORWARD,
+        layer=Layer.CONFIGURATION,
+        proven_by=(
+            "The service has loadBalancerSourceRanges, the vantage's address is in none, and no answer comes "
+            "back."
+        ),
+        excluded_by="The vantage's address is allowed.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="trigger.unreachable-address",
+    ),
+    Cause(
+        id="node-does-not-forward",
+        title="A filter on the node refuses to forward",
+        meaning=(
+            "The announcing node takes the packets, and its own packet filter refuses to hand them on: the zone of a "
+            "firewall, or a FORWARD chain that rejects."
+        ),
+        remedy=(
+            "On that node let the firewall forward between the network of the clients and the pods (firewalld: policy "
+            "or trusted zone; ufw: DEFAULT_FORWARD_POLICY; Docker: the DOCKER-USER chain), and keep ip_forward at 1."
+        ),
+        commands=(FILTERS, "firewall-cmd --list-all-zones", FORWARDS),
+        scope=Scope.CLUSTER,
+        link=Link.FORWARD,
+        layer=Layer.NODES_AND_NETWORK,
+        proven_by="The node that replies for the address refuses the packets by ICMP, administratively prohibited.",
+        excluded_by="The port answers or refuses, or another address that this node announces is served.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=True,
+        reported_by="trigger.unreachable-address",
+    ),
+    Cause(
+        id="address-not-forwarded",
+        title="Nothing comes back from the announcing node",
+        meaning=(
+            "The right node replies for the address, or a pod in the cluster asks for it, and nothing comes back from "
+            "the service's ports. Why is not proved: a packet filter, kube-proxy, a NetworkPolicy or the way to the "
+            "endpoints may be it."
+        ),
+        remedy="Type the commands of the candidates in their order: each one decides whether that candidate holds.",
+        commands=(FORWARDS, FILTERS, _PROXY_PODS, _POLICIES, _SLICES),
+        scope=Scope.CLUSTER,
+        link=Link.FORWARD,
+        layer=Layer.NODES_AND_NETWORK,
+        proven_by=(
+            "One node replies for the address, an endpoint counts as ready, no try at the port was answered or "
+            "refused, and no other cause of this stretch is proved."
+        ),
+        excluded_by="Something comes back from the port, or another cause of this stretch is proved.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=True,
+        reported_by="trigger.unreachable-address",
+    ),
+    Cause(
+        id="backend-path-broken",
+        title="Connections to the endpoints of some nodes are lost",
+        meaning=(
+            "The announcing node serves from some endpoints, and what it hands on to the endpoints of one node, or of "
+            "every other node, is lost: the network between the nodes drops it."
+        ),
+        remedy=(
+            "Test from pod to pod between the two nodes: the tunnel's port (VXLAN 8472 or 4789/UDP, Geneve 6081/UDP, "
+            "WireGuard 51820/UDP) in every firewall between them, the MTU, checksum offload of the network card, and "
+            "the routes to the pods' ranges."
+        ),
+        commands=(_SLICES, "nc -vz -w 3 <endpoint> <port>", "ip route get <endpoint>"),
+        scope=Scope.CLUSTER,
+        link=Link.BACKEND_PATH,
+        layer=Layer.NODES_AND_NETWORK,
+        proven_by=(
+            "Of many tries from different source ports some were lost, in the share that the endpoints of one other "
+            "node, or of all other nodes, have of the service's endpoints."
+        ),
+        excluded_by=(
+            "No try was lost, the lost share fits no other node's endpoints, or another service has endpoints on that "
+            "node and loses nothing."
+        ),
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=True,
+        reported_by="trigger.unreachable-address",
+    ),
+    Cause(
+        id="backend-not-reached",
+        title="Some connections to the service are lost",
+        meaning=(
+            "Some tries at the port were served and others were lost, and which endpoints the lost ones went to is not "
+            "proved."
+        ),
+        remedy="Type the commands of the candidates in their order: each one decides whether that candidate holds.",
+        commands=(_SLICES, "nc -vz -w 3 <endpoint> <port>"),
+        scope=Scope.SERVICE,
+        link=Link.BACKEND_PATH,
+        layer=Layer.NODES_AND_NETWORK,
+        proven_by="Of many tries from different source ports some were served and at least two were lost.",
+        excluded_by="No try was lost, or all were.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="trigger.unreachable-address",
+    ),
+    Cause(
+        id="policy-denies",
+        title="A NetworkPolicy admits no client from outside",
+        meaning=(
+            "A NetworkPolicy selects the service's pods, and none that does admits where the packets come from: the "
+            "client with externalTrafficPolicy Local, the announcing node otherwise."
+        ),
+        remedy=(
+            "Add an ingress rule to a policy of these pods that admits the clients' network by ipBlock, and with "
+            "externalTrafficPolicy Cluster the nodes' addresses."
+        ),
+        commands=(_POLICIES, "kubectl -n {namespace} describe networkpolicies"),
+        scope=Scope.SERVICE,
+        link=Link.BACKEND,
+        layer=Layer.CONSUMER,
+        proven_by=(
+            "Every NetworkPolicy of the namespace was read, one selects the service's pods, none of those that do "
+            "admits the packets' source at the endpoints' port, and nothing comes back from the port."
+        ),
+        excluded_by="No policy selects the pods, one of them admits the source, or the policies could not be read.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="traffic.backends-healthy",
+    ),
+)

@@ -1,0 +1,293 @@
+"""Why nothing, or not everything, comes back from an address that the right node replies for.
+
+A cause is named only where its own link is proved broken. Where none is, one of the two neutral causes is named, with
+what was ruled out and the candidates that are left, each with the command that decides it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from clusters.checks import Candidate
+from clusters.checks.causes import Effect, forwarding_causes, having
+from clusters.commands import command
+from clusters.diagnosis import kube_proxy
+from clusters.diagnosis.facts import Facts
+from clusters.diagnosis.forwarding.stretch import SEVERAL, Stretch
+from clusters.diagnosis.root_cause import KnownCauses, RootCause
+from clusters.diagnosis.wire_index import Responder
+from clusters.metallb.ranges import within
+from clusters.observation.snapshot import Reached
+from clusters.subject import Subject
+
+#: A lost share fits that of some endpoints within so many standard deviations.
+_DEVIATIONS = 2.5
+_PROXY_PODS = (
+    "kubectl -n kube-system get pods -o wide -l k8s-app=kube-proxy --field-selector spec.nodeName={node}"
+)
+_POLICIES = "kubectl -n {namespace} get networkpolicies -o yaml"
+_BACKENDS = "kubectl -n {namespace} get endpointslices -l kubernetes.io/service-name={service} -o wide"
+
+
+class Forwarding:
+    """Explains what is lost behind an address. `known` are the causes known so far."""
+
+    def __init__(self, facts: Facts, known: KnownCauses) -> None:
+        self.facts, self.known = facts, known
+
+    def root(self, stretch: Stretch) -> RootCause:
+        """The first of these causes that is proved, else a neutral one."""
+        finders: tuple[Callable[[Stretch], RootCause | None], ...] = (
+            self._source, self._dead_node, self._prohibited, self._policy, self._refused, self._proxy, self._partly
+        )  # fmt: skip
+        found = next((root for find in finders if (root := find(stretch))), None)
+        return found or self._neutral(stretch)
+
+    def _source(self, stretch: Stretch) -> RootCause | None:
+        """What comes from outside a service's loadBalancerSourceRanges is dropped, as it is meant to be."""
+        spec = self.facts.raw_services[stretch.service.key].get("spec", {})
+        allowed, source = spec.get("loadBalancerSourceRanges") or (), stretch.source
+        if not allowed or not stretch.silent or within(source, allowed):
+            return None
+        client = f"vantage {source}" if source else "the vantage perhaps"
+        return self._root(
+            "source-not-allowed",
+            stretch,
+            f"{stretch.address} serves clients of {', '.join(allowed)} only, and {client} is none.",
+        )
+
+    def _dead_node(self, stretch: Stretch) -> RootCause | None:
+        """Endpoints that count as ready are on a node that is not; other nodes' endpoints would have been met."""
+        nodes = stretch.endpoints.keys()
+        for cause in having(Effect.LOSES_NODE):
+            for root in self.known.get(cause, ()):
+                only = not nodes - {root.subject.name} or any(one.tries < SEVERAL for one in stretch.lost)
+                if root.subject.is_node_of(nodes) and (only or stretch.partly):
+                    return root
+        return None
+
+    def _prohibited(self, stretch: Stretch) -> RootCause | None:
+        """An ICMP prohibition by the node that replies for the address is a filter's own word."""
+        route = self.facts.wire_index.routes.get(stretch.address)
+        for one in stretch.lost:
+            for end in one.ends:
+                sender = self._node_of(end.sent_by) or (stretch.node if route and route.on_link else "")
+                if end.icmp == "admin-prohibited" and stretch.node and sender == stretch.node:
+                    by = f" by {end.sent_by}" if end.sent_by else ""
+                    found = self._root(
+                        "node-does-not-forward",
+                        stretch,
+                        f"Node {stretch.node} refuses to forward to {stretch.address}: its packet filter says so.",
+                        f"{end.count} tries were refused by ICMP, administratively prohibited{by}",
+                    )
+                    return replace(found, subject=Subject.node(stretch.node))
+        return None
+
+    def _node_of(self, address: str) -> str:
+        return next(
+            (name for name, node in self.facts.nodes.items() if address in map(str, node.addresses)), ""
+        )
+
+    def _policy(self, stretch: Stretch) -> RootCause | None:
+        """Policies drop silently: what refuses has been reached."""
+        if not stretch.silent or not stretch.denying:
+            return None
+        service, names = stretch.service, ", ".join(stretch.denying)
+        client = stretch.source if service.local_policy else f"{stretch.source} or node {stretch.node}"
+        return self._root(
+            "policy-denies",
+            stretch,
+            f"NetworkPolicy {names} in namespace {service.namespace} selects the pods of service {service.key} and "
+            f"admits none of {client}.",
+        )
+
+    def _refused(self, stretch: Stretch) -> RootCause | None:
+        """The workload says no."""
+        spoken = [one for one in stretch.lost if self._says_no(one)]
+        if not spoken:
+            return None
+        one = spoken[0]
+        part = f"refuses {one.lost} of {one.tries} tries" if one.partly else "refuses"
+        return self._root(
+            "backend-refuses", stretch, f"{one.address} is answered for, but the service behind it {part}."
+        )
+
+    @staticmethod
+    def _says_no(one: Reached) -> bool:
+        """Whether most of what was lost at a port was refused or cut off by whoever was reached."""
+        if not one.partly:
+            return one.outcome in {"refused", "broken"}
+        said = sum(end.count for end in one.ends if end.outcome in {"refused", "broken"})
+        return 2 * said > one.lost
+
+    def _proxy(self, stretch: Stretch) -> RootCause | None:
+        """kube-proxy is blamed only with proof against kube-proxy itself."""
+        proof = kube_proxy.failing(self.facts, stretch.node) if stretch.silent and stretch.node else ()
+        if not proof:
+            return None
+        found = self._root(
+            "kube-proxy-stale",
+            stretch,
+            f"kube-proxy on node {stretch.node} does not work, so that node passes nothing on to {stretch.address}.",
+            *proof,
+        )
+        return replace(found, subject=Subject.node(stretch.node))
+
+    def _partly(self, stretch: Stretch) -> RootCause | None:
+        """Some tries are served and others lost, perhaps those to the endpoints of some nodes."""
+        one = stretch.partly
+        if one is None:
+            return None
+        share = f"{one.lost} of {one.tries} tries at {one.protocol} {one.address}:{one.port} are lost"
+        nodes = self._losing(stretch, one)
+        if not nodes or not stretch.node:
+            return self._leaking(stretch, share)
+        every = sum(stretch.endpoints.values())
+        behind = sum(stretch.endpoints[node] for node in nodes)
+        whose = f"node {', '.join(nodes)}" if len(nodes) < 2 else f"the other nodes ({', '.join(nodes)})"
+        found = self._root(
+            "backend-path-broken",
+            stretch,
+            f"{share}, as many as go from node {stretch.node} to the endpoints on {whose}.",
+            f"{behind} of {every} endpoints are on {', '.join(nodes)}, of which {100 * behind // every} % of the tries "
+            f"would be lost; {100 * one.lost // one.tries} % were",
+            *(f"endpoint {self._endpoint(stretch, node)} is on node {node}" for node in nodes),
+        )
+        return replace(
+            found,
+            subject=Subject.node(nodes[0] if len(nodes) == 1 else stretch.node),
+        )
+
+    def _losing(self, stretch: Stretch, one: Reached) -> tuple[str, ...]:
+        """The other nodes whose endpoints have the lost share; the single node that fits best before all of them."""
+        others = sorted(set(stretch.endpoints) - {stretch.node, ""})
+        sets = [(name,) for name in others] + ([tuple(others)] if len(others) > 1 else [])
+        every = sum(stretch.endpoints.values())
+        fits = []
+        for nodes in sets:
+            share = sum(stretch.endpoints[name] for name in nodes) / every
+            spread = math.sqrt(one.tries * share * (1 - share)) or 0.5
+            off = abs(one.lost - one.tries * share) / spread
+            if off <= _DEVIATIONS and not any(self._serves_from(stretch, name) for name in nodes):
+                fits.append((off, nodes))
+        return min(fits)[1] if fits else ()
+
+    def _serves_from(self, stretch: Stretch, name: str) -> bool:
+        """Whether another service of the same announcer loses nothing although that node has endpoints of it."""
+        for key, tries in self.facts.wire_index.reached.items():
+            service = self.facts.services.get(key)
+            if key == stretch.service.key or service is None or service.local_policy:
+                continue
+            found = [each.node for each in self.facts.endpoints.get(key, ()) if each.servable]
+            whole = [
+                one
+                for one in tries
+                if one.outcome == "answered" and not one.lost and one.tries >= SEVERAL
+                and self.facts.wire_index.responders(one.address) == (Responder(node=stretch.node),)
+            ]  # fmt: skip
+            # That so many tries all went elsewhere by chance is to be unlikely.
+            if whole and found and (1 - found.count(name) / len(found)) ** whole[0].tries < _CHANCE:
+                return True
+        return False
+
+    def _endpoint(self, stretch: Stretch, node: str) -> str:
+        found = self.facts.endpoints.get(stretch.service.key, ())
+        return next((each.addresses[0] for each in found if each.node == node and each.addresses), "")
+
+    def _leaking(self, stretch: Stretch, share: str) -> RootCause:
+        root = self._root(
+            "backend-not-reached", stretch, f"{share}; which endpoints they went to is not proved."
+        )
+        candidates = tuple(
+            Candidate(
+                cause="backend-path-broken",
+                command=command(forwarding_causes.TO_ENDPOINT, address=self._endpoint(stretch, node)),
+            )
+            for node in sorted(set(stretch.endpoints) - {""})
+        )
+        candidates += (
+            Candidate(cause="backend-refuses", command=command(_BACKENDS, **self._place(stretch))),
+        )
+        return self._open(
+            root, stretch, candidates, f"on node {stretch.node or 'that announces the address'}"
+        )
+
+    def _neutral(self, stretch: Stretch) -> RootCause:
+        """Nothing comes back, and nothing that was read proves why."""
+        where = f"node {stretch.node}" if stretch.node else "the node that announces it"
+        said = "Nothing comes back from"
+        summary = f"{said} {stretch.address}, which {where} replies for."
+        located = stretch.located
+        if located:
+            summary = f"{said} {stretch.address}: {where} is reached and passes nothing on."
+        elif not self.facts.wire_index.responders(stretch.address):
+            summary = f"{said} {stretch.address}."
+        root = self._root("address-not-forwarded", stretch, summary, *located)
+        if located:
+            root = replace(root, subject=Subject.node(stretch.node))
+        return self._open(
+            root, stretch, tuple(self._candidates(stretch)), f"on {where}", proved=bool(located)
+        )
+
+    def _candidates(self, stretch: Stretch) -> Iterator[Candidate]:
+        """What may keep everything from coming back, the likeliest first; what is ruled out is left out."""
+        place = self._place(stretch)
+        if not stretch.served_beside:
+            for looked in (forwarding_causes.FORWARDS, forwarding_causes.FILTERS):
+                yield Candidate(cause="node-does-not-forward", command=command(looked))
+        if not any(True for _ in kube_proxy.healthy(self.facts, stretch.node)) or stretch.served_beside:
+            yield Candidate(cause="kube-proxy-stale", command=command(_PROXY_PODS, **place))
+        if not stretch.located and not (self.facts.snapshot.network_policies.ok and stretch.source):
+            yield Candidate(cause="policy-denies", command=command(_POLICIES, **place))
+        if stretch.endpoints and stretch.node not in stretch.endpoints:
+            endpoint = self._endpoint(stretch, min(stretch.endpoints))
+            yield Candidate(
+                cause="backend-path-broken", command=command(forwarding_causes.TO_ENDPOINT, address=endpoint)
+            )
+        elif not stretch.located:
+            yield Candidate(cause="backend-refuses", command=command(_BACKENDS, **place))
+        if stretch.source and not stretch.located:
+            yield Candidate(
+                cause="not-routed", command=command(forwarding_causes.WAY_BACK, address=stretch.source)
+            )
+
+    def _open(
+        self,
+        root: RootCause,
+        stretch: Stretch,
+        candidates: tuple[Candidate, ...],
+        where: str,
+        *,
+        proved: bool = True,
+    ) -> RootCause:
+        """A neutral root with what is left to be decided."""
+        named = list(dict.fromkeys(each.cause for each in candidates))
+        return replace(
+            root,
+            candidates=candidates,
+            proved=proved,
+            ruled_out=tuple(stretch.ruled_out()),
+            remedy=f"Decide between {', '.join(named)} by the commands below, in this order; those that look at a node "
+            f"are to be typed {where}.",
+        )
+
+    def _root(self, cause: str, stretch: Stretch, summary: str, *proof: str) -> RootCause:
+        return RootCause(
+            cause=cause,
+            subject=Subject.service(stretch.service.key),
+            summary=summary,
+            evidence=(*stretch.told, *proof),
+            fields=self._place(stretch) | {"address": stretch.address},
+        )
+
+    def _place(self, stretch: Stretch) -> dict[str, str]:
+        return self.facts.command_fields(
+            namespace=stretch.service.namespace,
+            service=stretch.service.name,
+            node=stretch.node,
+        )
+
+
+_CHANCE = 0.02

@@ -1,0 +1,204 @@
+"""What was seen of the stretch from the announcing node to the backends of one service, and what that rules out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from clusters.diagnosis import kube_proxy
+from clusters.diagnosis.facts import Facts
+from clusters.diagnosis.forwarding import policies
+from clusters.diagnosis.wire_index import Responder
+from clusters.metallb.services import Service
+from clusters.observation.snapshot import NodePortReach, NodeReach, Reached, Tries
+
+#: So many tries that were all alike say something of more than the one endpoint that one of them meets.
+SEVERAL = 3
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """The tries at one service's ports that failed, from the node that replies for its address on.
+
+    `node` is that node, empty where nobody knows it.
+    """
+
+    facts: Facts
+    service: Service
+    lost: tuple[Reached, ...]
+    node: str
+
+    @property
+    def address(self) -> str:
+        """The first address of which a port is in trouble."""
+        return self.lost[0].address
+
+    @cached_property
+    def told(self) -> tuple[str, ...]:
+        """How the tries ended, a line for each port."""
+        return tuple(f"{one.protocol} {one.address}:{one.port}: {ending(one)}" for one in self.lost)
+
+    @property
+    def source(self) -> str:
+        """The address that the vantage comes from; empty where it is not known."""
+        return getattr(self.facts.wire_index.routes.get(self.address), "source", "")
+
+    @property
+    def partly(self) -> Reached | None:
+        """A port of which some tries were served and others lost."""
+        return next((one for one in self.lost if one.partly), None)
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing at all came back from any port in trouble, but for what others say by ICMP."""
+        return not any(one.replied for one in self.lost)
+
+    @cached_property
+    def endpoints(self) -> Mapping[str, int]:
+        """How many endpoints that may serve the announcing node can choose among, by their node."""
+        found = (each for each in self.facts.endpoints.get(self.service.key, ()) if each.servable)
+        counted = Counter(each.node or "" for each in found)
+        if self.service.local_policy:
+            return {self.node: counted[self.node]} if counted[self.node] else {}
+        return counted
+
+    @cached_property
+    def reach(self) -> NodeReach | None:
+        """The tries at the announcing node's own address, the ones that replied first."""
+        found = [one for one in self.facts.snapshot.wire.node_reach if one.node == self.node]
+        return next((one for one in found if one.replied), found[0] if found else None)
+
+    @cached_property
+    def node_ports(self) -> tuple[NodePortReach, ...]:
+        """The tries at NodePorts of this service; with policy Local only those of nodes with an endpoint."""
+        local = {each.node for each in self.facts.endpoints.get(self.service.key, ()) if each.servable}
+        return tuple(
+            one
+            for one in self.facts.snapshot.wire.node_ports
+            if one.service == self.service.key and (not self.service.local_policy or one.node in local)
+        )
+
+    @cached_property
+    def served_beside(self) -> str:
+        """Another address that the same node announces and that is served; empty where there is none."""
+        for address in self._beside:
+            tries = self.facts.wire_index.of_address.get(address, ())
+            if any(one.outcome == "answered" for one in tries):
+                return address
+        return ""
+
+    @cached_property
+    def silent_beside(self) -> tuple[str, ...]:
+        """Other addresses that the same node announces and at which nothing is served."""
+        found = []
+        for address in self._beside:
+            tries = [
+                one for one in self.facts.wire_index.of_address.get(address, ()) if one.protocol == "TCP"
+            ]
+            if tries and not any(one.replied for one in tries):
+                found.append(address)
+        return tuple(found)
+
+    @cached_property
+    def _beside(self) -> tuple[str, ...]:
+        own = {str(each) for each in self.service.ingress}
+        return tuple(
+            address
+            for address in self.facts.wire_index.assigned
+            if address not in own
+            and self.node
+            and self.facts.wire_index.responders(address) == (Responder(node=self.node),)
+        )
+
+    @cached_property
+    def located(self) -> tuple[str, ...]:
+        """Proof that it is the announcing node that passes nothing on; empty where that is not proved."""
+        if self.partly or not (self.reach and self.reach.replied) or self.served_beside:
+            return ()
+        own = [one for one in self.node_ports if one.node == self.node and not one.replied]
+        others = [one for one in self.node_ports if one.node != self.node and one.outcome == "answered"]
+        proof = []
+        if own and others:
+            proof.append(
+                f"NodePort {own[0].node_port} of the service is silent on node {self.node} and served on node "
+                f"{others[0].node}"
+            )
+        elsewhere = self._served_elsewhere
+        if self.silent_beside and elsewhere:
+            proof.append(
+                f"nothing is served at {', '.join(self.silent_beside[:3])} either, which node {self.node} announces "
+                f"too, and {elsewhere} of another node is served"
+            )
+        return (self._reached, *proof) if proof else ()
+
+    @property
+    def _served_elsewhere(self) -> str:
+        for address, tries in self.facts.wire_index.of_address.items():
+            hosts = self.facts.wire_index.responders(address)
+            if (
+                hosts
+                and hosts != (Responder(node=self.node),)
+                and any(one.outcome == "answered" for one in tries)
+            ):
+                return address
+        return ""
+
+    @property
+    def _reached(self) -> str:
+        assert self.reach is not None  # asked before
+        return f"node {self.node} itself is reached, at port {self.reach.port} of {self.reach.address}"
+
+    def ruled_out(self) -> Iterator[str]:
+        """What was looked at and is not the cause, as sentences."""
+        if self.reach and self.reach.replied:
+            yield self._reached
+        if self.served_beside:
+            yield f"node {self.node} forwards in general: {self.served_beside}, which it announces too, is served"
+        yield from kube_proxy.healthy(self.facts, self.node)
+        if self.facts.snapshot.network_policies.ok and self.service.selector and not self.denying:
+            yield "no NetworkPolicy that was read keeps these packets from the service's pods"
+
+    @cached_property
+    def denying(self) -> tuple[str, ...]:
+        """The NetworkPolicies that admit neither the vantage nor the announcing node to the service's pods."""
+        seen = self.facts.snapshot
+        if not (seen.network_policies.ok and self.service.selector and self.source):
+            return ()
+        node = self.facts.nodes.get(self.node)
+        of_node = [str(each) for each in node.addresses] if node and not self.service.local_policy else []
+        if not self.service.local_policy and not of_node:
+            return ()
+        found = [
+            raw
+            for raw in seen.network_policies.items
+            if raw["metadata"]["namespace"] == self.service.namespace
+        ]
+        return policies.denying(
+            found,
+            labels=self.service.selector,
+            sources=(self.source, *of_node),
+            ports=self._target_ports,
+        )
+
+    @property
+    def _target_ports(self) -> frozenset[int]:
+        """The ports of the pods that stand behind the ports in trouble."""
+        troubled = {one.port for one in self.lost}
+        entries = self.facts.raw_services[self.service.key]["spec"].get("ports") or ()
+        names = {each.get("name") or "" for each in entries if each["port"] in troubled}
+        return frozenset(
+            port["port"]
+            for raw in self.facts.slices.get(self.service.key, ())
+            for port in raw.get("ports") or ()
+            if port.get("port") and (port.get("name") or "") in names
+        )
+
+
+def ending(one: Tries) -> str:
+    """How tries at one port ended, in words."""
+    said = one.detail or one.outcome
+    if one.tries > 1:
+        return f"{one.lost} of {one.tries} tries lost" + (f" ({said})" if said != "answered" else "")
+    return said

@@ -1,0 +1,372 @@
+"""From the announcing node to a backend: what is proved is named, and what is not is told as candidates."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clusters.checks import Finding, LinkReading, Reading
+from clusters.checks.path_links import Link
+from clusters.checks.path_links import Path as Way
+from clusters.diagnosis import Diagnosis, paths
+from clusters.observation import Objects, Snapshot, Status, load
+from clusters.observation.field_types import ProbeOutcome
+from clusters.observation.snapshot import (
+    NodePortReach,
+    NodeReach,
+    ProxyHealth,
+    TryEnd,
+)
+from tests.answers import all_answered
+
+FOLDER = Path(__file__).parents[1] / "observations"
+LATE, WEB = "shop/late", "shop/web"
+#: Who announces late and traefik in the recording, whose endpoints are on node2 and node3, and on node1 and node2.
+OWNER, OWN_ADDRESS = "node2", "172.30.0.12"
+TIMEOUT = ProbeOutcome.TIMEOUT
+
+
+@pytest.fixture
+def seen() -> Snapshot:
+    """One service's address answers ARP and nothing comes back; the vantage knows its own address."""
+    found = load(FOLDER / "kube-proxy-stale.json.gz")
+    routes = tuple(replace(route, source="172.30.0.100") for route in found.wire.routes)
+    return replace(found, wire=replace(found.wire, routes=routes))
+
+
+def tried(seen: Snapshot, service: str = LATE, **fields: Any) -> Snapshot:
+    """The observation with other tries at one service's ports."""
+    reached = [
+        replace(one, **fields) if one.service == service and one.protocol == "TCP" else one
+        for one in seen.wire.reached
+    ]
+    return replace(seen, wire=replace(seen.wire, reached=tuple(reached)))
+
+
+def lost(seen: Snapshot, count: int, of: int = 20, service: str = LATE, **end: Any) -> Snapshot:
+    """So many tries at a service's ports are lost, in one way."""
+    how = TryEnd(outcome=end.pop("outcome", TIMEOUT), count=count, **end)
+    served = TryEnd(outcome=ProbeOutcome.ANSWERED, count=of - count)
+    return tried(
+        seen,
+        service,
+        outcome=ProbeOutcome.ANSWERED if count < of else how.outcome,
+        detail=how.detail,
+        tries=of,
+        lost=count,
+        ends=(how, served) if count < of else (how,),
+    )
+
+
+def around(seen: Snapshot, **fields: Any) -> Snapshot:
+    return replace(seen, wire=replace(seen.wire, **fields))
+
+
+def itself(node: str = OWNER, address: str = OWN_ADDRESS, **fields: Any) -> NodeReach:
+    """A node that is reached at its own address, unless the fields say otherwise."""
+    known = {"outcome": ProbeOutcome.ANSWERED, "tries": 3, **fields}
+    return NodeReach(node=node, address=address, kind="InternalIP", port=10250, **known)
+
+
+def node_port(node: str, outcome: ProbeOutcome, service: str = LATE) -> NodePortReach:
+    missed = 0 if outcome is ProbeOutcome.ANSWERED else 10
+    return NodePortReach(
+        service=service, port=80, protocol="TCP", node=node, address="172.30.0.11", node_port=32307,
+        outcome=outcome, tries=10, lost=missed,
+    )  # fmt: skip
+
+
+def finding(seen: Snapshot, service: str = LATE) -> Finding:
+    """What trigger.unreachable-address says of a service, or for a node that it suffers from."""
+    (found,) = (explained for key, explained in Diagnosis(seen).unreached.items() if key == service)
+    return found.finding("trigger.unreachable-address")
+
+
+def link(seen: Snapshot, link: Link, service: str = LATE) -> LinkReading:
+    found = {one.path: one for one in paths.of_service(Diagnosis(seen), service)}
+    return next(one for one in found[Way.TRAFFIC].links if one.link is link)
+
+
+def candidates(seen: Snapshot) -> list[str]:
+    return list(dict.fromkeys(each.cause for each in Diagnosis(seen).unreached[LATE].root.candidates))
+
+
+def test_silence_without_proof_is_told_as_candidates_with_what_decides_each(seen: Snapshot) -> None:
+    found = finding(lost(seen, 20))
+
+    assert (found.cause, found.subject) == ("address-not-forwarded", f"service {LATE}")
+    assert "20 of 20 tries lost" in found.summary
+    assert (
+        candidates(lost(seen, 20))[0] != "node-does-not-forward"
+    )  # traefik's address is served by the same node
+    assert any("172.30.0.210" in each for each in found.ruled_out)
+    assert len(found.commands) >= 2
+    reading = link(lost(seen, 20), Link.FORWARD)
+    assert reading.reading == Reading.UNKNOWN
+    assert {each.cause for each in reading.candidates} == set(candidates(lost(seen, 20)))
+
+
+def alone(seen: Snapshot) -> Snapshot:
+    """Nothing that the announcing node announces is served, and what another node announces is."""
+    silent = lost(lost(seen, 20), 20, service="traefik/traefik")
+    udp = [
+        replace(one, outcome=ProbeOutcome.SILENT) if one.protocol == "UDP" else one
+        for one in silent.wire.reached
+    ]
+    return around(silent, reached=tuple(udp), node_reach=(itself(),))
+
+
+def test_a_node_that_is_reached_and_serves_nothing_where_others_serve_is_named_for_all_its_services(
+    seen: Snapshot,
+) -> None:
+    diagnosis = Diagnosis(alone(seen))
+
+    roots = {explained.root.key for explained in diagnosis.unreached.values()}
+
+    assert roots == {("address-not-forwarded", f"node {OWNER}")}
+    assert link(alone(seen), Link.FORWARD).cause == "address-not-forwarded"
+    assert candidates(alone(seen))[:2] == ["node-does-not-forward", "kube-proxy-stale"]
+
+
+def test_a_node_port_that_is_served_elsewhere_alone_locates_it_too(seen: Snapshot) -> None:
+    single = replace(
+        alone(seen), services=replace(seen.services, items=tuple(
+            each for each in seen.services.items if each["metadata"]["name"] == "late"
+        ))
+    )  # fmt: skip
+    ports = (node_port(OWNER, TIMEOUT), node_port("node3", ProbeOutcome.ANSWERED))
+    reached = tuple(one for one in single.wire.reached if one.service == LATE)
+    single = around(single, reached=reached, heard=tuple(
+        one for one in single.wire.heard if one.address == "172.30.0.202" or one.purpose == "node"
+    ))  # fmt: skip
+
+    assert finding(single).subject == f"service {LATE}"
+    found = finding(around(single, node_ports=ports)).evidence
+    assert any("NodePort 32307" in each and "served on node node3" in each for each in found)
+
+
+def test_where_the_node_itself_is_silent_nothing_of_it_is_located(seen: Snapshot) -> None:
+    mute = around(alone(seen), node_reach=(itself(outcome=TIMEOUT, lost=3, tries=3),))
+
+    assert link(mute, Link.FORWARD).reading == Reading.UNKNOWN
+
+
+def test_a_prohibition_by_the_announcing_node_is_a_filters_own_word(seen: Snapshot) -> None:
+    refused = lost(seen, 20, outcome=ProbeOutcome.UNREACHABLE, icmp="admin-prohibited", sent_by=OWN_ADDRESS)
+
+    found = finding(refused)
+
+    assert (found.cause, Diagnosis(refused).unreached[LATE].root.subject) == (
+        "node-does-not-forward", f"node {OWNER}"
+    )  # fmt: skip
+    assert link(refused, Link.FORWARD).reading == Reading.BROKEN
+
+
+def test_a_prohibition_by_another_node_proves_nothing_of_the_announcing_one(seen: Snapshot) -> None:
+    refused = lost(seen, 20, outcome=ProbeOutcome.UNREACHABLE, icmp="admin-prohibited", sent_by="172.30.0.13")
+
+    assert finding(refused).cause == "address-not-forwarded"
+
+
+@pytest.mark.parametrize(
+    ("status", "others", "cause"),
+    [
+        (503, 200, "kube-proxy-stale"),
+        (0, 200, "kube-proxy-stale"),
+        (0, 0, "address-not-forwarded"),
+        (200, 200, "address-not-forwarded"),
+        (200, 0, "address-not-forwarded"),
+    ],
+)
+def test_kube_proxy_is_named_by_its_own_word_or_by_its_silence_beside_others(
+    seen: Snapshot, status: int, others: int, cause: str
+) -> None:
+    outcome = ProbeOutcome.ANSWERED if status else TIMEOUT
+    health = (
+        ProxyHealth(node=OWNER, address=OWN_ADDRESS, port=10256, status=status, outcome=outcome, tries=1),
+        ProxyHealth(node="node3", address="172.30.0.13", port=10256, status=others, outcome=outcome, tries=1),
+    )
+
+    found = finding(around(lost(seen, 20), proxy_health=health, node_reach=(itself(),)))
+
+    assert found.cause == cause
+    healthy = f"kube-proxy on node {OWNER} is healthy by its own word (/healthz: 200)"
+    assert (healthy in found.ruled_out) == (status == 200)
+
+
+def proxy_pod(node: str, *, ready: bool) -> dict[str, Any]:
+    conditions = [{"type": "Ready", "status": "True" if ready else "False"}]
+    return {
+        "metadata": {"name": f"kube-proxy-{node}", "namespace": "kube-system"},
+        "spec": {"nodeName": node},
+        "status": {"conditions": conditions},
+    }
+
+
+@pytest.mark.parametrize(
+    ("pods", "cause"),
+    [
+        ({"node1": True, "node2": False, "node3": True}, "kube-proxy-stale"),
+        ({"node1": True, "node3": True}, "kube-proxy-stale"),
+        ({"node1": True}, "address-not-forwarded"),
+        ({"node1": True, "node2": True, "node3": False}, "address-not-forwarded"),
+        ({}, "address-not-forwarded"),
+    ],
+)
+def test_kube_proxy_is_named_by_its_pod_on_the_announcing_node(
+    seen: Snapshot, pods: dict[str, bool], cause: str
+) -> None:
+    items = tuple(proxy_pod(node, ready=ready) for node, ready in pods.items())
+    changed = replace(lost(seen, 20), kube_proxy_pods=Objects(status=Status.OK, items=items))
+
+    assert finding(changed).cause == cause
+
+
+@pytest.mark.parametrize("count", [6, 10, 14])
+def test_a_loss_in_the_share_of_another_nodes_endpoints_is_the_way_to_it(seen: Snapshot, count: int) -> None:
+    changed = lost(seen, count)
+
+    found = finding(changed)
+
+    assert (found.cause, Diagnosis(changed).unreached[LATE].root.subject) == (
+        "backend-path-broken",
+        "node node3",
+    )
+    assert f"{count} of 20 tries at TCP 172.30.0.202:80 are lost" in found.summary
+    assert "endpoint 10.244.3.6 is on node node3" in found.evidence
+
+
+@pytest.mark.parametrize("count", [2, 19])
+def test_a_loss_that_fits_no_nodes_share_is_told_openly(seen: Snapshot, count: int) -> None:
+    changed = lost(seen, count)
+
+    assert finding(changed).cause == "backend-not-reached"
+    reading = link(changed, Link.BACKEND_PATH)
+    assert reading.reading == Reading.BROKEN
+    assert {each.cause for each in reading.candidates} == {"backend-path-broken", "backend-refuses"}
+
+
+def test_one_lost_try_is_chance(seen: Snapshot) -> None:
+    assert LATE not in Diagnosis(lost(seen, 1)).unreached
+
+
+def test_a_service_that_loses_nothing_with_endpoints_on_that_node_takes_the_node_out(seen: Snapshot) -> None:
+    """Both are announced by one node, and have their endpoints on the same two."""
+    beside = replace(seen, wire=replace(seen.wire, heard=tuple(
+        replace(one, macs=("02:6d:6c:00:00:0c",)) if one.address == "172.30.0.200" else one
+        for one in seen.wire.heard
+    )))  # fmt: skip
+    whole = tried(lost(beside, 10), WEB, outcome=ProbeOutcome.ANSWERED, tries=20, lost=0)
+
+    assert finding(whole).cause == "backend-not-reached"
+    assert finding(lost(beside, 10)).cause == "backend-path-broken"
+
+
+def test_tries_that_are_refused_by_some_are_the_workloads(seen: Snapshot) -> None:
+    found = finding(lost(seen, 10, outcome=ProbeOutcome.REFUSED))
+
+    assert found.cause == "backend-refuses"
+    assert "refuses 10 of 20 tries" in found.summary
+
+
+def policy(*ingress: Any, **spec: Any) -> dict[str, Any]:
+    return {
+        "metadata": {"name": "default-deny", "namespace": "shop"},
+        "spec": {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [*ingress], **spec},
+    }
+
+
+def with_policies(seen: Snapshot, *items: dict[str, Any]) -> Snapshot:
+    return replace(seen, network_policies=Objects(status=Status.OK, items=items))
+
+
+def block(cidr: str, *but: str) -> dict[str, Any]:
+    return {"from": [{"ipBlock": {"cidr": cidr, "except": [*but]}}]}
+
+
+SELECTED = {"matchLabels": {"app.kubernetes.io/name": "shop"}}
+PODS_ONLY = {"from": [{"podSelector": {}}]}
+
+
+@pytest.mark.parametrize(
+    ("policies", "denied"),
+    [
+        ([policy()], True),
+        ([policy(PODS_ONLY)], True),
+        ([policy(block("10.0.0.0/8"))], True),
+        ([policy(block("172.30.0.0/24", "172.30.0.0/25"))], True),
+        ([policy(podSelector=SELECTED)], True),
+        ([policy({"from": [], "ports": [{"port": 9090}]})], True),
+        ([], False),
+        ([policy({})], False),
+        ([policy(block("172.30.0.100/32"))], False),
+        ([policy(block("172.30.0.12/32"))], False),
+        ([policy({"from": [], "ports": [{"port": "http"}]})], False),
+        ([policy({"from": [], "ports": [{"port": 8000, "endPort": 8100}]})], False),
+        ([policy(policyTypes=["Egress"])], False),
+        ([policy(podSelector={"matchLabels": {"app": "other"}})], False),
+        ([policy(), policy(block("172.30.0.0/24"))], False),
+        ([policy(), policy(block("172.30.0.0/24"), podSelector={"matchLabels": {"tier": "web"}})], False),
+    ],
+)  # fmt: skip
+def test_a_policy_is_named_where_it_admits_neither_the_vantage_nor_the_node(
+    seen: Snapshot, policies: Iterable[dict[str, Any]], *, denied: bool
+) -> None:
+    found = finding(with_policies(lost(seen, 20), *policies))
+
+    assert found.cause == ("policy-denies" if denied else "address-not-forwarded")
+
+
+def test_a_policy_of_another_namespace_is_nobodys_business(seen: Snapshot) -> None:
+    other = copy.deepcopy(policy())
+    other["metadata"]["namespace"] = "elsewhere"
+
+    assert finding(with_policies(lost(seen, 20), other)).cause == "address-not-forwarded"
+
+
+def test_policies_that_were_not_read_are_a_candidate_and_no_denial(seen: Snapshot) -> None:
+    unread = replace(lost(seen, 20), network_policies=Objects(status=Status.NOT_PERMITTED, verb="list"))
+
+    assert "policy-denies" in candidates(unread)
+    assert "policy-denies" not in candidates(with_policies(lost(seen, 20)))
+
+
+def test_a_refusal_is_no_policys(seen: Snapshot) -> None:
+    refused = with_policies(lost(seen, 20, outcome=ProbeOutcome.REFUSED), policy())
+
+    assert finding(refused).cause == "backend-refuses"
+
+
+def behind_a_gateway(seen: Snapshot, *, also: str = "") -> Snapshot:
+    """The address of the silent service is no more on the segment; `also` is an outcome of another one of its pool."""
+    routes = tuple(
+        replace(route, on_link=False, gateway="172.30.0.1")
+        if route.address.startswith("172.30.0.2")
+        else route
+        for route in seen.wire.routes
+    )
+    heard = tuple(one for one in seen.wire.heard if one.purpose == "node")
+    reached = tuple(
+        replace(one, outcome=ProbeOutcome(also) if also and one.service == WEB else TIMEOUT)
+        for one in seen.wire.reached
+    )
+    return around(seen, routes=routes, heard=heard, reached=reached)
+
+
+def test_a_network_of_which_nothing_gives_a_sign_is_no_fault_and_no_pass(seen: Snapshot) -> None:
+    answer = all_answered(behind_a_gateway(seen))["trigger.unreachable-address"]
+
+    assert not answer.findings
+    assert any("wrong-segment" in line and "vantage-not-on-segment" in line for line in answer.missing)
+
+
+@pytest.mark.parametrize("sign", ["answered", "refused"])
+def test_one_address_that_gives_a_sign_shows_that_its_network_is_there(seen: Snapshot, sign: str) -> None:
+    answer = all_answered(behind_a_gateway(seen, also=sign))["trigger.unreachable-address"]
+
+    assert {found.cause for found in answer.findings} >= {"address-not-forwarded"}
