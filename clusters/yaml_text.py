@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
 from clusters import bounds
 
-#: Ten times faster where libyaml is there; it reads the same.
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+#: The parser in C where this Python has it: ten times faster, and it reads the same.
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 #: What PyYAML raises for a value that does not fit its tag: an impossible date, a number of thousands of digits,
 #: `!!bool maybe`, `!!int ""`, `!!timestamp soon`. It documents none of them.
 _UNFIT = (AttributeError, IndexError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
+
+#: Characters of what may be a number: Python makes no text of one with some thousand digits, however it was spelt.
+_LONGEST_NUMBER = 1000
+_NUMBER = re.compile(r"[-+]?[0-9][0-9a-fA-FxXob_:.]*")
 
 _KINDS = {"timestamp": "date", "int": "number that can be read", "float": "number", "bool": "yes or no"}
 
@@ -35,22 +41,45 @@ def parsed(text: str) -> Any:
     return read(text)[1]
 
 
+def documents(text: str) -> list[Any]:
+    """What each document of a text that this project or a release brings holds, empty ones left out. Raises NotYaml."""
+    try:
+        measure(text)
+        return [found for found in yaml.load_all(text, Loader=LOADER) if found]
+    except yaml.YAMLError as error:
+        raise _told(error) from None
+
+
 def read(text: str) -> tuple[yaml.Node | None, Any]:
     """The one document in a YAML text: the nodes, which know their lines, and what they hold. Raises NotYaml."""
     _refuse_characters(text)
     try:
-        _refuse_depth(text)
-        tree: yaml.Node | None = yaml.compose(text, Loader=_Loader)
+        measure(text)
+        tree: yaml.Node | None = yaml.compose(text, Loader=LOADER)
     except yaml.YAMLError as error:
         raise _told(error) from None
     except (ValueError, RecursionError) as error:
         if isinstance(error, NotYaml):
             raise
         raise NotYaml("it is not YAML") from None
-    if tree is None:
-        return None, None
-    _Measure().of(tree)
-    return tree, _constructed(tree)
+    return (None, None) if tree is None else (tree, _constructed(tree))
+
+
+def measure(
+    text: str,
+    *,
+    deepest: int = bounds.YAML_DEPTH,
+    most: int = bounds.YAML_NODES,
+    weigh: Callable[[str], int] = lambda _: 1,
+) -> None:
+    """Raise NotYaml for a text that amounts to more than anybody should have to read, yaml.YAMLError for no YAML.
+
+    Aliases count as what they stand for: a few hundred bytes of them can stand for more than any memory holds. `weigh`
+    says for how many values a scalar counts. The reason begins with "it".
+    """
+    size = _Size(deepest, most, weigh)
+    for event in yaml.parse(text, Loader=LOADER):
+        size.add(event)
 
 
 def _refuse_characters(text: str) -> None:
@@ -61,57 +90,69 @@ def _refuse_characters(text: str) -> None:
         raise NotYaml(f"the character {found[0]!r} has no place in YAML", line=line)
 
 
-def _refuse_depth(text: str) -> None:
-    """Go through the text once without building anything, as building is what deep nesting breaks."""
-    depth = 0
-    for event in yaml.parse(text, Loader=_Loader):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            if depth > bounds.YAML_DEPTH:
-                raise _too_deep(event.start_mark.line + 1 if event.start_mark else None)
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
+class _Size:
+    """How much a text amounts to and how deep it is, as its events come: nothing is built of it."""
+
+    def __init__(self, deepest: int, most: int, weigh: Callable[[str], int]) -> None:
+        self._deepest, self._most, self._weigh = deepest, most, weigh
+        self._total = 0
+        self._of: dict[str, tuple[int, int]] = {}  # what an anchor stands for: values, and levels
+        self._open: list[_Open] = []
+
+    def add(self, event: yaml.Event) -> None:
+        """Count one event. Raises NotYaml where it is too much."""
+        match event:
+            case yaml.CollectionStartEvent():
+                self._open.append(_Open(event.anchor, self._total))
+                self._reach(event, 0)
+            case yaml.CollectionEndEvent():
+                ended = self._open.pop()
+                self._count(event, 1)
+                self._keep(ended.anchor, self._total - ended.before, ended.height + 1)
+            case yaml.ScalarEvent():
+                if len(event.value) > _LONGEST_NUMBER and _NUMBER.fullmatch(event.value):
+                    raise _refusal(event, f"it holds a number of {len(event.value)} digits")
+                before = self._total
+                self._count(event, self._weigh(event.value))
+                self._keep(event.anchor, self._total - before, 1)
+            case yaml.AliasEvent():
+                if any(each.anchor == event.anchor for each in self._open):
+                    raise _refusal(event, "it has an alias to what it stands in")
+                values, levels = self._of.get(str(event.anchor), (1, 1))
+                self._count(event, values)
+                self._reach(event, levels)
+                self._below(levels)
+
+    def _count(self, event: yaml.Event, values: int) -> None:
+        self._total += values
+        if self._total > self._most:
+            raise _refusal(event, f"it holds more than {self._most} values, its aliases written out")
+
+    def _reach(self, event: yaml.Event, levels: int) -> None:
+        if len(self._open) + levels > self._deepest:
+            raise _refusal(event, f"it is nested more than {self._deepest} deep")
+
+    def _keep(self, anchor: str | None, values: int, levels: int) -> None:
+        if anchor:
+            self._of[anchor] = values, levels
+        self._below(levels)
+
+    def _below(self, levels: int) -> None:
+        if self._open:
+            self._open[-1].height = max(self._open[-1].height, levels)
 
 
-def _too_deep(line: int | None) -> NotYaml:
-    return NotYaml(f"it is nested more than {bounds.YAML_DEPTH} deep", line=line)
+@dataclass
+class _Open:
+    """A collection that has not ended: its anchor, the total where it began, and how high what is in it is."""
+
+    anchor: str | None
+    before: int
+    height: int = 0
 
 
-class _Measure:
-    """How many nodes a tree has and how deep it is once every alias is followed, each anchor measured once."""
-
-    def __init__(self) -> None:
-        self._known: dict[int, tuple[int, int]] = {}
-        self._open: set[int] = set()
-
-    def of(self, node: yaml.Node) -> tuple[int, int]:
-        """Size and height of a node. Raises NotYaml for more than is allowed, and for one that contains itself."""
-        line = node.start_mark.line + 1
-        if id(node) in self._known:
-            return self._known[id(node)]
-        if id(node) in self._open:
-            raise NotYaml("an alias in it refers to what it stands in", line=line)
-        self._open.add(id(node))
-        size, height = 1, 1
-        for child in _children(node):
-            more, below = self.of(child)
-            size, height = size + more, max(height, below + 1)
-        if size > bounds.YAML_NODES:
-            raise NotYaml(f"its aliases amount to more than {bounds.YAML_NODES} values", line=line)
-        if height > bounds.YAML_DEPTH:
-            raise _too_deep(line)
-        self._open.remove(id(node))
-        self._known[id(node)] = size, height
-        return size, height
-
-
-def _children(node: yaml.Node) -> Iterator[yaml.Node]:
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            yield key
-            yield value
-    elif isinstance(node, yaml.SequenceNode):
-        yield from node.value
+def _refusal(event: yaml.Event, reason: str) -> NotYaml:
+    return NotYaml(reason, line=event.start_mark.line + 1 if event.start_mark else None)
 
 
 def _constructed(tree: yaml.Node) -> Any:

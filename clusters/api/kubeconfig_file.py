@@ -13,8 +13,10 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from clusters import yaml_text
 from clusters.api import answer_limits, credential_files
 from clusters.api.errors import KubeconfigInvalid
+from clusters.yaml_text import NotYaml
 
 #: Deeper than any kubeconfig (a cluster's extensions are the deepest), and far from what the parser bears.
 _DEPTH = 50
@@ -24,7 +26,6 @@ _LINE = 128
 #: What PyYAML raises for a scalar that is not what its tag says, besides its own errors.
 _ODD = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 _SECTIONS = ("contexts", "clusters", "users")
-_BASE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 Record = TypeVar("Record", bound=BaseModel)
 Named = Mapping[str, Any]
@@ -104,12 +105,12 @@ class User(_Strict):
     extensions: Any = None
 
 
-class _Loader(_BASE):  # type: ignore[misc]  # one of two classes, by what the system has
+class _Loader(yaml_text.LOADER):  # type: ignore[misc]  # one of two classes, by what the system has
     """YAML without what only makes trouble here: dates that are no dates, and merge keys, which multiply."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own name, of the class
         first: [(tag, rule) for tag, rule in rules if tag.rpartition(":")[2] not in {"timestamp", "merge"}]
-        for first, rules in _BASE.yaml_implicit_resolvers.items()
+        for first, rules in yaml_text.LOADER.yaml_implicit_resolvers.items()
     }
 
     def flatten_mapping(self, node: Any) -> None:
@@ -171,27 +172,10 @@ def _load(path: Path) -> str:
 
 def _check_size(path: Path, text: str) -> None:
     """Look at the file without building anything of it: depth overthrows the loader, and aliases multiply."""
-    size, weights, within = 0, dict[str | None, int](), list[tuple[str | None, int]]()
-    for event in yaml.parse(text, Loader=_BASE):
-        begun = size
-        if isinstance(event, yaml.AliasEvent):
-            size += weights.get(event.anchor, _VALUES)  # what contains itself has no weight yet
-        elif isinstance(event, yaml.ScalarEvent):
-            size += 1 + len(event.value) // _LINE
-            weights[event.anchor] = size - begun
-        elif isinstance(event, yaml.CollectionStartEvent):
-            size += 1
-            within.append((event.anchor, begun))
-        elif isinstance(event, yaml.CollectionEndEvent):
-            anchor, begun = within.pop()
-            weights[anchor] = size - begun
-        if len(within) > _DEPTH or size >= _VALUES:
-            too = (
-                f"is nested deeper than {_DEPTH} levels"
-                if len(within) > _DEPTH
-                else f"holds over {_VALUES} values"
-            )
-            raise KubeconfigInvalid(f"The file {path} is not a kubeconfig: it {too}.")
+    try:
+        yaml_text.measure(text, deepest=_DEPTH, most=_VALUES, weigh=lambda found: 1 + len(found) // _LINE)
+    except NotYaml as refused:
+        raise KubeconfigInvalid(f"The file {path} is not a kubeconfig: {refused}.") from None
 
 
 def _text(path: Path, content: Mapping[str, Any], key: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -10,19 +9,16 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from clusters import yaml_text
 from clusters.errors import UsageError
 from clusters.objects import Object
+from clusters.yaml_text import NotYaml
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
-#: The parser in C where this Python has it: ten times as fast.
-LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-#: How deep a file may be nested, and how many values it may hold with every alias written out.
-_DEEPEST, _MOST = 100, 500_000
-#: Characters of what may be a number: Python makes no text of one with some thousand digits, however it was spelt.
-_LONGEST_NUMBER = 1000
-_NUMBER = re.compile(r"[-+0-9a-fA-FxXob_:.]+")
+#: How many values a file may hold with every alias written out: a whole release has 15,000.
+_MOST = 500_000
 #: Characters of a text that is parsed a second time, to name the place of a mistake.
 _EXPLAINED = 50_000
 #: What PyYAML raises for texts that are YAML and no values: `!!bool x`, a number of 5,000 digits, a date of no month.
@@ -65,8 +61,8 @@ def parse(text: str, name: str) -> tuple[Document, ...]:
     """Every document in `text`. Raises FileError where it is not YAML; empty documents are left out."""
     try:
         bounded(text, name)
-        nodes = [node for node in yaml.compose_all(text, Loader=LOADER) if node is not None]
-        data = [entry for entry in yaml.load_all(text, Loader=LOADER) if entry is not None]
+        nodes = [node for node in yaml.compose_all(text, Loader=yaml_text.LOADER) if node is not None]
+        data = [entry for entry in yaml.load_all(text, Loader=yaml_text.LOADER) if entry is not None]
     except yaml.MarkedYAMLError as error:
         raise _no_yaml(_nearer(text, error), name) from None
     except (yaml.YAMLError, *_NO_VALUE) as error:
@@ -98,58 +94,14 @@ def _no_yaml(error: yaml.MarkedYAMLError, name: str) -> FileError:
 
 
 def bounded(text: str, name: str) -> None:
-    """Raise FileError for YAML that grows far beyond its text where somebody reads it, yaml.YAMLError for none.
-
-    Aliases are counted as what they stand for: a few hundred bytes of them can stand for more than any memory holds.
-    """
-    size = _Size(name)
-    for event in yaml.parse(text, Loader=LOADER):
-        size.add(event)
-
-
-class _Size:
-    """How many values a text stands for, and how deep they lie, as its events come."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._total = 0
-        self._of: dict[str, int] = {}
-        self._within: list[tuple[str | None, int]] = []  # what is open, with the total where it began
-
-    def add(self, event: yaml.Event) -> None:
-        match event:
-            case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
-                self._within.append((event.anchor, self._total))
-            case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
-                anchor, before = self._within.pop()
-                self._total += 1
-                self._keep(anchor, self._total - before)
-            case yaml.ScalarEvent():
-                self._total += 1
-                if len(event.value) > _LONGEST_NUMBER and _NUMBER.fullmatch(event.value):
-                    raise self._refused(event, f"holds a number of {len(event.value)} digits")
-                self._keep(event.anchor, 1)
-            case yaml.AliasEvent():
-                self._total += self._alias(event)
-        if len(self._within) > _DEEPEST:
-            raise self._refused(event, f"is nested more than {_DEEPEST} deep")
-        if self._total > _MOST:
-            raise self._refused(event, f"holds more than {_MOST} values, its aliases written out")
-
-    def _alias(self, event: yaml.AliasEvent) -> int:
-        if any(anchor == event.anchor for anchor, _ in self._within):
-            raise self._refused(event, "has an alias to what it stands in")
-        return self._of.get(str(event.anchor), 1)
-
-    def _keep(self, anchor: str | None, size: int) -> None:
-        if anchor:
-            self._of[anchor] = size
-
-    def _refused(self, event: yaml.Event, why: str) -> FileError:
-        line = event.start_mark.line + 1 if event.start_mark else 1
-        return FileError(
-            f"{self._name} line {line} {why}.", remedy="Write it plainly; nothing in it was used."
-        )
+    """Raise FileError for YAML that grows far beyond its text where somebody reads it, yaml.YAMLError for none."""
+    try:
+        yaml_text.measure(text, most=_MOST)
+    except NotYaml as refused:
+        why = str(refused).removeprefix("it ")
+        raise FileError(
+            f"{name} line {refused.line or 1} {why}.", remedy="Write it plainly; nothing in it was used."
+        ) from None
 
 
 def mappings(text: str, name: str) -> Iterator[Document]:

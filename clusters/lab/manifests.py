@@ -6,8 +6,7 @@ import base64
 import secrets
 from pathlib import Path
 
-import yaml
-
+from clusters import yaml_text
 from clusters.lab import node, pki
 from clusters.lab.control_plane import KUBELET_CLIENT, Authorities
 from clusters.lab.parts import Parts
@@ -118,7 +117,7 @@ def metrics_server(authorities: Authorities, parts: Parts) -> list[Object]:
     pair, authority = authorities.cluster.issue(name, served_as=[name]), authorities.cluster.pair.certificate
     files = {"tls.crt": pair.certificate, "tls.key": pair.key, "ca.crt": authority}
     secret = _secret("kube-system", "metrics-server-tls", files, kind="kubernetes.io/tls")
-    things: list[Object] = list(yaml.safe_load_all(_METRICS_SERVER.read_text(encoding="utf-8")))
+    things: list[Object] = yaml_text.documents(_METRICS_SERVER.read_text(encoding="utf-8"))
     for thing in things:
         if thing["kind"] == "Deployment":
             container = thing["spec"]["template"]["spec"]["containers"][0]

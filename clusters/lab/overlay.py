@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from clusters import shipped
+from clusters import shipped, yaml_text
 from clusters.errors import UsageError
 from clusters.lab.options import LabOptions
 
@@ -24,7 +24,6 @@ EXAMPLES = shipped.folder("examples/platform")
 UPSTREAM = Path("base/upstream/metallb-native.yaml")
 _IMAGES = ("quay.io/metallb/controller", "quay.io/metallb/speaker")
 _TAG = re.compile(r"^v?(\d+\.\d+\.\d+\S*)$")
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def chosen(options: LabOptions) -> Path:
@@ -106,14 +105,14 @@ def build(folder: Path, *, kubectl: Path) -> list[dict[str, Any]]:
     done = subprocess.run([kubectl, "kustomize", str(folder)], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise UsageError(f"The overlay {folder.name} cannot be rendered: {done.stderr.strip()}")
-    return [document for document in yaml.load_all(done.stdout, Loader=_Loader) if document]
+    return yaml_text.documents(done.stdout)
 
 
 def _settings(overlay: Path) -> dict[str, Any]:
     file = overlay / "kustomization.yaml"
     if not file.is_file():
         return {}
-    return yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader) or {}  # noqa: S506 - CSafeLoader is safe
+    return yaml_text.parsed(file.read_text(encoding="utf-8")) or {}
 
 
 def _set_tags(file: Path, version: str) -> None:

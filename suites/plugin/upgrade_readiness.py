@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import yaml
-
+from clusters import yaml_text
 from clusters.gitops import release_manifests
 from clusters.gitops.repository_snapshot import RepositorySnapshot
 from clusters.metallb import versions
@@ -42,8 +39,4 @@ def _manifest(version: str) -> tuple[Json, ...] | None:
     place = release_manifests.of_lab_parts().get(version)
     if place is None:
         return None
-    return tuple(each for each in yaml.load_all(place.read_bytes(), Loader=_LOADER) if each)
-
-
-#: The parser in C where this Python has it: a release's manifest is thousands of lines.
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return tuple(yaml_text.documents(place.read_text(encoding="utf-8")))

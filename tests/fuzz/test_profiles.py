@@ -46,7 +46,7 @@ waivers:
 """
 TEXTS = (
     _RIGHT,
-    *(path.read_text(encoding="utf-8") for path in sorted(profile.reading.SHIPPED.glob("*.yaml"))),
+    *(path.read_text(encoding="utf-8") for path in sorted(profile.profile_file.SHIPPED.glob("*.yaml"))),
 )
 _SPOILS = (
     "\x00", "\x1b", "\t", "\x85", "\ufeff", "\u2028", "*a", "&a ", "<<: *a", "!!bool ", "!!int ", "!!timestamp ",

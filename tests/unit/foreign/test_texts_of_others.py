@@ -12,6 +12,10 @@ from clusters import json_text, yaml_text
 from clusters.bounds import LONGEST_SENTENCE, MIB, Unusable, content
 from clusters.errors import UsageError
 
+#: Each line is 49 levels on top of those before it.
+TOWER = "\n".join(
+    [f"a: &a {'[' * 49}{']' * 49}", *(f"{b}: &{b} {'[' * 49}*{a}{']' * 49}" for a, b in ("ab", "bc"))]
+)
 BOMB = (
     "a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\n"
     "d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\n"
@@ -49,13 +53,15 @@ def test_json_that_nobody_should_read_is_refused(text: str | bytes, reason: str)
     ("text", "line", "field", "reason"),
     [
         ("a: 1\nb:\n  - expires: 2027-02-30\n", 3, "b.0.expires", "'2027-02-30' is no date"),
-        ("a: " + "1" * 5000, 1, "a", "is no number that can be read"),
+        ("a: " + "1" * 5000, 1, "", "it holds a number of 5000 digits"),
         ("a: !!bool maybe", 1, "a", "'maybe' is no yes or no"),
         ('a: !!int ""', 1, "a", "'' is no number that can be read"),
         ("a: 1\nb: !!timestamp soon", 2, "b", "'soon' is no date"),
-        ("a: &x [*x]", 1, "", "an alias in it refers to what it stands in"),
-        (BOMB, 5, "", "its aliases amount to more than 100000 values"),
+        ("a: &x [*x]", 1, "", "it has an alias to what it stands in"),
+        (BOMB, 5, "", "it holds more than 100000 values, its aliases written out"),
         ("[" * 2000, 1, "", "it is nested more than 100 deep"),
+        (TOWER, 3, "", "it is nested more than 100 deep"),
+        ("a: 0x" + "f" * 5000, 1, "", "it holds a number of 5002 digits"),
         ("a: 1\nb: \x07", 2, "", r"the character '\\x07' has no place in YAML"),
         ("? [1]\n: 2", 1, "", "found unhashable key"),
         ("a: 1\n---\nb: 2", 2, "", "but found another document"),
