@@ -24,6 +24,7 @@ from clusters.metallb.ranges import Address
 from clusters.metallb.selectors import LabelSelector, SelectorError
 from clusters.metallb.services import Service
 from clusters.metallb.signatures import Hit, read_log
+from clusters.observation import node_macs
 from clusters.observation.snapshot import Json, Snapshot
 
 _SERVICE_NAME = "kubernetes.io/service-name"
@@ -57,7 +58,7 @@ class Facts:
     @cached_property
     def wire_index(self) -> WireIndex:
         """What the wire said."""
-        return WireIndex(self.snapshot.wire, self.nodes)
+        return WireIndex(self.snapshot.wire, self.nodes, node_macs.learn(self.snapshot))
 
     @cached_property
     def services(self) -> Mapping[str, Service]:

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from clusters.metallb.nodes import Node
 from clusters.observation.field_types import Purpose
+from clusters.observation.node_macs import NodeMacs
 from clusters.observation.snapshot import Heard, Reached, Route, WireView
 
 #: So many tries at one port that are lost beside others that are served are no chance any more.
@@ -38,27 +39,18 @@ def outside(responders: Iterable[Responder]) -> tuple[Responder, ...]:
 class WireIndex:
     """The wire of one Snapshot, indexed. `nodes` are the cluster's, by name."""
 
-    def __init__(self, wire: WireView, nodes: Mapping[str, Node]) -> None:
-        self.wire, self.nodes = wire, nodes
+    def __init__(self, wire: WireView, nodes: Mapping[str, Node], macs: NodeMacs) -> None:
+        self.wire, self.nodes, self.macs = wire, nodes, macs
 
     @property
     def asked(self) -> bool:
         """Whether a segment was asked and its silence means something."""
         return self.wire.ok and self.wire.control_ok
 
-    @cached_property
+    @property
     def node_of_mac(self) -> Mapping[str, str]:
-        """Whose a hardware address is, learnt from the answers for the nodes' own addresses.
-
-        One that answers for two nodes (a proxy, a router) is nobody's.
-        """
-        owners: dict[str, set[str]] = {}
-        by_address = {str(address): node.name for node in self.nodes.values() for address in node.addresses}
-        for heard in self.wire.heard:
-            if heard.purpose is Purpose.NODE and heard.address in by_address:
-                for mac in heard.macs:
-                    owners.setdefault(mac, set()).add(by_address[heard.address])
-        return {mac: next(iter(names)) for mac, names in owners.items() if len(names) == 1}
+        """Whose a hardware address is, by every source that tells (`clusters.observation.node_macs`)."""
+        return self.macs.nodes
 
     @cached_property
     def assigned(self) -> Mapping[str, Heard]:
@@ -94,10 +86,10 @@ class WireIndex:
     def responders(self, address: str) -> tuple[Responder, ...] | None:
         """Who replies for an assigned address, sorted. None if nobody was asked.
 
-        None as well where no node is known: then no host can be told from a node.
+        None as well where no host can be told from a node: no node is known, or whose a MAC is.
         """
         heard = self.assigned.get(address)
-        if heard is None or not self.asked or not self.nodes:
+        if heard is None or not self.asked or not self.nodes or not self.macs.tellable(heard.macs):
             return None
         return self.behind(heard.macs)
 

@@ -13,12 +13,22 @@ from typing import TYPE_CHECKING, Any
 
 from clusters.api import Api, Resource
 from clusters.api import resources as known
-from clusters.observation import dry_run, expectations, pods, secretless, trimming, wire
+from clusters.metallb import install
+from clusters.observation import (
+    answer_counts,
+    dry_run,
+    expectations,
+    node_macs,
+    pods,
+    secretless,
+    trimming,
+    wire,
+)
 from clusters.observation.cluster_part import Listing, listings, listings_before_an_upgrade
 from clusters.observation.limits import DEFAULT, Limits
 from clusters.observation.reading import Trim, objects
 from clusters.observation.scrape import Owners, Scrape
-from clusters.observation.snapshot import Json, Objects, Snapshot, Status
+from clusters.observation.snapshot import AnswerCounts, Json, Objects, Snapshot, Status
 from clusters.profile.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -82,6 +92,8 @@ def collect(
     )
     unseen = expectations.unseen(profile)
     seen = wire.seen(snapshot, vantage, limits, unseen=unseen)
+    if seen.wire.ok and node_macs.unclear(seen):
+        seen = replace(seen, answer_counts=collection.answer_counts(seen))
     return secretless.measured(replace(seen, routed=wire.reached_from(snapshot, routed, limits)))
 
 
@@ -260,13 +272,24 @@ class _Collection:
         what = _Wanted("rival_pools", _CILIUM_POOLS)
         return self._objects(what, lambda: self._each(_CILIUM_POOLS), trimming.small)
 
-    def _of_pods(self, pool: ThreadPoolExecutor, found: Mapping[str, Objects]) -> dict[str, Any]:
-        owners = Owners(
+    def answer_counts(self, seen: Snapshot) -> AnswerCounts:
+        """The speakers' counts of answers, read again after the questions."""
+        speakers = [pod for pod in seen.pods.items if install.component_of(pod) == "speaker"]
+        with ThreadPoolExecutor(self.limits.workers, thread_name_prefix="observe") as pool:
+            scrape = Scrape(self.api, pool, self.namespace, self.scraping)
+            pages = scrape.pages(speakers, self._owners(vars(seen)))
+        return answer_counts.compared(seen.metrics, pages)
+
+    def _owners(self, found: Mapping[str, Any]) -> Owners:
+        return Owners(
             deployments=found["deployments"],
             daemon_sets=found["daemon_sets"],
             replica_sets=found["replica_sets"],
             namespace=self.namespace,
         )
+
+    def _of_pods(self, pool: ThreadPoolExecutor, found: Mapping[str, Objects]) -> dict[str, Any]:
+        owners = self._owners(found)
         listed = found["pods"].items
         logs = pods.Source(self.api, pool, self.namespace)
         scrape = Scrape(self.api, pool, self.namespace, self.scraping)

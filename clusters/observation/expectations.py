@@ -36,6 +36,7 @@ def of(profile: Profile | None) -> Expectations:
         pools={pool.name: pool.addresses for pool in profile.pools},
         single_address_pools=tuple(pool.name for pool in profile.pools if pool.single_address),
         budgets=within,
+        macs=dict(profile.macs),
     )
 
 

@@ -24,14 +24,14 @@ class Limits:
     log_lines: int = 200
     free_addresses: int = 64
     reached: int = 1024
-    tries_at_first: int = 100
+    tries_at_first: int = 60
     tries_at_least: int = 3
     tries_at_most: int = 20
     tries_in_trouble: int = 400
     nodes_around: int = 8
     other_nodes: int = 2
     node_ports: int = 20
-    node_port_tries: int = 10
+    node_port_tries: int = 20
 
 
 DEFAULT = Limits()

@@ -40,7 +40,8 @@ class TryEnd:
 class Tries:
     """Tries at one port, one after the other, from different source ports.
 
-    `outcome` is "answered" where any of them was, else how most of them ended, and `detail` the error of those.
+    `outcome` is "answered" where any of them was, else how most of those ended that somebody refused, else silence: a
+    host sends only some ICMP messages a second, so that refused tries end in silence, too. `detail` is their error.
     Of `tries` so many were `lost`: they ended in anything but an answer. `ends` has each way in which they ended.
     `tries` is 0 where they were not counted: an observation of an older release, or a protocol that cannot be tried.
     """

@@ -9,7 +9,7 @@ from clusters import outbound
 from clusters.observation.snapshot import Objects, Snapshot
 
 #: What this project noted down itself; the rest are objects.
-_MEASURED = ("logs", "metrics", "dry_run", "wire", "routed", "expectations")
+_MEASURED = ("logs", "metrics", "answer_counts", "dry_run", "wire", "routed", "expectations")
 
 
 def measured(found: Snapshot) -> Snapshot:

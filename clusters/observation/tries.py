@@ -35,10 +35,10 @@ def summed(attempts: Sequence[Attempt], protocol: str) -> dict[str, Any]:
         return {"outcome": ProbeOutcome.SILENT, "detail": why}
     ends = _ends(attempts, protocol)
     answered = sum(end.count for end in ends if end.outcome is ProbeOutcome.ANSWERED)
-    first = next((end for end in ends if end.outcome is ProbeOutcome.ANSWERED), ends[0])
+    first = next((end for end in ends if end.outcome is ProbeOutcome.ANSWERED), None) or _telling(ends)
     return {
         "outcome": first.outcome,
-        "detail": next((end.detail for end in ends if end.outcome is not ProbeOutcome.ANSWERED), ""),
+        "detail": first.detail or next((end.detail for end in ends if end.detail), ""),
         "tries": len(attempts),
         "lost": len(attempts) - answered,
         "ends": ends,
@@ -50,6 +50,12 @@ def in_trouble(attempts: Sequence[Attempt], protocol: str) -> bool:
     if protocol == "UDP" and all(_outcome(one, protocol) is ProbeOutcome.SILENT for one in attempts):
         return False
     return any(not one.ok for one in attempts)
+
+
+def _telling(ends: Sequence[TryEnd]) -> TryEnd:
+    """The most frequent end that somebody told of: silence is what is left where a host may send few ICMP messages."""
+    silent = {ProbeOutcome.TIMEOUT, ProbeOutcome.SILENT}
+    return next((end for end in ends if end.outcome not in silent), ends[0])
 
 
 def _ends(attempts: Iterable[Attempt], protocol: str) -> tuple[TryEnd, ...]:

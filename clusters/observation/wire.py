@@ -15,17 +15,19 @@ from clusters.metallb import pools as metallb_pools
 from clusters.metallb import ranges
 from clusters.metallb.ranges import Address
 from clusters.metallb.selectors import SelectorError
-from clusters.observation import reaching
+from clusters.observation import node_macs, reaching
 from clusters.observation.field_types import Purpose
 from clusters.observation.limits import Limits
+from clusters.observation.node_macs import NodeMacs
 from clusters.observation.nodes_around import Nodes
-from clusters.observation.snapshot import Heard, Json, PoolShare, Route, Snapshot, Status, WireView
+from clusters.observation.snapshot import Heard, PoolShare, Route, Snapshot, Status, WireView
 from clusters.vantage import VantageError
 
 if TYPE_CHECKING:
     from clusters.vantage import Vantage
 
 _ROUNDS, _RATE = 3, 200.0
+_NOBODY_NEAR = "no node has an address on a segment of the vantage"
 
 
 #: Addresses of documentation, RFC 5737 and 3849: nobody is asked there, the way to them only names the gateway.
@@ -72,7 +74,7 @@ class _Look:
         """Everything that the vantage can see. Raises VantageError where it cannot see at all."""
         doors, ports = reaching.chosen(self.snapshot, self.limits)
         assigned = sorted({door.address for door in doors})
-        nodes = sorted(_node_addresses(self.snapshot.nodes.items))
+        nodes = sorted({each for raw in self.snapshot.nodes.items for each in node_macs.own_addresses(raw)})
         free, shares = self._free(set(assigned) | set(nodes))
         firsts = [each[0] for addresses in free.values() for each in _by_family(addresses)]
         routes = {address: self._route(address) for address in (*assigned, *nodes, *firsts)}
@@ -81,48 +83,50 @@ class _Look:
         if not asks:
             control_ok, control, heard = self._by_kernel(nodes, assigned, free, routes)
         else:
-            control_ok, control = self._control([each for each in nodes if routes[each].on_link])
+            control_ok, control = self._control(_neighbours(nodes, assigned, (*routes.values(), *beyond)))
             heard = (
                 *self._heard(nodes, Purpose.NODE, routes, probe=False),
                 *self._confirmed(assigned, routes),
                 *self._heard_free(free, routes),
             )
-        around = Nodes(self.snapshot, self._announcers(heard))
-        found = reaching.Reaching(self.vantage, self.limits).ports(doors, around)
-        return WireView(
+        view = WireView(
             status=Status.OK,
             place=self.vantage.name,
             routes=(*routes.values(), *beyond),
             control_ok=control_ok,
             control=control,
             heard=heard,
-            reached=found.reached,
             shares=shares,
             by_kernel=not asks,
             ports=ports,
+        )
+        macs = node_macs.learn(replace(self.snapshot, wire=view))
+        if control_ok and (why := self._indistinct(macs)):
+            view = replace(view, control_ok=False, control=why)
+        announcers = {
+            one.address: tuple(macs.nodes[mac] for mac in one.macs if mac in macs.nodes)
+            for one in heard
+            if one.purpose is Purpose.ASSIGNED
+        }
+        reached = reaching.Reaching(self.vantage, self.limits)
+        found = reached.ports(doors, Nodes(self.snapshot, announcers))
+        return replace(
+            view,
+            reached=found.reached,
             node_reach=found.node_reach,
             node_ports=found.node_ports,
             proxy_health=found.proxy_health,
         )
 
-    def _announcers(self, heard: Iterable[Heard]) -> dict[str, tuple[str, ...]]:
-        """The nodes that answer for each assigned address, as far as their own addresses tell whose a MAC is."""
-        nodes = {
-            address: raw["metadata"]["name"]
-            for raw in self.snapshot.nodes.items
-            for address in _node_addresses([raw])
-        }
-        owners = {
-            mac: nodes[one.address]
-            for one in heard
-            if one.purpose is Purpose.NODE and one.address in nodes
-            for mac in one.macs
-        }
-        return {
-            one.address: tuple(owners[mac] for mac in one.macs if mac in owners)
-            for one in heard
-            if one.purpose is Purpose.ASSIGNED
-        }
+    def _indistinct(self, macs: NodeMacs) -> str:
+        """Why nobody can be told from another here: all nodes answer by one hardware address; "" where they do not."""
+        if macs.nodes or not macs.shared:
+            return ""
+        mac, nodes = next(iter(macs.shared.items()))
+        return (
+            f"nodes {', '.join(nodes)} all answer by one hardware address, {mac}: something between them and vantage "
+            f"{self.vantage.name} answers for them, so that it cannot be told which node an answer comes from"
+        )
 
     def _by_kernel(
         self, nodes: list[str], assigned: list[str], free: dict[str, list[str]], routes: dict[str, Route]
@@ -144,11 +148,14 @@ class _Look:
             )
             for address, mac in found.items()
         )
-        known = [one.address for one in heard if one.purpose is Purpose.NODE and one.macs]
-        if not any(routes[address].on_link for address in nodes):
-            return False, "no node has an address on a segment of the vantage", heard
+        near = any(routes[address].on_link for address in nodes)
+        if not near and not any(routes[address].on_link for address in assigned):
+            return False, _NOBODY_NEAR, heard
+        purpose = Purpose.NODE if near else Purpose.ASSIGNED
+        known = [one.address for one in heard if one.purpose is purpose and one.macs]
         if not known:
-            return False, f"the kernel of vantage {self.vantage.name} has learnt no node's address", heard
+            whose = "no node's address" if near else "no address of a service"
+            return False, f"the kernel of vantage {self.vantage.name} has learnt {whose}", heard
         return True, f"the kernel of vantage {self.vantage.name} has learnt {', '.join(known[:3])}", heard
 
     def _route(self, address: str) -> Route:
@@ -160,7 +167,7 @@ class _Look:
 
     def _control(self, neighbours: Sequence[str]) -> tuple[bool, str]:
         if not neighbours:
-            return False, "no node has an address on a segment of the vantage"
+            return False, _NOBODY_NEAR
         found = self.vantage.control(list(neighbours[:3]))
         return found.ok, found.reason
 
@@ -219,11 +226,17 @@ class _Look:
         return free, tuple(shares)
 
 
-def _node_addresses(nodes: Iterable[Json]) -> Iterator[str]:
-    for node in nodes:
-        for entry in node["status"].get("addresses") or ():
-            if entry["type"] == "InternalIP":
-                yield entry["address"]
+def _neighbours(nodes: Iterable[str], assigned: Iterable[str], routes: Iterable[Route]) -> list[str]:
+    """Whose answers prove that the vantage sees any: nodes on its segments.
+
+    Where only the services' addresses are there, that is its gateways, and else those addresses.
+    """
+    ways = {route.address: route for route in routes}
+    near = [each for each in nodes if ways[each].on_link]
+    served = [each for each in assigned if ways[each].on_link]
+    if near or not served:
+        return near
+    return sorted({route.gateway for route in ways.values() if route.gateway}) or served
 
 
 def _inside(held: Iterable[Address], merged: Iterable[ranges.AddressRange]) -> int:

@@ -22,6 +22,7 @@ from clusters.profile.metrics import Metrics
 _NAME = r"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$"
 _SERVICE = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?/[a-z0-9]([a-z0-9-]*[a-z0-9])?$"
 _CHECK = r"^[a-z]+(\.[a-z0-9]+(-[a-z0-9]+)*)+$"
+_MAC = re.compile(r"[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}")
 _VANTAGE = re.compile(r"host|container|(netns|ssh):[A-Za-z0-9][A-Za-z0-9_.@:-]*")
 #: The vantage that is a pod: it asks for checks from inside, and stands in for no place outside.
 POD = "pod"
@@ -56,6 +57,12 @@ def _address(text: str) -> str:
         return str(ipaddress.ip_address(text))
     except ValueError:
         raise ValueError(f"{text!r} is not an IP address") from None
+
+
+def _mac(text: str) -> str:
+    if _MAC.fullmatch(text) is None:
+        raise ValueError(f"{text!r} is no hardware address; give six octets, as in 02:00:5e:10:00:01")
+    return text.replace("-", ":").lower()
 
 
 def _some(values: tuple[str, ...]) -> tuple[str, ...]:
@@ -95,6 +102,7 @@ def _known_budgets(values: dict[str, float]) -> dict[str, float]:
 
 Name = Annotated[str, Field(pattern=_NAME)]
 RangeText = Annotated[str, AfterValidator(_range)]
+MacText = Annotated[str, AfterValidator(_mac)]
 AddressText = Annotated[str, AfterValidator(_address)]
 Seconds = Annotated[float, Field(ge=bounds.SHORTEST_BUDGET, le=bounds.LONGEST_BUDGET)]
 Day = Annotated[dt.date, Field(ge=bounds.EARLIEST.date(), le=bounds.LATEST.date())]
@@ -232,6 +240,8 @@ class Profile(Model):
     the cluster: it is no place to look at the wire from, and only asks for the checks that need one.
     `routed_vantage` is a second place, behind a router, from which they have to be reached as well.
     `metrics` is how MetalLB's metrics may be read; what a run does by it is `scraping`.
+    `macs` are hardware addresses of nodes by the node's name: of cards that no address of the node's in Kubernetes is
+    on, where neither metrics nor ServiceL2Status tell whose they are.
     """
 
     name: Name
@@ -254,6 +264,7 @@ class Profile(Model):
     vantage: Annotated[str, AfterValidator(_vantage)] = ""
     routed_vantage: Annotated[str, AfterValidator(_routed)] = ""
     metrics: Annotated[Metrics, PlainValidator(metrics_field.parse)] = Metrics()
+    macs: dict[Name, tuple[MacText, ...]] = {}
     image: str = ECHO_IMAGE
     budgets: Budgets = {}
     waivers: tuple[Waiver, ...] = ()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 from clusters.vantage.base import Vantage
+from clusters.vantage.errors import VantageError
 from clusters.vantage.records import AddressLike, Mac, mac
 
 
@@ -30,9 +31,13 @@ class MacTable:
 
         Where the vantage has no right to ask, its kernel does.
 
-        Addresses that are not on a segment of the vantage raise its VantageError.
+        Addresses that are not on a segment of the vantage raise its VantageError; where `static` is given they are left
+        out, and their nodes are silent unless it knows them: services may have a network of their own.
         """
-        wanted = {str(ip_address(str(one))): node for node, own in addresses.items() for one in own}
+        own_of = {str(ip_address(str(one))): node for node, own in addresses.items() for one in own}
+        wanted = own_of
+        if static:
+            wanted = {address: node for address, node in own_of.items() if _near(vantage, address)}
         found: dict[Mac, set[str]] = {}
         for address, macs in _heard(vantage, wanted).items():
             for one in macs:
@@ -52,6 +57,13 @@ class MacTable:
     def named(self, owner: str) -> str:
         """For people: "w1 (02:…)", or "unknown host (02:…)"."""
         return f"{self.node_of(owner) or 'unknown host'} ({owner})"
+
+
+def _near(vantage: Vantage, address: str) -> bool:
+    try:
+        return vantage.interface_for(address).on_link
+    except VantageError:
+        return False
 
 
 def _heard(vantage: Vantage, addresses: Mapping[str, str]) -> dict[str, frozenset[Mac]]:

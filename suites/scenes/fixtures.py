@@ -93,6 +93,7 @@ def wire(cluster: Cluster, vantage: Vantage, profile: Profile) -> Wire:
     """The segment as the vantage sees it, with the nodes' MACs learnt."""
     own = {node.name: node.addresses[:1] for node in cluster.nodes}
     static = {mac: node.name for node in cluster.nodes for mac in node.macs}
+    static |= {mac: node for node, macs in profile.macs.items() for mac in macs}
     macs = MacTable.learn(vantage, own, static=static)
     neighbours = tuple(str(one[0]) for one in own.values() if one)
     return Wire(vantage, macs, neighbours, profile.namespace, profile.scraping)

@@ -125,9 +125,9 @@ def test_a_port_with_a_lost_try_is_tried_often_and_the_nodes_are_tried_beside_it
     assert [one.node for one in found.node_reach] == ["node1", "node3", "node2", "node4"]
     assert {(one.kind, one.port, one.replied) for one in found.node_reach} == {("InternalIP", 10250, True)}
     assert [(one.node, one.node_port, one.tries, one.lost) for one in found.node_ports] == [
-        ("node1", 30080, 10, 0),
-        ("node3", 30080, 10, 0),
-        ("node2", 30080, 10, 0),
+        ("node1", 30080, 20, 0),
+        ("node3", 30080, 20, 0),
+        ("node2", 30080, 20, 0),
     ]
     assert {(one.status, one.behind, one.outcome) for one in found.proxy_health} == {(503, 60.0, "answered")}
 
@@ -182,6 +182,14 @@ def test_who_refused_is_kept_and_what_is_no_address_is_not() -> None:
             TryEnd(outcome=ProbeOutcome.REFUSED, count=1, detail="refused", icmp="other"),
         ),
     }
+
+
+def test_a_refusal_outranks_the_silence_that_a_limit_on_refusals_leaves() -> None:
+    icmp = Attempt(t=0, ok=False, latency=0, error="refused", icmp="port-unreachable", sent_by="192.0.2.11")
+
+    found = tries.summed([SILENT, SILENT, icmp], "TCP")
+
+    assert (found["outcome"], found["detail"], found["lost"]) == (ProbeOutcome.REFUSED, "refused", 3)
 
 
 def test_datagrams_that_nobody_answers_prove_nothing() -> None:
