@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
 from clusters.lab.parts import cache
 from clusters.lab.parts.cache import Slot
@@ -26,12 +24,6 @@ def _make(folder: Path) -> None:
 
 def _nobody() -> None:
     raise AssertionError("nobody held the lock")
-
-
-def test_a_thing_is_made_once(slot: Slot) -> None:
-    assert slot.publish(_make, waiting=_nobody)
-    assert not slot.publish(lambda _: pytest.fail("made again"), waiting=_nobody)
-    assert (slot.folder / "made").read_text(encoding="utf-8") == "yes"
 
 
 def test_a_failure_leaves_nothing_under_any_name(slot: Slot) -> None:
@@ -55,25 +47,6 @@ def test_leftovers_of_a_killed_run_go_but_not_those_of_another_part(slot: Slot) 
     assert sorted(path.name for path in slot.folder.parent.iterdir()) == [other.name, slot.folder.name]
 
 
-def test_another_run_that_makes_it_is_waited_for_and_heard_of(slot: Slot) -> None:
-    waited = threading.Event()
-    lock = FileLock(slot.root / "locks" / "parts-etcd.lock", thread_local=False)
-    (slot.root / "locks").mkdir()
-    lock.acquire()
-
-    def other_run() -> None:
-        assert waited.wait(20)
-        slot.folder.mkdir(parents=True)
-        lock.release()
-
-    thread = threading.Thread(target=other_run)
-    thread.start()
-    made = slot.publish(lambda _: pytest.fail("made twice"), waiting=waited.set)
-    thread.join()
-    assert not made
-    assert waited.is_set()
-
-
 def test_the_key_follows_every_fact_and_nothing_else() -> None:
     assert cache.content_key("a", {"x": 1, "y": 2}) == cache.content_key("a", {"y": 2, "x": 1})
     assert cache.content_key("a", "b") != cache.content_key("ab")
@@ -87,14 +60,6 @@ def test_the_digest_follows_names_and_bytes_of_files(tmp_path: Path) -> None:
     second = cache.files_digest(tmp_path)
     (tmp_path / "go.mod").rename(tmp_path / "go.sum")
     assert len({first, second, cache.files_digest(tmp_path)}) == 3
-
-
-def test_the_folder_is_where_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(cache.CACHE_VARIABLE, str(tmp_path))
-    assert cache.cache_root() == tmp_path
-    monkeypatch.delenv(cache.CACHE_VARIABLE)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert cache.cache_root() == tmp_path / "xdg" / "metallb-conformance"
 
 
 def test_too_little_room_is_said_before_anything_is_made(tmp_path: Path) -> None:

