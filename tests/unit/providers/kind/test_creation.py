@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -50,28 +49,6 @@ def test_configuration_image_and_kubeconfig_go_to_kind(bench: Bench) -> None:
     (create,) = bench.called("kind", "create", "cluster")
     told = ["--name", "mine", "--kubeconfig", str(kubeconfig), "--config", str(config)]
     assert create == ["--retain", *told, "--image", "kindest/node:v1"]
-
-
-def test_archives_and_references_are_loaded_each_in_its_way(bench: Bench) -> None:
-    with running(bench, images=["a.tar", "quay.io/metallb/speaker:v0.15.2", "b.tar.gz"]):
-        pass
-
-    assert bench.called("kind", "load") == [
-        ["image-archive", "a.tar", "b.tar.gz", "--name", "mine"],
-        ["docker-image", "quay.io/metallb/speaker:v0.15.2", "--name", "mine"],
-    ]
-
-
-def test_what_was_made_is_deleted_with_its_files(bench: Bench) -> None:
-    bench.has("other")
-
-    with running(bench) as made:
-        made.wanted.kubeconfig.touch()
-        assert bench.clusters == ["other", "mine"]
-
-    assert bench.clusters == ["other"]
-    assert not made.wanted.kubeconfig.parent.exists()
-    assert not (bench.here / ".pytest-kind").exists()
 
 
 def test_what_was_found_is_left_alone(bench: Bench) -> None:
@@ -143,21 +120,6 @@ def test_a_cluster_that_fails_and_stays_is_told_with_both_reasons(bench: Bench) 
         CleanupFailed, match=r"no space left\. .*mine is still there: .*failed to delete nodes"
     ):
         running(bench).__enter__()
-
-
-def test_two_at_once_make_one_cluster(bench: Bench) -> None:
-    furnished: list[str] = []
-
-    def take(_: int) -> bool:
-        with running(bench, furnish=lambda made: furnished.append(made.wanted.name), keep=True) as made:
-            return bool(made.ours)
-
-    bench.path("kind")
-    with ThreadPoolExecutor(4) as pool:
-        ours = list(pool.map(take, range(4)))
-
-    assert sorted(ours) == [False, False, False, True]
-    assert len(bench.called("kind", "create")) == len(furnished) == 1
 
 
 @pytest.mark.parametrize("profile", ["local", "a-profile-with-a-name-that-is-longer-than-kind-takes"])

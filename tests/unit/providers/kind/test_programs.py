@@ -55,20 +55,6 @@ def test_a_failed_program_is_quoted_in_one_sentence(bench: Bench) -> None:
     assert caught.value.exit_code == ExitCode.REFUSED
 
 
-def test_a_missing_node_image_names_the_option(bench: Bench) -> None:
-    bench.fails("kind", "create", "cluster", words=NO_IMAGE)
-
-    with pytest.raises(ProgramFailed, match=r"no such host\. Load the image .*--kind-image"):
-        bench.program("kind").run("create", "cluster", doing="create local")
-
-
-def test_a_program_is_taken_from_the_path(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = bench.path("kind")
-    monkeypatch.setenv("PATH", str(path.parent))
-
-    assert find("kind").path == path
-
-
 def test_a_named_program_goes_before_the_path(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.path("kind")
     other = bench.path("kind-of-my-own")

@@ -63,16 +63,6 @@ def test_an_image_that_docker_lacks_is_pulled_and_dockers_words_are_quoted(bench
         vantage(bench, "container")
 
 
-def test_the_container_is_on_the_nodes_network_and_may_send_frames(bench: Bench) -> None:
-    from clusters.providers.kind import kind_cluster  # noqa: PLC0415 - as above
-
-    command = kind_cluster.inside(bench.program("docker"), IMAGE)
-
-    assert command[1:] == (
-        "run", "--rm", "--interactive", "--network", "kind", "--cap-add", "NET_RAW", "--entrypoint", "python3", IMAGE,
-    )  # fmt: skip
-
-
 def test_no_cable_is_pulled_where_dockers_bridge_is_in_another_machine(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
