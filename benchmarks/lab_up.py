@@ -23,8 +23,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import told
 
 from clusters.lab import cgroups, life, parts
+from clusters.lab.lab_state import BootProgress
 from clusters.lab.options import LabOptions
-from clusters.lab.progress import Progress
 
 _NAME = f"bench{os.getpid()}"
 
@@ -59,7 +59,7 @@ def _arguments() -> argparse.Namespace:
 def _run(options: LabOptions) -> dict[str, Any]:
     """One boot and one removal; every figure in seconds."""
     before, own = psutil.cpu_times(), sum(os.times()[:4])
-    progress = Progress(io.StringIO())
+    progress = BootProgress(io.StringIO())
     began = time.monotonic()
     try:
         life.up(options, progress=progress)

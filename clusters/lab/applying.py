@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from clusters import budgets
 from clusters.lab import serving
-from clusters.lab.door import Answer, Door, object_path
 from clusters.lab.hosts import LabFailed
 from clusters.lab.plan import Plan
+from clusters.lab.rest import Answer, RestClient, object_path
 from clusters.lab.serving import Controls
 from clusters.objects import Object
 
@@ -26,11 +26,11 @@ _AT_ONCE = 8
 _LAST = frozenset({"ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"})
 
 
-def apply_all(door: Door, things: Iterable[Object], *, controls: Controls) -> None:
+def apply_all(client: RestClient, things: Iterable[Object], *, controls: Controls) -> None:
     """Apply everything; every object is accepted when this returns."""
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         for wave in waves(things):
-            for done in [pool.submit(apply_one, door, thing, controls) for thing in wave]:
+            for done in [pool.submit(apply_one, client, thing, controls) for thing in wave]:
                 done.result()
 
 
@@ -46,14 +46,14 @@ def waves(things: Iterable[Object]) -> list[list[Object]]:
     return ordered
 
 
-def apply_one(door: Door, thing: Object, controls: Controls) -> None:
+def apply_one(client: RestClient, thing: Object, controls: Controls) -> None:
     """Apply one object, again while what it depends on is still coming up.
 
     Raises `LabFailed` with the API server's words when it is refused for good.
     """
 
     def applied() -> Answer:
-        answer = door.try_apply(thing)
+        answer = client.try_apply(thing)
         if answer.status in _FINAL:
             raise LabFailed(f"The lab's API server refused {object_path(thing)}: {answer.message}")
         return answer
@@ -67,7 +67,7 @@ def apply_one(door: Door, thing: Object, controls: Controls) -> None:
     )
 
 
-def describe_nodes(door: Door, plan: Plan) -> None:
+def describe_nodes(client: RestClient, plan: Plan) -> None:
     """Write on every node which pod addresses are its own, and on the first that it is the control plane.
 
     On other clusters the controller manager chooses the ranges, and the installer labels. There is no taint and
@@ -77,4 +77,4 @@ def describe_nodes(door: Door, plan: Plan) -> None:
         ranges = [str(network) for network in host.pod_ranges]
         labels = {"node-role.kubernetes.io/control-plane": ""} if host == plan.control_plane else {}
         patch = {"metadata": {"labels": labels}, "spec": {"podCIDR": ranges[0], "podCIDRs": ranges}}
-        door.merge(f"/api/v1/nodes/{host.name}", patch)
+        client.merge(f"/api/v1/nodes/{host.name}", patch)

@@ -9,18 +9,17 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from typing import Any, TypeVar
 
-from clusters.lab import applying, control_plane, manifests, network, node, overlay, parts, serving
+from clusters.lab import applying, control_plane, manifests, network, node, parts, rendering, serving
 from clusters.lab import plan as plans
-from clusters.lab.components import Component
+from clusters.lab.component import Component
 from clusters.lab.control_plane import API_SOCKET, Authorities
-from clusters.lab.door import Door
 from clusters.lab.hosts import HostControl, LabFailed
+from clusters.lab.lab_state import BootProgress, LabState
 from clusters.lab.options import Install, LabOptions
 from clusters.lab.parts import Parts
 from clusters.lab.paths import LabPaths
 from clusters.lab.plan import Host, Plan
-from clusters.lab.progress import Progress
-from clusters.lab.state import LabState
+from clusters.lab.rest import RestClient
 
 #: What is put over the plain manifest for each way to install MetalLB. Its chart has the rights of -prometheus.
 _COMPONENTS: Mapping[Install, tuple[str, ...]] = {
@@ -40,12 +39,12 @@ class Boot:
     Making one checks the overlay and the version, and makes the parts where they are missing.
     """
 
-    def __init__(self, options: LabOptions, progress: Progress) -> None:
+    def __init__(self, options: LabOptions, progress: BootProgress) -> None:
         self.options, self.progress = options, progress
         self.paths = LabPaths(options.name)
         self.plan: Plan = plans.make(options)
-        self.overlay = overlay.chosen(options)
-        self.metallb = options.metallb or overlay.pinned_version(self.overlay) or parts.SUPPORTED_METALLB[0]
+        self.overlay = rendering.chosen(options)
+        self.metallb = options.metallb or rendering.pinned_version(self.overlay) or parts.SUPPORTED_METALLB[0]
         self.controls = {host.name: HostControl(options.name, host.name) for host in self.plan.nodes}
         self._parts: Parts = parts.ensure()
         self._manifest = self._parts.manifest(self.metallb)
@@ -70,18 +69,18 @@ class Boot:
         state = LabState(self.options, listener.getsockname()[1], str(kubectl), self.metallb)
         state.save()
         metallb = pool.submit(
-            overlay.render,
+            rendering.render,
             self.overlay,
             metallb_version=self.metallb,
             manifest=self._manifest,
             kubectl=kubectl,
             components=_COMPONENTS[self.options.install],
         )
-        traffic = pool.submit(overlay.build, overlay.consumers(self.options), kubectl=kubectl)
+        traffic = pool.submit(rendering.build, rendering.consumers(self.options), kubectl=kubectl)
         self._power_on(pool, listener)
         listener.close()
-        with Door(self.paths.kubeconfig) as door:
-            self._bring_up(door, pool, metallb=metallb, traffic=traffic)
+        with RestClient(self.paths.kubeconfig) as client:
+            self._bring_up(client, pool, metallb=metallb, traffic=traffic)
         finished = state.finished(self.progress.phases)
         finished.save()
         return finished
@@ -103,10 +102,15 @@ class Boot:
         self.progress.mark("hosts booted")
 
     def _bring_up(
-        self, door: Door, pool: ThreadPoolExecutor, *, metallb: Future[Things], traffic: Future[Things]
+        self,
+        client: RestClient,
+        pool: ThreadPoolExecutor,
+        *,
+        metallb: Future[Things],
+        traffic: Future[Things],
     ) -> None:
         everyone = self.controls.values()
-        serving.api_answers(door, everyone)
+        serving.api_answers(client, everyone)
         self.progress.mark("API answers")
         kubelets = [pool.submit(self._start, node.kubelet, host) for host in self.plan.nodes]
         workloads, early = _split(traffic.result())
@@ -114,22 +118,24 @@ class Boot:
         things = [*manifests.first(self.plan), *manifests.with_secrets(rendered), *early]
         things += manifests.metrics_account(rendered)
         applied = self._marked(
-            pool, "manifests applied", lambda: applying.apply_all(door, things, controls=everyone)
+            pool, "manifests applied", lambda: applying.apply_all(client, things, controls=everyone)
         )
-        serving.api_ready(door, everyone)
+        serving.api_ready(client, everyone)
         self.progress.mark("API ready")
         proxies = [pool.submit(self._start, node.proxy, host) for host in self.plan.nodes]
         self.controls[self.plan.control_plane.name].start(control_plane.controllers(self.plan, self._parts))
         _all([*kubelets, *proxies])
-        serving.nodes_ready(door, self.plan, controls=everyone)
+        serving.nodes_ready(client, self.plan, controls=everyone)
         self.progress.mark("nodes Ready")
-        applying.describe_nodes(door, self.plan)
+        applying.describe_nodes(client, self.plan)
         applied.result()
         # Not before all nodes are there, or the first one that is Ready gets every pod.
-        applying.apply_all(door, workloads, controls=everyone)
-        serving.wait_for_all(door, self.plan, controls=self.controls, progress=self.progress)
+        applying.apply_all(client, workloads, controls=everyone)
+        serving.wait_for_all(client, self.plan, controls=self.controls, progress=self.progress)
         # Nothing waits for it, so it does not take processors from what is waited for.
-        applying.apply_all(door, manifests.metrics_server(self._authorities, self._parts), controls=everyone)
+        applying.apply_all(
+            client, manifests.metrics_server(self._authorities, self._parts), controls=everyone
+        )
 
     def _marked(self, pool: ThreadPoolExecutor, name: str, call: Callable[[], T]) -> Future[T]:
         def marked() -> T:

@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 
 from clusters.lab import pki, relay
-from clusters.lab.components import Component, Flag, command
+from clusters.lab.component import Component, Flag, command
 from clusters.lab.host_init import HANDED_SOCKET
 from clusters.lab.parts import Parts
 from clusters.lab.paths import HostPaths, LabPaths

@@ -19,7 +19,7 @@ from typing import Any
 from clusters import budgets, files, wait
 from clusters.errors import ConformanceError, ExitCode
 from clusters.lab import cgroups, host_init, netns
-from clusters.lab.components import Component
+from clusters.lab.component import Component
 from clusters.lab.paths import HostPaths, LabPaths
 
 _BINDS = {
@@ -134,7 +134,7 @@ class HostControl:
                 with connection.makefile("r") as stream:
                     answer = json.loads(stream.readline() or "{}")
             except OSError as error:
-                raise LabFailed(f"Host {self.host} of lab {self.lab} takes no orders ({error}).") from error
+                raise LabFailed(f"Host {self.host} of lab {self.lab} does not answer ({error}).") from error
         if "components" not in answer:
             raise LabFailed(
                 f"Host {self.host} of lab {self.lab} refused {request['do']}: {answer.get('error')}"

@@ -6,19 +6,18 @@ from collections.abc import Collection
 
 from clusters.commands import command
 from clusters.errors import Refused
-from clusters.lab import preflight, state, teardown
+from clusters.lab import lab_state, preflight, teardown
 from clusters.lab.boot import Boot
 from clusters.lab.hosts import LabFailed
 from clusters.lab.lab import Lab
+from clusters.lab.lab_state import BootProgress, LabState
 from clusters.lab.options import LabOptions
-from clusters.lab.progress import Progress
-from clusters.lab.state import LabState
 
 
 def up(
     options: LabOptions,
     *,
-    progress: Progress | None = None,
+    progress: BootProgress | None = None,
     insist: Collection[str] = (),
     keep: bool = False,
 ) -> Lab:
@@ -28,13 +27,13 @@ def up(
     come up is left to be looked at; without, nothing is left of it. Raises `Refused` before anything is
     started when the machine lacks something, and `LabFailed` that names what died on the way.
     """
-    with state.locked(options.name):
+    with lab_state.locked(options.name):
         running = healthy(options.name)
         if running is not None:
             _compare(running.state.options, options, insist)
             return running
         preflight.check(options)
-        boot = Boot(options, progress or Progress())
+        boot = Boot(options, progress or BootProgress())
         teardown.remove(options.name)
         try:
             return Lab(boot.run())
@@ -46,7 +45,7 @@ def up(
 
 def down(name: str) -> None:
     """Remove a lab, or what is left of one. Nothing happens where there is none."""
-    with state.locked(name):
+    with lab_state.locked(name):
         teardown.remove(name)
 
 

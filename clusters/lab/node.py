@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from clusters.lab.components import Component, command
+from clusters.lab.component import Component, command
 from clusters.lab.control_plane import DOMAIN, Authorities, write_kubeconfig
 from clusters.lab.parts import Parts
 from clusters.lab.paths import LabPaths

@@ -18,7 +18,7 @@ from clusters import budgets
 from clusters.commands import command as shown
 from clusters.errors import Refused
 from clusters.lab import cgroups, host_init, netns
-from clusters.lab.components import SEARCH_PATH
+from clusters.lab.component import SEARCH_PATH
 from clusters.lab.options import LabOptions
 from clusters.lab.paths import state_root
 

@@ -13,10 +13,10 @@ from typing import TypeVar
 from clusters import budgets, wait
 from clusters.budgets import Budget
 from clusters.lab import netns
-from clusters.lab.door import Door, Refusal, collection_path
 from clusters.lab.hosts import HostControl, LabFailed
+from clusters.lab.lab_state import BootProgress
 from clusters.lab.plan import Plan
-from clusters.lab.progress import Progress
+from clusters.lab.rest import Refusal, RestClient, collection_path
 from clusters.objects import Object, status_of
 
 T = TypeVar("T")
@@ -72,44 +72,46 @@ def require_alive(controls: Controls) -> None:
         raise LabFailed(f"The lab cannot come up: {'; '.join(dead)}")
 
 
-def api_answers(door: Door, controls: Controls) -> None:
+def api_answers(client: RestClient, controls: Controls) -> None:
     """Wait for the API server's first answers; roles and priority classes may be missing still."""
-    _answers(door, "/livez/ping", "the API server answers", controls)
+    _answers(client, "/livez/ping", "the API server answers", controls)
 
 
-def api_ready(door: Door, controls: Controls) -> None:
+def api_ready(client: RestClient, controls: Controls) -> None:
     """Wait for the API server's own readiness, which includes its bootstrap of roles."""
-    _answers(door, "/readyz", "the API server is ready", controls)
+    _answers(client, "/readyz", "the API server is ready", controls)
 
 
-def _answers(door: Door, path: str, text: str, controls: Controls) -> None:
+def _answers(client: RestClient, path: str, text: str, controls: Controls) -> None:
     claim(
         text,
-        read=lambda: door.ask("GET", path).status,
+        read=lambda: client.ask("GET", path).status,
         accept=lambda status: status == 200,
         controls=controls,
         budget=budgets.get(budgets.LAB_STARTED),
     )
 
 
-def wait_for_all(door: Door, plan: Plan, *, controls: Mapping[str, HostControl], progress: Progress) -> None:
+def wait_for_all(
+    client: RestClient, plan: Plan, *, controls: Mapping[str, HostControl], progress: BootProgress
+) -> None:
     """MetalLB rolled out, its webhook deciding, and every consumer answering from the client."""
     everyone = list(controls.values())
     check = functools.partial(claim, controls=everyone)
-    check("every LoadBalancer service has an address", read=lambda: services(door), accept=_all_assigned)
+    check("every LoadBalancer service has an address", read=lambda: services(client), accept=_all_assigned)
     progress.mark("addresses assigned")
-    for probe in (probe for service in services(door) for probe in _probes(service)):
+    for probe in (probe for service in services(client) for probe in _probes(service)):
         protocol, address, port = probe
         question = functools.partial(ask, plan, protocol, address=address, port=port)
         check(f"{protocol}://{address}:{port} answers the client", read=question, accept=bool)
     progress.mark("services answer")
-    check("MetalLB is rolled out", read=lambda: unfinished(door), accept=lambda left: not left)
+    check("MetalLB is rolled out", read=lambda: unfinished(client), accept=lambda left: not left)
     progress.mark("MetalLB rolled out")
-    check("MetalLB's webhook decides", read=lambda: webhook_decides(door), accept=bool)
+    check("MetalLB's webhook decides", read=lambda: webhook_decides(client), accept=bool)
     progress.mark("webhook decides")
 
 
-def nodes_ready(door: Door, plan: Plan, *, controls: Controls) -> None:
+def nodes_ready(client: RestClient, plan: Plan, *, controls: Controls) -> None:
     """Wait until every node is Ready and takes pods.
 
     A node that has just become Ready keeps its not-ready taint until the node lifecycle controller takes it
@@ -118,37 +120,37 @@ def nodes_ready(door: Door, plan: Plan, *, controls: Controls) -> None:
     names = {host.name for host in plan.nodes}
     claim(
         "every node is Ready and takes pods",
-        read=lambda: ready_nodes(door),
+        read=lambda: ready_nodes(client),
         accept=lambda ready: ready == names,
         controls=controls,
     )
 
 
-def ready_nodes(door: Door) -> set[str]:
+def ready_nodes(client: RestClient) -> set[str]:
     """Names of the nodes that are Ready and have no taint."""
     return {
         item["metadata"]["name"]
-        for item in door.get("/api/v1/nodes")["items"]
+        for item in client.get("/api/v1/nodes")["items"]
         if _condition(item, "Ready") and not item["spec"].get("taints")
     }
 
 
-def services(door: Door) -> list[Object]:
+def services(client: RestClient) -> list[Object]:
     """Every LoadBalancer service."""
-    items: list[Object] = door.get("/api/v1/services")["items"]
+    items: list[Object] = client.get("/api/v1/services")["items"]
     return [item for item in items if item["spec"]["type"] == "LoadBalancer"]
 
 
-def unfinished(door: Door, namespace: str = "metallb-system") -> list[str]:
+def unfinished(client: RestClient, namespace: str = "metallb-system") -> list[str]:
     """MetalLB's workloads that are not rolled out, each as a line of text."""
     lines = []
-    for item in door.get(collection_path("apps/v1", "Deployment", namespace))["items"]:
+    for item in client.get(collection_path("apps/v1", "Deployment", namespace))["items"]:
         status, wanted = status_of(item), item["spec"].get("replicas", 1)
         if status.get("availableReplicas", 0) < wanted or status.get("updatedReplicas", 0) < wanted:
             lines.append(
                 f"deployment {item['metadata']['name']}: {status.get('availableReplicas', 0)} of {wanted}"
             )
-    for item in door.get(collection_path("apps/v1", "DaemonSet", namespace))["items"]:
+    for item in client.get(collection_path("apps/v1", "DaemonSet", namespace))["items"]:
         status = status_of(item)
         wanted = status.get("desiredNumberScheduled", 0)
         if not wanted or status.get("numberAvailable", 0) < wanted:
@@ -158,9 +160,9 @@ def unfinished(door: Door, namespace: str = "metallb-system") -> list[str]:
     return lines
 
 
-def webhook_decides(door: Door) -> bool:
+def webhook_decides(client: RestClient) -> bool:
     """Whether MetalLB's webhook refuses a pool that overlaps an existing one (asked as a dry run)."""
-    pools = door.get(collection_path("metallb.io/v1beta1", "IPAddressPool", "metallb-system"))["items"]
+    pools = client.get(collection_path("metallb.io/v1beta1", "IPAddressPool", "metallb-system"))["items"]
     if not pools:
         return True
     twin = {
@@ -169,7 +171,7 @@ def webhook_decides(door: Door) -> bool:
         "metadata": {"name": "overlap-probe", "namespace": "metallb-system"},
         "spec": {"addresses": pools[0]["spec"]["addresses"]},
     }
-    return "overlaps" in door.try_apply(twin, dry_run=True).message
+    return "overlaps" in client.try_apply(twin, dry_run=True).message
 
 
 def ask(plan: Plan, protocol: str, *, address: str, port: int) -> str:
@@ -214,6 +216,6 @@ def _condition(item: Object, kind: str) -> bool:
     return any(one["type"] == kind and one["status"] == "True" for one in conditions)
 
 
-def cluster_version(door: Door) -> str:
-    """Kubernetes' version as the API server gives it, for example `v1.34.4`."""
-    return str(json.loads(door.ask("GET", "/version").body)["gitVersion"])
+def cluster_version(client: RestClient) -> str:
+    """Kubernetes' version as the API server gives it, for example `v1.35.4`."""
+    return str(json.loads(client.ask("GET", "/version").body)["gitVersion"])

@@ -6,11 +6,11 @@ import http.client
 from typing import Any
 
 from clusters.lab import netns, serving
-from clusters.lab.door import Door
 from clusters.lab.hosts import LabFailed
 from clusters.lab.lab import Lab
+from clusters.lab.lab_state import LabState
 from clusters.lab.plan import Host
-from clusters.lab.state import LabState
+from clusters.lab.rest import RestClient
 
 _UNFINISHED = "The lab has not finished booting, or the command that booted it was ended."
 
@@ -62,8 +62,8 @@ def _host(host: Host) -> dict[str, Any]:
 
 def _version(lab: Lab, problems: list[str]) -> str:
     try:
-        with Door(lab.kubeconfig) as door:
-            return serving.cluster_version(door)
+        with RestClient(lab.kubeconfig) as client:
+            return serving.cluster_version(client)
     except (OSError, http.client.HTTPException, LabFailed) as error:
         problems.append(f"The API server does not answer: {error}")
         return ""

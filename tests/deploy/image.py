@@ -18,7 +18,7 @@ from filelock import FileLock
 from clusters.lab.lab import Lab
 from clusters.lab.node import CONTAINERD_SOCKET
 from clusters.lab.parts.cache import Slot, cache_root, content_key
-from clusters.lab.parts.making import ensure
+from clusters.lab.parts.provisioning import ensure
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = "registry.example/metallb-conformance:checkout"

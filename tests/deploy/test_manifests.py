@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from clusters import __version__
-from clusters.lab.parts.making import ensure
+from clusters.lab.parts.provisioning import ensure
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/nightly-in-a-cluster.md").read_text()

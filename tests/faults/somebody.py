@@ -7,9 +7,9 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from clusters.lab import overlay
-from clusters.lab.door import FIELD_MANAGER
+from clusters.lab import rendering
 from clusters.lab.parts import ensure
+from clusters.lab.rest import FIELD_MANAGER
 from tests.faults.bench import ROOT, Bench
 
 
@@ -24,7 +24,7 @@ def upgraded(bench: Bench, version: str) -> Iterator[None]:
 
 
 def _roll_out(bench: Bench, version: str) -> None:
-    rendered = overlay.render(
+    rendered = rendering.render(
         ROOT / "examples/platform/metallb/overlays/lab",
         metallb_version=version,
         manifest=ensure().manifest(version),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from clusters.lab.parts import Parts
 from clusters.lab.parts.images import write_archive
-from clusters.lab.parts.table import Image
+from clusters.lab.parts.part_table import Image
 from clusters.lab.parts.toolchain import architecture
 from tests.kind.parts import KindParts
 

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from clusters.errors import ConformanceError, ExitCode
-from clusters.lab.parts import store, toolchain
+from clusters.lab.parts import image_store, toolchain
 from clusters.lab.parts.cache import cache_root, prune
-from clusters.lab.parts.making import ensure
+from clusters.lab.parts.provisioning import ensure
 from clusters.lab.parts.ready import Parts, slots
 
 
@@ -45,7 +45,7 @@ def _make(names: list[str]) -> int:
     began = time.monotonic()
     without_store = not names and os.geteuid() != 0
     if without_store:
-        names = [name for name in _parts().slots if name != store.NAME]
+        names = [name for name in _parts().slots if name != image_store.NAME]
     parts = ensure(only=names or None)
     print(f"The lab's parts are in {cache_root()} ({time.monotonic() - began:.1f} s).")
     if without_store:

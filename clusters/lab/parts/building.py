@@ -15,7 +15,7 @@ from clusters import children
 from clusters.lab.parts import substitute
 from clusters.lab.parts.cache import content_key, files_digest
 from clusters.lab.parts.errors import NETWORK, SHOWN_LINES, PartError
-from clusters.lab.parts.table import Part
+from clusters.lab.parts.part_table import Part
 from clusters.lab.parts.toolchain import architecture, environment
 
 #: Changes with this module where the rest of the key would not show that its result is another.
@@ -88,7 +88,7 @@ class Builder:
                 raise PartError(
                     self.part.name,
                     f"The part {self.part.name} cannot be built: {module} {found['Version']} has no {carried.files}.",
-                    remedy="Correct the part's entry in clusters/lab/parts/table.py.",
+                    remedy="Correct the part's entry in clusters/lab/parts/part_table.py.",
                 )
             (folder / carried.folder).mkdir(parents=True, exist_ok=True)
             for source in sources:

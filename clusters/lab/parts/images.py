@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from clusters.lab.parts.table import IMAGES, Image
+from clusters.lab.parts.part_table import IMAGES, Image
 from clusters.lab.parts.toolchain import architecture
 
 #: Changes with the bytes that this module writes.

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from clusters.errors import UsageError
-from clusters.lab.parts import building, images, store
+from clusters.lab.parts import building, image_store, images
 from clusters.lab.parts.cache import Slot, content_key
 from clusters.lab.parts.errors import PartError
-from clusters.lab.parts.store import Store
-from clusters.lab.parts.table import IMAGES, KUBERNETES, PARTS, SUPPORTED_METALLB, Image
+from clusters.lab.parts.image_store import Store
+from clusters.lab.parts.part_table import IMAGES, KUBERNETES, PARTS, SUPPORTED_METALLB, Image
 
 IMAGES_NAME = "images"
 
@@ -27,8 +27,8 @@ def slots(root: Path, go_version: str) -> dict[str, Slot]:
         images.RECIPE, [repr(image) for image in IMAGES], [found[name].key for name in sources]
     )
     found[IMAGES_NAME] = Slot(root, "images", IMAGES_NAME, images_key)
-    store_key = content_key(store.RECIPE, images_key, found["containerd"].key)
-    found[store.NAME] = Slot(root, "stores", store.NAME, store_key)
+    store_key = content_key(image_store.RECIPE, images_key, found["containerd"].key)
+    found[image_store.NAME] = Slot(root, "stores", image_store.NAME, store_key)
     return found
 
 
@@ -94,7 +94,7 @@ class Parts:
     @property
     def store(self) -> Store:
         """The prepared containerd root with all images, of both MetalLB versions."""
-        return Store(self._folder(store.NAME))
+        return Store(self._folder(image_store.NAME))
 
     def record(self, part: str) -> dict[str, Any]:
         """How a part came about: Go, flags, versions; `substituted` is empty or says what stood in."""

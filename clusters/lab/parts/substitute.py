@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from clusters.lab.parts.errors import NETWORK, PartError
-from clusters.lab.parts.table import Part
+from clusters.lab.parts.part_table import Part
 
 #: Part of the content key of the parts that may be substituted: changes with this module.
 RECIPE = 1

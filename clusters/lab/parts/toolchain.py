@@ -16,7 +16,7 @@ from pathlib import Path
 from clusters import children
 from clusters.lab.parts.cache import Slot, content_key
 from clusters.lab.parts.errors import PartError
-from clusters.lab.parts.table import PARTS
+from clusters.lab.parts.part_table import PARTS
 
 WHEEL = Path(__file__).parent / "go.txt"
 Version = tuple[int, int, int]

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from clusters.lab import applying, manifests, overlay, serving
-from clusters.lab.door import Answer, collection_path, object_path
+from clusters.lab import applying, manifests, rendering, serving
+from clusters.lab.rest import Answer, collection_path, object_path
 
 
 def _thing(kind: str, name: str = "x", *, version: str = "v1", **meta: str) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def test_the_webhooks_empty_secret_is_filled() -> None:
     assert set(filled["data"]) == {"ca.crt", "ca.key", "tls.crt", "tls.key"}
 
 
-class _Door:
+class _Client:
     """Answers lists from a dictionary."""
 
     def __init__(self, lists: dict[str, list[dict[str, Any]]]) -> None:
@@ -122,20 +122,20 @@ class _Door:
 def test_what_is_not_rolled_out_is_listed(
     deployment: dict[str, int], daemonset: dict[str, int], left: list[str]
 ) -> None:
-    door = _Door(
+    client = _Client(
         {
             "deployments": [_thing("Deployment") | {"spec": {"replicas": 1}, "status": deployment}],
             "daemonsets": [_thing("DaemonSet") | {"spec": {}, "status": daemonset}],
         }
     )
 
-    assert serving.unfinished(door) == left  # type: ignore[arg-type]
+    assert serving.unfinished(client) == left  # type: ignore[arg-type]
 
 
 def test_only_nodes_that_are_ready_and_take_pods_count() -> None:
     ready = {"conditions": [{"type": "Ready", "status": "True"}]}
     tainted = {"taints": [{"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}]}
-    door = _Door(
+    client = _Client(
         {
             "nodes": [
                 _thing("Node", "a") | {"spec": {}, "status": ready},
@@ -145,10 +145,10 @@ def test_only_nodes_that_are_ready_and_take_pods_count() -> None:
         }
     )
 
-    assert serving.ready_nodes(door) == {"a"}  # type: ignore[arg-type]
+    assert serving.ready_nodes(client) == {"a"}  # type: ignore[arg-type]
 
 
 def test_the_shipped_overlays_pin_a_version() -> None:
-    folder = overlay.EXAMPLES / "metallb" / "overlays"
+    folder = rendering.EXAMPLES / "metallb" / "overlays"
 
-    assert {overlay.pinned_version(folder / name) for name in ("lab", "lab-ipv6", "lab-dual")} == {"0.15.2"}
+    assert {rendering.pinned_version(folder / name) for name in ("lab", "lab-ipv6", "lab-dual")} == {"0.15.2"}

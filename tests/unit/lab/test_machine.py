@@ -11,11 +11,11 @@ import pytest
 
 from clusters.errors import CleanupFailed, Refused
 from clusters.lab import __main__ as command
-from clusters.lab import cgroups, hosts, life, paths, preflight, state, status, teardown
+from clusters.lab import cgroups, hosts, lab_state, life, paths, preflight, status, teardown
 from clusters.lab.hosts import HostControl
+from clusters.lab.lab_state import LabState
 from clusters.lab.options import LabOptions
 from clusters.lab.paths import LabPaths
-from clusters.lab.state import LabState
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +57,7 @@ def test_a_lock_lets_one_in_and_goes_with_the_lab() -> None:
     entered, leave, order = threading.Event(), threading.Event(), []
 
     def first() -> None:
-        with state.locked("x"):
+        with lab_state.locked("x"):
             entered.set()
             leave.wait(10)
             order.append("first")
@@ -66,7 +66,7 @@ def test_a_lock_lets_one_in_and_goes_with_the_lab() -> None:
     thread.start()
     entered.wait(10)
     threading.Timer(0.2, leave.set).start()
-    with state.locked("x"):
+    with lab_state.locked("x"):
         order.append("second")
     thread.join()
 

@@ -18,11 +18,11 @@ import pytest
 from clusters.errors import UsageError
 from clusters.lab import parts
 from clusters.lab.parts import __main__ as command
-from clusters.lab.parts import building, making, ready, table
+from clusters.lab.parts import building, part_table, provisioning, ready
 from clusters.lab.parts.cache import CACHE_VARIABLE
 from clusters.lab.parts.errors import PartError
+from clusters.lab.parts.part_table import PARTS, Part
 from clusters.lab.parts.progress import Step
-from clusters.lab.parts.table import PARTS, Part
 
 #: Answers what the real one is asked; `$FAKE/fail` makes builds fail, `$FAKE/hold` makes them wait until it is gone.
 FAKE_GO = """\
@@ -103,7 +103,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
     monkeypatch.setenv("FAKE", str(tmp_path))
     monkeypatch.setenv("PATH", str(program.parent))
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
-    monkeypatch.setattr(making, "require_space", lambda *_, **__: None)
+    monkeypatch.setattr(provisioning, "require_space", lambda *_, **__: None)
     return Fake(tmp_path)
 
 
@@ -263,13 +263,16 @@ def test_the_key_follows_module_files_go_and_flags(monkeypatch: pytest.MonkeyPat
 def test_the_versions_that_the_lab_names_are_the_pinned_ones() -> None:
     by_name = {part.name: (part.source / "go.mod").read_text(encoding="utf-8") for part in PARTS}
     named = {
-        "kubelet": f"k8s.io/kubernetes {table.KUBERNETES}",
-        "metrics-server": f"sigs.k8s.io/metrics-server {table.METRICS_SERVER}",
-        **{f"metallb-{version}": f"go.universe.tf/metallb v{version}" for version in table.SUPPORTED_METALLB},
+        "kubelet": f"k8s.io/kubernetes {part_table.KUBERNETES}",
+        "metrics-server": f"sigs.k8s.io/metrics-server {part_table.METRICS_SERVER}",
+        **{
+            f"metallb-{version}": f"go.universe.tf/metallb v{version}"
+            for version in part_table.SUPPORTED_METALLB
+        },
     }
     assert all(f"{pinned} // indirect\n" in by_name[name] for name, pinned in named.items())
     staging = set(re.findall(r"=> k8s\.io/\S+ (v\S+)", by_name["kubelet"]))
-    assert staging == {table.KUBERNETES.replace("v1.", "v0.")}
+    assert staging == {part_table.KUBERNETES.replace("v1.", "v0.")}
 
 
 def test_images_and_store_have_other_keys_when_a_part_of_theirs_has(

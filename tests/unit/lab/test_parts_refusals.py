@@ -13,7 +13,7 @@ from clusters.errors import Refused
 from clusters.lab.parts import substitute, system, unpacked
 from clusters.lab.parts.cache import CACHE_VARIABLE
 from clusters.lab.parts.errors import PartError
-from clusters.lab.parts.table import PARTS
+from clusters.lab.parts.part_table import PARTS
 
 PART = next(part for part in PARTS if part.needs)
 STANDS_IN = "github.com/metallb/frr-k8s@v0.0.26"

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from clusters import budgets
-from clusters.lab.parts import store
+from clusters.lab.parts import image_store
 from clusters.lab.parts.errors import PartError
-from clusters.lab.parts.store import Clone, Store
-from clusters.lab.parts.table import IMAGES
+from clusters.lab.parts.image_store import Clone, Store
+from clusters.lab.parts.part_table import IMAGES
 
 #: Makes what the real one makes in its root (named in the configuration), and ends when it is told to.
 CONTAINERD = """\
@@ -72,7 +72,7 @@ def _prepare(folder: Path, binaries: Path) -> list[str]:
     folder.mkdir()
     heard: list[str] = []
     archives = [folder.parent / "pause.tar", folder.parent / "agnhost.tar"]
-    store.prepare(folder, binaries=binaries, archives=archives, beat=heard.append)
+    image_store.prepare(folder, binaries=binaries, archives=archives, beat=heard.append)
     return heard
 
 
@@ -133,7 +133,7 @@ def test_only_root_can_prepare_it(tmp_path: Path, binaries: Path, monkeypatch: p
 )
 def test_every_image_is_wanted_by_name_and_digest_and_one_pinned(change: object, noted: bool) -> None:  # noqa: FBT001 - a parameter of the test
     assert callable(change)
-    assert store.all_noted(change(_listing())) is noted
+    assert image_store.all_noted(change(_listing())) is noted
 
 
 @pytest.fixture

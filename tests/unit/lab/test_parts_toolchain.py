@@ -9,7 +9,7 @@ import pytest
 
 from clusters.lab.parts import toolchain
 from clusters.lab.parts.errors import PartError
-from clusters.lab.parts.table import PARTS
+from clusters.lab.parts.part_table import PARTS
 
 
 @pytest.fixture

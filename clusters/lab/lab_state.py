@@ -1,15 +1,18 @@
-"""What is written down about a lab: its options, its port on the machine's loopback, how far it has come."""
+"""What is written down about a lab: its options, its port on the machine's loopback, how far its boot has come."""
 
 from __future__ import annotations
 
 import fcntl
 import json
 import os
+import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 from clusters import budgets, files, wait
 from clusters.errors import Refused
@@ -46,6 +49,23 @@ class LabState:
             return cls(**{**data, "options": LabOptions.from_dict(data["options"])})
         except (OSError, ValueError, KeyError, TypeError):
             return None
+
+
+class BootProgress:
+    """Names of phases with the seconds at which each was reached, printed as they come."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._began = time.monotonic()
+        self._stream = stream or sys.stderr
+        self._lock = threading.Lock()
+        self.phases: dict[str, float] = {}
+
+    def mark(self, name: str) -> None:
+        """Note that a phase was reached; the first time counts."""
+        with self._lock:
+            if name not in self.phases:
+                seconds = self.phases[name] = time.monotonic() - self._began
+                print(f"  {seconds:5.1f} s  {name}", file=self._stream, flush=True)
 
 
 @contextmanager

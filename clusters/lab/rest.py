@@ -1,4 +1,4 @@
-"""The lab's own way to its API server while it boots: plain HTTP over kept connections.
+"""A small client of the API server for the lab's boot: plain HTTP over kept connections.
 
 Loading the kubernetes client would take a second of the two processors that everything else needs to start,
 so booting does without it. Everything else in the project goes through `clusters.api`.
@@ -51,7 +51,7 @@ class Answer(NamedTuple):
             return self.body[:300].decode("utf-8", "replace")
 
 
-class Door:
+class RestClient:
     """Requests to one API server as the kubeconfig's user. Threads may share it; closing is for the last one."""
 
     def __init__(self, kubeconfig: Path) -> None:

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from clusters.errors import UsageError
-from clusters.lab.parts import images, store, toolchain
+from clusters.lab.parts import image_store, images, toolchain
 from clusters.lab.parts.building import BINARIES, Builder
 from clusters.lab.parts.cache import CACHE_VARIABLE, Slot, cache_root, require_space
 from clusters.lab.parts.errors import PartError
+from clusters.lab.parts.part_table import IMAGES, PARTS, Part
 from clusters.lab.parts.progress import Progress, Step, progress_for
 from clusters.lab.parts.ready import IMAGES_NAME, Parts, slots
-from clusters.lab.parts.table import IMAGES, PARTS, Part
 from clusters.lab.parts.toolchain import Go, cache_folders, minimum, spelled
 
 #: What building takes in Go's caches and in ours, in GiB: 10 for all the parts, much of it shared between them.
@@ -54,7 +54,7 @@ def _with_sources(names: list[str], parts: Parts) -> list[str]:
         if name not in parts.slots:
             raise UsageError(f"The lab has no part {name}.", remedy=f"There are {', '.join(parts.slots)}.")
     wanted = set(names)
-    if store.NAME in wanted:
+    if image_store.NAME in wanted:
         wanted |= {IMAGES_NAME, "containerd"}
     if IMAGES_NAME in wanted and not parts.slots[IMAGES_NAME].ready:
         wanted |= {image.part for image in IMAGES}
@@ -108,7 +108,7 @@ class _Making:
         images.write_all(folder, lambda part, name: self.parts.binary(name, part=part))
 
     def _prepare_store(self, folder: Path) -> None:
-        store.prepare(
+        image_store.prepare(
             folder,
             binaries=self.parts.slots["containerd"].folder / BINARIES,
             archives=[self.parts.image_archive(image.name) for image in IMAGES],

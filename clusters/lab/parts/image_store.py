@@ -17,7 +17,7 @@ from pathlib import Path
 
 from clusters import budgets, children, wait
 from clusters.lab.parts.errors import PartError
-from clusters.lab.parts.table import IMAGES
+from clusters.lab.parts.part_table import IMAGES
 
 #: Changes with what the preparation leaves in the folder.
 RECIPE = 1
