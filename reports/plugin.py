@@ -59,7 +59,7 @@ def pytest_conformance_configure(config: pytest.Config, directory: Path) -> None
     from reports.history import DEFAULT, Recorder  # noqa: PLC0415
     from reports.pages import upgrade_decision  # noqa: PLC0415
     from reports.publish.pytest_outputs import FamiliarView, PytestFiles  # noqa: PLC0415
-    from reports.publish.run_files import Files  # noqa: PLC0415
+    from reports.publish.report_files import Files  # noqa: PLC0415
 
     recorder = Recorder(
         (option.history or config.rootpath / DEFAULT).absolute(),

@@ -10,8 +10,8 @@ from clusters.checks import CheckFailed, Finding
 from clusters.commands import commands
 from clusters.errors import Inconclusive
 from clusters.metallb.versions import NEWEST
-from clusters.objects import Object
 from clusters.upgrade import config_rules, manifest_rules, speaker_rules, version_rules
+from clusters.upgrade.decision_record import DecisionRecord, RuleRecord, SightingRecord
 from clusters.upgrade.rule import Rule, Sighting
 from clusters.upgrade.situation import Situation
 
@@ -22,8 +22,6 @@ RULES: tuple[Rule, ...] = (
     *speaker_rules.RULES,
 )
 """The whole table of what is known to break on the way from one MetalLB version to another."""
-#: Where a decision is kept among a run's evidence.
-FILE = "decision.json"
 
 
 class Verdict(StrEnum):
@@ -101,17 +99,17 @@ class Decision:
         for each in self.rulings:
             yield from ((each.rule, seen) for seen in each.seen if not seen.stops)
 
-    def as_json(self) -> Object:
-        """The decision as data; every rule is in it, whatever it says."""
+    @property
+    def record(self) -> DecisionRecord:
+        """The decision as it is kept."""
         namespace = self.situation.snapshot.metallb_namespace
-        return {
-            "schema_version": 1,
-            "verdict": str(self.verdict),
-            "current": str(self.situation.current or ""),
-            "target": str(self.situation.target),
-            "unknown": list(self.unknown),
-            "rules": [_ruling_as_json(each, namespace) for each in self.rulings],
-        }
+        return DecisionRecord(
+            verdict=str(self.verdict),
+            current=str(self.situation.current or ""),
+            target=str(self.situation.target),
+            unknown=self.unknown,
+            rules=tuple(_rule_record(each, namespace) for each in self.rulings),
+        )
 
 
 def decide(situation: Situation, rules: Iterable[Rule] = RULES) -> Decision:
@@ -167,22 +165,22 @@ def _finding(rule: Rule, seen: Sighting, namespace: str) -> Finding:
     )
 
 
-def _ruling_as_json(each: Ruling, namespace: str) -> Object:
+def _rule_record(each: Ruling, namespace: str) -> RuleRecord:
     rule = each.rule
-    return {
-        "id": rule.id,
-        "result": str(each.result),
-        "from": rule.current or "any",
-        "to": rule.target or "any",
-        "condition": rule.condition,
-        "consequence": rule.consequence,
-        "remedy": rule.remedy,
-        "commands": list(commands(rule.commands, metallb_namespace=namespace)),
-        "source": rule.source,
-        "cause": rule.cause,
-        "unknown": each.unknown,
-        "seen": [
-            {"subject": one.subject, "summary": one.summary, "evidence": list(one.lines), "stops": one.stops}
+    return RuleRecord(
+        id=rule.id,
+        result=str(each.result),
+        current=rule.current or "any",
+        target=rule.target or "any",
+        condition=rule.condition,
+        consequence=rule.consequence,
+        remedy=rule.remedy,
+        commands=tuple(commands(rule.commands, metallb_namespace=namespace)),
+        source=rule.source,
+        cause=rule.cause,
+        unknown=each.unknown,
+        seen=tuple(
+            SightingRecord(subject=one.subject, summary=one.summary, evidence=one.lines, stops=one.stops)
             for one in each.seen
-        ],
-    }
+        ),
+    )

@@ -9,52 +9,28 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
-
-from pydantic import TypeAdapter
-from typing_extensions import TypedDict  # pydantic reads Python's own only from 3.12 on
 
 from clusters import outbound
 from clusters.checks import CheckResult, Outcome, RunResult, Verdict
 from clusters.checks.failure import EVIDENCE
 from clusters.commands import Command
 from clusters.confinement import RefusedPath, Tree
-from clusters.json_text import parsed
+from clusters.upgrade.decision_record import FILE, DecisionRecord, RuleRecord
 from reports.markup import code, fenced, plain
 from reports.model import write_text
 from reports.pages.rendering import rendered
 
 CHECK = "upgrade.readiness"
 NAMES = ("decision.html", "decision.json", "decision.md")
-_KEPT = f"{EVIDENCE}{CHECK}/decision.json"
+_KEPT = f"{EVIDENCE}{CHECK}/{FILE}"
 _WORDS = {
     Verdict.REFUSED: "The run was refused before anything was looked at.",
-    Verdict.CLEANUP_FAILED: "The run could not clean up behind itself.",
+    Verdict.CLEANUP_FAILED: "The run could not clean up after itself.",
 }
-
-
-class _Seen(TypedDict):
-    """What one rule saw."""
-
-    stops: bool
-    summary: str
-
-
-_Rule = TypedDict(
-    "_Rule",
-    {"id": str, "result": str, "from": str, "to": str, "condition": str, "consequence": str, "remedy": str,
-     "source": str, "seen": list[_Seen]},
-)  # fmt: skip
-
-
-class _Kept(TypedDict, total=False):
-    """What the check keeps of an upgrade, as far as it is read here."""
-
-    target: str
-    rules: list[_Rule]
 
 
 class Answer(StrEnum):
@@ -98,7 +74,7 @@ class Decision:
     finished: str
     reasons: tuple[Reason, ...] = ()
     heed: tuple[Heed, ...] = ()
-    rules: tuple[dict[str, Any], ...] = ()
+    rules: tuple[RuleRecord, ...] = ()
 
     @property
     def headline(self) -> str:
@@ -114,17 +90,17 @@ def decision_of(result: RunResult, *, directory: Path, target: str) -> Decision:
     # What is about the upgrade itself comes before what is wrong with the cluster.
     checks = sorted(result.checks, key=lambda one: one.id != CHECK)
     reasons = (*_stops(checks), *_open(result, readiness, checks))
-    rules = kept.get("rules", ())
+    rules = kept.rules if kept else ()
     found = Decision(
         answer=_answer(reasons),
         cluster=result.run.cluster,
         current=result.run.metallb_version,
-        target=kept.get("target", target),
+        target=kept.target if kept else target,
         run=result.run.id,
         finished=result.run.finished,
         reasons=reasons,
         heed=(*_to_expect(rules), *_accepted(checks)),
-        rules=tuple(rules),
+        rules=rules,
     )
     return outbound.record(found)
 
@@ -145,8 +121,9 @@ def forget(directory: Path) -> None:
 
 def as_json(found: Decision) -> dict[str, Any]:
     """The decision for machines."""
-    told = asdict(found)
-    return {"schema_version": 1, "verdict": str(told.pop("answer")), **told}
+    data = asdict(replace(found, rules=()))
+    rules = [rule.as_json() for rule in found.rules]
+    return {"schema_version": 1, "verdict": str(data.pop("answer")), **data, "rules": rules}
 
 
 def markdown(found: Decision) -> str:
@@ -186,7 +163,7 @@ def _counted(found: Decision) -> str:
     unknown = len(found.reasons) - stops
     parts += [f"{unknown} not known"] if unknown else []
     parts += [f"{len(found.heed)} to expect"] if found.heed else []
-    return ", ".join(parts) or "nothing speaks against it"
+    return ", ".join(parts) or "no reason against it"
 
 
 def _answer(reasons: tuple[Reason, ...]) -> Answer:
@@ -196,14 +173,14 @@ def _answer(reasons: tuple[Reason, ...]) -> Answer:
 
 
 def _stops(checks: list[CheckResult]) -> Iterator[Reason]:
-    """What failed; a finding that only repeats another failed check's is told there."""
+    """What failed; a finding that only repeats another failed check's is reported there."""
     failed = [one for one in checks if one.outcome is Outcome.FAILED]
     names = {one.id for one in failed}
-    told = False
+    any_cause = False
     for check in failed:
         for one in check.findings:
             if one.root not in names - {check.id}:
-                told = True
+                any_cause = True
                 yield Reason(
                     check=check.id,
                     text=one.summary,
@@ -213,9 +190,9 @@ def _stops(checks: list[CheckResult]) -> Iterator[Reason]:
                     commands=one.commands,
                 )
         if not check.findings:
-            told = True
+            any_cause = True
             yield Reason(check=check.id, text=check.reason, stops=True)
-    if failed and not told:
+    if failed and not any_cause:
         yield Reason(check=failed[0].id, text=failed[0].reason, stops=True)
 
 
@@ -225,7 +202,9 @@ def _open(result: RunResult, readiness: CheckResult | None, checks: list[CheckRe
         yield Reason(check="", text=word, stops=False)
     if readiness is None:
         yield Reason(
-            check=CHECK, text="The upgrade itself was not judged: upgrade.readiness was not run.", stops=False
+            check=CHECK,
+            text="The upgrade itself was not assessed: upgrade.readiness was not run.",
+            stops=False,
         )
     elif readiness.outcome in {Outcome.WAIVED, Outcome.NOT_SUPPORTED}:
         yield Reason(check=CHECK, text=readiness.reason, stops=False)
@@ -234,11 +213,11 @@ def _open(result: RunResult, readiness: CheckResult | None, checks: list[CheckRe
             yield Reason(check=check.id, text=check.reason, stops=False)
 
 
-def _to_expect(rules: Iterable[dict[str, Any]]) -> Iterator[Heed]:
+def _to_expect(rules: Iterable[RuleRecord]) -> Iterator[Heed]:
     for rule in rules:
-        for seen in rule["seen"]:
-            if not seen["stops"]:
-                yield Heed(text=seen["summary"], consequence=rule["consequence"], remedy=rule["remedy"])
+        for seen in rule.seen:
+            if not seen.stops:
+                yield Heed(text=seen.summary, consequence=rule.consequence, remedy=rule.remedy)
 
 
 def _accepted(checks: Iterable[CheckResult]) -> Iterator[Heed]:
@@ -252,17 +231,14 @@ def _accepted(checks: Iterable[CheckResult]) -> Iterator[Heed]:
             )
 
 
-def _kept(readiness: CheckResult | None, directory: Path) -> dict[str, Any]:
-    """What the check kept of every rule; nothing where it did not get that far in this run."""
+def _kept(readiness: CheckResult | None, directory: Path) -> DecisionRecord | None:
+    """What the check kept of every rule; None where it did not get that far in this run."""
     if readiness is None or _KEPT not in readiness.evidence:
-        return {}
+        return None
     try:
-        text = Tree(directory, name="the run's directory").read(_KEPT)
-        found: dict[str, Any] = parsed(text)
-        TypeAdapter(_Kept).validate_python(found, strict=True)
+        return DecisionRecord.read(Tree(directory, name="the run's directory").read(_KEPT))
     except (RefusedPath, OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+        return None
 
 
 def _reason(one: Reason) -> list[str]:

@@ -7,7 +7,8 @@ from clusters.gitops import release_manifests
 from clusters.gitops.repository_snapshot import RepositorySnapshot
 from clusters.metallb import versions
 from clusters.observation.snapshot import Json, Snapshot
-from clusters.upgrade.decision import FILE, Decision, decide
+from clusters.upgrade.decision import Decision, decide
+from clusters.upgrade.decision_record import FILE
 from clusters.upgrade.situation import Situation
 from suites.plugin.record import Record
 from suites.plugin.settings import Settings
@@ -28,7 +29,7 @@ def decided(
             values=settings.helm_values,
         )
     )
-    record.attach(FILE, found.as_json())
+    record.attach(FILE, found.record.as_json())
     for rule, seen in found.heed:
         record.note(f"{seen.summary} {rule.consequence} {rule.remedy}")
     return found

@@ -53,7 +53,7 @@ def _read(place: Path, data: bytes) -> str:
     seen = load(place)
     profile_of(seen)  # which a run judges it by where none is named
     all_answered(seen)
-    decide(Situation(seen, target=Version("0.16.2"), manifest=())).as_json()
+    decide(Situation(seen, target=Version("0.16.2"), manifest=())).record.as_json()
     _compared(seen)
     address_map.seen(place.parent)
     look = _Look(seen, Blind(), DEFAULT)  # type: ignore[arg-type]  # it sees nothing

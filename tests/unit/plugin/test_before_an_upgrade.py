@@ -29,7 +29,7 @@ def test_a_check_about_an_upgrade_runs_only_where_one_is_asked_about(project: Pr
     result = project.run("--target-version", "v0.16.2")
     assert result.ret == ExitCode.PASSED
     assert project.outcomes == {"health.passes": "passed", "upgrade.readiness": "passed"}
-    result.stdout.fnmatch_lines(["GO: MetalLB on fake from 0.15.2 to *0.16.2 (nothing speaks against it)"])
+    result.stdout.fnmatch_lines(["GO: MetalLB on fake from 0.15.2 to *0.16.2 (no reason against it)"])
     assert json.loads((project.directory / "decision.json").read_text())["verdict"] == "GO"
 
 

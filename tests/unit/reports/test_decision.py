@@ -35,7 +35,7 @@ def readiness(outcome: Outcome = PASSED, directory: Path | None = None, **more: 
     kept = f"evidence/{CHECK}/decision.json"
     if directory is not None:
         (directory / kept).parent.mkdir(parents=True, exist_ok=True)
-        (directory / kept).write_text(json.dumps(decided(healthy()).as_json()))
+        (directory / kept).write_text(json.dumps(decided(healthy()).record.as_json()))
         more["evidence"] = (kept,)
     return result_of(CHECK, outcome, "" if outcome is PASSED else f"it is {outcome}", **more)
 
@@ -113,7 +113,7 @@ def test_what_to_expect_and_every_rule_come_from_the_check(tmp_path: Path) -> No
 
 
 def test_a_decision_has_no_secret_and_nothing_that_acts(tmp_path: Path) -> None:
-    found = decided(healthy()).as_json()
+    found = decided(healthy()).record.as_json()
     found["rules"][0]["consequence"] = "password: hunter2 \u202e\x1b[2J"
     passed = readiness(directory=tmp_path)
     (tmp_path / f"evidence/{CHECK}/decision.json").write_text(json.dumps(found))
@@ -180,9 +180,7 @@ def test_the_terminal_has_the_answer_and_the_first_reasons() -> None:
     assert lines[0] == "NO-GO: MetalLB on lab from 0.15.2 to 0.16.2 (9 reasons against it)"
     assert lines[1] == "  Reason 0."
     assert lines[-1] == "  and 3 more reasons, see decision.html"
-    assert list(brief(of(readiness()))) == [
-        "GO: MetalLB on lab from 0.15.2 to 0.16.2 (nothing speaks against it)"
-    ]
+    assert list(brief(of(readiness()))) == ["GO: MetalLB on lab from 0.15.2 to 0.16.2 (no reason against it)"]
     alike = (stops[0], replace(stops[1], summary="Reason 0."), stops[2])
     assert list(brief(of(readiness(FAILED, findings=alike))))[1:] == ["  Reason 0. (2 times)", "  Reason 2."]
     assert as_json(of(readiness()))["reasons"] == ()

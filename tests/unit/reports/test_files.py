@@ -11,8 +11,8 @@ import pytest
 from clusters.checks import RunResult
 from reports.history import Recorder
 from reports.model import NotWritten, load
-from reports.publish import run_files
-from reports.publish.run_files import Files
+from reports.publish import report_files
+from reports.publish.report_files import Files
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def test_a_page_that_breaks_leaves_the_results(
     def breaks(*_: object, **__: object) -> str:
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr(run_files, "page", breaks)
+    monkeypatch.setattr(report_files, "page", breaks)
 
     with pytest.raises(NotWritten, match=r"report\.html could not be made: ZeroDivisionError: oops"):
         writer_of(config, tmp_path / "run").pytest_conformance_finished(run)
@@ -62,9 +62,9 @@ def test_writing_that_takes_long_rests(
     run: RunResult, tmp_path: Path, config: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter([0.0, 1.0, 5.0, 22.0, 22.01])
-    monkeypatch.setattr(run_files, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(report_files, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     written: list[Path] = []
-    monkeypatch.setattr(run_files, "save", lambda _result, path: written.append(path))
+    monkeypatch.setattr(report_files, "save", lambda _result, path: written.append(path))
     writer = writer_of(config, tmp_path)
 
     writer.pytest_conformance_progress(run)

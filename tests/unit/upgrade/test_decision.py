@@ -81,7 +81,7 @@ def test_what_stops_it_outranks_what_is_not_known() -> None:
 
 
 def test_the_decision_as_data_has_every_rule_with_its_reasons() -> None:
-    told = json.loads(json.dumps(decided(healthy()).as_json()))
+    told = json.loads(json.dumps(decided(healthy()).record.as_json()))
 
     assert (told["verdict"], told["current"], told["target"]) == ("GO", "0.15.2", "0.16.2")
     rules = {each["id"]: each for each in told["rules"]}
