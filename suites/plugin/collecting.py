@@ -12,6 +12,7 @@ import pytest
 from clusters.checks import CheckSpec, Level, Need
 from suites.plugin.declare import DeclarationError, spec_of
 from suites.plugin.ledger import Plan
+from suites.plugin.run_files import repository_file_for
 from suites.plugin.settings import SETTINGS, Settings, is_worker, plan_folder, suites_folder
 
 PLAN = pytest.StashKey[Plan]()
@@ -138,11 +139,19 @@ def _left_out(spec: CheckSpec, settings: Settings) -> str:
         return _too_high(spec, settings)
     if Need.TARGET in spec.needs and not settings.target_version:
         return "needs --target-version"
+    if Need.REPOSITORY in spec.needs and not _repository_at_hand(settings):
+        return f"needs the GitOps repository, and the profile {settings.profile.name} names none under gitops"
     if Need.POD in spec.needs and not settings.profile.inside:
         return (
             f"needs a probe pod, and the profile {settings.profile.name} does not ask for one (vantage: pod)"
         )
     return ""
+
+
+def _repository_at_hand(settings: Settings) -> bool:
+    """Whether the profile names a GitOps repository, or one was kept beside the observation that is judged."""
+    kept = settings.snapshot
+    return settings.profile.gitops is not None or (kept is not None and repository_file_for(kept).exists())
 
 
 def _too_high(spec: CheckSpec, settings: Settings) -> str:

@@ -22,8 +22,7 @@ from suites.plugin.item import STATE, ItemState
 from suites.plugin.ledger import Part
 from suites.plugin.outcomes import Judgement, judge
 from suites.plugin.record import OverBudget, Record
-from suites.plugin.run_files import repository_file_for
-from suites.plugin.running import RUN, Run
+from suites.plugin.running import RUN
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -50,10 +49,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if state is None:
         return
     spec, run = state.spec, state.run
-    if Need.REPOSITORY in spec.needs and not _repository_at_hand(run):
-        pytest.skip(
-            f"needs the GitOps repository: the profile {run.settings.profile.name} names none under gitops"
-        )
     if Need.CLUSTER not in spec.needs:
         return
     # What is judged from the observation says itself what it could not see, and may fail without a vantage.
@@ -66,14 +61,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     found = run.found.metallb_version
     if spec.since and found and Version(found) < Version(spec.since):
         raise NotSupported(f"needs MetalLB {spec.since} or newer, and the cluster runs {found}")
-
-
-def _repository_at_hand(run: Run) -> bool:
-    """Whether the profile names a GitOps repository, or one was kept beside the observation that is judged."""
-    kept = run.settings.snapshot
-    return run.settings.profile.gitops is not None or (
-        kept is not None and repository_file_for(kept).exists()
-    )
 
 
 @pytest.hookimpl(wrapper=True)
