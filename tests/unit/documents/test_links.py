@@ -6,6 +6,8 @@ from urllib.parse import unquote
 
 import pytest
 
+from clusters.checks.path_links import Link
+
 ROOT = Path(__file__).parents[3]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
@@ -57,3 +59,10 @@ def test_every_page_is_found_from_the_first_one(page: Path) -> None:
     }
 
     assert page in linked
+
+
+def test_the_page_on_the_diagnosis_has_every_link_of_the_two_paths() -> None:
+    page = (ROOT / "docs" / "diagnosis.md").read_text(encoding="utf-8")
+
+    for link in Link:
+        assert f"| {link.path} | {link} | {link.question} |" in page
