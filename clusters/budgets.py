@@ -52,7 +52,7 @@ SERVED = _budget("served", 15, 0.1,
 HANDED_OVER = _budget("handed_over", 3, 0.5,
     "Two nodes announce an address for 0.2 to 1.6 s while a speaker starts or ends, and their "
     "ServiceL2Status follow: what a look after that sees too is no moment.")
-LOOKED_AGAIN = _budget("looked_again", 5, 5,
+LOOKED_AGAIN = _budget("looked_again", 5, 1,
     "Somebody who watches a service wants to hear of a change within seconds; a look costs a second.")
 WITHDRAWN = _budget("withdrawn", 10, 0.1,
     "The speaker stops on the event that takes its reason away.")

@@ -20,19 +20,12 @@ from clusters.gitops.kustomize import Render
 from clusters.gitops.pool_objects import is_configuration, key, listed
 from clusters.gitops.repository_snapshot import RepositorySnapshot, usable
 from clusters.metallb import versions
-from clusters.metallb.versions import Feature
 from clusters.objects import Object, status_of
 from clusters.observation.pods import containers
 from clusters.observation.snapshot import Snapshot
 from clusters.subject import CLUSTER, Subject
 
 LEGACY_VERSION = "maintenance.legacy-version"
-#: CRDs that came with a version: what it must find installed.
-_DEFINITIONS = {
-    "servicel2statuses.metallb.io": Feature.SERVICE_L2_STATUS,
-    "servicebgpstatuses.metallb.io": Feature.BGP_STATUS,
-    "configurationstates.metallb.io": Feature.CONFIGURATION_STATE,
-}
 _PODS = "kubectl -n {metallb_namespace} get pods -o custom-columns=POD:.metadata.name,IMAGE:.spec.containers[0].image"
 
 
@@ -91,7 +84,7 @@ def _definitions(
     }
     lines = [
         f"{name} is not installed"
-        for name, feature in _DEFINITIONS.items()
+        for name, feature in versions.DEFINITIONS.items()
         if versions.supports(newest, feature) and name not in crds
     ]
     lines += _outdated(repository, installed=crds)

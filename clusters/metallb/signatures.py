@@ -188,12 +188,6 @@ def _event_with_error(row: EventSignature, error_text: str) -> EventHit:
     return EventHit(row, "", certain=False)
 
 
-def allocation_cause(text: str) -> str:
-    """The cause that an allocation error's text names, or "" for a text that is not known."""
-    told = without_quotations(text)
-    return next((each.cause for each in ALLOCATION_ERRORS if _regex(each.text).search(told)), "")
-
-
 _SUBJECT = re.compile(r"[\w.:/%\[\]-]{1,253}", re.ASCII)
 
 

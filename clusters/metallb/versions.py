@@ -145,6 +145,14 @@ beside the service). Two speakers whose memberlist keys are derived differently 
 rollout across HASHED_MEMBERLIST_KEY splits the speakers until the last one is replaced (notes of 0.16.2)."""
 
 
+DEFINITIONS: dict[str, Feature] = {
+    "servicel2statuses.metallb.io": Feature.SERVICE_L2_STATUS,
+    "servicebgpstatuses.metallb.io": Feature.BGP_STATUS,
+    "configurationstates.metallb.io": Feature.CONFIGURATION_STATE,
+}
+"""The resource definitions (CRDs) that came after 0.13, with what they came for: a version needs its own installed."""
+
+
 def parse(text: str) -> Version | None:
     """The version in a tag or a version text ("v0.15.2", "0.16.2-debian-12-r1"), or None where there is none.
 
@@ -218,14 +226,4 @@ def metrics_endpoint(version: Version, *, port: int | None = None) -> Endpoint |
         if port == 0 and supports(version, Feature.METRICS_OPTIONAL):
             return None
         return Endpoint(port or 9120, "https", "/metrics", token=True)
-    return Endpoint(port or 7472, "http", "/metrics")
-
-
-def health_endpoint(version: Version, *, port: int | None = None) -> Endpoint:
-    """Where a pod of this version answers its readiness probe; `port` is its --health-probe-port argument.
-
-    Before 0.16.0 this is the metrics page itself. A speaker answers on its loopback address only.
-    """
-    if supports(version, Feature.HEALTH_PORT):
-        return Endpoint(port or 17472, "http", "/readyz")
     return Endpoint(port or 7472, "http", "/metrics")

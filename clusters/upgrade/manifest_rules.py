@@ -22,12 +22,6 @@ from clusters.upgrade.situation import Situation
 _NOTES = "MetalLB's release notes"
 _GROUP = "metallb.io"
 _CRDS = "kubectl get crds | grep metallb.io"
-#: Definitions that came after 0.13, with what they came for.
-_NEWER = {
-    "servicel2statuses.metallb.io": Feature.SERVICE_L2_STATUS,
-    "servicebgpstatuses.metallb.io": Feature.BGP_STATUS,
-    "configurationstates.metallb.io": Feature.CONFIGURATION_STATE,
-}
 #: Kinds that people write, by the snapshot's field, with the version that they are read in.
 _KINDS = {
     "ip_address_pools": ("IPAddressPool", "v1beta1"),
@@ -43,7 +37,9 @@ _ABSENT = object()
 def _definitions(situation: Situation) -> Iterator[Sighting]:
     """Definitions that the target needs and the cluster lacks; it stops where what will be applied lacks them too."""
     installed = {each["metadata"]["name"] for each in _installed(situation.snapshot)}
-    wanted = {name for name, feature in _NEWER.items() if versions.supports(situation.target, feature)}
+    wanted = {
+        name for name, feature in versions.DEFINITIONS.items() if versions.supports(situation.target, feature)
+    }
     lacking = sorted(wanted - installed)
     applied = situation.applied
     brought = {_name(each) for each in applied.objects} if applied and applied.complete else None

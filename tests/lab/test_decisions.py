@@ -19,6 +19,7 @@ from clusters.api.client import Api
 from clusters.budgets import Budget
 from clusters.lab import life
 from clusters.lab.options import LabOptions
+from clusters.metallb import versions
 from clusters.metallb.allocation import Allocation, Outcome, predict_allocation
 from clusters.metallb.election import predict_announcer
 from clusters.metallb.services import Service
@@ -61,7 +62,7 @@ def often(examples: int) -> settings:
     )
 
 
-@pytest.fixture(scope="module", params=["0.15.2", "0.16.2"])
+@pytest.fixture(scope="module", params=versions.IN_THE_LAB)
 def playground(as_root: None, request: pytest.FixtureRequest) -> Iterator[Playground]:
     """A dual-stack lab of its own for each version."""
     name = f"t{os.getpid()}-dec"

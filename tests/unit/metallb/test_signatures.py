@@ -12,7 +12,7 @@ import pytest
 from packaging.version import Version
 
 from clusters.checks.causes import CAUSES
-from clusters.metallb import log_lines, signatures
+from clusters.metallb import log_lines
 from clusters.metallb.log_table import LOG_SIGNATURES
 from clusters.metallb.signature_table import ALLOCATION_ERRORS, EVENT_SIGNATURES, POD_EVENTS, Component
 from clusters.metallb.signatures import match_event, match_log, read_log
@@ -383,8 +383,3 @@ def test_every_row_is_sound() -> None:
     for event in (*EVENT_SIGNATURES, *POD_EVENTS[Component.CONTROLLER], *POD_EVENTS[Component.SPEAKER]):
         assert event.errors or event.cause in CAUSES
     assert all(error.cause in CAUSES for error in ALLOCATION_ERRORS)
-
-
-def test_an_allocation_error_names_its_cause() -> None:
-    assert signatures.allocation_cause('unknown pool "edge"') == "pool-missing"
-    assert signatures.allocation_cause("a text of the future") == ""

@@ -77,19 +77,13 @@ def test_an_unknown_version_supports_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "metrics", "health"),
-    [
-        ("0.15.2", (7472, "http", False), (7472, "/metrics")),
-        ("0.16.2", (9120, "https", True), (17472, "/readyz")),
-    ],
+    ("version", "metrics"), [("0.15.2", (7472, "http", False)), ("0.16.2", (9120, "https", True))]
 )
-def test_ports(version: str, metrics: tuple[int, str, bool], health: tuple[int, str]) -> None:
+def test_ports(version: str, metrics: tuple[int, str, bool]) -> None:
     where = versions.metrics_endpoint(Version(version))
-    ready = versions.health_endpoint(Version(version))
 
     assert where is not None
     assert (where.port, where.scheme, where.token) == metrics
-    assert (ready.port, ready.path) == health
 
 
 def test_metrics_may_be_moved_or_off() -> None:

@@ -23,7 +23,7 @@ _CALLED_A_LIMIT = re.compile(r"_?([A-Z]+_)*(WITHIN|TIMEOUT|PATIENCE|LOCKED_FOR)"
 
 
 def _modules() -> Iterator[tuple[str, str]]:
-    for package in ("clusters", "suites", "reports"):
+    for package in ("clusters", "suites", "reports", "metallb_conformance"):
         for path in sorted((ROOT / package).rglob("*.py")):
             name = str(path.relative_to(ROOT))
             if not name.startswith((*STANDALONE, TABLE)):
