@@ -295,5 +295,5 @@ class _Collection:
         scrape = Scrape(self.api, pool, self.namespace, self.scraping)
         return {
             "metrics": scrape.pages(listed, owners),
-            "logs": logs.logs(pods.containers(listed), lines=self.limits.log_lines),
+            "logs": logs.logs(pods.containers(listed), limits=self.limits),
         }

@@ -13,6 +13,9 @@ class Limits:
     service ports are tried from the vantage; what share that was is recorded. `workers` requests run at a
     time, and a list is read in pages of `page` objects.
 
+    Of each log the last `log_lines_read` lines are read, and without noise the last `log_lines` of them are kept, up to
+    `log_lines_kept` where they are of the log's last `log_seconds`.
+
     Each port is tried `tries_at_least` times, and up to `tries_at_most` times where all ports together then take no
     more than `tries_at_first` tries. Ports in trouble are tried `tries_at_most` times, up to `tries_in_trouble` tries
     in all; beside them `nodes_around` nodes are tried at their own addresses, and `node_ports` NodePorts,
@@ -22,6 +25,9 @@ class Limits:
     workers: int = 8
     page: int = 1000
     log_lines: int = 200
+    log_lines_kept: int = 600
+    log_lines_read: int = 2000
+    log_seconds: float = 3600.0
     free_addresses: int = 64
     reached: int = 1024
     tries_at_first: int = 60

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import datetime as dt
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Any
 
-from clusters import outbound
+from clusters import bounds, outbound
 from clusters.api import Api, ApiError
 from clusters.metallb.install import component_of
+from clusters.metallb.log_lines import fields_of
+from clusters.metallb.noise import thinned
+from clusters.observation.limits import Limits
 from clusters.observation.reading import failure
 from clusters.observation.snapshot import Json, LogTail, Status
+
+#: How MetalLB's first line begins what it says: where it is the first that was read, nothing was before.
+_STARTING = " starting version "
 
 
 @dataclass(frozen=True)
@@ -60,18 +68,53 @@ class Source:
     pool: ThreadPoolExecutor
     namespace: str
 
-    def logs(self, found: Iterable[Container], *, lines: int) -> tuple[LogTail, ...]:
-        """The last `lines` lines of every container, and of the one before it where it was restarted."""
+    def logs(self, found: Iterable[Container], *, limits: Limits) -> tuple[LogTail, ...]:
+        """The end of every container's log, and of the one before it where it was restarted."""
         wanted = [(one, False) for one in found]
         wanted += [(one, True) for one, _ in wanted if one.restarts]
-        return tuple(self.pool.map(lambda pair: self._log(pair[0], previous=pair[1], lines=lines), wanted))
+        return tuple(self.pool.map(lambda pair: self._log(pair[0], previous=pair[1], limits=limits), wanted))
 
-    def _log(self, one: Container, *, previous: bool, lines: int) -> LogTail:
+    def _log(self, one: Container, *, previous: bool, limits: Limits) -> LogTail:
         tail = LogTail(pod=one.pod, container=one.name, previous=previous)
         if not one.started:
             return replace(tail, status=Status.ABSENT, detail="its container was never started")
+        most = limits.log_lines_read
         try:
-            text = self.api.logs(self.namespace, one.pod, one.name, tail=lines, previous=previous)
+            text = self.api.logs(self.namespace, one.pod, one.name, tail=most, previous=previous)
         except ApiError as error:
             return replace(tail, **failure(error, verb="get", resource="pods/log"))
-        return replace(tail, status=Status.OK, lines=tuple(outbound.secretless(text).splitlines()))
+        return replace(tail, status=Status.OK, **told(text.splitlines(), limits))
+
+
+def told(read: Sequence[str], limits: Limits) -> dict[str, Any]:
+    """What is kept of the lines that were read: without noise, and by time as well as by number."""
+    thin, noise = thinned(read)
+    since = next((when for line in read if (when := _time(line))), None)
+    lines = thin[-_kept(thin, limits) :]
+    return {
+        "lines": tuple(outbound.secretless("\n".join(lines)).splitlines()),
+        "noise": noise,
+        "since": since.isoformat() if since else "",
+        "whole": bool(read) and len(read) < limits.log_lines_read and _STARTING in read[0],
+    }
+
+
+def _kept(lines: Sequence[str], limits: Limits) -> int:
+    """How many of the last lines are kept: so many in any case, and those of the last while, up to a number."""
+    newest = next((when for line in reversed(lines) if (when := _time(line))), None)
+    number = min(limits.log_lines, len(lines))
+    while newest and number < min(limits.log_lines_kept, len(lines)):
+        when = _time(lines[-number - 1])
+        if when and (newest - when).total_seconds() > limits.log_seconds:
+            break
+        number += 1
+    return number
+
+
+def _time(line: str) -> dt.datetime | None:
+    """When a line was written, by itself; klog's have no date and count as written with those around them."""
+    try:
+        when = dt.datetime.fromisoformat(fields_of(line).get("ts", ""))
+    except ValueError:
+        return None
+    return when if when.tzinfo and bounds.EARLIEST <= when <= bounds.LATEST else None
