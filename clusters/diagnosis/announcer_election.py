@@ -174,7 +174,7 @@ class Announcers:
         return RootCause(
             cause=cause,
             subject=subject,
-            summary=reason.text or f"Nobody may announce service {service.key}.",
+            summary=reason.text or f"No node is eligible to announce service {service.key}.",
             evidence=tuple(found.excluded[name].text for name in nodes[:4]),
             fields=self._commands(service, node=nodes[0] if nodes else "", pool=pool.name if pool else ""),
         )

@@ -26,8 +26,8 @@ from clusters.observation.snapshot import Heard
 from clusters.subject import Subject
 
 _ONE_HEARD = (
-    "the vantage's kernel tells one machine an address: the others named may answer too, as where an address is on "
-    "a loopback (strict-arp-off)"
+    "the vantage's kernel knows only one host for an address: the other nodes may answer as well, as with an address "
+    "on a loopback interface (strict-arp-off)"
 )
 
 
@@ -106,10 +106,10 @@ def disputed(facts: Facts, announcers: Announcers) -> Iterator[tuple[str, Announ
 
 
 def left_over(facts: Facts, disputes: Mapping[str, AnnouncerSources]) -> Iterator[str]:
-    """Sentences on statuses that stayed with another node than the one that announces."""
+    """Sentences on statuses that still name another node than the one that announces."""
     for key, found in disputes.items() if status_sticks(facts) else ():
         if found.only_status_dissents:
-            yield f"service {key}: the ServiceL2Status stayed with another node, as it does before 0.16.0: {found}"
+            yield f"service {key}: the ServiceL2Status still names another node, as it does before 0.16.0: {found}"
 
 
 def disagreements(
@@ -120,15 +120,14 @@ def disagreements(
         if found.only_status_dissents and status_sticks(facts):
             continue
         service = facts.layer2[key]
+        address = str(service.ingress[0])
         named = found.election | found.status | found.metric | found.wire
         own = RootCause(
             cause="owner-disagreement",
             subject=Subject.service(key),
-            summary=f"The sources name different announcers of {service.ingress[0]}: {found}.",
+            summary=f"Election, ServiceL2Status, metric and ARP disagree on who announces {address}: {found}.",
             evidence=(str(found),),
-            fields=facts.command_fields(
-                namespace=service.namespace, service=service.name, address=str(service.ingress[0])
-            ),
+            fields=facts.command_fields(namespace=service.namespace, service=service.name, address=address),
         )
         if facts.wire_index.wire.by_kernel and found.wire:
             own = replace(own, evidence=(*own.evidence, _ONE_HEARD))
@@ -166,14 +165,11 @@ def _unexpected_responder(facts: Facts, heard: Heard, known: KnownCauses) -> Roo
         ):
             return root  # no stranger: the gateway answers for its own address
     who = ", ".join(each.named for each in replying)
-    sentence = (
-        f"{who} replies to ARP for {heard.address}, an address of pool {heard.pool} that no service holds."
-    )
     return RootCause(
         cause="foreign-responder",
         subject=Subject.pool(heard.pool),
-        summary=sentence[0].upper() + sentence[1:],
-        evidence=(f"asked for {heard.address}, heard {', '.join(heard.macs)}",),
+        summary=f"ARP for {heard.address}, a free address of pool {heard.pool}, is answered by {who}.",
+        evidence=(f"ARP replies for {heard.address} from {', '.join(heard.macs)}",),
         reporter="traffic.no-squatter",
         fields=facts.command_fields(pool=heard.pool, address=heard.address),
     )

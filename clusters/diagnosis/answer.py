@@ -77,12 +77,12 @@ def _with_affected(root: RootCause, diagnosis: Diagnosis) -> Finding:
     affected = diagnosis.affected.get(root.key, ())
     if not affected or root.subject == Subject.service(affected[0]):
         return root.finding()
-    line = f"{_count(len(affected))} it: {_listed(affected)}"
+    line = f"{_count(len(affected))}: {_listed(affected)}"
     return replace(root.finding(), evidence=(*root.evidence, line))
 
 
 def _count(number: int) -> str:
-    return "1 service suffers from" if number == 1 else f"{number} services suffer from"
+    return "affects 1 service" if number == 1 else f"affects {number} services"
 
 
 def _listed(names: tuple[str, ...]) -> str:
@@ -93,7 +93,7 @@ def _listed(names: tuple[str, ...]) -> str:
 def _summed_up(check: str, group: list[Explanation]) -> Finding:
     names = tuple(each.subject.key for each in group)
     one = group[0]
-    text = f"{len(group)} services suffer from the same: {one.root.summary}"
+    text = f"{len(group)} services have the same problem: {one.root.summary}"
     line = f"for instance {_listed(names)}"
     return replace(one.finding(check), subject=one.root.subject, summary=text, evidence=(line, *one.evidence))
 
@@ -112,7 +112,7 @@ def sentence(what: str, part: Part) -> str:
                 f"(verb {part.verb}, resource {part.resource})."
             )
         case Status.NOT_ASKED:
-            return f"It does not know {what}: {part.detail or 'nobody asked'}."
+            return f"It did not look at {what}: {part.detail or 'it was not asked to'}."
         case _:
             return f"It could not read {what}: {part.detail}"
 

@@ -67,7 +67,7 @@ def _root(facts: Facts, reason: Reason, *evidence: str) -> RootCause:
 
 
 def refused(facts: Facts) -> Iterator[RootCause]:
-    """What MetalLB would refuse to load, by its own rules."""
+    """What MetalLB would reject, by its own rules."""
     found = configuration.read(facts.snapshot.ip_address_pools.items, facts.snapshot.l2_advertisements.items)
     for reason in found.refusals:
         yield _root(facts, reason)
@@ -84,19 +84,19 @@ def _reported(facts: Facts) -> Iterator[RootCause]:
         f"pod {pod.name}: metallb_k8s_client_config_stale_bool is 1"
         for pod in facts.components.pods
         if facts.signals.value(pod.name, "metallb_k8s_client_config_stale_bool") == 1
-        and not _mended(facts, pod)
+        and not _accepted_since(facts, pod)
     ]
     if said:
         yield RootCause(
             cause="config-rejected",
             subject=CLUSTER,
-            summary="MetalLB refuses the configuration and goes on with an older one.",
+            summary="MetalLB rejected the configuration and keeps using the previous one.",
             evidence=tuple(said[:6]),
             fields=facts.command_fields(),
         )
 
 
-def _mended(facts: Facts, pod: Pod) -> bool:
+def _accepted_since(facts: Facts, pod: Pod) -> bool:
     """Whether a pod's log is known and tells of no refusal that still holds, or cannot be had as its node is lost.
 
     The metric stays at 1 where what was refused is taken back: MetalLB then sees the configuration that it
@@ -121,7 +121,11 @@ def _webhook(facts: Facts, *, known: bool) -> Iterator[RootCause]:
     if not tried.ok or tried.accepted or (known and not tried.webhook_failed):
         return
     cause = "webhook-unreachable" if tried.webhook_failed else "config-rejected"
-    meaning = "MetalLB's webhook cannot be asked" if tried.webhook_failed else "A harmless pool was refused"
+    meaning = (
+        "MetalLB's webhook cannot be reached"
+        if tried.webhook_failed
+        else "The dry run of a valid pool was rejected"
+    )
     yield RootCause(
         cause=cause,
         subject=facts.components.workload("controller") if tried.webhook_failed else CLUSTER,
@@ -136,14 +140,14 @@ def _no_webhook(facts: Facts, service: str) -> RootCause:
     """A webhook behind whose service is nobody; an API server that is still connected to it does not notice."""
     tried = facts.snapshot.dry_run
     said = (
-        "was still accepted, over a connection from before"
+        "was still accepted, over a connection that was already open"
         if tried.accepted
         else f"ended with: {tried.detail}"
     )
     return RootCause(
         cause="webhook-unreachable",
         subject=facts.components.workload("controller"),
-        summary=f"Service {service}, by which MetalLB's webhook is asked, is missing or has no ready endpoint.",
+        summary=f"Service {service}, through which MetalLB's webhook is called, is missing or has no ready endpoint.",
         evidence=(f"server-side dry run of a pool: it {said}",) if tried.ok else (),
         ruled_out=("the controller is ready",),
         fields=facts.command_fields(),
@@ -173,7 +177,7 @@ def _annotations(facts: Facts) -> Iterator[RootCause]:
             yield RootCause(
                 cause="annotation-unknown",
                 subject=Subject.service(key),
-                summary=f"Service {key} asks for nothing by {unread[0].name}: {_meant(unread[0])}",
+                summary=f"MetalLB ignores the annotation {unread[0].name} of service {key}: {_meant(unread[0])}",
                 evidence=tuple(f"{each.name}: {_meant(each)}" for each in unread),
                 fields=place,
             )

@@ -25,7 +25,11 @@ def explain(
             if facts.snapshot.services.ok:
                 yield (
                     key,
-                    _amiss(facts, consumer, f"There is no LoadBalancer service {key}, which people use."),
+                    _amiss(
+                        facts,
+                        consumer,
+                        f"There is no LoadBalancer service {key}, which the profile names as a consumer.",
+                    ),
                 )
         elif not service.ingress:
             if key in pending:
@@ -39,7 +43,7 @@ def explain(
 def _moved(facts: Facts, consumer: Consumer, service: Service, rivals: tuple[RootCause, ...]) -> Explanation:
     """The consumer holds another address than people know it by."""
     has = ", ".join(map(str, service.ingress))
-    text = f"Service {service.key} holds {has}, and people know it by {consumer.address}."
+    text = f"Service {service.key} has the address {has}; its users expect {consumer.address}."
     for root in rivals:
         if root.subject == Subject.service(service.key):
             return Explanation(root=root, subject=root.subject, summary=f"{text} {root.summary}")

@@ -53,7 +53,7 @@ def _key_mismatch(facts: Facts) -> Iterator[RootCause]:
         yield RootCause(
             cause="memberlist-key-mismatch",
             subject=CLUSTER,
-            summary="Speakers cannot read each other's messages: they run with different memberlist keys.",
+            summary="Speakers cannot decrypt each other's messages: they run with different memberlist keys.",
             evidence=tuple(said[:4]),
             fields=facts.command_fields(),
         )
@@ -78,14 +78,18 @@ def _partition(facts: Facts) -> Iterator[RootCause]:
     ]
     if not lost and not insisting:
         return
-    told = [f"the speaker on {node} counts {peer} as gone" for node, peers in lost.items() for peer in peers]
+    told = [f"the speaker on {node} considers {peer} gone" for node, peers in lost.items() for peer in peers]
     told += [f"speaker on {node}: {hit.line}" for node, hit in insisting[:2]]
     apart = _apart(lost, len(facts.components.speakers))
-    who = f"the speaker on node {apart}" if apart else "some speakers"
+    split = (
+        f"The speaker on node {apart} has left the memberlist cluster of the others"
+        if apart
+        else "The speakers' memberlist cluster is split"
+    )
     yield RootCause(
         cause="memberlist-partition",
         subject=Subject.node(apart) if apart else CLUSTER,
-        summary=f"Memberlist is split: {who} and the others do not hear each other, so each side announces.",
+        summary=f"{split}, so each side announces addresses by itself.",
         evidence=tuple(told[:6]),
         ruled_out=("every speaker named here runs, on a node that is Ready",),
         fields=facts.command_fields(node=apart),
@@ -176,8 +180,10 @@ def _disabled(facts: Facts) -> Iterator[RootCause]:
         yield RootCause(
             cause="memberlist-disabled",
             subject=facts.components.workload("speaker"),
-            summary="The speakers run without memberlist: no other node takes over from one that is lost.",
-            evidence=(f"{facts.components.speaker_name} lacks METALLB_ML_BIND_ADDR or METALLB_ML_LABELS",),
+            summary="The speakers run without memberlist: no other node takes over from one that fails.",
+            evidence=(
+                f"{facts.components.speaker_name} does not set METALLB_ML_BIND_ADDR or METALLB_ML_LABELS",
+            ),
             fields=facts.command_fields(),
         )
 
@@ -201,7 +207,7 @@ def _looking_elsewhere(facts: Facts) -> Iterator[RootCause]:
         yield RootCause(
             cause="memberlist-partition",
             subject=CLUSTER,
-            summary=f"No speaker finds another: they look for pods by {told}, which no speaker's pod has.",
+            summary=f"The speakers do not find each other: {told}, and no speaker's pod has these labels.",
             evidence=(f"{facts.components.speaker_name} has {told}",),
             remedy="Set METALLB_ML_LABELS of the speakers to labels that their pods have, as the manifest does.",
             fields=facts.command_fields(),
@@ -223,12 +229,13 @@ def _cut_from_api(facts: Facts) -> Iterator[RootCause]:
         )
         tail = facts.signals.logs.get(pod.name)
         if tail and tail.ok and (late := _unreported(facts, name)):
-            said += [late, f"and yet its kubelet answers: it served the log of pod {pod.name}"]
+            said += [late, f"but its kubelet is up: it served the log of pod {pod.name}"]
         if said:
             yield RootCause(
                 cause="api-unreachable",
                 subject=Subject.node(name),
-                summary=f"Node {name} lives and cannot reach the API server; its speaker acts on old news.",
+                summary=f"Node {name} is up but cannot reach the API server; its speaker works with an outdated "
+                "view of the cluster.",
                 evidence=tuple(said),
                 fields=facts.command_fields(node=name),
             )

@@ -34,7 +34,7 @@ def root_causes(facts: Facts) -> Iterator[RootCause]:
             yield RootCause(
                 cause="permission-missing",
                 subject=subject,
-                summary=f"The API server refuses what the {subject} asks for{_what(refused)}.",
+                summary=f"The API server denies requests of the {subject}{_what(refused)}.",
                 evidence=tuple(f"pod {name}: {hit.line}" for name, hit in told[:3]),
                 reporter=home,
                 fields=facts.command_fields(**refused),

@@ -62,7 +62,9 @@ class MissingAddress:
             refused = metallb_permissions.refused_to(self.facts, self.known, "controller")
             return self._explanation(service, refused[0], refused[0].summary) if refused else None
         found = self._first(
-            having(Effect.STOPS_CONTROLLER), service, "The controller does not work, so nobody serves it."
+            having(Effect.STOPS_CONTROLLER),
+            service,
+            "The controller is not working, so the service is not served.",
         )
         if found or not self.facts.components.controllers:
             return found
@@ -73,14 +75,14 @@ class MissingAddress:
             summary=f"The controller's pod {pod.name} is not ready yet.",
             fields=self._fields(service),
         )
-        return self._explanation(service, root, "The controller is only starting.")
+        return self._explanation(service, root, "The controller is still starting.")
 
     def _refused(self, service: Service) -> Explanation | None:
         """MetalLB refuses the configuration as a whole and works on with what it had, maybe nothing."""
         return self._first(
             having(Effect.REFUSES_CONFIGURATION),
             service,
-            "MetalLB does not accept its configuration, so pools are not served.",
+            "MetalLB rejected its configuration, so it serves no pools.",
         )
 
     def _first(self, causes: tuple[str, ...], service: Service, summary: str) -> Explanation | None:
@@ -145,9 +147,9 @@ class MissingAddress:
         root = RootCause(
             cause="controller-down",
             subject=self.facts.components.workload("controller"),
-            summary="The controller is ready but does not serve a service that it could serve.",
+            summary="The controller is ready, but it assigns no address although one is free for the service.",
             rests_on=("services", "ip_address_pools", "namespaces", "nodes", "pods", "deployments"),
-            evidence=tuple(f"it could have {', '.join(map(str, each.addresses))} of pool {each.pool}"
+            evidence=tuple(f"{', '.join(map(str, each.addresses))} of pool {each.pool} is free for it"
                            for each in offer.offers[:1]),
             fields=self._fields(service),
         )  # fmt: skip
@@ -157,7 +159,7 @@ class MissingAddress:
         said = [str(event) for event in self.facts.signals.of_services.get(service.key, ()) if event.warning]
         waits = ""
         if service.key in self.facts.raw_services and not service.ingress:
-            waits = f"waits for an address since {lasting(self.facts.age(service.key))}: "
+            waits = f"has been waiting for an address for {lasting(self.facts.age(service.key))}: "
         return Explanation(
             root=root,
             subject=Subject.service(service.key),

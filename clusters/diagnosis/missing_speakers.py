@@ -94,10 +94,10 @@ def expected_announcers(facts: Facts) -> Iterator[RootCause]:
     for name in sorted(expected(facts) & facts.nodes.keys()):
         node = facts.nodes[name]
         if not facts.components.placement.selects(node.labels):
-            summary = f"Node {name} is expected to announce, and the speakers' DaemonSet does not select it."
+            summary = f"Node {name} is expected to announce, but the speakers' DaemonSet does not select it."
             yield _on_node(facts, "speaker-missing-on-node", name, summary)
         elif node.excluded and not ignored:
-            summary = f"Node {name} is expected to announce, and is labelled out of load balancing."
+            summary = f"Node {name} is expected to announce, but a label excludes it from load balancing."
             yield _on_node(facts, "node-excluded", name, summary)
 
 
@@ -111,7 +111,7 @@ def _secret_missing(facts: Facts) -> Iterator[RootCause]:
         yield RootCause(
             cause="memberlist-secret-missing",
             subject=Subject("secret", name, namespace=facts.namespace),
-            summary=f"The speakers mount secret {name}, which does not exist: one that starts anew cannot.",
+            summary=f"The speakers mount secret {name}, which does not exist: a speaker that restarts will not start.",
             evidence=(f"pods that wait for it: {waiting}", *words),
             fields=facts.command_fields(),
         )

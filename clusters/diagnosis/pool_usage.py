@@ -65,7 +65,7 @@ def wrongly_held(facts: Facts, known: KnownCauses) -> Iterator[tuple[str, Explan
             if any(facts.pool_of(each) is None for each in service.ingress):
                 yield key, _outside(facts, service, known)
     for address, one, other, reason in usage.wrongly_shared(facts.world.held):
-        text = f"Services {one.key} and {other.key} both hold {address}. {reason.text}"
+        text = f"Services {one.key} and {other.key} both have the address {address}. {reason.text}"
         root = RootCause(
             cause="sharing-refused",
             subject=Subject.service(other.key),
@@ -78,7 +78,7 @@ def wrongly_held(facts: Facts, known: KnownCauses) -> Iterator[tuple[str, Explan
 
 def _outside(facts: Facts, service: Service, known: KnownCauses) -> Explanation:
     listed = ", ".join(str(each) for each in service.ingress if facts.pool_of(each) is None)
-    text = f"Service {service.key} holds {listed}, which no pool holds."
+    text = f"Service {service.key} has the address {listed}, which is in no pool."
     elsewhere = _rival(known, service) or next(
         (root for cause in having(Effect.KEEPS_ADDRESS) for root in known.get(cause, ())), None
     )
@@ -86,7 +86,7 @@ def _outside(facts: Facts, service: Service, known: KnownCauses) -> Explanation:
         cause="pool-missing",
         subject=Subject.service(service.key),
         summary=text,
-        evidence=(f"it says it came from pool {service.annotation(services.ALLOCATED_FROM) or '(none)'}",),
+        evidence=(f"its annotation names pool {service.annotation(services.ALLOCATED_FROM) or '(none)'}",),
         reporter="health.services-addressed",
         fields=facts.command_fields(namespace=service.namespace, service=service.name, address=listed),
     )

@@ -52,7 +52,7 @@ def root_causes(facts: Facts) -> Iterator[RootCause]:
             yield RootCause(
                 cause="rival-controller",
                 subject=Subject.service(key),
-                summary=f"Another load balancer also works on service {key}: {proof[0]}.",
+                summary=f"A second controller also manages service {key}: {proof[0]}.",
                 evidence=tuple(proof),
                 remedy=next((remedy for name, (_, remedy) in _KNOWN_RIVALS.items() if _wrote(raw, name)), ""),
                 fields=facts.command_fields(namespace=service.namespace, service=service.name),

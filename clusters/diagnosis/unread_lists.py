@@ -64,7 +64,7 @@ def lacking(needs: Iterable[str], seen: Snapshot, said: Iterable[str]) -> Iterat
     needed, told = frozenset(needs), tuple(said)
     for name, part in _lists(seen):
         if part.unreadable and name in needed and not any(part.detail in each for each in told):
-            yield f"It does not know all of what it judges: {part.detail}"
+            yield f"It could not read all that it needs: {part.detail}"
 
 
 def lists(seen: Snapshot, *, but: str) -> tuple[str, ...]:

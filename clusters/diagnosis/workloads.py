@@ -64,7 +64,7 @@ def _doubled(facts: Facts, pods: tuple[Pod, ...]) -> Iterator[RootCause]:
         yield RootCause(
             cause="controller-doubled",
             subject=facts.components.workload("controller"),
-            summary=f"The controller's Deployment asks for {replicas} replicas, and each of them gives addresses out.",
+            summary=f"The controller's Deployment asks for {replicas} replicas, and each of them assigns addresses.",
             evidence=tuple(f"pod {pod.name} on node {pod.node}" for pod in pods),
             fields=facts.command_fields(),
         )

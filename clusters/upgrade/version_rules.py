@@ -16,7 +16,7 @@ _VERSIONS = ("kubectl version", "kubectl -n {metallb_namespace} get deploy,ds -o
 
 
 def _always(situation: Situation) -> Iterator[Sighting]:
-    yield Sighting(subject=CLUSTER, summary=f"MetalLB {situation.target} is a release to pass over.")
+    yield Sighting(subject=CLUSTER, summary=f"Do not install MetalLB {situation.target}.")
 
 
 def _speaker_beside_controller(situation: Situation) -> Iterator[Sighting]:

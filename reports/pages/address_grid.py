@@ -135,7 +135,7 @@ def _text(found: AddressMap) -> str:
     parts = [f"{len(found.rows)} addresses."]
     parts += [f"More than one machine is named for {_listed(several)}."] if several else []
     parts += [f"Nobody is named for {_listed(nobody)}."] if nobody else []
-    parts += [] if found.wire_heard else ["The wire was not heard."]
+    parts += [] if found.wire_heard else ["No ARP probe was made."]
     return " ".join(parts)
 
 

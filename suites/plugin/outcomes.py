@@ -60,7 +60,7 @@ def _undeclared(error: BaseException, phase: Phase) -> Judgement:
     if isinstance(error, AssertionError | pytest.fail.Exception):
         if phase == "setup":
             return Judgement(
-                outcome=Outcome.INCONCLUSIVE, reason=f"its set-up did not hold: {sentence(error)}", claim=True
+                outcome=Outcome.INCONCLUSIVE, reason=f"set-up failed: {sentence(error)}", claim=True
             )
         return Judgement(outcome=Outcome.FAILED, reason=sentence(error), claim=True)
     if isinstance(error, Inconclusive | ConformanceError):

@@ -91,7 +91,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         _say(session.config, f"opening {run.settings.profile.name} ({run.settings.profile.provider})")
         _take_fixture(session, run)
         run.open(_specs(session.config, run), say=lambda text: _say(session.config, text))
-        _say(session.config, "preflight passed, nothing speaks against this run")
+        _say(session.config, "preflight passed")
         for note in (*run.found.notes, *([run.hold.note] if run.hold and run.hold.note else [])):
             _say(session.config, f"note: {note}")
     except ConformanceError as error:

@@ -56,7 +56,7 @@ def cause_of_trouble(item: pytest.Item, error: BaseException) -> Sequence[Findin
 
 
 def _stranger(trouble: Trouble, item: pytest.Item) -> Finding | None:
-    """A machine that is no node and answers for the address now, whether a service holds it or not."""
+    """A host outside the cluster that answers for the address now, whether a service holds it or not."""
     wire = getattr(item, "funcargs", {}).get("wire")
     if not isinstance(wire, Wire) or not trouble.address:
         return None
@@ -66,7 +66,7 @@ def _stranger(trouble: Trouble, item: pytest.Item) -> Finding | None:
     return Finding(
         cause="foreign-responder",
         subject=_subject(trouble),
-        summary=f"A machine that is no node answers for {trouble.address}: {', '.join(strangers)}.",
+        summary=f"A host outside the cluster answers ARP for {trouble.address}: {', '.join(strangers)}.",
         commands=get("foreign-responder").render(address=trouble.address),
     )
 
@@ -79,7 +79,7 @@ def _meddler(trouble: Trouble) -> Finding | None:
     return Finding(
         cause="rival-controller",
         subject=_subject(trouble),
-        summary=f"MetalLB refuses the service an address, and {', '.join(sorted(writers))} gave it one.",
+        summary=f"MetalLB assigns the service no address, and {', '.join(sorted(writers))} gave it one.",
         commands=get("rival-controller").render(namespace=trouble.namespace, service=trouble.service),
     )
 

@@ -87,14 +87,14 @@ def judge(announced: Announced, timeline: Timeline, limits: Limits, record: Reco
         record.note(seen.unseen)
     strangers = sorted(set(seen.owners) - set(announced.wire.macs.nodes.values()))
     if strangers:
-        text = f"{', '.join(strangers)}, which is no node, answered for {announced.address} ({turns})"
+        text = f"a host outside the cluster answered ARP for {announced.address}: {', '.join(strangers)} ({turns})"
         raise announced.trouble(Symptom.WRONG_ANNOUNCER, text)
     if limits.moves and seen.moved_after is None:
         text = f"{seen.before} went away and nobody else answered for {announced.address} ({turns})"
         raise announced.trouble(Symptom.NOT_MOVED, text)
     if not limits.moves and len(set(seen.owners)) > 1:
         raise announced.trouble(
-            Symptom.WRONG_ANNOUNCER, f"the address moved ({turns}), which nothing called for"
+            Symptom.WRONG_ANNOUNCER, f"the announcer changed ({turns}) although no node failed"
         )
     expected = announced.predicted()
     if seen.last_owner != expected:

@@ -63,7 +63,7 @@ class Summary(NamedTuple):
         }
 
 
-_TO_BLAME = "no scale change is needed; the configuration is to blame"
+_TO_BLAME = "no scale change is needed; the cause is the configuration"
 _CONFIGURATION, _NETWORK, _ITSELF = "configuration alone", "nodes and network alone", "MetalLB itself alone"
 #: Nothing of it shows in the cluster.
 UNTOUCHED = Summary(Scope.NONE, "nothing$")

@@ -133,7 +133,9 @@ FAULTS = (
         name="a taint keeps a speaker away",
         cause="speaker-unschedulable",
         make=tainted,
-        says=ALL_BY_METALLB._replace(scaling="no scale change is needed; a node refuses its speaker"),
+        says=ALL_BY_METALLB._replace(
+            scaling="no scale change is needed; a taint or selector keeps a speaker away"
+        ),
         shows={"scaling.speaker-scheduling": _ON_NODE},
         profile={"announcers": {"nodes": ["node1", "node2", "node3"]}},
     ),

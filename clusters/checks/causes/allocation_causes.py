@@ -35,7 +35,7 @@ CAUSES = (
     ),
     Cause(
         id="pool-missing",
-        title="There is no such pool",
+        title="The pool does not exist",
         meaning="No IPAddressPool exists in MetalLB's namespace, or not the one that the service names.",
         remedy="Reapply the overlay that owns the pool, or correct the pool's name on the service.",
         commands=(_POOLS, _SERVICE, "kubectl apply -k metallb/overlays/<overlay>"),
@@ -53,7 +53,7 @@ CAUSES = (
         id="pool-overlap",
         title="Two ranges share addresses",
         meaning=(
-            "An address lies in two ranges; MetalLB refuses such a configuration and keeps the previous one."
+            "An address lies in two ranges; MetalLB rejects the configuration and keeps using the previous one."
         ),
         remedy="Narrow one of the two ranges so that every address lies in one range only.",
         commands=(
@@ -75,7 +75,7 @@ CAUSES = (
     ),
     Cause(
         id="pool-range-invalid",
-        title="A range is malformed or holds addresses no host may have",
+        title="A range is malformed or contains addresses that no host may have",
         meaning=(
             "MetalLB cannot read the range, or it contains the network or broadcast address of a network."
         ),
@@ -97,7 +97,7 @@ CAUSES = (
     Cause(
         id="pool-holds-node-address",
         title="The pool contains a node's own address",
-        meaning="Given to a service, that address would cut the node off: two machines would answer for it.",
+        meaning="If a service gets this address, two hosts answer ARP for it, and the node is cut off.",
         remedy="Take the node's address out of the pool before a service gets it.",
         commands=("kubectl get nodes -o wide", _HOLDERS, _EDIT_POOL),
         scope=Scope.CLUSTER,
@@ -113,7 +113,7 @@ CAUSES = (
     Cause(
         id="pool-holds-gateway-address",
         title="The pool contains the gateway's address",
-        meaning="Given to a service, that address would draw the network's outgoing traffic to a node.",
+        meaning="If a service gets this address, a node answers ARP for it, and the network loses its gateway.",
         remedy="Take the gateway's address out of the pool before a service gets it.",
         commands=("ip route show default", _HOLDERS, _EDIT_POOL),
         scope=Scope.CLUSTER,
@@ -150,9 +150,9 @@ CAUSES = (
     ),
     Cause(
         id="pool-restricted",
-        title="The pool is kept for others",
-        meaning="The pool's serviceAllocation names namespaces or labels that the service does not have.",
-        remedy="Label the service or its namespace as the pool asks, or widen the pool's serviceAllocation.",
+        title="The pool is reserved for other services",
+        meaning="The pool's serviceAllocation selects namespaces or labels that the service does not have.",
+        remedy="Label the service or its namespace as the pool requires, or widen the pool's serviceAllocation.",
         commands=(
             _POOL,
             "kubectl get namespace {namespace} --show-labels",
@@ -171,8 +171,8 @@ CAUSES = (
     ),
     Cause(
         id="requested-outside-pools",
-        title="The address asked for is in no pool",
-        meaning="The service asks for, or holds, an address that no active pool gives out.",
+        title="The requested address is in no pool",
+        meaning="The service requests, or has, an address that is in no IPAddressPool.",
         remedy="Correct the service's requested address, or put the address back into its pool.",
         commands=(_SERVICE, _POOLS, _EDIT_SERVICE),
         scope=Scope.SERVICE,
@@ -187,11 +187,11 @@ CAUSES = (
     ),
     Cause(
         id="requested-taken",
-        title="The address asked for is taken",
+        title="The requested address is already in use",
         meaning="Another service holds the requested address, and the two do not share it.",
         remedy=(
-            "Ask for another address, free this one, or give both services one sharing key and different "
-            "ports."
+            "Request another address, free this one, or let the two services share it: one sharing key and "
+            "different ports."
         ),
         commands=("kubectl get svc -A -o wide | grep -F {address}", _EDIT_SERVICE),
         scope=Scope.SERVICE,
@@ -206,9 +206,9 @@ CAUSES = (
     ),
     Cause(
         id="requested-twice",
-        title="The address is asked for in two places",
+        title="The address is requested in two places",
         meaning=(
-            "Both spec.loadBalancerIP and the annotation metallb.io/loadBalancerIPs are set; MetalLB refuses."
+            "Both spec.loadBalancerIP and the annotation metallb.io/loadBalancerIPs are set; MetalLB accepts only one."
         ),
         remedy="Keep the annotation and remove spec.loadBalancerIP, which Kubernetes has deprecated.",
         commands=(
@@ -228,7 +228,7 @@ CAUSES = (
     ),
     Cause(
         id="requested-wrong-pool",
-        title="The address asked for is not in the pool asked for",
+        title="The requested address is not in the requested pool",
         meaning="The service names a pool by annotation and an address that belongs to another pool.",
         remedy="Remove the pool annotation, or ask for an address of that pool.",
         commands=(_SERVICE, _POOLS, "kubectl -n {namespace} annotate svc {service} metallb.io/address-pool-"),
@@ -272,8 +272,8 @@ CAUSES = (
         id="sharing-refused",
         title="The services may not share the address",
         meaning=(
-            "Sharers need one sharing key, different ports and, with policy Local, one selector; these "
-            "differ."
+            "Services that share an address need the same sharing key, different ports and, with the policy Local, "
+            "the same selector. These two do not have that."
         ),
         remedy=(
             "Give both services the same metallb.io/allow-shared-ip value, different ports and the same "
@@ -300,7 +300,7 @@ CAUSES = (
             "MetalLB serves only services whose loadBalancerClass equals its --lb-class, and ignores others."
         ),
         remedy=(
-            "Create the service anew with the right spec.loadBalancerClass (it cannot be changed afterwards)."
+            "Recreate the service with the right spec.loadBalancerClass; it cannot be changed afterwards."
         ),
         commands=(
             "kubectl -n {namespace} get svc {service} -o jsonpath='{{.spec.loadBalancerClass}}'",
@@ -322,7 +322,7 @@ CAUSES = (
     ),
     Cause(
         id="deprecated-annotation",
-        title="The service uses an annotation that will go away",
+        title="The service uses a deprecated annotation",
         meaning="Annotations with the prefix metallb.universe.tf are deprecated since MetalLB 0.14.9.",
         remedy="Write the same annotation with the prefix metallb.io and remove the old one.",
         commands=(
@@ -342,8 +342,8 @@ CAUSES = (
     Cause(
         id="annotation-unknown",
         title="The service has an annotation that MetalLB does not read",
-        meaning="MetalLB ignores what it does not know, without an event or a line in its log: nothing is asked for.",
-        remedy="Write the annotation as this MetalLB reads it, on the service itself.",
+        meaning="MetalLB ignores annotations that it does not know, without an event or a line in its log.",
+        remedy="Correct the annotation to one that this version of MetalLB reads, on the service itself.",
         commands=(_SERVICE, _EDIT_SERVICE),
         scope=Scope.SERVICE,
         link=Link.REQUEST,
@@ -358,7 +358,7 @@ CAUSES = (
     Cause(
         id="address-not-intended",
         title="The address is not the intended one",
-        meaning="The service or pool holds another address than the profile or the page says it should.",
+        meaning="The service or pool has another address than the profile or the service page says.",
         remedy=(
             "Put the intended address back into its pool and ask for it, or record the new one as intended."
         ),

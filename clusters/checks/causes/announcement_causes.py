@@ -19,7 +19,7 @@ CAUSES = (
     Cause(
         id="pool-not-advertised",
         title="No advertisement covers the pool",
-        meaning="Addresses of the pool are given out but no L2Advertisement lets a node announce them.",
+        meaning="Addresses of the pool are assigned, but no L2Advertisement lets a node announce them.",
         remedy="Create an L2Advertisement that names the pool, or one without a pool selection.",
         commands=(_ADS, "kubectl apply -k metallb/overlays/<overlay>"),
         scope=Scope.POOL,
@@ -35,7 +35,7 @@ CAUSES = (
     Cause(
         id="advertisement-unknown-pool",
         title="An advertisement names a pool that does not exist",
-        meaning="MetalLB accepts such an L2Advertisement silently, and it announces nothing for that name.",
+        meaning="MetalLB accepts such an L2Advertisement without a warning, and announces nothing for that pool.",
         remedy="Correct the name in spec.ipAddressPools.",
         commands=(_ADS, "kubectl -n {metallb_namespace} get ipaddresspools", _EDIT_ADS),
         scope=Scope.POOL,
@@ -66,10 +66,10 @@ CAUSES = (
     ),
     Cause(
         id="advertisement-interface-missing",
-        title="The announcing node lacks the named interface",
+        title="The announcing node does not have the named interface",
         meaning=(
-            "The election does not look at interfaces, so a node without the named one can win and stay "
-            "silent."
+            "The election ignores interfaces, so a node without the named one can be elected and then announces "
+            "nothing."
         ),
         remedy=(
             "Name an interface that every selected node has, or narrow nodeSelectors to the nodes that have "
@@ -90,7 +90,7 @@ CAUSES = (
     ),
     Cause(
         id="node-excluded",
-        title="The node is labelled out of load balancing",
+        title="A label excludes the node from load balancing",
         meaning="A speaker announces nothing from a node labelled exclude-from-external-load-balancers.",
         remedy="Remove the label once the node may carry traffic again.",
         commands=(
@@ -114,7 +114,7 @@ CAUSES = (
         id="node-network-unavailable",
         title="The node's network is marked unavailable",
         meaning="A speaker announces nothing from a node with the condition NetworkUnavailable.",
-        remedy="Mend the node's CNI or routes, which set and clear that condition.",
+        remedy="Fix the node's CNI or routes, which set and clear that condition.",
         commands=(
             "kubectl describe node {node} | grep -A3 NetworkUnavailable",
             "kubectl -n kube-system get pods -o wide --field-selector spec.nodeName={node}",
@@ -131,8 +131,8 @@ CAUSES = (
     ),
     Cause(
         id="duplicate-announcer",
-        title="More than one machine answers for the address",
-        meaning="Two nodes answer ARP or NDP for one address, so clients land on either of them.",
+        title="More than one node answers ARP for the address",
+        meaning="Two nodes answer ARP or NDP for one address, so clients reach either of them.",
         remedy="Find which nodes answer, then restart the speaker on each that is not the elected one.",
         commands=(
             ARPING,
@@ -156,8 +156,11 @@ CAUSES = (
     ),
     Cause(
         id="strict-arp-off",
-        title="kube-proxy answers for service addresses on every node",
-        meaning="In IPVS mode without strict ARP, every node has each address and answers for it.",
+        title="Every node answers ARP for service addresses, as strict ARP is off",
+        meaning=(
+            "In IPVS mode kube-proxy puts every service address on every node, and without strict ARP every node "
+            "answers for it."
+        ),
         remedy="Set ipvs.strictARP to true in kube-proxy's configuration and restart kube-proxy.",
         commands=(
             "kubectl -n kube-system get configmap kube-proxy -o yaml | grep -E 'mode:|strictARP'",
@@ -179,11 +182,10 @@ CAUSES = (
     ),
     Cause(
         id="foreign-responder",
-        title="A machine that is no node answers for the address",
-        meaning="Some other host, or a DHCP lease, uses an address of the pool.",
+        title="A host outside the cluster answers ARP for the address",
+        meaning="Another host uses an address of the pool, set by hand or leased by DHCP.",
         remedy=(
-            "Find the machine by its MAC address and give it another address, or take this one out of the "
-            "pool."
+            "Find the host by its MAC address and give it another address, or take this one out of the pool."
         ),
         commands=(
             ARPING,
@@ -202,8 +204,8 @@ CAUSES = (
     ),
     Cause(
         id="nobody-answers",
-        title="Nobody answers for the address",
-        meaning="The address is assigned and has an elected node, but no machine answers ARP or NDP for it.",
+        title="No ARP reply for the address",
+        meaning="The address is assigned and a node is elected to announce it, but no host answers ARP or NDP for it.",
         remedy=(
             "Read the elected node's speaker log, and capture ARP on that node to see whether requests "
             "arrive."
@@ -226,12 +228,12 @@ CAUSES = (
         id="not-routed",
         title="The address is reached on its segment, but not through a router",
         meaning=(
-            "On the address's own network it serves, and from a network behind a router it does not: packets are lost "
-            "on the way there, or the announcing node's answers on the way back."
+            "The address serves on its own segment, but not behind a router: packets are lost on the way in, or the "
+            "announcing node's answers on the way back."
         ),
         remedy=(
-            "Give the router a route to the address's network, let its firewall pass, and see that the announcing node "
-            "answers through the same router (default route, rp_filter)."
+            "Give the router a route to the address's network, allow it in the router's firewall, and check that the "
+            "announcing node answers through the same router (default route, rp_filter)."
         ),
         commands=(
             "traceroute -n -T -p 80 {address}",
@@ -250,10 +252,10 @@ CAUSES = (
     ),
     Cause(
         id="owner-disagreement",
-        title="The sources name different owners",
-        meaning="The election, the ServiceL2Status, the metric and the wire do not name the same node.",
+        title="The sources disagree on who announces the address",
+        meaning="The election, the ServiceL2Status, the metric and the ARP replies do not name the same node.",
         remedy=(
-            "Believe the wire, and restart the speaker of the node that wrongly holds or claims the address."
+            "Trust the ARP replies, and restart the speaker of the node that wrongly announces or claims the address."
         ),
         commands=(_STATUS, ARPING, _SPEAKER_LOG),
         scope=Scope.SERVICE,
@@ -268,8 +270,8 @@ CAUSES = (
     ),
     Cause(
         id="wrong-segment",
-        title="The address does not belong to the announcing node's network",
-        meaning="The announcing node has no interface in the address's network, so nobody there hears it.",
+        title="The address is outside every node's subnet",
+        meaning="No announcing node has an interface in the address's network, so no speaker can announce it by ARP.",
         remedy=(
             "Limit the L2Advertisement's nodeSelectors to the nodes on that network, or use another range."
         ),
@@ -288,7 +290,7 @@ CAUSES = (
         id="vantage-not-on-segment",
         title="The vantage is not on the address's network",
         meaning=(
-            "From where the run looks, ARP and NDP for this address cannot be seen, so nothing is proven."
+            "The vantage sees no ARP or NDP for this address, so it proves nothing about who announces it."
         ),
         remedy="Name a vantage in the profile that has an interface in the address's network.",
         commands=("ip -brief address", "ip route get {address}"),
@@ -326,7 +328,7 @@ CAUSES = (
         id="endpoints-unready",
         title="None of the service's endpoints is ready",
         meaning="Pods exist but none is ready, and MetalLB announces nothing for such a service.",
-        remedy="Mend the workload: its readiness probe says why it is not ready.",
+        remedy="Fix the workload: its readiness probe says why it is not ready.",
         commands=(_SLICES, "kubectl -n {namespace} get pods -o wide", "kubectl -n {namespace} describe pods"),
         scope=Scope.SERVICE,
         link=Link.BACKEND,
@@ -340,8 +342,8 @@ CAUSES = (
     ),
     Cause(
         id="local-policy-no-endpoint-on-announcer",
-        title="No ready endpoint where the address may be announced",
-        meaning="With externalTrafficPolicy Local only a node with a ready endpoint announces, and none may.",
+        title="No node that may announce the address has a ready endpoint",
+        meaning="With externalTrafficPolicy Local only nodes with a ready endpoint may announce, and no such node can.",
         remedy="Run a replica on a node with a speaker, or set externalTrafficPolicy to Cluster.",
         commands=(
             _SLICES,
@@ -386,9 +388,9 @@ CAUSES = (
     ),
     Cause(
         id="rival-controller",
-        title="Another load-balancer controller works on the same services",
+        title="A second load-balancer controller manages the same services",
         meaning="ServiceLB, kube-vip or Cilium also writes service addresses or answers for them.",
-        remedy="Switch one of the two off, or give each its own loadBalancerClass.",
+        remedy="Turn one of the two off, or give each its own loadBalancerClass.",
         commands=(
             "kubectl -n {namespace} get svc {service} -o yaml --show-managed-fields | grep manager:",
             "kubectl get pods -A -o wide | grep -E 'svclb|kube-vip|cilium'",

@@ -19,7 +19,7 @@ CAUSES = (
         id="controller-down",
         title="The controller is not running",
         meaning="Without the controller no service gets an address and no configuration is accepted.",
-        remedy="See why its pod is not ready and mend that; addresses already assigned keep working.",
+        remedy="Find out why its pod is not ready and fix that; addresses that are assigned keep working.",
         commands=(
             _PODS,
             _DESCRIBE_CONTROLLER,
@@ -41,8 +41,8 @@ CAUSES = (
     Cause(
         id="controller-crashing",
         title="The controller keeps crashing",
-        meaning="The controller's container ends again and again, so addresses are assigned late or never.",
-        remedy="Read why the last container ended and undo the change that brought it.",
+        meaning="The controller's container keeps restarting, so addresses are assigned late or never.",
+        remedy="Read why the last container ended, and revert the change that caused it.",
         commands=(
             _PODS,
             "kubectl -n {metallb_namespace} logs {controller} --previous --tail=50",
@@ -60,10 +60,10 @@ CAUSES = (
     ),
     Cause(
         id="controller-doubled",
-        title="More than one controller gives addresses out",
+        title="More than one controller assigns addresses",
         meaning=(
             "MetalLB's controller has no leader election: each replica decides for itself, so two services may get "
-            "one address, and every event comes twice."
+            "the same address, and every event appears twice."
         ),
         remedy="Run one replica.",
         commands=(
@@ -82,8 +82,8 @@ CAUSES = (
     ),
     Cause(
         id="controller-cpu-bound",
-        title="The controller is short of CPU",
-        meaning="The controller uses its CPU limit up or is throttled by it, so it falls behind.",
+        title="The controller runs into its CPU limit",
+        meaning="The controller uses all of its CPU limit and is throttled, so it falls behind.",
         remedy="Raise or remove the controller's CPU limit in the overlay.",
         commands=(
             "kubectl -n {metallb_namespace} top pod",
@@ -104,9 +104,9 @@ CAUSES = (
         id="speaker-down",
         title="A speaker is not ready",
         meaning=(
-            "A speaker's pod exists on the node but does not run or is not ready, so it may not announce."
+            "The speaker's pod on the node does not run or is not ready, so the node may not announce anything."
         ),
-        remedy="See why the pod is not ready; deleting it lets the DaemonSet start it anew.",
+        remedy="Find out why the pod is not ready; if it is deleted, the DaemonSet creates a new one.",
         commands=(_PODS, _DESCRIBE_SPEAKER, "kubectl -n {metallb_namespace} delete pod <speaker-pod>"),
         scope=Scope.CLUSTER,
         link=Link.ANNOUNCER,
@@ -121,8 +121,8 @@ CAUSES = (
     Cause(
         id="speaker-crashing",
         title="A speaker keeps crashing",
-        meaning="A speaker's container ends again and again, and its addresses move with each end and start.",
-        remedy="Read why the last container ended and undo the change that brought it.",
+        meaning="A speaker's container keeps restarting, and its addresses move each time.",
+        remedy="Read why the last container ended, and revert the change that caused it.",
         commands=(
             _PODS,
             "kubectl -n {metallb_namespace} logs <speaker-pod> --previous --tail=50",
@@ -141,9 +141,7 @@ CAUSES = (
     Cause(
         id="speaker-unschedulable",
         title="A speaker cannot be scheduled",
-        meaning=(
-            "The DaemonSet wants a speaker on the node, but a taint or a lack of resources keeps it away."
-        ),
+        meaning=("The DaemonSet wants a speaker on the node, but a taint or missing resources keep it away."),
         remedy="Tolerate the taint in the overlay, or free the resources that the pod asks for.",
         commands=(
             "kubectl -n {metallb_namespace} get pods --field-selector status.phase=Pending",
@@ -167,7 +165,7 @@ CAUSES = (
         id="speaker-missing-on-node",
         title="A node that should announce has no speaker",
         meaning="No speaker runs on the node: the DaemonSet's selector leaves it out, or its pod is gone.",
-        remedy="Label the node as the DaemonSet selects, or tolerate the taint that sent the speaker away.",
+        remedy="Label the node as the DaemonSet selects, or tolerate the taint that keeps the speaker away.",
         commands=(
             _PODS,
             "kubectl -n {metallb_namespace} get {speaker} -o jsonpath='{{.spec.template.spec.nodeSelector}}'",
@@ -187,8 +185,7 @@ CAUSES = (
         id="node-not-ready",
         title="The node is not ready",
         meaning=(
-            "The kubelet does not report; MetalLB's election does not look at this, so the address may stay "
-            "there."
+            "The kubelet does not report. MetalLB's election ignores that, so addresses may stay on the node."
         ),
         remedy="Bring the node back, or exclude it from load balancing so that its addresses move now.",
         commands=(
@@ -216,8 +213,8 @@ CAUSES = (
     ),
     Cause(
         id="memberlist-partition",
-        title="The speakers do not see each other",
-        meaning="Memberlist traffic between nodes is cut, so each side elects announcers of its own.",
+        title="The speakers' memberlist cluster is split",
+        meaning="The speakers do not reach each other by memberlist, so each side elects its own announcers.",
         remedy="Open TCP and UDP port 7946 between all nodes.",
         commands=(
             "kubectl -n {metallb_namespace} logs {speaker} --tail=500 | grep -E 'Suspect|partial join'",
@@ -259,8 +256,8 @@ CAUSES = (
     ),
     Cause(
         id="memberlist-disabled",
-        title="Dead nodes are not noticed",
-        meaning="Memberlist is off, so every node counts as announcing and a dead node keeps its addresses.",
+        title="Without memberlist, dead nodes keep their addresses",
+        meaning="Memberlist is off, so every node counts as alive, and no other node takes over from a dead one.",
         remedy=(
             "Set METALLB_ML_BIND_ADDR and METALLB_ML_LABELS on the speakers, as the shipped manifest does."
         ),
@@ -281,7 +278,7 @@ CAUSES = (
     Cause(
         id="memberlist-secret-missing",
         title="The memberlist secret is missing",
-        meaning="Speakers mount the secret that the controller creates, and cannot start without it.",
+        meaning="The speakers mount a secret that the controller creates, and do not start without it.",
         remedy="Restart the controller, which creates the secret when it starts.",
         commands=(
             "kubectl -n {metallb_namespace} get secrets",
@@ -304,9 +301,9 @@ CAUSES = (
         id="webhook-unreachable",
         title="MetalLB's webhook cannot be reached",
         meaning=(
-            "The API server cannot call the webhook, so every change of a pool or advertisement is refused."
+            "The API server cannot call the webhook, so every change of a pool or advertisement is rejected."
         ),
-        remedy="Bring the controller up and open its port 9443 to the API server.",
+        remedy="Get the controller running, and let the API server reach its port 9443.",
         commands=(
             "kubectl get validatingwebhookconfigurations -o wide | grep metallb",
             "kubectl -n {metallb_namespace} get endpointslices",
@@ -326,10 +323,9 @@ CAUSES = (
     ),
     Cause(
         id="config-rejected",
-        title="MetalLB refuses its configuration",
+        title="MetalLB rejected its configuration",
         meaning=(
-            "One bad object makes MetalLB refuse all changes and keep working with the last good "
-            "configuration."
+            "One invalid object makes MetalLB reject all changes and keep using the last valid configuration."
         ),
         remedy="Correct the object that the log or the ConfigurationState names.",
         commands=(
@@ -352,8 +348,8 @@ CAUSES = (
     Cause(
         id="api-unreachable",
         title="The API server cannot be reached",
-        meaning="A component has no connection to the API server, so it goes on with what it last knew.",
-        remedy="Mend the path from that node to the API server, or the API server itself.",
+        meaning="A component does not reach the API server, so it works with an outdated view of the cluster.",
+        remedy="Fix the connection from that node to the API server, or the API server itself.",
         commands=(
             "kubectl get --raw /readyz",
             "kubectl get nodes -o wide",
@@ -404,9 +400,9 @@ CAUSES = (
     ),
     Cause(
         id="version-skew",
-        title="Parts of MetalLB are of different versions",
-        meaning="Controller, speakers, resource definitions and overlay are not of one version.",
-        remedy="Finish or undo the upgrade so that all parts run the overlay's version.",
+        title="MetalLB's components run different versions",
+        meaning="Controller, speakers, resource definitions and overlay are not all of one version.",
+        remedy="Finish or revert the upgrade, so that all components run the overlay's version.",
         commands=(
             "kubectl -n {metallb_namespace} get pods -o "
             "custom-columns=POD:.metadata.name,IMAGE:.spec.containers[0].image",
@@ -425,7 +421,7 @@ CAUSES = (
     Cause(
         id="crd-outdated",
         title="MetalLB's resource definitions are outdated",
-        meaning="The running version needs resource definitions, fields or roles that the cluster lacks.",
+        meaning="The running version needs resource definitions, fields or roles that the cluster does not have.",
         remedy="Apply the resource definitions and roles of the running version.",
         commands=(
             "kubectl get crds | grep metallb.io",

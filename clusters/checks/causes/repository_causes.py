@@ -30,7 +30,7 @@ CAUSES = (
         id="overlay-invalid",
         title="The overlay does not render or is not valid",
         meaning=("The overlay cannot be rendered, or the result is not valid for the installed resources."),
-        remedy="Mend the file that the rendering names, or revert the change that broke it.",
+        remedy="Fix the file that kubectl names, or revert the change that broke it.",
         commands=("kubectl kustomize metallb/overlays/<overlay>", _LOG, "git revert <commit>"),
         scope=Scope.CLUSTER,
         link=None,
@@ -47,8 +47,7 @@ CAUSES = (
         title="The legacy overlay has moved further away",
         meaning="The legacy overlay differs from the shared base in more than was accepted.",
         remedy=(
-            "Bring the new difference into the base or take it back; do not widen the accepted list in "
-            "passing."
+            "Move the new difference into the base or revert it; do not widen the accepted list in passing."
         ),
         commands=("git diff --no-index metallb/base metallb/legacy/prod", "git log -p -3 -- metallb/legacy/"),
         scope=Scope.NONE,
@@ -80,7 +79,7 @@ CAUSES = (
     Cause(
         id="change-unplanned",
         title="A pending change has no complete plan",
-        meaning="A pool change lacks its preconditions, impact window, rollback path or validation steps.",
+        meaning="A pool change has no plan, or its plan leaves out preconditions, impact, rollback or validation.",
         remedy="Complete the change plan before rolling the change out.",
         commands=("git diff HEAD~1 -- metallb/", "git status --short metallb/"),
         scope=Scope.NONE,
@@ -137,8 +136,8 @@ CAUSES = (
     Cause(
         id="page-outdated",
         title="The service page is outdated",
-        meaning="The service page names other ranges, clusters or versions than run.",
-        remedy="Correct the page from what runs.",
+        meaning="The service page names other ranges, clusters or versions than the ones that run.",
+        remedy="Correct the page to what runs.",
         commands=(
             "kubectl -n {metallb_namespace} get ipaddresspools -o "
             "custom-columns=NAME:.metadata.name,RANGES:.spec.addresses",

@@ -114,7 +114,7 @@ def _probe(diagnosis: Diagnosis, pod: Pod) -> Iterator[Explanation]:
         root = RootCause(
             cause=(hit.cause if hit else "") or f"{pod.component}-down",
             subject=Subject.node(pod.node) if pod.component == "speaker" else Subject("pod", pod.name),
-            summary=f"Pod {pod.name} is warned about again and again: {lasting[0].message}",
+            summary=f"Pod {pod.name} keeps getting warnings: {lasting[0].message}",
             reporter="health.probes",
             fields=diagnosis.facts.command_fields(node=pod.node),
         )
@@ -148,8 +148,8 @@ def allocation_events(diagnosis: Diagnosis) -> Answer:
         for key, explained in diagnosis.pending.items()
         if any(event.reason in _ALLOCATION for event in said.get(key, ()))
     ]
-    mended = [
-        f"service {key} holds an address; {event}"
+    resolved = [
+        f"service {key} has an address now; {event}"
         for key in diagnosis.facts.addressed
         for event in said.get(key, ())
         if event.reason in _ALLOCATION
@@ -157,7 +157,7 @@ def allocation_events(diagnosis: Diagnosis) -> Answer:
     return Answer(
         needs=("ip_address_pools", *ALLOCATION),
         explanations=tuple(explanations),
-        notes=tuple(f"mended: {line}" for line in mended[:10]),
+        notes=tuple(f"resolved: {line}" for line in resolved[:10]),
         missing=missing(
             ("the services", diagnosis.snapshot.services), ("their events", diagnosis.snapshot.service_events)
         ),
@@ -165,16 +165,14 @@ def allocation_events(diagnosis: Diagnosis) -> Answer:
 
 
 def how_far(diagnosis: Diagnosis) -> Answer:
-    """It is said how far what was found reaches; only trouble of the whole cluster fails this check.
+    """How far what was found reaches is a note; only trouble of the whole cluster fails this check.
 
-    Who may not see all of the cluster cannot say that of it either.
+    A login that may not read all of the cluster cannot tell that of it either.
     """
     seen = diagnosis.snapshot
     reach = scope.widest(diagnosis.root_causes)
     wide = [root for root in diagnosis.root_causes if scope.of_root(root) is Scope.CLUSTER]
-    found = (
-        "nothing was found" if reach is Scope.NONE else f"what was found touches: {_named(reach, diagnosis)}"
-    )
+    found = "nothing was found" if reach is Scope.NONE else f"it affects {_named(reach, diagnosis)}"
     return Answer(
         needs=unread_lists.lists(seen, but="secrets"),
         explanations=tuple(_as_is(root) for root in wide),
@@ -230,4 +228,4 @@ def config_accepted(diagnosis: Diagnosis) -> Answer:
 
 
 def _unread(pages: Sequence[PodMetrics]) -> Part:
-    return pages[0] if pages else Part(detail="there is no pod of MetalLB's")
+    return pages[0] if pages else Part(detail="MetalLB has no pods")

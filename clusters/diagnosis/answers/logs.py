@@ -2,7 +2,7 @@
 
 A line proves what was true when it was written. Where the rest of the observation can tell whether that still
 holds (a service waits, a pod is not ready), it decides; what only logs can tell stands as long as
-`clusters.metallb.signatures` lets it stand. What has been mended is a note.
+`clusters.metallb.signatures` lets it stand. What has been fixed since is a note.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def _unknown(diagnosis: Diagnosis, component: str, pods: list[Pod]) -> Iterator[
 
 
 def _sort(diagnosis: Diagnosis, pod: Pod, hit: Hit, read: _Read) -> None:
-    """What one line comes to: a known root shows in it, it is a root itself, or it has been mended."""
+    """What one line comes to: a known root cause shows in it, it is one itself, or it has been fixed since."""
     line = f"pod {pod.name}: {hit.line}"
     if root := _known(diagnosis, pod, hit):
         told_of = Explanation(root=root, subject=root.subject, summary=root.summary, evidence=(line,))
@@ -93,18 +93,18 @@ def _sort(diagnosis: Diagnosis, pod: Pod, hit: Hit, read: _Read) -> None:
             RootCause(
                 cause=hit.cause,
                 subject=Subject(pod.component, pod.name),
-                summary=f"Its log says so {hit.count} times: {hit.line}",
+                summary=f"Pod {pod.name} logged this {_times(hit.count)}: {hit.line}",
                 evidence=(line,),
                 reporter=_HOMES[pod.component],
                 fields=diagnosis.facts.command_fields(node=pod.node),
             )
         )
     else:
-        read.notes.append(f"told of once, and nothing of it is left ({hit.cause}): {line}")
+        read.notes.append(f"logged earlier, and no longer the case ({hit.cause}): {line}")
 
 
 def _known(diagnosis: Diagnosis, pod: Pod, hit: Hit) -> RootCause | None:
-    """The root that a line tells of, among those that are known to hold."""
+    """The root cause that a line is about, among those that are known to hold."""
     same = [root for root in diagnosis.root_causes if root.cause == hit.cause]
     named = [Subject(kind, name) for kind, name in hit.subjects.items()]
     named.append(diagnosis.facts.components.workload(pod.component))
@@ -119,3 +119,7 @@ def _known(diagnosis: Diagnosis, pod: Pod, hit: Hit) -> RootCause | None:
         if explained.root.cause in _SAME_WORDS.get(hit.cause, ()) and written >= since:
             return explained.root
     return None
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"

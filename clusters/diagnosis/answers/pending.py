@@ -20,7 +20,7 @@ def free_address(diagnosis: Diagnosis) -> Answer:
     return Answer(
         needs=ALLOCATION,
         notes=tuple(
-            f"pool {name} has nothing left and need not: one address, or given on request only"
+            f"pool {name} has no free address, as intended: it has one address, or assigns on request only"
             for name in by_nature
         ),
         missing=missing(

@@ -15,7 +15,7 @@ from clusters.subject import Subject
 
 
 def incident_scope(diagnosis: Diagnosis) -> Answer:
-    """It is said where the trouble lies; nodes or network in trouble fail this check."""
+    """Where the trouble lies is a note; only nodes or network in trouble fail this check."""
     seen = diagnosis.snapshot
     places: dict[str, dict[str, None]] = {}
     roots = [root for root in diagnosis.root_causes if not unread_lists.may_be_another(root, seen)]
@@ -72,12 +72,12 @@ def _routable(diagnosis: Diagnosis, pool: Pool) -> Explanation | str | None:
         root = RootCause(
             cause="vantage-not-on-segment",
             subject=Subject.pool(pool.name),
-            summary=f"From the vantage there is no way to {problem.address}: {problem.problem}",
+            summary=f"Vantage {diagnosis.snapshot.wire.place} has no route to {problem.address}: {problem.problem}",
             reporter="recovery.address-routable",
             fields=place,
         )
         return Explanation(root=root, subject=root.subject, summary=root.summary)
-    return f"Nothing of pool {pool.name} is on a segment of the vantage, and no address of it could be tried."
+    return f"The vantage shares no segment with pool {pool.name}, and no address of the pool could be tried."
 
 
 def _inside(pool: Pool, address: str) -> bool:

@@ -1,4 +1,4 @@
-"""Section 4 of the runbook: whether MetalLB is short of anything, or its configuration is to blame."""
+"""Section 4 of the runbook: whether MetalLB is short of anything, or its configuration is the cause."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def controller_cpu(diagnosis: Diagnosis) -> Answer:
         used, limit = workloads.usage(diagnosis.facts, pod)
         if used is None:
             unknown.append(
-                f"The metrics API has nothing of pod {pod.name} on node {pod.node}{_how_late(pod)}."
+                f"The metrics API has no figures of pod {pod.name} on node {pod.node}{_how_late(pod)}."
             )
             continue
         figures[f"CPU of {pod.name}"] = Figure(value=round(used, 6), unit="cores")
@@ -57,7 +57,7 @@ def speaker_scheduling(diagnosis: Diagnosis) -> Answer:
 
 
 def verdict(diagnosis: Diagnosis) -> Answer:
-    """It is said whether a scale change is needed; only that fails this check."""
+    """Whether a scale change is needed is a note; only that it is fails this check."""
     scaling = [root for root in diagnosis.root_causes if _is_scaling(diagnosis, root)]
     configured = sorted(
         {root.cause for root in diagnosis.root_causes if get(root.cause).layer is Layer.CONFIGURATION}
@@ -66,9 +66,9 @@ def verdict(diagnosis: Diagnosis) -> Answer:
     if scaling:
         text = "a scale change is needed"
     elif configured:
-        text = f"no scale change is needed; the configuration is to blame ({', '.join(configured)})"
+        text = f"no scale change is needed; the cause is the configuration ({', '.join(configured)})"
     elif kept_away:
-        text = f"no scale change is needed; a node refuses its speaker ({', '.join(kept_away)})"
+        text = f"no scale change is needed; a taint or selector keeps a speaker away ({', '.join(kept_away)})"
     else:
         text = "no scale change is needed"
     usage = diagnosis.snapshot.pod_usage

@@ -33,7 +33,7 @@ def speakers_placed(diagnosis: Diagnosis) -> Answer:
         each for each in diagnosis.unannounced.values() if get(each.root.cause).link is not Link.BACKEND
     ]
     alone = [
-        f"service {key} has only {next(iter(nodes))} to announce it"
+        f"only node {next(iter(nodes))} can announce service {key}"
         for key, service in facts.layer2.items()
         if len(nodes := diagnosis.announcers.candidates(service)) == 1 and len(facts.nodes) > 1
     ]
@@ -57,7 +57,7 @@ def _absent(diagnosis: Diagnosis, node: str) -> bool:
 
 
 def l2_segment(diagnosis: Diagnosis) -> Answer:
-    """Each address lies on a network of its nodes, and the vantage sees its owner there."""
+    """Each address is in a subnet of its nodes, and the vantage sees its announcer there."""
     routes = diagnosis.facts.wire_index.routes
     addresses = [str(each) for service in diagnosis.facts.layer2.values() for each in service.ingress]
     away = [each for each in addresses if (route := routes.get(each)) and not route.on_link]
@@ -89,7 +89,7 @@ def _endless(diagnosis: Diagnosis, key: str) -> bool:
 
 
 def single_announcer(diagnosis: Diagnosis) -> Answer:
-    """Exactly one machine answers for each address, and it is a node."""
+    """Exactly one host answers ARP for each address, and it is a node."""
     wire_index = diagnosis.facts.wire_index
     addresses = sum(len(service.ingress) for service in diagnosis.facts.layer2.values())
     asked = f"{len(wire_index.assigned)} of {addresses} addresses were asked for on the wire"
@@ -156,12 +156,12 @@ def no_squatter(diagnosis: Diagnosis) -> Answer:
 
 
 def _only_one(diagnosis: Diagnosis) -> Iterator[str]:
-    """Why a second machine that answers would stay unseen, if it would."""
+    """Why a second host that answers would go unseen, if it would."""
     wire = diagnosis.snapshot.wire
     if wire.ok and wire.by_kernel and wire.heard:
         yield (
-            f"Vantage {wire.place} may not use raw sockets: its kernel tells one machine an address, and a second one "
-            "that answers too would stay unseen. Run as root or with CAP_NET_RAW."
+            f"Vantage {wire.place} may not use raw sockets: its kernel knows only one host for an address, so a second "
+            "host that answers would go unseen. Run as root or with CAP_NET_RAW."
         )
 
 

@@ -85,7 +85,7 @@ def test_a_kernel_that_knows_another_machine_does_not_say_that_only_that_one_ans
     found = told(seen, "traffic.owner-agreed")
 
     assert {finding.cause for finding in found} == {"owner-disagreement"}
-    assert all(("may answer too" in "".join(each.evidence)) == by_kernel for each in found)
+    assert all(("may answer as well" in "".join(each.evidence)) == by_kernel for each in found)
 
 
 @pytest.mark.parametrize(("later", "words"), [(0, "yet"), (3600, "which has run for 60 min")])

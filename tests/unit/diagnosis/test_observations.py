@@ -96,7 +96,10 @@ def test_a_pod_that_is_refused_is_told_with_the_refusal_and_what_mends_it() -> N
 def test_speakers_that_look_for_other_pods_are_told_to_be_mended_not_restarted() -> None:
     (found,) = judged(observed("memberlist-labels"))["health.speaker-log"].findings
 
-    assert "METALLB_ML_LABELS=app=metallb,component=speakr, which no speaker's pod has" in found.summary
+    assert (
+        "METALLB_ML_LABELS=app=metallb,component=speakr, and no speaker's pod has these labels"
+        in found.summary
+    )
     assert found.remedy.startswith("Set METALLB_ML_LABELS")
 
 
@@ -179,7 +182,7 @@ def test_what_the_api_server_refuses_metallb_is_a_command_to_ask_it_again() -> N
     (finding,) = judged(observed("permission-missing"))["health.controller-log"].findings
 
     assert finding.summary.endswith(
-        "what the deployment controller asks for: it may not update services/status."
+        "denies requests of the deployment controller: it may not update services/status."
     )
     assert finding.commands[0] == (
         "kubectl auth can-i update services --subresource=status -n shop "

@@ -27,7 +27,7 @@ def raised_while(handling: BaseException, error: BaseException) -> BaseException
         (CheckFailed(FINDING), "call", Outcome.FAILED, "it is not ready"),
         (CheckFailed(FINDING), "setup", Outcome.FAILED, "it is not ready"),
         (AssertionError("3 nodes answer\nmore"), "call", Outcome.FAILED, "3 nodes answer"),
-        (AssertionError("no address"), "setup", Outcome.INCONCLUSIVE, "its set-up did not hold: no address"),
+        (AssertionError("no address"), "setup", Outcome.INCONCLUSIVE, "set-up failed: no address"),
         (pytest.fail.Exception("no"), "call", Outcome.FAILED, "no"),
         (Inconclusive("No output."), "call", Outcome.INCONCLUSIVE, "No output."),
         (UsageError("Bad."), "call", Outcome.INCONCLUSIVE, "Bad."),

@@ -219,7 +219,7 @@ def test_a_set_up_that_does_not_hold_decides_nothing(project: Project) -> None:
     )
 
     assert project.run().ret == ExitCode.INCOMPLETE
-    assert project.check("failover.x")["reason"] == "its set-up did not hold: no address within 10s"
+    assert project.check("failover.x")["reason"] == "set-up failed: no address within 10s"
 
 
 def test_a_cause_that_the_check_does_not_declare_is_an_error_of_the_suite(project: Project) -> None:
