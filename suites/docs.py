@@ -13,7 +13,7 @@ from clusters.checks.path_links import Link
 from clusters.checks.path_links import Path as ServicePath
 from clusters.commands import commands
 from suites.plugin.declare import Declared
-from suites.plugin.explaining import load
+from suites.plugin.explain_option import load
 
 _ROOT = Path(__file__).parent.parent
 _DOCS = _ROOT / "docs"

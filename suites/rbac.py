@@ -21,7 +21,7 @@ from clusters.metallb import metrics_account
 from clusters.objects import Object
 from clusters.observation import permissions
 from clusters.preflight import needs_of
-from suites.plugin.explaining import load
+from suites.plugin.explain_option import load
 
 _ROOT = Path(__file__).parent.parent
 _PLACE = _ROOT / "deploy" / "rbac"

@@ -28,7 +28,7 @@ class Told:
 
 
 class _Listener:
-    """Takes the place of a check's judgement, to hear what it asks."""
+    """Takes the place of a check's observation, to hear what it asks."""
 
     question: Question
 
@@ -42,7 +42,7 @@ def questions() -> Mapping[str, Question]:
     """What each check asks of a diagnosis, by id."""
     found = {}
     for check, function in observe_checks().items():
-        if list(inspect.signature(function).parameters) == ["judgement"]:
+        if list(inspect.signature(function).parameters) == ["observed"]:
             listener = _Listener()
             function(cast("Any", listener))
             found[check] = listener.question

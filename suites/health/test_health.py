@@ -5,7 +5,7 @@ from __future__ import annotations
 from clusters.diagnosis.answers import health
 from suites.causes import CONTROLLER, EVERYWHERE, PENDING, REFUSED, SPEAKER
 from suites.plugin import OBSERVE, check
-from suites.plugin.observation import Judgement
+from suites.plugin.observation_fixtures import Observed
 
 _PODS = "kubectl -n {metallb_namespace} get pods -o wide"
 _CONFIG = "kubectl -n {metallb_namespace} get ipaddresspools,l2advertisements"
@@ -19,12 +19,12 @@ _SERVICES = "kubectl get svc -A | grep LoadBalancer"
     causes=(*CONTROLLER, *SPEAKER),
     commands=(_PODS,),
 )
-def test_controller_and_speakers_are_ready(judgement: Judgement) -> None:
+def test_controller_and_speakers_are_ready(observed: Observed) -> None:
     """Controller and speakers run and are ready on every node they are meant for.
 
     Restarts are named. A pod that only just started is given the time that its probes take.
     """
-    judgement.expect(health.pods_ready)
+    observed.expect(health.pods_ready)
 
 
 @check(
@@ -33,9 +33,9 @@ def test_controller_and_speakers_are_ready(judgement: Judgement) -> None:
     level=OBSERVE,
     commands=(_CONFIG,),
 )
-def test_every_pool_is_advertised(judgement: Judgement) -> None:
+def test_every_pool_is_advertised(observed: Observed) -> None:
     """IPAddressPools and L2Advertisements exist, and every pool is advertised by at least one."""
-    judgement.expect(health.config_present)
+    observed.expect(health.config_present)
 
 
 @check(
@@ -45,9 +45,9 @@ def test_every_pool_is_advertised(judgement: Judgement) -> None:
     causes=PENDING,
     commands=(_SERVICES,),
 )
-def test_every_service_holds_an_address_of_a_pool(judgement: Judgement) -> None:
+def test_every_service_holds_an_address_of_a_pool(observed: Observed) -> None:
     """Every LoadBalancer service holds an address of a pool; none is held twice without a sharing key."""
-    judgement.expect(health.services_addressed)
+    observed.expect(health.services_addressed)
 
 
 @check(
@@ -60,13 +60,13 @@ def test_every_service_holds_an_address_of_a_pool(judgement: Judgement) -> None:
         "kubectl -n {metallb_namespace} get ipaddresspool metallb-pool -o yaml | kubectl apply --dry-run=server -f -",
     ),
 )
-def test_metallb_accepts_its_configuration(judgement: Judgement) -> None:
+def test_metallb_accepts_its_configuration(observed: Observed) -> None:
     """MetalLB has accepted the configuration it is given.
 
     By its ConfigurationStates (0.15.3 and newer), its metric for a stale configuration, and a server-side dry
     run of a pool, which stores nothing and is skipped where it is not permitted.
     """
-    judgement.expect(health.config_accepted)
+    observed.expect(health.config_accepted)
 
 
 @check(
@@ -76,9 +76,9 @@ def test_metallb_accepts_its_configuration(judgement: Judgement) -> None:
     causes=EVERYWHERE,
     commands=(_PODS, _CONFIG, _SERVICES),
 )
-def test_trouble_does_not_reach_the_whole_cluster(judgement: Judgement) -> None:
+def test_trouble_does_not_reach_the_whole_cluster(observed: Observed) -> None:
     """The run says whether what it found touches one service, one pool or the whole cluster.
 
     It fails where the whole cluster is touched, and passes with a note where it is one service, one pool or nothing.
     """
-    judgement.expect(health.how_far)
+    observed.expect(health.how_far)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from clusters.diagnosis.answers import health, logs
 from suites.causes import CONTROLLER, NOT_RESTORED, PENDING, SPEAKER
 from suites.plugin import OBSERVE, check
-from suites.plugin.observation import Judgement
+from suites.plugin.observation_fixtures import Observed
 
 
 @check(
@@ -15,12 +15,12 @@ from suites.plugin.observation import Judgement
     causes=(*NOT_RESTORED, "memberlist-secret-missing"),
     commands=("kubectl -n {metallb_namespace} logs deploy/controller --tail=200",),
 )  # fmt: skip
-def test_the_controller_reports_no_failure(judgement: Judgement) -> None:
+def test_the_controller_reports_no_failure(observed: Observed) -> None:
     """The last 200 controller lines hold no known failure.
 
     Lines that tell of what has been mended since are noted, and fail nothing.
     """
-    judgement.expect(logs.controller_log)
+    observed.expect(logs.controller_log)
 
 
 @check(
@@ -30,9 +30,9 @@ def test_the_controller_reports_no_failure(judgement: Judgement) -> None:
     causes=(*NOT_RESTORED, "memberlist-disabled"),
     commands=("kubectl -n {metallb_namespace} logs daemonset/speaker --tail=200",),
 )  # fmt: skip
-def test_no_speaker_reports_a_failure(judgement: Judgement) -> None:
+def test_no_speaker_reports_a_failure(observed: Observed) -> None:
     """The last 200 lines of every speaker hold no known failure."""
-    judgement.expect(logs.speaker_log)
+    observed.expect(logs.speaker_log)
 
 
 @check(
@@ -42,9 +42,9 @@ def test_no_speaker_reports_a_failure(judgement: Judgement) -> None:
     causes=(*CONTROLLER, *SPEAKER),
     commands=("kubectl -n {metallb_namespace} describe pod -l app.kubernetes.io/name=metallb",),
 )
-def test_probes_pass(judgement: Judgement) -> None:
+def test_probes_pass(observed: Observed) -> None:
     """Liveness and readiness probes pass, and no current Warning event hangs on a MetalLB pod."""
-    judgement.expect(health.probes)
+    observed.expect(health.probes)
 
 
 @check(
@@ -54,6 +54,6 @@ def test_probes_pass(judgement: Judgement) -> None:
     causes=PENDING,
     commands=("kubectl -n {namespace} describe svc {service}",),
 )
-def test_no_allocation_fails(judgement: Judgement) -> None:
+def test_no_allocation_fails(observed: Observed) -> None:
     """The services' event streams hold no current allocation failure."""
-    judgement.expect(health.allocation_events)
+    observed.expect(health.allocation_events)

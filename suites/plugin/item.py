@@ -8,9 +8,9 @@ from datetime import datetime
 import pytest
 
 from clusters.checks import CheckSpec, Outcome
-from suites.plugin.outcomes import Judgement
+from suites.plugin.phase_outcome import PhaseOutcome
 from suites.plugin.record import Findings, Record
-from suites.plugin.running import Run
+from suites.plugin.run import Run
 
 
 @dataclass
@@ -23,7 +23,7 @@ class ItemState:
     record: Record
     started: datetime
     findings: Findings = field(default_factory=Findings)
-    judgement: Judgement = field(default_factory=lambda: Judgement(outcome=Outcome.PASSED, reason=""))
+    outcome: PhaseOutcome = field(default_factory=lambda: PhaseOutcome(outcome=Outcome.PASSED, reason=""))
     duration: float = 0.0
 
 

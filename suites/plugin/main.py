@@ -5,21 +5,32 @@ from __future__ import annotations
 import pytest
 
 from suites.plugin import (
-    collecting,
-    explaining,
-    fixtures,
-    fleet,
+    explain_option,
+    failure_evidence,
+    fleet_runs,
     hooks,
-    judging,
-    keeping,
-    leaving,
-    observation,
+    item_outcome,
+    observation_fixtures,
+    redacted_output,
+    run_fixtures,
+    selection,
     session,
-    turns,
+    xdist_scheduler,
 )
 from suites.plugin.settings import add_options
 
-_PARTS = (collecting, explaining, fixtures, fleet, judging, keeping, leaving, observation, session, turns)
+_PARTS = (
+    selection,
+    explain_option,
+    run_fixtures,
+    fleet_runs,
+    item_outcome,
+    failure_evidence,
+    redacted_output,
+    observation_fixtures,
+    session,
+    xdist_scheduler,
+)
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:

@@ -105,7 +105,7 @@ class Record:
             text = json.dumps(outbound.value(data), indent=1, sort_keys=True, default=str)
             target.write_text(outbound.shown_in_json(text) + "\n", encoding="utf-8")
 
-    def judge(self) -> None:
+    def require_budgets(self) -> None:
         """Raise OverBudget when a measurement does not keep its budget."""
         over = {name: one for name, one in self.measurements.items() if not one.within_budget}
         if over:
@@ -135,7 +135,7 @@ class Findings:
         """Keep several."""
         self.found.extend(findings)
 
-    def judge(self) -> None:
+    def require_none(self) -> None:
         """Raise CheckFailed when anything was found."""
         if self.found:
             raise CheckFailed(self.found)

@@ -13,12 +13,12 @@ from clusters.checks import CheckSpec, Verdict
 from clusters.checks.run_verdict import exit_code
 from clusters.checks.serialise import REPORT_FIELD, path_from_dict, path_to_dict
 from clusters.errors import ConformanceError, ExitCode
-from suites.plugin import kind
-from suites.plugin.collecting import NEEDS_CLUSTER, PLAN, asks_for_suites, profile_names
-from suites.plugin.explaining import load
-from suites.plugin.listening import OTHERS_FAILED, Listener, take_plan, tell_progress
+from suites.plugin import kind_options
+from suites.plugin.explain_option import load
+from suites.plugin.run import RUN, Run, describe_error
 from suites.plugin.run_files import SNAPSHOT_LOCK, remove_old
-from suites.plugin.running import RUN, Run, told
+from suites.plugin.run_progress import OTHERS_FAILED, ResultCollector, take_plan, tell_progress
+from suites.plugin.selection import NEEDS_CLUSTER, PLAN, asks_for_suites, profile_names
 from suites.plugin.settings import (
     SETTINGS,
     choose_suites,
@@ -52,7 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[RUN] = Run(settings, joins=is_worker(config))
     if not is_worker(config):
         # Only now that it is certain that there is a run are files of it made.
-        config.pluginmanager.register(Listener(config), "conformance-listener")
+        config.pluginmanager.register(ResultCollector(config), "conformance-results")
         config.hook.pytest_conformance_configure(config=config, directory=settings.directory)
         remove_old(settings.directory, judged=settings.snapshot)
     # As Ctrl-C ends a run, so does a scheduler that stops it, or a terminal that goes away: undone and reported.
@@ -73,8 +73,8 @@ def pytest_testnodedown(node: Any) -> None:
     text = getattr(node, "workeroutput", {}).get("conformance") if run else None
     if run is not None and text:
         told = json.loads(text)
-        run.ledger.cleanup_failures += told["cleanup_failures"]
-        run.ledger.paths = run.ledger.paths or tuple(path_from_dict(one) for one in told["paths"])
+        run.state.cleanup_failures += told["cleanup_failures"]
+        run.state.paths = run.state.paths or tuple(path_from_dict(one) for one in told["paths"])
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -83,8 +83,8 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     run = session.config.stash.get(RUN, None)
     if run is None or is_worker(session.config) or session.testsfailed:
         return None
-    run.ledger.plan = session.config.stash.get(PLAN, run.ledger.plan)
-    if not run.ledger.plan.checks and not _distributed(session.config):
+    run.state.plan = session.config.stash.get(PLAN, run.state.plan)
+    if not run.state.plan.checks and not _distributed(session.config):
         return None
     tell_progress(session.config)
     try:
@@ -95,12 +95,12 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         for note in (*run.found.notes, *([run.hold.note] if run.hold and run.hold.note else [])):
             _say(session.config, f"note: {note}")
     except ConformanceError as error:
-        run.ledger.refused = str(error)
+        run.state.refused = str(error)
         session.config.stash[_REFUSED_CODE] = error.exit_code
     except BaseException as error:
-        run.ledger.refused = told(error)
+        run.state.refused = describe_error(error)
         raise
-    return True if run.ledger.refused else None
+    return True if run.state.refused else None
 
 
 def _take_fixture(session: pytest.Session, run: Run) -> None:
@@ -108,8 +108,8 @@ def _take_fixture(session: pytest.Session, run: Run) -> None:
     name = run.settings.profile.kind.fixture
     if not name or run.settings.snapshot is not None:
         return
-    run.kubeconfig = kind.kubeconfig_of_fixture(session, name)
-    kind.end_setup(session, before_it=lambda: run.close(lost_workers=False))
+    run.kubeconfig = kind_options.kubeconfig_of_fixture(session, name)
+    kind_options.end_setup(session, before_it=lambda: run.close(lost_workers=False))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -123,9 +123,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
             _say(session.config, kept)
         _end_items(session, run)
         run.close(lost_workers=not is_worker(session.config))
-    failures = run.ledger.cleanup_failures
+    failures = run.state.cleanup_failures
     if is_worker(session.config):
-        told = {"cleanup_failures": failures, "paths": [path_to_dict(one) for one in run.ledger.paths]}
+        told = {"cleanup_failures": failures, "paths": [path_to_dict(one) for one in run.state.paths]}
         session.config.workeroutput["conformance"] = json.dumps(told)  # type: ignore[attr-defined]  # xdist sets it
         return
     _finish(session, run)
@@ -141,18 +141,18 @@ def _end_items(session: pytest.Session, run: Run) -> None:
             distributed.pytest_sessionfinish()
         plugins.getplugin("runner").pytest_sessionfinish(session)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - every failure to clean up is told
-        run.ledger.cleanup_failures.append(told(error))
+        run.state.cleanup_failures.append(describe_error(error))
 
 
 def _finish(session: pytest.Session, run: Run) -> None:
-    config, ledger = session.config, run.ledger
+    config, state = session.config, run.state
     take_plan(config)
     (run.settings.directory / SNAPSHOT_LOCK).unlink(missing_ok=True)
-    if ledger.refused:
-        _fail(config, "set-up", ledger.refused)
-    elif ledger.cleanup_failures:
-        _fail(config, "clean-up", "\n".join(ledger.cleanup_failures))
-    result = ledger.result()
+    if state.refused:
+        _fail(config, "set-up", state.refused)
+    elif state.cleanup_failures:
+        _fail(config, "clean-up", "\n".join(state.cleanup_failures))
+    result = state.result()
     session.exitstatus = _exit_status(session, result.run.verdict)
     directory = run.settings.directory
     for fault in run.unkept:
@@ -178,7 +178,7 @@ def _say(config: pytest.Config, text: str) -> None:
 
 def _specs(config: pytest.Config, run: Run) -> list[CheckSpec]:
     """The checks of the run. With worker processes, which collect for themselves, all that its level allows."""
-    chosen = list(run.ledger.plan.checks.values())
+    chosen = list(run.state.plan.checks.values())
     if not chosen and _distributed(config):
         chosen = [one.spec for one in load(suites_folder(config)).values()]
     return [spec for spec in chosen if run.settings.level.allows(spec.level)]

@@ -19,7 +19,7 @@ import pytest
 from clusters import bounds, files
 from clusters.checks import Level
 from clusters.errors import UsageError
-from suites.plugin import kind
+from suites.plugin import kind_options
 from suites.plugin.sharding import Shard, shard_of
 
 if TYPE_CHECKING:
@@ -158,7 +158,9 @@ def settings_from(config: pytest.Config) -> Settings:
     place = option.report_dir or config.rootpath / DEFAULT_PLACE / run_id
     directory = Path(given.get("directory") or place).absolute()
     return Settings(
-        profile=kind.with_options(config, chosen, run_id=run_id, logs=directory / "evidence" / "kind"),
+        profile=kind_options.with_options(
+            config, chosen, run_id=run_id, logs=directory / "evidence" / "kind"
+        ),
         level=_lower(Level(option.allow), Level(chosen.allow) if not option.snapshot else Level.OBSERVE),
         directory=directory,
         run_id=run_id,
@@ -203,9 +205,9 @@ def _phase_file(config: pytest.Config, cluster: str) -> Path:
             "--phase looks at a cluster, and --snapshot judges without one: give one of the two."
         )
     if option.phase == AFTER:
-        from suites.plugin import phases  # noqa: PLC0415 - only such a run needs it
+        from suites.plugin import saved_phase  # noqa: PLC0415 - only such a run needs it
 
-        phases.read(path)
+        saved_phase.read(path)
     return path
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from clusters.diagnosis.answers import recovery
 from suites.causes import NODES_AND_NETWORK
 from suites.plugin import OBSERVE, check
-from suites.plugin.observation import Judgement
+from suites.plugin.observation_fixtures import Observed
 
 
 @check(
@@ -15,12 +15,12 @@ from suites.plugin.observation import Judgement
     causes=NODES_AND_NETWORK,
     commands=("kubectl get nodes -o wide", "kubectl -n {metallb_namespace} get pods -o wide"),
 )  # fmt: skip
-def test_nodes_and_network_are_not_in_trouble(judgement: Judgement) -> None:
+def test_nodes_and_network_are_not_in_trouble(observed: Observed) -> None:
     """The run says whether the trouble is configuration alone or nodes and network too.
 
     It fails where nodes or network are in trouble, and passes with a note where only the configuration is.
     """
-    judgement.expect(recovery.incident_scope)
+    observed.expect(recovery.incident_scope)
 
 
 @check(
@@ -31,6 +31,6 @@ def test_nodes_and_network_are_not_in_trouble(judgement: Judgement) -> None:
     causes=("vantage-not-on-segment", "wrong-segment"),
     commands=("ip route get {address}",),
 )
-def test_every_pool_is_routable(judgement: Judgement) -> None:
+def test_every_pool_is_routable(observed: Observed) -> None:
     """The address block is routable on the target network from the vantage."""
-    judgement.expect(recovery.address_routable)
+    observed.expect(recovery.address_routable)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from clusters.diagnosis.answers import rollback
 from suites.causes import PENDING
 from suites.plugin import OBSERVE, check
-from suites.plugin.observation import Judgement
+from suites.plugin.observation_fixtures import Observed
 
 
 @check(
@@ -15,6 +15,6 @@ from suites.plugin.observation import Judgement
     causes=("requested-outside-pools", "pool-missing", *PENDING),
     commands=("kubectl -n {namespace} describe svc {service}",),
 )  # fmt: skip
-def test_no_consumer_asks_for_a_lost_address(judgement: Judgement) -> None:
+def test_no_consumer_asks_for_a_lost_address(observed: Observed) -> None:
     """No consumer keeps asking for an address that the active pools no longer hold."""
-    judgement.expect(rollback.stale_consumers)
+    observed.expect(rollback.stale_consumers)

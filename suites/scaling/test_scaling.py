@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from clusters.diagnosis.answers import scaling
 from suites.plugin import OBSERVE, check
-from suites.plugin.observation import Judgement
+from suites.plugin.observation_fixtures import Observed
 
 _TOP = "kubectl -n {metallb_namespace} top pod"
 _WORKLOADS = "kubectl -n {metallb_namespace} get deploy,daemonset"
@@ -17,9 +17,9 @@ _DESCRIBE = "kubectl -n {metallb_namespace} describe deploy controller"
     level=OBSERVE,
     commands=(_TOP, _DESCRIBE),
 )
-def test_the_controller_is_not_cpu_bound(judgement: Judgement) -> None:
+def test_the_controller_is_not_cpu_bound(observed: Observed) -> None:
     """The controller is not CPU bound, by the metrics API against its limit."""
-    judgement.expect(scaling.controller_cpu)
+    observed.expect(scaling.controller_cpu)
 
 
 @check(
@@ -28,9 +28,9 @@ def test_the_controller_is_not_cpu_bound(judgement: Judgement) -> None:
     level=OBSERVE,
     commands=(_WORKLOADS, "kubectl -n {metallb_namespace} describe daemonset speaker"),
 )
-def test_every_speaker_is_scheduled(judgement: Judgement) -> None:
+def test_every_speaker_is_scheduled(observed: Observed) -> None:
     """Every desired speaker is scheduled; what keeps one away (taint, selector, resources) is named."""
-    judgement.expect(scaling.speaker_scheduling)
+    observed.expect(scaling.speaker_scheduling)
 
 
 @check(
@@ -40,9 +40,9 @@ def test_every_speaker_is_scheduled(judgement: Judgement) -> None:
     causes=("controller-cpu-bound", "speaker-unschedulable"),
     commands=(_TOP, _WORKLOADS),
 )
-def test_no_scale_change_is_needed(judgement: Judgement) -> None:
+def test_no_scale_change_is_needed(observed: Observed) -> None:
     """The run says whether a scale change is needed or the pool configuration is to blame.
 
     It fails where a scale change is needed, and passes with a note otherwise.
     """
-    judgement.expect(scaling.verdict)
+    observed.expect(scaling.verdict)

@@ -13,9 +13,9 @@ from clusters.api import Api
 from clusters.diagnosis.symptoms import Symptom
 from clusters.errors import Inconclusive
 from clusters.wait import NotWithinBudget
-from suites.plugin import phases
-from suites.plugin.phases import Kept
+from suites.plugin import saved_phase
 from suites.plugin.record import Record
+from suites.plugin.saved_phase import SavedPhase
 from suites.scenes import state
 from suites.scenes.announced import Wire
 from suites.scenes.blame import Blame
@@ -38,7 +38,7 @@ class Around:
         """Keep who holds which address now, and who answers for it."""
         now = self._state()
         kubernetes, metallb = self.versions
-        kept = Kept(
+        kept = SavedPhase(
             cluster=self.blame.profile.name,
             uid=self.api.uid(),
             taken_at=dt.datetime.now(dt.UTC),
@@ -47,7 +47,7 @@ class Around:
             addresses=dict(now.addresses),
             owners=dict(now.owners),
         )
-        phases.write(kept, self.file)
+        saved_phase.write(kept, self.file)
         self.record.attach("upgrade.json", self.file)
         self.record.note(f"kept in {self.file}: {len(now.held)} addresses of {len(now.addresses)} services")
         return now
@@ -60,7 +60,7 @@ class Around:
 
     def before(self) -> State:
         """Who held which address before the upgrade, by what was kept then. Inconclusive where nothing was upgraded."""
-        kept = phases.read(self.file).for_cluster(self.api.uid(), now=dt.datetime.now(dt.UTC))
+        kept = saved_phase.read(self.file).for_cluster(self.api.uid(), now=dt.datetime.now(dt.UTC))
         was = (kept.kubernetes_version, kept.metallb_version)
         text = [
             f"{name} {a} → {b}"
@@ -96,7 +96,7 @@ class Around:
         self._upgraded()
 
     def _upgraded(self) -> None:
-        kept = phases.read(self.file)
+        kept = saved_phase.read(self.file)
         if (kept.kubernetes_version, kept.metallb_version) == self.versions:
             raise Inconclusive(
                 f"Nothing was upgraded since the state was kept: MetalLB is still {self.versions[1]} and "

@@ -15,10 +15,10 @@ from clusters.observation import save
 from clusters.observation.collecting import collect
 from clusters.subject import Subject
 from clusters.vantage import failover
-from suites.plugin.diagnose import explainer
+from suites.plugin.explainers import explainer
 from suites.plugin.item import STATE
 from suites.plugin.record import OverBudget
-from suites.plugin.running import Run
+from suites.plugin.run import Run
 from suites.scenes.announced import Announced, Wire
 from suites.scenes.services import METALLB_WRITES_AS
 from suites.scenes.trouble import Trouble

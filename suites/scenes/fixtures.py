@@ -19,7 +19,7 @@ from clusters.workloads import builders
 from clusters.workloads.metallb_control import MetalLB
 from suites.plugin.kept_repository import to_apply
 from suites.plugin.record import Record
-from suites.plugin.running import RUN
+from suites.plugin.run import RUN
 from suites.plugin.settings import Settings
 from suites.scenes import readiness
 from suites.scenes.addresses import Addresses

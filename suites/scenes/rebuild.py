@@ -19,7 +19,7 @@ from clusters.observation.snapshot import Objects, Status
 from clusters.providers import Cluster
 from clusters.vantage import failover
 from clusters.wait import NotWithinBudget
-from suites.plugin.diagnose import unexplained
+from suites.plugin.explainers import unexplained
 from suites.scenes.announced import Announced
 from suites.scenes.blame import CONFIG_PRESENT, INCIDENT_SCOPE, PENDING_SERVICES, PODS_READY, ObserveCheck
 from suites.scenes.drill import Drill

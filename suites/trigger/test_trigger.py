@@ -5,7 +5,7 @@ from __future__ import annotations
 from clusters.diagnosis.answers import trigger
 from suites.causes import PENDING, UNREACHED, UNSERVED
 from suites.plugin import OBSERVE, check
-from suites.plugin.observation import Judgement
+from suites.plugin.observation_fixtures import Observed
 
 
 @check(
@@ -15,9 +15,9 @@ from suites.plugin.observation import Judgement
     causes=PENDING,
     commands=("kubectl get svc -A | grep LoadBalancer", "kubectl -n {namespace} describe svc {service}"),
 )
-def test_no_service_waits_for_an_address(judgement: Judgement) -> None:
+def test_no_service_waits_for_an_address(observed: Observed) -> None:
     """No LoadBalancer service that MetalLB owns waits for an address longer than its budget."""
-    judgement.expect(trigger.pending_services)
+    observed.expect(trigger.pending_services)
 
 
 @check(
@@ -28,12 +28,12 @@ def test_no_service_waits_for_an_address(judgement: Judgement) -> None:
     causes=UNREACHED,
     commands=("kubectl get svc -A | grep LoadBalancer", "curl --connect-timeout 3 http://<address>:<port>/"),
 )
-def test_every_address_answers_from_outside(judgement: Judgement) -> None:
+def test_every_address_answers_from_outside(observed: Observed) -> None:
     """Every assigned address answers on its service's ports from outside the cluster.
 
     Ports are tried over TCP and UDP, never by ping, which MetalLB does not answer. Silence over UDP proves nothing.
     """
-    judgement.expect(trigger.unreachable_address)
+    observed.expect(trigger.unreachable_address)
 
 
 @check(
@@ -44,6 +44,6 @@ def test_every_address_answers_from_outside(judgement: Judgement) -> None:
     causes=UNSERVED,
     commands=("kubectl -n traefik get svc traefik -o wide", "curl --connect-timeout 3 http://<address>/"),
 )
-def test_every_consumer_serves_at_its_address(judgement: Judgement) -> None:
+def test_every_consumer_serves_at_its_address(observed: Observed) -> None:
     """Every consumer of the profile holds its expected address and serves there."""
-    judgement.expect(trigger.edge_address)
+    observed.expect(trigger.edge_address)

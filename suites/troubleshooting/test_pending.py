@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from clusters.diagnosis.answers import pending
 from suites.plugin import OBSERVE, check
-from suites.plugin.observation import Judgement
+from suites.plugin.observation_fixtures import Observed
 
 _POOL = "kubectl -n {metallb_namespace} get ipaddresspool metallb-pool -o yaml"
 _SERVICE = "kubectl -n {namespace} describe svc {service}"
@@ -17,12 +17,12 @@ _LOG = "kubectl -n {metallb_namespace} logs deploy/controller --tail=200"
     level=OBSERVE,
     commands=(_POOL, _SERVICE),
 )
-def test_every_pool_has_a_free_address(judgement: Judgement) -> None:
+def test_every_pool_has_a_free_address(observed: Observed) -> None:
     """Every pool that may serve new services has a free address.
 
     A pool of one address, and one that gives addresses on request only, may be full.
     """
-    judgement.expect(pending.free_address)
+    observed.expect(pending.free_address)
 
 
 @check(
@@ -32,9 +32,9 @@ def test_every_pool_has_a_free_address(judgement: Judgement) -> None:
     causes=("pool-restricted",),
     commands=(_SERVICE, _POOL),
 )
-def test_every_requested_address_can_be_had(judgement: Judgement) -> None:
+def test_every_requested_address_can_be_had(observed: Observed) -> None:
     """Every requested address (field or annotation) lies in an active pool that may serve that service."""
-    judgement.expect(pending.requested_address)
+    observed.expect(pending.requested_address)
 
 
 @check(
@@ -44,6 +44,6 @@ def test_every_requested_address_can_be_had(judgement: Judgement) -> None:
     causes=("requested-outside-pools", "pool-missing"),
     commands=(_SERVICE, _POOL, _LOG),
 )  # fmt: skip
-def test_services_do_not_contradict_their_pools(judgement: Judgement) -> None:
+def test_services_do_not_contradict_their_pools(observed: Observed) -> None:
     """Annotations, class, family and sharing keys do not contradict each other, the pool or the overlay."""
-    judgement.expect(pending.asked_consistently)
+    observed.expect(pending.asked_consistently)

@@ -6,7 +6,7 @@ from clusters.commands import ARPING, NEIGHBOUR
 from clusters.diagnosis.answers import routed, traffic
 from suites.causes import NOT_ANSWERED, SPEAKER, SPLIT, UNANNOUNCED
 from suites.plugin import OBSERVE, check
-from suites.plugin.observation import Judgement
+from suites.plugin.observation_fixtures import Observed
 
 _LOG = "kubectl -n {metallb_namespace} logs daemonset/speaker --tail=200"
 _NODES = "kubectl get nodes -o wide"
@@ -21,9 +21,9 @@ _STATUS = "kubectl -n {metallb_namespace} get servicel2statuses"
     causes=UNANNOUNCED,
     commands=(_LOG, _NODES),
 )
-def test_each_address_has_a_speaker_to_announce_it(judgement: Judgement) -> None:
+def test_each_address_has_a_speaker_to_announce_it(observed: Observed) -> None:
     """A ready speaker runs on every node expected to announce, and at least one can announce each address."""
-    judgement.expect(traffic.speakers_placed)
+    observed.expect(traffic.speakers_placed)
 
 
 @check(
@@ -33,9 +33,9 @@ def test_each_address_has_a_speaker_to_announce_it(judgement: Judgement) -> None
     needs={"wire"},
     commands=(_NODES, "ip route get {address}"),
 )
-def test_each_address_is_on_its_nodes_segment(judgement: Judgement) -> None:
+def test_each_address_is_on_its_nodes_segment(observed: Observed) -> None:
     """Each address lies on a network of the nodes that announce it, and the vantage sees its owner there."""
-    judgement.expect(traffic.l2_segment)
+    observed.expect(traffic.l2_segment)
 
 
 @check(
@@ -45,12 +45,12 @@ def test_each_address_is_on_its_nodes_segment(judgement: Judgement) -> None:
     causes=SPEAKER,
     commands=(_ENDPOINTS,),
 )
-def test_every_service_has_a_healthy_endpoint(judgement: Judgement) -> None:
+def test_every_service_has_a_healthy_endpoint(observed: Observed) -> None:
     """Every service has a healthy endpoint, so that a fault is MetalLB's and not the consumer's.
 
     With externalTrafficPolicy Local the endpoint has to be on an announcing node.
     """
-    judgement.expect(traffic.backends_healthy)
+    observed.expect(traffic.backends_healthy)
 
 
 @check(
@@ -61,9 +61,9 @@ def test_every_service_has_a_healthy_endpoint(judgement: Judgement) -> None:
     causes=NOT_ANSWERED,
     commands=(ARPING,),
 )
-def test_one_node_answers_for_each_address(judgement: Judgement) -> None:
+def test_one_node_answers_for_each_address(observed: Observed) -> None:
     """Exactly one machine answers for each address, and it is a node."""
-    judgement.expect(traffic.single_announcer)
+    observed.expect(traffic.single_announcer)
 
 
 @check(
@@ -74,9 +74,9 @@ def test_one_node_answers_for_each_address(judgement: Judgement) -> None:
     causes=SPLIT,
     commands=(_STATUS, ARPING),
 )
-def test_all_sources_name_one_owner(judgement: Judgement) -> None:
+def test_all_sources_name_one_owner(observed: Observed) -> None:
     """Predicted owner, ServiceL2Status, metric and the wire name the same node."""
-    judgement.expect(traffic.owner_agreed)
+    observed.expect(traffic.owner_agreed)
 
 
 @check(
@@ -87,12 +87,12 @@ def test_all_sources_name_one_owner(judgement: Judgement) -> None:
     causes=("foreign-responder", "api-unreachable", "pool-holds-gateway-address"),
     commands=(ARPING, NEIGHBOUR),
 )
-def test_nobody_answers_for_a_free_address(judgement: Judgement) -> None:
+def test_nobody_answers_for_a_free_address(observed: Observed) -> None:
     """Nobody answers for a free address of a pool.
 
     Of a large pool only a part is asked for; the check notes how large a part.
     """
-    judgement.expect(traffic.no_squatter)
+    observed.expect(traffic.no_squatter)
 
 
 @check(
@@ -102,9 +102,9 @@ def test_nobody_answers_for_a_free_address(judgement: Judgement) -> None:
     needs={"wire"},
     commands=("traceroute -n -T -p <port> {address}", "ip route get {address}"),
 )
-def test_what_serves_on_its_segment_serves_through_a_router(judgement: Judgement) -> None:
+def test_what_serves_on_its_segment_serves_through_a_router(observed: Observed) -> None:
     """Every port that is reached on its address's segment is reached from behind a router as well.
 
     Only where the profile names a routed_vantage. What neither place reaches is no matter of routes.
     """
-    judgement.expect(routed.routed)
+    observed.expect(routed.routed)

@@ -8,7 +8,7 @@ from clusters.api import Api
 from clusters.profile import Profile
 from clusters.providers import Cluster
 from suites.plugin.record import Record
-from suites.plugin.running import RUN
+from suites.plugin.run import RUN
 from suites.plugin.settings import Settings
 from suites.scenes.announced import Wire
 from suites.scenes.around import Around

@@ -26,7 +26,7 @@ from clusters.lab.options import LabOptions
 from clusters.lab.paths import LabPaths
 from clusters.providers.lab_cluster import metrics_answer
 from reports.__main__ import main as reports
-from suites.plugin.explaining import load
+from suites.plugin.explain_option import load
 from tests.deploy import image
 from tests.deploy.image import ROOT
 from tests.lab.tools import Kubectl

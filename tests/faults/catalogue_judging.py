@@ -19,8 +19,8 @@ from clusters.diagnosis import Diagnosis
 from clusters.gitops.repository_snapshot import RepositorySnapshot
 from clusters.observation.snapshot import Snapshot
 from suites.plugin.declare import registry
-from suites.plugin.observation import Judgement
-from suites.plugin.outcomes import judge
+from suites.plugin.observation_fixtures import Observed
+from suites.plugin.phase_outcome import outcome_of
 from suites.plugin.record import Findings, Record
 from tests.faults.bench import ROOT
 
@@ -80,7 +80,7 @@ def judged(snapshot: Snapshot, repository: RepositorySnapshot) -> Looked:
         for check, function in observe_checks().items():
             record, findings = Record(Path(folder), check), Findings()
             at_hand = {
-                "judgement": Judgement(check, diagnosis, record),
+                "observed": Observed(check, diagnosis, record),
                 "snapshot": snapshot,
                 "diagnosis": diagnosis,
                 "repository": repository,
@@ -99,9 +99,9 @@ def _outcome(
 ) -> tuple[Outcome, str, tuple[Finding, ...]]:
     try:
         function(**{name: at_hand[name] for name in _parameters(function)})
-        findings.judge()
+        findings.require_none()
     except Exception as error:  # noqa: BLE001 - whatever a check raises is judged as in a run
-        said = judge(error, "call")
+        said = outcome_of(error, "call")
         return said.outcome, said.reason, said.findings
     return Outcome.PASSED, "", ()
 

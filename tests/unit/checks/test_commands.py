@@ -17,7 +17,7 @@ from clusters.checks.causes import CAUSES
 from clusters.checks.serialise import check_from_dict
 from clusters.commands import FIELDS, PLACEHOLDER, command, fields_in, kept
 from clusters.upgrade.decision import RULES
-from suites.plugin import explaining
+from suites.plugin import explain_option
 
 ROOT = Path(__file__).parents[3]
 QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
@@ -84,7 +84,7 @@ def templates() -> Iterator[tuple[str, str]]:
     """Every template of the project that somebody may be shown, with where it is from."""
     for cause in CAUSES.values():
         yield from ((f"cause {cause.id}", each) for each in cause.commands)
-    for declared in explaining.load(ROOT / "suites").values():
+    for declared in explain_option.load(ROOT / "suites").values():
         yield from ((f"check {declared.spec.id}", each) for each in declared.spec.commands)
     for rule in RULES:
         yield from ((f"rule {rule.id}", each) for each in rule.commands)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from suites.plugin import declare, diagnose, evidence
+from suites.plugin import declare, explainers, failure_evidence
 from tests.unit.plugin.project import Project
 
 
@@ -23,6 +23,6 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, compiled
     monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(compiled))
     monkeypatch.setenv("PYTHONPATH", f"{Path(__file__).parents[3]}:{pytester.path}")
     monkeypatch.setattr(declare, "_REGISTRY", {})
-    monkeypatch.setattr(diagnose, "_EXPLAINERS", [])
-    monkeypatch.setattr(evidence, "_COLLECTORS", list(evidence._COLLECTORS))
+    monkeypatch.setattr(explainers, "_EXPLAINERS", [])
+    monkeypatch.setattr(failure_evidence, "_COLLECTORS", list(failure_evidence._COLLECTORS))
     return Project(pytester)

@@ -8,7 +8,7 @@ import pytest
 
 from clusters.checks import Level, Need
 from suites.plugin.declare import Declared
-from suites.plugin.explaining import load
+from suites.plugin.explain_option import load
 
 KNOWN = load(Path(__file__).parents[3] / "suites")
 

@@ -15,6 +15,15 @@ from tests.unit.plugin.test_run import PASSING, UNCLEAN, UNDECIDED
 
 ALONE_AND_WITH_WORKERS = pytest.mark.parametrize("arguments", [(), ("-n", "2")], ids=["alone", "workers"])
 SECRET = "hunter2hunter2"
+SKIPPING = '''
+@pytest.fixture
+def somebody_elses():
+    pytest.skip("there is none here")
+
+@check("health.skips", runbook="1", level=OBSERVE)
+def test_skips(somebody_elses):
+    """Asks somebody else's fixture."""
+'''
 
 
 def blob(project: Project) -> dict[str, Any]:
@@ -67,3 +76,16 @@ def test_no_secret_of_the_environment_or_of_metadata_reaches_a_file(
     files = [path for path in project.directory.rglob("*") if path.is_file()]
     assert len(files) >= 5
     assert [path.name for path in files if SECRET in path.read_text(encoding="utf-8")] == []
+
+
+@ALONE_AND_WITH_WORKERS
+@pytest.mark.parametrize("summary", ["-rs", "-rA"])
+def test_the_summary_lists_what_was_skipped_with_its_place_and_reason(
+    project: Project, summary: str, arguments: tuple[str, ...]
+) -> None:
+    project.checks(PASSING + SKIPPING)
+
+    result = project.run_apart(summary, *arguments)
+
+    assert result.ret == ExitCode.INCOMPLETE
+    result.stdout.re_match_lines([r"SKIPPED \[1\] suites/test_\w+\.py:\d+: skipped: there is none here"])

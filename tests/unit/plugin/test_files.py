@@ -154,7 +154,7 @@ def test_a_set_up_that_breaks_is_told_and_no_success(project: Project) -> None:
 def test_evidence_is_kept_before_fixtures_end(project: Project) -> None:
     project.checks(
         '''
-        from suites.plugin.evidence import collector
+        from suites.plugin.failure_evidence import collector
 
         @collector
         def the_wire(moment):

@@ -14,9 +14,9 @@ CHECK = '''
 from clusters.diagnosis.answers import trigger
 
 @check("trigger.waits", runbook="Trigger", level=OBSERVE, causes=("pool-exhausted",))
-def test_waits(judgement):
+def test_waits(observed):
     """Holds."""
-    judgement.expect(trigger.pending_services)
+    observed.expect(trigger.pending_services)
 '''
 
 

@@ -24,7 +24,7 @@ def test_the_worst_sample_is_judged_and_all_are_kept(record: Record) -> None:
     figure = record.measurements["moved after"]
     assert (figure.value, figure.samples) == (1.5, (0.2, 1.5, 0.1))
     with pytest.raises(OverBudget, match=r"moved after: 1\.5 s, where the budget is at most 1 s"):
-        record.judge()
+        record.require_budgets()
 
 
 def test_a_figure_that_must_be_reached_is_judged_by_its_lowest_sample(record: Record) -> None:
@@ -32,14 +32,14 @@ def test_a_figure_that_must_be_reached_is_judged_by_its_lowest_sample(record: Re
     record.measure("announcements", 1, unit="frames", budget=2, worst="lowest")
 
     with pytest.raises(OverBudget, match="announcements: 1 frames, where the budget is at least 2 frames"):
-        record.judge()
+        record.require_budgets()
 
 
 def test_figures_within_their_budget_and_without_one_pass(record: Record) -> None:
     record.measure("gap", 1.0, budget=1.0)
     record.measure("overlap", 99.0)
 
-    record.judge()
+    record.require_budgets()
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -80,8 +80,8 @@ def test_no_secret_is_kept(record: Record, tmp_path: Path) -> None:
 
 def test_any_finding_fails() -> None:
     findings = Findings()
-    findings.judge()
+    findings.require_none()
     findings.extend([Finding(cause="speaker-down", subject="node w1", summary="it is down")])
 
     with pytest.raises(CheckFailed, match="speaker-down: node w1: it is down"):
-        findings.judge()
+        findings.require_none()

@@ -102,9 +102,7 @@ def test_a_clean_up_that_fails_outranks_a_failure_and_an_undecided_check(project
     assert result.ret == ExitCode.CLEANUP_FAILED
     assert project.results["run"]["verdict"] == "cleanup-failed"
     assert project.outcomes["failover.unclean"] == "failed"
-    assert (
-        "its clean-up failed: The taint is still on node w1." in project.check("failover.unclean")["reason"]
-    )
+    assert "clean-up failed: The taint is still on node w1." in project.check("failover.unclean")["reason"]
     result.assert_outcomes(failed=1, errors=1)
 
 
@@ -162,7 +160,7 @@ def test_a_failed_assertion_without_a_cause_is_unexplained(project: Project) -> 
 def test_an_explainer_names_the_cause_and_a_broken_one_masks_nothing(project: Project) -> None:
     project.checks(
         '''
-        from suites.plugin.diagnose import explainer
+        from suites.plugin.explainers import explainer
 
         @explainer
         def breaks(item, error):

@@ -1,4 +1,4 @@
-"""The ledger: what is known of a run at any moment of it."""
+"""The state of a run: what is known at any moment of it."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from typing import Any
 import pytest
 
 from clusters.checks import CheckResult, CheckSpec, Level, Outcome, Place, Verdict, may
-from suites.plugin.ledger import NOT_REACHED, Ledger, Part, Plan
-from suites.plugin.running import Run, told
+from suites.plugin.run import Run, describe_error
+from suites.plugin.run_state import NOT_REACHED, ItemResult, Plan, RunState
 
 
 def spec(name: str) -> CheckSpec:
     return CheckSpec(id=name, title="X", promise="X.", runbook=("1",), level=Level.OBSERVE)
 
 
-def part(name: str, outcome: Outcome = Outcome.PASSED, *, cleanup_failed: bool = False) -> Part:
+def part(name: str, outcome: Outcome = Outcome.PASSED, *, cleanup_failed: bool = False) -> ItemResult:
     reason = "" if outcome is Outcome.PASSED else "no"
     result = CheckResult(
         id=name, title="X", runbook=("1",), level="observe", outcome=outcome, reason=reason, duration_s=1.0
     )
-    return Part(result=result, cleanup_failed=cleanup_failed)
+    return ItemResult(result=result, cleanup_failed=cleanup_failed)
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
+def state(tmp_path: Path) -> RunState:
     settings: Any = SimpleNamespace(
         profile=SimpleNamespace(name="lab", provider="lab"),
         run_id="r1",
@@ -41,47 +41,47 @@ def ledger(tmp_path: Path) -> Ledger:
         items={"health.a": 2, "health.b": 1},
         not_tested=(("failover.c", "needs --allow disrupt"),),
     )
-    return Ledger(settings, plan)
+    return RunState(settings, plan)
 
 
-def outcomes(ledger: Ledger) -> dict[str, str]:
-    return {check.id: str(check.outcome) for check in ledger.result().checks}
+def outcomes(state: RunState) -> dict[str, str]:
+    return {check.id: str(check.outcome) for check in state.result().checks}
 
 
-def test_what_is_not_reached_is_skipped(ledger: Ledger) -> None:
-    assert outcomes(ledger) == {"health.a": "skipped", "health.b": "skipped"}
-    assert ledger.result().checks[0].reason == NOT_REACHED
-    assert ledger.result().run.verdict is Verdict.INCOMPLETE
+def test_what_is_not_reached_is_skipped(state: RunState) -> None:
+    assert outcomes(state) == {"health.a": "skipped", "health.b": "skipped"}
+    assert state.result().checks[0].reason == NOT_REACHED
+    assert state.result().run.verdict is Verdict.INCOMPLETE
 
 
-def test_a_check_has_passed_when_all_of_its_repetitions_have(ledger: Ledger) -> None:
-    ledger.add(part("health.a"))
-    ledger.add(part("health.b"))
-    assert outcomes(ledger) == {"health.a": "skipped", "health.b": "passed"}
+def test_a_check_has_passed_when_all_of_its_repetitions_have(state: RunState) -> None:
+    state.add(part("health.a"))
+    state.add(part("health.b"))
+    assert outcomes(state) == {"health.a": "skipped", "health.b": "passed"}
 
-    ledger.add(part("health.a"))
-    assert outcomes(ledger) == {"health.a": "passed", "health.b": "passed"}
-    assert ledger.result().run.verdict is Verdict.PASSED
-    assert ledger.result().checks[0].duration_s == 2.0
-
-
-def test_one_repetition_that_fails_fails_it_at_once(ledger: Ledger) -> None:
-    ledger.add(part("health.a", Outcome.FAILED))
-
-    assert outcomes(ledger)["health.a"] == "failed"
-    assert ledger.result().run.verdict is Verdict.FAILED
+    state.add(part("health.a"))
+    assert outcomes(state) == {"health.a": "passed", "health.b": "passed"}
+    assert state.result().run.verdict is Verdict.PASSED
+    assert state.result().checks[0].duration_s == 2.0
 
 
-def test_an_unclean_check_makes_the_run_unclean(ledger: Ledger) -> None:
-    ledger.add(part("health.b", Outcome.FAILED, cleanup_failed=True))
+def test_one_repetition_that_fails_fails_it_at_once(state: RunState) -> None:
+    state.add(part("health.a", Outcome.FAILED))
 
-    assert ledger.result().run.verdict is Verdict.CLEANUP_FAILED
+    assert outcomes(state)["health.a"] == "failed"
+    assert state.result().run.verdict is Verdict.FAILED
 
 
-def test_a_refused_run_has_tested_nothing(ledger: Ledger) -> None:
-    ledger.refused = "2 reasons not to start:\n  1. One.\n  2. Two."
+def test_an_unclean_check_makes_the_run_unclean(state: RunState) -> None:
+    state.add(part("health.b", Outcome.FAILED, cleanup_failed=True))
 
-    result = ledger.result()
+    assert state.result().run.verdict is Verdict.CLEANUP_FAILED
+
+
+def test_a_refused_run_has_tested_nothing(state: RunState) -> None:
+    state.refused = "2 reasons not to start:\n  1. One.\n  2. Two."
+
+    result = state.result()
     assert result.checks == ()
     assert dict(result.not_tested) == {
         "failover.c": "needs --allow disrupt",
@@ -90,11 +90,11 @@ def test_a_refused_run_has_tested_nothing(ledger: Ledger) -> None:
     }
 
 
-def test_what_a_run_says_of_itself_has_no_secret_and_nothing_that_acts(ledger: Ledger) -> None:
-    ledger.context, ledger.vantage = "admin\u202e@prod", "ssh://root:hunter2@probe"
-    ledger.refused = "password: hunter2\nmore"
+def test_what_a_run_says_of_itself_has_no_secret_and_nothing_that_acts(state: RunState) -> None:
+    state.context, state.vantage = "admin\u202e@prod", "ssh://root:hunter2@probe"
+    state.refused = "password: hunter2\nmore"
 
-    result = ledger.result()
+    result = state.result()
 
     assert (result.run.context, result.run.vantage) == ("admin\\u202e@prod", "ssh://<redacted>@probe")
     assert dict(result.not_tested)["health.a"] == "the run was refused: password: <redacted>"
@@ -103,38 +103,38 @@ def test_what_a_run_says_of_itself_has_no_secret_and_nothing_that_acts(ledger: L
 def test_an_error_of_this_suite_s_own_is_told_with_its_place_and_without_secrets() -> None:
     with pytest.raises(ValueError, match="hunter2") as caught:
         int("https://bob:hunter2@example.org \x1b[2J")
-    text = told(caught.value)
+    text = describe_error(caught.value)
 
-    assert "test_ledger.py" in text
+    assert "test_run_state.py" in text
     assert "'https://<redacted>@example.org \\x1b[2J'" in text
 
 
-def test_the_logs_of_machines_are_kept_without_secrets(ledger: Ledger, tmp_path: Path) -> None:
+def test_the_logs_of_machines_are_kept_without_secrets(state: RunState, tmp_path: Path) -> None:
     def exported(folder: Path) -> None:
         folder.mkdir(parents=True)
         (folder / "kubelet.log").write_text("Authorization: Bearer hunter2-token\n")
 
-    ledger.settings.evidence = tmp_path / "evidence"  # type: ignore[misc]  # a stand-in for settings
-    run = Run(ledger.settings)
-    run.ledger = ledger
-    ledger.add(part("health.a", Outcome.FAILED))
+    state.settings.evidence = tmp_path / "evidence"  # type: ignore[misc]  # a stand-in for settings
+    run = Run(state.settings)
+    run.state = state
+    state.add(part("health.a", Outcome.FAILED))
     run.__dict__["cluster"] = SimpleNamespace(export_logs=exported)
 
     assert "the machines' logs are in" in run.keep_machine_logs()
     assert (tmp_path / "evidence" / "lab" / "kubelet.log").read_text() == "Authorization: <redacted>\n"
 
 
-def test_a_plan_reaches_the_controller_as_it_was(ledger: Ledger, tmp_path: Path) -> None:
-    ledger.plan.write(tmp_path)
+def test_a_plan_reaches_the_controller_as_it_was(state: RunState, tmp_path: Path) -> None:
+    state.plan.write(tmp_path)
 
-    assert Plan.read(tmp_path) == ledger.plan
+    assert Plan.read(tmp_path) == state.plan
     assert Plan.read(tmp_path / "elsewhere").checks == {}
 
 
 def test_a_part_travels_as_text() -> None:
     whole = part("health.a", Outcome.FAILED, cleanup_failed=True)
 
-    assert Part.from_text(whole.to_text()) == whole
+    assert ItemResult.from_text(whole.to_text()) == whole
 
 
 def test_a_plan_is_read_back_as_it_was_written(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the process that writes the report hears: each item's part, entered in the ledger and shown."""
+"""What the process that writes the report hears: each item's result, entered in the run's state and shown."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import pytest
 
 from clusters.checks import CheckResult, Outcome
 from clusters.checks.serialise import REPORT_FIELD
-from suites.plugin.ledger import Part, Plan
-from suites.plugin.running import RUN
+from suites.plugin.run import RUN
+from suites.plugin.run_state import ItemResult, Plan
 from suites.plugin.settings import plan_folder
 
 #: Set where a test that is no check failed in the same pytest run.
@@ -24,12 +24,14 @@ _COLOURS = {
 _SHOWN_MEASUREMENTS, _WIDTH = 2, 120
 
 
-class Listener:
+class ResultCollector:
     """A pytest plugin of the process that writes the report (the only one, or xdist's controller)."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._counted: set[str] = set()
+        #: Whether all items have ended; pytest's summary asks for the word that begins its lines.
+        self._ended = False
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(
@@ -40,27 +42,35 @@ class Listener:
             return None
         if report.failed:
             self._counted.add(report.nodeid)
-            return ("failed" if report.when == "call" else "error", "", "")
+            return self._status("failed" if report.when == "call" else "error")
         text = getattr(report, REPORT_FIELD)
         if not text or report.nodeid in self._counted:
             return ("", "", "")
-        return (str(Part.from_text(text).result.outcome).replace("_", " "), "", "")
+        return self._status(str(ItemResult.from_text(text).result.outcome).replace("_", " "))
+
+    def _status(self, category: str) -> tuple[str, str, str]:
+        return (category, "", category.upper() if self._ended else "")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_terminal_summary(self) -> None:
+        """From now on pytest sums up."""
+        self._ended = True
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Enter a finished item in the ledger."""
+        """Enter a finished item in the state."""
         text = getattr(report, REPORT_FIELD, None)
         if text is None:
             if report.failed:
                 self._config.stash[OTHERS_FAILED] = True
             return
         if text:
-            part = Part.from_text(text)
-            self._config.stash[RUN].ledger.add(part)
+            part = ItemResult.from_text(text)
+            self._config.stash[RUN].state.add(part)
             take_plan(self._config)
             tell_progress(self._config)
             self._show(part)
 
-    def _show(self, part: Part) -> None:
+    def _show(self, part: ItemResult) -> None:
         terminal = self._config.pluginmanager.getplugin("terminalreporter")
         if terminal is None or terminal.verbosity < 0:
             return
@@ -82,16 +92,16 @@ class Listener:
 
 def take_plan(config: pytest.Config) -> None:
     """Take over the plan: from this process's own collection, or as a worker process left it."""
-    ledger = config.stash[RUN].ledger
-    if not ledger.plan.checks and not ledger.plan.not_tested:
-        ledger.plan = Plan.read(plan_folder(config))
+    state = config.stash[RUN].state
+    if not state.plan.checks and not state.plan.not_tested:
+        state.plan = Plan.read(plan_folder(config))
 
 
 def tell_progress(config: pytest.Config) -> None:
     """Tell the reports what is known so far."""
     run = config.stash[RUN]
     config.hook.pytest_conformance_progress(
-        config=config, result=run.ledger.result(), directory=run.settings.directory
+        config=config, result=run.state.result(), directory=run.settings.directory
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 from clusters.errors import Inconclusive
 from suites.plugin.item import STATE, ItemState
 from suites.plugin.record import Findings, Record
-from suites.plugin.running import RUN
+from suites.plugin.run import RUN
 from suites.plugin.settings import Settings
 
 # Imported when first used, as elsewhere in this plugin: it is loaded for the project's own tests as well.

@@ -10,13 +10,13 @@ import pytest
 
 from clusters.checks import CheckFailed, Finding, NotSupported, Outcome
 from clusters.errors import CleanupFailed, ConformanceError, Inconclusive
-from suites.plugin.leaving import without_ends
+from suites.plugin.redacted_output import without_ends
 
 Phase = Literal["setup", "call", "teardown"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judgement:
+class PhaseOutcome:
     """What one phase of an item says. `claim` is true where a promise, not the harness, did not hold."""
 
     outcome: Outcome
@@ -34,7 +34,7 @@ class Judgement:
         return self.outcome in {Outcome.SKIPPED, Outcome.INCONCLUSIVE} and not self.broken
 
 
-def judge(error: BaseException, phase: Phase) -> Judgement:
+def outcome_of(error: BaseException, phase: Phase) -> PhaseOutcome:
     """The outcome that an exception in a phase means.
 
     A clean-up that failed fails the check, wherever it was raised. CheckFailed fails it in any phase; a
@@ -48,32 +48,32 @@ def judge(error: BaseException, phase: Phase) -> Judgement:
         return _cleanup(cleanup or error, failed)
     if failed:
         reason = failed.findings[0].summary
-        return Judgement(outcome=Outcome.FAILED, reason=reason, findings=failed.findings, claim=True)
+        return PhaseOutcome(outcome=Outcome.FAILED, reason=reason, findings=failed.findings, claim=True)
     return _undeclared(_leaf(error), phase)
 
 
-def _undeclared(error: BaseException, phase: Phase) -> Judgement:
+def _undeclared(error: BaseException, phase: Phase) -> PhaseOutcome:
     if isinstance(error, pytest.skip.Exception):
-        return Judgement(outcome=Outcome.SKIPPED, reason=sentence(error))
+        return PhaseOutcome(outcome=Outcome.SKIPPED, reason=sentence(error))
     if isinstance(error, NotSupported):
-        return Judgement(outcome=Outcome.NOT_SUPPORTED, reason=sentence(error))
+        return PhaseOutcome(outcome=Outcome.NOT_SUPPORTED, reason=sentence(error))
     if isinstance(error, AssertionError | pytest.fail.Exception):
         if phase == "setup":
-            return Judgement(
+            return PhaseOutcome(
                 outcome=Outcome.INCONCLUSIVE, reason=f"set-up failed: {sentence(error)}", claim=True
             )
-        return Judgement(outcome=Outcome.FAILED, reason=sentence(error), claim=True)
+        return PhaseOutcome(outcome=Outcome.FAILED, reason=sentence(error), claim=True)
     if isinstance(error, Inconclusive | ConformanceError):
-        return Judgement(outcome=Outcome.INCONCLUSIVE, reason=sentence(error))
+        return PhaseOutcome(outcome=Outcome.INCONCLUSIVE, reason=sentence(error))
     reason = f"the check itself broke: {type(error).__name__}: {sentence(error)}"
-    return Judgement(outcome=Outcome.INCONCLUSIVE, reason=reason, broken=True)
+    return PhaseOutcome(outcome=Outcome.INCONCLUSIVE, reason=reason, broken=True)
 
 
-def _cleanup(error: BaseException, failed: CheckFailed | None) -> Judgement:
+def _cleanup(error: BaseException, failed: CheckFailed | None) -> PhaseOutcome:
     text = sentence(_leaf(error)) or type(error).__name__
-    return Judgement(
+    return PhaseOutcome(
         outcome=Outcome.FAILED,
-        reason=f"its clean-up failed: {text}",
+        reason=f"clean-up failed: {text}",
         findings=failed.findings if failed else (),
         cleanup_failed=isinstance(error, CleanupFailed),
         broken=not isinstance(error, ConformanceError | AssertionError),

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import pytest
 
 from clusters import outbound
-from suites.plugin.running import RUN
+from suites.plugin.run import RUN
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 #: Where pytest has cut a value in its middle: what is left behind may be the end of a secret without its name.

@@ -11,8 +11,8 @@ import pytest
 
 from clusters.checks import CheckSpec, Level, Need
 from suites.plugin.declare import DeclarationError, spec_of
-from suites.plugin.ledger import Plan
 from suites.plugin.run_files import repository_file_for
+from suites.plugin.run_state import Plan
 from suites.plugin.settings import SETTINGS, Settings, is_worker, plan_folder, suites_folder
 
 PLAN = pytest.StashKey[Plan]()

@@ -16,7 +16,7 @@ VERSION = 1
 _KEEP_AGAIN = "Keep the state anew with --phase before, before the upgrade."
 
 
-class Kept(BaseModel):
+class SavedPhase(BaseModel):
     """The state of one cluster before an upgrade.
 
     `addresses` are those of every LoadBalancer service by "namespace/name"; `owners` says which machine
@@ -35,7 +35,7 @@ class Kept(BaseModel):
     addresses: dict[str, tuple[str, ...]]
     owners: dict[str, tuple[str, ...]]
 
-    def for_cluster(self, uid: str, *, now: dt.datetime) -> Kept:
+    def for_cluster(self, uid: str, *, now: dt.datetime) -> SavedPhase:
         """Itself. Raises Inconclusive where it is of another cluster than `uid`, or too old to compare with."""
         taken = f"{self.taken_at:%Y-%m-%d %H:%M} UTC"
         if uid != self.uid:
@@ -53,7 +53,7 @@ class Kept(BaseModel):
         return self
 
 
-def write(kept: Kept, path: Path) -> None:
+def write(kept: SavedPhase, path: Path) -> None:
     """Write the state; a half-written file never stays. Raises UsageError where it cannot be written."""
     try:
         files.write_atomically(path, kept.model_dump_json(indent=1) + "\n")
@@ -64,7 +64,7 @@ def write(kept: Kept, path: Path) -> None:
         ) from None
 
 
-def read(path: Path) -> Kept:
+def read(path: Path) -> SavedPhase:
     """The state that `path` holds. Raises UsageError, one sentence, for a file that is missing, foreign or newer."""
     try:
         text = content(path, most=bounds.RESULTS_BYTES)
@@ -76,7 +76,7 @@ def read(path: Path) -> Kept:
     except (OSError, Unusable) as error:
         raise UsageError(f"The state before the upgrade cannot be read from {path}: {error}.") from None
     try:
-        return Kept.model_validate_json(text)
+        return SavedPhase.model_validate_json(text)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         if first["loc"] == ("upgrade_state",):

@@ -6,7 +6,7 @@ import pytest
 
 from clusters.checks import CheckFailed, Finding, NotSupported, Outcome
 from clusters.errors import CleanupFailed, Inconclusive, UsageError
-from suites.plugin.outcomes import Phase, judge
+from suites.plugin.phase_outcome import Phase, outcome_of
 
 FINDING = Finding(cause="speaker-down", subject="node w1", summary="it is not ready")
 
@@ -34,42 +34,42 @@ def raised_while(handling: BaseException, error: BaseException) -> BaseException
         (NotSupported("needs 0.15"), "setup", Outcome.NOT_SUPPORTED, "needs 0.15"),
         (pytest.skip.Exception("no repository"), "setup", Outcome.SKIPPED, "no repository"),
         (KeyError("x"), "call", Outcome.INCONCLUSIVE, "the check itself broke: KeyError: 'x'"),
-        (AssertionError("still tainted"), "teardown", Outcome.FAILED, "its clean-up failed: still tainted"),
-        (CleanupFailed("A taint."), "call", Outcome.FAILED, "its clean-up failed: A taint."),
+        (AssertionError("still tainted"), "teardown", Outcome.FAILED, "clean-up failed: still tainted"),
+        (CleanupFailed("A taint."), "call", Outcome.FAILED, "clean-up failed: A taint."),
     ],
 )
 def test_an_exception_means_an_outcome(
     error: BaseException, phase: Phase, outcome: Outcome, reason: str
 ) -> None:
-    judgement = judge(error, phase)
+    found = outcome_of(error, phase)
 
-    assert (judgement.outcome, judgement.reason) == (outcome, reason)
+    assert (found.outcome, found.reason) == (outcome, reason)
 
 
 def test_only_a_mistake_of_ours_counts_as_a_broken_check() -> None:
-    assert judge(KeyError("x"), "call").broken
-    assert judge(ValueError("x"), "teardown").broken
-    assert not judge(AssertionError("x"), "call").broken
-    assert not judge(CleanupFailed("x"), "teardown").broken
+    assert outcome_of(KeyError("x"), "call").broken
+    assert outcome_of(ValueError("x"), "teardown").broken
+    assert not outcome_of(AssertionError("x"), "call").broken
+    assert not outcome_of(CleanupFailed("x"), "teardown").broken
 
 
 def test_a_clean_up_that_fails_in_a_failing_body_keeps_the_causes() -> None:
     error = raised_while(CheckFailed(FINDING), CleanupFailed("The taint is still there."))
 
-    judgement = judge(error, "call")
+    found = outcome_of(error, "call")
 
-    assert judgement.cleanup_failed
-    assert judgement.findings == (FINDING,)
+    assert found.cleanup_failed
+    assert found.findings == (FINDING,)
 
 
 def test_a_clean_up_is_found_in_a_group_of_fixtures_that_failed() -> None:
     error = ExceptionGroup("teardown", [ValueError("x"), CleanupFailed("The label is still there.")])
 
-    assert judge(error, "teardown").cleanup_failed
-    assert judge(error, "teardown").reason == "its clean-up failed: The label is still there."
+    assert outcome_of(error, "teardown").cleanup_failed
+    assert outcome_of(error, "teardown").reason == "clean-up failed: The label is still there."
 
 
 def test_causes_survive_what_is_raised_while_leaving_the_body() -> None:
-    judgement = judge(raised_while(CheckFailed(FINDING), AssertionError("not ready again")), "call")
+    found = outcome_of(raised_while(CheckFailed(FINDING), AssertionError("not ready again")), "call")
 
-    assert (judgement.outcome, judgement.findings) == (Outcome.FAILED, (FINDING,))
+    assert (found.outcome, found.findings) == (Outcome.FAILED, (FINDING,))

@@ -14,7 +14,7 @@ import pytest
 from clusters import outbound
 from clusters.checks import CheckSpec, Verdict
 from clusters.errors import ConformanceError
-from suites.plugin.ledger import Ledger
+from suites.plugin.run_state import RunState
 from suites.plugin.settings import Settings
 
 # What talks to a cluster is imported when it is first used: pytest loads this plugin for the project's own
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 
 class Run:
-    """The open cluster of one process. `ledger` is filled in the process that writes the report."""
+    """The open cluster of one process. `state` is filled in the process that writes the report."""
 
     def __init__(self, settings: Settings, *, joins: bool = False) -> None:
         self.settings = settings
         #: Whether another process of the run has the cluster's hold, as in a worker process.
         self._joins = joins
-        self.ledger = Ledger(settings)
+        self.state = RunState(settings)
         self.hold: Hold | None = None
         #: What of the run's files could not be written while it ran, a sentence each.
         self.unkept: list[str] = []
@@ -106,17 +106,17 @@ class Run:
         from clusters import preflight  # noqa: PLC0415 - see above
 
         if self.settings.snapshot is not None:
-            self.ledger.context, self.ledger.vantage = self.saved.context, self.saved.wire.place
+            self.state.context, self.state.vantage = self.saved.context, self.saved.wire.place
             self._note_versions()
             return
         try:
             cluster = self.cluster
         except ConformanceError as error:
             raise preflight.unopened(self.settings, error) from error
-        self.ledger.context = cluster.context
+        self.state.context = cluster.context
         profile = self.settings.profile
         inside = profile.vantage if profile.inside else ""
-        self.ledger.vantage = cluster.vantage.name if cluster.vantage else inside
+        self.state.vantage = cluster.vantage.name if cluster.vantage else inside
         needs = preflight.needs_of(specs, self.settings.level)
 
         def begin() -> None:
@@ -136,7 +136,7 @@ class Run:
         from clusters.changes import lease_holder  # noqa: PLC0415 - see above
         from clusters.checks import Level  # noqa: PLC0415 - see above
 
-        planned = [spec.level for spec in self.ledger.plan.checks.values()] or [self.settings.level]
+        planned = [spec.level for spec in self.state.plan.checks.values()] or [self.settings.level]
         level = max(planned, key=lambda each: each.rank)
         others_change = lease_holder.whole_of(self.settings.run_id) and self.settings.level.allows(
             Level.CREATE
@@ -145,7 +145,7 @@ class Run:
             self.hold = self.changes.hold(self.settings.profile.namespace, level)
 
     def _note_versions(self) -> None:
-        self.ledger.versions = {
+        self.state.versions = {
             "kubernetes": self.found.kubernetes_version,
             "metallb": self.found.metallb_version,
         }
@@ -172,7 +172,7 @@ class Run:
         cluster = self.__dict__.get("cluster")
         if cluster is None or cluster.export_logs is None:
             return ""
-        if self.ledger.result().run.verdict in (Verdict.PASSED, Verdict.INCOMPLETE):
+        if self.state.result().run.verdict in (Verdict.PASSED, Verdict.INCOMPLETE):
             return ""
         folder = self.settings.evidence / str(self.settings.profile.provider)
         try:
@@ -183,7 +183,7 @@ class Run:
         return f"the machines' logs are in {folder}"
 
     def close(self, *, lost_workers: bool) -> None:
-        """Undo what is still changed and let the cluster go; what fails is kept in the ledger.
+        """Undo what is still changed and let the cluster go; what fails is kept in the state.
 
         With `lost_workers` also what worker processes had changed that were killed.
         """
@@ -193,7 +193,7 @@ class Run:
                 if lost_workers and "api" in self.__dict__:
                     self._undo_for_lost_workers()
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - every failure to clean up is told
-            self.ledger.cleanup_failures.append(told(error))
+            self.state.cleanup_failures.append(describe_error(error))
 
     def _undo_for_lost_workers(self) -> None:
         from clusters import changes  # noqa: PLC0415 - see above
@@ -207,7 +207,7 @@ class Run:
                     raise changes.not_undone(left, result.failures)
 
 
-def told(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """An error as a text for a person: a sentence where it is known, its place where it is our mistake."""
     if isinstance(error, ConformanceError):
         return str(error)

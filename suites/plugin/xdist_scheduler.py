@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # xdist is not typed
 
-from suites.plugin.ledger import Plan
+from suites.plugin.run_state import Plan
 from suites.plugin.settings import SETTINGS, plan_folder
 
 if TYPE_CHECKING:
@@ -30,13 +30,13 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Turns | None:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ObserveFirst | None:
     """Our scheduler for runs of the suites."""
     settings = config.stash.get(SETTINGS, None)
-    return Turns(config, log, directory=plan_folder(config)) if settings else None
+    return ObserveFirst(config, log, directory=plan_folder(config)) if settings else None
 
 
-class Turns(LoadScopeScheduling):  # type: ignore[misc]  # as above
+class ObserveFirst(LoadScopeScheduling):  # type: ignore[misc]  # as above
     """Hands out single items that only look; then, to one process alone, everything that changes something."""
 
     def __init__(self, config: pytest.Config, log: Any, *, directory: Path) -> None:

@@ -18,8 +18,8 @@ from clusters import wait
 from clusters.budgets import Budget
 from clusters.checks.fleet_member import Member, worst
 from clusters.errors import ExitCode
-from suites.plugin import fleet
-from suites.plugin.fleet import Running
+from suites.plugin import fleet_runs
+from suites.plugin.fleet_runs import Running
 from tests.unit.plugin.project import Project
 
 SOON = Budget(name="test.soon", within=60, every=0.1, reason="Killed processes are reaped on a busy machine.")
@@ -170,7 +170,7 @@ def test_a_run_that_does_not_end_then_is_killed_with_all_its_processes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     grace = Budget(name="fleet_undone", within=0.2, every=0.1, reason="A test.")
-    monkeypatch.setattr(fleet.budgets, "get", lambda _: grace)
+    monkeypatch.setattr(fleet_runs.budgets, "get", lambda _: grace)
     child = f"os.fork(); open('{tmp_path}/' + str(os.getpid()), 'w').close()"
     deaf = f"signal.signal(signal.SIGTERM, signal.SIG_IGN); {child}; [signal.pause() for _ in iter(int, 1)]"
 
@@ -197,7 +197,7 @@ def test_an_interrupt_reaches_every_run_once_also_one_that_is_yet_to_begin(tmp_p
     undoing = "signal.signal(signal.SIGTERM, lambda *_: os._exit(2)); signal.pause()"
     runs = [running(tmp_path / name, undoing) for name in "ab"]
 
-    with fleet._ended_together(runs) as heard:
+    with fleet_runs._ended_together(runs) as heard:
         os.kill(os.getpid(), signal.SIGINT)
         members = [run.through() for run in runs]
 

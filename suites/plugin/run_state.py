@@ -1,4 +1,4 @@
-"""The ledger of a run: which checks are to run, what each of their items said, and the result so far."""
+"""The state of a run: which checks are to run, what each of their items said, and the result so far."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NOT_REACHED = "not reached: the run ended before it"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class ItemResult:
     """What one item of a check said. `label` tells repetitions and variants apart ("2/3"), or is empty."""
 
     result: CheckResult
@@ -45,7 +45,7 @@ class Part:
         )
 
     @classmethod
-    def from_text(cls, text: str) -> Part:
+    def from_text(cls, text: str) -> ItemResult:
         """The part that `to_text` wrote."""
         data = json.loads(text)
         return cls(
@@ -92,7 +92,7 @@ class Plan:
 
 
 @dataclass
-class Ledger:
+class RunState:
     """What is known about a run while it runs. `cleanup_failures` are those of the run, not of single checks.
 
     `paths` are those of the services in trouble, by the run's observation.
@@ -100,7 +100,7 @@ class Ledger:
 
     settings: Settings
     plan: Plan = field(default_factory=lambda: Plan(checks={}, items={}))
-    parts: dict[str, list[Part]] = field(default_factory=dict)
+    parts: dict[str, list[ItemResult]] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     context: str = ""
     vantage: str = ""
@@ -109,7 +109,7 @@ class Ledger:
     paths: tuple[ServicePath, ...] = ()
     _merged: dict[str, CheckResult] = field(default_factory=dict)
 
-    def add(self, part: Part) -> None:
+    def add(self, part: ItemResult) -> None:
         """Enter what an item said."""
         parts = self.parts.setdefault(part.result.id, [])
         parts.append(part)

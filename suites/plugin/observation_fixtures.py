@@ -1,4 +1,4 @@
-"""The observation of a run as fixtures: looked at once, kept beside the results, judged by every observe check.
+"""The observation of a run as fixtures: looked at once, kept beside the results, asked by every observe check.
 
 With --snapshot nothing is looked at: the kept observation is judged again, and no cluster is needed.
 """
@@ -16,8 +16,8 @@ import pytest
 from clusters import budgets, files
 from suites.plugin.item import STATE
 from suites.plugin.record import Record
+from suites.plugin.run import RUN, Run
 from suites.plugin.run_files import SNAPSHOT, SNAPSHOT_LOCK
-from suites.plugin.running import RUN, Run
 
 # Imported when first used, as elsewhere in this plugin: it is loaded for the project's own tests as well.
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Observed:
     """The diagnosis of the run's observation, and where one check notes what it saw in it."""
 
     check: str
@@ -56,7 +56,7 @@ def diagnosis(request: pytest.FixtureRequest) -> Diagnosis:
 
     run = request.config.stash[RUN]
     found = _diagnosed(run)
-    run.ledger.paths = paths.in_trouble(found)
+    run.state.paths = paths.in_trouble(found)
     return found
 
 
@@ -68,7 +68,7 @@ def _diagnosed(run: Run) -> Diagnosis:
         return Diagnosis(run.saved)
     found = _observed_once(run, run.settings.directory / SNAPSHOT)
     if run.settings.save_snapshot is not None:
-        with _told(run, run.settings.save_snapshot):
+        with _lost_is_noted(run, run.settings.save_snapshot):
             save(found.snapshot, run.settings.save_snapshot)
     return found
 
@@ -80,10 +80,10 @@ def snapshot(diagnosis: Diagnosis) -> Snapshot:
 
 
 @pytest.fixture
-def judgement(request: pytest.FixtureRequest, diagnosis: Diagnosis) -> Judgement:
-    """The judgement of the run's observation, for one check."""
+def observed(request: pytest.FixtureRequest, diagnosis: Diagnosis) -> Observed:
+    """The run's observation, as one check asks it."""
     state = request.node.stash[STATE]
-    return Judgement(state.spec.id, diagnosis, state.record)
+    return Observed(state.spec.id, diagnosis, state.record)
 
 
 def _observed_once(run: Run, kept: Path) -> Diagnosis:
@@ -107,7 +107,7 @@ def _observed_once(run: Run, kept: Path) -> Diagnosis:
         )
 
     with contextlib.ExitStack() as stack:
-        with _told(run, kept):
+        with _lost_is_noted(run, kept):
             files.private_directory(kept.parent)
             stack.enter_context(
                 FileLock(
@@ -119,13 +119,13 @@ def _observed_once(run: Run, kept: Path) -> Diagnosis:
         if kept.exists():
             return Diagnosis(load(kept))
         found = observed(look)
-        with _told(run, kept):
+        with _lost_is_noted(run, kept):
             save(found.snapshot, kept)
     return found
 
 
 @contextlib.contextmanager
-def _told(run: Run, path: Path) -> Iterator[None]:
+def _lost_is_noted(run: Run, path: Path) -> Iterator[None]:
     """What was observed is judged also where there is no room to keep it; the run says so, and ends with 3."""
     try:
         yield

@@ -14,15 +14,15 @@ from clusters.checks import CheckResult, CheckSpec, Measurement, Need, NotSuppor
 from clusters.checks.failure import describe
 from clusters.checks.serialise import REPORT_FIELD
 from clusters.errors import ConformanceError, Inconclusive
-from suites.plugin import leaving
+from suites.plugin import redacted_output
 from suites.plugin.declare import spec_of
-from suites.plugin.diagnose import completed, explain, over_budget, unexplained
-from suites.plugin.evidence import Moment, collect
+from suites.plugin.explainers import completed, explain, over_budget, unexplained
+from suites.plugin.failure_evidence import Failure, collect
 from suites.plugin.item import STATE, ItemState
-from suites.plugin.ledger import Part
-from suites.plugin.outcomes import Judgement, judge
+from suites.plugin.phase_outcome import PhaseOutcome, outcome_of
 from suites.plugin.record import OverBudget, Record
-from suites.plugin.running import RUN
+from suites.plugin.run import RUN
+from suites.plugin.run_state import ItemResult
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -52,7 +52,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if Need.CLUSTER not in spec.needs:
         return
     # What is judged from the observation says itself what it could not see, and may fail without a vantage.
-    observed = run.settings.snapshot is not None or "judgement" in getattr(item, "fixturenames", ())
+    observed = run.settings.snapshot is not None or "observed" in getattr(item, "fixturenames", ())
     if Need.WIRE in spec.needs and not observed and run.cluster.vantage is None:
         raise Inconclusive(
             f"It needs a vantage on the addresses' network, and there is none: {run.settings.profile.unseen}.",
@@ -65,12 +65,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-    """After the body: what it found, then what it measured, is judged."""
+    """After the body: what it found, then what it measured, decides."""
     result = yield
     state = pyfuncitem.stash.get(STATE, None)
     if state is not None:
-        state.findings.judge()
-        state.record.judge()
+        state.findings.require_none()
+        state.record.require_budgets()
     return result
 
 
@@ -78,30 +78,33 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Judge a phase, keep evidence while the fixtures still stand, and send the item's part on its way."""
+    """Conclude a phase, keep evidence while the fixtures still stand, and send the item's result on its way."""
     report = yield
     state = item.stash.get(STATE, None)
     if state is None:
-        return leaving.cleaned(report) if RUN in item.config.stash else report
+        return redacted_output.cleaned(report) if RUN in item.config.stash else report
     state.duration += call.duration
     error = call.excinfo.value if call.excinfo is not None else None
     if error is not None and not isinstance(error, KeyboardInterrupt | pytest.exit.Exception):
-        _judge_phase(item, error, report)
+        _conclude_phase(item, error, report)
     text = ""
     if report.when == "teardown":
         report.user_properties = [*report.user_properties, *_properties(state)]
-        text = _part(state).to_text()
+        text = _result_of(state).to_text()
+        if state.outcome.outcome is Outcome.SKIPPED and report.passed:
+            # pytest's summary (-rs) takes place and reason from the report that the item was counted by: this one.
+            report.longrepr = _where_and_why(report, state.outcome)
     setattr(report, REPORT_FIELD, text)
-    return leaving.cleaned(report)
+    return redacted_output.cleaned(report)
 
 
-def _judge_phase(item: pytest.Item, error: BaseException, report: pytest.TestReport) -> None:
+def _conclude_phase(item: pytest.Item, error: BaseException, report: pytest.TestReport) -> None:
     state = item.stash[STATE]
-    judgement = judge(error, report.when or "call")
-    faulty = judgement.outcome is Outcome.FAILED or judgement.claim or judgement.broken
+    phase = outcome_of(error, report.when or "call")
+    faulty = phase.outcome is Outcome.FAILED or phase.claim or phase.broken
     if faulty and run_may_be_asked(item):
         collect(
-            Moment(
+            Failure(
                 item=item,
                 spec=state.spec,
                 run=state.run,
@@ -110,62 +113,62 @@ def _judge_phase(item: pytest.Item, error: BaseException, report: pytest.TestRep
             )
         )
     if faulty:
-        judgement = _explained(item, error, judgement)
-    judgement = _waived(judgement, state)
-    state.judgement = _together(state.judgement, judgement)
-    _shape(report, judgement, error, state)
+        phase = _explained(item, error, phase)
+    phase = _waived(phase, state)
+    state.outcome = _together(state.outcome, phase)
+    _shape(report, phase, error, state)
 
 
 def run_may_be_asked(item: pytest.Item) -> bool:
     """Whether a failure's evidence is read from the cluster: not where the observation itself is the evidence."""
-    observed = "judgement" in getattr(item, "fixturenames", ())
+    observed = "observed" in getattr(item, "fixturenames", ())
     return item.stash[STATE].run.settings.snapshot is None and not observed
 
 
-def _explained(item: pytest.Item, error: BaseException, judgement: Judgement) -> Judgement:
-    """The judgement with its causes; a failure nobody can explain says so."""
+def _explained(item: pytest.Item, error: BaseException, phase: PhaseOutcome) -> PhaseOutcome:
+    """The phase with its causes; a failure nobody can explain says so."""
     state = item.stash[STATE]
-    findings = judgement.findings
-    if not findings and judgement.claim:
+    findings = phase.findings
+    if not findings and phase.claim:
         findings, fault = explain(item, error)
         if fault:
             state.record.note(fault)
-    if not findings and judgement.outcome is Outcome.FAILED and not judgement.cleanup_failed:
+    if not findings and phase.outcome is Outcome.FAILED and not phase.cleanup_failed:
         late = isinstance(error, OverBudget)
         evidence = tuple(state.record.evidence)
-        findings = (replace((over_budget if late else unexplained)(judgement.reason), evidence=evidence),)
+        findings = (replace((over_budget if late else unexplained)(phase.reason), evidence=evidence),)
     namespace = state.run.settings.profile.namespace
     whole = tuple(completed(finding, state.spec, namespace=namespace) for finding in findings)
-    return _declared(replace(judgement, findings=whole), state.spec)
+    return _declared(replace(phase, findings=whole), state.spec)
 
 
-def _declared(judgement: Judgement, spec: CheckSpec) -> Judgement:
+def _declared(phase: PhaseOutcome, spec: CheckSpec) -> PhaseOutcome:
     """A check that names a cause which it does not declare is itself in error: nobody has seen it fail that way."""
-    undeclared = sorted({finding.cause for finding in judgement.findings} - set(spec.causes))
+    undeclared = sorted({finding.cause for finding in phase.findings} - set(spec.causes))
     if not undeclared:
-        return judgement
+        return phase
     names = ", ".join(undeclared)
-    reason = f"an error of the suite: {spec.id} names {names}, which it does not declare: {judgement.reason}"
-    return replace(judgement, outcome=Outcome.INCONCLUSIVE, reason=reason, broken=True)
+    reason = f"an error of the suite: {spec.id} names {names}, which it does not declare: {phase.reason}"
+    return replace(phase, outcome=Outcome.INCONCLUSIVE, reason=reason, broken=True)
 
 
-def _waived(judgement: Judgement, state: ItemState) -> Judgement:
+def _waived(phase: PhaseOutcome, state: ItemState) -> PhaseOutcome:
     """What the profile's owner has accepted until a date, or the word that the date is over.
 
     A failure can be accepted, and that a check cannot be decided on this cluster; never one that broke.
     """
     waivers = [one for one in state.run.settings.profile.waivers if one.check == state.spec.id]
-    if not waivers or not judgement.acceptable:
-        return judgement
+    if not waivers or not phase.acceptable:
+        return phase
     waiver = max(waivers, key=lambda one: one.expires)
     if waiver.expires < date.today():  # noqa: DTZ011 - an expiry is a day on the operator's calendar
-        reason = f"{judgement.reason} (its waiver expired on {waiver.expires}: {waiver.reason})"
-        return replace(judgement, reason=reason)
-    reason = f"waived until {waiver.expires}: {waiver.reason} ({judgement.reason})"
-    return replace(judgement, outcome=Outcome.WAIVED, reason=reason, claim=False)
+        reason = f"{phase.reason} (its waiver expired on {waiver.expires}: {waiver.reason})"
+        return replace(phase, reason=reason)
+    reason = f"waived until {waiver.expires}: {waiver.reason} ({phase.reason})"
+    return replace(phase, outcome=Outcome.WAIVED, reason=reason, claim=False)
 
 
-def _together(earlier: Judgement, later: Judgement) -> Judgement:
+def _together(earlier: PhaseOutcome, later: PhaseOutcome) -> PhaseOutcome:
     """Body and clean-up as one: a clean-up that failed fails what passed or was waived."""
     if earlier.outcome is Outcome.PASSED:
         return later
@@ -177,48 +180,54 @@ def _together(earlier: Judgement, later: Judgement) -> Judgement:
     )
 
 
-def _shape(report: pytest.TestReport, judgement: Judgement, error: BaseException, state: ItemState) -> None:
+def _shape(report: pytest.TestReport, phase: PhaseOutcome, error: BaseException, state: ItemState) -> None:
     """Make pytest's own report say the same: undecided is skipped, and a failure is a plain text."""
     path, line, _ = report.location
     name = f"{state.spec.id} [{state.label}]" if state.label else state.spec.id
     report.location = (path, line, name)
-    if judgement.broken:
+    if phase.broken:
         return
-    if judgement.outcome is Outcome.FAILED:
+    if phase.outcome is Outcome.FAILED:
         report.outcome = "failed"
-        if isinstance(error, ConformanceError) or judgement.findings:
-            report.longrepr = _failure_text(judgement, error, report)
+        if isinstance(error, ConformanceError) or phase.findings:
+            report.longrepr = _failure_text(phase, error, report)
         return
     report.outcome = "skipped"
-    report.longrepr = (path, (line or 0) + 1, f"{judgement.outcome}: {judgement.reason}")
+    report.longrepr = _where_and_why(report, phase)
 
 
-def _failure_text(judgement: Judgement, error: BaseException, report: pytest.TestReport) -> str:
+def _where_and_why(report: pytest.TestReport, phase: PhaseOutcome) -> tuple[str, int, str]:
+    """What pytest keeps of a skipped item: its file, its line, and why."""
+    path, line, _ = report.location
+    return (path, (line or 0) + 1, f"{phase.outcome}: {phase.reason}")
+
+
+def _failure_text(phase: PhaseOutcome, error: BaseException, report: pytest.TestReport) -> str:
     # A bare assertion is best told by its code and values, whoever raises one of their own says it all.
     told = report.longreprtext if type(error) is AssertionError else str(error)
-    causes = "\n".join(describe(finding) for finding in judgement.findings)
+    causes = "\n".join(describe(finding) for finding in phase.findings)
     # What CheckFailed says is its findings; they are printed once, completed with remedy and commands.
     return causes if getattr(error, "findings", ()) else "\n\n".join(part for part in (told, causes) if part)
 
 
-def _part(state: ItemState) -> Part:
-    spec, judgement = state.spec, state.judgement
-    return Part(
+def _result_of(state: ItemState) -> ItemResult:
+    spec, phase = state.spec, state.outcome
+    return ItemResult(
         result=CheckResult(
             id=spec.id,
             title=spec.title,
             runbook=spec.runbook,
             level=str(spec.level),
-            outcome=judgement.outcome,
-            reason=judgement.reason,
+            outcome=phase.outcome,
+            reason=phase.reason,
             started=f"{state.started:%Y-%m-%dT%H:%M:%S.%f}Z",
             duration_s=state.duration,
-            findings=judgement.findings,
+            findings=phase.findings,
             measurements=_named_measurements(state),
             evidence=tuple(state.record.evidence),
         ),
         label=state.label,
-        cleanup_failed=judgement.cleanup_failed,
+        cleanup_failed=phase.cleanup_failed,
     )
 
 
@@ -237,5 +246,5 @@ def _properties(state: ItemState) -> list[tuple[str, object]]:
         ("runbook", ", ".join(spec.runbook)),
         ("cluster", state.run.settings.profile.name),
         ("level", str(spec.level)),
-        ("outcome", str(state.judgement.outcome)),
+        ("outcome", str(state.outcome.outcome)),
     ]
