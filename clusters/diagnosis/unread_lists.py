@@ -7,40 +7,13 @@ object that cannot be read has not passed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
+from clusters.checks.causes import get
+from clusters.checks.observed_lists import ELECTION
 from clusters.diagnosis.root_cause import RootCause
 from clusters.observation.snapshot import Objects, Snapshot, Status
 
-_POOLS, _NODES, _PODS, _SERVICES = "ip_address_pools", "nodes", "pods", "services"
-_SLICES, _SPEAKERS, _ADVERTISEMENTS = "endpoint_slices", "daemon_sets", "l2_advertisements"
-#: What an election stands on.
-ELECTION = (_NODES, _PODS, _SPEAKERS, _POOLS, _ADVERTISEMENTS, _SLICES)
-#: What the answer to a service that waits stands on, besides the services and the pools.
-ALLOCATION = ("namespaces", "deployments", _PODS)
-
-#: Lists by cause that have to be known as a whole, as an object more in them could take the cause back.
-RESTS_ON: Mapping[str, tuple[str, ...]] = {
-    "advertisement-selects-nothing": (_NODES, _POOLS),
-    "advertisement-unknown-pool": (_POOLS,),
-    "endpoints-unready": (_SLICES,),
-    "family-unavailable": (_POOLS,),
-    "foreign-responder": (_NODES, _SERVICES),
-    "local-policy-no-endpoint-on-announcer": ELECTION,
-    "no-endpoints": (_SLICES,),
-    "owner-disagreement": ELECTION,
-    "permission-missing": (_SERVICES,),
-    "pool-autoassign-off": (_POOLS,),
-    "pool-missing": (_POOLS,),
-    "pool-not-advertised": (_ADVERTISEMENTS, "bgp_advertisements"),
-    "pool-restricted": (_POOLS, "namespaces"),
-    "backend-path-broken": (_SLICES,),
-    "policy-denies": ("network_policies",),
-    "requested-outside-pools": (_POOLS,),
-    "speaker-missing-on-node": (_NODES, _PODS, _SPEAKERS),
-}
-#: Causes told where nothing else explains what the wire showed.
-_TOLD_LAST = frozenset({"address-not-forwarded", "backend-not-reached", "nobody-answers"})
 _NOT_READ = frozenset({Status.FAILED, Status.NOT_PERMITTED})
 
 
@@ -51,12 +24,12 @@ def not_read(seen: Snapshot) -> frozenset[str]:
 
 def held_back(root: RootCause, unknown: frozenset[str]) -> bool:
     """Whether a root cannot be told, as it rests on a list that is not known as a whole."""
-    return not unknown.isdisjoint((*RESTS_ON.get(root.cause, ()), *root.rests_on))
+    return not unknown.isdisjoint((*get(root.cause).rests_on, *root.rests_on))
 
 
 def may_be_another(root: RootCause, seen: Snapshot) -> bool:
     """Whether something that was not read may explain what this root was told for: then nobody knows where it lies."""
-    return root.cause in _TOLD_LAST and not not_read(seen).isdisjoint(ELECTION)
+    return get(root.cause).last_resort and not not_read(seen).isdisjoint(ELECTION)
 
 
 def lacking(needs: Iterable[str], seen: Snapshot, said: Iterable[str]) -> Iterator[str]:

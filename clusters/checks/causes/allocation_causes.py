@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clusters.checks.causes.cause import Cause, Effect, Layer
+from clusters.checks.observed_lists import NAMESPACES, POOLS
 from clusters.checks.outcome import Scope
 from clusters.checks.path_links import Link
 
@@ -32,6 +33,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="pending.free-address",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="pool-missing",
@@ -48,6 +51,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=True,
         reported_by="health.config-present",
+        rests_on=(POOLS,),
+        last_resort=False,
     ),
     Cause(
         id="pool-overlap",
@@ -72,6 +77,8 @@ CAUSES = (
         rank=71,
         narrowed_by_subject=False,
         reported_by="overlay.ranges-valid",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="pool-range-invalid",
@@ -93,6 +100,8 @@ CAUSES = (
         rank=72,
         narrowed_by_subject=False,
         reported_by="overlay.ranges-valid",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="pool-holds-node-address",
@@ -109,6 +118,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="overlay.ranges-valid",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="pool-holds-gateway-address",
@@ -127,6 +138,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="overlay.ranges-valid",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="pool-autoassign-off",
@@ -147,6 +160,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="pending.free-address",
+        rests_on=(POOLS,),
+        last_resort=False,
     ),
     Cause(
         id="pool-restricted",
@@ -168,6 +183,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="pending.free-address",
+        rests_on=(POOLS, NAMESPACES),
+        last_resort=False,
     ),
     Cause(
         id="requested-outside-pools",
@@ -184,6 +201,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="pending.requested-address",
+        rests_on=(POOLS,),
+        last_resort=False,
     ),
     Cause(
         id="requested-taken",
@@ -203,6 +222,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="pending.requested-address",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="requested-twice",
@@ -225,6 +246,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="pending.annotations",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="requested-wrong-pool",
@@ -241,6 +264,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="pending.annotations",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="family-unavailable",
@@ -267,6 +292,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="pending.annotations",
+        rests_on=(POOLS,),
+        last_resort=False,
     ),
     Cause(
         id="sharing-refused",
@@ -292,6 +319,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="pending.annotations",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="class-mismatch",
@@ -319,6 +348,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="pending.annotations",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="deprecated-annotation",
@@ -338,6 +369,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="pending.annotations",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="annotation-unknown",
@@ -354,6 +387,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="pending.annotations",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="address-not-intended",
@@ -374,5 +409,7 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="trigger.edge-address",
+        rests_on=(),
+        last_resort=False,
     ),
 )

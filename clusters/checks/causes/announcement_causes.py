@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 from clusters.checks.causes.cause import Cause, Effect, Layer
+from clusters.checks.observed_lists import (
+    ADVERTISEMENTS,
+    BGP_ADVERTISEMENTS,
+    ELECTION,
+    NODES,
+    POOLS,
+    SERVICES,
+    SLICES,
+)
 from clusters.checks.outcome import Scope
 from clusters.checks.path_links import Link
 from clusters.commands import ARPING, CAPTURE, NEIGHBOUR
@@ -31,6 +40,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="health.config-present",
+        rests_on=(ADVERTISEMENTS, BGP_ADVERTISEMENTS),
+        last_resort=False,
     ),
     Cause(
         id="advertisement-unknown-pool",
@@ -47,6 +58,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="health.config-present",
+        rests_on=(POOLS,),
+        last_resort=False,
     ),
     Cause(
         id="advertisement-selects-nothing",
@@ -63,6 +76,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="traffic.speakers-placed",
+        rests_on=(NODES, POOLS),
+        last_resort=False,
     ),
     Cause(
         id="advertisement-interface-missing",
@@ -87,6 +102,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="traffic.speakers-placed",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="node-excluded",
@@ -109,6 +126,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="traffic.speakers-placed",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="node-network-unavailable",
@@ -128,6 +147,8 @@ CAUSES = (
         rank=58,
         narrowed_by_subject=False,
         reported_by="recovery.incident-scope",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="duplicate-announcer",
@@ -153,6 +174,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="traffic.single-announcer",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="strict-arp-off",
@@ -179,6 +202,8 @@ CAUSES = (
         rank=45,
         narrowed_by_subject=False,
         reported_by="traffic.single-announcer",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="foreign-responder",
@@ -201,6 +226,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="traffic.single-announcer",
+        rests_on=(NODES, SERVICES),
+        last_resort=False,
     ),
     Cause(
         id="nobody-answers",
@@ -223,6 +250,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="traffic.single-announcer",
+        rests_on=(),
+        last_resort=True,
     ),
     Cause(
         id="not-routed",
@@ -249,6 +278,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="traffic.routed",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="owner-disagreement",
@@ -267,6 +298,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="traffic.owner-agreed",
+        rests_on=ELECTION,
+        last_resort=False,
     ),
     Cause(
         id="wrong-segment",
@@ -285,6 +318,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="traffic.l2-segment",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="vantage-not-on-segment",
@@ -303,6 +338,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="traffic.l2-segment",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="no-endpoints",
@@ -323,6 +360,8 @@ CAUSES = (
         rank=200,
         narrowed_by_subject=False,
         reported_by="traffic.backends-healthy",
+        rests_on=(SLICES,),
+        last_resort=False,
     ),
     Cause(
         id="endpoints-unready",
@@ -339,6 +378,8 @@ CAUSES = (
         rank=210,
         narrowed_by_subject=False,
         reported_by="traffic.backends-healthy",
+        rests_on=(SLICES,),
+        last_resort=False,
     ),
     Cause(
         id="local-policy-no-endpoint-on-announcer",
@@ -362,6 +403,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="traffic.backends-healthy",
+        rests_on=ELECTION,
+        last_resort=False,
     ),
     Cause(
         id="backend-refuses",
@@ -385,6 +428,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="traffic.backends-healthy",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="rival-controller",
@@ -404,5 +449,7 @@ CAUSES = (
         rank=80,
         narrowed_by_subject=True,
         reported_by="health.services-addressed",
+        rests_on=(),
+        last_resort=False,
     ),
 )

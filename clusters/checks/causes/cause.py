@@ -52,7 +52,9 @@ class Cause:
     it; of several causes with one effect the one of the lowest `rank` explains it, and `rank` is None where
     there are no effects. `scope` is how far such a fault reaches unless its finding says otherwise, and only
     as far as the object that it is found at where it is `narrowed_by_subject`. `reported_by` is the check that
-    reports it and that all others refer to, "" where it is whichever check measured it.
+    reports it and that all others refer to, "" where it is whichever check measured it. `rests_on` are the lists of
+    an observation (`clusters.checks.observed_lists`) that have to be known as a whole, as an object more in them could
+    take the cause back. A `last_resort` is named where nothing else explains what was seen.
     """
 
     id: str
@@ -69,6 +71,8 @@ class Cause:
     rank: int | None
     narrowed_by_subject: bool
     reported_by: str
+    rests_on: tuple[str, ...]
+    last_resort: bool
 
     def __post_init__(self) -> None:
         if (self.rank is None) != (not self.effects):

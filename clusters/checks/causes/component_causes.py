@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clusters.checks.causes.cause import Cause, Effect, Layer
+from clusters.checks.observed_lists import DAEMON_SETS, NODES, PODS, SERVICES
 from clusters.checks.outcome import Scope
 from clusters.checks.path_links import Link
 
@@ -37,6 +38,8 @@ CAUSES = (
         rank=62,
         narrowed_by_subject=False,
         reported_by="health.pods-ready",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="controller-crashing",
@@ -57,6 +60,8 @@ CAUSES = (
         rank=61,
         narrowed_by_subject=False,
         reported_by="health.pods-ready",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="controller-doubled",
@@ -79,6 +84,8 @@ CAUSES = (
         rank=65,
         narrowed_by_subject=False,
         reported_by="health.pods-ready",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="controller-cpu-bound",
@@ -99,6 +106,8 @@ CAUSES = (
         rank=60,
         narrowed_by_subject=False,
         reported_by="scaling.controller-cpu",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="speaker-down",
@@ -117,6 +126,8 @@ CAUSES = (
         rank=55,
         narrowed_by_subject=False,
         reported_by="health.pods-ready",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="speaker-crashing",
@@ -137,6 +148,8 @@ CAUSES = (
         rank=54,
         narrowed_by_subject=False,
         reported_by="health.pods-ready",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="speaker-unschedulable",
@@ -160,6 +173,8 @@ CAUSES = (
         rank=53,
         narrowed_by_subject=False,
         reported_by="scaling.speaker-scheduling",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="speaker-missing-on-node",
@@ -180,6 +195,8 @@ CAUSES = (
         rank=57,
         narrowed_by_subject=False,
         reported_by="traffic.speakers-placed",
+        rests_on=(NODES, PODS, DAEMON_SETS),
+        last_resort=False,
     ),
     Cause(
         id="node-not-ready",
@@ -210,6 +227,8 @@ CAUSES = (
         rank=40,
         narrowed_by_subject=False,
         reported_by="recovery.incident-scope",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="memberlist-partition",
@@ -230,6 +249,8 @@ CAUSES = (
         rank=20,
         narrowed_by_subject=False,
         reported_by="health.speaker-log",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="memberlist-key-mismatch",
@@ -253,6 +274,8 @@ CAUSES = (
         rank=15,
         narrowed_by_subject=False,
         reported_by="health.speaker-log",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="memberlist-disabled",
@@ -274,6 +297,8 @@ CAUSES = (
         rank=10,
         narrowed_by_subject=False,
         reported_by="health.speaker-log",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="memberlist-secret-missing",
@@ -296,6 +321,8 @@ CAUSES = (
         rank=50,
         narrowed_by_subject=False,
         reported_by="health.pods-ready",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="webhook-unreachable",
@@ -320,6 +347,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="health.config-accepted",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="config-rejected",
@@ -344,6 +373,8 @@ CAUSES = (
         rank=70,
         narrowed_by_subject=False,
         reported_by="health.config-accepted",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="api-unreachable",
@@ -374,6 +405,8 @@ CAUSES = (
         rank=30,
         narrowed_by_subject=False,
         reported_by="recovery.incident-scope",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="permission-missing",
@@ -397,6 +430,8 @@ CAUSES = (
         rank=90,
         narrowed_by_subject=False,
         reported_by="health.controller-log",
+        rests_on=(SERVICES,),
+        last_resort=False,
     ),
     Cause(
         id="version-skew",
@@ -417,6 +452,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="overlay.version-skew",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="crd-outdated",
@@ -436,5 +473,7 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="overlay.version-skew",
+        rests_on=(),
+        last_resort=False,
     ),
 )

@@ -7,6 +7,7 @@ Where that stretch fails and nothing proves which of its links is broken, one of
 from __future__ import annotations
 
 from clusters.checks.causes.cause import Cause, Layer
+from clusters.checks.observed_lists import POLICIES, SLICES
 from clusters.checks.outcome import Scope
 from clusters.checks.path_links import Link
 
@@ -42,6 +43,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=True,
         reported_by="trigger.unreachable-address",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="source-not-allowed",
@@ -67,6 +70,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="trigger.unreachable-address",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="node-does-not-forward",
@@ -89,6 +94,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=True,
         reported_by="trigger.unreachable-address",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="address-not-forwarded",
@@ -112,6 +119,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=True,
         reported_by="trigger.unreachable-address",
+        rests_on=(),
+        last_resort=True,
     ),
     Cause(
         id="backend-path-broken",
@@ -141,6 +150,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=True,
         reported_by="trigger.unreachable-address",
+        rests_on=(SLICES,),
+        last_resort=False,
     ),
     Cause(
         id="backend-not-reached",
@@ -160,6 +171,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="trigger.unreachable-address",
+        rests_on=(),
+        last_resort=True,
     ),
     Cause(
         id="policy-denies",
@@ -185,5 +198,7 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="traffic.backends-healthy",
+        rests_on=(POLICIES,),
+        last_resort=False,
     ),
 )

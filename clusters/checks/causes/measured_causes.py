@@ -31,6 +31,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="announcement.gratuitous",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="over-budget",
@@ -50,6 +52,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="unexplained",
@@ -69,5 +73,7 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="",
+        rests_on=(),
+        last_resort=False,
     ),
 )

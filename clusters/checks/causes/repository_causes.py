@@ -25,6 +25,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=True,
         reported_by="overlay.intended-config",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="overlay-invalid",
@@ -41,6 +43,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="overlay.intended-config",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="legacy-diverged",
@@ -59,6 +63,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="overlay.legacy-divergence",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="change-undocumented",
@@ -75,6 +81,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="maintenance.pool-documented",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="change-unplanned",
@@ -91,6 +99,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="maintenance.change-plan",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="follow-up-missing",
@@ -112,6 +122,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="postincident.skew-follow-up",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="validation-stale",
@@ -132,6 +144,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="postincident.runbook-current",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="page-outdated",
@@ -153,5 +167,7 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="postincident.service-page",
+        rests_on=(),
+        last_resort=False,
     ),
 )

@@ -34,6 +34,8 @@ def _cause(
         rank=None,
         narrowed_by_subject=False,
         reported_by="upgrade.readiness",
+        rests_on=(),
+        last_resort=False,
     )
 
 

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from clusters.checks import Scope
 from clusters.checks.causes import Effect, Layer, get, having
+from clusters.checks.observed_lists import ALLOCATION, ELECTION
 from clusters.diagnosis import scope, unread_lists
 from clusters.diagnosis.answer import Answer, missing, sentence, unpermitted
 from clusters.diagnosis.diagnosis import Diagnosis
 from clusters.diagnosis.metallb_pods import Pod
 from clusters.diagnosis.root_cause import Explanation, RootCause
 from clusters.diagnosis.signals import Event
-from clusters.diagnosis.unread_lists import ALLOCATION
 from clusters.metallb import signatures, versions
 from clusters.metallb.versions import Feature
 from clusters.observation.snapshot import Part, PodMetrics, Snapshot
@@ -220,7 +220,7 @@ def config_accepted(diagnosis: Diagnosis) -> Answer:
     gate = versions.supports(diagnosis.facts.components.version, Feature.CONFIGURATION_STATE)
     notes = [gate.reason] if not gate else []
     return Answer(
-        needs=(*unread_lists.ELECTION, "deployments", "webhooks", "configuration_states"),
+        needs=(*ELECTION, "deployments", "webhooks", "configuration_states"),
         explanations=tuple(shown),
         notes=(*notes, *unread),
         missing=tuple(unread) if len(unread) == len(sources) else (),

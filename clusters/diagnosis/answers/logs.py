@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from clusters.checks.observed_lists import ALLOCATION
 from clusters.diagnosis.answer import Answer, sentence
 from clusters.diagnosis.diagnosis import Diagnosis
 from clusters.diagnosis.metallb_pods import Pod
 from clusters.diagnosis.root_cause import Explanation, RootCause
-from clusters.diagnosis.unread_lists import ALLOCATION
 from clusters.metallb.signatures import Hit
 from clusters.subject import Subject
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from clusters.checks.observed_lists import ALLOCATION
 from clusters.diagnosis.answer import Answer, Figure, missing
 from clusters.diagnosis.diagnosis import Diagnosis
-from clusters.diagnosis.unread_lists import ALLOCATION
 from clusters.subject import Subject
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from clusters.checks.causes import Layer, get
+from clusters.checks.observed_lists import ELECTION
 from clusters.checks.path_links import Link
 from clusters.diagnosis import scope, unread_lists
 from clusters.diagnosis.answer import Answer, missing
 from clusters.diagnosis.diagnosis import Diagnosis
 from clusters.diagnosis.root_cause import Explanation, RootCause
-from clusters.diagnosis.unread_lists import ELECTION
 from clusters.metallb.pools import Pool
 from clusters.metallb.ranges import parse_address
 from clusters.subject import Subject

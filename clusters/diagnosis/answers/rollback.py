@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from clusters.checks.observed_lists import ALLOCATION
 from clusters.diagnosis.answer import Answer, missing
 from clusters.diagnosis.diagnosis import Diagnosis
 from clusters.diagnosis.root_cause import Explanation
-from clusters.diagnosis.unread_lists import ALLOCATION
 from clusters.metallb import services
 
 

@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from clusters.checks.causes import Effect, get, having
+from clusters.checks.observed_lists import ELECTION
 from clusters.checks.path_links import Link
 from clusters.diagnosis import announcer_sources
 from clusters.diagnosis.answer import Answer, missing
 from clusters.diagnosis.diagnosis import Diagnosis
 from clusters.diagnosis.missing_speakers import expected
 from clusters.diagnosis.root_cause import Explanation
-from clusters.diagnosis.unread_lists import ELECTION
 from clusters.metallb import versions
 from clusters.metallb.versions import Feature
 from clusters.observation.snapshot import PodMetrics

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from clusters.checks.observed_lists import ALLOCATION, ELECTION
 from clusters.diagnosis.answer import Answer, missing
 from clusters.diagnosis.diagnosis import Diagnosis
-from clusters.diagnosis.unread_lists import ALLOCATION, ELECTION
 from clusters.observation.field_types import ProbeOutcome
 
 _SHOWN = 5

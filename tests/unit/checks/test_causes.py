@@ -5,11 +5,14 @@ from __future__ import annotations
 import shlex
 import string
 from dataclasses import replace
+from typing import get_type_hints
 
 import pytest
 
 from clusters.checks import causes
 from clusters.checks.causes import CAUSES, FIELDS, Cause, Effect, having
+from clusters.checks.observed_lists import ALLOCATION, ELECTION
+from clusters.observation.snapshot import Objects, Snapshot
 from suites.plugin.declare import registry
 from tests.faults.catalogue_judging import observe_checks
 
@@ -106,3 +109,10 @@ def test_a_helm_release_is_named_where_it_differs() -> None:
     commands = causes.get("memberlist-disabled").render(speaker="daemonset/metallb-speaker")
 
     assert all("daemonset/metallb-speaker" in each for each in commands)
+
+
+def test_what_a_cause_rests_on_is_a_list_of_the_observation() -> None:
+    lists = {name for name, kind in get_type_hints(Snapshot).items() if kind is Objects}
+
+    assert {name for cause in CAUSES.values() for name in cause.rests_on} <= lists
+    assert set(ELECTION) | set(ALLOCATION) <= lists
