@@ -281,7 +281,7 @@ class Api:
         return self._transport.reader.mapping(answer, "status", asked).get("allowed") is True
 
     def version(self) -> str:
-        """Kubernetes' version as the API server says it: "v1.34.4"."""
+        """Kubernetes' version as the API server says it: "v1.35.4"."""
         asked = Asked(verb="get", path="/version")
         found = self._json(Request(asked=asked, accept="*/*", limit=answer_limits.PATH))
         return self._transport.reader.text(found, "gitVersion", asked)

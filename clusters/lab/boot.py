@@ -44,7 +44,9 @@ class Boot:
         self.paths = LabPaths(options.name)
         self.plan: Plan = plans.make(options)
         self.overlay = rendering.chosen(options)
-        self.metallb = options.metallb or rendering.pinned_version(self.overlay) or parts.SUPPORTED_METALLB[0]
+        self.metallb = (
+            options.metallb or rendering.pinned_version(self.overlay) or parts.SUPPORTED_METALLB[-1]
+        )
         self.controls = {host.name: HostControl(options.name, host.name) for host in self.plan.nodes}
         self._parts: Parts = parts.ensure()
         self._manifest = self._parts.manifest(self.metallb)

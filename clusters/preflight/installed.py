@@ -15,7 +15,7 @@ from clusters.preflight.problems import Problem, problem_of
 #: The first Kubernetes with everything that is asked of it: subresources by patch and apply (1.24).
 OLDEST_KUBERNETES = Version("1.24")
 #: What has been tested. What stands in its v1 groups stays, so a newer one is no reason to refuse.
-NEWEST_KUBERNETES = Version("1.34")
+NEWEST_KUBERNETES = Version("1.35")
 _SELECTORS = (
     "component=controller,app=metallb",
     "app.kubernetes.io/component=controller,app.kubernetes.io/name=metallb",
@@ -52,7 +52,7 @@ def _about(version: Version) -> list[Problem]:
 
 
 def kubernetes(version: str) -> tuple[list[Problem], list[str]]:
-    """What is wrong with a Kubernetes version ("v1.34.4", "v1.30.3-gke.100"), and what is to be noted of it."""
+    """What is wrong with a Kubernetes version ("v1.35.4", "v1.30.3-gke.100"), and what is to be noted of it."""
     found = re.match(r"v?(\d+\.\d+)", version)
     minor = Version(found[1]) if found else None
     if minor is None:

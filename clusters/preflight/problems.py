@@ -24,7 +24,7 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True)
 class Preflight:
-    """What was found: the versions of Kubernetes ("v1.34.4") and MetalLB ("0.15.2", "" where its image hides it).
+    """What was found: the versions of Kubernetes ("v1.35.4") and MetalLB ("0.15.2", "" where its image hides it).
 
     `problems` is empty where the run may start. `notes` is what a person should know all the same.
     """

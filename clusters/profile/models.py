@@ -38,7 +38,7 @@ class Provider(StrEnum):
 
 
 #: Kubernetes' own test server: what the workloads of a run serve with, unless the profile names another image.
-ECHO_IMAGE = "registry.k8s.io/e2e-test-images/agnhost:2.56"
+ECHO_IMAGE = "registry.k8s.io/e2e-test-images/agnhost:2.59"
 
 #: Providers whose clusters come and go: what was changed in one that is gone is gone as well.
 DISPOSED = frozenset({Provider.KIND, Provider.LAB})

@@ -310,7 +310,7 @@ def test_a_metallb_that_nobody_has_compared_is_refused(
     [
         ("v1.22.17", "Kubernetes v1.22.17 is older than 1.24, the oldest that the checks know.", ""),
         ("v1.30.3-gke.100", "", ""),
-        ("v1.99.0", "", "Kubernetes v1.99.0 is newer than 1.34, the newest tested"),
+        ("v1.99.0", "", "Kubernetes v1.99.0 is newer than 1.35, the newest tested"),
     ],
 )
 def test_kubernetes_own_version(

@@ -157,7 +157,7 @@ def renders_edge(clone: Clone, *addresses: str) -> None:
     config = f"{OVERLAY}/config.yaml"
     clone.write(config, (clone.root / config).read_text(encoding="utf-8") + more)
     ranges = ", ".join(addresses)
-    row = f"| lab | {OVERLAY} | 172.30.0.0/24 | 172.30.0.1 | {EDGE} | {ranges} | 0.15.2 |\n"
+    row = f"| lab | {OVERLAY} | 172.30.0.0/24 | 172.30.0.1 | {EDGE} | {ranges} | 0.16.2 |\n"
     clone.replace(PAGE, r"(\| local \|)", rf"{row}\g<1>")
     recorded(clone, "lab", ranges)
     clone.commit("Give the lab a second pool")
@@ -289,15 +289,15 @@ class HealthyLab:
 
 
 LABS = (
-    HealthyLab(name="MetalLB 0.16.2", options=LabOptions(name="faults-next", metallb="0.16.2")),
+    HealthyLab(name="MetalLB 0.15.2", options=LabOptions(name="faults-before", metallb="0.15.2")),
     HealthyLab(
-        name="MetalLB 0.15.2 with the names of its Helm chart",
+        name="MetalLB 0.16.2 with the names of its Helm chart",
         options=LabOptions(name="faults-helm", install="helm"),
         edit=renders_chart_names,
     ),
     HealthyLab(
-        name="MetalLB 0.16.2 with the names of its Helm chart",
-        options=LabOptions(name="faults-both", metallb="0.16.2", install="helm"),
+        name="MetalLB 0.15.2 with the names of its Helm chart",
+        options=LabOptions(name="faults-both", metallb="0.15.2", install="helm"),
         edit=renders_chart_names,
     ),
 )

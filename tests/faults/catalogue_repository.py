@@ -144,8 +144,8 @@ def own_gateway(clone: Clone) -> None:
 
 def other_version(clone: Clone) -> None:
     path = "metallb/overlays/lab/kustomization.yaml"
-    clone.write(path, (clone.root / path).read_text(encoding="utf-8").replace("v0.15.2", "v0.16.2"))
-    clone.commit("Pin the next version for the lab")
+    clone.write(path, (clone.root / path).read_text(encoding="utf-8").replace("v0.16.2", "v0.15.2"))
+    clone.commit("Pin the version before for the lab")
 
 
 FAULTS = (

@@ -16,7 +16,7 @@ from tests.kind import images
 from tests.kind.parts import KindParts
 
 #: Changes with what this module leaves in a tree.
-RECIPE = 1
+RECIPE = 2
 RELEASE = "bookworm"
 _PACKAGES = (
     "systemd",
@@ -57,8 +57,11 @@ _ENABLED = ("kubelet.service", "containerd.service", "undo-mount-hacks.service")
 _MASKED = ("systemd-binfmt.service",)
 _HOOK = "/kind/bin/mount-product-files.sh"
 _CONTAINERD = "etc/containerd/config.toml"
-#: The one change to kind's files: its containers may not lower their OOM score either.
+#: The two changes to kind's files. Its containers may not lower their OOM score either; and a kubelet of 1.35 or newer
+#: runs on cgroup v1, which this machine may have, only where it is told to.
 _OOM = ("restrict_oom_score_adj = false", "restrict_oom_score_adj = true")
+_KUBELET = "etc/default/kubelet"
+_CGROUPS = ("KUBELET_EXTRA_ARGS=", "KUBELET_EXTRA_ARGS=--fail-cgroupv1=false ")
 _STORAGE = """\
 apiVersion: storage.k8s.io/v1
 kind: StorageClass
@@ -106,6 +109,7 @@ def furnish(folder: Path, *, lab: Parts, kind: KindParts) -> None:
     _chroot(folder, "systemctl", "mask", *_MASKED)
     (folder / "etc/kubernetes/manifests").mkdir(parents=True)
     _programs(folder, lab, kind)
+    _replace(folder, _KUBELET, *_CGROUPS)
     _containerd(folder, lab)
     manifests = folder / "kind" / "manifests"
     manifests.mkdir()
@@ -130,13 +134,17 @@ def _programs(folder: Path, lab: Parts, kind: KindParts) -> None:
     _install(Path(runc), folder / "usr/local/sbin/runc", program=True)
 
 
+def _replace(folder: Path, name: str, old: str, new: str) -> None:
+    file = folder / name
+    text = file.read_text(encoding="utf-8")
+    if text.count(old) != 1:
+        raise Refused(f"kind's {name} no longer says {old!r}.")
+    file.write_text(text.replace(old, new), encoding="utf-8")
+
+
 def _containerd(folder: Path, lab: Parts) -> None:
     """The configuration of containerd, and the description that it starts every container from."""
-    file = folder / _CONTAINERD
-    text = file.read_text(encoding="utf-8")
-    if text.count(_OOM[0]) != 1:
-        raise Refused(f"kind's {_CONTAINERD} no longer says {_OOM[0]!r}.")
-    file.write_text(text.replace(*_OOM), encoding="utf-8")
+    _replace(folder, _CONTAINERD, *_OOM)
     said = subprocess.run(
         [lab.binary("ctr", part="containerd"), "oci", "spec"], capture_output=True, text=True, check=True
     )

@@ -19,7 +19,7 @@ from clusters.profile.profile_file import SHIPPED
 from tests.kind import debian, docker, nodeimage, parts
 from tests.kind.docker import Docker
 
-METALLB = "0.15.2"
+METALLB = "0.16.2"
 #: What a run needs in its nodes beside Kubernetes itself, by the names of the lab's images.
 LOADED = (f"metallb-{METALLB}-controller", f"metallb-{METALLB}-speaker", "agnhost")
 

@@ -42,7 +42,7 @@ def test_the_suites_pass_on_kind(on_kind: Finished) -> None:
 
     info = on_kind.results["run"]
     assert (info["provider"], info["metallb_version"], info["allow"]) == ("kind", METALLB, "disrupt")
-    assert info["kubernetes_version"] == "v1.34.4"
+    assert info["kubernetes_version"] == "v1.35.4"
     assert "failed" not in on_kind.outcomes.values()
 
 

@@ -25,8 +25,8 @@ def test_status_is_what_the_contract_promises(lab: Lab) -> None:
     found = status.of(lab.name)
 
     assert found["running"] is True
-    assert found["kubernetes_version"].startswith("v1.34.")
-    assert found["metallb_version"] == "0.15.2"
+    assert found["kubernetes_version"].startswith("v1.35.")
+    assert found["metallb_version"] == "0.16.2"
     assert found["subnet"] == "172.30.0.0/24"
     assert [(node["name"], node["address"]) for node in found["nodes"]] == [
         ("node1", "172.30.0.11"),

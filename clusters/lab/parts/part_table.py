@@ -15,7 +15,7 @@ from clusters.metallb import versions
 
 MODULES = Path(__file__).parent / "modules"
 
-KUBERNETES = "v1.34.4"
+KUBERNETES = "v1.35.4"
 METRICS_SERVER = "v0.9.0"
 SUPPORTED_METALLB = versions.IN_THE_LAB
 
@@ -163,7 +163,7 @@ IMAGES: tuple[Image, ...] = (
     *(image for version in SUPPORTED_METALLB for image in _metallb_images(version)),
     Image(
         "agnhost",
-        "registry.k8s.io/e2e-test-images/agnhost:2.56",
+        "registry.k8s.io/e2e-test-images/agnhost:2.59",
         "agnhost",
         "agnhost",
         ("/agnhost",),

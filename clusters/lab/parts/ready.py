@@ -40,7 +40,7 @@ class Parts:
 
     @property
     def kubernetes_version(self) -> str:
-        """The version of all Kubernetes parts, as `v1.34.4`."""
+        """The version of all Kubernetes parts, as `v1.35.4`."""
         return KUBERNETES
 
     @property

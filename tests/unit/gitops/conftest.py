@@ -36,8 +36,8 @@ def kubectl() -> Path:
 def manifests(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A release manifest at hand, by version."""
     path = tmp_path_factory.mktemp("manifests") / "metallb-native.yaml"
-    path.write_text(manifest.text("0.15.2"), encoding="utf-8")
-    return {"0.15.2": path}
+    path.write_text(manifest.text("0.16.2"), encoding="utf-8")
+    return {"0.16.2": path}
 
 
 @pytest.fixture(scope="session", autouse=True)

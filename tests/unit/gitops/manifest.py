@@ -84,6 +84,7 @@ _KINDS: tuple[tuple[str, str, Json], ...] = (
     ("L2Advertisement", "l2advertisements", {"ipAddressPools": _STRINGS}),
     ("ServiceL2Status", "servicel2statuses", {}),
     ("ServiceBGPStatus", "servicebgpstatuses", {}),
+    ("ConfigurationState", "configurationstates", {}),
 )
 
 

@@ -92,7 +92,7 @@ class TestWriting:
             assert "is a link that leads out of the repository" in refusal(root, one)
         assert contents(root.parent) == before
 
-    @pytest.mark.parametrize("version", ["", "0.15.2"])
+    @pytest.mark.parametrize("version", ["", "0.16.2"])
     def test_a_kustomization_that_is_a_link_is_not_rewritten(
         self, root: Path, manifests: dict[str, Path], version: str
     ) -> None:
@@ -120,13 +120,13 @@ class TestWriting:
         (root / "metallb/more/config.yaml").symlink_to("a.yaml")
         write(root, FILE, "resources: [config.yaml, ../../base]\n")
 
-        found = Kustomize(kubectl, manifests).render(root, LAB, version="0.15.2")
+        found = Kustomize(kubectl, manifests).render(root, LAB, version="0.16.2")
 
         names = {each["metadata"]["name"] for each in found.objects}
         assert {"settings", "more-settings", "controller"} <= names
         assert found.complete
         assert not (root / "metallb/base/vendor/metallb-native.yaml").exists()
-        write(root, "metallb/base/vendor/metallb-native.yaml", manifest.text("0.15.2"))
+        write(root, "metallb/base/vendor/metallb-native.yaml", manifest.text("0.16.2"))
         real = subprocess.run((kubectl, "kustomize", root / LAB), capture_output=True, check=True).stdout
         rendered = {each["metadata"]["name"] for each in yaml.safe_load_all(real)}
         assert rendered == names
@@ -652,7 +652,7 @@ class TestTheRestGoesOn:
         outside = site.root.parent / "outside.yaml"
         outside.write_text(manifest.text("9.9.9") + "# " + "x" * 30_000)
         (site.root / "metallb/metallb-evil.yaml").symlink_to(outside)
-        site.edit("metallb/overlays/lab/kustomization.yaml", "0.15.2", "9.9.9")
+        site.edit("metallb/overlays/lab/kustomization.yaml", "0.16.2", "9.9.9")
 
         assert site.repository().working.left_out
 

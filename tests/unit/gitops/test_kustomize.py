@@ -45,7 +45,7 @@ def test_a_manifest_at_hand_is_put_in_place_and_the_repository_left_alone(
     found = Kustomize(kubectl, manifests).render(root, LAB)
 
     assert found.complete
-    assert found.version == "0.15.2"
+    assert found.version == "0.16.2"
     assert {"DaemonSet", "Deployment", "IPAddressPool"} <= {each["kind"] for each in found.objects}
     assert sorted(root.rglob("*")) == before
 
@@ -56,7 +56,7 @@ def test_without_the_manifest_the_configuration_is_rendered(root: Path, kubectl:
     assert [key(each) for each in found.objects] == ["IPAddressPool metallb-system/metallb-pool"]
     assert found.left_out == ("metallb/base/metallb-native.yaml",)
     assert (found.version, found.patches, found.complete) == (
-        "0.15.2",
+        "0.16.2",
         ("patch DaemonSet speaker", "patch pool.yaml"),
         False,
     )
@@ -64,7 +64,7 @@ def test_without_the_manifest_the_configuration_is_rendered(root: Path, kubectl:
 
 
 def test_a_committed_manifest_is_rendered_where_it_lies(root: Path, kubectl: Path) -> None:
-    write(root, "metallb/base/metallb-native.yaml", manifest.text("0.15.2"))
+    write(root, "metallb/base/metallb-native.yaml", manifest.text("0.16.2"))
 
     assert Kustomize(kubectl).render(root, LAB).complete
 
@@ -73,14 +73,14 @@ def test_another_version_is_rendered_on_request(
     root: Path, kubectl: Path, manifests: dict[str, Path]
 ) -> None:
     other = root / "other.yaml"
-    other.write_text(manifest.text("0.16.2"))
+    other.write_text(manifest.text("0.15.2"))
 
-    found = Kustomize(kubectl, {**manifests, "0.16.2": other}).render(root, LAB, version="0.16.2")
+    found = Kustomize(kubectl, {**manifests, "0.15.2": other}).render(root, LAB, version="0.15.2")
 
-    assert found.version == "0.16.2"
+    assert found.version == "0.15.2"
     assert set(kustomize.images(found.objects)) == {
-        "quay.io/metallb/controller:v0.16.2",
-        "quay.io/metallb/speaker:v0.16.2",
+        "quay.io/metallb/controller:v0.15.2",
+        "quay.io/metallb/speaker:v0.15.2",
     }
 
 
@@ -153,8 +153,8 @@ def test_what_is_wrong_is_one_sentence(root: Path, kubectl: Path, file: tuple[st
 @pytest.mark.parametrize(
     "entry",
     [
-        "https://raw.githubusercontent.com/metallb/metallb/v0.15.2/config/manifests/metallb-native.yaml",
-        "github.com/metallb/metallb/config/native?ref=v0.15.2",
+        "https://raw.githubusercontent.com/metallb/metallb/v0.16.2/config/manifests/metallb-native.yaml",
+        "github.com/metallb/metallb/config/native?ref=v0.16.2",
         "git@example.org:platform/metallb.git",
         "ssh://git@example.org/platform/metallb",
     ],
@@ -207,8 +207,8 @@ resources:
 - ../../base
 - config.yaml
 images:
-- {name: quay.io/metallb/controller, newTag: v0.15.2}
-- {name: quay.io/metallb/speaker, newTag: v0.15.2}
+- {name: quay.io/metallb/controller, newTag: v0.16.2}
+- {name: quay.io/metallb/speaker, newTag: v0.16.2}
 patches:
 - target: {kind: DaemonSet, name: speaker}
   patch: |

@@ -17,7 +17,7 @@ from clusters.metallb import ranges
         ("10.0.0.1-9", ["10.0.0.1-10.0.0.9"]),
         ("10.0.0.0/29, and 10.0.0.9.", ["10.0.0.0-10.0.0.7", "10.0.0.9-10.0.0.9"]),
         ("fd00::1-fd00::f and fd00:1::/64", ["fd00::1-fd00::f", "fd00:1::-fd00:1::ffff:ffff:ffff:ffff"]),
-        ("at 12:30 version 0.15.2 of 2026-11-24", []),
+        ("at 12:30 version 0.16.2 of 2026-11-24", []),
         ("999.1.1.1 and 10.0.0.9-10.0.0.1", []),
     ],
 )
@@ -31,12 +31,12 @@ def test_a_table_of_clusters_is_read_by_its_headings() -> None:
 
 | Cluster | Pool | IP range | Version | Subnet | Gateway |
 | --- | --- | --- | --- | --- | --- |
-| `lab` | edge | 10.0.0.1-10.0.0.9, 10.0.1.0/30 | v0.15.2 | 10.0.0.0/16 | 10.0.0.254 |
+| `lab` | edge | 10.0.0.1-10.0.0.9, 10.0.1.0/30 | v0.16.2 | 10.0.0.0/16 | 10.0.0.254 |
 | attic | | none yet | | | |
 """
     lab, attic = pages.clusters(page)
 
-    assert (lab.cluster, lab.pool, lab.version, lab.line) == ("lab", "edge", "0.15.2", 5)
+    assert (lab.cluster, lab.pool, lab.version, lab.line) == ("lab", "edge", "0.16.2", 5)
     assert [str(each.first) for each in lab.ranges] == ["10.0.0.1", "10.0.1.0"]
     assert (str(lab.network), str(lab.gateway)) == ("10.0.0.0/16", "10.0.0.254")
     assert (attic.ranges, attic.version, attic.network, attic.gateway) == ((), "", None, None)

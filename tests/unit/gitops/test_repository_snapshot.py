@@ -81,7 +81,7 @@ def test_without_a_cluster_the_repository_is_collected_alone(site: Site) -> None
 
 
 def test_a_manifest_in_the_working_tree_serves_earlier_revisions(site: Site) -> None:
-    text = site.manifests["0.15.2"].read_text() + "# padding\n" * 3000
+    text = site.manifests["0.16.2"].read_text() + "# padding\n" * 3000
     site.write("metallb/base/upstream/metallb-native.yaml", text)
 
     found = repository_collection.collect(site.root, LAYOUT, Tools(site.kubectl))
@@ -96,13 +96,13 @@ def test_a_profile_gives_the_layout() -> None:
         repository=Path("/x"), overlay="metallb/overlays/lab/", legacy_overlay="metallb/legacy/prod"
     )
 
-    layout = repository_snapshot.layout_of(gitops, version="0.16.2")
+    layout = repository_snapshot.layout_of(gitops, version="0.15.2")
 
     assert (layout.tree, layout.cluster, layout.overlays) == ("metallb", "lab", "metallb/overlays")
     assert (layout.accepted, layout.steps, layout.version) == (
         "metallb/legacy/prod/accepted.yaml",
         "",
-        "0.16.2",
+        "0.15.2",
     )
 
 

@@ -234,8 +234,8 @@ class TestServicePage:
         assert "does not name lab in a table of clusters" in paged(site)[0].summary
 
     def test_another_version_is_named(self, site: Site) -> None:
-        site.edit("services/metallb.md", f"{ROW} {RANGE} | 0.15.2 |", f"{ROW} {RANGE} | v0.14.9 |")
+        site.edit("services/metallb.md", f"{ROW} {RANGE} | 0.16.2 |", f"{ROW} {RANGE} | v0.14.9 |")
 
         (finding,) = paged(site)
 
-        assert finding.summary == "MetalLB 0.15.2 runs, and services/metallb.md says 0.14.9 for lab."
+        assert finding.summary == "MetalLB 0.16.2 runs, and services/metallb.md says 0.14.9 for lab."

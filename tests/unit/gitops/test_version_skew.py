@@ -32,7 +32,7 @@ class TestVersionSkew:
         (finding,) = mixed(site)
 
         assert finding.cause == "version-skew"
-        assert finding.evidence == ("pod controller-1 runs 0.15.2", "pod speaker-1 runs 0.14.9")
+        assert finding.evidence == ("pod controller-1 runs 0.16.2", "pod speaker-1 runs 0.14.9")
 
     def test_another_version_than_the_overlay_is_named(self, site: Site) -> None:
         set_image(site, "DaemonSet", "speaker", "0.14.9")
@@ -40,7 +40,7 @@ class TestVersionSkew:
 
         (finding,) = mixed(site)
 
-        assert finding.summary == "MetalLB runs 0.14.9, where metallb/overlays/lab has 0.15.2."
+        assert finding.summary == "MetalLB runs 0.14.9, where metallb/overlays/lab has 0.16.2."
 
     def test_a_missing_definition_is_named(self, site: Site) -> None:
         del site.cluster.objects["CustomResourceDefinition", "servicebgpstatuses.metallb.io"]
@@ -61,13 +61,13 @@ class TestVersionSkew:
         assert "l2advertisements.metallb.io" in finding.summary
 
     def test_an_overlay_behind_the_base_is_named(self, site: Site) -> None:
-        site.edit("metallb/overlays/homelab/kustomization.yaml", "v0.15.2", "v0.16.2")
+        site.edit("metallb/overlays/homelab/kustomization.yaml", "v0.16.2", "v0.17.0")
         site.commit()
 
         (finding,) = mixed(site)
 
         assert finding.subject == "overlay metallb/overlays/lab"
-        assert "has MetalLB 0.15.2, where the shared base has 0.16.2" in finding.summary
+        assert "has MetalLB 0.16.2, where the shared base has 0.17.0" in finding.summary
 
     def test_a_cluster_that_was_asked_for_another_version_is_not_compared_with_the_base(
         self, site: Site
@@ -92,7 +92,7 @@ class TestVersionSkew:
 
         (finding,) = mixed(site, overlay="metallb/legacy/prod")
 
-        assert "where the shared base has 0.16.2; accepted is 0.14.9 beside 0.15.2" in finding.summary
+        assert "where the shared base has 0.17.0; accepted is 0.14.9 beside 0.16.2" in finding.summary
 
     def test_without_pods_there_is_nothing_to_compare(self, site: Site) -> None:
         del site.cluster.objects["DaemonSet", "speaker"]
@@ -135,9 +135,9 @@ class TestLegacyDivergence:
 
     def test_whole_renders_are_compared_where_both_are_at_hand(self, site: Site) -> None:
         site.edit(
-            "metallb/base/kustomization.yaml", "resources:", f"{PINNED.replace('0.16.2', '0.15.2')}resources:"
+            "metallb/base/kustomization.yaml", "resources:", f"{PINNED.replace('0.17.0', '0.16.2')}resources:"
         )
-        site.manifests = {"0.15.2": site.manifests["0.15.2"], "0.14.9": site.manifests["0.15.2"]}
+        site.manifests = {"0.16.2": site.manifests["0.16.2"], "0.14.9": site.manifests["0.16.2"]}
         assert version_skew.legacy_divergence(site.repository()) == []
 
         site.edit(PROD, "patches:", "namePrefix: old-\npatches:")
@@ -151,7 +151,7 @@ class TestLegacyVersion:
         assert version_skew.legacy_version(site.repository()) == []
 
     def test_the_base_version_needs_no_waiver(self, site: Site) -> None:
-        site.edit(PROD, "v0.14.9", "v0.15.2")
+        site.edit(PROD, "v0.14.9", "v0.16.2")
         site.write("metallb/waivers.yaml", "waivers: []\n")
 
         assert version_skew.legacy_version(site.repository()) == []
@@ -162,7 +162,7 @@ class TestLegacyVersion:
         (finding,) = version_skew.legacy_version(site.repository())
 
         assert finding.cause == "version-skew"
-        assert "has MetalLB 0.14.9, where the shared base has 0.15.2" in finding.summary
+        assert "has MetalLB 0.14.9, where the shared base has 0.16.2" in finding.summary
         assert "expired on 2026-11-23" in finding.evidence[0]
 
     def test_a_waiver_of_another_check_does_not_count(self, site: Site) -> None:
@@ -202,7 +202,7 @@ class TestFollowUp:
         assert version_skew.skew_follow_up(site.repository()) == []
 
     def test_without_skew_none_is_needed(self, site: Site) -> None:
-        site.edit(PROD, "v0.14.9", "v0.15.2")
+        site.edit(PROD, "v0.14.9", "v0.16.2")
         site.write("follow-ups.md", "")
 
         assert version_skew.skew_follow_up(site.repository()) == []
@@ -210,7 +210,7 @@ class TestFollowUp:
 
 PINNED = """\
 images:
-  - {name: quay.io/metallb/controller, newTag: v0.16.2}
+  - {name: quay.io/metallb/controller, newTag: v0.17.0}
 """
 POOL = """\
 kind: IPAddressPool

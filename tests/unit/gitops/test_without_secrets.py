@@ -77,7 +77,7 @@ def test_what_is_kept_holds_no_secret(secret: Site, tmp_path: Path) -> None:
     assert OTHER not in text
     assert not {"\u202e", "\x7f"} & set(text)
     assert "\u202e\x7f" in read(kept).files["services/metallb.md"]
-    assert read(kept).intended.version == "0.15.2"
+    assert read(kept).intended.version == "0.16.2"
 
 
 def test_a_secret_that_is_live_as_it_is_rendered_is_no_drift(secret: Site) -> None:

@@ -151,4 +151,4 @@ def test_only_nodes_that_are_ready_and_take_pods_count() -> None:
 def test_the_shipped_overlays_pin_a_version() -> None:
     folder = rendering.EXAMPLES / "metallb" / "overlays"
 
-    assert {rendering.pinned_version(folder / name) for name in ("lab", "lab-ipv6", "lab-dual")} == {"0.15.2"}
+    assert {rendering.pinned_version(folder / name) for name in ("lab", "lab-ipv6", "lab-dual")} == {"0.16.2"}
