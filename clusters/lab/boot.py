@@ -21,7 +21,7 @@ from clusters.lab.paths import LabPaths
 from clusters.lab.plan import Host, Plan
 from clusters.lab.rest import RestClient
 
-#: What is put over the plain manifest for each way to install MetalLB. Its chart has the rights of -prometheus.
+#: What an overlay gets where it lacks it, for each way to install MetalLB. Its chart has the rights of -prometheus.
 _COMPONENTS: Mapping[Install, tuple[str, ...]] = {
     "manifest": (),
     "prometheus": ("token-reviews",),

@@ -24,9 +24,9 @@ class LabOptions:
     """One lab's settings, checked when they are made.
 
     `metallb` is a version without the `v`, or empty for the one that the overlay pins. `overlay` is a
-    kustomize folder, or empty for the shipped one that fits `families`. `install` is what MetalLB comes from: its
-    plain manifest, the rights of its -prometheus manifest, without which nobody reads the metrics of 0.16, or its
-    chart's names and rights.
+    kustomize folder, or empty for the shipped one that fits `families`. `install` is what the overlay gets
+    where it lacks it: nothing, the rights of MetalLB's -prometheus manifest, without which nobody reads the metrics of
+    0.16, or its chart's names and rights.
     """
 
     name: str = DEFAULT_NAME

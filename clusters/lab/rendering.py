@@ -69,7 +69,8 @@ def render(
 
     `overlay_dir` is `<tree>/overlays/<name>` of a tree with a `base`; `manifest` is the release manifest of
     `metallb_version` (without `v`). Where the overlay pins image tags, they are set to that version.
-    `components` are names of shipped kustomize components to add, for example `helm-names`.
+    `components` are names of shipped kustomize components to add where the overlay does not include them yet, for
+    example `helm-names`.
     Raises `UsageError` with kustomize's own words when it cannot be rendered.
     """
     overlay_dir = overlay_dir.resolve()
@@ -83,7 +84,16 @@ def render(
         for settings in copy.rglob("kustomization.yaml"):
             _set_tags(settings, metallb_version)
         wanted = copy / overlay_dir.relative_to(tree)
-        return build(_with_components(wanted, components) if components else wanted, kubectl=kubectl)
+        added = [name for name in components if name not in _included(wanted)]
+        return build(_with_components(wanted, added) if added else wanted, kubectl=kubectl)
+
+
+def _included(overlay: Path) -> set[str]:
+    """The names of the components of the overlay and of the folders that it stands on."""
+    settings = _settings(overlay)
+    found = {Path(component).name for component in settings.get("components", [])}
+    parents = [overlay / resource for resource in settings.get("resources", [])]
+    return found.union(*(_included(parent) for parent in parents if parent.is_dir()))
 
 
 def _with_components(overlay: Path, names: Sequence[str]) -> Path:

@@ -204,7 +204,7 @@ def renders_chart_names(clone: Clone) -> None:
     """The overlay gives MetalLB the names of its Helm chart: over a folder of its own with all the rest."""
     settings, probes = (f"{OVERLAY}/{name}" for name in ("kustomization.yaml", "quick-probes.yaml"))
     (clone.root / OVERLAY / "plain").mkdir()
-    plain = (clone.root / settings).read_text(encoding="utf-8").replace("../../base", "../../../base")
+    plain = (clone.root / settings).read_text(encoding="utf-8").replace("../../", "../../../")
     clone.write(f"{OVERLAY}/plain/kustomization.yaml", plain.replace("  - config.yaml\n", ""))
     (clone.root / probes).rename(clone.root / OVERLAY / "plain" / "quick-probes.yaml")
     clone.write(settings, "resources: [plain, config.yaml]\ncomponents: [../../components/helm-names]\n")

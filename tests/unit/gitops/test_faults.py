@@ -17,7 +17,7 @@ from tests.faults.catalogue_fault import Fault
 from tests.faults.catalogue_judging import Looked, judged
 from tests.unit.gitops.site import WRITTEN_FOR, Site
 
-OBSERVED = load(Path(__file__).parents[1] / "diagnosis" / "observations" / "healthy.json.gz")
+OBSERVED = load(Path(__file__).with_name("healthy.json.gz"))
 
 
 def look(site: Site) -> Looked:
