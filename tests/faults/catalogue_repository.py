@@ -123,7 +123,7 @@ def page_of_another_range(clone: Clone) -> None:
 
 
 def page_of_another_version(clone: Clone) -> None:
-    clone.replace(PAGE, r"172\.30\.0\.220 \| 0\.15\.2", "172.30.0.220 | 0.14.9")
+    clone.replace(PAGE, r"172\.30\.0\.220 \| 0\.16\.2", "172.30.0.220 | 0.14.9")
     clone.commit("Take back a version of the service page")
 
 
@@ -279,6 +279,8 @@ FAULTS = (
         also=(
             Also(check="overlay.intended-config", cause="crd-outdated"),
             Also(check="overlay.version-skew", cause="crd-outdated"),
+            # The other version is the older one, so the overlay is behind the shared base as well.
+            Also(check="overlay.version-skew", cause="version-skew", subject="overlay metallb/overlays/lab"),
         ),
         says=UNTOUCHED,
     ),
