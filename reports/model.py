@@ -61,20 +61,20 @@ def read(path: Path, kind: str) -> dict[str, Any]:
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}.") from None
     except NotJson as error:
-        raise UsageError(f"{path} is not JSON, or cut off: {error}.") from None
+        raise UsageError(f"{path} is not JSON, or is cut off: {error}.") from None
     except Unusable as error:
         raise UsageError(f"{path} cannot be read: {error}.") from None
     found = _ours(path, data, kind)
     fault = next(iter(validator(kind).iter_errors(found)), None)
     if fault is not None:
-        raise UsageError(f"{path} is no valid {kind}: {fault.json_path}: {fault.message[:200]}.")
+        raise UsageError(f"{path} is not a valid {kind}: {fault.json_path}: {fault.message[:200]}.")
     if beyond := next(_beyond(found), None):
-        raise UsageError(f"{path} is no valid {kind}: {beyond}.")
+        raise UsageError(f"{path} is not a valid {kind}: {beyond}.")
     return found
 
 
 def _beyond(found: dict[str, Any]) -> Iterator[str]:
-    """Times that never were, figures with which nobody can reckon, checks that stand twice: no schema says that."""
+    """Times outside this century, figures beyond all measure, checks that appear twice: no schema says that."""
     runs: dict[str, Any] = {"$.run": found.get("run")}
     runs |= {f"$.clusters[{place}].run": one["run"] for place, one in enumerate(found.get("clusters", ()))}
     for where, run in runs.items():
@@ -84,12 +84,12 @@ def _beyond(found: dict[str, Any]) -> Iterator[str]:
     for number, check in enumerate(found["checks"]):
         where = f"$.checks[{number}]"
         if check["id"] in seen:
-            yield f"{where}.id: {check['id']} stands twice"
+            yield f"{where}.id: {check['id']} appears twice"
         seen.add(check["id"])
         if check.get("started"):
             yield from _odd_time(f"{where}.started", check["started"])
         if check.get("duration_s", 0) > bounds.LONGEST_CHECK:
-            yield f"{where}.duration_s: {check['duration_s']:g} seconds are no length of a check"
+            yield f"{where}.duration_s: {check['duration_s']:g} seconds is not a plausible duration of a check"
         for name, one in check.get("measurements", {}).items():
             figures = (one["value"], one["budget"] or 0, *one.get("samples", ()))
             if any(abs(each) > bounds.LARGEST_FIGURE for each in figures):
@@ -102,7 +102,7 @@ def _odd_time(where: str, text: str) -> Iterator[str]:
     except ValueError:
         fits = False
     if not fits:
-        yield f"{where}: {text[:40]!r} is no time of this century"
+        yield f"{where}: {text[:40]!r} is not a time of this century"
 
 
 def keep(data: dict[str, Any], path: Path, kind: str) -> None:

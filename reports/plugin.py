@@ -38,7 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_conformance_configure(config: pytest.Config, directory: Path) -> None:
-    """Send pytest's own JUnit file and pytest-html's page to the run's directory, unless told elsewhere."""
+    """Send pytest's own JUnit file and pytest-html's page to the run's directory, if no other place was named."""
     try:
         outlets = outlets_of(config)
     except UsageError as error:
@@ -90,7 +90,7 @@ def pytest_conformance_configure(config: pytest.Config, directory: Path) -> None
 
 
 def _refuse_early(option: Any) -> None:
-    """Refuse what could only be said after the run otherwise."""
+    """Refuse now what would fail only after the run."""
     from reports.model import load  # noqa: PLC0415 - as above
 
     if option.history_days is not None and option.history_days < 1:

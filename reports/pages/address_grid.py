@@ -13,6 +13,7 @@ SLOT, SLOTS, RUN = 32, 28, 5
 LINE, ROW, COLUMN, LETTER = 28, 30, 110, 8.5
 
 SOURCES = ("status", "metric", "wire")
+_NO_NODE = "no known node"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +36,7 @@ class Grid:
     cells: tuple[Placed, ...]
     width: int
     height: int
-    untold: int
+    not_drawn: int
 
 
 def grid(stretch: Stretch) -> Grid:
@@ -54,7 +55,7 @@ def grid(stretch: Stretch) -> Grid:
         cells=tuple(placed),
         width=widest,
         height=(line + 1) * LINE,
-        untold=stretch.untold,
+        not_drawn=stretch.not_drawn,
     )
 
 
@@ -65,8 +66,9 @@ def _placed(cell: Cell, x: int, y: int, width: int) -> Placed:
             mark = f"{float(cell.count):.1e} {cell.kind}"
     else:
         last = cell.first.replace(":", ".").rpartition(".")[2] or "0"
-        mark, name = f"!{last}" if cell.kind == "squatted" else last, cell.first
-    title = f"{name}: {cell.kind}" + (f", {cell.label}" if cell.label else "")
+        mark, name = f"!{last}" if cell.kind == "answered" else last, cell.first
+    kind = "free, but answered" if cell.kind == "answered" else cell.kind
+    title = f"{name}: {kind}" + (f", {cell.label}" if cell.label else "")
     return Placed(x=x, y=y, width=width, kind=cell.kind, mark=mark, title=title)
 
 
@@ -93,17 +95,17 @@ class Announcers:
 
 
 def announcers(found: AddressMap) -> Announcers:
-    """Lay out who announces what; machines that are no node have a column of their own."""
-    names = [*found.nodes, *(["no node"] if any(row.strangers for row in found.rows) else [])]
+    """Lay out who announces what; MACs that no known node has share a column of their own."""
+    names = [*found.nodes, *([_NO_NODE] if any(row.unknown_macs for row in found.rows) else [])]
     labels = [f"{row.address} {row.service}" for row in found.rows]
     first = _wide(labels, 200)
     step = _wide(names, COLUMN)
     columns = {name: first + number * step for number, name in enumerate(names)}
     marks: list[Mark] = []
     for line, row in enumerate(found.rows):
-        told = dict(row.by_node) | ({"no node": ("wire",)} if row.strangers else {})
-        for node, sources in told.items():
-            who = ", ".join(row.strangers) if node == "no node" else node
+        named = dict(row.by_node) | ({_NO_NODE: ("wire",)} if row.unknown_macs else {})
+        for node, sources in named.items():
+            who = ", ".join(row.unknown_macs) if node == _NO_NODE else node
             marks += (
                 Mark(
                     x=columns.get(node, 0) + SOURCES.index(source) * 28,
@@ -130,17 +132,13 @@ def _wide(texts: Iterable[str], least: int) -> int:
 
 
 def _text(found: AddressMap) -> str:
-    several = [row.address for row in found.rows if len(_owners(row.by_node, row.strangers)) > 1]
-    nobody = [row.address for row in found.rows if not row.by_node and not row.strangers]
+    several = [row.address for row in found.rows if len(row.by_node) + len(row.unknown_macs) > 1]
+    nobody = [row.address for row in found.rows if not row.by_node and not row.unknown_macs]
     parts = [f"{len(found.rows)} addresses."]
-    parts += [f"More than one machine is named for {_listed(several)}."] if several else []
-    parts += [f"Nobody is named for {_listed(nobody)}."] if nobody else []
-    parts += [] if found.wire_heard else ["No ARP probe was made."]
+    parts += [f"More than one host is named for {_listed(several)}."] if several else []
+    parts += [f"No announcer is named for {_listed(nobody)}."] if nobody else []
+    parts += [] if found.wire_probed else ["No ARP probe was made."]
     return " ".join(parts)
-
-
-def _owners(by_node: Iterable[str], strangers: Iterable[str]) -> set[str]:
-    return {*by_node, *strangers}
 
 
 def _listed(names: list[str]) -> str:

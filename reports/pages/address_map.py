@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 #: Runs of addresses alike that are longer than this are drawn as one cell.
 _SINGLE = 40
-#: More cells than this in a range or on the page, or more announced addresses than this, are told and not drawn.
+#: More cells than this in a range or on the page, or more announced addresses than this, are counted and not drawn.
 _MOST_CELLS, _MOST_OF_ALL, _MOST_ROWS = 600, 3000, 60
 _FEW_NODES = 12
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One address or a run of addresses alike: "assigned", "free", "squatted" or "avoided"."""
+    """One address or a run of addresses alike: "assigned", "free", "answered" (although free) or "avoided"."""
 
     kind: str
     first: str
@@ -49,7 +49,7 @@ class Stretch:
 
     text: str
     cells: tuple[Cell, ...]
-    untold: int = 0
+    not_drawn: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,19 +59,19 @@ class PoolMap:
     name: str
     stretches: tuple[Stretch, ...]
     assigned: tuple[tuple[str, str], ...]
-    squatted: tuple[tuple[str, str], ...]
+    answered: tuple[tuple[str, str], ...]
     free: int
-    asked: str
+    probed: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
-    """One announced address: its service, and for each node (by name) the sources that name it."""
+class AnnouncedAddress:
+    """One announced address: its service, the sources that name each node (by name), and MACs of no known node."""
 
     address: str
     service: str
     by_node: Mapping[str, tuple[str, ...]]
-    strangers: tuple[str, ...]
+    unknown_macs: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,9 +82,9 @@ class AddressMap:
     pools: tuple[PoolMap, ...]
     outside: tuple[tuple[str, str], ...]
     nodes: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[AnnouncedAddress, ...]
     rows_left_out: int
-    wire_heard: bool
+    wire_probed: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,19 +123,19 @@ def address_map(facts: Facts) -> AddressMap | None:
         nodes=_columns(facts, rows[:_MOST_ROWS]),
         rows=rows[:_MOST_ROWS],
         rows_left_out=len(rows[_MOST_ROWS:]),
-        wire_heard=facts.wire_index.asked,
+        wire_probed=facts.wire_index.asked,
     )
 
 
 def _drawn(pools: Iterable[PoolMap]) -> Iterator[PoolMap]:
-    """The same pools; where all of them have more cells than a page can hold, the rest is only told."""
+    """The same pools; where all of them have more cells than a page can hold, the rest is only counted."""
     room = _MOST_OF_ALL
     for pool in pools:
         stretches = []
         for one in pool.stretches:
             kept = one.cells[:room]
             room -= len(kept)
-            stretches.append(replace(one, cells=kept, untold=one.untold + len(one.cells) - len(kept)))
+            stretches.append(replace(one, cells=kept, not_drawn=one.not_drawn + len(one.cells) - len(kept)))
         yield replace(pool, stretches=tuple(stretches))
 
 
@@ -143,20 +143,20 @@ def _pool(facts: Facts, pool: Pool) -> PoolMap:
     held = {
         address: ", ".join(each.key for each in holders) for address, holders in facts.usage[pool.name].held
     }
-    squatted = {
+    answered = {
         address: _who(facts.wire_index.behind(one.macs))
         for one in (facts.wire_index.free if facts.wire_index.asked else ())
         if one.macs and (address := _address(one.address)) in pool and address not in held
     }
-    marks = _marks(held, squatted)
+    marks = _marks(held, answered)
     share = next((one for one in facts.snapshot.wire.shares if one.pool == pool.name), None)
     return PoolMap(
         name=pool.name,
         stretches=tuple(_stretch(one, pool, _within(one, marks)) for one in pool.ranges),
         assigned=tuple((str(address), holders) for address, holders in held.items()),
-        squatted=tuple((str(address), who) for address, who in squatted.items()),
+        answered=tuple((str(address), who) for address, who in answered.items()),
         free=facts.usage[pool.name].free,
-        asked=f"{share.asked} of {share.free} free addresses were asked for" if share else "",
+        probed=f"{share.asked} of {share.free} free addresses were probed" if share else "",
     )
 
 
@@ -166,9 +166,9 @@ def _address(text: str) -> Address:
     return parse_address(text)
 
 
-def _marks(held: Mapping[Address, str], squatted: Mapping[Address, str]) -> list[Mark]:
-    """A cell for each address that is held or squatted, ascending."""
-    found = (("assigned", held), ("squatted", squatted))
+def _marks(held: Mapping[Address, str], answered: Mapping[Address, str]) -> list[Mark]:
+    """A cell for each address that is held, or answered although free, ascending."""
+    found = (("assigned", held), ("answered", answered))
     marks = [
         (address, Cell(kind=kind, first=str(address), last=str(address), count=1, label=label))
         for kind, labels in found
@@ -191,11 +191,11 @@ def _within(whole: AddressRange, marks: Sequence[Mark]) -> Sequence[Mark]:
 def _stretch(whole: AddressRange, pool: Pool, marks: Iterable[Mark]) -> Stretch:
     cells = list(_cells(whole, pool, marks))
     text = whole.text or f"{whole.first}-{whole.last}"
-    return Stretch(text=text, cells=tuple(cells[:_MOST_CELLS]), untold=len(cells[_MOST_CELLS:]))
+    return Stretch(text=text, cells=tuple(cells[:_MOST_CELLS]), not_drawn=len(cells[_MOST_CELLS:]))
 
 
 def _cells(whole: AddressRange, pool: Pool, marks: Iterable[Mark]) -> Iterator[Cell]:
-    """The cells of a range. Only what is held or squatted is looked at one by one, however long it is."""
+    """The cells of a range. Only what is held or answered is looked at one by one, however long it is."""
     place = int(whole.first)
     for address, cell in marks:
         yield from _free(whole, pool, place, int(address) - 1)
@@ -222,14 +222,14 @@ def _outside(facts: Facts) -> Iterator[tuple[str, str]]:
                 yield str(address), service.key
 
 
-def _columns(facts: Facts, rows: Iterable[Row]) -> tuple[str, ...]:
+def _columns(facts: Facts, rows: Iterable[AnnouncedAddress]) -> tuple[str, ...]:
     """The nodes to draw: all of a small cluster, of a large one those that announce something."""
     if len(facts.nodes) <= _FEW_NODES:
         return tuple(sorted(facts.nodes))
     return tuple(sorted({node for row in rows for node in row.by_node}))
 
 
-def _rows(facts: Facts) -> Iterator[Row]:
+def _rows(facts: Facts) -> Iterator[AnnouncedAddress]:
     """Who announces each address: by status, by the speakers' metric and by the wire."""
     for key, service in facts.layer2.items():
         for address in service.ingress:
@@ -245,11 +245,11 @@ def _rows(facts: Facts) -> Iterator[Row]:
                 node: tuple(source for _, source in group)
                 for node, group in groupby(pairs, key=lambda pair: pair[0])
             }
-            yield Row(
+            yield AnnouncedAddress(
                 address=text,
                 service=key,
                 by_node=by_node,
-                strangers=tuple(each.mac for each in replying if each.mac),
+                unknown_macs=tuple(each.mac for each in replying if each.mac),
             )
 
 

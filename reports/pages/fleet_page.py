@@ -29,7 +29,7 @@ _VERDICTS = {
     ExitCode.INCOMPLETE: "incomplete",
 }
 _SIGNS = {"passed": "✓", "failed": "✕", "cleanup-failed": "!", "refused": "–", "incomplete": "?"}
-#: Signs of outcomes, so that nobody has to tell colours apart.
+#: Signs of outcomes, so that colour alone says nothing.
 _MARKS = {
     Outcome.PASSED: "✓",
     Outcome.FAILED: "✕",
@@ -115,8 +115,8 @@ def _column(member: Member) -> Column:
         result = load(member.directory / RESULTS)
     except UsageError as error:
         lines = [line.strip() for line in member.words.strip().splitlines() if line.strip()]
-        said = lines[-1] if lines else str(error)
-        return Column(member, None, member.trouble or f"it left no results; its last words: {said}")
+        last = lines[-1] if lines else str(error)
+        return Column(member, None, member.trouble or f"it left no results; the last line it printed: {last}")
     reason = member.trouble
     if not reason and result.not_tested and not result.checks:
         reason = result.not_tested[0][1]
@@ -124,7 +124,7 @@ def _column(member: Member) -> Column:
 
 
 def fleet_from(path: Path) -> Fleet:
-    """The fleet that a fleet.json tells of, from what is still in each run's directory beside it.
+    """The fleet that a fleet.json names, from what is still in each run's directory beside it.
 
     Raises UsageError for a file that is none, or not one we know.
     """
@@ -175,13 +175,13 @@ def _link(file: Path, directory: Path) -> str:
 def lines(fleet: Fleet) -> list[str]:
     """The same for a terminal: a line a cluster."""
     width = max(len(column.member.cluster) for column in fleet.columns)
-    told = []
+    found = []
     for column in fleet.columns:
         text = counts(column.result) if column.result and column.result.checks else ""
         reason = column.reason.partition("\n")[0]
-        said = "; ".join(part for part in (text, reason) if part)
-        told.append(f"{column.verdict.upper():<14} {column.member.cluster:<{width}}  {said}")
-    return told
+        why = "; ".join(part for part in (text, reason) if part)
+        found.append(f"{column.verdict.upper():<14} {column.member.cluster:<{width}}  {why}")
+    return found
 
 
 def _data(fleet: Fleet, directory: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The picture of a failover: requests, owner, gratuitous ARPs and fault, as positions for an inline SVG.
+"""The picture of a failover: requests, who answers ARP, gratuitous ARP and fault, as positions for an inline SVG.
 
 Whatever colour says is said by a shape, a pattern or a word as well, and once more as a table of moments.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 #: The drawing's width in user units, and where its time axis begins and ends.
 WIDTH, LEFT, RIGHT = 900.0, 128.0, 890.0
-#: How many kinds of owner bars differ by pattern; the letters go on.
+#: How many of those who answer differ by pattern; the letters go on.
 PATTERNS = 4
 _TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300)
 _MOST_TICKS = 12
@@ -63,7 +63,7 @@ class Drawing:
     served: str
     failed: str
     outages: tuple[Bar, ...]
-    owners: tuple[Bar, ...]
+    answering: tuple[Bar, ...]
     silences: tuple[Bar, ...]
     overlaps: tuple[Bar, ...]
     gratuitous: tuple[Point, ...]
@@ -92,7 +92,7 @@ class _Scale:
         x = self.at(start)
         return Bar(x=x, width=max(round(self.at(stop) - x, 1), 2.0), label=label, kind=kind, letter=letter)
 
-    def said(self, t: float) -> str:
+    def worded(self, t: float) -> str:
         return f"{t - self.zero:+.2f} s"
 
 
@@ -133,7 +133,7 @@ def drawing(timeline: Timeline, names: Mapping[str, str]) -> Drawing:
             ),
             several="not served, several times",
         ),
-        owners=tuple(
+        answering=tuple(
             scale.bar(
                 one.start,
                 one.end,
@@ -144,15 +144,18 @@ def drawing(timeline: Timeline, names: Mapping[str, str]) -> Drawing:
             for one in _answering(timeline)
         ),
         silences=tuple(
-            scale.bar(one.start, one.end, f"nobody {shown(one.length, 's')}")
+            scale.bar(one.start, one.end, f"no reply {shown(one.length, 's')}")
             for one in timeline.address_outages.windows
         ),
         overlaps=_joined(
-            (scale.bar(one.start, one.end, "two answer") for one in timeline.overlaps), several="two answer"
+            (scale.bar(one.start, one.end, "two hosts answer") for one in timeline.overlaps),
+            several="two hosts answer",
         ),
         gratuitous=tuple(
             Point(
-                x=scale.at(one.t), label=f"{called(one.mac)} at {scale.said(one.t)}", letter=letters[one.mac]
+                x=scale.at(one.t),
+                label=f"{called(one.mac)} at {scale.worded(one.t)}",
+                letter=letters[one.mac],
             )
             for one in timeline.gratuitous
             if scale.sees(one.t)
@@ -179,7 +182,7 @@ def _joined(bars: Iterable[Bar], several: str) -> tuple[Bar, ...]:
 
 
 def _answering(timeline: Timeline) -> Iterator[Span]:
-    """Who was the owner from when to when, without the times in which nobody answered."""
+    """Who answered from when to when, without the times in which nobody did."""
     for span in timeline.spans:
         start = span.start
         for silence in timeline.address_outages.windows:
@@ -233,15 +236,15 @@ def _moments(timeline: Timeline, scale: _Scale, names: Mapping[str, str]) -> lis
         for one in timeline.outages.windows
     ]
     found += [
-        (one.start, f"nobody answers for the address, for {shown(one.length, 's')}{_unless(one.recovered)}")
+        (one.start, f"no reply for the address, for {shown(one.length, 's')}{_unless(one.recovered)}")
         for one in timeline.address_outages.windows
     ]
-    found += [(one.start, "more than one machine answers for the address") for one in timeline.overlaps]
+    found += [(one.start, "more than one host answers for the address") for one in timeline.overlaps]
     found += [
         (one.t, f"gratuitous announcement ({one.kind}) by {_called(names, one.mac)}")
         for one in timeline.gratuitous
     ]
-    return [(scale.said(t), what) for t, what in sorted(found, key=lambda moment: moment[0])]
+    return [(scale.worded(t), what) for t, what in sorted(found, key=lambda moment: moment[0])]
 
 
 def _unless(recovered: bool) -> str:  # noqa: FBT001 - the one thing that it is about
@@ -251,11 +254,11 @@ def _unless(recovered: bool) -> str:  # noqa: FBT001 - the one thing that it is 
 def _text(timeline: Timeline, scale: _Scale, names: Mapping[str, str]) -> str:
     """What the picture shows, for whoever does not see it."""
     outages = timeline.outages
-    owners = (
-        ", then ".join(f"{_called(names, one.mac)} from {scale.said(one.start)}" for one in timeline.spans)
-        or "nobody"
+    answering = (
+        ", then ".join(f"{_called(names, one.mac)} from {scale.worded(one.start)}" for one in timeline.spans)
+        or "no host"
     )
-    marks = ", ".join(f"{mark.name} at {scale.said(mark.t)}" for mark in timeline.marks) or "none"
+    marks = ", ".join(f"{mark.name} at {scale.worded(mark.t)}" for mark in timeline.marks) or "none"
     served = (
         f"The service was not served {outages.count} time{'s' if outages.count > 1 else ''}, "
         f"{shown(outages.longest, 's')} at the longest."
@@ -263,12 +266,10 @@ def _text(timeline: Timeline, scale: _Scale, names: Mapping[str, str]) -> str:
         else "No request failed."
     )
     silence = (
-        f"Nobody answered for {shown(timeline.address_gap, 's')} at the longest. "
-        if timeline.address_gap
-        else ""
+        f"No reply for {shown(timeline.address_gap, 's')} at the longest. " if timeline.address_gap else ""
     )
     return (
-        f"{timeline.address} over {timeline.ended:.1f} s. {served} Answering for the address: {owners}. {silence}"
-        f"Double answers for {shown(timeline.overlap, 's')}. "
+        f"{timeline.address} over {timeline.ended:.1f} s. {served} Answering for the address: {answering}. {silence}"
+        f"Two hosts answered at once for {shown(timeline.overlap, 's')}. "
         f"{len(timeline.gratuitous)} gratuitous announcements. Marks: {marks}."
     )

@@ -76,7 +76,7 @@ def joined(shards: Sequence[Shard]) -> tuple[RunResult, tuple[Shard, ...]]:
     decided = {check.id for check in checks}
     left_out = dict(pair for shard in counted for pair in shard.result.not_tested if pair[0] not in decided)
     run = _info([shard.result.run for shard in counted], checks)
-    # Each part looked for itself: what the first one saw in trouble is told, as its checks are.
+    # Each shard looked for itself: what the first one saw in trouble is reported, as its checks are.
     paths = next((shard.result.paths for shard in counted if shard.result.paths), ())
     return RunResult(run=run, checks=checks, not_tested=tuple(sorted(left_out.items())), paths=paths), counted
 
@@ -87,7 +87,7 @@ def _distinct(shards: Sequence[Shard]) -> tuple[Shard, ...]:
         known = found.setdefault(shard.result.run.id, shard)
         if known.result != shard.result:
             raise UsageError(
-                f"{known.path} and {shard.path} both are {shard.result.run.id}, and differ.",
+                f"{known.path} and {shard.path} are both {shard.result.run.id}, but differ.",
                 remedy="Name the one that is whole.",
             )
     return tuple(sorted(found.values(), key=lambda shard: (shard.result.run.started, shard.result.run.id)))
@@ -98,7 +98,7 @@ def _refuse_other_runs(shards: Sequence[Shard]) -> None:
     for other in shards[1:]:
         if run_of(other.result.run.id) != run_of(first.result.run.id):
             raise UsageError(
-                f"{first.path} is of run {run_of(first.result.run.id)}, and {other.path} of run "
+                f"{first.path} belongs to run {run_of(first.result.run.id)}, and {other.path} to run "
                 f"{run_of(other.result.run.id)}.",
                 remedy="The shards of one run are named by --run-id ID.1, --run-id ID.2 and so on.",
             )

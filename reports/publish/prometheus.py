@@ -34,9 +34,9 @@ FAMILIES: Mapping[str, tuple[tuple[str, ...], str]] = {
     ),
     "check_duration_seconds": (("check",), "How long a check took in the last run."),
     "measured_seconds": (("check", "figure"), "The worst sample of a measured time."),
-    "measured_budget_seconds": (("check", "figure"), "What that time is judged by."),
-    "measured": (("check", "figure", "unit"), "The worst sample of a measured figure that is no time."),
-    "measured_budget": (("check", "figure", "unit"), "What that figure is judged by."),
+    "measured_budget_seconds": (("check", "figure"), "The budget of that time."),
+    "measured": (("check", "figure", "unit"), "The worst sample of a measured figure that is not a time."),
+    "measured_budget": (("check", "figure", "unit"), "The budget of that figure."),
 }
 Sample = tuple[str, tuple[str, ...], float]
 

@@ -62,7 +62,7 @@ def add_options(parser: pytest.Parser) -> None:
 def outlets_of(config: pytest.Config) -> Outlets:
     """What the options and the environment ask for. Raises UsageError for what cannot be used.
 
-    Nothing leaves a run that is no whole run of a cluster: a part of one, or a kept observation judged again.
+    Nothing leaves a run that is not a whole run of a cluster: a shard, or a saved observation judged again.
     """
     option = config.option
     for partial in ("shard", "snapshot"):

@@ -27,7 +27,7 @@ _WRITERS = {"_pytest.junitxml": "The JUnit file", "pytest_html.selfcontained_rep
 
 
 class PytestFiles:
-    """A pytest plugin. The run's verdict and its summary are said all the same, and it ends with exit code 3."""
+    """A pytest plugin. The run's verdict and its summary are printed all the same, and it ends with exit code 3."""
 
     def __init__(self) -> None:
         self._faults: dict[str, str] = {}

@@ -103,7 +103,7 @@ class Files:
         return replace(view, problem=" ".join(self._recorder.faults) or view.problem)
 
     def _begins(self) -> str:
-        """Where a history began with this run: nobody may take a lost one for one that never was."""
+        """Where a history began with this run: a lost one must not be taken for one that never was."""
         return str(self._recorder.path) if self._recorder.first else ""
 
     def _writers(

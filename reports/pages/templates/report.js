@@ -11,7 +11,7 @@
   bar.innerHTML =
     '<label for="filter">Filter</label><input id="filter" type="search" autocomplete="off"><output for="filter"></output>';
   document.querySelector("main").prepend(bar);
-  const [input, told] = [bar.querySelector("input"), bar.querySelector("output")];
+  const [input, count] = [bar.querySelector("input"), bar.querySelector("output")];
 
   const filter = () => {
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -27,7 +27,7 @@
     for (const fold of folds) {
       fold.open = words.length > 0 && fold.querySelector(".row:not([hidden])") !== null;
     }
-    told.textContent = words.length ? `${left} of ${rows.length} entries` : "";
+    count.textContent = words.length ? `${left} of ${rows.length} entries` : "";
   };
   bar.addEventListener("submit", (event) => event.preventDefault());
   input.addEventListener("input", filter);
