@@ -260,7 +260,7 @@ def _text(timeline: Timeline, scale: _Scale, names: Mapping[str, str]) -> str:
     )
     marks = ", ".join(f"{mark.name} at {scale.worded(mark.t)}" for mark in timeline.marks) or "none"
     served = (
-        f"The service was not served {outages.count} time{'s' if outages.count > 1 else ''}, "
+        f"The service was unreachable {outages.count} time{'s' if outages.count > 1 else ''}, "
         f"{shown(outages.longest, 's')} at the longest."
         if outages.count
         else "No request failed."
@@ -271,5 +271,5 @@ def _text(timeline: Timeline, scale: _Scale, names: Mapping[str, str]) -> str:
     return (
         f"{timeline.address} over {timeline.ended:.1f} s. {served} Answering for the address: {answering}. {silence}"
         f"Two hosts answered at once for {shown(timeline.overlap, 's')}. "
-        f"{len(timeline.gratuitous)} gratuitous announcements. Marks: {marks}."
+        f"Gratuitous announcements: {len(timeline.gratuitous)}. Marks: {marks}."
     )

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +13,13 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from clusters.checks import RunResult
 from reports.pages.page import page as rendered
 from tests.unit.reports.conftest import run
+from tests.unit.reports.kept_pages import with_everything
 from tests.unit.reports.pasts import PAST
-from tests.unit.reports.timelines import timeline
 
 __all__ = ["run"]
 
 ROOT = Path(__file__).parents[2]
 SCREENSHOTS = ROOT / "reports" / "out" / "screenshots"
-OBSERVATION = ROOT / "tests" / "unit" / "diagnosis" / "observations" / "foreign-responder-free.json.gz"
 #: No sandbox, as the tests run as root in whatever container; nothing that calls home.
 _ARGUMENTS = (
     "--no-sandbox",
@@ -86,19 +83,8 @@ def opened(browser: Browser) -> Iterator[Opener]:
 @pytest.fixture
 def report(run: RunResult, tmp_path: Path) -> Path:
     """A failed run with a past, a measured failover and an observation, as a page beside its evidence."""
-    place = "evidence/failover.moves"
-    (tmp_path / place).mkdir(parents=True)
-    (tmp_path / place / "timeline.json").write_text(json.dumps(timeline().to_json()))
-    (tmp_path / place / "speaker.log").write_text("nothing")
-    shutil.copyfile(OBSERVATION, tmp_path / "snapshot.json")
-    checks = tuple(
-        replace(one, evidence=(*one.evidence, f"{place}/timeline.json"))
-        if one.id == "failover.moves"
-        else one
-        for one in run.checks
-    )
     path = tmp_path / "report.html"
-    path.write_text(rendered(replace(run, checks=checks), directory=tmp_path, view=PAST))
+    path.write_text(rendered(with_everything(run, tmp_path), directory=tmp_path, view=PAST))
     return path
 
 

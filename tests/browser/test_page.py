@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 from reports.model import load
 from reports.pages.page import page as rendered
 from tests.browser.conftest import Opener, keep
-from tests.unit.reports.golden import unpacked
+from tests.unit.reports.kept_pages import unpacked
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 FIRST_COMMAND = "kubectl get pods -o wide | grep -v '<none>'"
@@ -26,7 +26,7 @@ def test_without_scripts_nothing_is_missing(opened: Opener, report: Path) -> Non
         expect(page.get_by_role("heading", name=title)).to_be_visible()
     expect(page.get_by_role("searchbox")).to_have_count(0)
     expect(page.locator("th button")).to_have_count(0)
-    passed = page.locator("details", has_text="1 checks")
+    passed = page.locator("details", has_text="1 check")
     expect(passed.get_by_role("cell", name="health.passes")).to_be_hidden()
     passed.locator("summary").click()
     expect(passed.get_by_role("cell", name="health.passes")).to_be_visible()
@@ -82,7 +82,7 @@ def test_on_paper_everything_is_unfolded(opened: Opener, report: Path, tmp_path:
         "memberlist: all members agree",  # folded on the screen
         "passes of health",  # folded on the screen
         "gratuitous announcement (reply)",  # folded on the screen
-        "squatted",
+        "free, but answered",
     ):
         assert text in " ".join(printed.split())
     assert "Filter" not in printed
@@ -123,10 +123,10 @@ def test_a_head_sorts_its_table_by_value(opened: Opener, report: Path) -> None:
     head = table.get_by_role("columnheader", name="Worst")
 
     head.get_by_role("button").click()
-    assert _column(table.locator("tbody tr"), 2) == ["120 ms", "1 frames over", "12.5 s over", "120 frames"]
+    assert _column(table.locator("tbody tr"), 2) == ["120 ms", "1 frames under", "12.5 s over", "120 frames"]
     expect(head).to_have_attribute("aria-sort", "ascending")
     head.get_by_role("button").click()
-    assert _column(table.locator("tbody tr"), 2) == ["120 frames", "12.5 s over", "1 frames over", "120 ms"]
+    assert _column(table.locator("tbody tr"), 2) == ["120 frames", "12.5 s over", "1 frames under", "120 ms"]
     expect(head).to_have_attribute("aria-sort", "descending")
 
 
@@ -165,7 +165,7 @@ def test_a_keyboard_alone_reaches_everything(opened: Opener, report: Path) -> No
     assert {"A", "INPUT", "BUTTON", "SUMMARY", "PRE", "DIV"} <= kinds
     for wanted in (
         "BUTTON Worst",
-        "SUMMARY 1 checks",
+        "SUMMARY 1 check",
         "DIV Who announces what",
         "PRE kubectl delete pod speaker-x",
     ):
@@ -228,5 +228,5 @@ def test_a_real_failover_that_failed_is_told_on_a_phone(
     expect(page.locator("article:target")).to_be_in_viewport()
     failure = page.locator("article", has_text="failover.speaker-deleted").first
     failure.locator("svg.wide").scroll_into_view_if_needed()
-    expect(failure.locator("svg text", has_text="nobody 1.46 s")).to_be_in_viewport()
+    expect(failure.locator("svg text", has_text="no reply 1.46 s")).to_be_in_viewport()
     keep(page, f"failover-phone-{scheme}-whole", whole=True)

@@ -41,6 +41,10 @@ def result_of(check_id: str, outcome: Outcome, reason: str = "", **more: object)
 @pytest.fixture
 def run() -> RunResult:
     """A run that failed."""
+    return failed_run()
+
+
+def failed_run() -> RunResult:
     finding = Finding(
         cause="speaker-down",
         subject="node w1",

@@ -95,7 +95,7 @@ def parsed(html: str) -> Element:
 
 
 def outline(element: Element, depth: int = 0) -> list[str]:
-    """What the page is made of, one line an element that means something: its tag, id, classes and own text.
+    """What the page is made of, one line an element that means something: its tag, role, names and own text.
 
     Drawings and their lists are one line each: where their lines go is not the page's structure.
     """
@@ -105,14 +105,15 @@ def outline(element: Element, depth: int = 0) -> list[str]:
             continue
         name = child.tag + "".join(
             f"[{key}={child.attributes[key]}]"
-            for key in ("id", "class", "href", "role")
+            for key in ("id", "class", "href", "role", "scope", "aria-label")
             if child.attributes.get(key)
         )
         if child.tag == "svg":
             shapes = sorted(
                 {("." + min(one.classes)) if one.classes else one.tag for one in child.walk()} - {"svg"}
             )
-            lines.append(f"{'  ' * depth}{name} {' '.join(shapes)}")
+            called = [str(one.inside[0]) for one in child.children if one.tag == "title"]
+            lines.append(f"{'  ' * depth}{name} {' '.join([*shapes, *called])}")
             continue
         if element.tag == "details" and child.tag == "table":
             lines.append(f"{'  ' * depth}{name} {len(child.all('tr'))} rows")

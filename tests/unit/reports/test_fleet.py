@@ -88,7 +88,10 @@ def test_fields_of_a_later_release_are_left_alone(place: Path) -> None:
 @pytest.mark.parametrize(
     ("break_it", "said"),
     [
-        (lambda data: data.update(verdict="green"), r"is no valid fleet\.json: \$\.verdict: 'green' is not"),
+        (
+            lambda data: data.update(verdict="green"),
+            r"is not a valid fleet\.json: \$\.verdict: 'green' is not",
+        ),
         (lambda data: data.update(clusters=[]), r"\$\.clusters: \[\] "),
         (lambda data: data["clusters"][0].pop("directory"), r"\$\.clusters\[0\]: 'directory' is a required"),
         (lambda data: data["clusters"][0]["run"].pop("allow"), r"\$\.clusters\[0\]\.run: 'allow' is"),
@@ -116,12 +119,12 @@ def test_a_file_that_breaks_a_rule_is_refused(
 def test_a_file_that_is_cut_off_is_refused(place: Path, content: bytes) -> None:
     (place / FLEET).write_bytes(content)
 
-    with pytest.raises(UsageError, match=r"fleet\.json is not JSON, or cut off"):
+    with pytest.raises(UsageError, match=r"fleet\.json is not JSON, or is cut off"):
         fleet_page.fleet_from(place / FLEET)
 
 
 def test_results_are_no_fleet_and_one_that_is_not_there_is_named(place: Path) -> None:
-    with pytest.raises(UsageError, match=r"results\.json is no valid fleet\.json: "):
+    with pytest.raises(UsageError, match=r"results\.json is not a valid fleet\.json: "):
         fleet_page.fleet_from(place / "lab" / RESULTS)
     with pytest.raises(UsageError, match=r"There is no file .*elsewhere/fleet\.json\."):
         fleet_page.fleet_from(place / "elsewhere" / FLEET)

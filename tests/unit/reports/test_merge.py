@@ -1,4 +1,4 @@
-"""Shards of one run become one run: nothing counted twice, and strangers refused with one sentence."""
+"""Shards of one run become one run: nothing counted twice, and shards of other runs refused with one sentence."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def test_a_shard_that_knows_no_versions_does_not_hide_them(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [
-        ("id", "nightly-0102.2", "is of run nightly-0101, and"),
+        ("id", "nightly-0102.2", "belongs to run nightly-0101, and"),
         ("cluster", "homelab", "The cluster is 'lab' in"),
         ("metallb_version", "0.16.2", "The MetalLB version is '0.15.2' in"),
         ("suite_version", "9.9", "The suite version is"),
@@ -192,7 +192,7 @@ def test_two_accounts_of_one_shard_are_refused(tmp_path: Path, capsys: pytest.Ca
     first = shard(tmp_path / "a", "1", [result_of("health.a", Outcome.PASSED)])
     again = shard(tmp_path / "b", "1", [result_of("health.a", Outcome.FAILED, "later")])
 
-    assert "both are nightly-0101.1, and differ" in refusal(capsys, tmp_path, first, again)
+    assert "are both nightly-0101.1, but differ" in refusal(capsys, tmp_path, first, again)
 
 
 @pytest.mark.parametrize(

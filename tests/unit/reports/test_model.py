@@ -114,9 +114,9 @@ def test_a_file_that_breaks_a_rule_is_refused(
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "is not JSON, or cut off"),
-        (b'{"schema_version": 1, "run": {', "is not JSON, or cut off"),
-        (b"\xff\xfe\x00", "is not JSON, or cut off"),
+        (b"", "is not JSON, or is cut off"),
+        (b'{"schema_version": 1, "run": {', "is not JSON, or is cut off"),
+        (b"\xff\xfe\x00", "is not JSON, or is cut off"),
         (b"[1, 2]", "is not a results.json of this suite"),
     ],
 )
@@ -165,19 +165,19 @@ def test_a_file_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     [
         (
             lambda data: data["run"].update(started="0000-01-01T00:00:00Z"),
-            r"\$\.run\.started: .* is no time of this century",
+            r"\$\.run\.started: .* is not a time of this century",
         ),
         (
             lambda data: data["run"].update(finished="2026-02-30T00:00:00Z"),
-            r"\$\.run\.finished: .* is no time of this",
+            r"\$\.run\.finished: .* is not a time of this",
         ),
         (
             lambda data: data["checks"][0].update(started="9999-01-01T00:00:00Z"),
-            r"\$\.checks\[0\]\.started: .* is no time",
+            r"\$\.checks\[0\]\.started: .* is not a time",
         ),
         (
             lambda data: data["checks"][0].update(duration_s=1e300),
-            r"duration_s: 1e\+300 seconds are no length of a check",
+            r"duration_s: 1e\+300 seconds is not a plausible duration",
         ),
         (
             lambda data: data["checks"][1]["measurements"]["gap"].update(value=1e300),
@@ -188,7 +188,7 @@ def test_a_file_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
             r"measurements\.gap: a figure is beyond 1e\+15",
         ),
         (lambda data: data.update(schema_version=True), "has schema version 'True'"),
-        (lambda data: data["checks"].append(data["checks"][0]), r"\$\.checks\[\d+\]\.id: .* stands twice"),
+        (lambda data: data["checks"].append(data["checks"][0]), r"\$\.checks\[\d+\]\.id: .* appears twice"),
     ],
 )
 def test_times_that_never_were_and_figures_beyond_reckoning_are_refused(
@@ -206,9 +206,9 @@ def test_times_that_never_were_and_figures_beyond_reckoning_are_refused(
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('{"schema_version": ' + "[" * 5000, "is not JSON, or cut off: it is nested more than 200 deep"),
-        ('{"schema_version": ' + "1" * 5000 + "}", "is not JSON, or cut off: number out of range"),
-        ('{"schema_version": 1, "run": NaN}', "is not JSON, or cut off"),
+        ('{"schema_version": ' + "[" * 5000, "is not JSON, or is cut off: it is nested more than 200 deep"),
+        ('{"schema_version": ' + "1" * 5000 + "}", "is not JSON, or is cut off: number out of range"),
+        ('{"schema_version": 1, "run": NaN}', "is not JSON, or is cut off"),
         ('{"schema_version": 1, "schema_version": 1}', "the name 'schema_version' stands twice"),
     ],
 )

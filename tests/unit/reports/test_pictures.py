@@ -76,27 +76,27 @@ class TestTimeline:
     def test_owners_are_named_where_their_machine_is_known(self) -> None:
         drawn = drawing(timeline(), {SECOND: "node2"})
 
-        assert [one.label for one in drawn.owners] == [FIRST, f"node2 ({SECOND})"]
-        assert [one.letter for one in drawn.owners] == ["A", "B"]
+        assert [one.label for one in drawn.answering] == [FIRST, f"node2 ({SECOND})"]
+        assert [one.letter for one in drawn.answering] == ["A", "B"]
         assert drawn.legend == (f"A = {FIRST}", f"B = node2 ({SECOND})")
-        assert len({one.kind for one in drawn.owners}) == 2
+        assert len({one.kind for one in drawn.answering}) == 2
 
     def test_the_quiet_rest_is_left_out(self) -> None:
         drawn = drawing(timeline(ended=120.0, shift=60.0), {})
 
         outage = drawn.outages[0]
         assert outage.width > 0.1 * (RIGHT - LEFT)
-        assert all(LEFT <= one.x <= one.x + one.width <= RIGHT + 2 for one in (*drawn.owners, outage))
+        assert all(LEFT <= one.x <= one.x + one.width <= RIGHT + 2 for one in (*drawn.answering, outage))
 
     def test_an_owner_s_bar_is_cut_where_nobody_answers(self) -> None:
         quiet = replace(timeline(), answers=tuple(one for one in timeline().answers if not 5 < one.t < 8))
 
         drawn = drawing(quiet, {})
 
-        assert [one.letter for one in drawn.owners] == ["A", "B", "B"]
+        assert [one.letter for one in drawn.answering] == ["A", "B", "B"]
         (silence,) = drawn.silences
-        assert drawn.owners[1].x + drawn.owners[1].width <= silence.x + 0.2
-        assert drawn.owners[2].x >= silence.x + silence.width - 0.2
+        assert drawn.answering[1].x + drawn.answering[1].width <= silence.x + 0.2
+        assert drawn.answering[2].x >= silence.x + silence.width - 0.2
 
     def test_thousands_of_requests_stay_small(self) -> None:
         drawn = drawing(timeline(ended=3000.0), {})
@@ -112,7 +112,7 @@ class TestTimeline:
         assert "fault" in what
         assert f"node2 ({SECOND}) answers for the address" in what
         assert "requests fail (4), for 2.01 s" in what
-        assert "more than one machine answers for the address" in what
+        assert "more than one host answers for the address" in what
         assert f"gratuitous announcement (reply) by node2 ({SECOND})" in what
 
     def test_a_timeline_in_which_nothing_happened(self) -> None:
@@ -127,26 +127,26 @@ class TestAddresses:
 
         kinds = {one.first: one.kind for one in pool.stretches[0].cells}
         assert kinds["172.30.0.200"] == "assigned"
-        assert kinds["172.30.0.215"] == "squatted"
+        assert kinds["172.30.0.215"] == "answered"
         assert kinds["172.30.0.220"] == "free"
-        assert pool.squatted == (("172.30.0.215", "MAC 2a:91:42:ea:83:f3"),)
+        assert pool.answered == (("172.30.0.215", "MAC 2a:91:42:ea:83:f3"),)
 
     def test_a_healthy_cluster_has_one_announcer_an_address(self, tmp_path: Path) -> None:
         found = observed("healthy", tmp_path)
 
         assert found.rows
-        assert all(len(row.by_node) == 1 and not row.strangers for row in found.rows)
+        assert all(len(row.by_node) == 1 and not row.unknown_macs for row in found.rows)
         assert "More than one" not in announcers(found).text
 
     def test_two_announcers_are_told(self, tmp_path: Path) -> None:
         found = observed("memberlist-partition", tmp_path)
 
-        assert "More than one machine is named for " in announcers(found).text
+        assert "More than one host is named for " in announcers(found).text
 
     def test_a_stranger_on_an_assigned_address_has_a_column(self, tmp_path: Path) -> None:
         drawn = announcers(observed("foreign-responder-assigned", tmp_path))
 
-        assert [name for _, name in drawn.columns][-1] == "no node"
+        assert [name for _, name in drawn.columns][-1] == "no known node"
         assert any(
             "wire names 2a:91:42:ea:83:f3" in one.title or "wire names" in one.title for one in drawn.marks
         )
@@ -180,7 +180,7 @@ class TestAddresses:
 
         (pool,) = made(tmp_path, ranges=["10.0.0.0/16"], held=held, heard={}).pools
 
-        assert len(pool.stretches[0].cells) + pool.stretches[0].untold == 10_001
+        assert len(pool.stretches[0].cells) + pool.stretches[0].not_drawn == 10_001
         assert len(pool.stretches[0].cells) <= 600
         assert len(pool.assigned) == 10_000
 
@@ -208,7 +208,7 @@ class TestAddresses:
         drawn = grid(found.pools[0].stretches[0])
         assert drawn.width <= SLOTS * 32
         assert len({(one.x, one.y) for one in drawn.cells}) == 40
-        assert [one.mark for one in drawn.cells if one.kind == "squatted"] == ["!9"]
+        assert [one.mark for one in drawn.cells if one.kind == "answered"] == ["!9"]
 
     @pytest.mark.parametrize(
         "content",
