@@ -1,14 +1,14 @@
-"""Fixtures that the create and disrupt checks share, and how their trouble is explained."""
+"""Fixtures that the create and disrupt checks share, and how a promise that is broken is explained."""
 
-from suites.scenes import explaining as _explaining
-from suites.scenes.fixtures import (
+from suites.scenes import promise_explainer as _explaining
+from suites.scenes.scene_fixtures import (
     addresses,
     announced,
     disruption,
     drill,
     echo,
     echoes,
-    insiders,
+    in_cluster_probes,
     overlay,
     own_pools,
     profile,
@@ -26,7 +26,7 @@ __all__ = [
     "drill",
     "echo",
     "echoes",
-    "insiders",
+    "in_cluster_probes",
     "overlay",
     "own_pools",
     "profile",

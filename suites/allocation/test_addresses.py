@@ -6,11 +6,11 @@ from clusters import budgets
 from clusters.diagnosis.symptoms import Symptom
 from clusters.metallb import ranges
 from suites.causes import PENDING
-from suites.plugin import CREATE, Record, check
-from suites.scenes import permissions
-from suites.scenes.addresses import Addresses
-from suites.scenes.expect import expect, timed
-from suites.scenes.services import Services
+from suites.plugin import BEYOND, CREATE, Record, check
+from suites.scenes import scene_permissions
+from suites.scenes.broken_promise import expect, timed
+from suites.scenes.free_addresses import Addresses
+from suites.scenes.own_services import Services
 
 _PENDING = (
     "kubectl -n {namespace} describe svc {service}",
@@ -21,11 +21,11 @@ _PENDING = (
 
 @check(
     "allocation.automatic",
-    runbook="shape",
+    runbook=BEYOND,
     level=CREATE,
     causes=PENDING,
     commands=_PENDING,
-    uses=permissions.SERVICES,
+    uses=scene_permissions.SERVICES,
     measured=True,
 )
 def test_a_new_service_gets_an_address_of_the_expected_pool(
@@ -40,16 +40,16 @@ def test_a_new_service_gets_an_address_of_the_expected_pool(
 
     holders = {pool.name for pool in addresses.pools() if ranges.parse_address(address) in pool}
     text = f"{address} is of {sorted(holders) or 'no pool'}; expected was one of {sorted(expected)}"
-    expect(holders & expected, service.trouble(Symptom.WRONG_ADDRESS, text, address=address))
+    expect(holders & expected, service.broken_promise(Symptom.WRONG_ADDRESS, text, address=address))
 
 
 @check(
     "allocation.requested",
-    runbook="shape",
+    runbook=BEYOND,
     level=CREATE,
     causes=PENDING,
     commands=_PENDING,
-    uses=permissions.SERVICES,
+    uses=scene_permissions.SERVICES,
     measured=True,
 )
 def test_a_service_gets_the_address_it_asks_for(
@@ -63,16 +63,16 @@ def test_a_service_gets_the_address_it_asks_for(
         address = service.assigned()
 
     text = f"it asked for {wanted} and got {address}"
-    expect(address == wanted, service.trouble(Symptom.WRONG_ADDRESS, text, address=address))
+    expect(address == wanted, service.broken_promise(Symptom.WRONG_ADDRESS, text, address=address))
 
 
 @check(
     "allocation.conflict",
-    runbook="shape",
+    runbook=BEYOND,
     level=CREATE,
     causes=(*PENDING, "duplicate-announcer"),
     commands=_PENDING,
-    uses=permissions.SERVICES,
+    uses=scene_permissions.SERVICES,
 )
 def test_a_service_that_asks_for_a_taken_or_foreign_address_waits_with_a_reason(
     services: Services, addresses: Addresses, record: Record

@@ -6,13 +6,13 @@ from clusters import budgets
 from clusters.diagnosis.symptoms import Symptom
 from clusters.workloads.builders import SHARING_KEY
 from suites.causes import CONTROLLER, NOT_ANSWERED, PENDING, REWRITTEN, SPLIT
-from suites.plugin import CREATE, Record, check
-from suites.scenes import permissions
-from suites.scenes.addresses import Addresses
+from suites.plugin import BEYOND, CREATE, Record, check
+from suites.scenes import scene_permissions
 from suites.scenes.announced import Announced, Wire
-from suites.scenes.expect import expect, timed
-from suites.scenes.pools import OwnPools
-from suites.scenes.services import Services
+from suites.scenes.broken_promise import expect, timed
+from suites.scenes.free_addresses import Addresses
+from suites.scenes.own_pools import OwnPools
+from suites.scenes.own_services import Services
 
 _COMMANDS = (
     "kubectl -n {namespace} describe svc {service}",
@@ -22,11 +22,11 @@ _COMMANDS = (
 
 @check(
     "allocation.exhausted",
-    runbook="shape",
+    runbook=BEYOND,
     level=CREATE,
     causes=PENDING,
     commands=_COMMANDS,
-    uses=(*permissions.SERVICES, *permissions.OWN_POOLS),
+    uses=(*scene_permissions.SERVICES, *scene_permissions.OWN_POOLS),
     measured=True,
 )
 def test_a_service_waits_for_a_full_pool_and_gets_the_freed_address(
@@ -45,17 +45,17 @@ def test_a_service_waits_for_a_full_pool_and_gets_the_freed_address(
         found = waiting.assigned()
 
     text = f"{held} was freed, {found} was assigned"
-    expect(found == held, waiting.trouble(Symptom.WRONG_ADDRESS, text, address=found))
+    expect(found == held, waiting.broken_promise(Symptom.WRONG_ADDRESS, text, address=found))
 
 
 @check(
     "allocation.released",
-    runbook="shape",
+    runbook=BEYOND,
     level=CREATE,
     needs={"wire"},
     causes=(*CONTROLLER, *SPLIT, *REWRITTEN, *NOT_ANSWERED),
     commands=_COMMANDS,
-    uses=permissions.SERVICES,
+    uses=scene_permissions.SERVICES,
     measured=True,
 )
 def test_a_deleted_services_address_is_free_and_silent(
@@ -74,16 +74,16 @@ def test_a_deleted_services_address_is_free_and_silent(
     text = (
         f"{announced.address} was freed by {service.name}, and {again.name} that asks for it did not get it"
     )
-    expect(again.assigned() == announced.address, again.trouble(Symptom.WRONG_ADDRESS, text))
+    expect(again.assigned() == announced.address, again.broken_promise(Symptom.WRONG_ADDRESS, text))
 
 
 @check(
     "allocation.shared",
-    runbook="shape",
+    runbook=BEYOND,
     level=CREATE,
     causes=PENDING,
     commands=_COMMANDS,
-    uses=permissions.SERVICES,
+    uses=scene_permissions.SERVICES,
 )
 def test_services_with_one_sharing_key_hold_one_address(
     services: Services, addresses: Addresses, record: Record
@@ -97,7 +97,7 @@ def test_services_with_one_sharing_key_hold_one_address(
     unlike = services.create("unlike", address=wanted, annotations=green, ports=services.port(9090))
 
     text = f"it shares {wanted} by its key, and did not get it"
-    expect(second.assigned() == wanted, second.trouble(Symptom.WRONG_ADDRESS, text))
+    expect(second.assigned() == wanted, second.broken_promise(Symptom.WRONG_ADDRESS, text))
     record.note(f"another key for the same address: {unlike.refusal()}")
     unlike.stays_without_address()
     first.keeps(wanted)

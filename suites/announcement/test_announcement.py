@@ -7,14 +7,14 @@ from clusters.commands import ARPING
 from clusters.diagnosis.symptoms import Symptom
 from clusters.vantage import appearance
 from suites.causes import UNSERVED
-from suites.plugin import CREATE, Record, check
-from suites.scenes import permissions
-from suites.scenes.addresses import Addresses
+from suites.plugin import BEYOND, CREATE, Record, check
+from suites.scenes import scene_permissions
 from suites.scenes.announced import Announced, Wire
+from suites.scenes.broken_promise import expect, timed
 from suites.scenes.echoes import Echoes
-from suites.scenes.expect import expect, timed
-from suites.scenes.pools import OwnPools
-from suites.scenes.services import Services
+from suites.scenes.free_addresses import Addresses
+from suites.scenes.own_pools import OwnPools
+from suites.scenes.own_services import Services
 
 _COMMANDS = (
     "kubectl -n {metallb_namespace} get l2advertisements -o yaml",
@@ -26,12 +26,12 @@ _COMMANDS = (
 
 @check(
     "announcement.answered",
-    runbook="shape",
+    runbook=BEYOND,
     level=CREATE,
     needs={"wire"},
     causes=UNSERVED,
     commands=_COMMANDS,
-    uses=permissions.ANNOUNCED,
+    uses=scene_permissions.ANNOUNCED,
     measured=True,
 )
 def test_a_new_address_is_answered_by_one_node_and_serves(
@@ -59,12 +59,12 @@ def test_a_new_address_is_answered_by_one_node_and_serves(
 
 @check(
     "announcement.gratuitous",
-    runbook="shape",
+    runbook=BEYOND,
     level=CREATE,
     needs={"wire"},
     causes=UNSERVED,
     commands=_COMMANDS,
-    uses=permissions.SERVICES,
+    uses=scene_permissions.SERVICES,
     measured=True,
 )
 def test_the_owner_makes_itself_known_by_gratuitous_arp(
@@ -87,12 +87,12 @@ def test_the_owner_makes_itself_known_by_gratuitous_arp(
 
 @check(
     "announcement.withdrawn",
-    runbook="shape",
+    runbook=BEYOND,
     level=CREATE,
     needs={"wire"},
     causes=UNSERVED,
     commands=_COMMANDS,
-    uses=(*permissions.SERVICES, *permissions.OWN_POOLS, *permissions.SCALED),
+    uses=(*scene_permissions.SERVICES, *scene_permissions.OWN_POOLS, *scene_permissions.SCALED),
     measured=True,
 )
 def test_an_address_without_a_reason_is_silent(
@@ -119,12 +119,12 @@ def test_an_address_without_a_reason_is_silent(
 
 @check(
     "announcement.local-policy",
-    runbook="shape",
+    runbook=BEYOND,
     level=CREATE,
     needs={"wire"},
     causes=UNSERVED,
     commands=_COMMANDS,
-    uses=permissions.SERVICES,
+    uses=scene_permissions.SERVICES,
     measured=True,
 )
 def test_local_policy_announces_where_the_endpoint_is_and_keeps_the_client(
@@ -140,8 +140,9 @@ def test_local_policy_announces_where_the_endpoint_is_and_keeps_the_client(
     seen = announced.client_address()
 
     text = f"{owner} answers, the endpoint is on {lone.nodes()}"
-    expect({owner} == lone.nodes(), announced.trouble(Symptom.WRONG_ANNOUNCER, text))
+    expect({owner} == lone.nodes(), announced.broken_promise(Symptom.WRONG_ANNOUNCER, text))
     own = wire.vantage.interface_for(announced.address).source
     expect(
-        seen == own, announced.trouble(Symptom.CLIENT_ADDRESS_LOST, f"{own} asked, the backend saw {seen}")
+        seen == own,
+        announced.broken_promise(Symptom.CLIENT_ADDRESS_LOST, f"{own} asked, the backend saw {seen}"),
     )

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from suites.causes import BACKENDS, PENDING, SPEAKER
-from suites.plugin import CREATE, Record, check
-from suites.scenes import permissions
-from suites.scenes.addresses import Addresses
+from suites.plugin import BEYOND, CREATE, Record, check
+from suites.scenes import scene_permissions
 from suites.scenes.echoes import Echoes
-from suites.scenes.insiders import Insiders
-from suites.scenes.services import Services
+from suites.scenes.free_addresses import Addresses
+from suites.scenes.in_cluster_probes import InClusterProbes
+from suites.scenes.own_services import Services
 
 
 @check(
     "announcement.inside",
-    runbook="shape",
+    runbook=BEYOND,
     level=CREATE,
     needs={"pod"},
     causes=(*PENDING, *BACKENDS, *SPEAKER, "address-not-forwarded"),
@@ -22,10 +22,14 @@ from suites.scenes.services import Services
         "kubectl -n {namespace} get endpointslices -l kubernetes.io/service-name={service}",
         "kubectl -n {namespace} get svc {service} -o wide",
     ),
-    uses=permissions.SERVICES,
+    uses=scene_permissions.SERVICES,
 )
 def test_the_clusters_own_pods_reach_a_new_service(
-    services: Services, addresses: Addresses, echoes: Echoes, insiders: Insiders, record: Record
+    services: Services,
+    addresses: Addresses,
+    echoes: Echoes,
+    in_cluster_probes: InClusterProbes,
+    record: Record,
 ) -> None:
     """The cluster's own pods reach a new service by its cluster IP and its address; no proof for users outside.
 
@@ -35,6 +39,6 @@ def test_the_clusters_own_pods_reach_a_new_service(
     backend = echoes.create("backend", replicas=1)
     service = services.create("inside", address=addresses.free(), app=backend.app)
 
-    nodes = insiders.reach(service, backend)
+    nodes = in_cluster_probes.reach(service, backend)
 
     record.note(f"pods on {', '.join(sorted(nodes))} reach it; that proves nothing about outside")

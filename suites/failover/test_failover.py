@@ -5,12 +5,12 @@ from __future__ import annotations
 from clusters.commands import ARPING
 from clusters.diagnosis.symptoms import Symptom
 from suites.causes import STUCK
-from suites.plugin import DISRUPT, Record, check
-from suites.scenes import permissions
+from suites.plugin import BEYOND, DISRUPT, Record, check
+from suites.scenes import scene_permissions
 from suites.scenes.announced import Announced
+from suites.scenes.broken_promise import expect
 from suites.scenes.disruption import Disruption
-from suites.scenes.expect import expect
-from suites.scenes.verdict import EXCLUDED, GRACEFUL, KILLED, LOST, RESTARTED, judge
+from suites.scenes.failover_limits import EXCLUDED, GRACEFUL, KILLED, LOST, RESTARTED, expect_failover
 
 _COMMANDS = (
     "kubectl -n {metallb_namespace} get pods -o wide",
@@ -22,12 +22,12 @@ _COMMANDS = (
 
 @check(
     "failover.speaker-deleted",
-    runbook="shape",
+    runbook=BEYOND,
     level=DISRUPT,
     needs={"wire"},
     causes=STUCK,
     commands=_COMMANDS,
-    uses=permissions.METALLB_PODS,
+    uses=scene_permissions.METALLB_PODS,
     measured=True,
 )
 def test_the_address_moves_when_its_speaker_is_deleted(
@@ -39,17 +39,17 @@ def test_the_address_moves_when_its_speaker_is_deleted(
     with announced.watched(record) as seen, disruption.speaker_deleted(owner, seen):
         announced.settles(seen)
 
-    judge(announced, seen.timeline, GRACEFUL, record)
+    expect_failover(announced, seen.timeline, GRACEFUL, record)
 
 
 @check(
     "failover.speaker-killed",
-    runbook="shape",
+    runbook=BEYOND,
     level=DISRUPT,
     needs={"wire"},
     causes=STUCK,
     commands=_COMMANDS,
-    uses=(*permissions.METALLB_PODS, *permissions.NODES),
+    uses=(*scene_permissions.METALLB_PODS, *scene_permissions.NODES),
     measured=True,
 )
 def test_the_address_moves_when_its_speaker_dies_without_a_farewell(
@@ -63,17 +63,17 @@ def test_the_address_moves_when_its_speaker_dies_without_a_farewell(
             announced.settles(seen)
         announced.settles(seen)
 
-    judge(announced, seen.timeline, KILLED, record)
+    expect_failover(announced, seen.timeline, KILLED, record)
 
 
 @check(
     "failover.node-lost",
-    runbook="shape",
+    runbook=BEYOND,
     level=DISRUPT,
     needs={"wire"},
     causes=STUCK,
     commands=_COMMANDS,
-    uses=permissions.METALLB_PODS,
+    uses=scene_permissions.METALLB_PODS,
     measured=True,
 )
 def test_the_address_moves_when_its_node_is_lost(
@@ -88,17 +88,17 @@ def test_the_address_moves_when_its_node_is_lost(
             announced.serves_steadily(seen)
         announced.settles(seen)
 
-    judge(announced, seen.timeline, LOST, record)
+    expect_failover(announced, seen.timeline, LOST, record)
 
 
 @check(
     "failover.node-excluded",
-    runbook="shape",
+    runbook=BEYOND,
     level=DISRUPT,
     needs={"wire"},
     causes=STUCK,
     commands=("kubectl get nodes --show-labels", *_COMMANDS),
-    uses=(*permissions.METALLB_PODS, *permissions.NODES),
+    uses=(*scene_permissions.METALLB_PODS, *scene_permissions.NODES),
     measured=True,
 )
 def test_an_excluded_node_hands_its_address_over_without_loss(
@@ -112,17 +112,17 @@ def test_an_excluded_node_hands_its_address_over_without_loss(
             announced.settles(seen)
         announced.settles(seen)
 
-    judge(announced, seen.timeline, EXCLUDED, record)
+    expect_failover(announced, seen.timeline, EXCLUDED, record)
 
 
 @check(
     "failover.controller-restart",
-    runbook="shape",
+    runbook=BEYOND,
     level=DISRUPT,
     needs={"wire"},
     causes=STUCK,
     commands=("kubectl -n {metallb_namespace} rollout status deployment/controller", *_COMMANDS),
-    uses=permissions.METALLB_PODS,
+    uses=scene_permissions.METALLB_PODS,
     measured=True,
 )
 def test_restarting_the_controller_changes_nothing(
@@ -135,5 +135,5 @@ def test_restarting_the_controller_changes_nothing(
         disruption.restart_controller(seen)
 
     changed = disruption.changed_since(before)
-    expect(not changed, announced.trouble(Symptom.ADDRESS_CHANGED, changed))
-    judge(announced, seen.timeline, RESTARTED, record)
+    expect(not changed, announced.broken_promise(Symptom.ADDRESS_CHANGED, changed))
+    expect_failover(announced, seen.timeline, RESTARTED, record)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from clusters import budgets
 from suites.causes import NOT_RESTORED
 from suites.plugin import DISRUPT, Record, check
-from suites.scenes import permissions
+from suites.scenes import scene_permissions
 from suites.scenes.announced import Announced
+from suites.scenes.committed_overlay import Overlay, Part
 from suites.scenes.drill import Drill
-from suites.scenes.overlay import Overlay, Part
 
 
 @check(
@@ -18,7 +18,7 @@ from suites.scenes.overlay import Overlay, Part
     needs={"cluster", "wire", "repository"},
     causes=NOT_RESTORED,
     commands=("kubectl apply -k metallb/overlays/<cluster>", "kubectl get svc -A | grep LoadBalancer"),
-    uses=permissions.DRILL,
+    uses=scene_permissions.DRILL,
     measured=True,
 )  # fmt: skip
 def test_services_receive_their_address_again_after_a_pool_change(

@@ -17,6 +17,9 @@ from clusters.commands import FIELDS, fields_in
 
 OBSERVE, CREATE, DISRUPT = Level.OBSERVE, Level.CREATE, Level.DISRUPT
 
+#: The section of checks of what the runbook does not ask for. The word stands in results and in the history.
+BEYOND = "shape"
+
 _ID = re.compile(r"[a-z][a-z0-9-]*\.[a-z0-9][a-z0-9-]*")
 Check = TypeVar("Check", bound=Callable[..., None])
 

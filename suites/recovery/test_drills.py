@@ -5,10 +5,10 @@ from __future__ import annotations
 from clusters import budgets
 from suites.causes import NOT_RESTORED
 from suites.plugin import DISRUPT, Record, check
-from suites.scenes import permissions
+from suites.scenes import scene_permissions
 from suites.scenes.announced import Announced
+from suites.scenes.committed_overlay import Overlay, Part
 from suites.scenes.drill import Drill
-from suites.scenes.overlay import Overlay, Part
 from suites.scenes.rebuild import Rebuild, Stage
 
 _COMMANDS = (
@@ -26,7 +26,7 @@ _COMMANDS = (
     needs={"cluster", "wire", "repository"},
     causes=NOT_RESTORED,
     commands=_COMMANDS,
-    uses=permissions.LOSS,
+    uses=scene_permissions.LOSS,
     measured=True,
 )
 def test_reapplying_the_overlay_brings_everything_back(
@@ -61,7 +61,7 @@ def test_reapplying_the_overlay_brings_everything_back(
     needs={"cluster", "wire", "repository"},
     causes=NOT_RESTORED,
     commands=("kubectl get nodes -o wide", *_COMMANDS),
-    uses=permissions.REBUILD,
+    uses=scene_permissions.REBUILD,
     measured=True,
 )
 def test_a_rebuild_passes_gate_after_gate(drill: Drill, rebuild: Rebuild) -> None:

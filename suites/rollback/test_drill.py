@@ -5,10 +5,10 @@ from __future__ import annotations
 from clusters import budgets
 from suites.causes import NOT_RESTORED
 from suites.plugin import DISRUPT, Record, check
-from suites.scenes import permissions
+from suites.scenes import scene_permissions
 from suites.scenes.announced import Announced
+from suites.scenes.committed_overlay import Overlay, Part
 from suites.scenes.drill import Drill
-from suites.scenes.overlay import Overlay, Part
 
 
 @check(
@@ -19,7 +19,7 @@ from suites.scenes.overlay import Overlay, Part
     causes=NOT_RESTORED,
     commands=("git revert HEAD", "kubectl apply -k metallb/overlays/<cluster>",
               "kubectl get svc -A | grep LoadBalancer"),
-    uses=permissions.DRILL,
+    uses=scene_permissions.DRILL,
     measured=True,
 )  # fmt: skip
 def test_reverting_a_bad_overlay_brings_every_address_back(

@@ -24,8 +24,8 @@ from clusters.vantage.timeline import Timeline, require_control
 from clusters.vantage.watch import Measurement
 from clusters.workloads.builders import HTTP_PORT, UDP_PORT
 from suites.plugin.record import Record
-from suites.scenes.services import Service
-from suites.scenes.trouble import Trouble
+from suites.scenes.broken_promise import BrokenPromise
+from suites.scenes.own_services import Service
 
 ASKED_FOR_SILENCE = 5
 """Questions that must all stay unanswered before nobody is said to answer."""
@@ -61,7 +61,7 @@ class Wire:
                 keep(seen, record)
 
     def answering(self, address: str, *, rounds: int = 3) -> frozenset[str]:
-        """The names of all who answer for `address` now: nodes, or MACs of machines that are no nodes.
+        """The names of all who answer for `address` now: nodes, or MACs of hosts outside the cluster.
 
         Without raw sockets the one that this machine's kernel believes in.
         """
@@ -71,7 +71,7 @@ class Wire:
         return frozenset(map(self._named, heard.macs))
 
     def owners(self, addresses: Iterable[str]) -> dict[str, tuple[str, ...]]:
-        """Who answers for each of these addresses now: names of nodes, or MACs of machines that are no nodes."""
+        """Who answers for each of these addresses now: names of nodes, or MACs of hosts outside the cluster."""
         if self.asks:
             heard = self.vantage.who_answers_all(addresses, rounds=3, probe=False)
             found = {one: frozenset(map(self._named, answers.macs)) for one, answers in heard.items()}
@@ -109,7 +109,7 @@ class Announced:
     wire: Wire
 
     def announcer(self) -> str:
-        """The one node that answers for the address, waited for. Trouble where nobody or several answer."""
+        """The one node that answers for the address, waited for. BrokenPromise where nobody or several answer."""
         found = self._until(
             "exactly one machine answers for the address",
             lambda seen: len(seen) == 1,
@@ -119,8 +119,8 @@ class Announced:
         )
         owner = next(iter(found))
         if owner not in self.wire.macs.nodes.values():
-            text = f"{owner}, which is no node, answers for {self.address}"
-            raise self.trouble(Symptom.WRONG_ANNOUNCER, text)
+            text = f"a host outside the cluster ({owner}) answers for {self.address}"
+            raise self.broken_promise(Symptom.WRONG_ANNOUNCER, text)
         return owner
 
     def answered_by(self, node: str) -> None:
@@ -165,7 +165,7 @@ class Announced:
     def predicted(self) -> str:
         """The node that should announce the service as things are now, by MetalLB's election rule.
 
-        Trouble where no node may announce it.
+        BrokenPromise where no node may announce it.
         """
         found = announcers.predict(
             self.service.api,
@@ -175,7 +175,7 @@ class Announced:
             running=announcers.speakers(self.service.api, self.wire.metallb_namespace),
         )
         if found.owner is None:
-            raise self.trouble(
+            raise self.broken_promise(
                 Symptom.NOT_MOVED, found.reason.text if found.reason else "no node may announce it"
             )
         return found.owner
@@ -265,9 +265,9 @@ class Announced:
         """What a fault in a timeline cost."""
         return failover.read(timeline, self.wire.macs.nodes)
 
-    def trouble(self, symptom: Symptom, readings: str) -> Trouble:
+    def broken_promise(self, symptom: Symptom, readings: str) -> BrokenPromise:
         """What is wrong with this service's announcement, to be raised."""
-        return self.service.trouble(symptom, readings, address=self.address)
+        return self.service.broken_promise(symptom, readings, address=self.address)
 
     def _try(self) -> Attempt:
         target = Target(address=self.address, port=HTTP_PORT)
@@ -292,9 +292,9 @@ class Announced:
 
         try:
             return self.service.until(claim, read, accept, budget=budget, symptom=nobody)
-        except Trouble as trouble:
+        except BrokenPromise as broken:
             symptom = Symptom.TWO_ANNOUNCERS if len(seen) > 1 else another if seen else nobody
-            raise self.trouble(symptom, trouble.readings) from None
+            raise self.broken_promise(symptom, broken.readings) from None
 
 
 def keep(seen: Measurement, record: Record) -> None:

@@ -18,7 +18,7 @@ from clusters.vantage.watch import Measurement
 from clusters.wait import NotWithinBudget
 from clusters.workloads.metallb_control import MetalLB
 from suites.scenes.announced import Wire
-from suites.scenes.services import Services, held_addresses
+from suites.scenes.own_services import Services, held_addresses
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Recovery exercised on a cluster: what is lost, what must be the same afterwards, and who is to blame if not."""
+"""Recovery exercised on a cluster: what is lost, what must be the same then, and what a failure is attributed to."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from clusters.vantage.timeline import Timeline
 from clusters.wait import NotWithinBudget
 from clusters.workloads.builders import REQUESTED
 from suites.plugin.record import Record
-from suites.scenes import state
+from suites.scenes import announcement_state
 from suites.scenes.announced import Wire
-from suites.scenes.blame import CONFIG_ACCEPTED, CONFIG_PRESENT, PODS_READY, Blame
+from suites.scenes.announcement_state import Change, State
+from suites.scenes.committed_overlay import Overlay, Part
 from suites.scenes.disruption import Disruption
-from suites.scenes.overlay import Overlay, Part
-from suites.scenes.state import Change, State
+from suites.scenes.failure_attribution import CONFIG_ACCEPTED, CONFIG_PRESENT, PODS_READY, FailureAttribution
 
 _WHY = "MetalLB is lost in a drill"
 #: What must be well before anything is taken away, or it could not be brought back.
@@ -48,16 +48,16 @@ class Drill:
     record: Record
 
     @property
-    def blame(self) -> Blame:
+    def attribution(self) -> FailureAttribution:
         """Who to ask when something is not as it should be."""
-        return Blame(self.overlay.api, self.profile, self.wire.vantage)
+        return FailureAttribution(self.overlay.api, self.profile, self.wire.vantage)
 
     def begin(self) -> State:
         """How things are. Raises CheckFailed, with nothing changed, where the cluster could not be brought back.
 
         Then MetalLB, its webhook or its configuration is in trouble, or is not what the overlay renders.
         """
-        snapshot = self.blame.observed()
+        snapshot = self.attribution.observed()
         diagnosis = Diagnosis(snapshot)
         for check in _FIRST:
             conclusion.conclude(check.id, conclusion.ask(check.question, diagnosis), diagnosis)
@@ -162,7 +162,7 @@ class Drill:
             )
         except NotWithinBudget as late:
             wrong = [Change(name, Symptom.ADDRESS_CHANGED, late.claim) for name in late.readings[-1][1]]
-            raise self.blame.changes(wrong, str(late)) from None
+            raise self.attribution.changes(wrong, str(late)) from None
 
     def metallb_ready(self) -> None:
         """Wait until all of MetalLB is ready. CheckFailed with what keeps it."""
@@ -174,7 +174,7 @@ class Drill:
                 budget=budgets.get(budgets.PODS_READY),
             )
         except NotWithinBudget as late:
-            raise self.blame.failure_of(PODS_READY, "controller-down", str(late)) from None
+            raise self.attribution.failure_of(PODS_READY, "controller-down", str(late)) from None
 
     def same(self, before: State, *, budget: Budget) -> None:
         """Wait until every service holds its address, and the same node alone answers for it. CheckFailed else."""
@@ -182,7 +182,7 @@ class Drill:
         last: list[Change] = []
 
         def read() -> list[str]:
-            last[:] = state.changes(before, self.state(), nodes=nodes)
+            last[:] = announcement_state.changes(before, self.state(), nodes=nodes)
             return [str(each) for each in last]
 
         try:
@@ -193,7 +193,7 @@ class Drill:
                 budget=budgets.get(budget),
             )
         except NotWithinBudget as late:
-            raise self.blame.changes(last, str(late)) from None
+            raise self.attribution.changes(last, str(late)) from None
 
     @contextmanager
     def timed(self, figure: str, *, budget: Budget) -> Iterator[None]:

@@ -7,11 +7,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from clusters import budgets, wait
 from clusters.api import Api
 from clusters.api.resources import DEPLOYMENTS, PODS
 from clusters.changes import Changes
+from clusters.errors import Inconclusive
+from clusters.wait import NotWithinBudget
 from clusters.workloads import builders
-from suites.scenes import readiness
 
 
 @dataclass(frozen=True)
@@ -58,5 +60,28 @@ class Echoes:
         namespace = self._changes.namespace()
         made = builders.echo_deployment(unique, namespace=namespace, replicas=replicas, image=self._image)
         self._stack.enter_context(self._changes.created(made))
-        readiness.ready(self._api, namespace, unique)
+        ready(self._api, namespace, unique)
         return Echo(self._api, self._changes, unique)
+
+
+def ready(api: Api, namespace: str, name: str) -> None:
+    """Wait until every pod of a deployment is ready; Inconclusive where they do not become so."""
+    try:
+        wait.until(
+            f"every pod of deployment {namespace}/{name} is ready",
+            read=lambda: _counts(api, namespace, name),
+            accept=lambda seen: seen[0] == seen[1],
+            budget=budgets.get(budgets.PODS_READY),
+        )
+    except NotWithinBudget as seen:
+        raise Inconclusive(
+            f"The workload to test with did not become ready in namespace {namespace}: {seen}",
+            remedy="See whether its image (field image of the profile) can be pulled and its pods be scheduled.",
+        ) from None
+
+
+def _counts(api: Api, namespace: str, name: str) -> tuple[int, int]:
+    found = api.get(DEPLOYMENTS, name, namespace)
+    status = found.get("status", {})
+    current = status.get("observedGeneration", 0) >= found["metadata"]["generation"]
+    return status.get("readyReplicas", 0) if current else -1, found["spec"]["replicas"]

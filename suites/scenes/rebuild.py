@@ -21,11 +21,17 @@ from clusters.vantage import failover
 from clusters.wait import NotWithinBudget
 from suites.plugin.explainers import unexplained
 from suites.scenes.announced import Announced
-from suites.scenes.blame import CONFIG_PRESENT, INCIDENT_SCOPE, PENDING_SERVICES, PODS_READY, ObserveCheck
+from suites.scenes.announcement_state import State
+from suites.scenes.committed_overlay import Part
 from suites.scenes.drill import Drill
-from suites.scenes.overlay import Part
-from suites.scenes.services import Services
-from suites.scenes.state import State
+from suites.scenes.failure_attribution import (
+    CONFIG_PRESENT,
+    INCIDENT_SCOPE,
+    PENDING_SERVICES,
+    PODS_READY,
+    ObserveCheck,
+)
+from suites.scenes.own_services import Services
 
 
 class Stage(StrEnum):
@@ -140,7 +146,7 @@ class Rebuild:
                 budget=budgets.get(budgets.STAGE_BUILT),
             )
         except NotWithinBudget as late:
-            raise self._drill.blame.failure_of(gate.check, gate.cause, str(late)) from None
+            raise self._drill.attribution.failure_of(gate.check, gate.cause, str(late)) from None
 
     def _configuration_refused(self) -> None:
         """Send every object all the same: MetalLB's webhook, which nobody answers for yet, must keep it out."""

@@ -11,27 +11,29 @@ from suites.plugin.record import Record
 from suites.plugin.run import RUN
 from suites.plugin.settings import Settings
 from suites.scenes.announced import Wire
-from suites.scenes.around import Around
-from suites.scenes.blame import Blame
-from suites.scenes.upgrading import LabUpgrade, performed_here
+from suites.scenes.external_upgrade import BeforeAndAfter
+from suites.scenes.failure_attribution import FailureAttribution
+from suites.scenes.lab_upgrade import LabUpgrade, performed_here
 
 
 @pytest.fixture
-def around(
+def before_and_after(
     request: pytest.FixtureRequest, run: Settings, api: Api, profile: Profile, wire: Wire, record: Record
-) -> Around:
+) -> BeforeAndAfter:
     """An upgrade that somebody else performs."""
     found = request.config.stash[RUN].found
-    blame = Blame(api, profile, wire.vantage)
-    return Around(api, wire, blame, record, run.phase_file, (found.kubernetes_version, found.metallb_version))
+    attribution = FailureAttribution(api, profile, wire.vantage)
+    return BeforeAndAfter(
+        api, wire, attribution, record, run.phase_file, (found.kubernetes_version, found.metallb_version)
+    )
 
 
 @pytest.fixture
-def upgrade(request: pytest.FixtureRequest, run: Settings) -> LabUpgrade | Around:
+def upgrade(request: pytest.FixtureRequest, run: Settings) -> LabUpgrade | BeforeAndAfter:
     """The upgrade: the one of the phase that the run is for, or one that is performed here."""
     # Only what is needed is made: a run in a phase may not create anything.
     if run.phase:
-        found: Around = request.getfixturevalue("around")
+        found: BeforeAndAfter = request.getfixturevalue("before_and_after")
         return found
     cluster: Cluster = request.getfixturevalue("cluster")
     performed_here(cluster, run.profile)

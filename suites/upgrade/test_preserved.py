@@ -5,9 +5,9 @@ from __future__ import annotations
 from clusters.commands import ARPING
 from suites.causes import NOT_ANSWERED, NOT_RESTORED
 from suites.plugin import DISRUPT, OBSERVE, check
-from suites.scenes import permissions
-from suites.scenes.around import Around
-from suites.scenes.upgrading import LabUpgrade
+from suites.scenes import scene_permissions
+from suites.scenes.external_upgrade import BeforeAndAfter
+from suites.scenes.lab_upgrade import LabUpgrade
 
 
 @check(
@@ -19,11 +19,11 @@ from suites.scenes.upgrading import LabUpgrade
     commands=("kubectl get svc -A | grep LoadBalancer", ARPING),
     phases=("before",),
 )
-def test_who_holds_and_answers_is_kept_before_an_upgrade(around: Around) -> None:
+def test_who_holds_and_answers_is_kept_before_an_upgrade(before_and_after: BeforeAndAfter) -> None:
     """Before an upgrade one node alone answers for each address; who it is, is kept to compare with."""
-    now = around.keep()
+    now = before_and_after.keep()
 
-    around.one_owner_each(now)
+    before_and_after.one_owner_each(now)
 
 
 @check(
@@ -34,11 +34,11 @@ def test_who_holds_and_answers_is_kept_before_an_upgrade(around: Around) -> None
     causes=NOT_RESTORED,
     commands=("kubectl -n {metallb_namespace} rollout status daemonset/speaker",
               "kubectl get svc -A | grep LoadBalancer", ARPING),
-    uses=permissions.UPGRADE,
+    uses=scene_permissions.UPGRADE,
     measured=True,
     phases=("after",),
 )  # fmt: skip
-def test_an_upgrade_keeps_every_address_and_its_owner(upgrade: LabUpgrade | Around) -> None:
+def test_an_upgrade_keeps_every_address_and_its_owner(upgrade: LabUpgrade | BeforeAndAfter) -> None:
     """An upgrade keeps every address and its owner; the traffic gap is measured.
 
     On a lab MetalLB is upgraded to the other version and taken back. Elsewhere somebody else upgrades: run

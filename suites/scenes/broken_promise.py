@@ -1,12 +1,19 @@
-"""How a scene says what it saw go wrong, so that the diagnosis can look for the cause behind it."""
+"""How a scene says what it saw go wrong, so that the diagnosis can look for the cause; and times a block."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from clusters import budgets
+from clusters.budgets import Budget
 from clusters.diagnosis.symptoms import Symptom
 from clusters.errors import ConformanceError, ExitCode
+from suites.plugin.record import Record
 
 
-class Trouble(ConformanceError, AssertionError):  # noqa: N818 - what a user sees, no error of the program
+class BrokenPromise(ConformanceError, AssertionError):  # noqa: N818 - what a user sees, no error of the program
     """A promise about one service that does not hold: the symptom, the service, and what was read.
 
     `readings` is text for a person: the claim, its budget, the last readings. `address` is "" where the
@@ -32,3 +39,17 @@ class Trouble(ConformanceError, AssertionError):  # noqa: N818 - what a user see
         self.address = address
         self.readings = readings
         self.writers = writers
+
+
+def expect(fact: object, otherwise: BrokenPromise) -> None:
+    """Raise `otherwise` where `fact` does not hold."""
+    if not fact:
+        raise otherwise
+
+
+@contextmanager
+def timed(record: Record, figure: str, *, budget: Budget) -> Iterator[None]:
+    """Measure a block that succeeds, against its budget; a block that raises measures nothing."""
+    began = time.monotonic()
+    yield
+    record.measure(figure, time.monotonic() - began, budget=budgets.get(budget).within)

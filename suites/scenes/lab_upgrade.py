@@ -25,10 +25,10 @@ from clusters.vantage.watch import Measurement
 from clusters.wait import NotWithinBudget
 from clusters.workloads.builders import HTTP_PORT
 from suites.scenes.announced import BASELINE, Announced, keep
-from suites.scenes.blame import PODS_READY
+from suites.scenes.announcement_state import State
+from suites.scenes.committed_overlay import Part, part_of
 from suites.scenes.drill import Drill
-from suites.scenes.overlay import Part, part_of
-from suites.scenes.state import State
+from suites.scenes.failure_attribution import PODS_READY
 
 #: So many addresses are measured at once; more would make the vantage itself late.
 MOST_WATCHED = 6
@@ -128,7 +128,7 @@ class LabUpgrade:
                 budget=budgets.get(budgets.ROLLOUT),
             )
         except NotWithinBudget as late:
-            raise self.drill.blame.failure_of(PODS_READY, "version-skew", str(late)) from None
+            raise self.drill.attribution.failure_of(PODS_READY, "version-skew", str(late)) from None
 
     def _behind(self, version: str) -> list[str]:
         """The pods of MetalLB that run another version."""

@@ -12,7 +12,7 @@ from clusters.diagnosis.symptoms import Symptom
 class State:
     """The addresses of every LoadBalancer service by "namespace/name", and who answers for each address.
 
-    Whoever answers is a node's name, or the MAC of a machine that is no node.
+    Whoever answers is a node's name, or the MAC of a host outside the cluster.
     """
 
     addresses: Mapping[str, tuple[str, ...]]

@@ -1,4 +1,4 @@
-"""The cause behind trouble that a create or disrupt check saw: one observation, taken while the trouble lasts."""
+"""The cause behind a promise that a create or disrupt check saw broken: one observation, taken while it is."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from suites.plugin.item import STATE
 from suites.plugin.record import OverBudget
 from suites.plugin.run import Run
 from suites.scenes.announced import Announced, Wire
-from suites.scenes.services import METALLB_WRITES_AS
-from suites.scenes.trouble import Trouble
+from suites.scenes.broken_promise import BrokenPromise
+from suites.scenes.own_services import METALLB_WRITES_AS
 
 #: What a symptom means where the observation shows nothing else that is wrong.
 LAST_RESORT = {
@@ -39,52 +39,56 @@ LAST_RESORT = {
 
 
 @explainer
-def cause_of_trouble(item: pytest.Item, error: BaseException) -> Sequence[Finding]:
-    """The cause of a Trouble, or of a figure over its budget, as far as one observation shows it."""
-    trouble = next((one for one in _chain(error) if isinstance(one, Trouble)), None) or _late(item, error)
-    if trouble is None:
+def cause_of_broken_promise(item: pytest.Item, error: BaseException) -> Sequence[Finding]:
+    """The cause of a BrokenPromise, or of a figure over its budget, as far as one observation shows it."""
+    broken = next((one for one in _chain(error) if isinstance(one, BrokenPromise)), None) or _late(
+        item, error
+    )
+    if broken is None:
         return ()
     state = item.stash[STATE]
-    found = _stranger(trouble, item) or _meddler(trouble) or _observed(state.run, trouble, item)
+    found = (
+        _foreign_responder(broken, item) or _rival_controller(broken) or _observed(state.run, broken, item)
+    )
     if found is None:
-        cause = LAST_RESORT.get(trouble.symptom)
+        cause = LAST_RESORT.get(broken.symptom)
         if cause is None:
             return ()
-        found = Finding(cause=cause, subject=_subject(trouble), summary=_first_line(trouble))
-    readings = tuple(line for line in trouble.readings.splitlines() if line.strip())
+        found = Finding(cause=cause, subject=_subject(broken), summary=_first_line(broken))
+    readings = tuple(line for line in broken.readings.splitlines() if line.strip())
     return (replace(found, evidence=(*found.evidence, *readings)),)
 
 
-def _stranger(trouble: Trouble, item: pytest.Item) -> Finding | None:
+def _foreign_responder(broken: BrokenPromise, item: pytest.Item) -> Finding | None:
     """A host outside the cluster that answers for the address now, whether a service holds it or not."""
     wire = getattr(item, "funcargs", {}).get("wire")
-    if not isinstance(wire, Wire) or not trouble.address:
+    if not isinstance(wire, Wire) or not broken.address:
         return None
-    strangers = sorted(wire.answering(trouble.address) - set(wire.macs.nodes.values()))
-    if not strangers:
+    outsiders = sorted(wire.answering(broken.address) - set(wire.macs.nodes.values()))
+    if not outsiders:
         return None
     return Finding(
         cause="foreign-responder",
-        subject=_subject(trouble),
-        summary=f"A host outside the cluster answers ARP for {trouble.address}: {', '.join(strangers)}.",
-        commands=get("foreign-responder").render(address=trouble.address),
+        subject=_subject(broken),
+        summary=f"A host outside the cluster answers ARP for {broken.address}: {', '.join(outsiders)}.",
+        commands=get("foreign-responder").render(address=broken.address),
     )
 
 
-def _meddler(trouble: Trouble) -> Finding | None:
+def _rival_controller(broken: BrokenPromise) -> Finding | None:
     """Somebody other than MetalLB's controller who was seen to give the service an address."""
-    writers = trouble.writers - {METALLB_WRITES_AS}
-    if trouble.symptom is not Symptom.NOT_REFUSED or not writers:
+    writers = broken.writers - {METALLB_WRITES_AS}
+    if broken.symptom is not Symptom.NOT_REFUSED or not writers:
         return None
     return Finding(
         cause="rival-controller",
-        subject=_subject(trouble),
+        subject=_subject(broken),
         summary=f"MetalLB assigns the service no address, and {', '.join(sorted(writers))} gave it one.",
-        commands=get("rival-controller").render(namespace=trouble.namespace, service=trouble.service),
+        commands=get("rival-controller").render(namespace=broken.namespace, service=broken.service),
     )
 
 
-def _observed(run: Run, trouble: Trouble, item: pytest.Item) -> Finding | None:
+def _observed(run: Run, broken: BrokenPromise, item: pytest.Item) -> Finding | None:
     settings = run.settings
     snapshot = collect(
         run.api,
@@ -95,24 +99,24 @@ def _observed(run: Run, trouble: Trouble, item: pytest.Item) -> Finding | None:
     record = item.stash[STATE].record
     save(snapshot, record.directory / "snapshot.json")
     record.evidence.append(str((record.directory / "snapshot.json").relative_to(settings.directory)))
-    return explain_service(snapshot, trouble.namespace, trouble.service, trouble.symptom)
+    return explain_service(snapshot, broken.namespace, broken.service, broken.symptom)
 
 
-def _late(item: pytest.Item, error: BaseException) -> Trouble | None:
-    """Figures over their budget as trouble of the service that they were measured on."""
+def _late(item: pytest.Item, error: BaseException) -> BrokenPromise | None:
+    """Figures over their budget as a broken promise of the service that they were measured on."""
     announced = getattr(item, "funcargs", {}).get("announced")
     if not isinstance(error, OverBudget) or not isinstance(announced, Announced):
         return None
     symptom = Symptom.TWO_ANNOUNCERS if failover.OVERLAPS & error.figures else Symptom.GAP
-    return announced.trouble(symptom, str(error))
+    return announced.broken_promise(symptom, str(error))
 
 
-def _subject(trouble: Trouble) -> Subject:
-    return Subject.service(f"{trouble.namespace}/{trouble.service}")
+def _subject(broken: BrokenPromise) -> Subject:
+    return Subject.service(f"{broken.namespace}/{broken.service}")
 
 
-def _first_line(trouble: Trouble) -> str:
-    return trouble.readings.strip().partition("\n")[0]
+def _first_line(broken: BrokenPromise) -> str:
+    return broken.readings.strip().partition("\n")[0]
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

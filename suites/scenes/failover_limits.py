@@ -1,4 +1,4 @@
-"""What a failover may cost, by how the announcer went away, and the judgement of one that was measured."""
+"""What a failover may cost, by how the announcer went away, and what one that was measured must keep."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Limits:
     lossless: bool = False
 
     def seconds(self) -> dict[str, float]:
-        """The limit of every judged figure, in seconds."""
+        """The limit of every limited figure, in seconds."""
         limits = {figure: budgets.get(budget).within for figure, budget in self.budgets.items()}
         return limits | ({"failed requests": 0.0} if self.lossless else {})
 
@@ -74,8 +74,8 @@ RESTARTED = Limits(
 )
 
 
-def judge(announced: Announced, timeline: Timeline, limits: Limits, record: Record) -> Failover:
-    """Keep every figure of a failover and raise Trouble where it did not happen as promised.
+def expect_failover(announced: Announced, timeline: Timeline, limits: Limits, record: Record) -> Failover:
+    """Keep every figure of a failover and raise BrokenPromise where it did not happen as promised.
 
     Figures over their budget are told by the record when the check has ended, so all of them are kept first.
     """
@@ -85,19 +85,19 @@ def judge(announced: Announced, timeline: Timeline, limits: Limits, record: Reco
     record.note(f"{announced.address} was answered by {turns}")
     if seen.unseen:
         record.note(seen.unseen)
-    strangers = sorted(set(seen.owners) - set(announced.wire.macs.nodes.values()))
-    if strangers:
-        text = f"a host outside the cluster answered ARP for {announced.address}: {', '.join(strangers)} ({turns})"
-        raise announced.trouble(Symptom.WRONG_ANNOUNCER, text)
+    outsiders = sorted(set(seen.owners) - set(announced.wire.macs.nodes.values()))
+    if outsiders:
+        text = f"a host outside the cluster answered ARP for {announced.address}: {', '.join(outsiders)} ({turns})"
+        raise announced.broken_promise(Symptom.WRONG_ANNOUNCER, text)
     if limits.moves and seen.moved_after is None:
         text = f"{seen.before} went away and nobody else answered for {announced.address} ({turns})"
-        raise announced.trouble(Symptom.NOT_MOVED, text)
+        raise announced.broken_promise(Symptom.NOT_MOVED, text)
     if not limits.moves and len(set(seen.owners)) > 1:
-        raise announced.trouble(
+        raise announced.broken_promise(
             Symptom.WRONG_ANNOUNCER, f"the announcer changed ({turns}) although no node failed"
         )
     expected = announced.predicted()
     if seen.last_owner != expected:
         text = f"it ended on {seen.last_owner}, the election says {expected} ({turns})"
-        raise announced.trouble(Symptom.NOT_BACK, text)
+        raise announced.broken_promise(Symptom.NOT_BACK, text)
     return seen

@@ -1,4 +1,4 @@
-"""Who or what is to blame for a change that should not be: asked of an observation taken while it lasts."""
+"""What a change that should not be is attributed to: asked of an observation taken while it lasts."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from clusters.observation.snapshot import Snapshot
 from clusters.profile import Profile
 from clusters.subject import CLUSTER, Subject
 from clusters.vantage.base import Vantage
-from suites.scenes.explaining import LAST_RESORT
-from suites.scenes.state import Change
+from suites.scenes.announcement_state import Change
+from suites.scenes.promise_explainer import LAST_RESORT
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ PENDING_SERVICES = ObserveCheck("trigger.pending-services", trigger.pending_serv
 
 
 @dataclass(frozen=True)
-class Blame:
+class FailureAttribution:
     """Observes the cluster and says what is wrong with it."""
 
     api: Api
@@ -51,7 +51,7 @@ class Blame:
         """The cause behind each change, one finding a service."""
         snapshot = self.observed()
         first = {change.service: change for change in reversed(found)}
-        return CheckFailed([_blamed(snapshot, change, readings) for _, change in sorted(first.items())])
+        return CheckFailed([_attributed(snapshot, change, readings) for _, change in sorted(first.items())])
 
     def failure_of(self, asked: ObserveCheck, otherwise: str, readings: str) -> CheckFailed:
         """What a check of level observe finds now; where it finds nothing, the cause `otherwise`."""
@@ -63,7 +63,7 @@ class Blame:
         return CheckFailed([_with_evidence(one, readings) for one in found])
 
 
-def _blamed(snapshot: Snapshot, change: Change, readings: str) -> Finding:
+def _attributed(snapshot: Snapshot, change: Change, readings: str) -> Finding:
     namespace, _, name = change.service.partition("/")
     found = explain_service(snapshot, namespace, name, change.symptom)
     if found is None:

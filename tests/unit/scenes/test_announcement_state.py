@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from clusters.diagnosis.symptoms import Symptom
-from suites.scenes.state import State, changes
+from suites.scenes.announcement_state import State, changes
 
 NODES = frozenset({"node1", "node2"})
 BEFORE = State(

@@ -14,7 +14,7 @@ from clusters.errors import Inconclusive
 from clusters.wait import NotWithinBudget
 from clusters.workloads import builders
 from suites.scenes.echoes import Echo
-from suites.scenes.services import Service
+from suites.scenes.own_services import Service
 
 PODS_WANTED = 2
 """Probe pods, spread over the nodes: on two of them where there are two."""
@@ -25,7 +25,7 @@ CONTROL = "backend"
 Readings = tuple[tuple[str, str, bool], ...]
 
 
-class Insiders:
+class InClusterProbes:
     """Makes probe pods; they leave with the check."""
 
     def __init__(self, api: Api, changes: Changes, *, image: str, stack: ExitStack) -> None:
@@ -34,7 +34,7 @@ class Insiders:
     def reach(self, service: Service, backend: Echo) -> frozenset[str]:
         """Wait until the pods reach the service both ways; the nodes that they are on.
 
-        Trouble where they reach its one backend's pod and not the service, Inconclusive where not even that.
+        BrokenPromise where they reach its one backend's pod and not the service, Inconclusive where not even that.
         """
         address, port = service.assigned(), builders.HTTP_PORT
         targets = {
@@ -57,7 +57,7 @@ class Insiders:
                 budget=budgets.get(budgets.SERVED),
             )
         except NotWithinBudget as late:
-            raise self._trouble(service, late, address) from None
+            raise self._broken(service, late, address) from None
         return frozenset(node for node, *_ in seen)
 
     def _running(self, namespace: str, name: str, tries: int) -> None:
@@ -80,7 +80,7 @@ class Insiders:
         return tuple(sorted(each for pod in pods for each in _told(pod)))
 
     @staticmethod
-    def _trouble(service: Service, late: NotWithinBudget, address: str) -> Exception:
+    def _broken(service: Service, late: NotWithinBudget, address: str) -> Exception:
         last: Readings = late.readings[-1][1]
         missed = ", ".join(f"{target} from {node}" for node, target, reached in last if not reached)
         if not missed:
@@ -92,7 +92,7 @@ class Insiders:
                 remedy="Look at the pod network (network plugin, NetworkPolicies), and whether the image is agnhost.",
             )
         text = f"Pods of the cluster reach the service's pod and not the service: {missed}. "
-        return service.trouble(
+        return service.broken_promise(
             Symptom.UNREACHED_INSIDE,
             f"{text}Whether it is reached from outside is not said by this.\n{late}",
             address=address,

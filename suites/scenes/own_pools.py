@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from clusters.changes import Changes
 from clusters.workloads import builders
-from suites.scenes.addresses import Addresses
+from suites.scenes.free_addresses import Addresses
 
 
 @dataclass

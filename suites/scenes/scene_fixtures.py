@@ -21,17 +21,16 @@ from suites.plugin.kept_repository import to_apply
 from suites.plugin.record import Record
 from suites.plugin.run import RUN
 from suites.plugin.settings import Settings
-from suites.scenes import readiness
-from suites.scenes.addresses import Addresses
 from suites.scenes.announced import Announced, Wire
+from suites.scenes.committed_overlay import Overlay
 from suites.scenes.disruption import Disruption
 from suites.scenes.drill import Drill
-from suites.scenes.echoes import Echoes
-from suites.scenes.insiders import Insiders
-from suites.scenes.overlay import Overlay
-from suites.scenes.pools import OwnPools
+from suites.scenes.echoes import Echoes, ready
+from suites.scenes.free_addresses import Addresses
+from suites.scenes.in_cluster_probes import InClusterProbes
+from suites.scenes.own_pools import OwnPools
+from suites.scenes.own_services import Services
 from suites.scenes.rebuild import Rebuild
-from suites.scenes.services import Services
 
 ECHO = "echo"
 
@@ -50,7 +49,7 @@ def echo(request: pytest.FixtureRequest, api: Api, profile: Profile) -> Iterator
     name = changes.name(ECHO)
     made = builders.echo_deployment(name, namespace=namespace, image=profile.image)
     with changes.created(made):
-        readiness.ready(api, namespace, name)
+        ready(api, namespace, name)
         yield name
 
 
@@ -62,10 +61,10 @@ def echoes(api: Api, changes: Changes, profile: Profile) -> Iterator[Echoes]:
 
 
 @pytest.fixture
-def insiders(api: Api, changes: Changes, profile: Profile) -> Iterator[Insiders]:
+def in_cluster_probes(api: Api, changes: Changes, profile: Profile) -> Iterator[InClusterProbes]:
     """Makes probe pods for this check alone."""
     with ExitStack() as stack:
-        yield Insiders(api, changes, image=profile.image, stack=stack)
+        yield InClusterProbes(api, changes, image=profile.image, stack=stack)
 
 
 @pytest.fixture

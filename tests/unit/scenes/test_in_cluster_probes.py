@@ -12,10 +12,10 @@ from clusters.diagnosis.symptoms import Symptom
 from clusters.errors import Inconclusive
 from clusters.wait import NotWithinBudget
 from clusters.workloads import probe_deployment
-from suites.scenes import insiders
-from suites.scenes.insiders import Insiders, Readings
-from suites.scenes.services import Service
-from suites.scenes.trouble import Trouble
+from suites.scenes import in_cluster_probes
+from suites.scenes.broken_promise import BrokenPromise
+from suites.scenes.in_cluster_probes import InClusterProbes, Readings
+from suites.scenes.own_services import Service
 
 SERVICE = Service(cast("Api", None), "mlc", "inside-1")
 ALL = ("backend", "cluster-ip", "load-balancer")
@@ -53,16 +53,16 @@ def test_only_containers_that_run_say_something() -> None:
     ]
     pod = {"spec": {"nodeName": "node2"}, "status": {"containerStatuses": states}}
 
-    assert insiders._told(pod) == (("node2", "backend", True), ("node2", "cluster-ip", False))
-    assert insiders._told({"spec": {}}) == ()
+    assert in_cluster_probes._told(pod) == (("node2", "backend", True), ("node2", "cluster-ip", False))
+    assert in_cluster_probes._told({"spec": {}}) == ()
 
 
 def test_a_service_that_is_missed_although_its_pod_is_reached_is_trouble() -> None:
-    found = Insiders._trouble(
+    found = InClusterProbes._broken(
         SERVICE, late((*seen("node1", *ALL), *seen("node2", "backend", "load-balancer"))), "192.0.2.7"
     )
 
-    assert isinstance(found, Trouble)
+    assert isinstance(found, BrokenPromise)
     assert found.symptom is Symptom.UNREACHED_INSIDE
     assert found.readings.startswith(
         "Pods of the cluster reach the service's pod and not the service: cluster-ip from node2. "
@@ -73,17 +73,19 @@ def test_a_service_that_is_missed_although_its_pod_is_reached_is_trouble() -> No
 def test_pods_that_say_nothing_have_not_reached_anything() -> None:
     both = (*seen("node1", *ALL), *seen("node2", *ALL))
 
-    assert insiders._whole(both, 6)
-    assert not insiders._whole(both[:-1], 6)
-    assert not insiders._whole((), 6)
-    assert not insiders._whole((*both[:-1], ("node2", "load-balancer", False)), 6)
-    assert "stopped while they were asked" in str(Insiders._trouble(SERVICE, late(both[:-1]), "192.0.2.7"))
-    assert isinstance(Insiders._trouble(SERVICE, late(()), "192.0.2.7"), Inconclusive)
+    assert in_cluster_probes._whole(both, 6)
+    assert not in_cluster_probes._whole(both[:-1], 6)
+    assert not in_cluster_probes._whole((), 6)
+    assert not in_cluster_probes._whole((*both[:-1], ("node2", "load-balancer", False)), 6)
+    assert "stopped while they were asked" in str(
+        InClusterProbes._broken(SERVICE, late(both[:-1]), "192.0.2.7")
+    )
+    assert isinstance(InClusterProbes._broken(SERVICE, late(()), "192.0.2.7"), Inconclusive)
 
 
 @pytest.mark.parametrize("readings", [seen("node1", "load-balancer", "cluster-ip"), seen("node1")])
 def test_pods_that_do_not_reach_the_pod_itself_prove_nothing(readings: Readings) -> None:
-    found = Insiders._trouble(SERVICE, late(readings), "192.0.2.7")
+    found = InClusterProbes._broken(SERVICE, late(readings), "192.0.2.7")
 
     assert isinstance(found, Inconclusive)
     assert "do not reach even the service's pod itself" in str(found)

@@ -16,20 +16,20 @@ from clusters.wait import NotWithinBudget
 from suites.plugin import saved_phase
 from suites.plugin.record import Record
 from suites.plugin.saved_phase import SavedPhase
-from suites.scenes import state
+from suites.scenes import announcement_state
 from suites.scenes.announced import Wire
-from suites.scenes.blame import Blame
-from suites.scenes.services import held_addresses
-from suites.scenes.state import Change, State
+from suites.scenes.announcement_state import Change, State
+from suites.scenes.failure_attribution import FailureAttribution
+from suites.scenes.own_services import held_addresses
 
 
 @dataclass(frozen=True)
-class Around:
+class BeforeAndAfter:
     """Looks at one cluster before and after. `versions` are those of Kubernetes and MetalLB that run now."""
 
     api: Api
     wire: Wire
-    blame: Blame
+    attribution: FailureAttribution
     record: Record
     file: Path
     versions: tuple[str, str]
@@ -39,7 +39,7 @@ class Around:
         now = self._state()
         kubernetes, metallb = self.versions
         kept = SavedPhase(
-            cluster=self.blame.profile.name,
+            cluster=self.attribution.profile.name,
             uid=self.api.uid(),
             taken_at=dt.datetime.now(dt.UTC),
             kubernetes_version=kubernetes,
@@ -56,7 +56,7 @@ class Around:
         """CheckFailed that names every address which not one node alone answers for."""
         found = _undecided(now, nodes=self._nodes)
         if found:
-            raise self.blame.changes(found)
+            raise self.attribution.changes(found)
 
     def before(self) -> State:
         """Who held which address before the upgrade, by what was kept then. Inconclusive where nothing was upgraded."""
@@ -81,7 +81,10 @@ class Around:
 
         def read() -> list[str]:
             now = self._state()
-            last[:] = [*state.changes(before, now, nodes=self._nodes), *_undecided(now, nodes=self._nodes)]
+            last[:] = [
+                *announcement_state.changes(before, now, nodes=self._nodes),
+                *_undecided(now, nodes=self._nodes),
+            ]
             return [str(each) for each in last]
 
         try:
@@ -92,7 +95,7 @@ class Around:
                 budget=budgets.get(budgets.ANNOUNCED),
             )
         except NotWithinBudget as late:
-            raise self.blame.changes(last, str(late)) from None
+            raise self.attribution.changes(last, str(late)) from None
         self._upgraded()
 
     def _upgraded(self) -> None:

@@ -12,7 +12,7 @@ from clusters.errors import Inconclusive
 from clusters.gitops.kustomize import Render
 from clusters.gitops.repository_snapshot import Layout, RepositorySnapshot
 from clusters.metallb import configuration
-from suites.scenes.overlay import Overlay, Part, refusal
+from suites.scenes.committed_overlay import Overlay, Part, refusal
 
 Json = dict[str, Any]
 

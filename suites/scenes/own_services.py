@@ -17,7 +17,7 @@ from clusters.diagnosis.symptoms import Symptom
 from clusters.metallb import services as metallb_services
 from clusters.wait import DidNotHold, NotWithinBudget
 from clusters.workloads import builders
-from suites.scenes.trouble import Trouble
+from suites.scenes.broken_promise import BrokenPromise
 
 T = TypeVar("T")
 METALLB_WRITES_AS = "controller"
@@ -89,7 +89,7 @@ class Service:
                 )
             except DidNotHold as seen:
                 writers = frozenset(writer for each in held for writer in each.writers)
-                raise self.trouble(Symptom.NOT_REFUSED, str(seen), writers=writers) from None
+                raise self.broken_promise(Symptom.NOT_REFUSED, str(seen), writers=writers) from None
 
     @contextmanager
     def _held(self) -> Iterator[list[_Given]]:
@@ -115,7 +115,7 @@ class Service:
         found = self.addresses()
         if found != (address,):
             text = f"it held {address}, now it holds {', '.join(found) or 'nothing'}"
-            raise self.trouble(Symptom.ADDRESS_CHANGED, text, address=address)
+            raise self.broken_promise(Symptom.ADDRESS_CHANGED, text, address=address)
 
     def refusal(self) -> str:
         """The text of MetalLB's event that says why the service gets no address, waited for."""
@@ -144,17 +144,17 @@ class Service:
         symptom: Symptom,
         address: str = "",
     ) -> T:
-        """Wait for a claim within its budget; Trouble with the readings when it does not come true."""
+        """Wait for a claim within its budget; BrokenPromise with the readings when it does not come true."""
         try:
             return wait.until(claim, read=read, accept=accept, budget=budgets.get(budget))
         except NotWithinBudget as seen:
-            raise self.trouble(symptom, str(seen), address=address) from None
+            raise self.broken_promise(symptom, str(seen), address=address) from None
 
-    def trouble(
+    def broken_promise(
         self, symptom: Symptom, readings: str, *, address: str = "", writers: frozenset[str] = frozenset()
-    ) -> Trouble:
+    ) -> BrokenPromise:
         """What is wrong with this service, to be raised."""
-        return Trouble(
+        return BrokenPromise(
             symptom,
             namespace=self.namespace,
             service=self.name,
