@@ -40,6 +40,8 @@ ACTIONS: dict[str, Mapping[str, Check]] = {
     "clusters.faults.lab_hosts:thaw": {**_LAB_HOST, "name": _NAME},
     "clusters.faults.filters:lift": {**_LAB_HOST, "family": _matches("inet|bridge")},
     "clusters.faults.lab_hosts:release_address": {**_LAB_HOST, "address": _address},
+    "clusters.faults.lab_hosts:forget_neighbour": {**_LAB_HOST, "address": _address},
+    "clusters.faults.lab_hosts:forget_route": {**_LAB_HOST, "address": _address},
     "clusters.faults.lab_hosts:restore_default_route": {**_LAB_HOST, "gateway": _address},
     "clusters.faults.lab_hosts:plug_in": {**_LAB_HOST, "nic": _number(15)},
     "clusters.faults.rival_controllers:leave": {},

@@ -19,6 +19,7 @@ def root_causes(facts: Facts) -> Iterator[RootCause]:
     yield from refusals
     if not refusals:
         yield from _reported(facts)
+    yield from _elsewhere(facts)
     yield from _webhook(facts, known=bool(refusals))
     yield from _annotations(facts)
 
@@ -41,12 +42,33 @@ def _present(facts: Facts) -> Iterator[RootCause]:
     unknown = [each for each in reasons if each.cause == "advertisement-unknown-pool"]
     selecting = [each for each in reasons if each.cause == "advertisement-selects-nothing"]
     bare = [each for each in reasons if each.cause == "pool-not-advertised"]
-    bare = [each for each in bare if each.subject.name not in facts.bgp_only]
+    elsewhere = facts.bgp_only | facts.announced_by_others.keys()
+    bare = [each for each in bare if each.subject.name not in elsewhere]
     yield from (_root(facts, each, *(one.text for one in bare)) for each in unknown)
     yield from (_root(facts, each, *(one.text for one in bare)) for each in selecting)
     if not (unknown or any(_no_pool(facts, each.subject) for each in selecting)):
         # With such an advertisement about, a bare pool is what it was meant for: one fault, told once.
         yield from (_root(facts, each) for each in bare)
+
+
+def _elsewhere(facts: Facts) -> Iterator[RootCause]:
+    """Objects in namespaces that no MetalLB reads: that of another one is its own matter."""
+    seen = facts.snapshot
+    if not seen.metallb_pods_elsewhere.ok:
+        return
+    read = {raw["metadata"]["namespace"] for raw in seen.metallb_pods_elsewhere.items}
+    for part, kind in ((seen.pools_elsewhere, "pool"), (seen.advertisements_elsewhere, "advertisement")):
+        for raw in part.items:
+            namespace, name = raw["metadata"]["namespace"], raw["metadata"]["name"]
+            if namespace not in read:
+                what = "IPAddressPool" if kind == "pool" else "L2Advertisement"
+                yield RootCause(
+                    cause="pool-in-other-namespace",
+                    subject=Subject(kind, name, namespace=namespace),
+                    summary=f"{what} {name} stands in namespace {namespace}, and MetalLB reads {facts.namespace} only.",
+                    evidence=(f"no pod of a MetalLB is in namespace {namespace}",),
+                    fields=facts.command_fields(),
+                )
 
 
 def _no_pool(facts: Facts, advertisement: Subject) -> bool:

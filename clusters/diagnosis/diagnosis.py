@@ -7,8 +7,10 @@ from functools import cached_property
 
 from clusters.diagnosis import (
     announcer_sources,
+    bgp_sessions,
     configuration_faults,
     consumers,
+    external_addresses,
     interfaces,
     kube_proxy,
     memberlist,
@@ -38,6 +40,7 @@ _DETECTORS: tuple[Callable[[Facts], Iterable[RootCause]], ...] = (
     memberlist.root_causes,
     metallb_permissions.root_causes,
     configuration_faults.root_causes,
+    external_addresses.root_causes,
     interfaces.root_causes,
     pool_ranges.root_causes,
     pool_usage.exhausted,
@@ -45,6 +48,7 @@ _DETECTORS: tuple[Callable[[Facts], Iterable[RootCause]], ...] = (
     pool_usage.restless,
     rivals.root_causes,
     kube_proxy.root_causes,
+    bgp_sessions.root_causes,
 )
 
 

@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from functools import cached_property
 
+from clusters.diagnosis import announced_elsewhere
 from clusters.diagnosis.metallb_components import Components
 from clusters.diagnosis.signals import Signals, seconds
 from clusters.diagnosis.wire_index import WireIndex
@@ -126,16 +127,41 @@ class Facts:
         )
 
     @cached_property
+    def announced_by_others(self) -> Mapping[str, str]:
+        """The pools that something else than MetalLB announces, with what says so."""
+        seen = self.snapshot
+        known = seen.l2_advertisements.known and seen.bgp_advertisements.known
+        covered = {name for name, found in self.covering.items() if found} | self.bgp_only
+        return announced_elsewhere.pools(
+            self.pools,
+            seen.expectations,
+            covered=covered if known else None,
+            wire=self.wire_index,
+            without_speakers=self.without_speakers,
+        )
+
+    @cached_property
     def layer2(self) -> Mapping[str, Service]:
         """MetalLB's services that hold an address which is meant to be answered for on a segment."""
-        if not self.bgp_only:
+        elsewhere = self.bgp_only | self.announced_by_others.keys()
+        if not elsewhere:
             return self.addressed
         names = {key: self.pool_of(service.ingress[0]) for key, service in self.addressed.items()}
         return {
             key: service
             for key, service in self.addressed.items()
-            if (pool := names[key]) is None or pool.name not in self.bgp_only
+            if (pool := names[key]) is None or pool.name not in elsewhere
         }
+
+    @property
+    def without_speakers(self) -> bool:
+        """Whether there is nothing that would announce and nothing that says what to: no speaker, no advertisement."""
+        seen = self.snapshot
+        lists = (seen.pods, seen.daemon_sets, seen.l2_advertisements, seen.bgp_advertisements)
+        nothing = not (
+            seen.l2_advertisements.items or seen.bgp_advertisements.items or self.components.speakers
+        )
+        return all(part.known for part in lists) and nothing and self.components.daemon_set is None
 
     @cached_property
     def world(self) -> World:

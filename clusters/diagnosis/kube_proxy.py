@@ -27,9 +27,13 @@ def settings(facts: Facts) -> tuple[str, bool | None]:
 
 
 def root_causes(facts: Facts) -> Iterator[RootCause]:
-    """IPVS without strict ARP, where services hold addresses."""
+    """IPVS without strict ARP, where services hold addresses, unless one node alone replies for one of them."""
     mode, strict = settings(facts)
-    if mode == "ipvs" and strict is False and facts.layer2:
+    wire = facts.wire_index
+    single = not wire.wire.by_kernel and any(
+        len(hosts) == 1 for address in wire.assigned if (hosts := wire.responders(address))
+    )
+    if mode == "ipvs" and strict is False and facts.layer2 and not single:
         yield strict_arp_off(facts, "kube-proxy runs in mode ipvs, and ipvs.strictARP is false")
 
 

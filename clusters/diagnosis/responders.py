@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from clusters.checks.causes import Effect, having
-from clusters.diagnosis import claims, metallb_permissions
+from clusters.diagnosis import bgp_sessions, claims, metallb_permissions
 from clusters.diagnosis.announcer_election import Announcers
 from clusters.diagnosis.claims import Claim
 from clusters.diagnosis.facts import Facts
@@ -128,14 +128,16 @@ class Responders:
         denying = [owner for owner in owners if claims.of_node(self.facts, owner, address) is Claim.DENIED]
         mode, strict = settings(self.facts)
         told = (f"of the nodes that answer for {address}, {', '.join(denying)} do not announce it",)
+        if not set(self.facts.wire_index.node_of_mac.values()) <= set(owners):
+            return self._by_hand(service, address, denying) if denying else None
         if mode == "ipvs" and strict is False:
             configured = "kube-proxy runs in mode ipvs, and ipvs.strictARP is false"
             return strict_arp_off(self.facts, configured, *(told if denying else ()))
-        if not denying:
-            return None
-        if set(self.facts.wire_index.node_of_mac.values()) <= set(owners):
-            return strict_arp_off(self.facts, *told, f"kube-proxy's mode is {mode or 'its default'}")
-        return self._by_hand(service, address, denying)
+        return (
+            strict_arp_off(self.facts, *told, f"kube-proxy's mode is {mode or 'its default'}")
+            if denying
+            else None
+        )
 
     def _by_hand(self, service: Service, address: str, nodes: list[str]) -> RootCause:
         """Some nodes hold the address themselves, and others do not."""
@@ -171,21 +173,34 @@ class Responders:
         stretch = Stretch(self.facts, service, tries, self.replying(service, tries[0].address))
         route = self.facts.wire_index.routes.get(stretch.address)
         hosts = self.facts.wire_index.responders(stretch.address)
-        if (
-            hosts is None
-            and route
-            and (route.problem or all(each.outcome is ProbeOutcome.UNREACHABLE for each in tries))
-        ):
+        nowhere = bool(route and route.problem) or all(
+            each.outcome is ProbeOutcome.UNREACHABLE for each in tries
+        )
+        by_bgp = self._by_bgp(service)
+        if by_bgp and (found := self._of_bgp(stretch, nowhere=nowhere)):
+            root = found
+        elif hosts is None and route and nowhere:
             root = self.off_segment(service, stretch.address, *stretch.told)
-        elif layer2 and self.kept_out(service, tries):
+        elif not by_bgp and self.kept_out(service, tries):
             return None
         else:
-            root = self.forwarding.root(stretch)
+            root = self.forwarding.root(
+                stretch, *(bgp_sessions.candidates(self.facts, stretch) if by_bgp else ())
+            )
         ruled_out = [f"node {stretch.node} may announce it and is elected"] if stretch.node and layer2 else []
         ruled_out.append("it has a ready endpoint")
         if hosts:
             ruled_out.append(f"{', '.join(map(str, hosts))} alone answers for {stretch.address}")
         return self._explanation(service, root, f"{stretch.told[0]}. {root.summary}", *ruled_out)
+
+    def _by_bgp(self, service: Service) -> bool:
+        pool = self.facts.pool_of(service.ingress[0])
+        return pool is not None and pool.name in self.facts.bgp_only
+
+    def _of_bgp(self, stretch: Stretch, *, nowhere: bool) -> RootCause | None:
+        route = self.facts.wire_index.routes.get(stretch.address)
+        said = (route.problem if route else "") or stretch.lost[0].detail or stretch.lost[0].outcome
+        return bgp_sessions.unreached(self.facts, self.known, stretch, refused=said if nowhere else "")
 
     def kept_out(self, service: Service, tries: tuple[Reached, ...]) -> bool:
         """Whether the vantage may be kept out of the address's network as a whole, which nothing contradicts.

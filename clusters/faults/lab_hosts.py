@@ -14,6 +14,8 @@ from clusters.changes import Changes, HostUndo
 from clusters.errors import Inconclusive, Refused
 from clusters.lab.lab import Lab
 
+_BRIDGE = "br0"
+
 
 @contextmanager
 def unplugged(changes: Changes, lab: Lab, host: str, *, nic: int = 0) -> Iterator[None]:
@@ -133,3 +135,53 @@ def restore_default_route(lab: str, host: str, gateway: str) -> None:
     except Refused:
         return
     found.run(host, ["ip", "route", "replace", "default", "via", gateway])
+
+
+@contextmanager
+def router_remembers(changes: Changes, lab: Lab, address: str, mac: str) -> Iterator[None]:
+    """Have the LAN's router keep `mac` for `address` whatever it hears."""
+    undo = HostUndo(
+        text=f"the router keeps {mac} for {address}",
+        action="clusters.faults.lab_hosts:forget_neighbour",
+        args={"lab": lab.name, "host": "lan", "address": address},
+    )
+    with changes.host_change(undo):
+        entry = [address, "lladdr", mac, "dev", _BRIDGE, "nud", "permanent"]
+        done = lab.run("lan", ["ip", "neigh", "replace", *entry])
+        if done.returncode:
+            raise Inconclusive(f"The router does not keep {address}: {done.stderr.strip()}")
+        yield
+
+
+def forget_neighbour(lab: str, host: str, address: str) -> None:
+    """Take the entry away; nothing happens where it is gone, or its lab is."""
+    try:
+        found = Lab.load(lab)
+    except Refused:
+        return
+    found.run(host, ["ip", "neigh", "del", address, "dev", _BRIDGE])
+
+
+@contextmanager
+def routed_to(changes: Changes, lab: Lab, host: str, address: str, *, via: str = "") -> Iterator[None]:
+    """Give a host a route of its own to an address: by another host, or without `via` one that drops silently."""
+    undo = HostUndo(
+        text=f"{host} has a route to {address}",
+        action="clusters.faults.lab_hosts:forget_route",
+        args={"lab": lab.name, "host": host, "address": address},
+    )
+    with changes.host_change(undo):
+        way = [address, "via", via] if via else ["blackhole", address]
+        done = lab.run(host, ["ip", "route", "replace", *way])
+        if done.returncode:
+            raise Inconclusive(f"{host} does not take a route to {address}: {done.stderr.strip()}")
+        yield
+
+
+def forget_route(lab: str, host: str, address: str) -> None:
+    """Take the route away; nothing happens where it is gone, or its lab is."""
+    try:
+        found = Lab.load(lab)
+    except Refused:
+        return
+    found.run(host, ["ip", "route", "del", address])

@@ -32,6 +32,10 @@ def of(profile: Profile | None) -> Expectations:
             for each in profile.consumers
         ),
         announcers=profile.announcers.nodes,
+        announced_by_others=profile.announced_by == "other",
+        pools_announced={
+            pool.name: pool.announced_by == "other" for pool in profile.pools if pool.announced_by is not None
+        },
         announcer_selector=profile.announcers.selector,
         pools={pool.name: pool.addresses for pool in profile.pools},
         single_address_pools=tuple(pool.name for pool in profile.pools if pool.single_address),

@@ -150,6 +150,10 @@ class LabSettings(Model):
     overlay: Path | None = None
 
 
+#: Who announces addresses: MetalLB, or by design something else, such as the BGP daemon of the cluster's network.
+AnnouncedBy = Literal["metallb", "other"]
+
+
 class GitOps(Model):
     """The repository that the cluster is configured from; all other paths are relative to `repository`.
 
@@ -166,11 +170,15 @@ class GitOps(Model):
 
 
 class PoolExpectation(Model):
-    """An IPAddressPool that is meant to be, with the addresses it is meant to hold."""
+    """An IPAddressPool that is meant to be, with the addresses it is meant to hold.
+
+    `announced_by` is as in the profile, for this pool alone.
+    """
 
     name: Name
     addresses: Annotated[tuple[RangeText, ...], AfterValidator(_some)]
     single_address: bool = False
+    announced_by: AnnouncedBy | None = None
 
     @model_validator(mode="after")
     def _one_address(self) -> PoolExpectation:
@@ -239,7 +247,8 @@ class Profile(Model):
     `vantage` is where addresses are probed from; empty means none, for a lab its own client host. A pod is inside
     the cluster: it is no place to look at the wire from, and only asks for the checks that need one.
     `routed_vantage` is a second place, behind a router, from which they have to be reached as well.
-    `metrics` is how MetalLB's metrics may be read; what a run does by it is `scraping`.
+    `metrics` is how MetalLB's metrics may be read; what a run does by it is `scraping`. `announced_by` is `other` where
+    something else than MetalLB announces the addresses by design.
     `macs` are hardware addresses of nodes by the node's name: of cards that no address of the node's in Kubernetes is
     on, where neither metrics nor ServiceL2Status tell whose they are.
     """
@@ -260,6 +269,7 @@ class Profile(Model):
     spare_addresses: tuple[RangeText, ...] = ()
     reserve: Annotated[int, Field(ge=0, le=bounds.MOST_RESERVED)] = 1
     announcers: Announcers = Announcers()
+    announced_by: AnnouncedBy = "metallb"
     consumers: tuple[Consumer, ...] = ()
     vantage: Annotated[str, AfterValidator(_vantage)] = ""
     routed_vantage: Annotated[str, AfterValidator(_routed)] = ""

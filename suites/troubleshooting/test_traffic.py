@@ -96,6 +96,20 @@ def test_nobody_answers_for_a_free_address(observed: Observed) -> None:
 
 
 @check(
+    "traffic.bgp-session",
+    runbook="2.2",
+    level=OBSERVE,
+    commands=("kubectl get bgpsessionstates.frrk8s.metallb.io -A", _LOG),
+)
+def test_every_bgp_session_is_established(observed: Observed) -> None:
+    """Every BGP session of MetalLB's is established, where it announces by BGP.
+
+    By the BGPSessionStates of frr-k8s, and by the speakers' metrics in native and FRR mode.
+    """
+    observed.expect(traffic.bgp_session)
+
+
+@check(
     "traffic.routed",
     runbook="2.2",
     level=OBSERVE,

@@ -11,9 +11,17 @@ from clusters.checks import Scope
 from clusters.faults import filters, lab_hosts
 from clusters.metallb import election
 from clusters.metallb.ranges import parse_address
-from tests.faults.catalogue_fault import ALL_BY_NETWORK, ONE_ADDRESS, Fault, Summary
+from tests.faults.catalogue_fault import (
+    ALL_BY_NETWORK,
+    ONE_ADDRESS,
+    ONE_SERVICE,
+    UNTOUCHED,
+    Fault,
+    Summary,
+    drift,
+)
 from tests.faults.catalogue_network import announcer_of
-from tests.faults.catalogue_stage import SHOP, WHY, Json, Stage
+from tests.faults.catalogue_stage import NAMESPACE, SHOP, WHY, Json, Stage
 
 OPEN = "service shop/open"
 ADDRESSES, ASKED = "metallb.io/loadBalancerIPs", "172.30.0.219"
@@ -27,14 +35,19 @@ def _owner(stage: Stage, name: str) -> str:
         f"a node announces {name}",
         read=lambda: announcer_of(stage, SHOP, name),
         accept=bool,
-        budget=budgets.get("announced"),
+        budget=budgets.ANNOUNCED,
     )
 
 
 def _endpoints(stage: Stage, name: str) -> dict[str, str]:
-    """The addresses of a service's endpoints, by their nodes."""
-    found = stage.api.list(ENDPOINT_SLICES, SHOP, labels=f"kubernetes.io/service-name={name}")
-    return {one["nodeName"]: one["addresses"][0] for raw in found for one in raw.get("endpoints") or ()}
+    """The addresses of a service's endpoints, by their nodes, once there are any that serve."""
+
+    def read() -> dict[str, str]:
+        found = stage.api.list(ENDPOINT_SLICES, SHOP, labels=f"kubernetes.io/service-name={name}")
+        every = [one for raw in found for one in raw.get("endpoints") or ()]
+        return {one["nodeName"]: one["addresses"][0] for one in every if one["conditions"].get("ready")}
+
+    return wait.until(f"{name} has endpoints", read=read, accept=bool, budget=budgets.SERVED)
 
 
 @contextmanager
@@ -115,12 +128,13 @@ def policy(stage: Stage) -> Iterator[None]:
         yield
 
 
-def _pod(name: str, stage: Stage, labels: dict[str, str]) -> Json:
+def _pod(name: str, stage: Stage, labels: dict[str, str], node: str = "") -> Json:
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": name, "namespace": SHOP, "labels": labels},
         "spec": {
+            **({"nodeName": node} if node else {}),
             "terminationGracePeriodSeconds": 0,
             "containers": [
                 {"name": "echo", "image": stage.profile.image, "args": ["netexec", "--http-port=8080"]}
@@ -138,7 +152,99 @@ def _policy(name: str, labels: dict[str, str], *ingress: Json) -> Json:
     }
 
 
+@contextmanager
+def taken_by_hand(stage: Stage) -> Iterator[None]:
+    """A service inside the cluster takes an address of the pool for itself."""
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "own", "namespace": SHOP},
+        "spec": {
+            "externalIPs": ["172.30.0.215"],
+            "selector": {"app.kubernetes.io/name": SHOP},
+            "ports": [{"name": "http", "port": 80, "targetPort": 8080}],
+        },
+    }
+    with stage.changes.created(service, foreign=WHY):
+        yield
+
+
+@contextmanager
+def router_keeps_the_former(stage: Stage) -> Iterator[None]:
+    """The only pod behind a service with policy Local moves, the announcer with it, and the router does not notice."""
+    labels, (first, second) = {"app": "roving"}, stage.lab.nodes[1:3]
+    service = stage.addressed(
+        "roving",
+        serves=False,
+        selector=labels,
+        externalTrafficPolicy="Local",
+        annotations={ADDRESSES: ASKED},
+    )
+    with service as address:
+        with stage.changes.created(_pod("before", stage, labels, first.name), foreign=WHY):
+            stage.until_reached(address)
+            _until_announced_by(stage, "roving", first.name)
+        with (
+            stage.changes.created(_pod("after", stage, labels, second.name), foreign=WHY),
+            lab_hosts.router_remembers(stage.changes, stage.lab, address, first.mac),
+        ):
+            _until_announced_by(stage, "roving", second.name)
+            stage.until_reached(address)
+            yield
+
+
+def _until_announced_by(stage: Stage, name: str, node: str) -> None:
+    wait.until(
+        f"{node} announces {name}",
+        read=lambda: announcer_of(stage, SHOP, name),
+        accept=lambda found: found == node,
+        budget=budgets.ANNOUNCED,
+    )
+
+
+@contextmanager
+def no_bgp_router(stage: Stage) -> Iterator[None]:
+    """A BGP peer at whose address no router listens."""
+    peer = {
+        "apiVersion": "metallb.io/v1beta2",
+        "kind": "BGPPeer",
+        "metadata": {"name": "nobody", "namespace": NAMESPACE},
+        "spec": {"myASN": 64512, "peerASN": 64513, "peerAddress": "172.30.0.1"},
+    }
+    with stage.by_hand(peer):
+        wait.until(
+            "the speakers tell of the session",
+            read=lambda: [each for each in stage.look().notes["traffic.bgp-session"] if "172.30.0.1" in each],
+            accept=bool,
+            budget=budgets.ROLLOUT,
+        )
+        yield
+
+
 FAULTS = (
+    Fault(
+        name="a router that keeps the MAC of the node that announced before",
+        cause="router-neighbour-stale",
+        make=router_keeps_the_former,
+        profile={"routed_vantage": "remote"},
+        says=UNTOUCHED,
+        shows={"traffic.routed": "service shop/roving"},
+    ),
+    Fault(
+        name="a BGP peer at which no router listens",
+        cause="bgp-session-down",
+        make=no_bgp_router,
+        says=ALL_BY_NETWORK,
+        also=drift(f"BGPPeer {NAMESPACE}/nobody"),
+        shows={"traffic.bgp-session": "peer .*"},
+    ),
+    Fault(
+        name="a service that takes an address of a pool for itself",
+        cause="external-address-in-pool",
+        make=taken_by_hand,
+        says=ONE_SERVICE,
+        shows={"pending.annotations": "service shop/own"},
+    ),
     Fault(
         name="the announcing node drops what it is to forward",
         cause="address-not-forwarded",

@@ -220,17 +220,17 @@ class Stage:
     def pool(self, name: str, *addresses: str, **spec: Any) -> Iterator[None]:
         """An IPAddressPool that gives its addresses on request only, unless `spec` says otherwise."""
         obj = _object("IPAddressPool", name, {"addresses": [*addresses], "autoAssign": False, **spec})
-        with self._by_hand(obj):
+        with self.by_hand(obj):
             yield
 
     @contextmanager
     def advertised(self, name: str, **spec: Any) -> Iterator[None]:
         """An L2Advertisement, of the pool of the same name unless `spec` says otherwise."""
-        with self._by_hand(_object("L2Advertisement", name, {"ipAddressPools": [name], **spec})):
+        with self.by_hand(_object("L2Advertisement", name, {"ipAddressPools": [name], **spec})):
             yield
 
     @contextmanager
-    def _by_hand(self, obj: Json) -> Iterator[None]:
+    def by_hand(self, obj: Json) -> Iterator[None]:
         """An object of MetalLB's that looks as if a person had made it: the suite overlooks what is its own."""
         with self.changes.created(obj):
             unmarked = {"metadata": {"labels": {MANAGER_LABEL: None}}}

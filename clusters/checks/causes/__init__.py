@@ -12,6 +12,7 @@ from types import MappingProxyType
 from clusters.checks.causes import (
     allocation_causes,
     announcement_causes,
+    bgp_causes,
     component_causes,
     forwarding_causes,
     measured_causes,
@@ -40,6 +41,7 @@ def _registry() -> Mapping[str, Cause]:
     tables = (
         allocation_causes.CAUSES,
         announcement_causes.CAUSES,
+        bgp_causes.CAUSES,
         component_causes.CAUSES,
         forwarding_causes.CAUSES,
         measured_causes.CAUSES,

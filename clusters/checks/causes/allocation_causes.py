@@ -412,4 +412,53 @@ CAUSES = (
         rests_on=(),
         last_resort=False,
     ),
+    Cause(
+        id="external-address-in-pool",
+        title="A service takes an address of a pool for itself",
+        meaning=(
+            "An address in spec.externalIPs lies in an IPAddressPool: MetalLB announces only what it gives out itself, "
+            "and may give that address to another service, whose traffic kube-proxy then sends to this one."
+        ),
+        remedy=(
+            "Ask for the address by the annotation metallb.io/loadBalancerIPs on a service of type LoadBalancer, or "
+            "take it out of the pool's ranges."
+        ),
+        commands=(
+            "kubectl -n {namespace} get svc {service} -o jsonpath='{{.spec.externalIPs}}'",
+            "kubectl -n {metallb_namespace} get ipaddresspool {pool} -o yaml",
+            "kubectl -n {namespace} edit svc {service}",
+        ),
+        scope=Scope.SERVICE,
+        link=Link.REQUEST,
+        layer=Layer.CONFIGURATION,
+        proven_by="An address of spec.externalIPs lies in a pool that was read, and not in the service's status.",
+        excluded_by="It lies in no pool, or MetalLB gave it to this very service.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="pending.annotations",
+        rests_on=("services",),
+        last_resort=False,
+    ),
+    Cause(
+        id="pool-in-other-namespace",
+        title="Pools or advertisements stand in a namespace that MetalLB does not read",
+        meaning="A MetalLB reads only the objects of its own namespace; one elsewhere is accepted and does nothing.",
+        remedy="Make the object again in MetalLB's namespace, and delete the one elsewhere.",
+        commands=(
+            "kubectl get ipaddresspools,l2advertisements -A",
+            "kubectl get pods -A -l app.kubernetes.io/name=metallb",
+        ),
+        scope=Scope.POOL,
+        link=Link.CONFIGURATION,
+        layer=Layer.CONFIGURATION,
+        proven_by="The object is in another namespace than the observed MetalLB, and no other MetalLB runs there.",
+        excluded_by="Another MetalLB runs in that namespace, or the pods there could not be read.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="health.config-present",
+        rests_on=("metallb_pods_elsewhere",),
+        last_resort=False,
+    ),
 )

@@ -282,6 +282,37 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
+        id="router-neighbour-stale",
+        title="A router keeps the former announcer's MAC",
+        meaning=(
+            "The address moved to another node, and a router in front of its network still sends to the former one, "
+            "which does not serve it any more: on the segment it answers, and behind that router it does not."
+        ),
+        remedy=(
+            "Clear the router's neighbour entry for the address; then let gratuitous ARP through to it, shorten its "
+            "ARP timeout, or have MetalLB repeat gratuitous ARP (0.16.2, --gratuitous-arp-interval)."
+        ),
+        commands=(
+            NEIGHBOUR,
+            "kubectl -n {namespace} describe svc {service} | grep nodeAssigned",
+            ARPING,
+        ),
+        scope=Scope.SERVICE,
+        link=Link.AFAR,
+        layer=Layer.NODES_AND_NETWORK,
+        proven_by=(
+            "On the segment the port is served and behind the router it is not, other addresses are served there, and "
+            "MetalLB's events say that this one moved from one node to another."
+        ),
+        excluded_by="No other address is served behind the router either, or nothing says that this one moved.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by="traffic.routed",
+        rests_on=(),
+        last_resort=False,
+    ),
+    Cause(
         id="owner-disagreement",
         title="The sources disagree on who announces the address",
         meaning="The election, the ServiceL2Status, the metric and the ARP replies do not name the same node.",

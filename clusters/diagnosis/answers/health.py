@@ -67,6 +67,7 @@ def config_present(diagnosis: Diagnosis) -> Answer:
     """There are pools and advertisements, and every pool is advertised."""
     seen = diagnosis.snapshot
     bgp = [f"pool {name} is announced by BGP alone" for name in sorted(diagnosis.facts.bgp_only)]
+    bgp += [f"pool {name}: {why}" for name, why in sorted(diagnosis.facts.announced_by_others.items())]
     return Answer(
         needs=("nodes", "bgp_advertisements"),
         notes=tuple(bgp),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from clusters.diagnosis.answer import Answer, missing
 from clusters.diagnosis.diagnosis import Diagnosis
@@ -12,6 +14,8 @@ from clusters.observation.snapshot import Reached, Status
 from clusters.subject import CLUSTER, Subject
 
 _SHOWN = 10
+#: As the speaker writes it: announcing from node "node1" with protocol "layer2".
+_NODE = re.compile(r'announcing from node "([^"]+)"')
 
 
 def routed(diagnosis: Diagnosis) -> Answer:
@@ -55,7 +59,34 @@ def _roots(diagnosis: Diagnosis, lost: list[Reached], compared: list[Reached]) -
         return
     for key, tries in services.items():
         what = f"{tries[0].address} is not"
-        yield _root(diagnosis, Subject.service(key), what, but="on its segment it answers", tries=tries)
+        found = _root(diagnosis, Subject.service(key), what, but="on its segment it answers", tries=tries)
+        served = {one.address for one in compared} - {one.address for one in lost}
+        moved = _moved(diagnosis, key)
+        yield _stale(found, moved, min(served)) if moved and served else found
+
+
+def _moved(diagnosis: Diagnosis, key: str) -> tuple[str, ...]:
+    """The nodes that a service's address moved between by MetalLB's events, the last two; empty where it did not."""
+    events = diagnosis.facts.signals.of_services.get(key, ())  # newest first
+    named = [
+        match[1]
+        for event in events
+        if event.reason == "nodeAssigned" and (match := _NODE.search(event.message))
+    ]
+    nodes = list(dict.fromkeys(named))
+    return (nodes[1], nodes[0]) if len(nodes) > 1 else ()
+
+
+def _stale(found: RootCause, moved: tuple[str, ...], served: str) -> RootCause:
+    """The same trouble, of an address that moved while others behind the router are served."""
+    former, now = moved
+    return replace(
+        found,
+        cause="router-neighbour-stale",
+        summary=f"{found.summary} It moved from node {former} to {now}, and the router still sends to the former.",
+        evidence=(*found.evidence, f"events nodeAssigned name {former} and, later, {now}"),
+        ruled_out=(f"the way through the router as such: {served} is served behind it",),
+    )
 
 
 def _root(diagnosis: Diagnosis, subject: Subject, what: str, *, but: str, tries: list[Reached]) -> RootCause:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from clusters.checks.causes import Effect, get, having
 from clusters.checks.observed_lists import ELECTION
 from clusters.checks.path_links import Link
-from clusters.diagnosis import announcer_sources
+from clusters.diagnosis import announcer_sources, bgp_sessions
 from clusters.diagnosis.answer import Answer, missing
 from clusters.diagnosis.diagnosis import Diagnosis
 from clusters.diagnosis.missing_speakers import expected
@@ -131,6 +131,18 @@ def _unread(pages: Iterable[PodMetrics]) -> Iterator[str]:
             f"pod {pods[0]}: its metrics were" if len(pods) == 1 else f"{len(pods)} pods: their metrics were"
         )
         yield f"{whose} not read: {detail}"
+
+
+def bgp_session(diagnosis: Diagnosis) -> Answer:
+    """Every BGP session is established."""
+    seen = diagnosis.snapshot
+    if seen.bgp_peers.known and not seen.bgp_peers.items:
+        return Answer(unsupported="MetalLB has no BGPPeer: nothing is announced by BGP.")
+    told = tuple(dict.fromkeys(one.said for one in bgp_sessions.sessions(diagnosis.facts)))
+    unread = (
+        () if told else ("No source tells of a BGP session: neither metrics nor BGPSessionStates were read.",)
+    )
+    return Answer(notes=told[:10], missing=(*missing(("the BGPPeers", seen.bgp_peers)), *unread))
 
 
 def no_squatter(diagnosis: Diagnosis) -> Answer:

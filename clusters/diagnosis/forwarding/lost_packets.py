@@ -37,13 +37,13 @@ class Forwarding:
     def __init__(self, facts: Facts, known: KnownCauses) -> None:
         self.facts, self.known = facts, known
 
-    def root(self, stretch: Stretch) -> RootCause:
-        """The first of these causes that is proved, else a neutral one."""
+    def root(self, stretch: Stretch, *others: Candidate) -> RootCause:
+        """The first of these causes that is proved, else a neutral one, with candidates from before that stretch."""
         finders: tuple[Callable[[Stretch], RootCause | None], ...] = (
             self._source, self._dead_node, self._prohibited, self._policy, self._refused, self._proxy, self._partly
         )  # fmt: skip
         found = next((root for find in finders if (root := find(stretch))), None)
-        return found or self._neutral(stretch)
+        return found or self._neutral(stretch, others)
 
     def _source(self, stretch: Stretch) -> RootCause | None:
         """What comes from outside a service's loadBalancerSourceRanges is dropped, as it is meant to be."""
@@ -214,7 +214,7 @@ class Forwarding:
             root, stretch, candidates, f"on node {stretch.node or 'that announces the address'}"
         )
 
-    def _neutral(self, stretch: Stretch) -> RootCause:
+    def _neutral(self, stretch: Stretch, others: tuple[Candidate, ...]) -> RootCause:
         """Nothing comes back, and nothing that was read proves why."""
         where = f"node {stretch.node}" if stretch.node else "the node that announces it"
         said = "Nothing comes back from"
@@ -228,7 +228,7 @@ class Forwarding:
         if located:
             root = replace(root, subject=Subject.node(stretch.node))
         return self._open(
-            root, stretch, tuple(self._candidates(stretch)), f"on {where}", proved=bool(located)
+            root, stretch, (*others, *self._candidates(stretch)), f"on {where}", proved=bool(located)
         )
 
     def _candidates(self, stretch: Stretch) -> Iterator[Candidate]:

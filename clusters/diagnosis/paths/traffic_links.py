@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from clusters.checks import LinkReading
 from clusters.checks.path_links import Link
+from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.paths import forwarding_links
 from clusters.diagnosis.paths.path_case import Case, Read, not_applicable, ok, unknown
 from clusters.observation.field_types import ProbeOutcome
@@ -46,14 +47,21 @@ def advertised(case: Case) -> LinkReading:
         if seen.ip_address_pools.known:
             return unknown(Link.ADVERTISED, "no pool of MetalLB's holds the address")
         return unknown(Link.ADVERTISED, "the IPAddressPools were not read")
-    covering = [each.name for each in case.facts.covering.get(pool.name, ())]
-    if covering:
-        return ok(Link.ADVERTISED, f"L2Advertisement {', '.join(covering)} covers pool {pool.name}")
-    if pool.name in case.facts.bgp_only:
-        return ok(Link.ADVERTISED, f"a BGPAdvertisement covers pool {pool.name}")
+    if by := _announced_by(case.facts, pool.name):
+        return ok(Link.ADVERTISED, by)
     if not (seen.l2_advertisements.known and seen.bgp_advertisements.known):
         return unknown(Link.ADVERTISED, "the advertisements were not read")
     return unknown(Link.ADVERTISED, f"no advertisement covers pool {pool.name}")
+
+
+def _announced_by(facts: Facts, pool: str) -> str:
+    """Who is meant to announce a pool; empty where nobody is known to."""
+    if pool in facts.announced_by_others:
+        return f"pool {pool}: {facts.announced_by_others[pool]}"
+    covering = [each.name for each in facts.covering.get(pool, ())]
+    if covering:
+        return f"L2Advertisement {', '.join(covering)} covers pool {pool}"
+    return f"a BGPAdvertisement covers pool {pool}" if pool in facts.bgp_only else ""
 
 
 def announcer(case: Case) -> LinkReading:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from clusters.observation import load
+from clusters.observation import Objects, load
 from clusters.observation.field_types import ProbeOutcome, Purpose
 from clusters.observation.snapshot import Heard, Reached, Route, Snapshot, Status, WireView
 from tests.answers import Told, answered
@@ -120,3 +120,45 @@ def test_one_that_fails_decides_nothing(healthy: Snapshot) -> None:
     assert judged(healthy, NEAR, failed).missing == (
         "It could not read what answers through a router: Vantage ssh:branch did not answer in time.",
     )
+
+
+def announced(service: str, *nodes: str) -> Objects:
+    """MetalLB's events on a service of the shop: it was announced from one node after the other."""
+    items = tuple(
+        {
+            "metadata": {"name": f"{service}.{number}", "namespace": "shop"},
+            "involvedObject": {"kind": "Service", "namespace": "shop", "name": service},
+            "reason": "nodeAssigned",
+            "message": f'announcing from node "{node}" with protocol "layer2"',
+            "lastTimestamp": f"2026-11-24T05:0{number}:00Z",
+            "type": "Normal",
+        }
+        for number, node in enumerate(nodes)
+    )
+    return Objects(status=Status.OK, items=items)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "cause"),
+    [(("node1", "node2"), "router-neighbour-stale"), (("node1",), "not-routed"), ((), "not-routed")],
+)
+def test_an_address_that_moved_while_others_are_served_is_the_routers_neighbour_entry(
+    healthy: Snapshot, nodes: tuple[str, ...], cause: str
+) -> None:
+    seen = replace(healthy, service_events=announced("a", *nodes))
+
+    found = judged(seen, NEAR, far(door("a", A, "timeout"), door("b", B, "answered")))
+
+    (finding,) = found.findings
+    assert (finding.cause, finding.subject) == (cause, "service shop/a")
+    assert ("from node node1 to node2" in finding.summary) == (cause == "router-neighbour-stale")
+
+
+def test_where_nothing_is_served_behind_the_router_its_neighbours_are_not_the_matter(
+    healthy: Snapshot,
+) -> None:
+    seen = replace(healthy, service_events=announced("a", "node1", "node2"))
+
+    found = judged(seen, NEAR, far(door("a", A, "timeout"), door("b", B, "timeout")))
+
+    assert {finding.cause for finding in found.findings} == {"not-routed"}
