@@ -293,8 +293,8 @@ def _become_host(spec: dict[str, Any], go: int) -> None:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(spec["socket"])
     listener.listen(32)
-    os.write(spec["told"], b"ready")
-    os.close(spec["told"])
+    os.write(spec["ready"], b"ready")
+    os.close(spec["ready"])
     serve(listener, Components(spec["sockets"]))
 
 
@@ -308,17 +308,17 @@ def main(path: str) -> int:
     _checked(
         _libc.unshare(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID), "unshare"
     )
-    heard, told = os.pipe()
+    ready_read, ready_write = os.pipe()
     waits, go = os.pipe()
     pid = os.fork()
     if pid == 0:
-        os.close(heard)
+        os.close(ready_read)
         os.close(go)
-        _become_host({**spec, "told": told}, waits)
-    os.close(told)
+        _become_host({**spec, "ready": ready_write}, waits)
+    os.close(ready_write)
     _record(spec["pid"], pid)
     os.write(go, b"go")
-    return 0 if os.read(heard, 5) == b"ready" else 1
+    return 0 if os.read(ready_read, 5) == b"ready" else 1
 
 
 if __name__ == "__main__":

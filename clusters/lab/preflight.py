@@ -40,7 +40,9 @@ def check(options: LabOptions) -> None:
         raise Refused("A lab needs root, to make network namespaces.", remedy="Run the command as root.")
     missing = [*_commands(options), *_kernel(options), *_room(options), *_watches(options), *_loopback()]
     if missing:
-        raise Refused(f"This machine lacks what a lab needs: {'; '.join(missing)}.", remedy=_remedy(options))
+        raise Refused(
+            f"What a lab needs is missing on this machine: {'; '.join(missing)}.", remedy=_remedy(options)
+        )
 
 
 def _needed_commands(options: LabOptions) -> list[str]:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from clusters import budgets, wait
 from clusters.errors import UsageError
 from clusters.lab import parts
 from clusters.lab.parts import __main__ as command
@@ -223,7 +224,13 @@ def test_a_killed_run_leaves_nothing_but_what_the_next_one_removes(
 ) -> None:
     fake.holds()
     killed = started("pause")
-    _read_until(killed, "[1/1] pause: building")
+    # Only a program that runs has been tied to the one that starts it.
+    wait.until(
+        "the build has begun",
+        read=fake.builds,
+        accept=bool,
+        budget=budgets.get(budgets.LAB_PROGRAM_STARTED),
+    )
     killed.kill()
     killed.wait()
     left = list((fake.cache / "parts").iterdir())
