@@ -144,7 +144,7 @@ FLEET_UNDONE = _budget("fleet_undone", 300, 1,
     "What a run that is told to end has to undo: a namespace (90 s), a node that comes back (90 s) and "
     "settles (90 s).")
 CLUSTER_HELD = _budget("cluster_held", 60, 15,
-    "How long a run's hold on a cluster outlives it: four renewals, so that one that is lost on a busy "
+    "How long a run's Lease on a cluster outlives it: four renewals, so that one that is lost on a busy "
     "machine costs nothing, and a dead run blocks the next one for a minute.")
 PART_TURN = _budget("part_turn", 7200, 5,
     "One part of a run waits for all others that change the cluster, and in sum they take what the whole run "
@@ -176,7 +176,7 @@ DOUBLE_ANSWERS_REJOINED = _budget("double_answers_rejoined", 65, 0.05,
 NOBODY_ANSWERS_GRACEFUL = _budget("nobody_answers_graceful", 2, 0.05,
     "The new owner answers before the old one is gone, or just after.")
 CLOCK_SKEW = _budget("clock_skew", 5, 1,
-    "Clocks kept by NTP differ by milliseconds; the Date header tells whole seconds, and a hold on the "
+    "Clocks kept by NTP differ by milliseconds; the Date header tells whole seconds, and the Lease on the "
     "cluster lasts 60 s by these clocks.")
 NOBODY_ANSWERS_UPGRADE = _budget("nobody_answers_upgrade", 10, 0.05,
     "A speaker that is ready has yet to meet the others, and the next one is taken away already: 5.2 s "

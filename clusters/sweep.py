@@ -18,8 +18,8 @@ from filelock import FileLock, Timeout
 
 from clusters import budgets, files, journal, profile, shield
 from clusters.api import Api
-from clusters.changes import Cleaned, clean, leftovers, not_undone
-from clusters.changes.cluster_of_journal import ClusterGone, Reach
+from clusters.changes import CleanupResult, clean, leftovers, not_undone
+from clusters.changes.cluster_of_journal import ClusterGone, JournalClusters
 from clusters.errors import CleanupFailed, ConformanceError, ExitCode, Refused
 from clusters.journal import Entry, Journal
 from clusters.journal.run_origin import Header
@@ -62,17 +62,17 @@ class Sweep:
     chosen: Profile
     only_list: bool = False
     restore_old: bool = False
-    reach: Reach = field(init=False)
+    clusters: JournalClusters = field(init=False)
 
     def __post_init__(self) -> None:
-        self.reach = Reach(self.chosen)
+        self.clusters = JournalClusters(self.chosen)
 
     def run(self) -> int:
         """Undo, or list, all of it; returns the exit code, 7 where anything is left.
 
         Raises ConformanceError where it cannot begin at all, as while another sweep is under way.
         """
-        found = leftovers.of_cluster(self.chosen.name, self.reach.uid if leftovers.are_any() else "")
+        found = leftovers.of_cluster(self.chosen.name, self.clusters.uid if leftovers.are_any() else "")
         codes = []
         with ExitStack() as stack:
             for folder in sorted({each.path.parent for each in found}):
@@ -123,8 +123,8 @@ class Sweep:
             left.close()
             say(f"run {header.run}: nothing left to undo")
             return int(ExitCode.PASSED)
-        api = self.reach.api(left, header)
-        if not self.reach.is_over(api, left, header):
+        api = self.clusters.api(left, header)
+        if not self.clusters.is_over(api, left, header):
             say(f"run {header.run} is under way on {header.machine}: left alone")
             return None
         return self._list(left) if self.only_list else self._undo(api, left)
@@ -174,7 +174,7 @@ def _who(left: Journal) -> str:
     return f"run {left.header.run}{where}, begun {ago(left.header.age)}"
 
 
-def _tell(left: Journal, result: Cleaned, *, entries_held_back: bool) -> int:
+def _tell(left: Journal, result: CleanupResult, *, entries_held_back: bool) -> int:
     """Say what came of one journal, and let go of it."""
     for entry in result.done:
         say(f"  undone: {entry.change}")

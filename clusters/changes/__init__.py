@@ -1,7 +1,7 @@
 """Changing a cluster so that it can always be undone; `Changes` is the only door to that."""
 
 from clusters.changes.changes import Changes
-from clusters.changes.cleanup import Cleaned, clean, not_undone
+from clusters.changes.cleanup import CleanupResult, clean, not_undone
 from clusters.changes.object_changes import MANAGER, MANAGER_LABEL, ForeignObject
 from clusters.changes.undo import RUN_LABEL, HostUndo
 
@@ -10,7 +10,7 @@ __all__ = [
     "MANAGER_LABEL",
     "RUN_LABEL",
     "Changes",
-    "Cleaned",
+    "CleanupResult",
     "ForeignObject",
     "HostUndo",
     "clean",

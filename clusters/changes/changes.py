@@ -15,7 +15,7 @@ from clusters import budgets, wait
 from clusters.api import Api, Resource
 from clusters.api.resources import NODES
 from clusters.changes.cleanup import clean, not_undone
-from clusters.changes.cluster_lease import Guest, Hold
+from clusters.changes.cluster_lease import ClusterLease, JoinedLease
 from clusters.changes.object_changes import ForeignObject, Maker, Patch
 from clusters.changes.target import Target
 from clusters.changes.undo import HostUndo, await_gone, to_wait
@@ -42,7 +42,7 @@ class Changes:
         self._maker = Maker(api, journal, run_id)
         self._home, self._home_seq = "", 0
         self._serial = itertools.count(1)
-        self._hold: Hold | None = None
+        self._lease: ClusterLease | None = None
         self.notes: list[str] = []
 
     @property
@@ -75,23 +75,23 @@ class Changes:
         self._home_seq, _ = self._maker.create(obj, home="", foreign="the run's own namespace")
         return name
 
-    def hold(self, namespace: str, level: Level) -> Hold:
-        """Take hold of the whole cluster, by a Lease in `namespace`, until the run ends; before any other change.
+    def take_lease(self, namespace: str, level: Level) -> ClusterLease:
+        """Take the whole cluster, by a Lease in `namespace`, until the run ends; before any other change.
 
         Raises Refused where another run has it, or where no journal can be written.
         """
-        hold = Hold(self._api, self._maker, self.run_id, namespace=namespace, level=level)
+        lease = ClusterLease(self._api, self._maker, self.run_id, namespace=namespace, level=level)
         try:
-            hold.take()
+            lease.take()
         except NotJournalled as error:
             raise Refused(str(error.args[0]), remedy=error.remedy) from error
-        self._hold = self._maker.held = hold
-        return hold
+        self._lease = self._maker.lease = lease
+        return lease
 
-    def join(self, namespace: str) -> Guest:
-        """Go by the hold, in `namespace`, that another process of this run has on the cluster."""
-        guest = self._maker.held = Guest(self._api, self.run_id, namespace=namespace)
-        return guest
+    def join(self, namespace: str) -> JoinedLease:
+        """Go by the Lease, in `namespace`, that another process of this run has of the cluster."""
+        joined = self._maker.lease = JoinedLease(self._api, self.run_id, namespace=namespace)
+        return joined
 
     def create(self, obj: Object, *, foreign: str = "") -> Object:
         """Create `obj`, labelled, in the run's namespace where it names none; returns it as stored.
@@ -253,8 +253,8 @@ class Changes:
         A failure does not stop the rest. Raises CleanupFailed that names every change that may be left.
         """
         result = clean(self._api, self._journal, self._journal.pending())
-        if self._hold is not None:
-            self._hold.end()  # only now: undoing may take longer than the hold lasts
+        if self._lease is not None:
+            self._lease.end()  # only now: undoing may take longer than the Lease lasts
         self.notes += result.notes
         self._journal.close()
         self._home = ""

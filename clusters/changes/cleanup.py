@@ -15,7 +15,7 @@ from clusters.shield import is_abandoned, undisturbed
 
 
 @dataclass
-class Cleaned:
+class CleanupResult:
     """What came of it: (entry, why) for each change that is not undone, and what is worth telling."""
 
     done: list[Entry] = field(default_factory=list)
@@ -24,13 +24,13 @@ class Cleaned:
     interrupted: bool = False
 
 
-def clean(api: Api, journal: Journal, entries: Sequence[Entry]) -> Cleaned:
+def clean(api: Api, journal: Journal, entries: Sequence[Entry]) -> CleanupResult:
     """Undo `entries` in their order, each marked in the journal when it is done; nothing is raised for one.
 
     What stood in a namespace that is undone as well goes with it. An API server that is away for a while is borne
     with (see `patience`), and signals that end a process are held back (see `shield`).
     """
-    result = Cleaned()
+    result = CleanupResult()
     left = len(entries)
 
     def count() -> int:
@@ -48,7 +48,7 @@ def clean(api: Api, journal: Journal, entries: Sequence[Entry]) -> Cleaned:
     return result
 
 
-def _one(api: Api, journal: Journal, entry: Entry, result: Cleaned) -> None:
+def _one(api: Api, journal: Journal, entry: Entry, result: CleanupResult) -> None:
     try:
         note = perform(api, entry)
     except ConformanceError as error:

@@ -23,10 +23,10 @@ from clusters.errors import Refused
 from clusters.journal import run_origin
 from clusters.objects import Object, spec_of
 
-_WHY = "the run's hold on the cluster"
+_WHY = "the run's Lease on the cluster"
 
 
-class Held(Refused):
+class LeaseTaken(Refused):
     """Another run holds the cluster: `holder`, None where it came at the same moment and is not known."""
 
     def __init__(self, text: str, *, holder: Holder | None = None) -> None:
@@ -34,10 +34,10 @@ class Held(Refused):
         self.holder = holder
 
 
-class Guest:
+class JoinedLease:
     """A process of a run that another process of it holds the cluster for, as pytest-xdist's workers are.
 
-    `lost` is as that of a Hold, asked of the cluster where the last answer has become too old to count.
+    `lost` is as that of a ClusterLease, asked of the cluster where the last answer has become too old to count.
     """
 
     def __init__(self, api: Api, run_id: str, *, namespace: str) -> None:
@@ -63,8 +63,8 @@ class Guest:
         return self._lost
 
 
-class Hold:
-    """A hold on one cluster. `note` says whose expired hold it took over, "" where it took none."""
+class ClusterLease:
+    """The Lease of one cluster. `note` says whose expired Lease it took over, "" where it took none."""
 
     def __init__(self, api: Api, maker: Maker, run_id: str, *, namespace: str, level: Level) -> None:
         self._api, self._maker = api, maker
@@ -73,17 +73,17 @@ class Hold:
         self._budget = budgets.get(budgets.CLUSTER_HELD)
         self._now: Object = {}
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name="hold", daemon=True)
+        self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
         self._renewing = threading.Lock()
         self._lost = self.note = ""
 
     def take(self) -> None:
-        """Take it; Held where another run has it. Errors of `clusters.api` as they come."""
+        """Take it; LeaseTaken where another run has it. Errors of `clusters.api` as they come."""
         found = self._target.read(self._api)
         try:
             self._now = self._create() if found is None else self._take_over(found)
         except (AlreadyExists, Conflict, NotFound):
-            raise Held("Another run has taken hold of the cluster at the same moment.") from None
+            raise LeaseTaken("Another run has taken the cluster's Lease at the same moment.") from None
         self._thread.start()
 
     @property
@@ -118,7 +118,7 @@ class Hold:
     def _take_over(self, found: Object) -> Object:
         holder = Holder.of(found)
         if not holder.is_over(lease_holder.now()):
-            raise held(holder)
+            raise taken_by(holder)
         before = int(spec_of(found).get("leaseTransitions") or 0)
         metadata = {"annotations": self._notes, "resourceVersion": found["metadata"]["resourceVersion"]}
         patch: Object = {"metadata": metadata, "spec": self._spec(transitions=before + 1)}
@@ -150,9 +150,9 @@ class Hold:
             try:
                 self._renew()
             except ApiError as error:
-                # The cluster may be away for a moment; when the hold is over, another run may take it.
+                # The cluster may be away for a moment; when the Lease is over, another run may take it.
                 if Holder.of(self._now).is_over(lease_holder.now()):
-                    self._lost = f"The hold on the cluster could not be renewed in time: {error}"
+                    self._lost = f"The cluster's Lease could not be renewed in time: {error}"
 
     def _renew(self) -> None:
         metadata = self._now["metadata"]
@@ -174,12 +174,12 @@ class Hold:
 
 def _lost_to(found: Object | None) -> str:
     by = f"run {Holder.of(found).run} has it" if found else "somebody deleted it"
-    return f"The hold on the cluster is lost: {by}."
+    return f"The cluster's Lease is lost: {by}."
 
 
-def held(holder: Holder) -> Held:
+def taken_by(holder: Holder) -> LeaseTaken:
     """The refusal where another run holds the cluster."""
-    return Held(
+    return LeaseTaken(
         f"Run {holder.run} on {holder.machine or 'an unknown machine'} holds the cluster at level "
         f"{holder.level} (until {holder.until:%H:%M:%S} UTC, if it is not renewed).",
         holder=holder,

@@ -27,7 +27,7 @@ class ClusterGone(Exception):  # noqa: N818 - it says what became of it, as this
     """The cluster, one that comes and goes, is no more, and with it what was changed in it."""
 
 
-class Reach:
+class JournalClusters:
     """The ways to the clusters of a profile's journals."""
 
     def __init__(self, profile: Profile) -> None:

@@ -50,7 +50,7 @@ class Holder:
         return self.is_over(now() + dt.timedelta(seconds=ahead))
 
     def is_of(self, run: str, place: str) -> bool:
-        """Whether it is the hold of that run's process, as far as the two say."""
+        """Whether it is the Lease of that run's process, as far as the two say."""
         return self.run == run and (not self.place or not place or self.place == place)
 
     @classmethod

@@ -48,10 +48,10 @@ def of_dead_processes(cluster: str) -> list[Journal]:
 
 
 def is_over(left: Journal, holder: Holder | None, *, ahead: float = 0.0) -> bool:
-    """Whether the run of a journal has ended: its process is gone, or, of one elsewhere, its hold on the cluster.
+    """Whether the run of a journal has ended: its process is gone, or, of one elsewhere, its Lease on the cluster.
 
     `holder` is who holds the cluster, None for nobody; `ahead` is by how much the cluster's clock is ahead. A run
-    elsewhere that has recorded something just now may be about to take its hold.
+    elsewhere that has recorded something just now may be about to take its Lease.
     """
     header = left.header
     if header is None:

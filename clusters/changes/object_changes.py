@@ -46,8 +46,8 @@ class Send(Protocol):
         ...
 
 
-class Held(Protocol):
-    """A hold on the cluster."""
+class Lease(Protocol):
+    """Whether the run still has the cluster."""
 
     @property
     def lost(self) -> str:
@@ -64,8 +64,8 @@ class Maker:
     def __init__(self, api: Api, journal: Journal, run_id: str) -> None:
         self._api, self._journal, self._run = api, journal, run_id
         self.labels = {MANAGER_LABEL: MANAGER, RUN_LABEL: run_id}
-        #: What says whether the run may still change anything, once it has taken hold of the cluster.
-        self.held: Held | None = None
+        #: What says whether the run may still change anything, once it has taken the cluster's Lease.
+        self.lease: Lease | None = None
 
     def create(self, obj: Object, *, home: str, foreign: str) -> tuple[int, Object]:
         """Create a labelled copy of `obj`, which has a name and, if it needs one, a namespace.
@@ -156,9 +156,9 @@ class Maker:
     def record(self, change: str, undo: Object) -> int:
         """One entry of the journal; the first one says which cluster it is about.
 
-        Every change passes here before it is made, so here ends a run that has lost its hold: Inconclusive.
+        Every change passes here before it is made, so here ends a run that has lost the cluster's Lease: Inconclusive.
         """
-        if self.held is not None and (lost := self.held.lost):
+        if self.lease is not None and (lost := self.lease.lost):
             raise Inconclusive(lost, remedy="Run again when no other run has the cluster.")
         if self._journal.header is None:
             self._journal.identify(

@@ -7,7 +7,7 @@ import platform
 from clusters.api import Api, ApiError, Forbidden, NotFound
 from clusters.api.resources import LEASES
 from clusters.changes import lease_holder, leftovers
-from clusters.changes.cluster_lease import held
+from clusters.changes.cluster_lease import taken_by
 from clusters.changes.cluster_of_journal import holder_of_cluster
 from clusters.changes.lease_holder import Holder
 from clusters.checks import Level
@@ -68,14 +68,14 @@ def another(api: Api, wanted: Wanted, level: Level) -> list[Problem]:
         holder = ahead(api, wanted.profile, level)
     except ApiError as error:
         return [problem_of(error)]
-    return [] if holder is None or holder.is_part_with(wanted.run_id) else [problem_of(held(holder))]
+    return [] if holder is None or holder.is_part_with(wanted.run_id) else [problem_of(taken_by(holder))]
 
 
 def ahead(api: Api, profile: Profile, level: Level) -> Holder | None:
     """Who holds the cluster so that a run of this level may not begin. Errors of `clusters.api` as they come.
 
     Runs that change something stand in each other's way. A run that only looks is disturbed by one that
-    disrupts: it would report the other's faults. A dead run's hold is over when it ends; that of a run whose
+    disrupts: it would report the other's faults. A dead run's Lease is over when it ends; that of a run whose
     journal here says that it has died is the sweep's matter (`left_behind`).
     """
     try:

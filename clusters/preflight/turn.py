@@ -13,7 +13,7 @@ from dataclasses import replace
 from clusters import budgets, wait
 from clusters.api import Api, ApiError
 from clusters.changes import lease_holder
-from clusters.changes.cluster_lease import Held
+from clusters.changes.cluster_lease import LeaseTaken
 from clusters.changes.lease_holder import Holder
 from clusters.errors import Refused
 from clusters.preflight.other_runs import ahead
@@ -30,7 +30,7 @@ class Turn:
         self._told = ""
 
     def take(self, begin: Callable[[], None]) -> None:
-        """Call `begin`, which looks whether the run may start and takes its hold, once no other part has the cluster.
+        """Call `begin`, which looks whether the run may start and takes its Lease, once no other part has the cluster.
 
         Where another part comes between, what was seen of the cluster may be its doing: wait, and begin again.
         Raises Refused as `begin` does, and where the budget part_turn is over.
@@ -81,7 +81,7 @@ class Turn:
         return told
 
     def _came_between(self, refused: Refused) -> bool:
-        if isinstance(refused, Held):
+        if isinstance(refused, LeaseTaken):
             return refused.holder is None or self._is_part(refused.holder)
         try:
             return bool(self._other())

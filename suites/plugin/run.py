@@ -22,7 +22,7 @@ from suites.plugin.settings import Settings
 if TYPE_CHECKING:
     from clusters.api import Api
     from clusters.changes import Changes
-    from clusters.changes.cluster_lease import Hold
+    from clusters.changes.cluster_lease import ClusterLease
     from clusters.observation import Snapshot
     from clusters.preflight import Preflight
     from clusters.providers import Cluster
@@ -36,7 +36,7 @@ class Run:
         #: Whether another process of the run has the cluster's hold, as in a worker process.
         self._joins = joins
         self.state = RunState(settings)
-        self.hold: Hold | None = None
+        self.lease: ClusterLease | None = None
         #: What of the run's files could not be written while it ran, a sentence each.
         self.unkept: list[str] = []
         self._stack = ExitStack()
@@ -123,15 +123,15 @@ class Run:
             preflight.undo_former_parts(self.settings, self.api, say)
             self.found = preflight.check(self.settings, cluster, self.api, needs=needs)
             self._note_versions()
-            self._take_hold()
+            self._take_lease()
 
         preflight.Turn(self.settings, self.api, say).take(begin)
 
-    def _take_hold(self) -> None:
+    def _take_lease(self) -> None:
         """Keep other runs from changing the cluster meanwhile; a run that only looks writes nothing, so no Lease.
 
         Where worker processes choose the checks, what may be done stands for what will be. A part that only looks
-        has a hold all the same where its run may change something: the other parts do.
+        takes the Lease all the same where its run may change something: the other parts do.
         """
         from clusters.changes import lease_holder  # noqa: PLC0415 - see above
         from clusters.checks import Level  # noqa: PLC0415 - see above
@@ -142,7 +142,7 @@ class Run:
             Level.CREATE
         )
         if level.allows(Level.CREATE) or others_change:
-            self.hold = self.changes.hold(self.settings.profile.namespace, level)
+            self.lease = self.changes.take_lease(self.settings.profile.namespace, level)
 
     def _note_versions(self) -> None:
         self.state.versions = {

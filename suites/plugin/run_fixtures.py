@@ -46,8 +46,8 @@ def api(request: pytest.FixtureRequest) -> Api:
 def changes(request: pytest.FixtureRequest, record: Record) -> Iterator[Changes]:
     """The only way to change the cluster; what a check leaves changed is undone at its end."""
     run = request.config.stash[RUN]
-    if run.hold is not None and run.hold.lost:
-        raise Inconclusive(run.hold.lost, remedy="Run again when no other run has the cluster.")
+    if run.lease is not None and run.lease.lost:
+        raise Inconclusive(run.lease.lost, remedy="Run again when no other run has the cluster.")
     made: Changes = run.changes
     told = len(made.notes)
     try:

@@ -92,7 +92,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         _take_fixture(session, run)
         run.open(_specs(session.config, run), say=lambda text: _say(session.config, text))
         _say(session.config, "preflight passed")
-        for note in (*run.found.notes, *([run.hold.note] if run.hold and run.hold.note else [])):
+        for note in (*run.found.notes, *([run.lease.note] if run.lease and run.lease.note else [])):
             _say(session.config, f"note: {note}")
     except ConformanceError as error:
         run.state.refused = str(error)

@@ -441,7 +441,7 @@ def test_a_vantage_that_is_a_node_is_refused(api: Api, on_segment: Cluster, pool
 
 def held_by(api: Api, namespace: str, level: Level) -> Changes:
     changes = Changes(api, Journal.for_run("other", cluster="elsewhere"), "other")
-    changes.hold(namespace, level)
+    changes.take_lease(namespace, level)
     return changes
 
 
@@ -479,7 +479,7 @@ def test_the_hold_of_a_run_that_died_here_is_the_sweeps_matter(
 ) -> None:
     with monkeypatch.context() as past:
         past.setattr("psutil.Process.create_time", lambda _: 0.0)
-        Changes(api, Journal.for_run("dead", cluster="edge"), "dead").hold(metallb, Level.CREATE)
+        Changes(api, Journal.for_run("dead", cluster="edge"), "dead").take_lease(metallb, Level.CREATE)
 
     found = sentences(preflight.inspect(wanted(metallb, Level.CREATE), cluster, api))
 

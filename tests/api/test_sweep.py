@@ -163,7 +163,7 @@ def test_a_run_in_another_pod_that_still_holds_the_cluster_is_left_alone(
     scene: Scene, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def hold_and_make(changes: Changes) -> None:
-        changes.hold(scene.namespace, Level.CREATE).end()
+        changes.take_lease(scene.namespace, Level.CREATE).end()
         changes.create(config_map("left", scene.namespace), foreign="test")
 
     with monkeypatch.context() as there:

@@ -18,7 +18,7 @@ from clusters.api import Api
 from clusters.api.resources import CONFIG_MAPS
 from clusters.budgets import Budget
 from clusters.changes import Changes, lease_holder
-from clusters.changes.cluster_lease import Held
+from clusters.changes.cluster_lease import LeaseTaken
 from clusters.checks import Level
 from clusters.errors import ExitCode, Refused
 from clusters.journal import STATE_VARIABLE, Journal
@@ -29,7 +29,7 @@ from reports.__main__ import main as reports
 from reports.model import load
 from tests.api.objects import config_map
 from tests.api.server import Server
-from tests.api.test_hold import expire, leases
+from tests.api.test_cluster_lease import expire, leases
 from tests.api.test_preflight import Wanted, controller
 
 ROOT = Path(__file__).parents[2]
@@ -166,7 +166,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def holding(api: Api, metallb: str) -> Iterator[Changes]:
     """Part 1 of run night, which holds the cluster."""
     changes = run_of(api, "night.1")
-    changes.hold(metallb, Level.DISRUPT)
+    changes.take_lease(metallb, Level.DISRUPT)
     yield changes
     changes.undo_all()
 
@@ -187,7 +187,7 @@ def wanted(namespace: str, run: str, level: Level = Level.CREATE) -> Wanted:
 
 
 class Beginning:
-    """What a run does when its turn has come: preflight, and the hold."""
+    """What a run does when its turn has come: preflight, and the Lease."""
 
     def __init__(self, server: Server, api: Api, asked: Wanted) -> None:
         self._cluster = Cluster(name="edge", provider="existing", kubeconfig=server.admin, context="loopback")
@@ -199,7 +199,7 @@ class Beginning:
     def __call__(self) -> None:
         self.calls += 1
         preflight.check(self._asked, self._cluster, self._api)
-        self.changes.hold(self._asked.profile.namespace, Level.CREATE)
+        self.changes.take_lease(self._asked.profile.namespace, Level.CREATE)
 
     def take(self) -> None:
         preflight.Turn(self._asked, self._api, self.said.append).take(self)
@@ -239,7 +239,7 @@ def test_a_dead_parts_hold_is_taken_over_when_its_time_is_over(
 
 
 @pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize("owed", [Refused("Too few addresses are free."), Held("At the same moment.")])
+@pytest.mark.parametrize("owed", [Refused("Too few addresses are free."), LeaseTaken("At the same moment.")])
 def test_what_is_seen_while_another_part_came_between_is_looked_at_again(
     server: Server, api: Api, metallb: str, *, owed: Refused
 ) -> None:
@@ -248,7 +248,7 @@ def test_what_is_seen_while_another_part_came_between_is_looked_at_again(
     def begin() -> None:
         if not second.calls:
             second.calls += 1
-            first.hold(metallb, Level.CREATE)
+            first.take_lease(metallb, Level.CREATE)
             threading.Timer(1, first.undo_all).start()
             raise owed
         second()
@@ -289,7 +289,7 @@ def test_a_part_that_only_looks_waits_for_one_that_disrupts_alone(
     server: Server, api: Api, metallb: str
 ) -> None:
     making, looking = run_of(api, "night.make"), wanted(metallb, "night.look", Level.OBSERVE)
-    making.hold(metallb, Level.CREATE)
+    making.take_lease(metallb, Level.CREATE)
     said: list[str] = []
 
     preflight.Turn(looking, api, said.append).take(lambda: None)
@@ -297,7 +297,7 @@ def test_a_part_that_only_looks_waits_for_one_that_disrupts_alone(
     assert said == []
 
     breaking = run_of(api, "night.break")
-    breaking.hold(metallb, Level.DISRUPT)
+    breaking.take_lease(metallb, Level.DISRUPT)
     threading.Timer(1, breaking.undo_all).start()
     preflight.Turn(looking, api, said.append).take(lambda: None)
     assert said[0].startswith("waiting for part night.break on ")
@@ -312,7 +312,7 @@ def test_the_names_of_parts() -> None:
 
 
 def dead_part(api: Api, namespace: str, run: str, monkeypatch: pytest.MonkeyPatch) -> Journal:
-    """A part in a pod that was lost with its node an hour ago; its hold is over."""
+    """A part in a pod that was lost with its node an hour ago; its Lease is over."""
     journal = Journal.for_run(run, cluster="edge")
     with monkeypatch.context() as there:
         there.setattr("clusters.journal.run_origin.place", lambda: f"boot-of-{run}/1")

@@ -280,6 +280,6 @@ def test_the_next_run_offers_the_sweep_and_starts_nothing(stage: Stage) -> None:
 
 
 def _written(name: str) -> int:
-    """How many changes the journals of a lab have, beside the hold on it."""
+    """How many changes the journals of a lab have, beside the Lease on it."""
     paths = journal.folder_for(name).glob("*.jsonl")
     return max(0, sum(len(journal.Journal.load(path).pending()) for path in paths) - 1)

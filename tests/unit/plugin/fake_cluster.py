@@ -1,7 +1,7 @@
 """A pytest plugin that puts a cluster in the place of every real one; files in the project say what it does.
 
 cluster-boot-fails: opening it raises. cluster-refuses: preflight refuses. cluster-undo-fails: the undo at the
-end raises. cluster-hold-lost: another run has taken it. cluster-vantage: it has one. cluster-objects: what it
+end raises. cluster-lease-lost: another run has taken it. cluster-vantage: it has one. cluster-objects: what it
 holds, by plural, as JSON. cluster-says: what its pods log.
 Every other file's text is the error's. What was done is in cluster-log.
 """
@@ -103,9 +103,9 @@ class _Changes:
         if self.made:
             _log(f"undone {self.made.pop()}")
 
-    def hold(self, namespace: str, level: str) -> SimpleNamespace:
+    def take_lease(self, namespace: str, level: str) -> SimpleNamespace:
         _log(f"held {namespace} at {level}")
-        return SimpleNamespace(lost=_told("hold-lost"), note="")
+        return SimpleNamespace(lost=_told("lease-lost"), note="")
 
     def undo_all(self) -> None:
         _log("undone all")

@@ -72,14 +72,14 @@ def test_a_failure_names_cause_subject_remedy_and_commands(project: Project) -> 
     assert project.results["run"]["scope"] == "cluster"
     (finding,) = project.check("health.fails")["findings"]
     assert (finding["cause"], finding["subject"]) == ("speaker-down", "node w1")
-    assert finding["remedy"].startswith("See why the pod is not ready")
+    assert finding["remedy"].startswith("Find out why the pod is not ready")
     assert "kubectl -n metallb-system get pods -o wide" in finding["commands"]
     result.stdout.fnmatch_lines(
         [
             "*FAILED on fake (Kubernetes v1.34.4, MetalLB 0.15.2, level disrupt): 1 passed, 1 failed*",
             "FAILED  health.fails: its speaker is not ready",
             "  speaker-down: node w1: its speaker is not ready",
-            "    remedy: See why the pod is not ready*",
+            "    remedy: Find out why the pod is not ready*",
             "    $ kubectl *",
             "report: */report.html",
         ]
@@ -393,7 +393,7 @@ def test_only_a_run_that_changes_something_holds_the_cluster(project: Project) -
 
 
 def test_a_run_that_lost_its_hold_changes_nothing_more(project: Project) -> None:
-    (project.path / "cluster-hold-lost").write_text("The hold on the cluster is lost: run other has it.")
+    (project.path / "cluster-lease-lost").write_text("The cluster's Lease is lost: run other has it.")
     project.checks(
         '''
         @check("allocation.x", runbook="shape", level=CREATE)

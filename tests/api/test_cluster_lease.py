@@ -61,7 +61,7 @@ def expire(api: Api, namespace: str) -> None:
 def test_a_run_holds_the_cluster_until_its_end(api: Api, namespace: str, tmp_path: Path) -> None:
     changes = run_of(api, "whole")
 
-    changes.hold(namespace, Level.CREATE)
+    changes.take_lease(namespace, Level.CREATE)
     (held,) = leases(api, namespace)
     changes.undo_all()
 
@@ -74,10 +74,10 @@ def test_a_run_holds_the_cluster_until_its_end(api: Api, namespace: str, tmp_pat
 def test_a_second_run_is_refused_with_the_first_ones_name(
     api: Api, namespace: str, first: Changes, second: Changes
 ) -> None:
-    first.hold(namespace, Level.DISRUPT)
+    first.take_lease(namespace, Level.DISRUPT)
 
     with pytest.raises(Refused, match=r"Run first on \S+ holds the cluster at level disrupt \(until \d\d:"):
-        second.hold(namespace, Level.CREATE)
+        second.take_lease(namespace, Level.CREATE)
     second.undo_all()
 
     assert leases(api, namespace)[0]["spec"]["holderIdentity"].startswith("first@")
@@ -87,11 +87,11 @@ def test_a_hold_is_renewed_while_its_run_lives(
     api: Api, namespace: str, first: Changes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cluster_lease.budgets, "get", lambda _: QUICK)
-    taken = first.hold(namespace, Level.CREATE)
+    taken = first.take_lease(namespace, Level.CREATE)
     expire(api, namespace)
 
     wait.until(
-        "the hold is renewed",
+        "the Lease is renewed",
         read=lambda: lease_holder.Holder.of(leases(api, namespace)[0]),
         accept=lambda holder: not holder.is_over(lease_holder.now()),
         budget=SOON,
@@ -102,10 +102,10 @@ def test_a_hold_is_renewed_while_its_run_lives(
 def test_a_dead_runs_hold_is_taken_over_and_goes_with_the_new_run(
     api: Api, namespace: str, first: Changes, second: Changes
 ) -> None:
-    first.hold(namespace, Level.CREATE)
+    first.take_lease(namespace, Level.CREATE)
     expire(api, namespace)
 
-    taken = second.hold(namespace, Level.DISRUPT)
+    taken = second.take_lease(namespace, Level.DISRUPT)
 
     (now,) = leases(api, namespace)
     assert now["spec"]["holderIdentity"].startswith("second@")
@@ -121,14 +121,14 @@ def test_a_dead_runs_hold_is_taken_over_and_goes_with_the_new_run(
 def test_of_two_that_take_over_at_once_one_gets_it(
     api: Api, namespace: str, first: Changes, *, second: Changes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_of(api, "dead").hold(namespace, Level.CREATE)
+    run_of(api, "dead").take_lease(namespace, Level.CREATE)
     expire(api, namespace)
     (seen_by_both,) = leases(api, namespace)
-    first.hold(namespace, Level.CREATE)
+    first.take_lease(namespace, Level.CREATE)
     monkeypatch.setattr(Target, "read", lambda *_: seen_by_both)
 
     with pytest.raises(Refused, match="at the same moment"):
-        second.hold(namespace, Level.CREATE)
+        second.take_lease(namespace, Level.CREATE)
     monkeypatch.undo()
 
     assert leases(api, namespace)[0]["spec"]["holderIdentity"].startswith("first@")
@@ -137,24 +137,24 @@ def test_of_two_that_take_over_at_once_one_gets_it(
 def test_a_hold_that_another_run_took_is_lost(
     api: Api, namespace: str, first: Changes, *, second: Changes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    taken = first.hold(namespace, Level.CREATE)  # renewed in 15 s, as by a machine that was asleep
+    taken = first.take_lease(namespace, Level.CREATE)  # renewed in 15 s, as by a machine that was asleep
     expire(api, namespace)
-    second.hold(namespace, Level.CREATE)
+    second.take_lease(namespace, Level.CREATE)
 
     taken._renew()
 
-    assert taken.lost == "The hold on the cluster is lost: run second has it."
+    assert taken.lost == "The cluster's Lease is lost: run second has it."
     assert leases(api, namespace)[0]["spec"]["holderIdentity"].startswith("second@")
 
 
 def test_whoever_has_lost_the_hold_changes_nothing_more_and_still_undoes(
     api: Api, namespace: str, first: Changes, *, second: Changes
 ) -> None:
-    taken = first.hold(namespace, Level.CREATE)
+    taken = first.take_lease(namespace, Level.CREATE)
     first.create(config_map("before", namespace), foreign="test")
     api.create(config_map("theirs", namespace, k="0"))
     expire(api, namespace)
-    second.hold(namespace, Level.CREATE)
+    second.take_lease(namespace, Level.CREATE)
     taken._renew()
     undo = HostUndo(text="x", action="clusters.faults.rival_controllers:leave")
 
@@ -166,7 +166,7 @@ def test_whoever_has_lost_the_hold_changes_nothing_more_and_still_undoes(
         lambda: first.host(undo),
         first.namespace,
     ):
-        with pytest.raises(Inconclusive, match=r"^The hold on the cluster is lost: run second has it\."):
+        with pytest.raises(Inconclusive, match=r"^The cluster's Lease is lost: run second has it\."):
             change()
     found = {each["metadata"]["name"]: each.get("data") for each in api.list(CONFIG_MAPS, namespace)}
     assert found == {"before": None, "theirs": {"k": "0"}}
@@ -179,7 +179,7 @@ def test_whoever_has_lost_the_hold_changes_nothing_more_and_still_undoes(
 def test_a_hold_that_ran_out_on_a_machine_that_was_asleep_is_renewed_before_a_change(
     api: Api, namespace: str, first: Changes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first.hold(namespace, Level.CREATE)
+    first.take_lease(namespace, Level.CREATE)
     later = lease_holder.now() + dt.timedelta(hours=1)
     monkeypatch.setattr(lease_holder, "now", lambda: later)
 
@@ -191,16 +191,16 @@ def test_a_hold_that_ran_out_on_a_machine_that_was_asleep_is_renewed_before_a_ch
 def test_a_worker_process_goes_by_the_hold_of_its_run(
     api: Api, namespace: str, first: Changes, *, second: Changes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first.hold(namespace, Level.CREATE)
+    first.take_lease(namespace, Level.CREATE)
     worker = run_of(api, "first")
     guest = worker.join(namespace)
     worker.create(config_map("a", namespace), foreign="test")
     expire(api, namespace)
-    second.hold(namespace, Level.CREATE)
+    second.take_lease(namespace, Level.CREATE)
     assert guest.lost == "", "it has looked a moment ago"
     monkeypatch.setattr(guest, "_looked", 0.0)
 
-    with pytest.raises(Inconclusive, match="The hold on the cluster is lost: run second has it"):
+    with pytest.raises(Inconclusive, match="The cluster's Lease is lost: run second has it"):
         worker.create(config_map("b", namespace), foreign="test")
     worker.undo_all()
     assert api.list(CONFIG_MAPS, namespace) == []
@@ -209,13 +209,13 @@ def test_a_worker_process_goes_by_the_hold_of_its_run(
 def test_a_part_that_was_begun_anew_has_not_the_hold_of_its_former_self(
     api: Api, namespace: str, first: Changes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    taken = first.hold(namespace, Level.CREATE)
+    taken = first.take_lease(namespace, Level.CREATE)
     there = {"metadata": {"annotations": {lease_holder.PLACE_ANNOTATION: "another-boot/1"}}}
     api.patch(LEASES, lease_holder.NAME, there, namespace)
 
     taken._renew()
 
-    assert taken.lost == "The hold on the cluster is lost: run first has it."
+    assert taken.lost == "The cluster's Lease is lost: run first has it."
 
 
 def test_a_hold_that_cannot_be_journalled_is_a_refusal(
@@ -227,17 +227,17 @@ def test_a_hold_that_cannot_be_journalled_is_a_refusal(
     with monkeypatch.context() as disk:
         disk.setattr("clusters.journal.journal_file.JournalFile.append", full)
         with pytest.raises(Refused, match="No space left on device"):
-            first.hold(namespace, Level.CREATE)
+            first.take_lease(namespace, Level.CREATE)
     assert leases(api, namespace) == []
 
 
 def test_a_hold_that_somebody_deleted_is_lost(api: Api, namespace: str, first: Changes) -> None:
-    taken = first.hold(namespace, Level.CREATE)
+    taken = first.take_lease(namespace, Level.CREATE)
     api.delete(LEASES, lease_holder.NAME, namespace)
 
     taken._renew()
 
-    assert taken.lost == "The hold on the cluster is lost: somebody deleted it."
+    assert taken.lost == "The cluster's Lease is lost: somebody deleted it."
 
 
 def test_a_killed_runs_hold_is_swept(
@@ -249,7 +249,7 @@ def test_a_killed_runs_hold_is_swept(
     )
     with monkeypatch.context() as past:
         past.setattr("psutil.Process.create_time", lambda _: 0.0)
-        run_of(api, "killed").hold(namespace, Level.CREATE)
+        run_of(api, "killed").take_lease(namespace, Level.CREATE)
 
     assert sweep.main(["--cluster", str(profile)]) == 0
     assert leases(api, namespace) == []
