@@ -68,7 +68,11 @@ def kubernetes(name: str) -> Part:
     return Part(name, "kubernetes", {name: f"k8s.io/kubernetes/{folder}/{name}"}, ldflags=_kubernetes_stamp())
 
 
-def _metallb(version: str, needs: str = "") -> Part:
+#: By version, a module that MetalLB needs and that not every module proxy has.
+_METALLB_NEEDS = {"0.16.2": "github.com/metallb/frr-k8s@v0.0.27"}
+
+
+def _metallb(version: str) -> Part:
     module = "go.universe.tf/metallb"
     return Part(
         f"metallb-{version}",
@@ -78,7 +82,7 @@ def _metallb(version: str, needs: str = "") -> Part:
             Carried(module, "config/manifests/*.yaml", "manifests"),
             Carried(module, "config/crd/bases/*.yaml", "crds"),
         ),
-        needs=needs,
+        needs=_METALLB_NEEDS.get(version, ""),
     )
 
 
@@ -116,8 +120,7 @@ PARTS: tuple[Part, ...] = (
         },
     ),
     Part("pause", "pause", {"pause": "lab.invalid/pause"}),
-    _metallb("0.15.2"),
-    _metallb("0.16.2", needs="github.com/metallb/frr-k8s@v0.0.27"),
+    *map(_metallb, SUPPORTED_METALLB),
     Part(
         "metrics-server",
         "metrics-server",
