@@ -127,7 +127,7 @@ def metallb_part(version: str) -> str:
     """The part of a MetalLB version. Raises UsageError for one that the lab does not have."""
     if version.removeprefix("v") not in SUPPORTED_METALLB:
         raise UsageError(
-            f"The lab has no MetalLB {version}.", remedy=f"There are {' and '.join(SUPPORTED_METALLB)}."
+            f"The lab has no MetalLB {version}.", remedy=f"There are {', '.join(SUPPORTED_METALLB)}."
         )
     return f"metallb-{version.removeprefix('v')}"
 
