@@ -1,4 +1,4 @@
-"""The one door to a cluster's API server. Nothing else in the project imports the kubernetes package."""
+"""The one door to a cluster's API server: a client of our own over urllib3, which nothing else imports."""
 
 from clusters.api.client import Api
 from clusters.api.errors import (
