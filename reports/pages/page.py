@@ -23,7 +23,7 @@ from reports.history.history_view import HistoryView, view_of
 from reports.history.standings import Standing
 from reports.history.validation import sections
 from reports.model import FLEET, RESULTS, load, write_text
-from reports.pages import address_map, fleet_page, strips
+from reports.pages import address_map, fleet_page, path_rows, strips
 from reports.pages.rendering import rendered, script, script_hash
 from reports.pages.timeline_picture import drawing, timelines
 from reports.wording import counts, not_tested
@@ -71,6 +71,7 @@ def page(result: RunResult, *, directory: Path, view: HistoryView | None = None)
         undecided=ended_as(result, Outcome.INCONCLUSIVE),
         accepted=ended_as(result, Outcome.WAIVED, Outcome.NOT_SUPPORTED),
         passed=ended_as(result, Outcome.PASSED),
+        paths=path_rows.rows(result.paths),
         not_tested=not_tested(result),
         sections=table,
         standing={row.check: row for section in table for row in section.rows},

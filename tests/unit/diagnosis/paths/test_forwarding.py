@@ -150,6 +150,24 @@ def test_a_node_port_that_is_served_elsewhere_alone_locates_it_too(seen: Snapsho
     assert any("NodePort 32307" in each and "served on node node3" in each for each in found)
 
 
+def test_links_behind_a_served_address_are_read_by_what_came_back(seen: Snapshot) -> None:
+    served = tried(seen, WEB, outcome=ProbeOutcome.ANSWERED, tries=20, lost=0)
+
+    assert link(served, Link.NODE, WEB).reading == Reading.OK
+    assert link(served, Link.BACKEND_PATH, WEB).proof == ("no try was lost, of 20 at TCP port 80",)
+    assert link(tried(seen, WEB, tries=1), Link.BACKEND_PATH, WEB).reading == Reading.UNKNOWN
+
+
+def test_the_announcing_nodes_own_address_says_whether_it_is_reached(seen: Snapshot) -> None:
+    reached = around(lost(seen, 20), node_reach=(itself(),))
+    silent = around(lost(seen, 20), node_reach=(itself(outcome=TIMEOUT, lost=3, tries=3),))
+
+    assert link(reached, Link.NODE).reading == Reading.OK
+    assert link(silent, Link.NODE).proof == (
+        "port 10250 of node node2's own address 172.30.0.12 is silent too: 3 of 3 tries lost (timeout)",
+    )
+
+
 def test_where_the_node_itself_is_silent_nothing_of_it_is_located(seen: Snapshot) -> None:
     mute = around(alone(seen), node_reach=(itself(outcome=TIMEOUT, lost=3, tries=3),))
 
