@@ -65,9 +65,14 @@ class Components:
 
     @cached_property
     def version(self) -> Version | None:
-        """MetalLB's version by its workloads' images, else its pods'; None where the tags name none."""
+        """MetalLB's version by its workloads' images or labels, else its pods' images, else its own words in the log.
+
+        None where none of them names one: then it is not known, and nothing is decided by a guess.
+        """
         of_pods = (versions.of_image(pod.image) for pod in self.pods)
-        return self.install.version or next((found for found in of_pods if found), None)
+        of_logs = (versions.of_log(tail.lines) for tail in self.snapshot.logs if not tail.previous)
+        known = self.install.version or next((found for found in of_pods if found), None)
+        return known or next((found for found in of_logs if found), None)
 
     @property
     def assumed_version(self) -> Version:

@@ -41,10 +41,20 @@ def version_skew(repository: RepositorySnapshot, snapshot: Snapshot) -> list[Fin
 
 
 def _running(snapshot: Snapshot) -> dict[str, str]:
-    """Each pod of MetalLB's with the version that its image names, or the image where it names none."""
+    """Each pod of MetalLB's with the version that its image names, or else its log; or the image where neither does.
+
+    Images by digest alone differ in any case: where the log is silent, too, they say nothing of a version.
+    """
     pods = known(snapshot.pods, "pods")
     live = [pod for pod in pods if status_of(pod).get("phase") not in {"Succeeded", "Failed"}]
-    found = {each.pod: str(versions.of_image(each.image) or each.image) for each in containers(live)}
+    said = {tail.pod: versions.of_log(tail.lines) for tail in snapshot.logs if not tail.previous}
+    found = {
+        each.pod: str(versions.of_image(each.image) or said.get(each.pod) or each.image)
+        for each in containers(live)
+        if said.get(each.pod) or versions.parse_image(each.image).tag
+    }
+    if not found and live:
+        raise Inconclusive("MetalLB's images are given by digest, and no log says which version that is.")
     if not found:
         raise Inconclusive("No pod of MetalLB's was seen, so there is no version to compare.")
     return found

@@ -64,7 +64,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Workload:
-    """The controller's Deployment or the speakers' DaemonSet."""
+    """The controller's Deployment or the speakers' DaemonSet. `labelled` is the version that its labels name."""
 
     component: Component
     flavour: Flavour
@@ -75,11 +75,12 @@ class Workload:
     settings: Settings
     labels: Mapping[str, str] = field(default_factory=dict)
     uid: str = ""
+    labelled: Version | None = None
 
     @property
     def version(self) -> Version | None:
-        """The version that the image's tag names."""
-        return versions.of_image(self.image)
+        """The version that the image's tag names; where it names none, as with a digest, the one on its labels."""
+        return versions.of_image(self.image) or self.labelled
 
     @property
     def reference(self) -> str:
@@ -225,6 +226,7 @@ def _workload(raw: Raw, component: Component, kind: str) -> Workload:
         settings=settings(raw, component),
         labels=selected,
         uid=meta.get("uid") or "",
+        labelled=versions.of_labels(meta.get("labels") or {}),
     )
 
 

@@ -7,6 +7,7 @@ manifests of 0.14.9, 0.15.2, 0.15.3, 0.16.1 and 0.16.2.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -18,6 +19,8 @@ _VERSION = re.compile(
     r"(?<![\w.])v?(?P<release>\d{1,9}\.\d{1,9}\.\d{1,9})(?:-?(?P<pre>(?:alpha|beta|rc)\.?\d{0,9}))?(?![\d.])"
 )
 
+
+_STARTING = re.compile(r"MetalLB (?:controller|speaker) starting version (\S+)")
 
 RELEASES: tuple[Version, ...] = tuple(
     Version(f"0.{minor}.{patch}")
@@ -39,6 +42,8 @@ FIRST_UNKNOWN = Version(f"{NEWEST.major}.{NEWEST.minor + 1}.0")
 changes how it elects, shares and reports (0.15.0 and 0.16.0 did)."""
 ASSUMED = NEWEST
 """What is assumed of a MetalLB whose version is not known, where a decision has to be taken all the same."""
+READY_PATH, METRICS_MOVED = "/readyz", Version("0.16.0")
+"""What a kubelet asks for from the version on that serves metrics over HTTPS, and that version."""
 IN_THE_LAB = ("0.15.2", "0.16.2")
 """The versions that the embedded lab builds, and that the rules of this package were compared with."""
 
@@ -189,6 +194,17 @@ def parse_image(reference: str) -> Image:
 def of_image(reference: str) -> Version | None:
     """The MetalLB version that an image reference names, or None where its tag names none."""
     return parse_image(reference).version
+
+
+def of_labels(labels: Mapping[str, str]) -> Version | None:
+    """The version that MetalLB's chart writes on its objects, or None; an image by digest alone names none."""
+    return parse(labels.get("app.kubernetes.io/version", "")) or parse(labels.get("helm.sh/chart", ""))
+
+
+def of_log(lines: Iterable[str]) -> Version | None:
+    """The version by which a controller or speaker calls itself when it starts, or None where it is not in these."""
+    found = (match for line in lines if (match := _STARTING.search(line)))
+    return next((parse(match[1]) for match in found), None)
 
 
 def supports(version: Version | str | None, feature: Feature) -> Gate:

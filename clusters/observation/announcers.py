@@ -29,6 +29,7 @@ from clusters.errors import Inconclusive
 from clusters.metallb import advertisements, election, install, nodes, pools, services, versions
 from clusters.metallb.election import Prediction, Scene, Speakers
 from clusters.metallb.reasons import Reason
+from clusters.metallb.signature_table import Component
 from clusters.observation import pods as metallb_pods
 from clusters.observation.scrape import Owners, Scrape
 from clusters.observation.snapshot import Objects, PodMetrics, Status
@@ -110,23 +111,36 @@ def predict(
             advertisements.parse(raw) for raw in api.list(L2_ADVERTISEMENTS, metallb_namespace)
         ),
         nodes=tuple(nodes.parse(raw) for raw in api.list(NODES)),
-        speakers=Speakers(members=frozenset(pod["spec"]["nodeName"] for pod in running)),
-        version=version(running),
+        speakers=Speakers(
+            members=frozenset(pod["spec"]["nodeName"] for pod in running),
+            ignore_exclude_label=any(
+                install.settings(pod, Component.SPEAKER).ignore_exclude_label for pod in running
+            ),
+        ),
+        version=version(api, metallb_namespace, running),
     )
     service = services.parse(api.get(SERVICES, name, namespace))
     return election.predict_announcer(service, nodes.parse_endpoints(slices), scene)
 
 
-def version(running: list[dict[str, Any]]) -> Version:
-    """The version of MetalLB that the speakers run; Inconclusive where their images do not say."""
-    for container in metallb_pods.containers(running):
-        found = versions.of_image(container.image)
-        if found:
-            return found
-    raise Inconclusive(
-        "No running speaker's image names a MetalLB version, so its election cannot be predicted.",
-        remedy="Use images with MetalLB's version in their tag.",
-    )
+def version(api: Api, metallb_namespace: str, running: list[dict[str, Any]]) -> Version:
+    """The version of MetalLB that the speakers run: by their images, their workload's labels, or their own words.
+
+    Inconclusive where none of them says.
+    """
+    containers = tuple(metallb_pods.containers(running))
+    tagged = next((found for one in containers if (found := versions.of_image(one.image))), None)
+    found = tagged or install.detect((), api.list(DAEMON_SETS, metallb_namespace)).version
+    for one in () if found else containers:
+        said = versions.of_log(api.logs(metallb_namespace, one.pod, one.name).splitlines())
+        if said:
+            return said
+    if found is None:
+        raise Inconclusive(
+            "No running speaker's image, label or log names a MetalLB version, so its election cannot be predicted.",
+            remedy="Use images with MetalLB's version in their tag.",
+        )
+    return found
 
 
 def _pages(

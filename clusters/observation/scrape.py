@@ -138,13 +138,15 @@ def _endpoint(one: Container) -> Endpoint | None:
     """Where a container serves its metrics, None where that is not known.
 
     An image may name no version. Where the kubelet itself asks the container for /metrics, without any login, that
-    is where they are.
+    is where they are; where it asks for /readyz, they are where 0.16.0 put them.
     """
     version = versions.of_image(one.image)
     if version is not None:
         return versions.metrics_endpoint(version, port=_port(one))
     for probe in one.probes:
         asked = probe.get("httpGet") or {}
+        if asked.get("path") == versions.READY_PATH:  # from 0.16.0 on, which is when metrics moved, too
+            return versions.metrics_endpoint(versions.METRICS_MOVED, port=_port(one))
         if asked.get("path") == metrics_account.PATH and asked.get("scheme", "HTTP") == "HTTP":
             named = {each.get("name"): each.get("containerPort") for each in one.ports}
             port = named.get(asked.get("port"), asked.get("port"))

@@ -36,7 +36,8 @@ def metallb(api: Api, namespace: str) -> tuple[str, list[Problem]]:
             Problem(sentence=f"There is no MetalLB controller in namespace {namespace}.", remedy=remedy)
         ]
     images = [each["image"] for each in found[0]["spec"]["template"]["spec"]["containers"]]
-    version = next((known for known in map(versions.of_image, images) if known is not None), None)
+    tagged = next((known for known in map(versions.of_image, images) if known is not None), None)
+    version = tagged or versions.of_labels(found[0]["metadata"].get("labels") or {})
     return str(version or ""), _about(version) if version is not None else []
 
 

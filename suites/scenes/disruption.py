@@ -11,6 +11,7 @@ from clusters.api.resources import NODES
 from clusters.checks import CheckFailed, Finding, NotSupported
 from clusters.errors import CleanupFailed
 from clusters.metallb.nodes import EXCLUDE_LABEL
+from clusters.observation import announcers
 from clusters.providers.base import Cluster, Machines
 from clusters.subject import CLUSTER
 from clusters.vantage.failover import FAULT, RESTORED
@@ -31,6 +32,7 @@ class Disruption:
     @contextmanager
     def speaker_deleted(self, node: str, seen: Measurement) -> Iterator[None]:
         """The speaker's pod on `node` is deleted; its successor is ready when the block begins."""
+        self._takes_over(node)
         seen.mark(FAULT)
         self.metallb.delete_speaker(node)
         self.metallb.speaker_ready_on(node)
@@ -39,6 +41,7 @@ class Disruption:
     @contextmanager
     def speaker_killed(self, node: str, seen: Measurement) -> Iterator[None]:
         """The speaker on `node` dies at once and stays away through the block; then it comes back, ready."""
+        self._takes_over(node)
         machines = self._machines()
         with self.metallb.held_away(node):
             seen.mark(FAULT)
@@ -51,6 +54,7 @@ class Disruption:
     @contextmanager
     def node_lost(self, node: str, seen: Measurement) -> Iterator[None]:
         """The cable of `node` is pulled through the block; then it is plugged in, and the node is Ready again."""
+        self._takes_over(node)
         machines = self._machines()
         seen.mark(FAULT)
         with machines.unplugged(self.metallb.changes, node):
@@ -62,6 +66,7 @@ class Disruption:
     @contextmanager
     def node_excluded(self, node: str, seen: Measurement) -> Iterator[None]:
         """`node` carries the label that excludes it from load balancing through the block."""
+        self._takes_over(node)
         seen.mark(FAULT)
         with self.metallb.changes.labelled_node(node, {EXCLUDE_LABEL: "true"}):
             yield
@@ -135,13 +140,27 @@ class Disruption:
         The service asks for an address that no pool holds, so that the answer costs none.
         """
         with ExitStack() as stack:
-            services = Services(self.metallb.api, self.metallb.changes, app="nobody", stack=stack)
+            services = Services(
+                self.metallb.api,
+                self.metallb.changes,
+                app="nobody",
+                stack=stack,
+                metallb_namespace=self.metallb.namespace,
+            )
             asked = services.create("refused", address=foreign)
             wait.until(
                 f"MetalLB's controller refuses service {asked.key} the address {foreign}",
                 read=asked.refusals,
                 accept=bool,
                 budget=budgets.get(budgets.CONTROLLER_SERVES),
+            )
+
+    def _takes_over(self, node: str) -> None:
+        """See that there is a node to take over from `node`; NotSupported where no other one has a speaker."""
+        running = announcers.speakers(self.metallb.api, self.metallb.namespace)
+        if not {pod["spec"]["nodeName"] for pod in running} - {node}:
+            raise NotSupported(
+                f"no node but {node} has a speaker, so nobody can take an address over from it"
             )
 
     def _machines(self) -> Machines:

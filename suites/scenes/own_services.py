@@ -6,15 +6,18 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeVar
 
 from clusters import budgets, wait
 from clusters.api import Api
-from clusters.api.resources import EVENTS, SERVICES
+from clusters.api.resources import DEPLOYMENTS, EVENTS, SERVICES
 from clusters.budgets import Budget
 from clusters.changes import Changes
 from clusters.diagnosis.symptoms import Symptom
+from clusters.metallb import install
 from clusters.metallb import services as metallb_services
+from clusters.metallb.install import Workload
 from clusters.wait import DidNotHold, NotWithinBudget
 from clusters.workloads import builders
 from suites.scenes.broken_promise import BrokenPromise
@@ -184,8 +187,11 @@ def held_addresses(api: Api) -> dict[str, tuple[str, ...]]:
 class Services:
     """Makes services in front of the echo workload; each leaves with the block it was made in."""
 
-    def __init__(self, api: Api, changes: Changes, *, app: str, stack: ExitStack) -> None:
+    def __init__(
+        self, api: Api, changes: Changes, *, app: str, stack: ExitStack, metallb_namespace: str
+    ) -> None:
         self._api, self._changes, self._app, self._stack = api, changes, app, stack
+        self._metallb_namespace = metallb_namespace
         self._leave: dict[str, ExitStack] = {}
 
     @property
@@ -210,12 +216,38 @@ class Services:
         # A name is used once in a run: events of an earlier service of that name would be read as this one's.
         unique = self._changes.name(name)
         made = builders.load_balancer(
-            unique, namespace=self.namespace, app=app or self._app, annotations=notes, **spec
+            unique,
+            namespace=self.namespace,
+            app=app or self._app,
+            annotations=self._read_by_metallb(notes),
+            **(self._class | spec),
         )
         leave = self._stack.enter_context(ExitStack())
         leave.enter_context(self._changes.created(made))
         self._leave[unique] = leave
         return Service(self._api, self.namespace, unique)
+
+    @cached_property
+    def _controller(self) -> Workload | None:
+        """The controller of the MetalLB under test."""
+        return install.detect(self._api.list(DEPLOYMENTS, self._metallb_namespace), ()).controller
+
+    @property
+    def _class(self) -> dict[str, str]:
+        """The class without which a controller that was started with --lb-class serves nobody."""
+        found = self._controller.settings.lb_class if self._controller else ""
+        return {"loadBalancerClass": found} if found else {}
+
+    def _read_by_metallb(self, notes: Mapping[str, str]) -> dict[str, str]:
+        """The annotations by the prefix that this MetalLB reads: before 0.14.9 it knows only the old one."""
+        prefix, current = (
+            metallb_services.prefixes(self._controller.version if self._controller else None)[0],
+            metallb_services.PREFIX,
+        )
+        return {
+            prefix + name.removeprefix(current) if name.startswith(current) else name: value
+            for name, value in notes.items()
+        }
 
     @staticmethod
     def port(number: int) -> list[dict[str, Any]]:

@@ -68,10 +68,10 @@ def in_cluster_probes(api: Api, changes: Changes, profile: Profile) -> Iterator[
 
 
 @pytest.fixture
-def services(api: Api, changes: Changes, echo: str) -> Iterator[Services]:
+def services(api: Api, changes: Changes, profile: Profile, echo: str) -> Iterator[Services]:
     """Makes services in front of the echo workload; all are gone after the check."""
     with ExitStack() as stack:
-        yield Services(api, changes, app=echo, stack=stack)
+        yield Services(api, changes, app=echo, stack=stack, metallb_namespace=profile.namespace)
 
 
 @pytest.fixture

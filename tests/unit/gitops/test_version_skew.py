@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from clusters.checks import Finding, NotSupported
 from clusters.errors import Inconclusive
 from clusters.gitops import version_skew
+from clusters.observation.snapshot import LogTail
 from tests.unit.gitops.site import Site
 
 PROD = "metallb/legacy/prod/kustomization.yaml"
@@ -41,6 +44,20 @@ class TestVersionSkew:
         (finding,) = mixed(site)
 
         assert finding.summary == "MetalLB runs 0.14.9, where metallb/overlays/lab has 0.16.2."
+
+    def test_images_by_digest_are_not_two_versions(self, site: Site) -> None:
+        for kind, name in (("DaemonSet", "speaker"), ("Deployment", "controller")):
+            spec = site.cluster.objects[kind, name]["spec"]["template"]["spec"]
+            spec["containers"][0]["image"] = f"quay.io/metallb/{name}@sha256:{name[0] * 64}"
+
+        with pytest.raises(Inconclusive, match="by digest, and no log says"):
+            mixed(site)
+
+        said = tuple(
+            LogTail(pod=f"{name}-1", container=name, lines=(f"MetalLB {name} starting version 0.15.2 (x)",))
+            for name in ("controller", "speaker")
+        )
+        assert version_skew.version_skew(site.repository(), replace(site.snapshot(), logs=said)) == []
 
     def test_a_missing_definition_is_named(self, site: Site) -> None:
         del site.cluster.objects["CustomResourceDefinition", "servicebgpstatuses.metallb.io"]

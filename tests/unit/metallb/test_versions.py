@@ -91,3 +91,25 @@ def test_metrics_may_be_moved_or_off() -> None:
     moved = versions.metrics_endpoint(Version("0.15.2"), port=7500)
     assert moved is not None
     assert moved.port == 7500
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        ({"app.kubernetes.io/version": "v0.15.2"}, "0.15.2"),
+        ({"helm.sh/chart": "metallb-0.16.2"}, "0.16.2"),
+        ({"app.kubernetes.io/version": "main", "helm.sh/chart": "metallb-0.16.1"}, "0.16.1"),
+        ({"app": "metallb"}, None),
+    ],
+)
+def test_version_of_labels(labels: dict[str, str], expected: str | None) -> None:
+    found = versions.of_labels(labels)
+    assert (str(found) if found else None) == expected
+
+
+def test_version_by_its_own_words() -> None:
+    first = '{"level":"info","msg":"MetalLB speaker starting version 0.16.2 (no build information)"}'
+
+    assert str(versions.of_log(["x", first])) == "0.16.2"
+    assert versions.of_log(["MetalLB speaker starting version main"]) is None
+    assert versions.of_log([]) is None

@@ -182,6 +182,16 @@ def test_where_the_kubelet_itself_probes_the_metrics_they_need_no_login() -> Non
     assert api.asked == [("s", "http:7480/metrics", "")]
 
 
+def test_where_the_kubelet_asks_for_readyz_the_metrics_want_a_login() -> None:
+    api = FakeApi()
+    probe = {"httpGet": {"path": "/readyz", "port": 17472}}
+
+    (page,) = scraped(api, pod("s", UNKNOWN, owner=SPEAKER, readinessProbe=probe), rule=DEFAULT)
+
+    assert not api.asked
+    assert page.detail.startswith("from 0.16.0 on MetalLB's metrics ask for a login")
+
+
 @pytest.mark.parametrize("image", [OLD, NEW])
 def test_a_profile_that_says_no_means_it(image: str) -> None:
     api = FakeApi()
