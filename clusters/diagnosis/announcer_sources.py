@@ -121,6 +121,8 @@ def disagreements(
             continue
         service = facts.layer2[key]
         address = str(service.ingress[0])
+        if _several_untold(facts, address):
+            continue  # of two there is no one to agree on, whoever they are
         named = found.election | found.status | found.metric | found.wire
         own = RootCause(
             cause="owner-disagreement",
@@ -136,6 +138,12 @@ def disagreements(
             key,
             Explanation(root=root, subject=Subject.service(key), summary=own.summary, evidence=own.evidence),
         )
+
+
+def _several_untold(facts: Facts, address: str) -> bool:
+    """Whether several reply for an address of whom it cannot be told which node each is."""
+    heard = facts.wire_index.assigned.get(address)
+    return heard is not None and len(heard.macs) > 1 and facts.wire_index.responders(address) is None
 
 
 def _split(known: KnownCauses, named: frozenset[str]) -> RootCause | None:
