@@ -210,6 +210,8 @@ WORKERS_UNDONE = _budget("workers_undone", 90, 1,
     "A worker undoes what its check has open: pods that come back take longest.")
 VANTAGE_ANSWERED = _budget("vantage_answered", 10, 0.1,
     "An agent answers in milliseconds, and over ssh in a round trip; its machine may be busy.")
+CONSUMER_ANSWERED = _budget("consumer_answered", 3, 0.02,
+    "A connection, TLS and an answer take milliseconds on a segment; a lost SYN is sent again after 1 s.")
 VANTAGE_READY = _budget("vantage_ready", 15, 0.1,
     "Python starts in a second on a slow host; a login over ssh may ask a directory first.")
 VANTAGE_ENDED = _budget("vantage_ended", 3, 0.1,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from clusters.diagnosis import consumer_answers
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.root_cause import Explanation, RootCause
 from clusters.metallb.ranges import parse_address
@@ -36,8 +37,31 @@ def explain(
                 yield key, pending[key]
         elif consumer.address and parse_address(consumer.address) not in service.ingress:
             yield key, _moved(facts, consumer, service, rivals)
+        elif missing := _port_missing(facts, consumer, service):
+            yield key, missing
         elif key in unreached:
             yield key, unreached[key]
+        elif broken := consumer_answers.broken(facts, service):
+            yield key, broken
+
+
+def _port_missing(facts: Facts, consumer: Consumer, service: Service) -> Explanation | None:
+    """The service lacks a port that the profile asks for by its number."""
+    for probe in consumer.probes:
+        protocol = "UDP" if probe.protocol in ("udp", "dns") else "TCP"
+        if probe.port and (protocol, probe.port) not in {
+            (each.protocol, each.number) for each in service.ports
+        }:
+            has = ", ".join(map(str, service.ports)) or "none"
+            root = RootCause(
+                cause="consumer-port-missing",
+                subject=Subject.service(service.key),
+                summary=f"Service {service.key} has no port {protocol}/{probe.port}, by which people use it.",
+                evidence=(f"its ports: {has}",),
+                fields=facts.command_fields(namespace=service.namespace, service=service.name),
+            )
+            return Explanation(root=root, subject=root.subject, summary=root.summary)
+    return None
 
 
 def _moved(facts: Facts, consumer: Consumer, service: Service, rivals: tuple[RootCause, ...]) -> Explanation:

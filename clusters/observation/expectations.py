@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clusters import budgets
+from clusters.observation.consumer_records import ConsumerProbe
 from clusters.observation.snapshot import Consumer, Expectations, WireView
 
 if TYPE_CHECKING:
     from clusters.profile import Profile
+    from clusters.profile.models import Probe
 
 #: The budgets that a judgement uses; they are kept as they were, patience included.
 _BUDGETS = (budgets.ASSIGNED, budgets.ANNOUNCED, budgets.PODS_READY)
@@ -25,9 +27,7 @@ def of(profile: Profile | None) -> Expectations:
                 namespace=each.namespace,
                 name=each.name,
                 address=each.address,
-                protocol=each.probe.protocol,
-                port=each.probe.port,
-                path=each.probe.path,
+                probes=tuple(map(_probe, each.probe)),
             )
             for each in profile.consumers
         ),
@@ -41,6 +41,22 @@ def of(profile: Profile | None) -> Expectations:
         single_address_pools=tuple(pool.name for pool in profile.pools if pool.single_address),
         budgets=within,
         macs=dict(profile.macs),
+    )
+
+
+def _probe(wanted: Probe) -> ConsumerProbe:
+    return ConsumerProbe(
+        protocol=wanted.protocol,
+        port=wanted.port,
+        host=wanted.host,
+        method=wanted.method,
+        path=wanted.path,
+        status=wanted.status,
+        body=wanted.body,
+        ca=str(wanted.ca or ""),
+        send=wanted.send,
+        expect=wanted.expect,
+        proxy_protocol=wanted.proxy_protocol,
     )
 
 

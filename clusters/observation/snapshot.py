@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from clusters.observation.consumer_records import ConsumerAnswer, ConsumerProbe, ServerCertificate
 from clusters.observation.field_types import (
     Address,
     Count,
@@ -30,6 +31,8 @@ __all__ = [
     "AnswerCount",
     "AnswerCounts",
     "Consumer",
+    "ConsumerAnswer",
+    "ConsumerProbe",
     "DryRun",
     "Expectations",
     "Heard",
@@ -45,6 +48,7 @@ __all__ = [
     "Reached",
     "Route",
     "Sample",
+    "ServerCertificate",
     "Snapshot",
     "Status",
     "Tries",
@@ -168,12 +172,14 @@ class DryRun(Part):
 class Consumer:
     """A service that the profile names, its address ("" for any), and how it is asked for an answer.
 
-    `port` 0 means the service's first one; `path` is for protocol http.
+    Without `probes` it is asked by its ports' names and numbers. `protocol`, `port` and `path` stand in observations of
+    older releases, which asked nothing by them.
     """
 
     namespace: str
     name: str
     address: Address | NoAddress = ""
+    probes: tuple[ConsumerProbe, ...] = ()
     protocol: str = "tcp"
     port: PortNumber = 0
     path: str = "/"

@@ -15,7 +15,7 @@ from clusters.metallb import pools as metallb_pools
 from clusters.metallb import ranges
 from clusters.metallb.ranges import Address
 from clusters.metallb.selectors import SelectorError
-from clusters.observation import node_macs, reaching
+from clusters.observation import consumer_probes, node_macs, reaching
 from clusters.observation.field_types import Purpose
 from clusters.observation.limits import Limits
 from clusters.observation.node_macs import NodeMacs
@@ -116,6 +116,7 @@ class _Look:
             node_reach=found.node_reach,
             node_ports=found.node_ports,
             proxy_health=found.proxy_health,
+            consumers=consumer_probes.answers(self.snapshot, self.vantage),
         )
 
     def _indistinct(self, macs: NodeMacs) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from clusters.observation.consumer_records import ConsumerAnswer
 from clusters.observation.field_types import Address, Count, NoAddress, Purpose
 from clusters.observation.parts import Part
 from clusters.observation.probe_records import NodePortReach, NodeReach, ProxyHealth, Reached
@@ -58,6 +59,7 @@ class WireView(Part):
     vantage was asked for. `place` is the vantage's name, also of one that sees nothing of the wire: a pod.
     `ports` is how many ports of services there are: beyond a limit some were tried in this observation and others will
     be in the next ones. `node_reach`, `node_ports` and `proxy_health` are empty where no port was in trouble.
+    `consumers` are the answers of those that the profile names.
     """
 
     place: str = ""
@@ -72,3 +74,4 @@ class WireView(Part):
     node_reach: tuple[NodeReach, ...] = ()
     node_ports: tuple[NodePortReach, ...] = ()
     proxy_health: tuple[ProxyHealth, ...] = ()
+    consumers: tuple[ConsumerAnswer, ...] = ()

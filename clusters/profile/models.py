@@ -10,7 +10,15 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    model_validator,
+)
 
 from clusters import bounds
 from clusters.budgets import BUDGETS
@@ -100,7 +108,13 @@ def _known_budgets(values: dict[str, float]) -> dict[str, float]:
     return values
 
 
+def _one_or_more(value: object) -> object:
+    """A list of one, where one is given without a list."""
+    return value if isinstance(value, (list, tuple)) else (value,)
+
+
 Name = Annotated[str, Field(pattern=_NAME)]
+Status = Annotated[int, Field(ge=100, le=599)]
 RangeText = Annotated[str, AfterValidator(_range)]
 MacText = Annotated[str, AfterValidator(_mac)]
 AddressText = Annotated[str, AfterValidator(_address)]
@@ -202,19 +216,55 @@ class Announcers(Model):
 
 
 class Probe(Model):
-    """How a consumer is asked for an answer; `port` 0 means the service's first one."""
+    """How a consumer is asked for an answer, and what it has to be; `port` 0 means the protocol's usual one.
 
-    protocol: Literal["tcp", "udp", "http", "https"] = "tcp"
+    `host` is the name that is asked for: in the Host header, in TLS (SNI and the certificate's name), in a DNS query.
+    `status` are the codes that are expected of HTTP (none given: any below 400, 401 or 403), `body` is a text that the
+    answer has to hold. `ca` is a file with the certificates that are trusted (none: those of the vantage). `send` and
+    `expect` are what a datagram holds and what the answer to it has to hold, of DNS an address. With `proxy_protocol`
+    a PROXY header (version 1) goes before everything.
+    """
+
+    protocol: Literal["tcp", "udp", "http", "https", "dns"] = "tcp"
     port: Annotated[int, Field(ge=0, le=65535)] = 0
-    path: Annotated[str, Field(pattern="^/")] = "/"
+    host: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]?([A-Za-z0-9._-]{0,251}[A-Za-z0-9.])?$")] = ""
+    method: Literal["GET", "HEAD", "OPTIONS"] = "GET"
+    path: Annotated[str, Field(pattern=r"^/[!-~]*$", max_length=2000)] = "/"
+    status: Annotated[tuple[Status, ...], BeforeValidator(_one_or_more)] = ()
+    body: Annotated[str, Field(max_length=1000)] = ""
+    ca: Path | None = None
+    send: Annotated[str, Field(max_length=1000)] = ""
+    expect: Annotated[str, Field(max_length=1000)] = ""
+    proxy_protocol: bool = False
+
+    @model_validator(mode="after")
+    def _of_its_protocol(self) -> Probe:
+        of = {
+            "host": ("http", "https", "dns"), "method": ("http", "https"), "status": ("http", "https"),
+            "body": ("http", "https"), "ca": ("https",), "send": ("udp",), "expect": ("udp", "dns"),
+            "proxy_protocol": ("tcp", "http", "https"),
+        }  # fmt: skip
+        wrong = [
+            name
+            for name, protocols in of.items()
+            if name in self.model_fields_set and self.protocol not in protocols
+        ]
+        if wrong:
+            raise ValueError(f"{', '.join(wrong)} has no meaning for protocol {self.protocol}")
+        if self.protocol == "dns" and not self.host:
+            raise ValueError("protocol dns needs host: the name that is asked for")
+        return self
 
 
 class Consumer(Model):
-    """A service that people use, with the address it is known by; `service` is namespace/name."""
+    """A service that people use, with the address it is known by; `service` is namespace/name.
+
+    `probe` is one probe or a list of them: without any, its ports are asked by their names and numbers.
+    """
 
     service: Annotated[str, Field(pattern=_SERVICE)]
     address: AddressText
-    probe: Probe = Probe()
+    probe: Annotated[tuple[Probe, ...], BeforeValidator(_one_or_more)] = ()
 
     @property
     def namespace(self) -> str:

@@ -112,7 +112,22 @@ def _located(data: dict[Any, Any], path: Path) -> tuple[dict[Any, Any], list[tup
             except (OSError, RuntimeError, ValueError):
                 where = (*outer, last)
                 lost.append((where, f"{'.'.join(where)}: {_cut(text)!r} is no path on this machine"))
+    for number, consumer in enumerate(_of(data, "consumers")):
+        probe = consumer.get("probe") if isinstance(consumer, dict) else None
+        for each in probe if isinstance(probe, list) else [probe]:
+            if isinstance(each, dict) and isinstance(text := each.get("ca"), str):
+                try:
+                    each["ca"] = str((path.parent / Path(text).expanduser()).resolve())
+                except (OSError, RuntimeError, ValueError):
+                    lost.append(
+                        (("consumers", number, "probe"), f"ca: {_cut(text)!r} is no path on this machine")
+                    )
     return data, lost
+
+
+def _of(data: dict[Any, Any], field: str) -> list[Any]:
+    found = data.get(field)
+    return found if isinstance(found, list) else []
 
 
 def _named_by_texts(value: Any) -> Any:

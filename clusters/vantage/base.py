@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from clusters.vantage.exchanges import Exchange, Exchanged
 from clusters.vantage.records import AddressLike, Answers, Attempt, Control, Interface, Mac, Neighbour
 from clusters.vantage.targets import Target
 from clusters.vantage.watch import Measurement
@@ -67,6 +68,10 @@ class Vantage(Protocol):
         They take turns: each target is tried once before the first is tried again. The answer is by target; it has
         fewer attempts, or none, where this place could not make them.
         """
+        ...
+
+    def exchange_all(self, requests: Sequence[Exchange], *, timeout: float) -> tuple[Exchanged, ...]:
+        """What came of each request, all of them sent side by side, each with `timeout` s."""
         ...
 
     def who_answers(

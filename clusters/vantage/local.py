@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Self
 
 from clusters import budgets, wait
-from clusters.vantage import asking, frames, sweeps
+from clusters.vantage import asking, exchanges, frames, sweeps
 from clusters.vantage.client import Client
 from clusters.vantage.errors import NotOnSegment, VantageError
+from clusters.vantage.exchanges import Exchange, Exchanged
 from clusters.vantage.frames import Asker
 from clusters.vantage.launch import Launch
 from clusters.vantage.records import AddressLike, Answers, Attempt, Control, Interface, Mac, Neighbour
@@ -157,6 +158,20 @@ class AgentVantage:
         )
         task.until_started().until_done(limit + timeout)
         return sweeps.by_target(task.of("attempt"), order, len(plan))
+
+    def exchange_all(self, requests: Sequence[Exchange], *, timeout: float) -> tuple[Exchanged, ...]:
+        """What came of each request, all of them sent side by side, each with `timeout` s."""
+        limit = 2 * timeout  # a certificate that is not trusted is met a second time
+        tasks = [
+            self._client.start("exchange", **request.arguments, timeout=timeout, **{"for": limit})
+            for request in requests
+        ]
+        for task in tasks:
+            task.until_started()
+        return tuple(
+            exchanges.of_message(task.until_done(limit + budgets.seconds(budgets.VANTAGE_ANSWERED)).last)
+            for task in tasks
+        )
 
     def who_answers(
         self, address: AddressLike, *, rounds: int = 5, every: float = 0.2, probe: bool = False

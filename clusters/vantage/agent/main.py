@@ -14,6 +14,7 @@ import time
 from typing import Any, Callable  # noqa: UP035 - Callable of collections.abc is no alias before Python 3.9
 
 from . import kernel, packets
+from .exchange import Exchange
 from .loop import Loop, Output, Ticker
 from .packets import Capture, Sender
 from .probes import Probe, word
@@ -63,7 +64,14 @@ class Table:
         self.ticker.stop()
 
 
-TASKS: dict[str, Any] = {"probe": Probe, "sweep": Sweep, "capture": Capture, "send": Sender, "table": Table}
+TASKS: dict[str, Any] = {
+    "probe": Probe,
+    "sweep": Sweep,
+    "exchange": Exchange,
+    "capture": Capture,
+    "send": Sender,
+    "table": Table,
+}
 QUESTIONS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "clock": lambda _: {"real": time.time_ns(), "mono": time.monotonic_ns()},
     "route": lambda task: kernel.route(task["address"]),

@@ -1,0 +1,186 @@
+"""Asking the profile's consumers from the vantage, each as its users do: no other request than these is made.
+
+Without a probe in the profile a consumer's ports are asked by appProtocol, name and number (docs/measuring.md).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from clusters import budgets
+from clusters.observation.consumer_records import ConsumerAnswer, ConsumerProbe, ServerCertificate
+from clusters.observation.snapshot import Json, Snapshot
+
+if TYPE_CHECKING:
+    from clusters.vantage import Vantage
+    from clusters.vantage.exchanges import Exchanged
+
+#: Of one consumer so many ports are asked unasked, and of all consumers so many requests are made.
+_BY_DEFAULT, _AT_MOST = 4, 60
+_LARGEST_CA = 1 << 20
+_SECURE, _PLAIN = (
+    frozenset({"https", "tls", "kubernetes.io/wss"}),
+    frozenset({"http", "web", "kubernetes.io/h2c"}),
+)
+_USUAL = {"https": 443, "http": 80, "dns": 53}
+
+
+def answers(snapshot: Snapshot, vantage: Vantage) -> tuple[ConsumerAnswer, ...]:
+    """What each consumer answered, at each of its addresses, all asked side by side.
+
+    One whose service is not there, or holds no address, is not asked: that is told elsewhere.
+    """
+    from clusters.vantage.exchanges import Exchange  # noqa: PLC0415 - only who has consumers needs it
+
+    wanted = list(_wanted(snapshot))[:_AT_MOST]
+    if not wanted:
+        return ()
+    requests, unread = [], {}
+    for place, (_, address, probe) in enumerate(wanted):
+        ca, problem = _ca(probe)
+        if problem:
+            unread[place] = problem
+        requests.append(
+            Exchange(
+                address=address,
+                port=probe.port,
+                protocol=probe.protocol,
+                hostname=probe.host,
+                method=probe.method,
+                path=probe.path,
+                payload=probe.send,
+                ca=ca,
+                proxy=probe.proxy_protocol,
+            )
+        )
+    found = vantage.exchange_all(requests, timeout=budgets.seconds(budgets.CONSUMER_ANSWERED))
+    return tuple(
+        _unasked(*each, unread[place]) if place in unread else _answer(*each, got)
+        for place, (each, got) in enumerate(zip(wanted, found, strict=True))
+    )
+
+
+def _wanted(snapshot: Snapshot) -> Iterator[tuple[str, str, ConsumerProbe]]:
+    """(service, address, probe) for every request that is to be made."""
+    services = {
+        f"{raw['metadata']['namespace']}/{raw['metadata']['name']}": raw for raw in snapshot.services.items
+    }
+    for consumer in snapshot.expectations.consumers:
+        key = f"{consumer.namespace}/{consumer.name}"
+        service = services.get(key)
+        if service is None:
+            continue
+        ports = service["spec"].get("ports") or ()
+        probes = [_at_port(probe, ports) for probe in consumer.probes] or list(_by_default(ports))
+        for entry in (service["status"].get("loadBalancer") or {}).get("ingress") or ():
+            if entry.get("ip"):
+                yield from ((key, entry["ip"], probe) for probe in probes)
+
+
+def _at_port(probe: ConsumerProbe, ports: Sequence[Json]) -> ConsumerProbe:
+    """The probe with a port: its own, that of its protocol, or the service's first one."""
+    if probe.port:
+        return probe
+    numbers: list[int] = [port["port"] for port in ports]
+    usual = _USUAL.get(probe.protocol, 0)
+    return replace(probe, port=usual if usual in numbers else next(iter(numbers), 0))
+
+
+def _by_default(ports: Sequence[Json]) -> Iterator[ConsumerProbe]:
+    spoken = [(port["port"], _protocol(port)) for port in ports if (port.get("protocol") or "TCP") == "TCP"]
+    for number, protocol in [(number, protocol) for number, protocol in spoken if protocol][:_BY_DEFAULT]:
+        yield ConsumerProbe(protocol=protocol, port=number, by_default=True)
+
+
+def _protocol(port: Json) -> str:
+    """What a port is said to speak; "" where nothing says."""
+    said = str(port.get("appProtocol") or "").lower()
+    words = {said, str(port.get("name") or "").lower()}
+    if words & _SECURE:
+        return "https"
+    if words & _PLAIN:
+        return "http"
+    if said:
+        return ""
+    return {443: "https", 80: "http"}.get(port["port"], "")
+
+
+def _ca(probe: ConsumerProbe) -> tuple[str, str]:
+    """The trusted certificates as PEM, and why they could not be read."""
+    if not probe.ca:
+        return "", ""
+    try:
+        with Path(probe.ca).open("rb") as file:
+            text = file.read(_LARGEST_CA + 1).decode("ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        return "", f"the file {probe.ca} cannot be read: {getattr(error, 'strerror', None) or 'it is no PEM'}"
+    if len(text) > _LARGEST_CA or "BEGIN CERTIFICATE" not in text:
+        return "", f"the file {probe.ca} holds no certificate"
+    return text, ""
+
+
+def _unasked(service: str, address: str, probe: ConsumerProbe, why: str) -> ConsumerAnswer:
+    return ConsumerAnswer(
+        service=service, address=address, probe=probe, error=why, stage="before it was asked"
+    )
+
+
+def _answer(service: str, address: str, probe: ConsumerProbe, got: Exchanged) -> ConsumerAnswer:
+    expected = probe.body or probe.expect
+    return ConsumerAnswer(
+        service=service,
+        address=address,
+        probe=probe,
+        error=got.error,
+        stage=got.stage,
+        status=got.status,
+        location=_where(got.location),
+        holds=expected in got.body if expected and not got.error else None,
+        certificate=_certificate(got),
+    )
+
+
+def _where(location: str) -> str:
+    """Where a redirect leads, without its query, which may hold what is nobody's business."""
+    try:
+        parts = urlsplit(location)
+        host = parts.hostname or ""
+    except ValueError:
+        return ""
+    return f"{parts.scheme}://{host}{parts.path}"[:200] if host else parts.path[:200]
+
+
+def _certificate(got: Exchanged) -> ServerCertificate | None:
+    if not got.certificate:
+        return None
+    from cryptography import x509  # noqa: PLC0415 - slow to load, and only for TLS
+
+    try:
+        found = x509.load_der_x509_certificate(got.certificate)
+        names = tuple(_names(found))
+        expires = found.not_valid_after_utc
+        issuer = found.issuer.rfc4514_string()
+    except (ValueError, TypeError, AttributeError):
+        return None
+    expires = min(expires, dt.datetime(2099, 12, 31, tzinfo=dt.UTC))
+    return ServerCertificate(
+        names=names[:20], issuer=issuer[:200], expires=expires.isoformat(), untrusted=got.untrusted
+    )
+
+
+def _names(certificate: object) -> Iterator[str]:
+    from cryptography import x509  # noqa: PLC0415 - as above
+
+    assert isinstance(certificate, x509.Certificate)
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return
+    for name in extension.value:
+        if isinstance(name, x509.DNSName | x509.IPAddress):
+            yield str(name.value)

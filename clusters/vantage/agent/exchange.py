@@ -1,0 +1,203 @@
+"""One request to a service as its users send it, with the answer judged by whoever asked: TLS, HTTP, UDP, DNS.
+
+Each is made by a thread of its own, as TLS and HTTP of Python's library wait; the agent's own thread only looks
+whether it is done. Nothing is timed here to a millisecond, so that no measurement suffers.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import secrets
+import socket
+import struct
+import threading
+import time
+from typing import Any, Callable  # noqa: UP035 - Callable of collections.abc is no alias before Python 3.9
+
+from .loop import Loop, Output
+from .probes import word
+
+LOOKED_EVERY = 0.02
+MOST_BODY = 1 << 16
+DNS_HEADER = struct.Struct(">6H")
+A, AAAA = 1, 28
+_MADE: dict[str, Any] = {}
+_MAKING = threading.Lock()
+
+
+class Exchange:
+    """A task: one request, and what came back."""
+
+    def __init__(self, loop: Loop, output: Output, task: dict[str, Any], ended: Callable[[], None]) -> None:
+        self.loop, self.output, self.task, self.ended = loop, output, task, ended
+        self.found: dict[str, Any] | None = None
+        self.thread = threading.Thread(target=self.work, daemon=True)
+        output.send(id=task["id"], event="started", t=time.time_ns())
+        self.thread.start()
+        self.look()
+
+    def work(self) -> None:
+        """Ask; every end is an answer of some kind."""
+        self.found = ask(self.task)
+
+    def look(self) -> None:
+        """Tell once it is done."""
+        if self.found is None and self.thread.is_alive():
+            self.loop.at(time.monotonic() + LOOKED_EVERY, self.look)
+            return
+        self.output.send(id=self.task["id"], event="done", **(self.found or {"error": "nothing came of it"}))
+        self.ended()
+
+    def stop(self) -> None:
+        """The request has its own time limit; nothing is left of it."""
+
+
+def ask(task: dict[str, Any]) -> dict[str, Any]:
+    """Send one request and return what came of it, as fields of a message.
+
+    `error` is empty where an answer was had, else a word or two; `stage` says how far it came. `status` is that of
+    HTTP or the code of DNS, `body` as much of the answer as is looked at. Of TLS, `certificate` is the server's own
+    (DER in base64), and `untrusted` says why it is not to be trusted, empty where it is.
+    """
+    found: dict[str, Any] = {"error": "", "stage": "connecting", "status": 0, "body": "", "location": ""}
+    try:
+        if task["protocol"] in ("udp", "dns"):
+            _by_datagram(task, found)
+        else:
+            _by_connection(task, found)
+    except TimeoutError:
+        found["error"] = "timeout"
+    except OSError as error:
+        reason = getattr(error, "reason", "")  # of TLS, whose errors are those of the system as well
+        found["error"] = "tls: " + str(reason).replace("_", " ").lower() if reason else word(error)
+    except (http.client.HTTPException, ValueError) as error:
+        found["error"] = "no http: " + type(error).__name__
+    return found
+
+
+def _by_datagram(task: dict[str, Any], found: dict[str, Any]) -> None:
+    family = socket.AF_INET6 if ":" in task["host"] else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(task["timeout"])
+        sock.connect((task["host"], task["port"]))
+        number = secrets.randbits(16)
+        sock.send(query(task["hostname"], number) if task["protocol"] == "dns" else task["payload"].encode())
+        found["stage"] = "waiting for the answer"
+        answer = sock.recv(MOST_BODY)
+    if task["protocol"] == "dns":
+        found["status"], found["body"] = answered(answer, number)
+    else:
+        found["body"] = answer.decode("utf-8", "replace")
+
+
+def query(name: str, number: int) -> bytes:
+    """A DNS question for the IPv4 address of a name (RFC 1035, 4.1)."""
+    labels = b"".join(bytes([len(part)]) + part for part in name.rstrip(".").encode("idna").split(b"."))
+    return DNS_HEADER.pack(number, 0x0100, 1, 0, 0, 0) + labels + b"\0" + struct.pack(">2H", A, 1)
+
+
+def answered(data: bytes, number: int) -> tuple[int, str]:
+    """Code and addresses of the DNS answer to the question of that number. Raises ValueError for anything else."""
+    if len(data) < DNS_HEADER.size:
+        raise ValueError("too short")
+    got, flags, questions, answers, _, _ = DNS_HEADER.unpack_from(data)
+    if got != number or not flags & 0x8000:
+        raise ValueError("no answer to this question")
+    place = DNS_HEADER.size
+    for _ in range(questions):
+        place = _after_name(data, place) + 4
+    addresses = []
+    for _ in range(answers):
+        place = _after_name(data, place)
+        if place + 10 > len(data):
+            break
+        kind, _, _, length = struct.unpack_from(">HHIH", data, place)
+        value = data[place + 10 : place + 10 + length]
+        if (kind, length) == (A, 4):
+            addresses.append(socket.inet_ntop(socket.AF_INET, value))
+        elif (kind, length) == (AAAA, 16):
+            addresses.append(socket.inet_ntop(socket.AF_INET6, value))
+        place += 10 + length
+    return flags & 0xF, " ".join(addresses)
+
+
+def _after_name(data: bytes, place: int) -> int:
+    while place < len(data):
+        length = data[place]
+        if length >= 0xC0:
+            return place + 2
+        place += 1 + length
+        if not length:
+            return place
+    raise ValueError("a name that does not end")
+
+
+def _by_connection(task: dict[str, Any], found: dict[str, Any]) -> None:
+    deadline = time.monotonic() + task["timeout"]
+    sock = _connected(task)
+    with sock:
+        found["stage"] = "connected"
+        if task["protocol"] == "https":
+            sock = _secured(task, sock, found, deadline)
+        if task["protocol"] == "tcp":
+            return
+        with sock:
+            found["stage"] = "waiting for the answer"
+            _by_http(task, sock, found, deadline)
+
+
+def _connected(task: dict[str, Any]) -> socket.socket:
+    sock = socket.create_connection((task["host"], task["port"]), timeout=task["timeout"])
+    if task["proxy"]:
+        own, other = sock.getsockname()[:2], sock.getpeername()[:2]
+        family = "TCP6" if ":" in other[0] else "TCP4"
+        sock.sendall(f"PROXY {family} {own[0]} {other[0]} {own[1]} {other[1]}\r\n".encode())
+    return sock
+
+
+def _trusting(ca: str) -> Any:
+    """What trusts these certificates, or those of this host; made once, as reading all of a host's takes a while."""
+    import ssl  # noqa: PLC0415 - as in _secured
+
+    with _MAKING:
+        if ca not in _MADE:
+            _MADE[ca] = ssl.create_default_context(cadata=ca or None)
+        return _MADE[ca]
+
+
+def _secured(
+    task: dict[str, Any], sock: socket.socket, found: dict[str, Any], deadline: float
+) -> socket.socket:
+    """The connection with TLS; one whose certificate is not to be trusted is made a second time all the same."""
+    import ssl  # noqa: PLC0415 - slow to load, and most agents are asked nothing of the kind
+
+    name = task["hostname"] or task["host"]
+    found["stage"] = "in the TLS handshake"
+    try:
+        secured = _trusting(task["ca"]).wrap_socket(sock, server_hostname=name)
+        found["untrusted"] = ""
+    except ssl.SSLCertVerificationError as error:
+        found["untrusted"] = getattr(error, "verify_message", "") or "certificate verify failed"
+        again = dict(task, timeout=max(0.1, deadline - time.monotonic()))
+        sock = _connected(again)
+        anyway = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        anyway.check_hostname, anyway.verify_mode = False, ssl.CERT_NONE
+        secured = anyway.wrap_socket(sock, server_hostname=name)
+    found["certificate"] = base64.b64encode(secured.getpeercert(binary_form=True) or b"").decode()
+    return secured
+
+
+def _by_http(task: dict[str, Any], sock: socket.socket, found: dict[str, Any], deadline: float) -> None:
+    sock.settimeout(max(0.1, deadline - time.monotonic()))
+    host = "[{}]".format(task["host"]) if ":" in task["host"] else task["host"]
+    request = (
+        "{} {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: metallb-conformance\r\nAccept: */*\r\n"
+        "Connection: close\r\n\r\n"
+    )
+    sock.sendall(request.format(task["method"], task["path"], task["hostname"] or host).encode())
+    answer = http.client.HTTPResponse(sock, method=task["method"])
+    answer.begin()
+    found["status"] = answer.status
+    found["location"] = answer.getheader("Location", "")[:2000]
+    found["body"] = answer.read(MOST_BODY).decode("utf-8", "replace")

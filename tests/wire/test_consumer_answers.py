@@ -1,0 +1,185 @@
+"""What the agent tells of consumers that keep their promises, and of those that do not: real servers on a segment."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clusters.diagnosis import consumer_answers
+from clusters.diagnosis.facts import Facts
+from clusters.metallb.services import Service
+from clusters.observation import Objects, Snapshot, Status, consumer_probes, expectations
+from clusters.observation.snapshot import ConsumerAnswer, WireView
+from clusters.profile import Profile, Provider
+from clusters.profile.models import Consumer, Probe
+from clusters.vantage import NetnsVantage
+from tests.wire.promises import HOST, Certificates, dns, serve_datagrams, serve_http
+from tests.wire.segment import VIP, Segment
+
+PORTS = {"plain": 8001, "secure": 8443, "expired": 8444, "other name": 8445, "datagram": 8053, "dns": 53}
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Certificates:
+    return Certificates(tmp_path)
+
+
+@pytest.fixture
+def served(lan: Segment, certificates: Certificates) -> Iterator[Segment]:
+    """Node a, which has the address, with a server of each kind."""
+    host = lan["a"]
+    serve_http(host, PORTS["plain"])
+    serve_http(host, PORTS["secure"], certificates.context())
+    serve_http(host, PORTS["expired"], certificates.context(days=-1))
+    serve_http(host, PORTS["other name"], certificates.context("elsewhere.example"))
+    serve_datagrams(host, PORTS["datagram"], lambda data: b"pong " + data)
+    serve_datagrams(host, PORTS["dns"], dns)
+    return lan
+
+
+@pytest.fixture
+def place(
+    served: Segment, client: NetnsVantage, certificates: Certificates
+) -> tuple[NetnsVantage, Certificates]:
+    """Where is asked from, and whose certificates are served."""
+    return client, certificates
+
+
+def snapshot(*probes: dict[str, Any], ports: tuple[dict[str, Any], ...] = ()) -> Snapshot:
+    """A cluster with one consumer, as far as its probes need one."""
+    consumer = Consumer(service="shop/web", address=VIP, probe=tuple(Probe(**each) for each in probes))
+    profile = Profile(name="x", provider=Provider.EXISTING, context="x", consumers=(consumer,))
+    service = {
+        "metadata": {"namespace": "shop", "name": "web"},
+        "spec": {"ports": ports or tuple({"port": port} for port in PORTS.values())},
+        "status": {"loadBalancer": {"ingress": [{"ip": VIP}]}},
+    }
+    return Snapshot(
+        taken_at=dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds"),
+        expectations=expectations.of(profile),
+        services=Objects(status=Status.OK, items=(service,)),
+    )
+
+
+def told(vantage: NetnsVantage, seen: Snapshot) -> tuple[tuple[ConsumerAnswer, ...], str, str]:
+    """The answers, and the cause and sentence that are made of them."""
+    answers = consumer_probes.answers(seen, vantage)
+    facts = Facts(Snapshot(taken_at=seen.taken_at, wire=WireView(status=Status.OK, consumers=answers)))
+    found = consumer_answers.broken(facts, Service(namespace="shop", name="web"))
+    return answers, found.root.cause if found else "", found.summary if found else ""
+
+
+@pytest.mark.parametrize(
+    "probe",
+    [
+        {"protocol": "tcp", "port": PORTS["plain"]},
+        {"protocol": "http", "port": PORTS["plain"], "host": HOST, "body": f"host {HOST}"},
+        {"protocol": "http", "port": PORTS["plain"], "path": "/missing", "status": (404,)},
+        {"protocol": "http", "port": PORTS["plain"], "path": "/moved"},
+        {"protocol": "https", "port": PORTS["secure"], "host": HOST, "ca": "its own"},
+        {"protocol": "udp", "port": PORTS["datagram"], "send": "ping", "expect": "pong ping"},
+        {"protocol": "dns", "host": HOST, "expect": VIP},
+    ],
+    ids=lambda probe: f"{probe['protocol']} {probe.get('path', '')}",
+)
+def test_a_promise_that_is_kept(
+    served: Segment, client: NetnsVantage, certificates: Certificates, probe: dict[str, Any]
+) -> None:
+    if "ca" in probe:
+        probe = {**probe, "ca": certificates.authority}
+
+    (answer,), cause, summary = told(client, snapshot(probe))
+
+    assert (cause, summary) == ("", "")
+    assert not answer.error
+
+
+@pytest.mark.parametrize(
+    ("probe", "cause", "said"),
+    [
+        ({"protocol": "http", "port": PORTS["plain"], "path": "/missing"}, "consumer-answer-wrong",
+         f"http://{VIP}:8001/missing answered 404, and less than 400 is expected."),
+        ({"protocol": "http", "port": PORTS["plain"], "path": "/down", "status": (200, 204)}, "consumer-answer-wrong",
+         f"http://{VIP}:8001/down answered 502, and 200 or 204 is expected."),
+        ({"protocol": "http", "port": PORTS["plain"], "body": "welcome"}, "consumer-answer-wrong",
+         "answered without the expected 'welcome'"),
+        ({"protocol": "http", "port": PORTS["plain"], "path": "/moved", "status": (200,)}, "consumer-answer-wrong",
+         "answered 302 (leads to https://login.example/in), and 200 is expected."),
+        ({"protocol": "http", "port": PORTS["secure"]}, "consumer-answer-wrong", "gave no answer"),
+        ({"protocol": "https", "port": PORTS["plain"]}, "consumer-answer-wrong", "gave no answer: tls: wrong version"),
+        ({"protocol": "https", "port": PORTS["secure"], "host": HOST}, "certificate-invalid", "is not trusted"),
+        ({"protocol": "https", "port": PORTS["expired"], "host": HOST}, "certificate-invalid",
+         "has expired 1 days ago"),
+        ({"protocol": "https", "port": PORTS["other name"], "host": HOST, "ca": "its own"}, "certificate-invalid",
+         "is not trusted: Hostname mismatch"),
+        ({"protocol": "https", "port": PORTS["secure"], "ca": Path("/nowhere/ca.pem")}, "consumer-answer-wrong",
+         "the file /nowhere/ca.pem cannot be read"),
+        ({"protocol": "udp", "port": PORTS["datagram"], "send": "ping", "expect": "42"}, "consumer-answer-wrong",
+         "answered without the expected '42'"),
+        ({"protocol": "dns", "host": "gone.example"}, "consumer-answer-wrong", "answered NXDOMAIN"),
+        ({"protocol": "tcp", "port": 9}, "consumer-answer-wrong", "gave no answer: refused"),
+    ],
+)  # fmt: skip
+def test_a_promise_that_is_broken(
+    place: tuple[NetnsVantage, Certificates], probe: dict[str, Any], cause: str, said: str
+) -> None:
+    client, certificates = place
+    if probe.get("ca") == "its own":
+        probe = {**probe, "ca": certificates.authority}
+
+    answers, found, summary = told(client, snapshot(probe))
+
+    assert found == cause, answers
+    assert said in summary
+    assert "s3cret" not in str(answers)
+
+
+def test_without_a_probe_ports_are_asked_by_their_names_and_nothing_is_demanded(
+    served: Segment, client: NetnsVantage
+) -> None:
+    ports = (
+        {"port": PORTS["plain"], "name": "web"},
+        {"port": PORTS["secure"], "appProtocol": "https"},
+        {"port": PORTS["datagram"], "protocol": "UDP"},
+    )
+
+    answers, cause, _ = told(client, snapshot(ports=ports))
+
+    assert [(each.probe.protocol, each.probe.port, each.error) for each in answers] == [
+        ("http", PORTS["plain"], ""),
+        ("https", PORTS["secure"], ""),
+    ]
+    assert cause == ""
+
+
+def test_unasked_a_port_of_another_protocol_and_an_expired_certificate_are_told(
+    served: Segment, client: NetnsVantage
+) -> None:
+    seen = snapshot(ports=({"port": PORTS["plain"], "name": "https"},))
+    assert told(client, seen)[1:] == (
+        "consumer-answer-wrong",
+        f"https://{VIP}:8001/ speaks another protocol than its port says (tls: wrong version number).",
+    )
+
+    seen = snapshot(ports=({"port": PORTS["expired"], "name": "https"},))
+    assert told(client, seen)[1] == "certificate-invalid"
+
+
+def test_five_consumers_are_asked_side_by_side(served: Segment, client: NetnsVantage) -> None:
+    probe = {"protocol": "https", "port": PORTS["secure"], "host": HOST}
+
+    def best(count: int) -> float:
+        seen, took = snapshot(*([probe] * count)), []
+        for _ in range(5):
+            began = time.monotonic()
+            answers = consumer_probes.answers(seen, client)
+            took.append(time.monotonic() - began)
+            assert [each.error for each in answers] == [""] * count
+        return min(took)
+
+    assert best(5) < 4 * best(1)
