@@ -10,6 +10,7 @@ from typing import Any
 from tests.faults import (
     catalogue_advertisements,
     catalogue_components,
+    catalogue_consumers,
     catalogue_forwarding,
     catalogue_mesh,
     catalogue_network,
@@ -31,6 +32,7 @@ IN_THE_CLUSTER: tuple[Fault, ...] = (
     *catalogue_network.FAULTS,
     *catalogue_forwarding.FAULTS,
     *catalogue_components.FAULTS,
+    *catalogue_consumers.FAULTS,
     *catalogue_speakers.FAULTS,
     *catalogue_mesh.FAULTS,
 )

@@ -18,6 +18,10 @@ ELSEWHERE: Mapping[str, str] = {
         "MetalLB's webhook refuses such an object, and only one from before the webhook, or past it, is there; "
         "`tests/unit/diagnosis/paths` judges an observation of it."
     ),
+    "certificate-invalid": (
+        "The lab's consumers serve no TLS; `tests/wire/test_consumer_answers.py` meets certificates that have expired, "
+        "name another host or are signed by an unknown CA, of real servers on a segment."
+    ),
     "over-budget": (
         "Checks that measure name it where a figure misses its budget and nothing explains it; "
         "no check of level observe measures."

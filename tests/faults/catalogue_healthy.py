@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from clusters import budgets, wait
 from clusters.api.resources import DAEMON_SETS, DEPLOYMENTS, NODES, PODS
 from clusters.lab.options import LabOptions
+from tests.faults import catalogue_consumers
 from tests.faults.catalogue_clone import Clone
 from tests.faults.catalogue_fault import Healthy
 from tests.faults.catalogue_repository import PAGE, RUNBOOK, recorded, without_a_plan
@@ -250,6 +251,7 @@ def renders_later(clone: Clone) -> None:
 
 
 HEALTHY = (
+    *catalogue_consumers.HEALTHY,
     Healthy(name="a node that repels speakers, two left", make=dedicated_node),
     Healthy(name="an advertisement for nodes to come", make=for_nodes_to_come, edit=renders_later),
     Healthy(name="local traffic policy with one replica", make=local_with_one_replica),

@@ -35,6 +35,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="trigger.edge-address",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="certificate-invalid",
@@ -54,6 +56,8 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="trigger.edge-address",
+        rests_on=(),
+        last_resort=False,
     ),
     Cause(
         id="consumer-port-missing",
@@ -70,5 +74,7 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by="trigger.edge-address",
+        rests_on=(),
+        last_resort=False,
     ),
 )

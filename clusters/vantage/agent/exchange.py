@@ -13,16 +13,19 @@ import socket
 import struct
 import threading
 import time
-from typing import Any, Callable  # noqa: UP035 - Callable of collections.abc is no alias before Python 3.9
+from typing import TYPE_CHECKING, Any, Callable  # noqa: UP035 - Callable of collections.abc is no alias before Python 3.9
 
 from .loop import Loop, Output
 from .probes import word
+
+if TYPE_CHECKING:
+    import ssl
 
 LOOKED_EVERY = 0.02
 MOST_BODY = 1 << 16
 DNS_HEADER = struct.Struct(">6H")
 A, AAAA = 1, 28
-_MADE: dict[str, Any] = {}
+_MADE: dict[str, ssl.SSLContext] = {}
 _MAKING = threading.Lock()
 
 
@@ -156,7 +159,7 @@ def _connected(task: dict[str, Any]) -> socket.socket:
     return sock
 
 
-def _trusting(ca: str) -> Any:
+def _trusting(ca: str) -> ssl.SSLContext:
     """What trusts these certificates, or those of this host; made once, as reading all of a host's takes a while."""
     import ssl  # noqa: PLC0415 - as in _secured
 
