@@ -255,7 +255,9 @@ def _is_consumer(service: Service) -> bool:
 def _probe(service: Service) -> str:
     ports = {port.number for port in service.ports if port.protocol == "TCP"}
     if _HTTPS in ports:
-        return f"{{protocol: tcp, port: {_HTTPS}}}   # protocol https with a host asks for the certificate too"
+        return (
+            f"{{protocol: tcp, port: {_HTTPS}}}   # protocol https with a host asks for the certificate too"
+        )
     if _HTTP in ports:
         return f"{{protocol: tcp, port: {_HTTP}}}   # protocol http with host, path and status asks for an answer"
     return f"{{protocol: tcp, port: {min(ports)}}}" if ports else ""

@@ -110,7 +110,7 @@ def _known_budgets(values: dict[str, float]) -> dict[str, float]:
 
 def _one_or_more(value: object) -> object:
     """A list of one, where one is given without a list."""
-    return value if isinstance(value, (list, tuple)) else (value,)
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
 Name = Annotated[str, Field(pattern=_NAME)]
