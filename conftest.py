@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-pytest_plugins = ("suites.plugin.main", "reports.plugin", "pytester")
+pytest_plugins = ("suites.plugin.registration", "reports.plugin", "pytester")

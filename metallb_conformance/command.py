@@ -201,7 +201,7 @@ def _pytest(options: Sequence[str]) -> int:
         pytest.main(
             [
                 *("-c", str(settings), "--rootdir", str(Path.cwd()), "-o", f"conformance_suites={folder}"),
-                *("-p", "suites.plugin.main", "-p", "reports.plugin"),
+                *("-p", "suites.plugin.registration", "-p", "reports.plugin"),
                 folder,
                 *options,
             ]

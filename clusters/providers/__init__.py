@@ -8,7 +8,7 @@ from typing import cast
 
 from clusters.errors import UsageError
 from clusters.profile import Profile, Provider
-from clusters.providers.base import Cluster, Machines, NodeHost, Opener
+from clusters.providers.cluster import Cluster, Machines, NodeHost, Opener
 
 _OPENERS = {
     "existing": ("clusters.providers.existing_cluster", "open_existing"),

@@ -14,7 +14,7 @@ from clusters.api.kubeconfig import holder_of
 from clusters.api.resources import NODES
 from clusters.errors import ConformanceError
 from clusters.profile import Profile
-from clusters.providers.base import Cluster, NodeHost
+from clusters.providers.cluster import Cluster, NodeHost
 
 if TYPE_CHECKING:
     from clusters.vantage import Vantage

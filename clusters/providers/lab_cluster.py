@@ -18,7 +18,7 @@ from clusters.lab.lab import Lab
 from clusters.lab.options import LabOptions
 from clusters.lab.plan import Host
 from clusters.profile import Profile
-from clusters.providers.base import Cluster, NodeHost
+from clusters.providers.cluster import Cluster, NodeHost
 from clusters.vantage import Vantage, open_vantage
 
 

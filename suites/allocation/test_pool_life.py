@@ -10,8 +10,7 @@ from suites.plugin import BEYOND, CREATE, Record, check
 from suites.scenes import scene_permissions
 from suites.scenes.announced import Announced, Wire
 from suites.scenes.broken_promise import expect, timed
-from suites.scenes.free_addresses import Addresses
-from suites.scenes.own_pools import OwnPools
+from suites.scenes.free_addresses import Addresses, OwnPools
 from suites.scenes.own_services import Services
 
 _COMMANDS = (

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from clusters.diagnosis.answers import recovery
+from clusters.gitops import drift
+from clusters.gitops.repository_snapshot import RepositorySnapshot
+from clusters.observation.snapshot import Snapshot
 from suites.causes import NODES_AND_NETWORK
-from suites.plugin import OBSERVE, check
+from suites.plugin import OBSERVE, Findings, check
 from suites.plugin.observation_fixtures import Observed
 
 
@@ -34,3 +37,21 @@ def test_nodes_and_network_are_not_in_trouble(observed: Observed) -> None:
 def test_every_pool_is_routable(observed: Observed) -> None:
     """The address block is routable on the target network from the vantage."""
     observed.expect(recovery.address_routable)
+
+
+@check(
+    "recovery.pool-owner",
+    runbook="3",
+    level=OBSERVE,
+    needs={"cluster", "repository"},
+    causes=("overlay-drift", "pool-overlap", "pool-missing"),
+    commands=(
+        "kubectl -n {metallb_namespace} get ipaddresspools -o yaml",
+        "git grep -n -A3 'addresses:' -- metallb/",
+    ),
+)
+def test_one_overlay_owns_the_active_pool(
+    repository: RepositorySnapshot, snapshot: Snapshot, findings: Findings
+) -> None:
+    """Exactly one overlay owns the cluster's active pool."""
+    findings.extend(drift.pool_owner(repository, snapshot))

@@ -12,7 +12,7 @@ from clusters.checks import CheckFailed, Finding, NotSupported
 from clusters.errors import CleanupFailed
 from clusters.metallb.nodes import EXCLUDE_LABEL
 from clusters.observation import announcers
-from clusters.providers.base import Cluster, Machines
+from clusters.providers.cluster import Cluster, Machines
 from clusters.subject import CLUSTER
 from clusters.vantage.failover import FAULT, RESTORED
 from clusters.vantage.watch import Measurement

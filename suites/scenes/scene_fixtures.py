@@ -26,9 +26,8 @@ from suites.scenes.committed_overlay import Overlay
 from suites.scenes.disruption import Disruption
 from suites.scenes.drill import Drill
 from suites.scenes.echoes import Echoes, ready
-from suites.scenes.free_addresses import Addresses
+from suites.scenes.free_addresses import Addresses, OwnPools
 from suites.scenes.in_cluster_probes import InClusterProbes
-from suites.scenes.own_pools import OwnPools
 from suites.scenes.own_services import Services
 from suites.scenes.rebuild import Rebuild
 

@@ -86,7 +86,9 @@ def project(server: Server, metallb: str, tmp_path: Path) -> Path:
     """A folder with checks of its own and a profile of the API server."""
     (tmp_path / "suites").mkdir()
     (tmp_path / "suites" / "test_checks.py").write_text(CHECKS)
-    (tmp_path / "conftest.py").write_text("pytest_plugins = ('suites.plugin.main', 'reports.plugin')\n")
+    (tmp_path / "conftest.py").write_text(
+        "pytest_plugins = ('suites.plugin.registration', 'reports.plugin')\n"
+    )
     (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --import-mode=importlib -p no:cacheprovider\n")
     (tmp_path / "edge.yaml").write_text(
         f"name: edge\nprovider: existing\ncontext: loopback\nkubeconfig: {server.admin}\n"

@@ -12,7 +12,7 @@ from typing import Any
 
 from clusters.commands import command
 from clusters.errors import Refused
-from clusters.providers.base import NodeHost
+from clusters.providers.cluster import NodeHost
 from clusters.providers.kind.programs import Program
 
 #: How many addresses the pool gets, how many are left for pools of the checks' own, and the distance of the pool

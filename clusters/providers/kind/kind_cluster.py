@@ -11,7 +11,7 @@ from pathlib import Path
 from clusters.api import Api
 from clusters.api.resources import NODES
 from clusters.profile import Profile
-from clusters.providers.base import Cluster
+from clusters.providers.cluster import Cluster
 from clusters.providers.kind import cluster_names, creation, docker_network, metallb_install
 from clusters.providers.kind.containers import Containers
 from clusters.providers.kind.creation import Made, Wanted

@@ -52,7 +52,7 @@ class Project:
         (self.path / "tests" / "unit").mkdir(parents=True)
         fake = (Path(__file__).parent / "fake_cluster.py").read_text()
         (self.path / "fake_cluster.py").write_text(fake)
-        plugins = ("fake_cluster", "suites.plugin.main", "reports.plugin")
+        plugins = ("fake_cluster", "suites.plugin.registration", "reports.plugin")
         pytester.makeconftest(f"pytest_plugins = {plugins!r}")
         pytester.syspathinsert()
 

@@ -11,7 +11,7 @@ import pytest
 from clusters.api import Api, Resource
 from clusters.changes import Changes
 from clusters.checks import NotSupported
-from clusters.providers.base import Cluster
+from clusters.providers.cluster import Cluster
 from clusters.vantage.watch import Measurement
 from clusters.workloads import builders
 from clusters.workloads.metallb_control import MetalLB

@@ -1,8 +1,8 @@
-"""Pool changes: written down, planned, and keeping the addresses that are meant."""
+"""Pool changes written down, planned, and keeping the addresses that are meant; and the legacy overlay's version."""
 
 from __future__ import annotations
 
-from clusters.gitops import range_findings, service_documentation
+from clusters.gitops import range_findings, service_documentation, version_skew
 from clusters.gitops.repository_snapshot import RepositorySnapshot
 from clusters.observation.snapshot import Snapshot
 from suites.plugin import OBSERVE, Findings, check
@@ -48,3 +48,18 @@ def test_a_pending_pool_change_has_a_complete_plan(
 ) -> None:
     """A pending pool change states preconditions, impact window, rollback path and validation steps."""
     findings.extend(service_documentation.change_plan(repository, snapshot))
+
+
+@check(
+    "maintenance.legacy-version",
+    runbook="5",
+    level=OBSERVE,
+    needs={"repository"},
+    causes=("version-skew",),
+    commands=("git grep -n newTag -- metallb/base metallb/legacy", "cat metallb/waivers.yaml"),
+)
+def test_the_legacy_overlay_has_the_base_version_or_a_waiver(
+    repository: RepositorySnapshot, findings: Findings
+) -> None:
+    """The legacy prod overlay runs the shared base's version, or an unexpired waiver says until when not."""
+    findings.extend(version_skew.legacy_version(repository))

@@ -1,10 +1,13 @@
-"""The way back is open: what was there before the last change can be applied again."""
+"""Section 6 of the runbook: the way back is open, and no consumer is left behind on it."""
 
 from __future__ import annotations
 
+from clusters.diagnosis.answers import rollback
 from clusters.gitops import revisions
 from clusters.gitops.repository_snapshot import RepositorySnapshot
+from suites.causes import PENDING
 from suites.plugin import OBSERVE, Findings, check
+from suites.plugin.observation_fixtures import Observed
 
 
 @check(
@@ -18,3 +21,15 @@ from suites.plugin import OBSERVE, Findings, check
 def test_the_previous_overlay_still_renders(repository: RepositorySnapshot, findings: Findings) -> None:
     """The previous revision of the overlay still renders and is valid against the installed CRDs."""
     findings.extend(revisions.previous_renders(repository))
+
+
+@check(
+    "rollback.stale-consumers",
+    runbook="6",
+    level=OBSERVE,
+    causes=("requested-outside-pools", "pool-missing", *PENDING),
+    commands=("kubectl -n {namespace} describe svc {service}",),
+)  # fmt: skip
+def test_no_consumer_asks_for_a_lost_address(observed: Observed) -> None:
+    """No consumer keeps asking for an address that the active pools no longer hold."""
+    observed.expect(rollback.stale_consumers)
