@@ -103,7 +103,7 @@ class Reaching:
         plan = [(tries.target(door.address, door.port, door.protocol), often) for door in trouble]
         found = self.vantage.try_all([*plan, *around.plan], every=self.every, timeout=self.timeout)
         second = dict(zip(trouble, found, strict=False))
-        attempts = [second.get(door) or before for door, before in zip(wanted, first, strict=True)]
+        attempts = [_told(before, second.get(door, ())) for door, before in zip(wanted, first, strict=True)]
         node_reach, node_ports, health = around.told(found[len(plan) :])
         return Found(
             reached=tuple(map(_reached, wanted, attempts)),
@@ -127,6 +127,17 @@ class Reaching:
         found = self.vantage.try_all(plan, every=self.every, timeout=self.timeout)
         by_door: Mapping[Door, tuple[Attempt, ...]] = dict(zip(able, found, strict=True))
         return [by_door.get(door, ()) for door in wanted]
+
+
+def _told(first: Sequence[Attempt], second: Sequence[Attempt]) -> tuple[Attempt, ...]:
+    """The second, more numerous tries where there are any.
+
+    Where all of them are lost, those of the first that somebody refused by ICMP are told too: a kernel sends few such
+    messages a second, and may have sent them all to the first ones.
+    """
+    if not second or any(one.ok for one in second):
+        return tuple(second or first)
+    return (*second, *(one for one in first if one.icmp))
 
 
 def _reached(door: Door, attempts: Sequence[Attempt]) -> Reached:

@@ -21,7 +21,10 @@ _OTHER = "Name a host on their network as the profile's vantage (ssh:HOST), or n
 
 
 def wrong(api: Api, profile: Profile, cluster: Cluster) -> tuple[list[Problem], list[str]]:
-    """Problems where the vantage is on a node, or on the segment of no address; notes where it sees some, or none."""
+    """Problems where the vantage is on a node, or on the segment of no address; notes where it sees some, or none.
+
+    Addresses that are routed by design need no vantage on their segment: a note says that nobody is asked there.
+    """
     vantage = cluster.vantage
     if vantage is None:
         return [], [f"nothing is measured from outside: {profile.unseen}"] if profile.inside else []
@@ -39,10 +42,21 @@ def wrong(api: Api, profile: Profile, cluster: Cluster) -> tuple[list[Problem], 
     if not away:
         return problems, []
     shown = "; ".join(f"{address}: {why}" for address, why in list(away.items())[:3])
-    if len(away) == len(routes):
+    if len(away) == len(routes) and not _routed_by_design(api, profile):
         sentence = f"Vantage {vantage.name} is not on the segment of the pools' addresses ({shown})."
         return [*problems, Problem(sentence=sentence, remedy=_OTHER)], []
     return problems, [f"vantage {vantage.name} is not on the segment of every pool ({shown})"]
+
+
+def _routed_by_design(api: Api, profile: Profile) -> bool:
+    """Whether nobody has to reply for addresses on a segment: BGP announces them, or something else than MetalLB."""
+    if profile.announced_by == "other":
+        return True
+    try:
+        layer2 = api.list(res.L2_ADVERTISEMENTS, profile.namespace)
+        return not layer2 and bool(api.list(res.BGP_ADVERTISEMENTS, profile.namespace))
+    except ApiError:
+        return False  # what may not be read is said elsewhere
 
 
 def _addresses(api: Api, profile: Profile) -> Iterator[str]:

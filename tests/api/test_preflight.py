@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +15,14 @@ import pytest
 
 from clusters import preflight, wait
 from clusters.api import Api, NoSuchResource
-from clusters.api.resources import CUSTOM_RESOURCE_DEFINITIONS, IP_ADDRESS_POOLS, LEASES
+from clusters.api.resources import (
+    BGP_ADVERTISEMENTS,
+    CUSTOM_RESOURCE_DEFINITIONS,
+    IP_ADDRESS_POOLS,
+    L2_ADVERTISEMENTS,
+    LEASES,
+    Resource,
+)
 from clusters.budgets import Budget
 from clusters.changes import Changes, lease_holder
 from clusters.checks import CheckSpec, Level, Place, may
@@ -98,35 +106,50 @@ SOON = Budget(
 )
 
 
+@contextmanager
+def served(api: Api, namespace: str, *kinds: Resource) -> Iterator[None]:
+    """MetalLB's namespace, on an API server that knows these kinds of MetalLB's."""
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {"name": "v1beta1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    for kind in kinds:
+        names = {"plural": kind.plural, "kind": kind.kind, "listKind": f"{kind.kind}List"}
+        api.create(
+            {
+                "apiVersion": "apiextensions.k8s.io/v1",
+                "kind": "CustomResourceDefinition",
+                "metadata": {"name": f"{kind.plural}.metallb.io"},
+                "spec": {
+                    "group": "metallb.io",
+                    "scope": "Namespaced",
+                    "names": names,
+                    "versions": [version],
+                },
+            }
+        )
+        wait.until(
+            f"{kind.plural} are served",
+            read=lambda kind=kind: api.list(kind, namespace),
+            accept=lambda found: found == [],
+            budget=SOON,
+            tolerate=(NoSuchResource,),
+        )
+    yield
+    made = {f"{kind.plural}.metallb.io" for kind in kinds}
+    for name in made:
+        api.delete(CUSTOM_RESOURCE_DEFINITIONS, name)
+    wait.until(
+        "the definitions are gone",
+        read=lambda: [one["metadata"]["name"] for one in api.list(CUSTOM_RESOURCE_DEFINITIONS)],
+        accept=lambda names: not made & set(names),
+        budget=SOON,
+    )
+
+
 @pytest.fixture
 def pools(api: Api, metallb: str) -> Iterator[str]:
     """MetalLB's namespace, on an API server that knows pools."""
-    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    version = {"name": "v1beta1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
-    names = {"plural": "ipaddresspools", "kind": "IPAddressPool", "listKind": "IPAddressPoolList"}
-    api.create(
-        {
-            "apiVersion": "apiextensions.k8s.io/v1",
-            "kind": "CustomResourceDefinition",
-            "metadata": {"name": "ipaddresspools.metallb.io"},
-            "spec": {"group": "metallb.io", "scope": "Namespaced", "names": names, "versions": [version]},
-        }
-    )
-    wait.until(
-        "pools are served",
-        read=lambda: api.list(IP_ADDRESS_POOLS, metallb),
-        accept=lambda found: found == [],
-        budget=SOON,
-        tolerate=(NoSuchResource,),
-    )
-    yield metallb
-    api.delete(CUSTOM_RESOURCE_DEFINITIONS, "ipaddresspools.metallb.io")
-    wait.until(
-        "the definition is gone",
-        read=lambda: [one["metadata"]["name"] for one in api.list(CUSTOM_RESOURCE_DEFINITIONS)],
-        accept=lambda names: "ipaddresspools.metallb.io" not in names,
-        budget=SOON,
-    )
+    with served(api, metallb, IP_ADDRESS_POOLS):
+        yield metallb
 
 
 def pool(namespace: str, name: str, *addresses: str, **spec: Any) -> dict[str, Any]:
@@ -419,6 +442,21 @@ def test_a_vantage_on_no_pools_segment_is_refused(api: Api, on_segment: Cluster,
     mixed = preflight.inspect(wanted(pools), on_segment, api)
     assert mixed.problems == ()
     assert "is not on the segment of every pool (192.0.2.11: " in mixed.notes[0]
+
+
+def test_addresses_that_are_routed_by_design_need_no_vantage_on_their_segment(
+    api: Api, on_segment: Cluster, pools: str
+) -> None:
+    api.create(pool(pools, "far", "192.0.2.10-192.0.2.11"))
+
+    by_other = preflight.inspect(wanted(pools, announced_by="other"), on_segment, api)
+    with served(api, pools, L2_ADVERTISEMENTS, BGP_ADVERTISEMENTS):
+        advertisement = {"metadata": {"name": "all", "namespace": pools}, "spec": {}}
+        api.create({"apiVersion": "metallb.io/v1beta1", "kind": "BGPAdvertisement", **advertisement})
+        by_bgp = preflight.inspect(wanted(pools), on_segment, api)
+
+    assert by_other.problems == by_bgp.problems == ()
+    assert "is not on the segment of every pool" in by_bgp.notes[0]
 
 
 def test_a_pod_as_the_vantage_is_noted_as_none_outside(api: Api, cluster: Cluster, pools: str) -> None:

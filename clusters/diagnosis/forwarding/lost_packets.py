@@ -69,20 +69,25 @@ class Forwarding:
         return None
 
     def _prohibited(self, stretch: Stretch) -> RootCause | None:
-        """An ICMP prohibition by the node that replies for the address is a filter's own word."""
+        """An ICMP prohibition by the node that replies for the address is a filter's own word.
+
+        It comes from the service's address itself where the node has translated that already (seen with nftables). As
+        a kernel sends few of them, one at any address or NodePort of the node that serves nothing speaks for all.
+        """
         route = self.facts.wire_index.routes.get(stretch.address)
-        for one in stretch.lost:
-            for end in one.ends:
-                sender = self._node_of(end.sent_by) or (stretch.node if route and route.on_link else "")
-                if end.icmp == "admin-prohibited" and stretch.node and sender == stretch.node:
-                    by = f" by {end.sent_by}" if end.sent_by else ""
-                    found = self._root(
-                        "node-does-not-forward",
-                        stretch,
-                        f"Node {stretch.node} refuses to forward to {stretch.address}: its packet filter says so.",
-                        f"{end.count} tries were refused by ICMP, administratively prohibited{by}",
-                    )
-                    return replace(found, subject=Subject.node(stretch.node))
+        near = bool(route and route.on_link)
+        for end in stretch.prohibitions:
+            translated = end.sent_by in {stretch.address, *stretch.silent_beside}
+            sender = self._node_of(end.sent_by) or (stretch.node if near or translated else "")
+            if sender == stretch.node:
+                by = f" by {end.sent_by}" if end.sent_by else ""
+                found = self._root(
+                    "node-does-not-forward",
+                    stretch,
+                    f"Node {stretch.node} refuses to forward to {stretch.address}: its packet filter says so.",
+                    f"{end.count} tries were refused by ICMP, administratively prohibited{by}",
+                )
+                return replace(found, subject=Subject.node(stretch.node))
         return None
 
     def _node_of(self, address: str) -> str:
@@ -151,8 +156,9 @@ class Forwarding:
             "backend-path-broken",
             stretch,
             f"{share}, as many as go from node {stretch.node} to the endpoints on {whose}.",
-            f"{behind} of {every} endpoints are on {', '.join(nodes)}, of which {100 * behind // every} % of the tries "
-            f"would be lost; {100 * one.lost // one.tries} % were",
+            f"{behind} of {every} endpoints are on {', '.join(nodes)}, {100 * behind // every} % of them, or "
+            f"{100 * behind * behind // (every * every)} % where a lost packet is sent again to any endpoint; "
+            f"{100 * one.lost // one.tries} % of the tries were lost",
             *(f"endpoint {self._endpoint(stretch, node)} is on node {node}" for node in nodes),
         )
         return replace(
@@ -161,15 +167,13 @@ class Forwarding:
         )
 
     def _losing(self, stretch: Stretch, one: Reached) -> tuple[str, ...]:
-        """The other nodes whose endpoints have the lost share; the single node that fits best before all of them."""
+        """The other nodes whose endpoints have the lost share: those that fit best."""
         others = sorted(set(stretch.endpoints) - {stretch.node, ""})
         sets = [(name,) for name in others] + ([tuple(others)] if len(others) > 1 else [])
         every = sum(stretch.endpoints.values())
         fits = []
         for nodes in sets:
-            share = sum(stretch.endpoints[name] for name in nodes) / every
-            spread = math.sqrt(one.tries * share * (1 - share)) or 0.5
-            off = abs(one.lost - one.tries * share) / spread
+            off = _off(one, sum(stretch.endpoints[name] for name in nodes) / every)
             if off <= _DEVIATIONS and not any(self._serves_from(stretch, name) for name in nodes):
                 fits.append((off, nodes))
         return min(fits)[1] if fits else ()
@@ -291,3 +295,15 @@ class Forwarding:
 
 
 _CHANCE = 0.02
+
+
+def _off(one: Reached, share: float) -> float:
+    """By how many standard deviations the lost tries miss those that go to a share of the endpoints.
+
+    A first packet that is lost on the announcing node itself leaves no trace there: sent again after a second, within
+    the time of a try, it may be sent to another endpoint, and the try is lost only where both met that share.
+    """
+    return min(
+        abs(one.lost - one.tries * lost) / (math.sqrt(one.tries * lost * (1 - lost)) or 0.5)
+        for lost in (share, share * share)
+    )

@@ -12,7 +12,7 @@ from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.forwarding import policies
 from clusters.diagnosis.wire_index import Responder
 from clusters.metallb.services import Service
-from clusters.observation.snapshot import NodePortReach, NodeReach, Reached, Tries
+from clusters.observation.snapshot import NodePortReach, NodeReach, Reached, Tries, TryEnd
 
 #: So many tries that were all alike say something of more than the one endpoint that one of them meets.
 SEVERAL = 3
@@ -88,6 +88,22 @@ class Stretch:
             if any(one.outcome == "answered" for one in tries):
                 return address
         return ""
+
+    @cached_property
+    def prohibitions(self) -> tuple[TryEnd, ...]:
+        """How tries at what this node announces were refused by ICMP, administratively prohibited."""
+        if not self.node or self.served_beside or self.partly:
+            beside: tuple[Tries, ...] = ()
+        else:
+            index = self.facts.wire_index.of_address
+            beside = tuple(one for address in self.silent_beside for one in index.get(address, ()))
+            beside += tuple(one for one in self.facts.snapshot.wire.node_ports if one.node == self.node)
+        return tuple(
+            end
+            for one in (*self.lost, *beside)
+            for end in one.ends
+            if end.icmp == "admin-prohibited" and self.node
+        )
 
     @cached_property
     def silent_beside(self) -> tuple[str, ...]:
