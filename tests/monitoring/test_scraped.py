@@ -20,8 +20,8 @@ from reports.publish.prometheus import Successes
 from reports.publish.publish_options import Outlets
 from reports.publish.push_gateway import Gateway
 from tests.monitoring.daemons import ROOT, SEEN, Monitoring, monitoring
-from tests.unit.outlets.receivers import Web, web
 from tests.unit.reports.conftest import run
+from tests.unit.reports.publish.receivers import Web, web
 
 __all__ = ["run"]
 DASHBOARD = ROOT / "deploy" / "grafana" / "metallb-conformance.json"

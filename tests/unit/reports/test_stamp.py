@@ -16,7 +16,7 @@ from clusters.gitops.runbook import last_validated
 from reports.__main__ import main
 from reports.publish.stamp import encoded, find, rewrite
 from tests.unit.reports.past_runs import BEGIN, a_run, keep
-from tests.unit.reports.test_remembering import replace_verdict
+from tests.unit.reports.test_history_view import replace_verdict
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "platform" / "runbooks"
 PASSED = Outcome.PASSED

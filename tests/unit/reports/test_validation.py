@@ -16,7 +16,7 @@ from reports.history.recording import enter, writing
 from reports.history.validation import State, Validation, up_to, validation
 from reports.model import save
 from tests.unit.reports.past_runs import BEGIN, a_run, keep
-from tests.unit.reports.test_remembering import replace_verdict
+from tests.unit.reports.test_history_view import replace_verdict
 
 DAY_AND_A_HALF = timedelta(hours=36)
 PASSED, FAILED = Outcome.PASSED, Outcome.FAILED

@@ -86,7 +86,7 @@ def test_other_objects_stay_apart() -> None:
     assert fails_differently(blamed(("x", "pod controller-7d9f8c6b5d-x2x4z")), blamed(("x", "pod webhook")))
 
 
-def test_only_a_failure_is_laid_to_anything() -> None:
+def test_only_a_failure_is_attributed_to_anything() -> None:
     (check,) = failing("x", 0, W1).checks
 
     assert attributions(replace(check, outcome=Outcome.WAIVED)) == ()

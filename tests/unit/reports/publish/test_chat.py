@@ -17,8 +17,8 @@ from reports.attribution import Attribution
 from reports.markup import for_chat
 from reports.publish.digest import ChangesSince, body, title
 from reports.publish.receivers import receivers
-from tests.unit.outlets.receivers import web
 from tests.unit.reports.conftest import INFO
+from tests.unit.reports.publish.receivers import web
 
 HOSTILE = (
     "<!channel> <!here> <!everyone|x> <!subteam^S1>",

@@ -71,7 +71,7 @@ def test_the_last_success_is_known_through_failures(run: RunResult, tmp_path: Pa
     assert known.successes.checks["health.a"] < known.successes.checks["health.b"]
 
 
-def test_the_run_before_is_one_of_the_same_level(run: RunResult, tmp_path: Path) -> None:
+def test_the_previous_run_is_one_of_the_same_level(run: RunResult, tmp_path: Path) -> None:
     history = tmp_path / "history.db"
     weekly = night(run, 0, allow="disrupt", verdict=Verdict.FAILED, a=Outcome.FAILED)
     keep(history, weekly, night(run, 1, a=Outcome.PASSED))

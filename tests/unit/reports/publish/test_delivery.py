@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.outlets.receivers import HANGS, mail, nobody, web
 from tests.unit.plugin.project import Project
+from tests.unit.reports.publish.receivers import HANGS, mail, nobody, web
 
 SECRET = "hunter2hunter2"
 FAILING = """\

@@ -54,7 +54,7 @@ def test_series_are_aligned_with_the_earlier_runs(path: Path) -> None:
     assert [one.check for one in past.comparison.fixed] == ["failover.a"]
 
 
-def test_the_run_before_is_one_that_ended_at_the_same_level(path: Path) -> None:
+def test_the_previous_run_is_one_that_ended_at_the_same_level(path: Path) -> None:
     keep(path, timed("disrupt", 0, 1.0), a_run("observe", 24, {"health.b": PASSED}, allow="observe"))
     with writing(path) as connection:
         enter(connection, timed("killed", 30, 1.0), directory=path, ended=False)
@@ -88,7 +88,7 @@ def test_last_validations_are_those_of_the_present_versions(path: Path) -> None:
     assert past.stale_after == timedelta(hours=36)
 
 
-def test_addresses_are_compared_where_the_run_before_is_still_there(path: Path, tmp_path: Path) -> None:
+def test_addresses_are_compared_where_the_previous_run_is_still_there(path: Path, tmp_path: Path) -> None:
     healthy = load(HEALTHY)
     first, *rest = healthy.services.items
     moved = replace(healthy.services, items=({**first, "status": {}}, *rest))
