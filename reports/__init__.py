@@ -1,1 +1,1 @@
-"""From outcomes to files that people and machines read."""
+"""From results.json to what people and machines read: `pages`, `history`, and `publish`, which stands on both."""

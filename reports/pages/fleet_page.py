@@ -17,7 +17,7 @@ from clusters.checks.fleet_member import Member, worst
 from clusters.checks.serialise import run_to_dict
 from clusters.errors import ExitCode, UsageError
 from reports.model import FLEET, RESULTS, keep, load, read, write_text
-from reports.pages.rendering import rendered
+from reports.pages.page_templates import rendered
 from reports.wording import counts
 
 PAGE = "report.html"

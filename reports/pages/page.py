@@ -24,7 +24,7 @@ from reports.history.standings import Standing
 from reports.history.validation import sections
 from reports.model import FLEET, RESULTS, load, write_text
 from reports.pages import address_map, fleet_page, path_rows, strips
-from reports.pages.rendering import rendered, script, script_hash
+from reports.pages.page_templates import rendered, script, script_hash
 from reports.pages.timeline_picture import drawing, timelines
 from reports.wording import counts, not_tested
 

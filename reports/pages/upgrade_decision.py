@@ -22,7 +22,7 @@ from clusters.confinement import RefusedPath, Tree
 from clusters.upgrade.decision_record import FILE, DecisionRecord, RuleRecord
 from reports.markup import code, fenced, plain
 from reports.model import write_text
-from reports.pages.rendering import rendered
+from reports.pages.page_templates import rendered
 
 CHECK = "upgrade.readiness"
 NAMES = ("decision.html", "decision.json", "decision.md")

@@ -1,1 +1,1 @@
-"""What leaves the run's directory: a file for the node exporter, a push, and a digest when there is news."""
+"""What a run writes and sends: its files, the terminal, metrics, messages, and what commands print of it."""

@@ -17,12 +17,12 @@ import pytest
 from clusters import budgets, files, outbound
 from clusters.checks import RunResult
 from reports.history.previous_run import Known, Successes, known_before
-from reports.markup import plain
 from reports.model import NotWritten, write_text
 from reports.publish import prometheus
 from reports.publish.digest import ChangesSince, body, changes_since, title
 from reports.publish.publish_options import Outlets
 from reports.publish.receivers import Receiver
+from reports.publish.summary import noted
 
 _SUMMARY = "summary.md"
 #: Does one thing; returns why it did not succeed, or an empty text. Of what it raises the type alone is reported.
@@ -90,12 +90,6 @@ class Delivering:
                 write_text(path, noted(path.read_text(encoding="utf-8"), self._troubles))
             except NotWritten as fault:
                 self._troubles.append(f"error: {fault}")
-
-
-def noted(summary: str, troubles: Sequence[str]) -> str:
-    """The summary with what did not get through."""
-    listed = "\n".join(f"- {plain(line.removeprefix('not delivered: '))}" for line in troubles)
-    return f"{summary}\n## Not delivered\n\n{listed}\n"
 
 
 def metric_actions(outlets: Outlets, result: RunResult, successes: Successes) -> Mapping[str, Action]:

@@ -18,7 +18,7 @@ from pytest_metadata.plugin import metadata_key
 from clusters.checks import CheckResult, Outcome, RunResult
 from clusters.checks.serialise import REPORT_FIELD, check_from_dict
 from clusters.errors import ExitCode
-from reports.pages.rendering import files
+from reports.pages.page_templates import files
 from reports.wording import headline
 
 #: The modules whose plugins write a file when a session ends, and what that is called.

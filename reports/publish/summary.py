@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from clusters.checks import CheckResult, Outcome, RunResult
 from reports.figures import figures, shown
 from reports.history.history_view import HistoryView
@@ -25,6 +27,12 @@ def markdown(result: RunResult, view: HistoryView | None = None) -> str:
     lines += ["", "## Not tested", ""] if groups else []
     lines += [f"- {plain(reason)}: {plain(named(ids))}" for reason, ids in groups.items()]
     return "\n".join(lines) + "\n"
+
+
+def noted(summary: str, troubles: Sequence[str]) -> str:
+    """The summary with what did not get through."""
+    listed = "\n".join(f"- {plain(line.removeprefix('not delivered: '))}" for line in troubles)
+    return f"{summary}\n## Not delivered\n\n{listed}\n"
 
 
 def _changed(view: HistoryView) -> list[str]:

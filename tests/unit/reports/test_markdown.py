@@ -19,8 +19,7 @@ from reports.markup import code, fenced, plain
 from reports.pages import upgrade_decision
 from reports.pages.upgrade_decision import Answer, Decision, Heed, Reason
 from reports.publish.comparison_text import markdown as compared
-from reports.publish.delivery import noted
-from reports.publish.summary import markdown
+from reports.publish.summary import markdown, noted
 from tests.unit.reports.conftest import INFO
 
 HARMLESS = "word"
