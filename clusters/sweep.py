@@ -78,8 +78,8 @@ class Sweep:
             for folder in sorted({each.path.parent for each in found}):
                 self._lock(stack, folder)
             for each in found:
-                told = self._one(Journal.load(each.path))  # as it is now that no other sweep is at it
-                codes += [] if told is None else [told]
+                code = self._one(Journal.load(each.path))  # as it is now that no other sweep is at it
+                codes += [] if code is None else [code]
         if not codes:
             say(f"nothing to undo for {self.chosen.name}")
         return max(codes, default=int(ExitCode.PASSED))
@@ -104,7 +104,7 @@ class Sweep:
         """Sweep one journal; its exit code, None where there is nothing to say of it."""
         header = left.header
         if header is None:
-            return _tell_damage(left) if left.is_left else None
+            return _report_damage(left) if left.is_left else None
         try:
             return self._of_run(left, header)
         except ClusterGone:
@@ -146,7 +146,7 @@ class Sweep:
         kept = {entry.seq for entry, _ in held_back}
         result = clean(api, left, [entry for entry in entries if entry.seq not in kept])
         result.failures += held_back
-        return _tell(left, result, entries_held_back=bool(held_back))
+        return _report(left, result, entries_held_back=bool(held_back))
 
     def _held_back(self, entries: Iterable[Entry]) -> list[tuple[Entry, str]]:
         """Deletions so long ago that somebody may want them by now; what was deleted is not brought back unasked."""
@@ -174,7 +174,7 @@ def _who(left: Journal) -> str:
     return f"run {left.header.run}{where}, begun {ago(left.header.age)}"
 
 
-def _tell(left: Journal, result: CleanupResult, *, entries_held_back: bool) -> int:
+def _report(left: Journal, result: CleanupResult, *, entries_held_back: bool) -> int:
     """Say what came of one journal, and let go of it."""
     for entry in result.done:
         say(f"  undone: {entry.change}")
@@ -189,10 +189,10 @@ def _tell(left: Journal, result: CleanupResult, *, entries_held_back: bool) -> i
     if entries_held_back:
         command = f"{leftovers.command_of(left.header)} --restore-old"
         say(f"To make what was deleted again: {command}; to leave it: delete {left.path}", error=True)
-    return max(code, _tell_damage(left)) if left.damage else code
+    return max(code, _report_damage(left)) if left.damage else code
 
 
-def _tell_damage(left: Journal) -> int:
+def _report_damage(left: Journal) -> int:
     """Name a damaged journal and what can be read of it: a person has to look."""
     run = f" of run {left.header.run}" if left.header else ""
     say(f"error: The journal {left.path}{run} is damaged: {'; '.join(left.damage)}.", error=True)

@@ -71,7 +71,7 @@ class JournalClusters:
         """By the kubeconfig that the run used, so that sweeping never boots a cluster."""
         if header.machine != platform.node() and not header.is_local:
             raise CleanupFailed(
-                f"It was against a cluster on {header.machine}, which comes and goes there.",
+                f"The run was against a cluster that exists on {header.machine} alone.",
                 remedy=f"Sweep on {header.machine}, or delete {left.path} if that cluster is gone.",
             )
         if not _is_private(left.path):
@@ -150,7 +150,7 @@ def _is_private(path: Path) -> bool:
 
 
 def _away(why: str) -> CleanupFailed:
-    return CleanupFailed(f"The cluster cannot be asked: {why}", remedy="Sweep again when it is back.")
+    return CleanupFailed(f"The cluster cannot be reached: {why}", remedy="Sweep again when it is back.")
 
 
 def _another(header: Header, uid: str, what: str) -> CleanupFailed:

@@ -36,9 +36,9 @@ from clusters.objects import Object
 
 T = TypeVar("T")
 
-#: What passes by itself, or when somebody else has mended it.
+#: What passes by itself, or when somebody else has fixed it.
 BLIPS = (Unreachable, TimedOut, ServerFault, Overloaded, Unauthorized, CertificateInvalid)
-#: What the API server has decided, or nobody else will mend; an answer that is none of the API's is not among it.
+#: What the API server has decided, or nobody else will fix; an answer that is none of the API's is not among it.
 _DECIDED = (NotFound, Conflict, Expired, Invalid, Forbidden, WebhookFailed, KubeconfigInvalid)
 
 

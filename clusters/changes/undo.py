@@ -61,7 +61,7 @@ def to_restore(target: Target, fields: list[Field], subresource: str, *, uid: st
 
 
 def to_nothing(why: str) -> Object:
-    """The undo of a change that mends itself, with the reason."""
+    """The undo of a change that undoes itself, with the reason."""
     return {"kind": "nothing", "why": why}
 
 
@@ -264,8 +264,8 @@ def _put_back(api: Api, target: Target, fields: list[Field], subresource: str) -
 
 
 def _host(_api: Api, entry: Entry) -> str:
-    told = host_actions.call(entry.undo["action"], entry.undo["args"])
-    return told if isinstance(told, str) else ""
+    note = host_actions.call(entry.undo["action"], entry.undo["args"])
+    return note if isinstance(note, str) else ""
 
 
 def _wait(api: Api, entry: Entry) -> str:

@@ -80,7 +80,7 @@ def fault(undo: Object) -> str:
     """What is wrong with an undo of a known kind, "" where nothing is."""
     for name, is_right in _FORMS[undo["kind"]].items():
         if name not in undo:
-            return f"it lacks {name!r}"
+            return f"{name!r} is missing"
         if not is_right(undo[name]):
             return f"its {name!r} is not of the form that it must have"
     if undo["kind"] == "create" and undo["object"]["metadata"].get("name") != undo["name"]:

@@ -18,7 +18,7 @@ from suites.plugin.observation_fixtures import Observed
 def test_the_controller_reports_no_failure(observed: Observed) -> None:
     """The last 200 controller lines hold no known failure.
 
-    Lines that tell of what has been mended since are noted, and fail nothing.
+    Lines that tell of what has recovered since are noted, and fail nothing.
     """
     observed.expect(logs.controller_log)
 

@@ -127,7 +127,7 @@ def _fault(
         "the id must look like area.what-is-checked.": not _ID.fullmatch(check_id),
         "the level must be OBSERVE, CREATE or DISRUPT.": not isinstance(level, Level),
         f"it needs something unknown: {', '.join(map(str, unknown_needs))}.": unknown_needs,
-        f"it names causes that clusters/checks/causes lacks: {', '.join(unknown_causes)}.": unknown_causes,
+        f"it names causes that clusters/checks/causes does not have: {', '.join(unknown_causes)}.": unknown_causes,
         f"a check that only observes may not {', '.join(writes)}.": writes,
         f"its commands have fields that none may have: {', '.join(unknown_fields)}.": unknown_fields,
         "its docstring is missing; the first line is the promise.": not _first_line(function),

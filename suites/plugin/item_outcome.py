@@ -204,10 +204,12 @@ def _where_and_why(report: pytest.TestReport, phase: PhaseOutcome) -> tuple[str,
 
 def _failure_text(phase: PhaseOutcome, error: BaseException, report: pytest.TestReport) -> str:
     # A bare assertion is best told by its code and values, whoever raises one of their own says it all.
-    told = report.longreprtext if type(error) is AssertionError else str(error)
+    raised = report.longreprtext if type(error) is AssertionError else str(error)
     causes = "\n".join(describe(finding) for finding in phase.findings)
     # What CheckFailed says is its findings; they are printed once, completed with remedy and commands.
-    return causes if getattr(error, "findings", ()) else "\n\n".join(part for part in (told, causes) if part)
+    return (
+        causes if getattr(error, "findings", ()) else "\n\n".join(part for part in (raised, causes) if part)
+    )
 
 
 def _result_of(state: ItemState) -> ItemResult:

@@ -24,11 +24,11 @@ _COLOUR = re.compile(r"(\x1b\[[0-9;]*m)")
 def cleaned(report: Report) -> Report:
     """The report itself, with its sections and what it says of a failure or a skip made fit to leave."""
     report.sections = [(name, outbound.text(text)) for name, text in report.sections]
-    told: Any = report.longrepr
-    if isinstance(told, tuple):
-        path, line, reason = told
+    longrepr: Any = report.longrepr
+    if isinstance(longrepr, tuple):
+        path, line, reason = longrepr
         report.longrepr = (path, line, outbound.text(reason))
-    elif told is not None:
+    elif longrepr is not None:
         text = report.longreprtext
         if (kept := outbound.text(without_ends(text))) != text:
             report.longrepr = kept

@@ -49,13 +49,13 @@ def changes(request: pytest.FixtureRequest, record: Record) -> Iterator[Changes]
     if run.lease is not None and run.lease.lost:
         raise Inconclusive(run.lease.lost, remedy="Run again when no other run has the cluster.")
     made: Changes = run.changes
-    told = len(made.notes)
+    known = len(made.notes)
     try:
         with made.scope():
             yield made
     finally:
         # What the undo left alone, because somebody else has changed it since.
-        for note in made.notes[told:]:
+        for note in made.notes[known:]:
             record.note(note)
 
 

@@ -67,7 +67,7 @@ class ResultCollector:
             part = ItemResult.from_text(text)
             self._config.stash[RUN].state.add(part)
             take_plan(self._config)
-            tell_progress(self._config)
+            report_progress(self._config)
             self._show(part)
 
     def _show(self, part: ItemResult) -> None:
@@ -97,7 +97,7 @@ def take_plan(config: pytest.Config) -> None:
         state.plan = Plan.read(plan_folder(config))
 
 
-def tell_progress(config: pytest.Config) -> None:
+def report_progress(config: pytest.Config) -> None:
     """Tell the reports what is known so far."""
     run = config.stash[RUN]
     config.hook.pytest_conformance_progress(

@@ -26,7 +26,7 @@ _MARKERS = (
     "runbook(section): the runbook's section that a check belongs to",
     "observe: only reads and probes",
     "create: makes and removes objects in a namespace of its own",
-    "disrupt: breaks something and mends it",
+    "disrupt: breaks something and restores it",
     "wire: needs a vantage on the addresses' network",
     "repository: needs the GitOps repository",
     "pod: needs a profile that asks for probe pods, by its vantage",

@@ -17,7 +17,7 @@ from suites.plugin import kind_options
 from suites.plugin.explain_option import load
 from suites.plugin.run import RUN, Run, describe_error
 from suites.plugin.run_files import SNAPSHOT_LOCK, remove_old
-from suites.plugin.run_progress import OTHERS_FAILED, ResultCollector, take_plan, tell_progress
+from suites.plugin.run_progress import OTHERS_FAILED, ResultCollector, report_progress, take_plan
 from suites.plugin.selection import NEEDS_CLUSTER, PLAN, asks_for_suites, profile_names
 from suites.plugin.settings import (
     SETTINGS,
@@ -72,9 +72,9 @@ def pytest_testnodedown(node: Any) -> None:
     run = node.config.stash.get(RUN, None)
     text = getattr(node, "workeroutput", {}).get("conformance") if run else None
     if run is not None and text:
-        told = json.loads(text)
-        run.state.cleanup_failures += told["cleanup_failures"]
-        run.state.paths = run.state.paths or tuple(path_from_dict(one) for one in told["paths"])
+        left = json.loads(text)
+        run.state.cleanup_failures += left["cleanup_failures"]
+        run.state.paths = run.state.paths or tuple(path_from_dict(one) for one in left["paths"])
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -86,7 +86,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     run.state.plan = session.config.stash.get(PLAN, run.state.plan)
     if not run.state.plan.checks and not _distributed(session.config):
         return None
-    tell_progress(session.config)
+    report_progress(session.config)
     try:
         _say(session.config, f"opening {run.settings.profile.name} ({run.settings.profile.provider})")
         _take_fixture(session, run)
@@ -125,8 +125,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         run.close(lost_workers=not is_worker(session.config))
     failures = run.state.cleanup_failures
     if is_worker(session.config):
-        told = {"cleanup_failures": failures, "paths": [path_to_dict(one) for one in run.state.paths]}
-        session.config.workeroutput["conformance"] = json.dumps(told)  # type: ignore[attr-defined]  # xdist sets it
+        left = {"cleanup_failures": failures, "paths": [path_to_dict(one) for one in run.state.paths]}
+        session.config.workeroutput["conformance"] = json.dumps(left)  # type: ignore[attr-defined]  # xdist sets it
         return
     _finish(session, run)
 

@@ -279,13 +279,13 @@ def worker_input(config: pytest.Config) -> Mapping[str, Any]:
 def for_worker(config: pytest.Config) -> str:
     """What the controller tells a worker process."""
     settings = config.stash[SETTINGS]
-    told = {
+    handed_on = {
         "run_id": settings.run_id,
         "directory": str(settings.directory),
         "started": settings.started,
         "plan_folder": str(plan_folder(config)),
     }
-    return json.dumps(told)
+    return json.dumps(handed_on)
 
 
 def plan_folder(config: pytest.Config) -> Path:

@@ -61,7 +61,7 @@ class Overlay:
         if outbound.REDACTED[:-1] in "".join(map(field_comparison.canonical, objects)):
             raise Inconclusive(
                 f"The kept overlay {render.overlay} is without its secrets, so it cannot be applied.",
-                remedy="Run the drill with the repository at hand.",
+                remedy="Run the drill with the repository that the profile names.",
             )
         return cls(render.overlay, objects, api, changes)
 

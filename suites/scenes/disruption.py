@@ -1,4 +1,4 @@
-"""What the failover checks do to a cluster, with its moment marked in the measurement, and mended after it."""
+"""What the failover checks do to a cluster, with its moment marked in the measurement, and restored after it."""
 
 from __future__ import annotations
 

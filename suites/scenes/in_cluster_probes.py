@@ -77,7 +77,7 @@ class InClusterProbes:
     def _reached(self, namespace: str, name: str) -> Readings:
         """What the containers that run say: each is ready while it reaches its one target."""
         pods = self._api.list(PODS, namespace, labels=f"app={name}")
-        return tuple(sorted(each for pod in pods for each in _told(pod)))
+        return tuple(sorted(each for pod in pods for each in _readings_of(pod)))
 
     @staticmethod
     def _broken(service: Service, late: NotWithinBudget, address: str) -> Exception:
@@ -104,7 +104,7 @@ def _whole(found: Readings, tries: int) -> bool:
     return len(found) == tries and all(reached for *_, reached in found)
 
 
-def _told(pod: dict[str, Any]) -> Readings:
+def _readings_of(pod: dict[str, Any]) -> Readings:
     node = pod["spec"].get("nodeName", "")
     return tuple(
         (node, each["name"], bool(each["ready"]))

@@ -1,6 +1,6 @@
-"""A kind cluster through pytest-kind's KindCluster, with what that one lacks.
+"""A kind cluster through pytest-kind's KindCluster, with what it does not have.
 
-It lacks: more than one node, the words of a kind that failed, a node image's archive, a way to use a cluster of
+That is: more than one node, the words of a kind that failed, a node image's archive, a way to use a cluster of
 which it has no kubeconfig, and a lock (two processes make one cluster twice, and the first to end deletes it).
 """
 

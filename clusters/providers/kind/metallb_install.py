@@ -80,7 +80,7 @@ def rendered(profile: Profile, *, kubectl: Path, pool: str) -> list[Object]:
     render = Kustomize(kubectl, release_manifests.of_lab_parts()).render(root, overlay)
     if render.left_out:
         raise Refused(
-            f"MetalLB's release manifest {', '.join(render.left_out)} of {overlay} is not at hand.",
+            f"MetalLB's release manifest {', '.join(render.left_out)} of {overlay} is not on this machine.",
             remedy="Run make setup, or put the file there: metallb/base/README.md says where from.",
         )
     return with_pool(render.objects, pool)

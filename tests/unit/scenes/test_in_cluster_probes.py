@@ -53,8 +53,8 @@ def test_only_containers_that_run_say_something() -> None:
     ]
     pod = {"spec": {"nodeName": "node2"}, "status": {"containerStatuses": states}}
 
-    assert in_cluster_probes._told(pod) == (("node2", "backend", True), ("node2", "cluster-ip", False))
-    assert in_cluster_probes._told({"spec": {}}) == ()
+    assert in_cluster_probes._readings_of(pod) == (("node2", "backend", True), ("node2", "cluster-ip", False))
+    assert in_cluster_probes._readings_of({"spec": {}}) == ()
 
 
 def test_a_service_that_is_missed_although_its_pod_is_reached_is_trouble() -> None:
