@@ -34,7 +34,10 @@ def test_controller_and_speakers_are_ready(observed: Observed) -> None:
     commands=(_CONFIG,),
 )
 def test_every_pool_is_advertised(observed: Observed) -> None:
-    """IPAddressPools and L2Advertisements exist, and every pool is advertised by at least one."""
+    """IPAddressPools and L2Advertisements exist, and every pool is advertised by at least one.
+
+    Pools that the profile names have the addresses that it says.
+    """
     observed.expect(health.config_present)
 
 

@@ -272,9 +272,23 @@ FAULTS = (
         name="a pool of one address, and not the one that is meant",
         cause="address-not-intended",
         make=another_single_address,
-        says=UNTOUCHED,
-        also=OWN,
+        says=ONE_POOL,
+        also=(*OWN, Also(check="health.config-present", cause="pool-not-intended", subject="pool edge")),
         shows={"maintenance.single-address-pools": "pool edge"},
         profile={"pools": [{"name": MAIN, "addresses": ["172.30.0.200-172.30.0.220"]}, _ONE_ADDRESS]},
+    ),
+    Fault(
+        name="a pool with other addresses than the profile means",
+        cause="pool-not-intended",
+        make=another_single_address,
+        says=ONE_POOL,
+        also=OWN,
+        shows={"health.config-present": "pool edge"},
+        profile={
+            "pools": [
+                {"name": MAIN, "addresses": ["172.30.0.200-172.30.0.220"]},
+                {"name": EDGE, "addresses": ["172.30.0.231-172.30.0.232"]},
+            ]
+        },
     ),
 )
