@@ -119,7 +119,7 @@ def _object(
         yield Finding(
             cause=cause,
             subject=subject,
-            summary=f"{live.key} is not as {repository.layout.overlay} renders it: {_first(found)}",
+            summary=f"{live.key} differs from what {repository.layout.overlay} renders: {_first(found)}",
             evidence=(*evidence(map(str, found)), *_revision(repository)),
             commands=commands,
             root=root,
@@ -138,7 +138,7 @@ def _blame(kind: str, found: tuple[Difference, ...], *, skewed: bool) -> tuple[s
 
 
 def _first(found: tuple[Difference, ...]) -> str:
-    more = f", and {len(found) - 1} fields more" if len(found) > 1 else ""
+    more = f", and {len(found) - 1} more fields" if len(found) > 1 else ""
     return f"{found[0]}{more}."
 
 
@@ -154,7 +154,7 @@ def _extras(
                 yield Finding(
                     cause="overlay-drift",
                     subject=subject_of(kind, name),
-                    summary=f"{kind} {name} is live, and {repository.layout.overlay} does not render it.",
+                    summary=f"{kind} {name} exists in the cluster, and {repository.layout.overlay} does not render it.",
                     evidence=_revision(repository),
                     remedy="Add it to the overlay, or delete it.",
                     commands=(
@@ -248,17 +248,17 @@ def _owners(
         return  # it may well be that the cluster's own overlay owns it: nothing that does not render can tell
     if len(owners) > 1:
         cause, root = "pool-overlap", ""
-        summary = f"{live}, and {len(owners)} overlays render it so: {listed(owners)}."
+        summary = f"{live}, and {len(owners)} overlays render that: {listed(owners)}."
     elif owners:
-        cause, summary, root = "overlay-drift", f"{live}, as {owners[0]} renders it and {own} does not.", ""
+        cause, summary, root = "overlay-drift", f"{live}, which is what {owners[0]} renders, not {own}.", ""
     else:
-        cause, summary, root = "overlay-drift", f"{live}, and no overlay renders it so.", INTENDED
+        cause, summary, root = "overlay-drift", f"{live}, which no overlay renders.", INTENDED
     yield Finding(
         cause=cause,
         subject=Subject.pool(pool.name),
         summary=summary,
         evidence=evidence(lines),
-        remedy=f"Settle which overlay this cluster has; the profile says {own}.",
+        remedy=f"Decide which overlay is this cluster's; the profile says {own}.",
         commands=(diff_command(repository), apply_command(repository)),
         root=root,
     )

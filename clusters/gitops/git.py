@@ -146,7 +146,7 @@ class Git:
         small = [name for name in wanted if sizes[name] <= LARGEST_READ]
         if sum(sizes[name] for name in small) > _MOST_READ:
             raise NoHistory(
-                f"The past of {self.directory} holds more than {_MOST_READ >> 20} MiB of files to read."
+                f"The history of {self.directory} holds more than {_MOST_READ >> 20} MiB of files to read."
             )
         answer = self.output("cat-file", "--batch", given="".join(f"{name}\n" for name in small).encode())
         contents: dict[str, bytes] = {}
@@ -213,7 +213,7 @@ class Git:
 
     def _in_part(self, name: str) -> NoHistory:
         return NoHistory(
-            f"The repository {self.directory} lacks the object {name}: it was cloned in part.",
+            f"The repository {self.directory} lacks the object {name}: it is a partial clone.",
             remedy="Clone it whole: without --filter.",
         )
 

@@ -130,7 +130,7 @@ class _Reader:
             )
         if folder in above:
             by = file_in(self._tree, above[-1]) or above[-1]
-            raise OverlayError(f"{shown(path)} stands on itself, by way of {shown(by)}.")
+            raise OverlayError(f"{shown(path)} refers to itself, by way of {shown(by)}.")
         if folder not in self._known:
             if len(above) >= _HIGHEST or len(self._known) >= _MOST:
                 raise OverlayError(

@@ -137,7 +137,7 @@ def _taken(
     return Finding(
         cause="change-unplanned",
         subject=Subject.service(service.key),
-        summary=f"The last change, {what}, takes {address} away, which service {service.key} holds.",
+        summary=f"The last change, {what}, removes {address} from the pools, and service {service.key} holds it.",
         evidence=evidence(lines),
         remedy="Put the address back into a pool, or plan the service's new address before the rollout.",
         commands=(diff_command(repository), command("git revert HEAD")),

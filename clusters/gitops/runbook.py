@@ -131,10 +131,11 @@ def _age(repository: RepositorySnapshot, text: str, budget: Budget) -> list[Find
     try:
         days = (date.fromisoformat(repository.today) - date.fromisoformat(stated)).days
     except ValueError:
-        what = f"says {stated!r} where a day is expected" if stated else "does not say"
-        return [_finding(repository, f"{path} {what} when it was last validated.", ())]
+        given = f"gives {stated!r} as the day of its last validation, which is no date"
+        what = given if stated else "does not say when it was last validated"
+        return [_finding(repository, f"{path} {what}.", ())]
     if days < 0:
-        return [_finding(repository, f"{path} was last validated on {stated}, which is yet to come.", ())]
+        return [_finding(repository, f"{path} was last validated on {stated}, which is in the future.", ())]
     most = budget.within / 86400
     if days > most:
         old = f"{path} was last validated on {stated}, {days} days ago; {most:.0f} are allowed."

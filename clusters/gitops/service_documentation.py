@@ -224,7 +224,10 @@ def _moved(
     return Finding(
         cause="change-undocumented",
         subject=Subject.service(service),
-        summary=f"Service {service} held {listed(old)} and holds {listed(new)}; {path} has no entry for it.",
+        summary=(
+            f"Service {service} held {listed(old)} before and holds {listed(new)} now; "
+            f"{path} has no entry for that."
+        ),
         commands=(mentions_command(service.rpartition("/")[2], path), diff_command(repository)),
     )
 

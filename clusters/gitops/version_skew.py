@@ -78,7 +78,7 @@ def _mixed(
         yield Finding(
             cause="version-skew",
             subject=CLUSTER,
-            summary=f"MetalLB runs {seen[0]}, where {repository.layout.overlay} has {pinned}.",
+            summary=f"MetalLB {seen[0]} runs, but {repository.layout.overlay} has {pinned}.",
             evidence=lines,
             commands=commands,
         )
@@ -133,11 +133,11 @@ def _from_base(repository: RepositorySnapshot) -> Iterator[Finding]:
     accepted = plans.read_accepted(repository) if layout.overlay == layout.legacy else None
     if accepted and _within(own, base, accepted):
         return
-    allowed = f"; accepted is {accepted.version} beside {accepted.base}" if accepted else ""
+    allowed = f"; {layout.accepted} allows {accepted.version} beside {accepted.base}" if accepted else ""
     yield Finding(
         cause="version-skew",
         subject=Subject("overlay", layout.overlay),
-        summary=f"{layout.overlay} has MetalLB {own}, where the shared base has {base}{allowed}.",
+        summary=f"{layout.overlay} has MetalLB {own}, but the shared base has {base}{allowed}.",
         commands=(command("git grep -n newTag -- {folder}/", folder=layout.tree), apply_command(repository)),
     )
 
@@ -199,7 +199,7 @@ def legacy_version(repository: RepositorySnapshot) -> list[Finding]:
         Finding(
             cause="version-skew",
             subject=Subject("overlay", layout.legacy),
-            summary=f"{layout.legacy} has MetalLB {skew[0]}, where the shared base has {skew[1]}.",
+            summary=f"{layout.legacy} has MetalLB {skew[0]}, but the shared base has {skew[1]}.",
             evidence=evidence(expired or [f"{layout.waivers} has no waiver for it"]),
             remedy="Bring it to the base's version, or renew the waiver with a reason and a day.",
             commands=(
@@ -256,7 +256,7 @@ def legacy_divergence(repository: RepositorySnapshot) -> list[Finding]:
             subject=Subject("overlay", layout.legacy),
             summary=f"{layout.legacy} differs from {layout.base} in {name}, which was not accepted.",
             evidence=evidence(line for other, _, line in new if other == name),
-            remedy=f"Take it back, or accept it in {layout.accepted} with a reason.",
+            remedy=f"Revert it, or accept it in {layout.accepted} with a reason.",
             commands=(command("git log -p -3 -- {folder}/", folder=layout.legacy),),
         )
         for name in dict.fromkeys(name for name, _, _ in new)

@@ -103,7 +103,7 @@ def _identity(wanted: Wanted, api: Api) -> tuple[str, list[Problem]]:
         sentence = (
             f"--confirm-cluster {confirmed} is not the cluster of profile {profile.name}: that is {uid}."
         )
-        return uid, [Problem(sentence=sentence, remedy="Look which cluster the profile's context leads to.")]
+        return uid, [Problem(sentence=sentence, remedy="Check which cluster the profile's context leads to.")]
     return uid, []
 
 

@@ -48,7 +48,7 @@ def _about(version: Version) -> list[Problem]:
     if Version(version.base_version) >= versions.FIRST_UNKNOWN:
         known = f"{versions.NEWEST.major}.{versions.NEWEST.minor}"
         sentence = f"MetalLB {version} is newer than {known}, the newest that the checks know."
-        return [Problem(sentence=sentence, remedy="Use a newer release of this.")]
+        return [Problem(sentence=sentence, remedy="Use a newer release of this suite.")]
     return []
 
 
@@ -57,7 +57,7 @@ def kubernetes(version: str) -> tuple[list[Problem], list[str]]:
     found = re.match(r"v?(\d+\.\d+)", version)
     minor = Version(found[1]) if found else None
     if minor is None:
-        return [], [f"Kubernetes calls its version {version!r}, which says nothing"]
+        return [], [f"Kubernetes reports {version!r} as its version, which is no version number"]
     if minor < OLDEST_KUBERNETES:
         sentence = f"Kubernetes {version} is older than {OLDEST_KUBERNETES}, the oldest that the checks know."
         return [Problem(sentence=sentence, remedy="Upgrade Kubernetes.")], []

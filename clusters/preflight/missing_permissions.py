@@ -23,14 +23,14 @@ HOLD = (
     *may("get patch delete", _LEASES, place=Place.METALLB, names=(lease_holder.NAME,)),
     *may("create", _LEASES, place=Place.METALLB),
 )
-_ROLE = "Give it the role of this level: deploy/rbac has one for each."
+_ROLE = "Give this login the role of the run's level: deploy/rbac has one for each."
 _MAKE = (
-    "An administrator makes the namespace with the role in it: kubectl apply -f deploy/rbac/{level}.yaml "
+    "Ask an administrator for the namespace with its role: kubectl apply -f deploy/rbac/{level}.yaml "
     "(python -m suites.rbac writes it for another namespace)."
 )
 _UNSEEN = (
-    "not all may be read, and the checks that need it stay undecided (deploy/rbac/observe.yaml allows all of it); "
-    "this login may not {what}"
+    "this login may not read all that the checks ask for, and those that need it will be inconclusive "
+    "(deploy/rbac/observe.yaml allows it all): it may not {what}"
 )
 
 Users = Mapping[Access, Sequence[str]]
@@ -153,5 +153,5 @@ def _answer(api: Api, use: Access, namespace: str, workloads: str) -> str:
     try:
         allowed = is_allowed(api, use, namespace, workloads)
     except ApiError as error:
-        return f"It cannot be told ({error}) whether this login may"
+        return f"It cannot be determined ({error}) whether this login may"
     return "" if allowed else "This login may not"

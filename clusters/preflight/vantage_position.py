@@ -17,7 +17,9 @@ from clusters.providers import Cluster
 if TYPE_CHECKING:  # the vantage brings the packet library, which is slow to load
     from clusters.vantage import Vantage
 
-_OTHER = "Name a host on their network as the profile's vantage (ssh:HOST), or none to go without the wire."
+_OTHER = (
+    "Name a host on their network as the profile's vantage (ssh:HOST), or none: then no ARP probe is made."
+)
 
 
 def wrong(api: Api, profile: Profile, cluster: Cluster) -> tuple[list[Problem], list[str]]:
@@ -32,8 +34,8 @@ def wrong(api: Api, profile: Profile, cluster: Cluster) -> tuple[list[Problem], 
     own = {source for source, _ in routes.values() if source}
     problems = [
         Problem(
-            sentence=f"Vantage {vantage.name} is node {node.name} itself, which sees its own answers only.",
-            remedy="Name a host as the vantage that is no node of the cluster.",
+            sentence=f"Vantage {vantage.name} is node {node.name} itself, and a node sees only its own ARP replies.",
+            remedy="Name a host outside the cluster as the vantage.",
         )
         for node in cluster.nodes
         if own & set(node.addresses)
@@ -83,4 +85,4 @@ def _route(vantage: Vantage, address: str) -> tuple[str, str]:
         found = vantage.interface_for(address)
     except ConformanceError as error:  # a VantageError
         return "", str(error.args[0]).rstrip(".")
-    return found.source, "" if found.on_link else f"the way is through {found.gateway}"
+    return found.source, "" if found.on_link else f"it is reached by way of {found.gateway}"

@@ -26,6 +26,6 @@ def resolve_level(profile: Profile, requested: Level, confirm_uid: str, actual_u
         raise Refused(
             f"--confirm-cluster {confirm_uid} is not the cluster of profile {profile.name}: "
             f"that is {actual_uid}.",
-            remedy="Look which cluster the profile's context leads to.",
+            remedy="Check which cluster the profile's context leads to.",
         )
     return level

@@ -12,7 +12,7 @@ _NAME = r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?"
 _ACCOUNT = re.compile(rf"({_NAME}/)?{_NAME}")
 _TOKEN_REQUEST = "token-request"  # noqa: S105 - a word of the profile
 _FORMS = (
-    "it is no, token-request, or {token-request: NAME} with the name of a service account in MetalLB's namespace "
+    "give no, token-request, or {token-request: NAME} with the name of a service account in MetalLB's namespace "
     "(NAMESPACE/NAME in another one)"
 )
 

@@ -34,7 +34,7 @@ _MAC = re.compile(r"[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}")
 _VANTAGE = re.compile(r"host|container|(netns|ssh):[A-Za-z0-9][A-Za-z0-9_.@:-]*")
 #: The vantage that is a pod: it asks for checks from inside, and stands in for no place outside.
 POD = "pod"
-_ANSWERED_INSIDE = "kube-proxy answers one inside the cluster for any address that a service holds"
+_ANSWERED_INSIDE = "inside the cluster kube-proxy answers for every service's address"
 
 
 class Provider(StrEnum):
@@ -81,7 +81,7 @@ def _some(values: tuple[str, ...]) -> tuple[str, ...]:
 
 def _vantage(text: str) -> str:
     if text and text != POD and not _VANTAGE.fullmatch(text):
-        raise ValueError(f"{text!r} is none of host, container, netns:NAME, ssh:HOST, pod")
+        raise ValueError(f"{text!r} is not one of host, container, netns:NAME, ssh:HOST, pod")
     return text
 
 
@@ -198,7 +198,7 @@ class PoolExpectation(Model):
     def _one_address(self) -> PoolExpectation:
         size = sum(ranges.parse(text).size for text in self.addresses)
         if self.single_address and size != 1:
-            raise ValueError(f"single_address is set, and the addresses are {size}")
+            raise ValueError(f"single_address is set, but the addresses are {size}")
         return self
 
 
@@ -335,15 +335,15 @@ class Profile(Model):
         if self.provider is Provider.EXISTING and not self.context:
             raise ValueError("provider existing needs a context: a run never picks a cluster by accident")
         if self.provider is Provider.EXISTING and self.disposable and self.allow is not Level.DISRUPT:
-            raise ValueError("disposable is set, and allow is not disrupt: say one or the other")
+            raise ValueError(
+                "disposable is set, but allow is not disrupt: set allow to disrupt, or leave disposable out"
+            )
         if self.workloads_namespace == self.namespace:
             raise ValueError(
                 "workloads_namespace is MetalLB's own: name one that was made for the workloads of runs"
             )
         if self.vantage == "container" and self.provider is not Provider.KIND:
-            raise ValueError(
-                "vantage container is for provider kind: there is no other network of containers"
-            )
+            raise ValueError("vantage container is for provider kind only")
         return self
 
     @property

@@ -94,7 +94,9 @@ def _parse(path: Path, text: str) -> tuple[yaml.MappingNode, dict[Any, Any]]:
         field = f"{error.field}: " if error.field else ""
         raise UsageError(f"{_shown(path)}{line}: {field}{error}.") from None
     if not isinstance(tree, yaml.MappingNode):
-        raise UsageError(f"{_shown(path)}: a profile is a list of fields, and this is none.")
+        raise UsageError(
+            f"{_shown(path)}: a profile is a mapping of fields to their values, and this is not."
+        )
     return tree, data
 
 
@@ -111,7 +113,7 @@ def _located(data: dict[Any, Any], path: Path) -> tuple[dict[Any, Any], list[tup
                 holder[last] = str((path.parent / Path(text).expanduser()).resolve())
             except (OSError, RuntimeError, ValueError):
                 where = (*outer, last)
-                lost.append((where, f"{'.'.join(where)}: {_cut(text)!r} is no path on this machine"))
+                lost.append((where, f"{'.'.join(where)}: {_cut(text)!r} is not a path on this machine"))
     for number, consumer in enumerate(_of(data, "consumers")):
         probe = consumer.get("probe") if isinstance(consumer, dict) else None
         for each in probe if isinstance(probe, list) else [probe]:
@@ -120,7 +122,7 @@ def _located(data: dict[Any, Any], path: Path) -> tuple[dict[Any, Any], list[tup
                     each["ca"] = str((path.parent / Path(text).expanduser()).resolve())
                 except (OSError, RuntimeError, ValueError):
                     lost.append(
-                        (("consumers", number, "probe"), f"ca: {_cut(text)!r} is no path on this machine")
+                        (("consumers", number, "probe"), f"ca: {_cut(text)!r} is not a path on this machine")
                     )
     return data, lost
 
@@ -174,7 +176,7 @@ def _said(details: ErrorDetails) -> str:
         return f"there is no such field; did you mean {close[0]!r}?" if close else "there is no such field"
     if kind in {"enum", "literal_error"}:
         known = str(context["expected"]).replace("'", "").replace(" or ", ", ")
-        return f"{given!r} is none of {known}"
+        return f"{given!r} is not one of {known}"
     if kind == "string_pattern_mismatch":
         return f"{given!r} does not have the form {context['pattern']}"
     if kind == "string_type" and isinstance(given, int | float):

@@ -132,13 +132,13 @@ def conclude(found: Decision) -> None:
 def _beyond(situation: Situation) -> str:
     current, target = situation.current, situation.target
     if target > NEWEST:
-        return f"MetalLB {target} is newer than what this suite knows, which ends with {NEWEST}."
+        return f"MetalLB {target} is newer than the newest release that this suite knows, {NEWEST}."
     if current is None:
-        return "The running MetalLB's images name no version, so where the upgrade begins is not known."
+        return "The running MetalLB's images name no version, so the version to upgrade from is not known."
     if current > NEWEST:
         return f"MetalLB {current} runs, which is newer than what this suite knows."
     if current > target:
-        return f"MetalLB {current} runs; nothing is known of the way down to {target}."
+        return f"MetalLB {current} runs; nothing is known about a downgrade to {target}."
     return ""
 
 

@@ -205,7 +205,9 @@ def _way_back(situation: Situation) -> Iterator[Sighting]:
     repository = situation.repository
     if repository is None:
         yield Sighting(
-            subject=CLUSTER, summary="No repository is named that holds what runs now.", stops=False
+            subject=CLUSTER,
+            summary="The profile names no GitOps repository with the manifests that run now.",
+            stops=False,
         )
     elif situation.applied is not None:
         for finding in revisions.previous_renders(repository):
@@ -218,7 +220,7 @@ RULES = (
     Rule(
         id="definitions",
         condition="a definition that the target needs is not installed",
-        consequence="With new images and old definitions the speakers are restarted without end.",
+        consequence="With new images and old definitions the speakers crash again and again.",
         remedy="Apply the target's whole manifest, its definitions before its images.",
         commands=(_CRDS, "kubectl apply --server-side -f <target-crds>"),
         source=f"{_NOTES} of 0.14.2, 0.15.0 and 0.15.3; microk8s-core-addons issue 404",
@@ -228,7 +230,7 @@ RULES = (
     Rule(
         id="roles",
         condition="no ClusterRole may write the resources that came with the target",
-        consequence="With new images and old roles the speakers are restarted without end.",
+        consequence="With new images and old roles the speakers crash again and again.",
         remedy="Apply the target's whole manifest, its roles before its images.",
         commands=("kubectl get clusterroles | grep metallb",),
         source=f"{_NOTES} of 0.15.3; the manifests of 0.15.2 and 0.16.2",
@@ -271,7 +273,7 @@ RULES = (
         target=">=0.16.0",
         condition="the Helm values leave frr-k8s on, or switch it off by a key that nothing reads",
         consequence="From 0.16.0 on the chart brings frr-k8s, one more DaemonSet, unless frrk8s.enabled is false.",
-        remedy="Set frrk8s.enabled to false where layer 2 alone is announced, or nothing else but what is wanted.",
+        remedy="Set frrk8s.enabled to false where MetalLB announces in layer 2 only.",
         commands=("helm get values metallb -n {metallb_namespace}",),
         source=f"{_NOTES} of 0.16.0; the chart of 0.16.2; issue 3053",
         cause="values-outdated",

@@ -49,7 +49,9 @@ class Situation:
         """The API server's version. Raises Inconclusive where it is not known."""
         found = versions.parse(self.snapshot.kubernetes_version)
         if found is None:
-            raise Inconclusive(f"The API server's version {self.snapshot.kubernetes_version!r} is none.")
+            raise Inconclusive(
+                f"The API server's version {self.snapshot.kubernetes_version!r} is no version number."
+            )
         return found
 
     @property
@@ -76,7 +78,7 @@ class Situation:
             objects = self.applied.objects
         if objects is None:
             raise Inconclusive(
-                f"The release manifest of MetalLB {self.target} is not at hand, so what it takes is not known.",
+                f"The release manifest of MetalLB {self.target} is not at hand, so its definitions are not known.",
                 remedy=f"Keep metallb-native.yaml of {self.target} in the overlay that pins it.",
             )
         return {each["metadata"]["name"]: each for each in objects if each.get("kind") == kind}

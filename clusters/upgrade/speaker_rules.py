@@ -28,7 +28,7 @@ def _key(situation: Situation) -> Iterator[Sighting]:
     if speaking and speaking.memberlist and speaking.secret and len(parts.speakers) > 1:
         yield Sighting(
             subject=CLUSTER,
-            summary=f"{len(parts.speakers)} speakers talk to each other with a key.",
+            summary=f"{len(parts.speakers)} speakers share a memberlist key.",
             stops=False,
         )
 
@@ -58,7 +58,7 @@ def _spare(situation: Situation) -> Iterator[Sighting]:
         yield Sighting(
             subject=Subject.service(service.key),
             summary=f"Only node {now[0]} can announce {service.ingress[0]} of service {service.key}"
-            + (f", of {len(meant)} that should." if len(meant) > 1 else f": {why}."),
+            + (f", of {len(meant)} nodes that should be able to." if len(meant) > 1 else f": {why}."),
             stops=len(meant) > 1,
         )
 
@@ -105,7 +105,9 @@ def _scraped(situation: Situation) -> Iterator[Sighting]:
         ):
             found.append(f"{part['metadata']['name'] if part else ''} asks to be scraped on {_OLD_METRICS}")
         names = [each["name"] for each in spec_of(template).get("containers") or ()]
-        found += [f"{name} stands in front of the metrics" for name in names if "rbac-proxy" in name]
+        found += [
+            f"the container {name} is a proxy for the metrics" for name in names if "rbac-proxy" in name
+        ]
     yield Sighting(
         subject=CLUSTER,
         summary=f"Metrics are served on port {_OLD_METRICS}.",
@@ -141,10 +143,10 @@ RULES = (
         id="memberlist-key-256",
         current="<0.14.2",
         target=">=0.14.2",
-        condition="speakers talk to each other with a key",
+        condition="the speakers share a memberlist key",
         consequence="Old and new speakers cut the key to different lengths and do not hear each other until the last "
-        "pod is replaced: an address may be answered by two nodes meanwhile.",
-        remedy="Plan a window, and watch for two hardware addresses of one service address.",
+        "pod is replaced: meanwhile two nodes may answer for one address.",
+        remedy="Plan a maintenance window, and watch for two MAC addresses that answer for one service address.",
         commands=("kubectl -n {metallb_namespace} rollout status daemonset/speaker",),
         source=f"{_NOTES} of 0.14.2 (AES-256)",
         cause="memberlist-key-mismatch",
@@ -154,10 +156,10 @@ RULES = (
         id="memberlist-key-hashed",
         current="<0.16.2",
         target=">=0.16.2",
-        condition="speakers talk to each other with a key",
+        condition="the speakers share a memberlist key",
         consequence="Old and new speakers derive the key differently and do not hear each other until the last pod is "
-        "replaced: an address may be answered by two nodes meanwhile.",
-        remedy="Plan a window, and watch for two hardware addresses of one service address.",
+        "replaced: meanwhile two nodes may answer for one address.",
+        remedy="Plan a maintenance window, and watch for two MAC addresses that answer for one service address.",
         commands=("kubectl -n {metallb_namespace} rollout status daemonset/speaker",),
         source=f"{_NOTES} of 0.16.2",
         cause="memberlist-key-mismatch",
@@ -166,8 +168,8 @@ RULES = (
     Rule(
         id="every-speaker",
         condition="a node that should run a ready speaker has none",
-        consequence="The rollout takes one speaker more away, and may wait for this one without end.",
-        remedy="See why the speaker is not ready, and mend that first.",
+        consequence="The rollout takes another speaker away, and may wait for this one forever.",
+        remedy="Find out why the speaker is not ready, and fix that first.",
         commands=(_PODS, "kubectl -n {metallb_namespace} describe daemonset/speaker"),
         source="a DaemonSet's rolling update, one pod unavailable at a time",
         cause="speaker-down",
@@ -186,8 +188,8 @@ RULES = (
     Rule(
         id="addresses-move",
         condition="addresses are announced in layer 2",
-        consequence="Each of them leaves its node and comes back while the speakers are replaced one after the other, "
-        "and connections to it end twice.",
+        consequence="Each of them moves to another node and back while the speakers are replaced one after the other, "
+        "and connections to it break twice.",
         remedy="Choose a quiet hour.",
         commands=("kubectl get servicel2statuses -A",),
         source="the election has no memory: an address goes back as soon as its first node's speaker is back",

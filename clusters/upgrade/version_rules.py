@@ -87,7 +87,7 @@ RULES = (
     _avoided("==0.14.7", "Its manifests do not apply.", "0.14.8 or newer", f"{_NOTES} of 0.14.8"),
     _avoided(
         "==0.15.0",
-        "It refuses pools as overlapping with nodes that they do not overlap with, and goes on with no pool.",
+        "It refuses pools because they overlap with node addresses, where they do not, and goes on without any pool.",
         "0.15.1 or newer",
         f"{_NOTES} of 0.15.1; issue 2779",
     ),
@@ -145,8 +145,8 @@ RULES = (
     Rule(
         id="one-version",
         condition="MetalLB's pods are of different versions",
-        consequence="An upgrade that has not ended is under way, and what it left behind is not known.",
-        remedy="Finish it or take it back first.",
+        consequence="Another upgrade has not finished, and in what state it left MetalLB is not known.",
+        remedy="Finish that upgrade, or roll it back, first.",
         commands=(
             "kubectl -n {metallb_namespace} get deploy,ds -o wide",
             "kubectl -n {metallb_namespace} get pods -o wide",

@@ -223,7 +223,7 @@ def test_a_login_that_may_read_metallbs_namespace_runs_and_is_told_what_it_will_
 
     assert found.metallb_version == "0.15.2"
     (note,) = found.notes
-    assert "deploy/rbac/observe.yaml allows all of it" in note
+    assert "deploy/rbac/observe.yaml allows it all" in note
     assert "; list services; " in note
     assert f"in namespace {metallb}" not in note
 
@@ -240,7 +240,8 @@ def test_what_a_check_that_changes_something_needs_is_needed_before_it_begins(
     text = str(caught.value)
     assert "reasons not to start against edge:\n  1. " in text
     assert (
-        "This login may not create, delete services, which allocation.makes needs. Give it the role" in text
+        "This login may not create, delete services, which allocation.makes needs. Give this login the role"
+        in text
     )
     assert "This login may not create, delete namespaces, which allocation.makes needs." in text
     assert (
@@ -474,7 +475,7 @@ def test_a_vantage_that_is_a_node_is_refused(api: Api, on_segment: Cluster, pool
 
     (found,) = sentences(preflight.inspect(wanted(pools), on_node, api))
 
-    assert found.endswith("is node w1 itself, which sees its own answers only.")
+    assert found.endswith("is node w1 itself, and a node sees only its own ARP replies.")
 
 
 def held_by(api: Api, namespace: str, level: Level) -> Changes:

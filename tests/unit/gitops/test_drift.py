@@ -169,7 +169,7 @@ class TestPoolOwner:
         (finding,) = owner(site, overlay="metallb/overlays/homelab")
 
         assert finding.cause == "overlay-drift"
-        assert "as metallb/overlays/lab renders it and metallb/overlays/homelab does not" in finding.summary
+        assert "which is what metallb/overlays/lab renders, not metallb/overlays/homelab" in finding.summary
 
     def test_a_pool_of_nobody_points_to_the_drift(self, site: Site) -> None:
         site.cluster.objects[POOL]["spec"]["addresses"] = ["172.30.0.200-172.30.0.205"]

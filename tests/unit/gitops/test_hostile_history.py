@@ -311,7 +311,7 @@ class TestPrograms:
             made(repository.root, "config", key, value)
         (repository.root / ".git/objects" / lost[:2] / lost[2:]).unlink()
 
-        assert re.search("it was cloned in part|git cat-file failed", repository.read().problem)
+        assert re.search("it is a partial clone|git cat-file failed", repository.read().problem)
         assert not program.with_name("ran").exists()
 
     def test_none_that_checks_a_signature(self, repository: Repository, program: Path, ran: Path) -> None:

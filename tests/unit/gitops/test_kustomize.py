@@ -127,7 +127,7 @@ def test_the_version_of_a_manifest_is_that_of_its_images() -> None:
         pytest.param(("metallb/base/kustomization.yaml", "- a\n"), "holds no mapping", id="no-mapping"),
         pytest.param(
             ("metallb/base/kustomization.yaml", "resources: [../overlays/lab]\n"),
-            "stands on itself",
+            "refers to itself",
             id="circle",
         ),
         pytest.param(

@@ -89,7 +89,7 @@ class TestRecentChange:
         (finding,) = taken(site)
 
         assert (finding.cause, finding.subject) == ("change-unplanned", "service traefik/traefik")
-        assert f"{commit[:12]} (Shrink the pool), takes 172.30.0.210 away" in finding.summary
+        assert f"{commit[:12]} (Shrink the pool), removes 172.30.0.210 from the pools" in finding.summary
 
     def test_a_later_commit_elsewhere_does_not_hide_it(self, site: Site) -> None:
         site.edit(LAB_CONFIG, "172.30.0.200-172.30.0.220", "172.30.0.211-172.30.0.220")
@@ -104,7 +104,7 @@ class TestRecentChange:
 
         (finding,) = taken(site)
 
-        assert "(not committed), takes 172.30.0.210 away" in finding.summary
+        assert "(not committed), removes 172.30.0.210 from the pools" in finding.summary
 
     def test_an_address_that_was_in_no_pool_before_is_not_taken(self, site: Site) -> None:
         site.services["shop/web"] = "10.1.1.1"

@@ -78,8 +78,8 @@ class TestCurrent:
             pytest.param(
                 "2026-08-25", "was last validated on 2026-08-25, 91 days ago; 90 are allowed", id="too-old"
             ),
-            pytest.param("2026-11-25", "which is yet to come", id="in-the-future"),
-            pytest.param("last spring", "says 'last spring' where a day is expected", id="no-day"),
+            pytest.param("2026-11-25", "which is in the future", id="in-the-future"),
+            pytest.param("last spring", "gives 'last spring' as the day of its last validation", id="no-day"),
         ],
     )
     def test_a_validation_that_does_not_count_is_named(self, site: Site, day: str, said: str) -> None:

@@ -171,7 +171,7 @@ class TestChangelog:
         (finding,) = logged(site)
 
         assert (finding.cause, finding.subject) == ("change-undocumented", "service traefik/traefik")
-        assert "held 172.30.0.210 and holds 172.30.0.201" in finding.summary
+        assert "held 172.30.0.210 before and holds 172.30.0.201 now" in finding.summary
 
     def test_an_entry_with_the_new_address_is_enough(self, site: Site) -> None:
         site.services["traefik/traefik"] = "172.30.0.201"

@@ -43,7 +43,7 @@ class TestVersionSkew:
 
         (finding,) = mixed(site)
 
-        assert finding.summary == "MetalLB runs 0.14.9, where metallb/overlays/lab has 0.16.2."
+        assert finding.summary == "MetalLB 0.14.9 runs, but metallb/overlays/lab has 0.16.2."
 
     def test_images_by_digest_are_not_two_versions(self, site: Site) -> None:
         for kind, name in (("DaemonSet", "speaker"), ("Deployment", "controller")):
@@ -84,7 +84,7 @@ class TestVersionSkew:
         (finding,) = mixed(site)
 
         assert finding.subject == "overlay metallb/overlays/lab"
-        assert "has MetalLB 0.16.2, where the shared base has 0.17.0" in finding.summary
+        assert "has MetalLB 0.16.2, but the shared base has 0.17.0" in finding.summary
 
     def test_a_cluster_that_was_asked_for_another_version_is_not_compared_with_the_base(
         self, site: Site
@@ -109,7 +109,10 @@ class TestVersionSkew:
 
         (finding,) = mixed(site, overlay="metallb/legacy/prod")
 
-        assert "where the shared base has 0.17.0; accepted is 0.14.9 beside 0.16.2" in finding.summary
+        assert (
+            "but the shared base has 0.17.0; metallb/legacy/prod/accepted.yaml allows 0.14.9 beside 0.16.2"
+            in finding.summary
+        )
 
     def test_without_pods_there_is_nothing_to_compare(self, site: Site) -> None:
         del site.cluster.objects["DaemonSet", "speaker"]
@@ -179,7 +182,7 @@ class TestLegacyVersion:
         (finding,) = version_skew.legacy_version(site.repository())
 
         assert finding.cause == "version-skew"
-        assert "has MetalLB 0.14.9, where the shared base has 0.16.2" in finding.summary
+        assert "has MetalLB 0.14.9, but the shared base has 0.16.2" in finding.summary
         assert "expired on 2026-11-23" in finding.evidence[0]
 
     def test_a_waiver_of_another_check_does_not_count(self, site: Site) -> None:

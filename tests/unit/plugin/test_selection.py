@@ -71,7 +71,9 @@ def test_only_a_profile_that_asks_for_pods_gets_them(project: Project) -> None:
     assert project.run().ret == ExitCode.INCOMPLETE
     assert project.outcomes == {"announcement.inside": "passed", "traffic.wire": "inconclusive"}
     reason = project.check("traffic.wire")["reason"]
-    assert "there is none: the profile's vantage is a pod, and kube-proxy answers one inside" in reason
+    assert (
+        "there is none: the profile's vantage is a pod, and inside the cluster kube-proxy answers" in reason
+    )
     assert project.results["run"]["vantage"] == "pod"
 
     project.run(allow="observe")

@@ -58,4 +58,4 @@ def test_any_other_form_is_one_sentence_with_its_line(tmp_path: Path, value: str
     with pytest.raises(UsageError) as caught:
         profile.load(written(tmp_path, f"metrics: {value}"))
 
-    assert "line 4: metrics: it is no, token-request, or {token-request: NAME}" in str(caught.value)
+    assert "line 4: metrics: give no, token-request, or {token-request: NAME}" in str(caught.value)

@@ -99,7 +99,7 @@ def test_the_lab_may_be_disrupted_and_people_s_clusters_may_not() -> None:
 @pytest.mark.parametrize(
     ("mistake", "said"),
     [
-        ("allow: everything", "line 4: allow: 'everything' is none of observe, create, disrupt"),
+        ("allow: everything", "line 4: allow: 'everything' is not one of observe, create, disrupt"),
         ("alow: create", "line 4: alow: there is no such field; did you mean 'allow'?"),
         ("whatsoever: 1", "line 4: whatsoever: there is no such field"),
         ("disposable: maybe", "line 4: disposable: input should be a valid boolean"),
@@ -108,16 +108,16 @@ def test_the_lab_may_be_disrupted_and_people_s_clusters_may_not() -> None:
         ("lab: {node: 3}", "line 4: lab.node: there is no such field; did you mean 'nodes'?"),
         (
             "vantage: router",
-            "line 4: vantage: 'router' is none of host, container, netns:NAME, ssh:HOST, pod",
+            "line 4: vantage: 'router' is not one of host, container, netns:NAME, ssh:HOST, pod",
         ),
         (
             "routed_vantage: pod",
-            "line 4: routed_vantage: a pod is behind no router: kube-proxy answers one inside the cluster for any "
-            "address that a service holds; give host, netns:NAME or ssh:HOST",
+            "line 4: routed_vantage: a pod is behind no router: inside the cluster kube-proxy answers for every "
+            "service's address; give host, netns:NAME or ssh:HOST",
         ),
         (
             "vantage: 'netns:'",
-            "line 4: vantage: 'netns:' is none of host, container, netns:NAME, ssh:HOST, pod",
+            "line 4: vantage: 'netns:' is not one of host, container, netns:NAME, ssh:HOST, pod",
         ),
         ("budgets: {asigned: 3}", "line 4: budgets: there is no budget 'asigned'; did you mean 'assigned'?"),
         (
@@ -132,7 +132,7 @@ def test_the_lab_may_be_disrupted_and_people_s_clusters_may_not() -> None:
         ),
         (
             "pools:\n  - name: p\n    addresses: [192.0.2.0/30]\n    single_address: true",
-            "line 5: pools.0: single_address is set, and the addresses are 4",
+            "line 5: pools.0: single_address is set, but the addresses are 4",
         ),
         ("pools:\n  - name: p", "line 5: pools.0.addresses: this field is required"),
         (
@@ -159,8 +159,8 @@ def test_each_mistake_is_named_with_its_line_and_field(tmp_path: Path, mistake: 
 def test_all_mistakes_come_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
     assert refusal(tmp_path, "name: e\nprovider: cloud\nallow: all\ncolour: red\n") == (
         "/edge.yaml has 3 mistakes:\n"
-        "  line 2: provider: 'cloud' is none of existing, kind, lab\n"
-        "  line 3: allow: 'all' is none of observe, create, disrupt\n"
+        "  line 2: provider: 'cloud' is not one of existing, kind, lab\n"
+        "  line 3: allow: 'all' is not one of observe, create, disrupt\n"
         "  line 4: colour: there is no such field"
     )
 
@@ -181,7 +181,10 @@ def test_what_is_not_yaml_is_named_by_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "- a\n- b\n", "just text\n"])
 def test_what_is_no_profile_is_called_so(tmp_path: Path, text: str) -> None:
-    assert refusal(tmp_path, text) == "/edge.yaml: a profile is a list of fields, and this is none."
+    assert (
+        refusal(tmp_path, text)
+        == "/edge.yaml: a profile is a mapping of fields to their values, and this is not."
+    )
 
 
 def test_a_shipped_file_is_shown_as_it_is_typed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,11 +239,11 @@ BASE = "name: e\nprovider: existing\ncontext: e\n"
         ),
         ("reserve: " + "1" * 5000, "line 4: it holds a number of 5000 digits."),
         ("reserve: 0x" + "f" * 5000, "line 4: it holds a number of 5002 digits."),
-        ("kubeconfig: ~nouser/x", "line 4: kubeconfig: '~nouser/x' is no path on this machine"),
-        ('kubeconfig: "a\\0b"', "line 4: kubeconfig: 'a\\x00b' is no path on this machine"),
+        ("kubeconfig: ~nouser/x", "line 4: kubeconfig: '~nouser/x' is not a path on this machine"),
+        ('kubeconfig: "a\\0b"', "line 4: kubeconfig: 'a\\x00b' is not a path on this machine"),
         (
             "gitops: {repository: ~nouser, overlay: a}",
-            "line 4: gitops.repository: '~nouser' is no path on this machine",
+            "line 4: gitops.repository: '~nouser' is not a path on this machine",
         ),
         ("context: \x07", "line 4: the character '\\x07' has no place in YAML."),
         ("pools: &a [*a]", "line 4: it has an alias to what it stands in."),
@@ -263,8 +266,8 @@ def test_what_nobody_should_write_is_one_short_sentence_too(tmp_path: Path, more
         (b"name: \xff\xfe", "cannot be read: it is not text."),
         (b"x: " + b"y" * 600_000, "cannot be read: it holds more than 512 KiB."),
         (b"\x1f\x8b\x00", "cannot be read: its compressed data ends early or is damaged."),
-        (b"", "a profile is a list of fields, and this is none."),
-        (b"- a", "a profile is a list of fields, and this is none."),
+        (b"", "a profile is a mapping of fields to their values, and this is not."),
+        (b"- a", "a profile is a mapping of fields to their values, and this is not."),
     ],
 )
 def test_a_file_that_is_no_profile_is_one_sentence(tmp_path: Path, data: bytes, said: str) -> None:

@@ -40,7 +40,8 @@ def test_a_version_beyond_the_table_is_undecided_and_never_go() -> None:
 
     assert found.verdict is Verdict.UNDECIDED
     assert (
-        found.unknown[0] == f"MetalLB 0.99.0 is newer than what this suite knows, which ends with {NEWEST}."
+        found.unknown[0]
+        == f"MetalLB 0.99.0 is newer than the newest release that this suite knows, {NEWEST}."
     )
 
 
@@ -48,7 +49,7 @@ def test_the_way_down_is_undecided() -> None:
     found = decided(edited(running("0.16.2")), "0.15.2")
 
     assert found.verdict is Verdict.UNDECIDED
-    assert "nothing is known of the way down to 0.15.2" in found.unknown[0]
+    assert "nothing is known about a downgrade to 0.15.2" in found.unknown[0]
 
 
 def test_images_without_a_version_leave_it_undecided() -> None:
