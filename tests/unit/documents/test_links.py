@@ -13,8 +13,15 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 #: A file or folder of the project, named as code; `*` stands for whatever fits.
 CODE_PATH = re.compile(
-    r"`((?:clusters|suites|reports|tests|benchmarks|deploy|docs|examples|requirements)/[\w./*-]+)`"
+    r"`((?:clusters|suites|reports|metallb_conformance|tests|benchmarks|deploy|docs|examples|requirements)/[\w./*-]+)`"
 )
+#: A module named without its folder: module names are unique.
+MODULE = re.compile(r"`([a-z0-9_]+\.py)`")
+MODULES = {
+    path.name
+    for folder in ("clusters", "suites", "reports", "metallb_conformance", "tests", "benchmarks")
+    for path in (ROOT / folder).rglob("*.py")
+}
 #: Runs make these.
 OF_A_RUN = ("reports/out", "reports/history.db")
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
@@ -43,8 +50,10 @@ def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_file_that_a_page_names_is_there(page: Path) -> None:
-    named = CODE_PATH.findall(FENCE.sub("", page.read_text(encoding="utf-8")))
+    text = FENCE.sub("", page.read_text(encoding="utf-8"))
+    named = CODE_PATH.findall(text)
 
+    assert set(MODULE.findall(text)) - MODULES == set()
     assert [path for path in named if not path.startswith(OF_A_RUN) and not any(ROOT.glob(path))] == []
 
 
