@@ -1,6 +1,6 @@
 """The one door to a cluster's API server: a client of our own over urllib3, which nothing else imports."""
 
-from clusters.api.client import Api
+from clusters.api.api_client import Api
 from clusters.api.errors import (
     AlreadyExists,
     AnswerInvalid,

@@ -90,7 +90,7 @@ def test_a_page_whose_position_is_gone_says_so_and_a_whole_list_begins_again(
     with pytest.raises(Expired, match="list configmaps in namespace"):
         next(pages)
 
-    monkeypatch.setattr("clusters.api.client.PAGE", 10)
+    monkeypatch.setattr("clusters.api.api_client.PAGE", 10)
     compact_once = iter([True])
     send = api._transport.send
 

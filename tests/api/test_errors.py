@@ -238,7 +238,7 @@ def test_applying_over_somebody_else_s_field_is_a_conflict_until_it_is_forced(
     api: Api, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as somebody:
-        somebody.setattr("clusters.api.client.FIELD_MANAGER", "somebody")
+        somebody.setattr("clusters.api.api_client.FIELD_MANAGER", "somebody")
         api.create(config_map("a", namespace, k="theirs"))
     mine = config_map("a", namespace, k="mine")
 

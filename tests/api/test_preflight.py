@@ -395,7 +395,7 @@ def test_clocks_that_differ(
     api: Api, cluster: Cluster, metallb: str, *, monkeypatch: pytest.MonkeyPatch, seconds: int, which: str
 ) -> None:
     moved = SimpleNamespace(time=lambda: time.time() + seconds, monotonic=time.monotonic)
-    monkeypatch.setattr("clusters.api.client.time", moved)
+    monkeypatch.setattr("clusters.api.api_client.time", moved)
 
     found = sentences(preflight.inspect(wanted(metallb), cluster, api))
 
@@ -530,7 +530,8 @@ def test_everything_that_is_wrong_is_told_at_once(
     server: Server, api: Api, pools: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "clusters.api.client.time", SimpleNamespace(time=lambda: time.time() + 60, monotonic=time.monotonic)
+        "clusters.api.api_client.time",
+        SimpleNamespace(time=lambda: time.time() + 60, monotonic=time.monotonic),
     )
     other = held_by(api, pools, Level.DISRUPT)
     dead_run(api, pools, monkeypatch)

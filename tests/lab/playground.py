@@ -13,7 +13,7 @@ from typing import Any
 from packaging.version import Version
 
 from clusters import wait
-from clusters.api.client import Api
+from clusters.api.api_client import Api
 from clusters.api.resources import (
     ENDPOINT_SLICES,
     EVENTS,

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, given, note, settings
 from packaging.version import Version
 
 from clusters import wait
-from clusters.api.client import Api
+from clusters.api.api_client import Api
 from clusters.budgets import Budget
 from clusters.lab import life
 from clusters.lab.options import LabOptions

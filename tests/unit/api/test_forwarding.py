@@ -220,7 +220,7 @@ def importing(package: str, name: str) -> set[str]:
 
 def test_the_login_s_token_is_used_at_the_api_server_alone() -> None:
     assert used("authorization") == {"clusters/api/credentials.py", "clusters/api/login.py"}
-    assert used("https_get") == {"clusters/api/client.py"}
-    assert importing("clusters.api", "forwarding") == {"clusters/api/client.py"}
+    assert used("https_get") == {"clusters/api/api_client.py"}
+    assert importing("clusters.api", "forwarding") == {"clusters/api/api_client.py"}
     assert used("pod_https") == {"clusters/observation/scrape.py"}
     assert used("account_token") == {"clusters/observation/scrape.py"}
