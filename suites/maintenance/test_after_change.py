@@ -7,7 +7,7 @@ from suites.causes import NOT_RESTORED
 from suites.plugin import DISRUPT, Record, check
 from suites.scenes import scene_permissions
 from suites.scenes.announced import Announced
-from suites.scenes.committed_overlay import Overlay, Part
+from suites.scenes.committed_overlay import Overlay, OverlayPart
 from suites.scenes.drill import Drill
 
 
@@ -32,7 +32,7 @@ def test_services_receive_their_address_again_after_a_pool_change(
         with drill.changed(narrower):
             drill.loses(before, announced.service.key)
             with drill.timed("expected address back after", budget=budgets.CHANGED_POOL):
-                overlay.apply(Part.CONFIGURATION)
+                overlay.apply(OverlayPart.CONFIGURATION)
                 drill.same(before, budget=budgets.CHANGED_POOL)
         announced.settles(seen)
 

@@ -1,4 +1,4 @@
-"""One run's hold on its cluster: opened before the first check, undone and closed after the last."""
+"""One run's cluster: opened before the first check, undone and closed after the last."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from suites.causes import NOT_RESTORED
 from suites.plugin import DISRUPT, Record, check
 from suites.scenes import scene_permissions
 from suites.scenes.announced import Announced
-from suites.scenes.committed_overlay import Overlay, Part
+from suites.scenes.committed_overlay import Overlay, OverlayPart
 from suites.scenes.drill import Drill
 from suites.scenes.rebuild import Rebuild, Stage
 
@@ -41,9 +41,9 @@ def test_reapplying_the_overlay_brings_everything_back(
 
     with announced.watched(record) as seen:
         with (
-            drill.lost(Part.WORKLOADS),
-            drill.lost(Part.WEBHOOKS),
-            drill.lost(Part.CONFIGURATION),
+            drill.lost(OverlayPart.WORKLOADS),
+            drill.lost(OverlayPart.WEBHOOKS),
+            drill.lost(OverlayPart.CONFIGURATION),
             drill.timed("everything back after", budget=budgets.REAPPLIED),
         ):
             overlay.apply()

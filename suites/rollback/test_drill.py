@@ -7,7 +7,7 @@ from suites.causes import NOT_RESTORED
 from suites.plugin import DISRUPT, Record, check
 from suites.scenes import scene_permissions
 from suites.scenes.announced import Announced
-from suites.scenes.committed_overlay import Overlay, Part
+from suites.scenes.committed_overlay import Overlay, OverlayPart
 from suites.scenes.drill import Drill
 
 
@@ -33,7 +33,7 @@ def test_reverting_a_bad_overlay_brings_every_address_back(
         with drill.changed(bad):
             drill.loses(before, *drill.asking(before))
             with drill.timed("every address back after", budget=budgets.ROLLED_BACK):
-                overlay.apply(Part.CONFIGURATION)
+                overlay.apply(OverlayPart.CONFIGURATION)
                 drill.same(before, budget=budgets.ROLLED_BACK)
         announced.settles(seen)
 

@@ -9,7 +9,7 @@ from clusters.diagnosis.symptoms import Symptom
 
 
 @dataclass(frozen=True)
-class State:
+class AnnouncementState:
     """The addresses of every LoadBalancer service by "namespace/name", and who answers for each address.
 
     Whoever answers is a node's name, or the MAC of a host outside the cluster.
@@ -23,7 +23,7 @@ class State:
         cls,
         addresses: Mapping[str, tuple[str, ...]],
         answering: Callable[[Iterable[str]], Mapping[str, tuple[str, ...]]],
-    ) -> State:
+    ) -> AnnouncementState:
         """The state of services with these addresses; `answering` tells who answers for each of them."""
         return cls(addresses, answering(cls(addresses, {}).held))
 
@@ -34,7 +34,7 @@ class State:
 
 
 @dataclass(frozen=True)
-class Change:
+class AnnouncementChange:
     """What is other than it was, at one service. `text` is a sentence."""
 
     service: str
@@ -46,7 +46,9 @@ class Change:
         return self.text
 
 
-def changes(before: State, now: State, *, nodes: frozenset[str]) -> list[Change]:
+def changes(
+    before: AnnouncementState, now: AnnouncementState, *, nodes: frozenset[str]
+) -> list[AnnouncementChange]:
     """How services that are still there differ. Addresses that not one machine alone answered for are left out."""
     found = []
     for service, held in sorted(before.addresses.items()):
@@ -62,13 +64,15 @@ def changes(before: State, now: State, *, nodes: frozenset[str]) -> list[Change]
     return found
 
 
-def _moved(service: str, held: tuple[str, ...], has: tuple[str, ...]) -> Change:
+def _moved(service: str, held: tuple[str, ...], has: tuple[str, ...]) -> AnnouncementChange:
     text = f"{service} held {_listed(held)} and now holds {_listed(has)}"
     symptom = Symptom.ADDRESS_CHANGED if has else Symptom.PENDING
-    return Change(service, symptom, text, (has or held or ("",))[0])
+    return AnnouncementChange(service, symptom, text, (has or held or ("",))[0])
 
 
-def _answered(service: str, address: str, was: str, now: tuple[str, ...], nodes: frozenset[str]) -> Change:
+def _answered(
+    service: str, address: str, was: str, now: tuple[str, ...], nodes: frozenset[str]
+) -> AnnouncementChange:
     text = f"{address} of {service} was answered by {was} and is now by {_listed(now, none='nobody')}"
     symptom = Symptom.NOT_BACK
     if not now:
@@ -77,7 +81,7 @@ def _answered(service: str, address: str, was: str, now: tuple[str, ...], nodes:
         symptom = Symptom.WRONG_ANNOUNCER
     elif len(now) > 1:
         symptom = Symptom.TWO_ANNOUNCERS
-    return Change(service, symptom, text, address)
+    return AnnouncementChange(service, symptom, text, address)
 
 
 def _listed(names: tuple[str, ...], *, none: str = "nothing") -> str:

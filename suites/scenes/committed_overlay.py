@@ -25,7 +25,7 @@ WRONG = "192.0.2.0/28"
 _WHY = "the overlay of the cluster is applied"
 
 
-class Part(StrEnum):
+class OverlayPart(StrEnum):
     """The parts of an overlay, in the order in which they are applied.
 
     Pools come before the controller, which then finds the pools of the addresses that services hold, and
@@ -65,18 +65,20 @@ class Overlay:
             )
         return cls(render.overlay, objects, api, changes)
 
-    def part(self, *parts: Part) -> tuple[Object, ...]:
+    def part(self, *parts: OverlayPart) -> tuple[Object, ...]:
         """The objects of some parts, in the order in which they are applied; of all where none is named."""
-        wanted = parts or tuple(Part)
-        return tuple(obj for part in Part if part in wanted for obj in self.objects if part_of(obj) is part)
+        wanted = parts or tuple(OverlayPart)
+        return tuple(
+            obj for part in OverlayPart if part in wanted for obj in self.objects if part_of(obj) is part
+        )
 
-    def missing(self, *parts: Part) -> list[str]:
+    def missing(self, *parts: OverlayPart) -> list[str]:
         """The objects that are not live as they are rendered, a sentence each."""
         wanted = self.part(*parts)
         found = zip(wanted, live.counterparts(self.api, wanted), strict=True)
         return [text for obj, each in found if (text := _drift(obj, each.found, each.unreadable))]
 
-    def apply(self, *parts: Part) -> None:
+    def apply(self, *parts: OverlayPart) -> None:
         """Make the cluster hold these parts, or all; what is as it should be is not written to.
 
         Raises CheckFailed for what MetalLB, or what stands in its way, refuses.
@@ -106,22 +108,22 @@ class Overlay:
         return (_with_addresses(first, lambda _: [WRONG, *kept]), *moved)
 
     def _pools(self) -> tuple[Object, ...]:
-        found = tuple(obj for obj in self.part(Part.CONFIGURATION) if obj["kind"] == POOL)
+        found = tuple(obj for obj in self.part(OverlayPart.CONFIGURATION) if obj["kind"] == POOL)
         if not found:
             raise Inconclusive(f"The overlay {self.name} renders no pool, so there is none to change.")
         return found
 
 
-def part_of(obj: Object) -> Part:
+def part_of(obj: Object) -> OverlayPart:
     """The part that a rendered object belongs to."""
     if is_configuration(obj):
-        return Part.CONFIGURATION
+        return OverlayPart.CONFIGURATION
     kinds = {
-        "Deployment": Part.WORKLOADS,
-        "DaemonSet": Part.WORKLOADS,
-        "ValidatingWebhookConfiguration": Part.WEBHOOKS,
+        "Deployment": OverlayPart.WORKLOADS,
+        "DaemonSet": OverlayPart.WORKLOADS,
+        "ValidatingWebhookConfiguration": OverlayPart.WEBHOOKS,
     }
-    return kinds.get(str(obj.get("kind")), Part.GROUND)
+    return kinds.get(str(obj.get("kind")), OverlayPart.GROUND)
 
 
 def refusal(obj: Object, error: Invalid | WebhookFailed) -> Finding:

@@ -26,8 +26,8 @@ from clusters.workloads.builders import REQUESTED
 from suites.plugin.record import Record
 from suites.scenes import announcement_state
 from suites.scenes.announced import Wire
-from suites.scenes.announcement_state import Change, State
-from suites.scenes.committed_overlay import Overlay, Part
+from suites.scenes.announcement_state import AnnouncementChange, AnnouncementState
+from suites.scenes.committed_overlay import Overlay, OverlayPart
 from suites.scenes.disruption import Disruption
 from suites.scenes.failure_attribution import CONFIG_ACCEPTED, CONFIG_PRESENT, PODS_READY, FailureAttribution
 
@@ -52,7 +52,7 @@ class Drill:
         """Who to ask when something is not as it should be."""
         return FailureAttribution(self.overlay.api, self.profile, self.wire.vantage)
 
-    def begin(self) -> State:
+    def begin(self) -> AnnouncementState:
         """How things are. Raises CheckFailed, with nothing changed, where the cluster could not be brought back.
 
         Then MetalLB, its webhook or its configuration is in trouble, or is not what the overlay renders.
@@ -69,12 +69,12 @@ class Drill:
             raise CheckFailed(found)
         return self.state()
 
-    def state(self) -> State:
+    def state(self) -> AnnouncementState:
         """Who holds which address now, and who answers for it."""
-        return State.seen(self.disruption.addresses(), self.wire.owners)
+        return AnnouncementState.seen(self.disruption.addresses(), self.wire.owners)
 
     @contextmanager
-    def lost(self, *parts: Part) -> Iterator[None]:
+    def lost(self, *parts: OverlayPart) -> Iterator[None]:
         """Some parts of the overlay are gone through the block, each object deleted by its name.
 
         At the end of the block each is as it was, whoever made it again.
@@ -85,7 +85,7 @@ class Drill:
                 meta, resource = obj["metadata"], api.resource_for(obj)
                 gone = changes.deleted(resource, meta["name"], meta.get("namespace"), foreign=_WHY)
                 stack.enter_context(gone)
-            if Part.WORKLOADS in parts:
+            if OverlayPart.WORKLOADS in parts:
                 wait.until(
                     "no pod of MetalLB is left",
                     read=self.disruption.metallb.pods,
@@ -105,7 +105,7 @@ class Drill:
             yield
 
     @contextmanager
-    def pinned(self, before: State) -> Iterator[None]:
+    def pinned(self, before: AnnouncementState) -> Iterator[None]:
         """Services that ask for no address ask for the one that they hold, through the block.
 
         A controller that starts without pools takes every address away, and gives out any when pools are
@@ -130,22 +130,22 @@ class Drill:
             )
             yield
 
-    def automatic(self, before: State) -> list[str]:
+    def automatic(self, before: AnnouncementState) -> list[str]:
         """The services that hold an address which they do not ask for."""
         found = (services.parse(raw) for raw in self.overlay.api.list(SERVICES))
         asking = {one.key for one in found if services.request(one).addresses}
         return sorted(name for name, held in before.addresses.items() if held and name not in asking)
 
-    def kept(self, before: State) -> list[str]:
+    def kept(self, before: AnnouncementState) -> list[str]:
         """The addresses of the services that do not ask for them."""
         return sorted({each for name in self.automatic(before) for each in before.addresses[name]})
 
-    def asking(self, before: State) -> list[str]:
+    def asking(self, before: AnnouncementState) -> list[str]:
         """The services that ask for the address that they hold, and share it with none that does not."""
         kept = set(self.kept(before))
         return sorted(name for name, held in before.addresses.items() if held and kept.isdisjoint(held))
 
-    def loses(self, before: State, *lost: str) -> None:
+    def loses(self, before: AnnouncementState, *lost: str) -> None:
         """Wait until these services hold nothing any more, while all others hold what they held."""
 
         def others() -> list[str]:
@@ -161,7 +161,9 @@ class Drill:
                 budget=budgets.get(budgets.RELEASED),
             )
         except NotWithinBudget as late:
-            wrong = [Change(name, Symptom.ADDRESS_CHANGED, late.claim) for name in late.readings[-1][1]]
+            wrong = [
+                AnnouncementChange(name, Symptom.ADDRESS_CHANGED, late.claim) for name in late.readings[-1][1]
+            ]
             raise self.attribution.changes(wrong, str(late)) from None
 
     def metallb_ready(self) -> None:
@@ -176,10 +178,10 @@ class Drill:
         except NotWithinBudget as late:
             raise self.attribution.failure_of(PODS_READY, "controller-down", str(late)) from None
 
-    def same(self, before: State, *, budget: Budget) -> None:
+    def same(self, before: AnnouncementState, *, budget: Budget) -> None:
         """Wait until every service holds its address, and the same node alone answers for it. CheckFailed else."""
         nodes = frozenset(self.wire.macs.nodes.values())
-        last: list[Change] = []
+        last: list[AnnouncementChange] = []
 
         def read() -> list[str]:
             last[:] = announcement_state.changes(before, self.state(), nodes=nodes)
@@ -207,7 +209,7 @@ class Drill:
         self.record.measure("gap of the address", timeline.address_gap)
         self.record.measure("gap of the service", timeline.outages.longest)
 
-    def restored(self, before: State) -> None:
+    def restored(self, before: AnnouncementState) -> None:
         """Wait until services that are still there hold what they held. CleanupFailed where they do not."""
 
         def others() -> list[str]:

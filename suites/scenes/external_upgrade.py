@@ -18,7 +18,7 @@ from suites.plugin.record import Record
 from suites.plugin.saved_phase import SavedPhase
 from suites.scenes import announcement_state
 from suites.scenes.announced import Wire
-from suites.scenes.announcement_state import Change, State
+from suites.scenes.announcement_state import AnnouncementChange, AnnouncementState
 from suites.scenes.failure_attribution import FailureAttribution
 from suites.scenes.own_services import held_addresses
 
@@ -34,7 +34,7 @@ class BeforeAndAfter:
     file: Path
     versions: tuple[str, str]
 
-    def keep(self) -> State:
+    def keep(self) -> AnnouncementState:
         """Keep who holds which address now, and who answers for it."""
         now = self._state()
         kubernetes, metallb = self.versions
@@ -52,13 +52,13 @@ class BeforeAndAfter:
         self.record.note(f"kept in {self.file}: {len(now.held)} addresses of {len(now.addresses)} services")
         return now
 
-    def one_owner_each(self, now: State) -> None:
+    def one_owner_each(self, now: AnnouncementState) -> None:
         """CheckFailed that names every address which not one node alone answers for."""
         found = _undecided(now, nodes=self._nodes)
         if found:
             raise self.attribution.changes(found)
 
-    def before(self) -> State:
+    def before(self) -> AnnouncementState:
         """Who held which address before the upgrade, by what was kept then. Inconclusive where nothing was upgraded."""
         kept = saved_phase.read(self.file).for_cluster(self.api.uid(), now=dt.datetime.now(dt.UTC))
         was = (kept.kubernetes_version, kept.metallb_version)
@@ -67,17 +67,17 @@ class BeforeAndAfter:
             for name, a, b in zip(("Kubernetes", "MetalLB"), was, self.versions, strict=True)
         ]
         self.record.note(f"kept {kept.taken_at:%Y-%m-%d %H:%M} UTC; {', '.join(text)}")
-        return State(kept.addresses, kept.owners)
+        return AnnouncementState(kept.addresses, kept.owners)
 
     @contextmanager
-    def made(self, before: State) -> Iterator[None]:
+    def made(self, before: AnnouncementState) -> Iterator[None]:
         """Nothing: somebody else has made it."""
         del before
         yield
 
-    def compare(self, before: State) -> None:
+    def compare(self, before: AnnouncementState) -> None:
         """CheckFailed that names every service whose address or owner is another one, or not one alone."""
-        last: list[Change] = []
+        last: list[AnnouncementChange] = []
 
         def read() -> list[str]:
             now = self._state()
@@ -111,14 +111,14 @@ class BeforeAndAfter:
     def _nodes(self) -> frozenset[str]:
         return frozenset(self.wire.macs.nodes.values())
 
-    def _state(self) -> State:
-        return State.seen(held_addresses(self.api), self.wire.owners)
+    def _state(self) -> AnnouncementState:
+        return AnnouncementState.seen(held_addresses(self.api), self.wire.owners)
 
 
-def _undecided(now: State, *, nodes: frozenset[str]) -> list[Change]:
+def _undecided(now: AnnouncementState, *, nodes: frozenset[str]) -> list[AnnouncementChange]:
     """The addresses that not one node alone answers for."""
     return [
-        Change(
+        AnnouncementChange(
             service,
             _symptom(who, nodes),
             f"{address} of {service} is answered by {', '.join(who) or 'nobody'}",

@@ -16,7 +16,7 @@ from clusters.observation.snapshot import Snapshot
 from clusters.profile import Profile
 from clusters.subject import CLUSTER, Subject
 from clusters.vantage.base import Vantage
-from suites.scenes.announcement_state import Change
+from suites.scenes.announcement_state import AnnouncementChange
 from suites.scenes.promise_explainer import LAST_RESORT
 
 
@@ -47,7 +47,7 @@ class FailureAttribution:
         """What the cluster looks like now."""
         return collect(self.api, namespace=self.profile.namespace, vantage=self.vantage, profile=self.profile)
 
-    def changes(self, found: Sequence[Change], readings: str = "") -> CheckFailed:
+    def changes(self, found: Sequence[AnnouncementChange], readings: str = "") -> CheckFailed:
         """The cause behind each change, one finding a service."""
         snapshot = self.observed()
         first = {change.service: change for change in reversed(found)}
@@ -63,7 +63,7 @@ class FailureAttribution:
         return CheckFailed([_with_evidence(one, readings) for one in found])
 
 
-def _attributed(snapshot: Snapshot, change: Change, readings: str) -> Finding:
+def _attributed(snapshot: Snapshot, change: AnnouncementChange, readings: str) -> Finding:
     namespace, _, name = change.service.partition("/")
     found = explain_service(snapshot, namespace, name, change.symptom)
     if found is None:

@@ -25,8 +25,8 @@ from clusters.vantage.watch import Measurement
 from clusters.wait import NotWithinBudget
 from clusters.workloads.builders import HTTP_PORT
 from suites.scenes.announced import BASELINE, Announced, keep
-from suites.scenes.announcement_state import State
-from suites.scenes.committed_overlay import Part, part_of
+from suites.scenes.announcement_state import AnnouncementState
+from suites.scenes.committed_overlay import OverlayPart, part_of
 from suites.scenes.drill import Drill
 from suites.scenes.failure_attribution import PODS_READY
 
@@ -60,12 +60,12 @@ class LabUpgrade:
     announced: Announced
     wanted: str
 
-    def before(self) -> State:
+    def before(self) -> AnnouncementState:
         """Who held which address before it, and who answered for it."""
         return self.drill.begin()
 
     @contextmanager
-    def made(self, before: State) -> Iterator[None]:
+    def made(self, before: AnnouncementState) -> Iterator[None]:
         """The other version runs in the block, the first one again after it; both ways are measured."""
         first, other = self._renders()
         with self._watched(before) as seen:
@@ -79,7 +79,7 @@ class LabUpgrade:
             self.announced.settles(seen)
         self._record(seen)
 
-    def compare(self, before: State) -> None:
+    def compare(self, before: AnnouncementState) -> None:
         """Wait until every service holds its address and the same node answers for it. CheckFailed else."""
         self.drill.same(before, budget=budgets.SETTLED)
 
@@ -108,10 +108,10 @@ class LabUpgrade:
         overlay = self.drill.overlay
         steps = apply_plan.steps(_public(earlier), _public(later))
         with self.drill.timed(f"rolled out {later.version} in", budget=budgets.ROLLOUT):
-            for step in sorted(steps, key=lambda each: list(Part).index(part_of(each.obj))):
+            for step in sorted(steps, key=lambda each: list(OverlayPart).index(part_of(each.obj))):
                 meta, resource = step.obj["metadata"], overlay.api.resource_for(step.obj)
                 # MetalLB writes its certificate into the webhooks, so their list is never replaced as a whole.
-                if step.patch is None or part_of(step.obj) is Part.WEBHOOKS:
+                if step.patch is None or part_of(step.obj) is OverlayPart.WEBHOOKS:
                     overlay.changes.apply(step.obj, foreign=_WHY)
                 else:
                     overlay.changes.patch(
@@ -144,7 +144,7 @@ class LabUpgrade:
         return found
 
     @contextmanager
-    def _watched(self, before: State) -> Iterator[Measurement]:
+    def _watched(self, before: AnnouncementState) -> Iterator[Measurement]:
         """Traffic and questions for the run's own service and others of the cluster, once all are served."""
         wire, targets = self.announced.wire, self._targets(before)
         with wire.vantage.watch_all(targets, neighbours=wire.neighbours) as seen:
@@ -156,7 +156,7 @@ class LabUpgrade:
             )
             yield seen
 
-    def _targets(self, before: State) -> list[Target]:
+    def _targets(self, before: AnnouncementState) -> list[Target]:
         own = self.announced.address
         found = [Target(address=own, port=HTTP_PORT)]
         for service in map(services.parse, self.drill.overlay.api.list(SERVICES)):

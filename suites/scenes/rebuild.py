@@ -21,8 +21,8 @@ from clusters.vantage import failover
 from clusters.wait import NotWithinBudget
 from suites.plugin.explainers import unexplained
 from suites.scenes.announced import Announced
-from suites.scenes.announcement_state import State
-from suites.scenes.committed_overlay import Part
+from suites.scenes.announcement_state import AnnouncementState
+from suites.scenes.committed_overlay import OverlayPart
 from suites.scenes.drill import Drill
 from suites.scenes.failure_attribution import (
     CONFIG_PRESENT,
@@ -69,7 +69,7 @@ class Rebuild:
 
     def __init__(self, drill: Drill, cluster: Cluster, services: Services, *, address: str) -> None:
         self._drill, self._cluster, self._services, self._address = drill, cluster, services, address
-        self._before: State | None = None
+        self._before: AnnouncementState | None = None
         self.gates: Mapping[Stage, Gate] = {
             Stage.NETWORK: Gate(
                 "every node is Ready and answers on the segment",
@@ -81,7 +81,7 @@ class Rebuild:
             ),
             Stage.CONFIGURATION: Gate(
                 "pools and advertisements are as the overlay renders them",
-                lambda: drill.overlay.missing(Part.CONFIGURATION), CONFIG_PRESENT, "overlay-drift",
+                lambda: drill.overlay.missing(OverlayPart.CONFIGURATION), CONFIG_PRESENT, "overlay-drift",
             ),
             Stage.CONSUMERS: Gate(
                 "every consumer has its address",
@@ -90,12 +90,12 @@ class Rebuild:
         }  # fmt: skip
 
     @contextmanager
-    def torn_down(self, before: State) -> Iterator[None]:
+    def torn_down(self, before: AnnouncementState) -> Iterator[None]:
         """Configuration, controller and speakers are gone through the block, in the reverse order of a rebuild."""
         self._before = before
         with self._drill.pinned(before), ExitStack() as stack:
-            stack.enter_context(self._drill.lost(Part.CONFIGURATION))
-            stack.enter_context(self._drill.lost(Part.WORKLOADS))
+            stack.enter_context(self._drill.lost(OverlayPart.CONFIGURATION))
+            stack.enter_context(self._drill.lost(OverlayPart.WORKLOADS))
             yield
 
     def begin(self, stage: Stage) -> None:
@@ -124,9 +124,9 @@ class Rebuild:
     def _built(self, stage: Stage) -> None:
         match stage:
             case Stage.METALLB:
-                self._drill.overlay.apply(Part.GROUND, Part.WORKLOADS, Part.WEBHOOKS)
+                self._drill.overlay.apply(OverlayPart.GROUND, OverlayPart.WORKLOADS, OverlayPart.WEBHOOKS)
             case Stage.CONFIGURATION:
-                self._drill.overlay.apply(Part.CONFIGURATION)
+                self._drill.overlay.apply(OverlayPart.CONFIGURATION)
             case Stage.CONSUMERS:
                 assert self._before is not None
                 service = self._services.create("consumer", address=self._address)
@@ -151,7 +151,7 @@ class Rebuild:
     def _configuration_refused(self) -> None:
         """Send every object all the same: MetalLB's webhook, which nobody answers for yet, must keep it out."""
         overlay = self._drill.overlay
-        for obj in overlay.part(Part.CONFIGURATION):
+        for obj in overlay.part(OverlayPart.CONFIGURATION):
             try:
                 overlay.changes.create(obj)
             except (Invalid, WebhookFailed) as error:
@@ -162,7 +162,7 @@ class Rebuild:
                 raise CheckFailed(
                     unexplained(f"{key(obj)} was accepted before MetalLB's controller was there.")
                 )
-        there = [each for each in overlay.missing(Part.CONFIGURATION) if "does not exist" not in each]
+        there = [each for each in overlay.missing(OverlayPart.CONFIGURATION) if "does not exist" not in each]
         if there:
             raise CheckFailed(unexplained(f"The refused stage is half there: {'; '.join(there)}."))
 

@@ -7,21 +7,21 @@ from dataclasses import replace
 import pytest
 
 from clusters.diagnosis.symptoms import Symptom
-from suites.scenes.announcement_state import State, changes
+from suites.scenes.announcement_state import AnnouncementState, changes
 
 NODES = frozenset({"node1", "node2"})
-BEFORE = State(
+BEFORE = AnnouncementState(
     addresses={"shop/web": ("192.0.2.1",), "edge/proxy": ("192.0.2.2", "2001:db8::2"), "shop/new": ()},
     owners={"192.0.2.1": ("node1",), "192.0.2.2": ("node2",), "2001:db8::2": ("node2",)},
 )
 
 
-def holding(**addresses: tuple[str, ...]) -> State:
+def holding(**addresses: tuple[str, ...]) -> AnnouncementState:
     named = {name.replace("_", "/"): held for name, held in addresses.items()}
     return replace(BEFORE, addresses={**BEFORE.addresses, **named})
 
 
-def answering(address: str, *who: str) -> State:
+def answering(address: str, *who: str) -> AnnouncementState:
     return replace(BEFORE, owners={**BEFORE.owners, address: who})
 
 
@@ -60,14 +60,14 @@ def test_nothing_is_said_of_what_stayed() -> None:
         ),
     ],
 )
-def test_each_change_is_told_with_its_symptom(now: State, symptom: Symptom, text: str) -> None:
+def test_each_change_is_told_with_its_symptom(now: AnnouncementState, symptom: Symptom, text: str) -> None:
     (change,) = changes(BEFORE, now, nodes=NODES)
 
     assert (change.service, change.symptom, str(change)) == ("shop/web", symptom, text)
 
 
 def test_a_service_that_is_gone_and_one_that_is_new_are_nobody_s_loss() -> None:
-    now = State(
+    now = AnnouncementState(
         addresses={"edge/proxy": BEFORE.addresses["edge/proxy"], "a/b": ("192.0.2.7",)}, owners=BEFORE.owners
     )
 

@@ -12,7 +12,7 @@ from clusters.errors import Inconclusive
 from clusters.gitops.kustomize import Render
 from clusters.gitops.repository_snapshot import Layout, RepositorySnapshot
 from clusters.metallb import configuration
-from suites.scenes.committed_overlay import Overlay, Part, refusal
+from suites.scenes.committed_overlay import Overlay, OverlayPart, refusal
 
 Json = dict[str, Any]
 
@@ -54,7 +54,7 @@ def test_its_parts_come_in_the_order_in_which_they_are_applied() -> None:
         "DaemonSet",
         "ValidatingWebhookConfiguration",
     ]
-    assert [obj["kind"] for obj in rendered.part(Part.WORKLOADS)] == ["Deployment", "DaemonSet"]
+    assert [obj["kind"] for obj in rendered.part(OverlayPart.WORKLOADS)] == ["Deployment", "DaemonSet"]
 
 
 def test_an_overlay_as_it_is_kept_is_not_applied() -> None:
