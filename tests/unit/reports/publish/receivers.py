@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socketserver
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,13 +16,17 @@ HANGS = 60
 
 @dataclass
 class Web:
-    """What a web server was told. `status` is what it answers; `hangs` never does, `drips` never ends."""
+    """What a web server was sent. `status` is what it answers; `hangs` never does, `drips` never ends.
+
+    `asked_at` is when the first request came, by the monotonic clock.
+    """
 
     status: int = 200
     hangs: bool = False
     drips: bool = False
     port: int = 0
     requests: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
+    asked_at: float = 0.0
     released: Event = field(default_factory=Event)
 
     @property
@@ -36,6 +41,7 @@ def web(*, status: int = 200, hangs: bool = False, drips: bool = False) -> Itera
 
     class Handler(BaseHTTPRequestHandler):
         def _any(self) -> None:
+            state.asked_at = state.asked_at or time.monotonic()
             size = int(self.headers.get("Content-Length") or 0)
             told = self.rfile.read(size)
             state.requests.append((self.command, self.path, dict(self.headers), told))

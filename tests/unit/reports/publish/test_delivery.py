@@ -123,7 +123,6 @@ def test_receivers_that_hang_refuse_or_are_gone_are_told_and_cost_seconds(failin
         web(status=500) as refusing,
         nobody() as gone,
     ):
-        began = time.monotonic()
         result = failing.run_apart(
             *sinks(
                 failing,
@@ -135,10 +134,11 @@ def test_receivers_that_hang_refuse_or_are_gone_are_told_and_cost_seconds(failin
             "--push-gateway",
             f"http://{hanging.place}",
         )
-        took = time.monotonic() - began
+        # From there on: how long a busy machine takes to begin is no cost of the receivers.
+        took = time.monotonic() - hanging.asked_at
 
     assert result.ret == 1  # what the checks say, and not what became of the message
-    assert took < HANGS / 2
+    assert took < HANGS / 4
     place = failing.path / "sinks.txt"
     expected = [
         f"not delivered: metrics to http://{hanging.place}: it did not answer within 2 s",
