@@ -140,6 +140,13 @@ class Facts:
             without_speakers=self.without_speakers,
         )
 
+    @property
+    def needs_no_speaker(self) -> bool:
+        """Whether nothing is left for speakers to announce, and there is none."""
+        every = {pool.name for pool in self.pools}
+        none = self.components.daemon_set is None and not self.components.speakers
+        return none and bool(every) and every <= self.announced_by_others.keys()
+
     @cached_property
     def layer2(self) -> Mapping[str, Service]:
         """MetalLB's services that hold an address which is meant to be answered for on a segment."""

@@ -17,10 +17,8 @@ def speakers(facts: Facts) -> Iterator[RootCause]:
     if not (facts.snapshot.pods.ok and facts.snapshot.daemon_sets.ok and facts.snapshot.nodes.ok):
         return
     if facts.components.daemon_set is None and not facts.components.speakers:
-        if facts.announced_by_others and facts.announced_by_others.keys() >= {
-            pool.name for pool in facts.pools
-        }:
-            return  # nobody needs one
+        if facts.needs_no_speaker:
+            return
         yield _everywhere(facts, "speaker-down", "There is no speaker DaemonSet in MetalLB's namespace.")
         return
     yield from _secret_missing(facts)

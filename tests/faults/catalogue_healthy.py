@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from clusters import budgets, wait
-from clusters.api.resources import DAEMON_SETS, DEPLOYMENTS, NODES, PODS
+from clusters.api.resources import DAEMON_SETS, DEPLOYMENTS, L2_ADVERTISEMENTS, NODES, PODS
+from clusters.faults import lab_hosts
 from clusters.lab.options import LabOptions
 from tests.faults import catalogue_consumers
 from tests.faults.catalogue_clone import Clone
@@ -22,6 +23,7 @@ from tests.faults.catalogue_workloads import usage_of
 OVERLAY = "metallb/overlays/lab"
 EDGE, SPARE = "edge", "172.30.0.230-172.30.0.232"
 ANNOUNCES = "example.org/announces"
+GATEWAY, ROUTED = "172.30.0.1", ("172.30.0.200", "172.30.0.201", "172.30.0.210")
 
 
 @contextmanager
@@ -250,7 +252,77 @@ def renders_later(clone: Clone) -> None:
     clone.commit("Advertise from the nodes of the next zone")
 
 
+@contextmanager
+def announced_by_others(stage: Stage) -> Iterator[None]:
+    """No speaker and no advertisement: a router leads to each address by a node, as a network's BGP daemon tells it."""
+    nodes = (*stage.lab.nodes[1:], stage.lab.nodes[1])
+    with ExitStack() as stack:
+        for kind, name in ((L2_ADVERTISEMENTS, "metallb-l2"), (DAEMON_SETS, "speaker")):
+            stack.enter_context(stage.changes.deleted(kind, name, NAMESPACE, foreign=WHY))
+        for address, node in zip(ROUTED, nodes, strict=True):
+            for host, via in (("lan", node.address), (stage.lab.client.name, GATEWAY)):
+                stack.enter_context(lab_hosts.routed_to(stage.changes, stage.lab, host, address, via=via))
+        wait.until(
+            "no speaker is left",
+            read=lambda: [
+                pod
+                for pod in stage.api.list(PODS, NAMESPACE)
+                if pod["metadata"]["name"].startswith("speaker")
+            ],
+            accept=lambda found: not found,
+            budget=budgets.ROLLOUT,
+        )
+        for address in ROUTED:
+            stage.until_reached(address)
+        yield
+
+
+def renders_no_speaker(clone: Clone) -> None:
+    """The overlay takes the speakers and the advertisement away."""
+    gone = (
+        "\npatches:\n  - patch: |-\n      $patch: delete\n      apiVersion: apps/v1\n      kind: DaemonSet\n"
+        f"      metadata:\n        name: speaker\n        namespace: {NAMESPACE}\n"
+    )
+    clone.replace(f"{OVERLAY}/kustomization.yaml", r"\npatches:\n", gone)
+    config = f"{OVERLAY}/config.yaml"
+    clone.write(config, (clone.root / config).read_text(encoding="utf-8").partition("---\n")[0])
+    clone.commit("Let the network announce")
+
+
+@contextmanager
+def admitting_policy(stage: Stage) -> Iterator[None]:
+    """A policy over the shop's pods that admits the clients' network and the nodes, as one is to be."""
+    policy = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "clients", "namespace": SHOP},
+        "spec": {
+            "podSelector": {},
+            "policyTypes": ["Ingress"],
+            "ingress": [{"from": [{"ipBlock": {"cidr": "172.30.0.0/24"}}]}],
+        },
+    }
+    with stage.changes.created(policy, foreign=WHY):
+        yield
+
+
+@contextmanager
+def external_beside_the_pools(stage: Stage) -> Iterator[None]:
+    """A service with an external address of its own that no pool holds."""
+    own = {"type": "ClusterIP", "allocateLoadBalancerNodePorts": None, "externalIPs": ["172.30.0.99"]}
+    with stage.service("beside", **own):
+        yield
+
+
 HEALTHY = (
+    Healthy(
+        name="addresses that a router leads to, and no speaker",
+        make=announced_by_others,
+        edit=renders_no_speaker,
+        full=True,
+    ),
+    Healthy(name="a policy that admits the clients' network", make=admitting_policy),
+    Healthy(name="an external address of a service's own, in no pool", make=external_beside_the_pools),
     *catalogue_consumers.HEALTHY,
     Healthy(name="a node that repels speakers, two left", make=dedicated_node),
     Healthy(name="an advertisement for nodes to come", make=for_nodes_to_come, edit=renders_later),

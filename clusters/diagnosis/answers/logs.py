@@ -65,6 +65,8 @@ def _answer(diagnosis: Diagnosis, component: str) -> Answer:
         if (tail := diagnosis.facts.signals.logs.get(pod.name)) and not tail.known
     ]
     roots = {root.key: root for root in (*read.roots, *diagnosis.root_causes)}
+    if component == "speaker" and diagnosis.facts.needs_no_speaker:
+        return Answer(unsupported="There is no speaker: something else announces every pool.")
     found = {explained.root.key: explained for explained in read.explanations}
     return Answer(
         needs=_NEEDS[component],

@@ -42,7 +42,7 @@ def routed(seen: Snapshot, outcome: ProbeOutcome = ProbeOutcome.ANSWERED) -> Sna
         replace(route, on_link=False, gateway=GATEWAY) if route.address in assigned else route
         for route in seen.wire.routes
     )
-    heard = tuple(one for one in seen.wire.heard if one.purpose == "node")
+    heard = tuple(one for one in seen.wire.heard if one.purpose != "assigned")
     reached = tuple(replace(one, outcome=outcome) for one in seen.wire.reached)
     return replace(seen, wire=replace(seen.wire, routes=routes, heard=heard, reached=reached))
 
@@ -234,3 +234,11 @@ def test_where_pods_elsewhere_were_not_read_nothing_is_said_of_pools_there(healt
     refused = Objects(status=Status.NOT_PERMITTED, verb="list", resource="pods", detail="no")
 
     assert causes(replace(elsewhere(healthy), metallb_pods_elsewhere=refused)) == {}
+
+
+def test_of_a_controller_alone_nothing_is_left_open(healthy: Snapshot) -> None:
+    seen = controller_only(routed(healthy))
+
+    left = {check: told.missing for check, told in all_answered(seen).items() if told.missing}
+
+    assert left == {}
