@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from clusters.metallb.nodes import Node
-from clusters.observation.field_types import Purpose
+from clusters.observation.field_types import ProbeOutcome, Purpose
 from clusters.observation.node_macs import NodeMacs
 from clusters.observation.snapshot import Heard, Reached, Route, WireView
 
@@ -82,6 +82,26 @@ class WireIndex:
         for one in self.wire.reached:
             found.setdefault(one.address, []).append(one)
         return {address: tuple(tries) for address, tries in found.items()}
+
+    @cached_property
+    def announced_alone(self) -> Mapping[str, tuple[str, ...]]:
+        """By node, the assigned addresses for which it alone replies."""
+        found: dict[str, list[str]] = {}
+        for address in self.assigned:
+            hosts = self.responders(address) or ()
+            if len(hosts) == 1 and hosts[0].node:
+                found.setdefault(hosts[0].node, []).append(address)
+        return {node: tuple(addresses) for node, addresses in found.items()}
+
+    @cached_property
+    def served_by(self) -> Mapping[str, str]:
+        """By node, an address for which it alone replies and that is served."""
+        found = {}
+        for node, addresses in self.announced_alone.items():
+            served = (one for address in addresses for one in self.of_address.get(address, ()))
+            if first := next((one.address for one in served if one.outcome is ProbeOutcome.ANSWERED), ""):
+                found[node] = first
+        return found
 
     def responders(self, address: str) -> tuple[Responder, ...] | None:
         """Who replies for an assigned address, sorted. None if nobody was asked.

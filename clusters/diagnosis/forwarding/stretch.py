@@ -10,7 +10,6 @@ from functools import cached_property
 from clusters.diagnosis import kube_proxy
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.forwarding import policies
-from clusters.diagnosis.wire_index import Responder
 from clusters.metallb.services import Service
 from clusters.observation.snapshot import NodePortReach, NodeReach, Reached, Tries, TryEnd
 
@@ -120,13 +119,8 @@ class Stretch:
     @cached_property
     def _beside(self) -> tuple[str, ...]:
         own = {str(each) for each in self.service.ingress}
-        return tuple(
-            address
-            for address in self.facts.wire_index.assigned
-            if address not in own
-            and self.node
-            and self.facts.wire_index.responders(address) == (Responder(node=self.node),)
-        )
+        alone = self.facts.wire_index.announced_alone.get(self.node, ())
+        return tuple(address for address in alone if address not in own)
 
     @cached_property
     def located(self) -> tuple[str, ...]:
@@ -151,15 +145,8 @@ class Stretch:
 
     @property
     def _served_elsewhere(self) -> str:
-        for address, tries in self.facts.wire_index.of_address.items():
-            hosts = self.facts.wire_index.responders(address)
-            if (
-                hosts
-                and hosts != (Responder(node=self.node),)
-                and any(one.outcome == "answered" for one in tries)
-            ):
-                return address
-        return ""
+        served = self.facts.wire_index.served_by.items()
+        return next((address for node, address in served if node != self.node), "")
 
     @property
     def _reached(self) -> str:
