@@ -157,7 +157,9 @@ def _unknown(word: str) -> int:
 def run(arguments: Sequence[str]) -> int:
     """`run PROFILE [PROFILE…] [pytest options]`: what `pytest suites --cluster PROFILE` does."""
     profiles, options = _profiles(arguments)
-    if not profiles and not {"-h", "--help", "--snapshot"} & {word.partition("=")[0] for word in options}:
+    if not profiles and not {"-h", "--help", "--snapshot", "--repository"} & {
+        word.partition("=")[0] for word in options
+    }:
         from clusters import profile  # noqa: PLC0415 - only after a mistake
 
         names = ", ".join(profile.shipped())

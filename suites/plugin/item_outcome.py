@@ -122,7 +122,7 @@ def _conclude_phase(item: pytest.Item, error: BaseException, report: pytest.Test
 def run_may_be_asked(item: pytest.Item) -> bool:
     """Whether a failure's evidence is read from the cluster: not where the observation itself is the evidence."""
     observed = "observed" in getattr(item, "fixturenames", ())
-    return item.stash[STATE].run.settings.snapshot is None and not observed
+    return item.stash[STATE].run.settings.asks_cluster and not observed
 
 
 def _explained(item: pytest.Item, error: BaseException, phase: PhaseOutcome) -> PhaseOutcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from filelock import FileLock
@@ -75,6 +76,10 @@ def _sources(run: Run) -> tuple[Path, Layout, Tools]:
     profile = run.settings.profile
     if profile.gitops is None:
         raise Inconclusive(f"The profile {profile.name} names no repository.", remedy="Name it under gitops.")
+    if run.settings.repository_alone:
+        kubectl = shutil.which("kubectl")
+        tools = Tools(kubectl=Path(kubectl) if kubectl else None, manifests=release_manifests.of_lab_parts())
+        return profile.gitops.repository, repository_snapshot.layout_of(profile.gitops), tools
     layout = repository_snapshot.layout_of(profile.gitops, version=run.cluster.metallb)
     tools = Tools(kubectl=run.cluster.kubectl, manifests=release_manifests.of_lab_parts(), reader=run.api)
     return profile.gitops.repository, layout, tools

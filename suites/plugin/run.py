@@ -87,6 +87,8 @@ class Run:
         """What preflight found: the versions of Kubernetes and MetalLB."""
         from clusters import preflight  # noqa: PLC0415 - see above
 
+        if self.settings.repository_alone:
+            return preflight.Preflight(level=self.settings.level)
         if self.settings.snapshot is None:
             return preflight.versions_of(self.settings, self.api)
         from clusters.diagnosis import Diagnosis  # noqa: PLC0415 - see above

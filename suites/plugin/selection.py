@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from clusters.checks import CheckSpec, Level, Need
+from suites.plugin import repository_alone
 from suites.plugin.declare import DeclarationError, spec_of
 from suites.plugin.run_files import repository_file_for
 from suites.plugin.run_state import Plan
@@ -137,14 +138,20 @@ def _left_out(spec: CheckSpec, settings: Settings) -> str:
         return f"needs --phase {' or '.join(spec.phases)}"
     if not settings.level.allows(spec.level):
         return _too_high(spec, settings)
+    return _lacking(spec, settings)
+
+
+def _lacking(spec: CheckSpec, settings: Settings) -> str:
+    """What a check needs that this run was not given."""
+    name = settings.profile.name
     if Need.TARGET in spec.needs and not settings.target_version:
         return "needs --target-version"
+    if Need.CLUSTER in spec.needs and settings.repository_alone:
+        return repository_alone.WHY_NOT
     if Need.REPOSITORY in spec.needs and not _repository_at_hand(settings):
-        return f"needs the GitOps repository, and the profile {settings.profile.name} names none under gitops"
+        return f"needs the GitOps repository, and the profile {name} names none under gitops"
     if Need.POD in spec.needs and not settings.profile.inside:
-        return (
-            f"needs a probe pod, and the profile {settings.profile.name} does not ask for one (vantage: pod)"
-        )
+        return f"needs a probe pod, and the profile {name} does not ask for one (vantage: pod)"
     return ""
 
 

@@ -88,6 +88,9 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         return None
     report_progress(session.config)
     try:
+        if run.settings.repository_alone:
+            _say(session.config, f"reading {_repository(run)}, and no cluster")
+            return None
         _say(session.config, f"opening {run.settings.profile.name} ({run.settings.profile.provider})")
         _take_fixture(session, run)
         run.open(_specs(session.config, run), say=lambda text: _say(session.config, text))
@@ -101,6 +104,11 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         run.state.refused = describe_error(error)
         raise
     return True if run.state.refused else None
+
+
+def _repository(run: Run) -> str:
+    gitops = run.settings.profile.gitops
+    return str(gitops.repository) if gitops else ""
 
 
 def _take_fixture(session: pytest.Session, run: Run) -> None:

@@ -19,7 +19,7 @@ import pytest
 from clusters import bounds, files
 from clusters.checks import Level
 from clusters.errors import UsageError
-from suites.plugin import kind_options
+from suites.plugin import kind_options, repository_alone
 from suites.plugin.sharding import Shard, shard_of
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ class Settings:
 
     `level` is what may be done: the lower one of --allow and the profile's ceiling. `directory` is
     absolute. `started` is RFC 3339, UTC. `phase` is "before" or "after" around an upgrade that somebody else
-    performs, else empty; `phase_file` is what the first keeps and the second compares with.
+    performs, else empty; `phase_file` is what the first keeps and the second compares with. With `repository_alone`
+    only what needs no cluster is judged, and `profile` names none.
     """
 
     profile: Profile
@@ -59,6 +60,12 @@ class Settings:
     shard: Shard | None = None
     phase: str = ""
     phase_file: Path = Path()
+    repository_alone: bool = False
+
+    @property
+    def asks_cluster(self) -> bool:
+        """Whether a cluster is asked at all: not where a saved observation, or a repository alone, is judged."""
+        return self.snapshot is None and not self.repository_alone
 
     @property
     def evidence(self) -> Path:
@@ -101,6 +108,13 @@ def add_options(parser: pytest.Parser) -> None:
     )
     add("--save-snapshot", metavar="FILE", type=Path, help="keep what was observed")
     add("--snapshot", metavar="FILE", type=Path, help="judge a saved observation, with no cluster at all")
+    add(
+        "--repository",
+        metavar="DIR",
+        type=Path,
+        help="judge this GitOps repository: alone, with no cluster, or in place of the profile's",
+    )
+    add("--overlay", metavar="PATH", default="", help="the overlay in it that is meant, see --repository")
     add("--baseline", metavar="FILE", type=Path, help="an earlier results.json to compare with")
     add("--target-version", metavar="V", default="", help="the MetalLB version that an upgrade would go to")
     add("--helm-values", metavar="FILE", type=Path, help="the Helm values that it would be made with")
@@ -141,7 +155,8 @@ def choose_suites(config: pytest.Config) -> None:
 def wanted(config: pytest.Config) -> bool:
     """Whether this pytest run is to run checks and to write a report."""
     option = config.option
-    return bool(option.cluster or option.snapshot) and not (option.collectonly or option.explain)
+    asked = option.cluster or option.snapshot or option.repository or option.overlay
+    return bool(asked) and not (option.collectonly or option.explain)
 
 
 def settings_from(config: pytest.Config) -> Settings:
@@ -154,7 +169,14 @@ def settings_from(config: pytest.Config) -> Settings:
     started = datetime.now(UTC)
     shard = shard_of(option.shard, option.balance_by)
     run_id = str(given.get("run_id") or _name_of(option.run_id, shard) or fresh_id(started))
-    chosen = _profile(next(iter(option.cluster or ()), None), option.snapshot)
+    gitops = repository_alone.gitops_of(option.repository, option.overlay)
+    alone = gitops is not None and not (option.cluster or option.snapshot)
+    if alone:
+        assert gitops is not None  # said in the line above
+        chosen = repository_alone.profile_of(gitops)
+    else:
+        chosen = _profile(next(iter(option.cluster or ()), None), option.snapshot)
+        chosen = chosen.model_copy(update={"gitops": gitops}) if gitops else chosen
     place = option.report_dir or config.rootpath / DEFAULT_PLACE / run_id
     directory = Path(given.get("directory") or place).absolute()
     return Settings(
@@ -176,6 +198,7 @@ def settings_from(config: pytest.Config) -> Settings:
         phase=option.phase,
         phase_file=_phase_file(config, chosen.name),
         shard=shard,
+        repository_alone=alone,
     )
 
 

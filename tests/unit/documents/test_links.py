@@ -5,6 +5,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+import yaml
 
 from clusters.checks.path_links import Link
 
@@ -75,3 +76,11 @@ def test_the_page_on_the_diagnosis_has_every_link_of_the_two_paths() -> None:
 
     for link in Link:
         assert f"| {link.path} | {link} | {link.question} |" in page
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_yaml_of_a_page_is_yaml(page: Path) -> None:
+    blocks = re.findall(r"^```yaml\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+    for block in blocks:
+        assert list(yaml.safe_load_all(block))
