@@ -33,7 +33,7 @@ def observed(name: str, directory: Path) -> AddressMap:
 
 
 def made(tmp_path: Path, *, ranges: list[str], held: dict[str, str], heard: dict[str, str]) -> AddressMap:
-    """The map of one pool with services on some of its addresses, and machines heard on others."""
+    """The map of one pool with services on some of its addresses, and hosts answering for others."""
     services = [_service(name, address) for address, name in held.items()]
     pool = {"metadata": {"name": "edge", "namespace": "metallb-system"}, "spec": {"addresses": ranges}}
     wire = WireView(
@@ -73,7 +73,7 @@ class TestTimeline:
         assert next(one.x for one in drawn.ticks if one.label == "0") == fault.x
         assert drawn.outages[0].x == fault.x
 
-    def test_owners_are_named_where_their_machine_is_known(self) -> None:
+    def test_who_answers_is_named_where_the_node_is_known(self) -> None:
         drawn = drawing(timeline(), {SECOND: "node2"})
 
         assert [one.label for one in drawn.answering] == [FIRST, f"node2 ({SECOND})"]
@@ -88,7 +88,7 @@ class TestTimeline:
         assert outage.width > 0.1 * (RIGHT - LEFT)
         assert all(LEFT <= one.x <= one.x + one.width <= RIGHT + 2 for one in (*drawn.answering, outage))
 
-    def test_an_owner_s_bar_is_cut_where_nobody_answers(self) -> None:
+    def test_a_bar_is_cut_where_no_host_answers(self) -> None:
         quiet = replace(timeline(), answers=tuple(one for one in timeline().answers if not 5 < one.t < 8))
 
         drawn = drawing(quiet, {})
@@ -109,11 +109,16 @@ class TestTimeline:
         times = [float(when.removesuffix(" s")) for when, _ in drawn.moments]
         assert times == sorted(times)
         what = [text for _, text in drawn.moments]
-        assert "fault" in what
-        assert f"node2 ({SECOND}) answers for the address" in what
-        assert "requests fail (4), for 2.01 s" in what
-        assert "more than one host answers for the address" in what
-        assert f"gratuitous announcement (reply) by node2 ({SECOND})" in what
+        assert {one.label for one in drawn.marks} < set(what)
+        pictured = (
+            drawn.marks,
+            drawn.answering,
+            drawn.outages,
+            drawn.silences,
+            drawn.overlaps,
+            drawn.gratuitous,
+        )
+        assert len(what) == sum(map(len, pictured))
 
     def test_a_timeline_in_which_nothing_happened(self) -> None:
         empty = timeline().between(0.0, 1.0)
@@ -122,7 +127,7 @@ class TestTimeline:
 
 
 class TestAddresses:
-    def test_a_squatter_is_seen_in_its_place(self, tmp_path: Path) -> None:
+    def test_a_free_address_that_is_answered_is_seen_in_its_place(self, tmp_path: Path) -> None:
         (pool,) = observed("foreign-responder-free", tmp_path).pools
 
         kinds = {one.first: one.kind for one in pool.stretches[0].cells}
@@ -138,12 +143,12 @@ class TestAddresses:
         assert all(len(row.by_node) == 1 and not row.unknown_macs for row in found.rows)
         assert "More than one" not in announcers(found).text
 
-    def test_two_announcers_are_told(self, tmp_path: Path) -> None:
+    def test_two_announcers_are_named(self, tmp_path: Path) -> None:
         found = observed("memberlist-partition", tmp_path)
 
         assert "More than one host is named for " in announcers(found).text
 
-    def test_a_stranger_on_an_assigned_address_has_a_column(self, tmp_path: Path) -> None:
+    def test_a_mac_of_no_known_node_has_a_column(self, tmp_path: Path) -> None:
         drawn = announcers(observed("foreign-responder-assigned", tmp_path))
 
         assert [name for _, name in drawn.columns][-1] == "no known node"
@@ -175,7 +180,7 @@ class TestAddresses:
         assert [one.kind for one in drawn.cells].count("assigned") == 1
         assert len(marks) < 50
 
-    def test_ten_thousand_addresses_given_away_are_told_not_drawn(self, tmp_path: Path) -> None:
+    def test_ten_thousand_assigned_addresses_are_counted_not_drawn(self, tmp_path: Path) -> None:
         held = {str(ip_address("10.0.0.0") + number): f"s{number}" for number in range(10_000)}
 
         (pool,) = made(tmp_path, ranges=["10.0.0.0/16"], held=held, heard={}).pools
@@ -193,12 +198,8 @@ class TestAddresses:
         found = seen(tmp_path).map
         assert found is not None
 
-        assert [one.kind for one in found.pools[0].stretches[0].cells] == [
-            "free",
-            "avoided",
-            "avoided",
-            "free",
-        ]
+        kinds = [one.kind for one in found.pools[0].stretches[0].cells]
+        assert kinds == ["free", "avoided", "avoided", "free"]
 
     def test_lines_of_the_map_stay_on_the_page(self, tmp_path: Path) -> None:
         found = made(
@@ -308,7 +309,7 @@ class TestWithoutColour:
 
         assert len(set(marks)) == len(decided)
 
-    def test_every_owner_has_a_pattern_of_its_own(self, run: RunResult, tmp_path: Path) -> None:
+    def test_everyone_who_answers_has_a_pattern_of_their_own(self, run: RunResult, tmp_path: Path) -> None:
         found = parsed(page(run, directory=tmp_path))
 
         patterns = {
