@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from hypothesis import example, given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
 from clusters.observation import metrics_text
 
 
@@ -28,3 +33,24 @@ def test_escaped_label_values_are_read() -> None:
 
 def test_broken_lines_are_skipped() -> None:
     assert metrics_text.samples("metallb_x\nmetallb_y{a= 1\nmetallb_z nothing\n") == ()
+
+
+@given(
+    st.dictionaries(
+        st.text(st.characters(exclude_categories=["Cs", "Cc"]) | st.just("\n"), max_size=8),
+        st.floats(allow_nan=False, allow_infinity=False),
+        max_size=4,
+    )
+)
+@example({"\u2028": 1.0})  # a line's end for Python, and none for Prometheus
+def test_a_page_is_read_as_the_client_library_reads_it(values: dict[str, float]) -> None:
+    registry = CollectorRegistry()
+    gauge = Gauge("metallb_x", "what it is", ["a", "b"], registry=registry)
+    for text, value in values.items():
+        gauge.labels(text, "plain").set(value)
+    page = generate_latest(registry).decode()
+
+    read = [(one.name, dict(one.labels), one.value) for one in metrics_text.samples(page)]
+
+    families = text_string_to_metric_families(page)
+    assert read == [(one.name, one.labels, one.value) for family in families for one in family.samples]
