@@ -42,7 +42,7 @@ def strict_arp_off(facts: Facts, *evidence: str) -> RootCause:
     return RootCause(
         cause="strict-arp-off",
         subject=CLUSTER,
-        summary="Nodes hold service addresses themselves and answer for them, whoever announces.",
+        summary="Nodes have service addresses on an interface and answer ARP for them, whoever announces.",
         evidence=evidence,
         fields=facts.command_fields(),
     )

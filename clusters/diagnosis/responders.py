@@ -1,6 +1,6 @@
-"""Why an assigned address is not answered for as it should be: by nobody, by several, by the wrong one; or not served.
+"""Why ARP for an assigned address is answered by nobody, by several or by the wrong host; or why it is not served.
 
-Everything here starts from what the wire said and goes down until one cause holds.
+Everything here starts from the ARP replies that were captured and goes down until one cause holds.
 """
 
 from __future__ import annotations
@@ -24,14 +24,16 @@ from clusters.subject import Subject
 
 #: What two answers may come from where the speakers' own metrics were not read.
 _UNDECIDED = (
-    "the speakers may not hear each other (a split memberlist), the address may have been configured on a node by "
-    "hand, or kube-proxy may answer on every node (strict ARP off), and what the speakers themselves say was not read"
+    "the memberlist cluster of the speakers may be split, the address may be configured on a node by hand, or "
+    "kube-proxy may answer on every node (strict ARP off), and the speakers' own metrics were not read"
 )
 _DECIDE = (
-    "Look on node {node} with `ip -brief address` whether an interface holds {address}: kube-ipvs0 means kube-proxy "
-    "without strict ARP, any other that somebody configured it. Where none does, its speaker announces it: compare the "
-    "NodeJoin and NodeLeave lines of the speakers' logs. MetalLB's metrics tell it too, where they may be read."
+    "Look on node {node} with `ip -brief address` for an interface that holds {address}: kube-ipvs0 means kube-proxy "
+    "without strict ARP, any other that somebody configured it. If none holds it, the speaker announces it: compare "
+    "the NodeJoin and NodeLeave lines of the speakers' logs. MetalLB's metrics show it too, where they may be read."
 )
+
+_SILENT = "nobody-answers"
 
 
 class Responders:
@@ -60,7 +62,7 @@ class Responders:
         return nodes[0] if len(nodes) == 1 else self.announcers.elected(service) or ""
 
     def silent(self, service: Service, address: str) -> Explanation:
-        """Why nobody answers for an address."""
+        """Why there is no ARP reply for an address."""
         if explained := self.announcers.explain(service):
             return explained
         owner = self.announcers.elected(service) or ""
@@ -72,13 +74,13 @@ class Responders:
             "it has a ready endpoint",
         )
         root = next(self._silencing(owner), None) or RootCause(
-            cause="nobody-answers",
+            cause=_SILENT,
             subject=Subject.service(service.key),
-            summary=f"Nobody answers for {address}{f', although node {owner} should' if owner else ''}.",
+            summary=f"No ARP reply for {address}" + (f"; node {owner} should announce it." if owner else "."),
             evidence=tuple(self._claims(address)),
             fields=self._fields(service, node=owner, address=address),
         )
-        text = f"Nobody answers for {address}: {root.summary}"
+        text = root.summary if root.cause == _SILENT else f"No ARP reply for {address}: {root.summary}"
         return self._explanation(service, root, text, *(ruled_out if owner else ()))
 
     def _silencing(self, owner: str) -> Iterator[RootCause]:
@@ -94,12 +96,12 @@ class Responders:
     def doubled(self, service: Service, address: str, replying: tuple[Responder, ...]) -> Explanation:
         """Why several hosts, or one outside the cluster, reply for an address."""
         strangers, nodes = outside(replying), tuple(each.node for each in replying if each.node)
-        heard = f"{', '.join(map(str, replying))} answer for {address}"
+        heard = f"ARP for {address} is answered by {' and '.join(each.named for each in replying)}"
         if strangers:
             root = RootCause(
                 cause="foreign-responder",
                 subject=Subject.service(service.key),
-                summary=f"A machine that is no node answers for {address}: {', '.join(map(str, strangers))}.",
+                summary=f"A host outside the cluster answers ARP for {address}: {', '.join(map(str, strangers))}.",
                 evidence=(heard,),
                 fields=self._fields(service, address=address, pool=self._pool(service)),
             )
@@ -127,7 +129,7 @@ class Responders:
         """
         denying = [owner for owner in owners if claims.of_node(self.facts, owner, address) is Claim.DENIED]
         mode, strict = settings(self.facts)
-        told = (f"of the nodes that answer for {address}, {', '.join(denying)} do not announce it",)
+        told = (f"of the nodes that answer ARP for {address}, {', '.join(denying)} do not announce it",)
         if not set(self.facts.wire_index.node_of_mac.values()) <= set(owners):
             return self._by_hand(service, address, denying) if denying else None
         if mode == "ipvs" and strict is False:
@@ -144,7 +146,7 @@ class Responders:
         return RootCause(
             cause="duplicate-announcer",
             subject=Subject.service(service.key),
-            summary=f"Node {', '.join(nodes)} answers for {address}, which its speaker does not announce.",
+            summary=f"Node {', '.join(nodes)} answers ARP for {address}, which its speaker does not announce.",
             evidence=tuple(self._claims(address)),
             ruled_out=("kube-proxy, which is the same on every node: not every node answers",),
             remedy=f"Remove {address} from the interface of {nodes[0]} that holds it (see `ip -brief address` there).",
@@ -158,8 +160,8 @@ class Responders:
         return RootCause(
             cause="duplicate-announcer",
             subject=Subject.service(service.key),
-            summary=f"Nodes {', '.join(owners)} all answer for {address}; the election names {elected or 'none'}."
-            + (f" Why is not decided: {_UNDECIDED}." if open_question else ""),
+            summary=f"Nodes {', '.join(owners)} all answer ARP for {address}; the election names {elected or 'none'}."
+            + (f" The cause cannot be determined: {_UNDECIDED}." if open_question else ""),
             evidence=tuple(self._claims(address)),
             remedy=_DECIDE.format(node=wrong, address=address) if open_question else "",
             fields=self._fields(service, address=address, node=wrong),
@@ -190,7 +192,9 @@ class Responders:
         ruled_out = [f"node {stretch.node} may announce it and is elected"] if stretch.node and layer2 else []
         ruled_out.append("it has a ready endpoint")
         if hosts:
-            ruled_out.append(f"{', '.join(map(str, hosts))} alone answers for {stretch.address}")
+            ruled_out.append(
+                f"{', '.join(each.named for each in hosts)} alone answers ARP for {stretch.address}"
+            )
         return self._explanation(service, root, f"{stretch.told[0]}. {root.summary}", *ruled_out)
 
     def _by_bgp(self, service: Service) -> bool:
@@ -233,14 +237,14 @@ class Responders:
             return RootCause(
                 cause="wrong-segment",
                 subject=Subject.pool(pool) if pool else Subject.service(service.key),
-                summary=f"{address} is on no network of the nodes: the vantage shares one with them, not with it.",
+                summary=f"{address} is outside every node's subnet, so no speaker can announce it by ARP.",
                 evidence=(f"on a segment of the vantage: {', '.join(sorted(on_link)[:4])}", *told),
                 fields=self._fields(service, address=address, pool=pool),
             )
         return RootCause(
             cause="vantage-not-on-segment",
             subject=Subject.service(service.key),
-            summary=f"From vantage {self.facts.snapshot.wire.place} there is no way to {address}.",
+            summary=f"Vantage {self.facts.snapshot.wire.place} has no route to {address}.",
             evidence=told,
             fields=self._fields(service, address=address),
         )

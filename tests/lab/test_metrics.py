@@ -103,7 +103,7 @@ def test_an_address_on_a_node_s_own_card_is_told_as_such(lab: Lab) -> None:
         roots = looked_at(lab).root_causes
 
     assert [root.cause for root in roots] == ["duplicate-announcer"]
-    assert f"Node {node} answers for {ADDRESS}, which its speaker does not announce" in roots[0].summary
+    assert f"Node {node} answers ARP for {ADDRESS}, which its speaker does not announce" in roots[0].summary
 
 
 def test_with_the_plain_manifest_nobody_reads_them_and_nothing_is_made_of_that(
@@ -118,7 +118,7 @@ def test_with_the_plain_manifest_nobody_reads_them_and_nothing_is_made_of_that(
     assert all("may create tokenreviews" in page.detail for page in well.snapshot.metrics)
     assert not well.root_causes
     assert [root.cause for root in ill] == ["duplicate-announcer"]
-    assert "Why is not decided" in ill[0].summary
+    assert "The cause cannot be determined" in ill[0].summary
 
 
 @contextmanager

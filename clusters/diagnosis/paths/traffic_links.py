@@ -23,7 +23,7 @@ def route(case: Case) -> LinkReading:
     if found.on_link:
         return ok(Link.ROUTE, f"vantage {place} is on the segment of {case.address}")
     if found.problem:
-        return unknown(Link.ROUTE, f"vantage {place} has no way to {case.address}: {found.problem}")
+        return unknown(Link.ROUTE, f"vantage {place} has no route to {case.address}: {found.problem}")
     through = f"vantage {place} reaches {case.address} by gateway {found.gateway}"
     if any(one.outcome.replied for one in case.tries):
         return ok(Link.ROUTE, through)

@@ -106,7 +106,7 @@ def test_two_announcers_without_any_word_of_theirs_are_the_symptom_with_its_cand
     }.values()
 
     assert root.cause == "duplicate-announcer"
-    assert "Why is not decided" in root.summary
+    assert "The cause cannot be determined" in root.summary
     for candidate in ("memberlist", "by hand", "strict ARP"):
         assert candidate in root.summary
     assert "`ip -brief address`" in root.remedy
