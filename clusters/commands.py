@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import NewType
 
+from clusters.subject import Subject
+
 Command = NewType("Command", str)
 """A command as it is shown: made by `command`, or read back from a file by `kept`."""
 
@@ -73,6 +75,12 @@ _FORMS: Mapping[str, Callable[[str], str]] = MappingProxyType(
         "host": _matching(r"[A-Za-z0-9][A-Za-z0-9_.@:-]{0,254}"),
         "packages": _matching(r"[a-z0-9][a-z0-9+.-]*(?: [a-z0-9][a-z0-9+.-]*)*"),
         "profile": _path,
+        "overlay": _path,
+        "pod": _matching(_NAME),
+        "port": _matching(r"[1-9][0-9]{0,4}"),
+        "endpoint": _address,
+        "peer": _address,
+        "interface": _matching(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}"),
         "folder": _path,
         "other_folder": _path,
         "file": _path,
@@ -84,7 +92,8 @@ FIELDS = tuple(_FORMS)
 """The fields that a template may have. `controller` and `speaker` name MetalLB's workloads as kubectl takes them,
 which differ between a manifest's and a Helm release's installation. `account` is a user as the API server names it,
 `verb` and `resource` what it may not do, and `within` kubectl's option for where. `profile` is a profile's name or
-file, and `text` what to look for in a file."""
+file, `overlay` the folder of a cluster's overlay, `peer` the address of another node, and `text` what to look for in
+a file."""
 
 DEFAULTS = MappingProxyType(
     {
@@ -99,18 +108,20 @@ DEFAULTS = MappingProxyType(
 PLACEHOLDER = re.compile(r"<[a-z][a-z-]*>")
 """The one form of what a person has to fill in. No field can look so: it would be quoted, or not be taken."""
 
-ARPING = "arping -b -c 5 -I <interface> {address}"
+ARPING = "arping -b -c 5 -I {interface} {address}"
 NEIGHBOUR = "ip neigh show {address}"
-CAPTURE = "tcpdump -n -i <interface> arp and host {address}"
+CAPTURE = "tcpdump -n -i {interface} arp and host {address}"
+FETCH = "curl --connect-timeout 3 'http://{address}:{port}/'"
 CAPTURE_ANYWHERE = "tcpdump -e -n -i any arp and host {address}"
 _NEIGHBOUR_DISCOVERY = "'icmp6 and (ip6[40] == 135 or ip6[40] == 136)' | grep -F {address}"
 
 _IN_IPV6 = MappingProxyType(
     {
-        ARPING: "ndisc6 -m -r 5 {address} <interface>",
+        ARPING: "ndisc6 -m -r 5 {address} {interface}",
+        FETCH: "curl --connect-timeout 3 'http://[{address}]:{port}/'",
         NEIGHBOUR: "ip -6 neigh show {address}",
         # A solicitation goes to a multicast group, so no filter on the host finds it.
-        CAPTURE: f"tcpdump -n -l -i <interface> {_NEIGHBOUR_DISCOVERY}",
+        CAPTURE: f"tcpdump -n -l -i {{interface}} {_NEIGHBOUR_DISCOVERY}",
         CAPTURE_ANYWHERE: f"tcpdump -e -n -l -i any {_NEIGHBOUR_DISCOVERY}",
     }
 )
@@ -138,6 +149,14 @@ def commands(templates: Iterable[str], /, **fields: str) -> tuple[Command, ...]:
 def fields_in(template: str) -> frozenset[str]:
     """The names of the fields that a template has."""
     return frozenset(name for _, name, _, _ in string.Formatter().parse(template) if name is not None)
+
+
+def fields_of(subject: Subject) -> dict[str, str]:
+    """What a finding's subject says for the fields of a command."""
+    if subject.kind == "service":
+        return {"namespace": subject.namespace, "service": subject.name}
+    kind = "name" if subject.kind == "webhook" else subject.kind
+    return {kind: subject.key} if kind in {"pool", "node", "overlay", "name"} else {}
 
 
 def kept(text: str) -> Command:

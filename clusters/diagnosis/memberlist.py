@@ -92,8 +92,14 @@ def _partition(facts: Facts) -> Iterator[RootCause]:
         summary=f"{split}, so each side announces addresses by itself.",
         evidence=tuple(told[:6]),
         ruled_out=("every speaker named here runs, on a node that is Ready",),
-        fields=facts.command_fields(node=apart),
+        fields=facts.command_fields(node=apart, peer=_address_of(facts, lost)),
     )
+
+
+def _address_of(facts: Facts, lost: Mapping[str, tuple[str, ...]]) -> str:
+    """The address of a peer that a speaker has lost, to be tried from that speaker's node."""
+    peers = (facts.nodes[peer] for peers in lost.values() for peer in peers)
+    return next((str(address) for node in peers for address in node.addresses), "")
 
 
 def _insists(facts: Facts, node: str, hit: Hit) -> bool:

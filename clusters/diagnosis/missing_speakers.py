@@ -141,7 +141,8 @@ def _everywhere(facts: Facts, cause: str, summary: str, *evidence: str) -> RootC
 
 def _on_node(facts: Facts, cause: str, node: str, /, *told: str) -> RootCause:
     """A root on a node; `told` is the summary and then the evidence."""
-    place = facts.command_fields(node=node)
+    pod = facts.components.speakers.get(node)
+    place = facts.command_fields(node=node, pod=pod.name if pod else "")
     return RootCause(
         cause=cause, subject=Subject.node(node), summary=told[0], evidence=told[1:], fields=place
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from clusters.checks import CheckFailed, Finding
-from clusters.commands import commands
+from clusters.commands import commands, fields_of
 from clusters.errors import Inconclusive
 from clusters.metallb.versions import NEWEST
 from clusters.upgrade import config_rules, manifest_rules, speaker_rules, version_rules
@@ -161,7 +161,7 @@ def _finding(rule: Rule, seen: Sighting, namespace: str) -> Finding:
         summary=f"{seen.summary} {rule.consequence}",
         evidence=(*seen.lines, f"rule {rule.id}: {rule.source}"),
         remedy=rule.remedy,
-        commands=commands(rule.commands, metallb_namespace=namespace),
+        commands=commands(rule.commands, metallb_namespace=namespace, **fields_of(seen.subject)),
     )
 
 

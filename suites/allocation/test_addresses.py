@@ -15,7 +15,7 @@ from suites.scenes.own_services import Services
 _PENDING = (
     "kubectl -n {namespace} describe svc {service}",
     "kubectl -n {metallb_namespace} get ipaddresspools -o yaml",
-    "kubectl -n {metallb_namespace} logs deploy/controller --tail=200",
+    "kubectl -n {metallb_namespace} logs {controller} --tail=200",
 )
 
 

@@ -17,7 +17,7 @@ from suites.scenes.own_services import Services
 
 _COMMANDS = (
     "kubectl -n {metallb_namespace} get l2advertisements -o yaml",
-    "kubectl -n {metallb_namespace} logs daemonset/speaker --tail=200",
+    "kubectl -n {metallb_namespace} logs {speaker} --tail=200",
     "kubectl -n {namespace} describe svc {service}",
     ARPING,
 )

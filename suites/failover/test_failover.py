@@ -14,7 +14,7 @@ from suites.scenes.failover_limits import EXCLUDED, GRACEFUL, KILLED, LOST, REST
 
 _COMMANDS = (
     "kubectl -n {metallb_namespace} get pods -o wide",
-    "kubectl -n {metallb_namespace} logs daemonset/speaker --tail=200",
+    "kubectl -n {metallb_namespace} logs {speaker} --tail=200",
     "kubectl get nodes -o wide",
     ARPING,
 )
@@ -121,7 +121,7 @@ def test_an_excluded_node_hands_its_address_over_without_loss(
     level=DISRUPT,
     needs={"wire"},
     causes=STUCK,
-    commands=("kubectl -n {metallb_namespace} rollout status deployment/controller", *_COMMANDS),
+    commands=("kubectl -n {metallb_namespace} rollout status {controller}", *_COMMANDS),
     uses=scene_permissions.METALLB_PODS,
     measured=True,
 )

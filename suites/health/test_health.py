@@ -60,7 +60,7 @@ def test_every_service_holds_an_address_of_a_pool(observed: Observed) -> None:
     causes=(*REFUSED, *CONTROLLER),
     commands=(
         "kubectl -n {metallb_namespace} get configurationstates",
-        "kubectl -n {metallb_namespace} get ipaddresspool metallb-pool -o yaml | kubectl apply --dry-run=server -f -",
+        "kubectl -n {metallb_namespace} get ipaddresspool {pool} -o yaml | kubectl apply --dry-run=server -f -",
     ),
 )
 def test_metallb_accepts_its_configuration(observed: Observed) -> None:

@@ -13,7 +13,7 @@ from suites.plugin.observation_fixtures import Observed
     runbook="1",
     level=OBSERVE,
     causes=(*NOT_RESTORED, "memberlist-secret-missing"),
-    commands=("kubectl -n {metallb_namespace} logs deploy/controller --tail=200",),
+    commands=("kubectl -n {metallb_namespace} logs {controller} --tail=200",),
 )  # fmt: skip
 def test_the_controller_reports_no_failure(observed: Observed) -> None:
     """The last 200 controller lines hold no known failure.
@@ -28,7 +28,7 @@ def test_the_controller_reports_no_failure(observed: Observed) -> None:
     runbook="1",
     level=OBSERVE,
     causes=(*NOT_RESTORED, "memberlist-disabled"),
-    commands=("kubectl -n {metallb_namespace} logs daemonset/speaker --tail=200",),
+    commands=("kubectl -n {metallb_namespace} logs {speaker} --tail=200",),
 )  # fmt: skip
 def test_no_speaker_reports_a_failure(observed: Observed) -> None:
     """The last 200 lines of every speaker hold no known failure."""

@@ -17,7 +17,7 @@ from suites.scenes.drill import Drill
     level=DISRUPT,
     needs={"cluster", "wire", "repository"},
     causes=NOT_RESTORED,
-    commands=("kubectl apply -k metallb/overlays/<cluster>", "kubectl get svc -A | grep LoadBalancer"),
+    commands=("kubectl apply -k {overlay}", "kubectl get svc -A | grep LoadBalancer"),
     uses=scene_permissions.DRILL,
     measured=True,
 )  # fmt: skip

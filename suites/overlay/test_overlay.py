@@ -17,7 +17,7 @@ _LAST_CHANGE = "git diff HEAD~1 -- metallb/"
     level=OBSERVE,
     needs={"cluster", "repository"},
     causes=("version-skew", "crd-outdated"),
-    commands=(_LIVE_CONFIG, "kubectl diff -k metallb/overlays/<cluster>"),
+    commands=(_LIVE_CONFIG, "kubectl diff -k {overlay}"),
     uses=live.READS,
 )
 def test_what_runs_is_what_the_overlay_renders(

@@ -9,8 +9,8 @@ import pytest
 
 from clusters.checks import CheckSpec, Finding
 from clusters.checks.causes import CAUSES
-from clusters.commands import commands
-from clusters.subject import CLUSTER, Subject
+from clusters.commands import commands, fields_of
+from clusters.subject import CLUSTER
 
 #: Takes the failed item and what was raised, and returns the findings that explain it, or none.
 Explainer = Callable[[pytest.Item, BaseException], Sequence[Finding]]
@@ -50,13 +50,14 @@ def over_budget(summary: str) -> Finding:
     return Finding(cause="over-budget", subject=CLUSTER, summary=summary)
 
 
-def completed(finding: Finding, spec: CheckSpec, *, namespace: str) -> Finding:
+def completed(finding: Finding, spec: CheckSpec, *, namespace: str, overlay: str = "") -> Finding:
     """The finding with the remedy and the commands of its cause where it names none.
 
-    `namespace` is MetalLB's; the rest of what the commands name is taken from the finding's subject.
+    `namespace` is MetalLB's, `overlay` the folder of the cluster's overlay; the rest of what the commands name is
+    taken from the finding's subject.
     """
     known = CAUSES.get(finding.cause)
-    fields = {"metallb_namespace": namespace, **_fields(finding.subject)}
+    fields = {"metallb_namespace": namespace, "overlay": overlay, **fields_of(finding.subject)}
     own = commands(spec.commands, **fields)
     of_cause = known.render(**fields) if known else ()
     typed = (own or of_cause) if finding.cause == UNEXPLAINED else (of_cause or own)
@@ -65,10 +66,3 @@ def completed(finding: Finding, spec: CheckSpec, *, namespace: str) -> Finding:
         remedy=finding.remedy or (known.remedy if known else ""),
         commands=finding.commands or typed,
     )
-
-
-def _fields(subject: Subject) -> dict[str, str]:
-    """What a subject says for the commands: "service default/web", "pool edge", "node w1"."""
-    if subject.kind == "service":
-        return {"namespace": subject.namespace, "service": subject.name}
-    return {subject.kind: subject.name} if subject.kind in {"pool", "node", "address"} else {}

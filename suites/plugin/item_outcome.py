@@ -137,8 +137,11 @@ def _explained(item: pytest.Item, error: BaseException, phase: PhaseOutcome) -> 
         late = isinstance(error, OverBudget)
         evidence = tuple(state.record.evidence)
         findings = (replace((over_budget if late else unexplained)(phase.reason), evidence=evidence),)
-    namespace = state.run.settings.profile.namespace
-    whole = tuple(completed(finding, state.spec, namespace=namespace) for finding in findings)
+    profile = state.run.settings.profile
+    overlay = profile.gitops.overlay if profile.gitops else ""
+    whole = tuple(
+        completed(finding, state.spec, namespace=profile.namespace, overlay=overlay) for finding in findings
+    )
     return _declared(replace(phase, findings=whole), state.spec)
 
 

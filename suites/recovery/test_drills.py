@@ -12,7 +12,7 @@ from suites.scenes.drill import Drill
 from suites.scenes.rebuild import Rebuild, Stage
 
 _COMMANDS = (
-    "kubectl apply -k metallb/overlays/<cluster>",
+    "kubectl apply -k {overlay}",
     "kubectl -n {metallb_namespace} get pods -o wide",
     "kubectl -n {metallb_namespace} get ipaddresspools,l2advertisements",
     "kubectl get svc -A | grep LoadBalancer",

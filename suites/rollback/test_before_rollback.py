@@ -16,7 +16,7 @@ from suites.plugin.observation_fixtures import Observed
     level=OBSERVE,
     needs={"cluster", "repository"},
     causes=("overlay-invalid",),
-    commands=("git log -2 -- metallb/", "kubectl kustomize metallb/overlays/<cluster>"),
+    commands=("git log -2 -- metallb/", "kubectl kustomize {overlay}"),
 )
 def test_the_previous_overlay_still_renders(repository: RepositorySnapshot, findings: Findings) -> None:
     """The previous revision of the overlay still renders and is valid against the installed CRDs."""

@@ -17,7 +17,7 @@ from suites.scenes.drill import Drill
     level=DISRUPT,
     needs={"cluster", "wire", "repository"},
     causes=NOT_RESTORED,
-    commands=("git revert HEAD", "kubectl apply -k metallb/overlays/<cluster>",
+    commands=("git revert HEAD", "kubectl apply -k {overlay}",
               "kubectl get svc -A | grep LoadBalancer"),
     uses=scene_permissions.DRILL,
     measured=True,

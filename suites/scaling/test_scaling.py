@@ -8,7 +8,7 @@ from suites.plugin.observation_fixtures import Observed
 
 _TOP = "kubectl -n {metallb_namespace} top pod"
 _WORKLOADS = "kubectl -n {metallb_namespace} get deploy,daemonset"
-_DESCRIBE = "kubectl -n {metallb_namespace} describe deploy controller"
+_DESCRIBE = "kubectl -n {metallb_namespace} describe {controller}"
 
 
 @check(
@@ -26,7 +26,7 @@ def test_the_controller_is_not_cpu_bound(observed: Observed) -> None:
     "scaling.speaker-scheduling",
     runbook="4",
     level=OBSERVE,
-    commands=(_WORKLOADS, "kubectl -n {metallb_namespace} describe daemonset speaker"),
+    commands=(_WORKLOADS, "kubectl -n {metallb_namespace} describe {speaker}"),
 )
 def test_every_speaker_is_scheduled(observed: Observed) -> None:
     """Every desired speaker is scheduled; what keeps one away (taint, selector, resources) is named."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusters.commands import FETCH
 from clusters.diagnosis.answers import trigger
 from suites.causes import PENDING, UNREACHED, UNSERVED
 from suites.plugin import OBSERVE, check
@@ -26,7 +27,7 @@ def test_no_service_waits_for_an_address(observed: Observed) -> None:
     level=OBSERVE,
     needs={"wire"},
     causes=UNREACHED,
-    commands=("kubectl get svc -A | grep LoadBalancer", "curl --connect-timeout 3 http://<address>:<port>/"),
+    commands=("kubectl get svc -A | grep LoadBalancer", FETCH),
 )
 def test_every_address_answers_from_outside(observed: Observed) -> None:
     """Every assigned address answers on its service's ports from outside the cluster.
@@ -42,7 +43,7 @@ def test_every_address_answers_from_outside(observed: Observed) -> None:
     level=OBSERVE,
     needs={"wire"},
     causes=UNSERVED,
-    commands=("kubectl -n traefik get svc traefik -o wide", "curl --connect-timeout 3 http://<address>/"),
+    commands=("kubectl -n {namespace} get svc {service} -o wide", FETCH),
 )
 def test_every_consumer_serves_at_its_address(observed: Observed) -> None:
     """Every consumer of the profile holds its expected address and serves there."""

@@ -6,9 +6,9 @@ from clusters.diagnosis.answers import pending
 from suites.plugin import OBSERVE, check
 from suites.plugin.observation_fixtures import Observed
 
-_POOL = "kubectl -n {metallb_namespace} get ipaddresspool metallb-pool -o yaml"
+_POOL = "kubectl -n {metallb_namespace} get ipaddresspool {pool} -o yaml"
 _SERVICE = "kubectl -n {namespace} describe svc {service}"
-_LOG = "kubectl -n {metallb_namespace} logs deploy/controller --tail=200"
+_LOG = "kubectl -n {metallb_namespace} logs {controller} --tail=200"
 
 
 @check(

@@ -8,7 +8,7 @@ from suites.causes import NOT_ANSWERED, SPEAKER, SPLIT, UNANNOUNCED
 from suites.plugin import OBSERVE, check
 from suites.plugin.observation_fixtures import Observed
 
-_LOG = "kubectl -n {metallb_namespace} logs daemonset/speaker --tail=200"
+_LOG = "kubectl -n {metallb_namespace} logs {speaker} --tail=200"
 _NODES = "kubectl get nodes -o wide"
 _ENDPOINTS = "kubectl -n {namespace} get endpoints {service}"
 _STATUS = "kubectl -n {metallb_namespace} get servicel2statuses"
@@ -114,7 +114,7 @@ def test_every_bgp_session_is_established(observed: Observed) -> None:
     runbook="2.2",
     level=OBSERVE,
     needs={"wire"},
-    commands=("traceroute -n -T -p <port> {address}", "ip route get {address}"),
+    commands=("traceroute -n -T -p {port} {address}", "ip route get {address}"),
 )
 def test_what_serves_on_its_segment_serves_through_a_router(observed: Observed) -> None:
     """Every port that is reached on its address's segment is reached from behind a router as well.

@@ -32,7 +32,7 @@ def test_who_holds_and_answers_is_kept_before_an_upgrade(before_and_after: Befor
     level=DISRUPT,
     needs={"wire"},
     causes=NOT_RESTORED,
-    commands=("kubectl -n {metallb_namespace} rollout status daemonset/speaker",
+    commands=("kubectl -n {metallb_namespace} rollout status {speaker}",
               "kubectl get svc -A | grep LoadBalancer", ARPING),
     uses=scene_permissions.UPGRADE,
     measured=True,

@@ -30,7 +30,7 @@ CAUSES = (
         title="No advertisement covers the pool",
         meaning="Addresses of the pool are assigned, but no L2Advertisement lets a node announce them.",
         remedy="Create an L2Advertisement that names the pool, or one without a pool selection.",
-        commands=(_ADS, "kubectl apply -k metallb/overlays/<overlay>"),
+        commands=(_ADS, "kubectl apply -k {overlay}"),
         scope=Scope.POOL,
         link=Link.ADVERTISED,
         layer=Layer.CONFIGURATION,
@@ -265,7 +265,7 @@ CAUSES = (
             "announcing node answers through the same router (default route, rp_filter)."
         ),
         commands=(
-            "traceroute -n -T -p 80 {address}",
+            "traceroute -n -T -p {port} {address}",
             "ip route get {address}",
             ARPING,
         ),
@@ -444,7 +444,7 @@ CAUSES = (
         remedy="Look at the workload, not at MetalLB: test it from inside the cluster first.",
         commands=(
             _SLICES,
-            "kubectl -n {namespace} port-forward svc/{service} 8080:<port>",
+            "kubectl -n {namespace} port-forward svc/{service} 8080:{port}",
             "kubectl -n {namespace} get pods -o wide",
         ),
         scope=Scope.SERVICE,

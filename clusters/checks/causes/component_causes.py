@@ -116,7 +116,7 @@ CAUSES = (
             "The speaker's pod on the node does not run or is not ready, so the node may not announce anything."
         ),
         remedy="Find out why the pod is not ready; if it is deleted, the DaemonSet creates a new one.",
-        commands=(_PODS, _DESCRIBE_SPEAKER, "kubectl -n {metallb_namespace} delete pod <speaker-pod>"),
+        commands=(_PODS, _DESCRIBE_SPEAKER, "kubectl -n {metallb_namespace} delete pod {pod}"),
         scope=Scope.CLUSTER,
         link=Link.ANNOUNCER,
         layer=Layer.METALLB,
@@ -136,7 +136,7 @@ CAUSES = (
         remedy="Read why the last container ended, and revert the change that caused it.",
         commands=(
             _PODS,
-            "kubectl -n {metallb_namespace} logs <speaker-pod> --previous --tail=50",
+            "kubectl -n {metallb_namespace} logs {pod} --previous --tail=50",
             "kubectl -n {metallb_namespace} rollout undo {speaker}",
         ),
         scope=Scope.CLUSTER,
@@ -237,8 +237,8 @@ CAUSES = (
         remedy="Open TCP and UDP port 7946 between all nodes.",
         commands=(
             "kubectl -n {metallb_namespace} logs {speaker} --tail=500 | grep -E 'Suspect|partial join'",
-            "nc -zv <other-node-address> 7946",
-            "nc -zvu <other-node-address> 7946",
+            "nc -zv {peer} 7946",
+            "nc -zvu {peer} 7946",
         ),
         scope=Scope.CLUSTER,
         link=Link.ANNOUNCER,
@@ -441,7 +441,7 @@ CAUSES = (
         commands=(
             "kubectl -n {metallb_namespace} get pods -o "
             "custom-columns=POD:.metadata.name,IMAGE:.spec.containers[0].image",
-            "kubectl apply -k metallb/overlays/<overlay>",
+            "kubectl apply -k {overlay}",
         ),
         scope=Scope.CLUSTER,
         link=None,
@@ -462,7 +462,7 @@ CAUSES = (
         remedy="Apply the resource definitions and roles of the running version.",
         commands=(
             "kubectl get crds | grep metallb.io",
-            "kubectl apply -k metallb/overlays/<overlay>",
+            "kubectl apply -k {overlay}",
         ),
         scope=Scope.CLUSTER,
         link=Link.CONTROLLER,

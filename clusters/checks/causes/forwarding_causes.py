@@ -19,7 +19,7 @@ _POLICIES = "kubectl -n {namespace} get networkpolicies -o yaml"
 FORWARDS = "sysctl net.ipv4.ip_forward net.ipv6.conf.all.forwarding"
 FILTERS = "nft list ruleset | grep -A 4 'hook forward'"
 WAY_BACK = "ip route get {address}"
-TO_ENDPOINT = "nc -vz -w 3 {address} <port>"
+TO_ENDPOINT = "nc -vz -w 3 {address} {port}"
 
 CAUSES = (
     Cause(
@@ -134,7 +134,7 @@ CAUSES = (
             "WireGuard 51820/UDP) in every firewall between them, the MTU, checksum offload of the network card, and "
             "the routes to the pods' ranges."
         ),
-        commands=(_SLICES, "nc -vz -w 3 <endpoint> <port>", "ip route get <endpoint>"),
+        commands=(_SLICES, "nc -vz -w 3 {endpoint} {port}", "ip route get {endpoint}"),
         scope=Scope.CLUSTER,
         link=Link.BACKEND_PATH,
         layer=Layer.NODES_AND_NETWORK,
@@ -161,7 +161,7 @@ CAUSES = (
             "proved."
         ),
         remedy="Type the commands of the candidates in their order: each one decides whether that candidate holds.",
-        commands=(_SLICES, "nc -vz -w 3 <endpoint> <port>"),
+        commands=(_SLICES, "nc -vz -w 3 {endpoint} {port}"),
         scope=Scope.SERVICE,
         link=Link.BACKEND_PATH,
         layer=Layer.NODES_AND_NETWORK,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from clusters.checks.causes.cause import Cause, Layer
 from clusters.checks.outcome import Scope
 
-_DIFF = "kubectl diff -k metallb/overlays/<overlay>"
-_APPLY = "kubectl apply -k metallb/overlays/<overlay>"
+_DIFF = "kubectl diff -k {overlay}"
+_APPLY = "kubectl apply -k {overlay}"
 _LOG = "git log -p -3 -- metallb/"
 
 CAUSES = (
@@ -33,7 +33,7 @@ CAUSES = (
         title="The overlay does not render or is not valid",
         meaning=("The overlay cannot be rendered, or the result is not valid for the installed resources."),
         remedy="Fix the file that kubectl names, or revert the change that broke it.",
-        commands=("kubectl kustomize metallb/overlays/<overlay>", _LOG, "git revert <commit>"),
+        commands=("kubectl kustomize {overlay}", _LOG, "git revert {revision}"),
         scope=Scope.CLUSTER,
         link=None,
         layer=Layer.REPOSITORY,
@@ -132,7 +132,7 @@ CAUSES = (
             "The runbook was last validated longer ago than its budget allows, or a step of it has no check."
         ),
         remedy="Run the whole suite against a cluster and stamp the runbook with the date of that run.",
-        commands=("grep -n 'Last validated' <runbook>", "python -m reports last-validated --help"),
+        commands=("grep -n 'Last validated' {file}", "python -m reports last-validated --help"),
         scope=Scope.NONE,
         link=None,
         layer=Layer.REPOSITORY,

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from clusters.checks.causes import CAUSES
 from clusters.checks.serialise import check_from_dict
-from clusters.commands import FIELDS, PLACEHOLDER, command, fields_in, kept
+from clusters.commands import FETCH, FIELDS, PLACEHOLDER, command, fields_in, fields_of, kept
+from clusters.subject import CLUSTER, Subject
 from clusters.upgrade.decision import RULES
 from suites.plugin import explain_option
 
@@ -41,6 +42,12 @@ HARMLESS = {
     "host": "root@edge-1",
     "packages": "iproute2 libc6-dev",
     "profile": "profiles/home lab.yaml",
+    "overlay": "metallb/overlays/lab",
+    "pod": "speaker-x7k2p",
+    "port": "8080",
+    "endpoint": "10.244.1.7",
+    "peer": "192.0.2.12",
+    "interface": "eth0",
     "folder": "metallb/overlays/it's",
     "other_folder": "metallb/base",
     "file": "services/metallb.md",
@@ -124,6 +131,11 @@ def words(text: str) -> list[str]:
 
 def operators(text: str) -> list[str]:
     return [word for word in words(text) if set(word) <= set("();<>|&")]
+
+
+@ALL
+def test_what_a_template_leaves_open_is_a_field(template: str) -> None:
+    assert not PLACEHOLDER.search(template)
 
 
 @ALL
@@ -246,3 +258,22 @@ def by_hand() -> Iterator[str]:
 def test_no_other_place_puts_a_value_into_what_is_typed() -> None:
     """A command that is put together by hand is one that nobody quotes."""
     assert list(by_hand()) == []
+
+
+@pytest.mark.parametrize(
+    ("subject", "fields"),
+    [
+        (Subject.service("shop/web"), {"namespace": "shop", "service": "web"}),
+        (Subject.node("w1"), {"node": "w1"}),
+        (Subject.pool("edge"), {"pool": "edge"}),
+        (Subject("overlay", "metallb/overlays/lab"), {"overlay": "metallb/overlays/lab"}),
+        (Subject.read("overlay metallb/overlays/lab"), {"overlay": "metallb/overlays/lab"}),
+        (CLUSTER, {}),
+    ],
+)
+def test_a_subject_fills_in_what_it_names(subject: Subject, fields: dict[str, str]) -> None:
+    assert fields_of(subject) == fields
+
+
+def test_what_is_fetched_from_an_ipv6_address_is_in_brackets() -> None:
+    assert command(FETCH, address="fd00::1", port="80") == "curl --connect-timeout 3 'http://[fd00::1]:80/'"
