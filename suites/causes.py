@@ -5,12 +5,13 @@ A check declares by itself the causes that it reports (see `clusters.checks.caus
 
 from __future__ import annotations
 
+from clusters.cause_ids import CauseId
 from clusters.checks import Scope
 from clusters.checks.causes import CAUSES, Effect, Layer, having, of_links
 from clusters.checks.path_links import Link
 
 
-def _together(*groups: tuple[str, ...]) -> tuple[str, ...]:
+def _together(*groups: tuple[CauseId, ...]) -> tuple[CauseId, ...]:
     return tuple(dict.fromkeys(cause for group in groups for cause in group))
 
 
@@ -32,7 +33,9 @@ PENDING = _together(
 )
 #: What keeps every node from announcing an address.
 UNANNOUNCED = _together(
-    of_links(Link.ADVERTISED, Link.ANNOUNCER), SPEAKER, ("requested-outside-pools", "sharing-refused")
+    of_links(Link.ADVERTISED, Link.ANNOUNCER),
+    SPEAKER,
+    (CauseId.REQUESTED_OUTSIDE_POOLS, CauseId.SHARING_REFUSED),
 )
 #: What is wrong behind an address.
 BACKENDS = of_links(Link.BACKEND)
@@ -43,7 +46,7 @@ NOT_ANSWERED = _together(
     SPLIT,
     REFUSED,
     having(Effect.SILENCES),
-    ("permission-missing",),
+    (CauseId.PERMISSION_MISSING,),
 )
 #: Whatever keeps a service from being reached.
 UNREACHED = _together(
@@ -57,7 +60,7 @@ STUCK = _together(UNSERVED, having(Effect.PREVENTS_TAKEOVER))
 NOT_RESTORED = _together(
     UNSERVED,
     of_links(Link.CONFIGURATION, Link.INTENDED),
-    ("overlay-drift", "overlay-invalid", "version-skew"),
+    (CauseId.OVERLAY_DRIFT, CauseId.OVERLAY_INVALID, CauseId.VERSION_SKEW),
 )
 #: Whatever touches the whole cluster.
 EVERYWHERE = tuple(cause.id for cause in CAUSES.values() if cause.link and cause.scope is Scope.CLUSTER)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from clusters.cause_ids import CauseId
 from clusters.checks.path_links import Link, Path
 from clusters.commands import Command
 
@@ -22,7 +23,7 @@ class Reading(StrEnum):
 class Candidate:
     """A cause that would explain what is seen and is not proved; `command` is what decides whether it holds."""
 
-    cause: str
+    cause: CauseId
     command: Command
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from clusters.cause_ids import CauseId
 from clusters.checks.access import Access
 
 
@@ -55,7 +56,7 @@ class CheckSpec:
     runbook: tuple[str, ...]
     level: Level
     needs: frozenset[Need] = frozenset({Need.CLUSTER})
-    causes: tuple[str, ...] = ()
+    causes: tuple[CauseId, ...] = ()
     commands: tuple[str, ...] = ()
     uses: tuple[Access, ...] = ()
     since: str = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from clusters.cause_ids import CauseId
 from clusters.checks.causes import Effect, having
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.root_cause import Explanation, KnownCauses, RootCause
@@ -123,24 +124,26 @@ class Announcers:
 
     def _root(self, service: Service, found: Prediction, reason: Reason) -> RootCause:
         """The root behind a reason: the node's or the speaker's own trouble where the reason only shows it."""
-        nodes = [name for name, each in found.excluded.items() if each.cause == "speaker-missing-on-node"]
+        nodes = [
+            name for name, each in found.excluded.items() if each.cause == CauseId.SPEAKER_MISSING_ON_NODE
+        ]
         if service.local_policy:
             endpoints = self.facts.endpoints.get(service.key, ())
             nodes = [name for name in nodes if name in {each.node for each in endpoints if each.servable}]
         match reason.cause:
-            case "speaker-missing-on-node" | "local-policy-no-endpoint-on-announcer" if nodes:
+            case CauseId.SPEAKER_MISSING_ON_NODE | CauseId.LOCAL_POLICY_NO_ENDPOINT_ON_ANNOUNCER if nodes:
                 known = self._known(having(Effect.STOPS_SPEAKER), nodes)
-            case "node-network-unavailable":
-                known = self._known((reason.cause, *having(Effect.LOSES_NODE)), list(found.excluded))
-            case "endpoints-unready":
+            case CauseId.NODE_NETWORK_UNAVAILABLE:
+                known = self._known((reason.named, *having(Effect.LOSES_NODE)), list(found.excluded))
+            case CauseId.ENDPOINTS_UNREADY:
                 known = self._lost_endpoints(service)
-            case "pool-not-advertised" | "advertisement-selects-nothing":
+            case CauseId.POOL_NOT_ADVERTISED | CauseId.ADVERTISEMENT_SELECTS_NOTHING:
                 known = self._advertisement(reason)
             case _:
                 known = None
         return known or self._own(service, found, reason)
 
-    def _known(self, causes: tuple[str, ...], nodes: list[str]) -> RootCause | None:
+    def _known(self, causes: tuple[CauseId, ...], nodes: list[str]) -> RootCause | None:
         """The first known root of these causes on one of the nodes, or in the component as a whole."""
         for cause in causes:
             for root in self.known.get(cause, ()):
@@ -160,15 +163,15 @@ class Announcers:
 
     def _advertisement(self, reason: Reason) -> RootCause | None:
         """An advertisement that is broken by itself, rather than just not meant for this service."""
-        broken = (*self.known.get("advertisement-unknown-pool", ()), *self.known.get(reason.cause, ()))
+        broken = (*self.known.get(CauseId.ADVERTISEMENT_UNKNOWN_POOL, ()), *self.known.get(reason.named, ()))
         exact = [root for root in broken if root.subject == reason.subject]
         return next(iter(exact or broken), None)
 
     def _own(self, service: Service, found: Prediction, reason: Reason) -> RootCause:
-        cause = reason.cause or "nobody-answers"
+        cause = reason.cause or CauseId.NOBODY_ANSWERS
         nodes = sorted(name for name, each in found.excluded.items() if each.cause == cause)
         subject = reason.subject or Subject.service(service.key)
-        if cause in {"node-excluded", "speaker-missing-on-node"} and nodes:
+        if cause in {CauseId.NODE_EXCLUDED, CauseId.SPEAKER_MISSING_ON_NODE} and nodes:
             subject = Subject.node(nodes[0]) if len(nodes) == 1 else CLUSTER
         pool = self.facts.pool_of(service.ingress[0]) if service.ingress else None
         return RootCause(

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from clusters.cause_ids import CauseId
 from clusters.checks.causes import Effect, having
 from clusters.diagnosis import pool_ranges
 from clusters.diagnosis.announcer_election import Announcers
@@ -125,7 +126,7 @@ def disagreements(
             continue  # of two there is no one to agree on, whoever they are
         named = found.election | found.status | found.metric | found.wire
         own = RootCause(
-            cause="owner-disagreement",
+            cause=CauseId.OWNER_DISAGREEMENT,
             subject=Subject.service(key),
             summary=f"Election, ServiceL2Status, metric and ARP disagree on who announces {address}: {found}.",
             evidence=(str(found),),
@@ -164,17 +165,17 @@ def unexpected_responders(facts: Facts, known: KnownCauses) -> Iterator[RootCaus
 def _unexpected_responder(facts: Facts, heard: Heard, known: KnownCauses) -> RootCause:
     replying = facts.wire_index.behind(heard.macs)
     nodes = {each.node for each in replying}
-    for root in known.get("api-unreachable", ()):
+    for root in known.get(CauseId.API_UNREACHABLE, ()):
         if root.subject.is_node_of(nodes):
             return root  # a speaker that does not see that the address was given back goes on announcing it
-    for root in known.get("pool-holds-gateway-address", ()):
+    for root in known.get(CauseId.POOL_HOLDS_GATEWAY_ADDRESS, ()):
         if root.subject == Subject.pool(heard.pool) and parse_address(heard.address) in pool_ranges.gateways(
             facts
         ):
             return root  # no stranger: the gateway answers for its own address
     who = ", ".join(each.named for each in replying)
     return RootCause(
-        cause="foreign-responder",
+        cause=CauseId.FOREIGN_RESPONDER,
         subject=Subject.pool(heard.pool),
         summary=f"ARP for {heard.address}, a free address of pool {heard.pool}, is answered by {who}.",
         evidence=(f"ARP replies for {heard.address} from {', '.join(heard.macs)}",),

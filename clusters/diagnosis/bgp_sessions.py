@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from clusters.cause_ids import CauseId
 from clusters.checks import Candidate
 from clusters.checks.causes import bgp_causes, forwarding_causes
 from clusters.commands import command
@@ -72,7 +73,7 @@ def root_causes(facts: Facts) -> Iterator[RootCause]:
 
 def _root(facts: Facts, subject: Subject, what: str, found: list[Session]) -> RootCause:
     return RootCause(
-        cause="bgp-session-down",
+        cause=CauseId.BGP_SESSION_DOWN,
         subject=subject,
         summary=f"{what}: nothing that MetalLB announces arrives there.",
         evidence=tuple(one.said for one in found[:6]),
@@ -86,14 +87,14 @@ def unreached(facts: Facts, known: KnownCauses, stretch: Stretch, *, refused: st
     `refused` is how the way to it ends where somebody on it says that there is none.
     """
     every = set(sessions(facts))
-    if every and not any(one.up for one in every) and (down := known.get("bgp-session-down", ())):
+    if every and not any(one.up for one in every) and (down := known.get(CauseId.BGP_SESSION_DOWN, ())):
         return down[0]
     up = sorted(one.said for one in every if one.up)
     if not up or not refused:
         return None
     place = _place(facts, stretch)
     return RootCause(
-        cause="bgp-route-missing",
+        cause=CauseId.BGP_ROUTE_MISSING,
         subject=Subject.service(stretch.service.key),
         summary=f"A BGP session is up, and from the vantage there is no route to {stretch.address}: {refused}.",
         evidence=(*stretch.told, *up[:3]),
@@ -105,10 +106,10 @@ def candidates(facts: Facts, stretch: Stretch) -> Iterator[Candidate]:
     """What may keep an address that BGP announces from being reached, besides the node that it leads to."""
     if not any(one.up for one in sessions(facts)):
         yield Candidate(
-            cause="bgp-session-down", command=command(bgp_causes.SESSIONS, **facts.command_fields())
+            cause=CauseId.BGP_SESSION_DOWN, command=command(bgp_causes.SESSIONS, **facts.command_fields())
         )
     yield Candidate(
-        cause="bgp-route-missing", command=command(forwarding_causes.WAY_BACK, address=stretch.address)
+        cause=CauseId.BGP_ROUTE_MISSING, command=command(forwarding_causes.WAY_BACK, address=stretch.address)
     )
 
 

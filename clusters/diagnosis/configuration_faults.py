@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from clusters.cause_ids import CauseId
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.metallb_pods import Pod
 from clusters.diagnosis.root_cause import RootCause
@@ -30,7 +31,7 @@ def _present(facts: Facts) -> Iterator[RootCause]:
         return
     if not facts.pools:
         yield RootCause(
-            cause="pool-missing",
+            cause=CauseId.POOL_MISSING,
             subject=CLUSTER,
             summary="There is no IPAddressPool, so no service gets an address.",
             fields=facts.command_fields(),
@@ -39,9 +40,9 @@ def _present(facts: Facts) -> Iterator[RootCause]:
     reasons = list(
         advertisements.problems(facts.advertisements, pools=facts.pools, nodes=tuple(facts.nodes.values()))
     )
-    unknown = [each for each in reasons if each.cause == "advertisement-unknown-pool"]
-    selecting = [each for each in reasons if each.cause == "advertisement-selects-nothing"]
-    bare = [each for each in reasons if each.cause == "pool-not-advertised"]
+    unknown = [each for each in reasons if each.cause == CauseId.ADVERTISEMENT_UNKNOWN_POOL]
+    selecting = [each for each in reasons if each.cause == CauseId.ADVERTISEMENT_SELECTS_NOTHING]
+    bare = [each for each in reasons if each.cause == CauseId.POOL_NOT_ADVERTISED]
     elsewhere = facts.bgp_only | facts.announced_by_others.keys()
     bare = [each for each in bare if each.subject.name not in elsewhere]
     yield from (_root(facts, each, *(one.text for one in bare)) for each in unknown)
@@ -63,7 +64,7 @@ def _elsewhere(facts: Facts) -> Iterator[RootCause]:
             if namespace not in read:
                 what = "IPAddressPool" if kind == "pool" else "L2Advertisement"
                 yield RootCause(
-                    cause="pool-in-other-namespace",
+                    cause=CauseId.POOL_IN_OTHER_NAMESPACE,
                     subject=Subject(kind, name, namespace=namespace),
                     summary=f"{what} {name} stands in namespace {namespace}, and MetalLB reads {facts.namespace} only.",
                     evidence=(f"no pod of a MetalLB is in namespace {namespace}",),
@@ -84,7 +85,7 @@ def _root(facts: Facts, reason: Reason, *evidence: str) -> RootCause:
     about = reason.subject
     place = facts.command_fields(pool=about.name) if about.kind == "pool" else facts.command_fields()
     return RootCause(
-        cause=reason.cause, subject=reason.subject, summary=reason.text, evidence=evidence, fields=place
+        cause=reason.named, subject=reason.subject, summary=reason.text, evidence=evidence, fields=place
     )
 
 
@@ -110,7 +111,7 @@ def _reported(facts: Facts) -> Iterator[RootCause]:
     ]
     if said:
         yield RootCause(
-            cause="config-rejected",
+            cause=CauseId.CONFIG_REJECTED,
             subject=CLUSTER,
             summary="MetalLB rejected the configuration and keeps using the previous one.",
             evidence=tuple(said[:6]),
@@ -142,7 +143,7 @@ def _webhook(facts: Facts, *, known: bool) -> Iterator[RootCause]:
         return
     if not tried.ok or tried.accepted or (known and not tried.webhook_failed):
         return
-    cause = "webhook-unreachable" if tried.webhook_failed else "config-rejected"
+    cause = CauseId.WEBHOOK_UNREACHABLE if tried.webhook_failed else CauseId.CONFIG_REJECTED
     meaning = (
         "MetalLB's webhook cannot be reached"
         if tried.webhook_failed
@@ -167,7 +168,7 @@ def _no_webhook(facts: Facts, service: str) -> RootCause:
         else f"ended with: {tried.detail}"
     )
     return RootCause(
-        cause="webhook-unreachable",
+        cause=CauseId.WEBHOOK_UNREACHABLE,
         subject=facts.components.workload("controller"),
         summary=f"Service {service}, through which MetalLB's webhook is called, is missing or has no ready endpoint.",
         evidence=(f"server-side dry run of a pool: it {said}",) if tried.ok else (),
@@ -197,7 +198,7 @@ def _annotations(facts: Facts) -> Iterator[RootCause]:
         unread = services.unread_annotations(service)
         if unread:
             yield RootCause(
-                cause="annotation-unknown",
+                cause=CauseId.ANNOTATION_UNKNOWN,
                 subject=Subject.service(key),
                 summary=f"MetalLB ignores the annotation {unread[0].name} of service {key}: {_meant(unread[0])}",
                 evidence=tuple(f"{each.name}: {_meant(each)}" for each in unread),
@@ -205,7 +206,7 @@ def _annotations(facts: Facts) -> Iterator[RootCause]:
             )
         if found := services.deprecated_annotations(service):
             yield RootCause(
-                cause="deprecated-annotation",
+                cause=CauseId.DEPRECATED_ANNOTATION,
                 subject=Subject.service(key),
                 summary=f"Service {key} uses the deprecated {', '.join(found)}.",
                 fields=place,

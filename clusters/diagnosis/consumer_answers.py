@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 
+from clusters.cause_ids import CauseId
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.root_cause import Explanation, RootCause
 from clusters.metallb.services import Service
@@ -65,12 +66,14 @@ def _certificate(facts: Facts, answer: ConsumerAnswer) -> Explanation | None:
         why = f"is not trusted: {found.untrusted.rstrip('.')}"
     else:
         return None
-    return _explained(facts, "certificate-invalid", answer, f"The certificate of {url(answer)} {why}.", shown)
+    return _explained(
+        facts, CauseId.CERTIFICATE_INVALID, answer, f"The certificate of {url(answer)} {why}.", shown
+    )
 
 
 def _answer(facts: Facts, answer: ConsumerAnswer) -> Explanation | None:
     why = _by_default(answer) if answer.probe.by_default else _promised(answer)
-    return _explained(facts, "consumer-answer-wrong", answer, f"{url(answer)} {why}.") if why else None
+    return _explained(facts, CauseId.CONSUMER_ANSWER_WRONG, answer, f"{url(answer)} {why}.") if why else None
 
 
 def _by_default(answer: ConsumerAnswer) -> str:
@@ -101,7 +104,9 @@ def _status_fits(answer: ConsumerAnswer) -> bool:
     return answer.status < 400 or answer.status in _MAY_ASK_WHO_WE_ARE
 
 
-def _explained(facts: Facts, cause: str, answer: ConsumerAnswer, summary: str, *evidence: str) -> Explanation:
+def _explained(
+    facts: Facts, cause: CauseId, answer: ConsumerAnswer, summary: str, *evidence: str
+) -> Explanation:
     namespace, _, name = answer.service.partition("/")
     root = RootCause(
         cause=cause,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from clusters.cause_ids import CauseId
 from clusters.diagnosis import consumer_answers
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.root_cause import Explanation, RootCause
@@ -54,7 +55,7 @@ def _port_missing(facts: Facts, consumer: Consumer, service: Service) -> Explana
         }:
             has = ", ".join(map(str, service.ports)) or "none"
             root = RootCause(
-                cause="consumer-port-missing",
+                cause=CauseId.CONSUMER_PORT_MISSING,
                 subject=Subject.service(service.key),
                 summary=f"Service {service.key} has no port {protocol}/{probe.port}, by which people use it.",
                 evidence=(f"its ports: {has}",),
@@ -85,6 +86,10 @@ def _amiss(facts: Facts, consumer: Consumer, text: str) -> Explanation:
         namespace=consumer.namespace, service=consumer.name, address=consumer.address
     )
     root = RootCause(
-        cause="address-not-intended", subject=subject, summary=text, evidence=tuple(holders), fields=place
+        cause=CauseId.ADDRESS_NOT_INTENDED,
+        subject=subject,
+        summary=text,
+        evidence=tuple(holders),
+        fields=place,
     )
     return Explanation(root=root, subject=subject, summary=text)

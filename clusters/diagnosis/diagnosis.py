@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 
+from clusters.cause_ids import CauseId
 from clusters.diagnosis import (
     announcer_sources,
     bgp_sessions,
@@ -27,7 +28,7 @@ from clusters.diagnosis.announcer_election import Announcers
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.missing_address import MissingAddress
 from clusters.diagnosis.responders import Responders
-from clusters.diagnosis.root_cause import Explanation, RootCause
+from clusters.diagnosis.root_cause import Explanation, KnownCauses, RootCause
 from clusters.metallb import services
 from clusters.metallb.services import Service
 from clusters.observation.snapshot import Snapshot
@@ -66,16 +67,16 @@ class Diagnosis:
         """The roots that can be told without looking at a single service's trouble."""
         detected = (root for detect in _DETECTORS for root in detect(self.facts))
         found = {root.key: root for root in detected if not self.holds_back(root)}
-        cut = {root.subject for root in found.values() if root.cause == "api-unreachable"}
+        cut = {root.subject for root in found.values() if root.cause == CauseId.API_UNREACHABLE}
         # A node that cannot reach the API server is NotReady for that reason: one fault, told once.
         return tuple(
-            root for root in found.values() if root.cause != "node-not-ready" or root.subject not in cut
+            root for root in found.values() if root.cause != CauseId.NODE_NOT_READY or root.subject not in cut
         )
 
     @cached_property
-    def known(self) -> Mapping[str, tuple[RootCause, ...]]:
+    def known(self) -> KnownCauses:
         """The same by cause."""
-        found: dict[str, list[RootCause]] = {}
+        found: dict[CauseId, list[RootCause]] = {}
         for root in self.known_causes:
             found.setdefault(root.cause, []).append(root)
         return {cause: tuple(roots) for cause, roots in found.items()}
@@ -84,7 +85,7 @@ class Diagnosis:
     def refused(self) -> bool:
         """Whether MetalLB refuses its configuration as a whole, by its own rules or by its own word."""
         by_rule = (root.cause for root in configuration_faults.refused(self.facts))
-        return "config-rejected" in self.known or any(True for _ in by_rule)
+        return CauseId.CONFIG_REJECTED in self.known or any(True for _ in by_rule)
 
     @cached_property
     def announcers(self) -> Announcers:
@@ -159,7 +160,7 @@ class Diagnosis:
     @cached_property
     def consumers(self) -> Mapping[str, Explanation]:
         """What is wrong with the profile's consumers."""
-        rivals = self.known.get("rival-controller", ())
+        rivals = self.known.get(CauseId.RIVAL_CONTROLLER, ())
         found = consumers.explain(self.facts, pending=self.pending, unreached=self.unreached, rivals=rivals)
         return dict(found)
 

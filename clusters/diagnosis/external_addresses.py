@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from clusters.cause_ids import CauseId
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.root_cause import RootCause
 from clusters.metallb.ranges import Address, AddressError, parse_address
@@ -41,7 +42,7 @@ def _root(facts: Facts, key: str, taken: list[Address]) -> RootCause:
         if other != key and address in {str(each) for each in service.ingress}
     ]
     return RootCause(
-        cause="external-address-in-pool",
+        cause=CauseId.EXTERNAL_ADDRESS_IN_POOL,
         subject=Subject.service(key),
         summary=f"Service {key} takes {listed} of pool {', '.join(sorted(set(pools.values())))} for itself in "
         "spec.externalIPs: MetalLB does not announce it for that, and may give it to another service.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from clusters.cause_ids import CauseId
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.root_cause import RootCause
 from clusters.metallb import ranges
@@ -33,7 +34,7 @@ def root_causes(facts: Facts) -> Iterator[RootCause]:
 
 def _root(facts: Facts, pool: str, summary: str) -> RootCause:
     return RootCause(
-        cause="pool-not-intended",
+        cause=CauseId.POOL_NOT_INTENDED,
         subject=Subject.pool(pool),
         summary=summary,
         fields=facts.command_fields(pool=pool),

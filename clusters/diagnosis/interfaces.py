@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from clusters import json_text
+from clusters.cause_ids import CauseId
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.root_cause import RootCause
 from clusters.metallb import advertisements
@@ -37,7 +38,7 @@ def root_causes(facts: Facts) -> Iterator[RootCause]:
         name = advertisement.name
         if mute:
             yield RootCause(
-                cause="advertisement-interface-missing",
+                cause=CauseId.ADVERTISEMENT_INTERFACE_MISSING,
                 subject=Subject("advertisement", name),
                 summary=f"L2Advertisement {name} names interfaces that {len(mute)} of its nodes do not have.",
                 evidence=tuple(mute.values())[:_SHOWN],

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import cache
 
 from clusters import yaml_text
+from clusters.cause_ids import CauseId
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.root_cause import RootCause
 from clusters.observation.snapshot import Json
@@ -40,7 +41,7 @@ def root_causes(facts: Facts) -> Iterator[RootCause]:
 def strict_arp_off(facts: Facts, *evidence: str) -> RootCause:
     """The root for nodes whose own kernel answers for service addresses."""
     return RootCause(
-        cause="strict-arp-off",
+        cause=CauseId.STRICT_ARP_OFF,
         subject=CLUSTER,
         summary="Nodes have service addresses on an interface and answer ARP for them, whoever announces.",
         evidence=evidence,

@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
+from clusters.cause_ids import CauseId
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.root_cause import RootCause
 from clusters.diagnosis.signals import seconds
@@ -46,12 +47,12 @@ def root_causes(facts: Facts) -> Iterator[RootCause]:
 def _key_mismatch(facts: Facts) -> Iterator[RootCause]:
     said = [
         f"speaker on {node}: {hit.line}"
-        for node, hit in _hits(facts, "memberlist-key-mismatch")
+        for node, hit in _hits(facts, CauseId.MEMBERLIST_KEY_MISMATCH)
         if hit.signature.certain and not _heard_again(facts, node, hit)
     ]
     if said:
         yield RootCause(
-            cause="memberlist-key-mismatch",
+            cause=CauseId.MEMBERLIST_KEY_MISMATCH,
             subject=CLUSTER,
             summary="Speakers cannot decrypt each other's messages: they run with different memberlist keys.",
             evidence=tuple(said[:4]),
@@ -74,7 +75,7 @@ def _heard_again(facts: Facts, node: str, hit: Hit) -> bool:
 def _partition(facts: Facts) -> Iterator[RootCause]:
     lost = lost_peers(facts)
     insisting = [
-        (node, hit) for node, hit in _hits(facts, "memberlist-partition") if _insists(facts, node, hit)
+        (node, hit) for node, hit in _hits(facts, CauseId.MEMBERLIST_PARTITION) if _insists(facts, node, hit)
     ]
     if not lost and not insisting:
         return
@@ -87,7 +88,7 @@ def _partition(facts: Facts) -> Iterator[RootCause]:
         else "The speakers' memberlist cluster is split"
     )
     yield RootCause(
-        cause="memberlist-partition",
+        cause=CauseId.MEMBERLIST_PARTITION,
         subject=Subject.node(apart) if apart else CLUSTER,
         summary=f"{split}, so each side announces addresses by itself.",
         evidence=tuple(told[:6]),
@@ -184,7 +185,7 @@ def _disabled(facts: Facts) -> Iterator[RootCause]:
     settings = facts.components.speaking
     if settings and not settings.memberlist:
         yield RootCause(
-            cause="memberlist-disabled",
+            cause=CauseId.MEMBERLIST_DISABLED,
             subject=facts.components.workload("speaker"),
             summary="The speakers run without memberlist: no other node takes over from one that fails.",
             evidence=(
@@ -211,7 +212,7 @@ def _looking_elsewhere(facts: Facts) -> Iterator[RootCause]:
     if labels and not any(all(each.get(key) == value for key, _, value in pairs) for each in labels):
         told = f"METALLB_ML_LABELS={settings.memberlist_labels}"
         yield RootCause(
-            cause="memberlist-partition",
+            cause=CauseId.MEMBERLIST_PARTITION,
             subject=CLUSTER,
             summary=f"The speakers do not find each other: {told}, and no speaker's pod has these labels.",
             evidence=(f"{facts.components.speaker_name} has {told}",),
@@ -226,7 +227,7 @@ def _cut_from_api(facts: Facts) -> Iterator[RootCause]:
     client-go is silent about refused connections, so that a speaker's log often has nothing.
     """
     for name, pod in facts.components.speakers.items():
-        hits = [hit for hit in facts.hits.get(pod.name, ()) if hit.cause == "api-unreachable"]
+        hits = [hit for hit in facts.hits.get(pod.name, ()) if hit.cause == CauseId.API_UNREACHABLE]
         fresh = [hit for hit in hits if hit.when is None or facts.now - hit.when.timestamp() < _API_RETRIES]
         said = (
             [f"speaker on {name}: {hit.line}" for hit in fresh[:2]]
@@ -238,7 +239,7 @@ def _cut_from_api(facts: Facts) -> Iterator[RootCause]:
             said += [late, f"but its kubelet is up: it served the log of pod {pod.name}"]
         if said:
             yield RootCause(
-                cause="api-unreachable",
+                cause=CauseId.API_UNREACHABLE,
                 subject=Subject.node(name),
                 summary=f"Node {name} is up but cannot reach the API server; its speaker works with an outdated "
                 "view of the cluster.",
@@ -262,7 +263,7 @@ def _unreported(facts: Facts, name: str) -> str:
     return f"node {name} renewed its lease {lag:.0f} s before the latest one" if lag > _LEASE_LATE else ""
 
 
-def _hits(facts: Facts, cause: str) -> Iterator[tuple[str, Hit]]:
+def _hits(facts: Facts, cause: CauseId) -> Iterator[tuple[str, Hit]]:
     for name, pod in facts.components.speakers.items():
         for hit in facts.hits.get(pod.name, ()):
             if hit.cause == cause:

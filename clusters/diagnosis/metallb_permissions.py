@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from clusters.cause_ids import CauseId
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.root_cause import KnownCauses, RootCause
 from clusters.metallb.api_table import Refusal
@@ -26,13 +27,13 @@ def root_causes(facts: Facts) -> Iterator[RootCause]:
             for pod in facts.components.pods
             if pod.component == component
             for hit in facts.hits.get(pod.name, ())
-            if hit.cause == "permission-missing" and hit.signature.certain and _lasts(facts, hit)
+            if hit.cause == CauseId.PERMISSION_MISSING and hit.signature.certain and _lasts(facts, hit)
         ]
         if told:
             subject = facts.components.workload(component)
             refused = next((_refused(found) for _, hit in told if (found := hit.refusal)), {})
             yield RootCause(
-                cause="permission-missing",
+                cause=CauseId.PERMISSION_MISSING,
                 subject=subject,
                 summary=f"The API server denies requests of the {subject}{_what(refused)}.",
                 evidence=tuple(f"pod {name}: {hit.line}" for name, hit in told[:3]),
@@ -44,7 +45,7 @@ def root_causes(facts: Facts) -> Iterator[RootCause]:
 def refused_to(facts: Facts, known: KnownCauses, component: str) -> tuple[RootCause, ...]:
     """Of the roots known so far, by cause, that of a component ("controller", "speaker") that lacks a permission."""
     own = facts.components.workload(component)
-    return tuple(root for root in known.get("permission-missing", ()) if root.subject == own)
+    return tuple(root for root in known.get(CauseId.PERMISSION_MISSING, ()) if root.subject == own)
 
 
 def _refused(refusal: Refusal) -> dict[str, str]:

@@ -7,6 +7,7 @@ asked of `clusters.metallb`; the service's events are proof, never the ground of
 
 from __future__ import annotations
 
+from clusters.cause_ids import CauseId
 from clusters.checks.causes import Effect, having
 from clusters.diagnosis import metallb_permissions
 from clusters.diagnosis.facts import Facts
@@ -45,7 +46,7 @@ class MissingAddress:
         if reason is None:
             return None
         root = RootCause(
-            cause="class-mismatch",
+            cause=CauseId.CLASS_MISMATCH,
             subject=Subject.service(service.key),
             summary=reason.text,
             evidence=(f"spec.loadBalancerClass of the service: {service.lb_class or '(unset)'}",
@@ -57,7 +58,7 @@ class MissingAddress:
     def _controller(self, service: Service) -> Explanation | None:
         """The controller does not work, so no service is served."""
         if any(pod.ready for pod in self.facts.components.controllers):
-            if bound := self.known.get("controller-cpu-bound"):
+            if bound := self.known.get(CauseId.CONTROLLER_CPU_BOUND):
                 return self._explanation(service, bound[0], "The controller is too slow to serve it.")
             refused = metallb_permissions.refused_to(self.facts, self.known, "controller")
             return self._explanation(service, refused[0], refused[0].summary) if refused else None
@@ -70,7 +71,7 @@ class MissingAddress:
             return found
         pod = self.facts.components.controllers[0]
         root = RootCause(
-            cause="controller-down",
+            cause=CauseId.CONTROLLER_DOWN,
             subject=self.facts.components.workload("controller"),
             summary=f"The controller's pod {pod.name} is not ready yet.",
             fields=self._fields(service),
@@ -85,7 +86,7 @@ class MissingAddress:
             "MetalLB rejected its configuration, so it serves no pools.",
         )
 
-    def _first(self, causes: tuple[str, ...], service: Service, summary: str) -> Explanation | None:
+    def _first(self, causes: tuple[CauseId, ...], service: Service, summary: str) -> Explanation | None:
         found = next((self.known[cause][0] for cause in causes if self.known.get(cause)), None)
         return self._explanation(service, found, f"{summary} {found.summary}") if found else None
 
@@ -98,15 +99,15 @@ class MissingAddress:
         reason = found.reason
         subject = reason.subject or Subject.service(service.key)
         home = ""
-        if reason.cause == "pool-missing" and self.facts.pools:
+        if reason.cause == CauseId.POOL_MISSING and self.facts.pools:
             home = "pending.annotations"
-        elif reason.cause == "pool-restricted" and services.request(service).addresses:
+        elif reason.cause == CauseId.POOL_RESTRICTED and services.request(service).addresses:
             home = "pending.requested-address"
-        elif reason.cause == "pool-missing":
+        elif reason.cause == CauseId.POOL_MISSING:
             subject = CLUSTER
         pool = subject.name if subject.kind == "pool" else ""
         root = RootCause(
-            cause=reason.cause,
+            cause=reason.named,
             subject=subject,
             summary=reason.text,
             evidence=self._usage(pool),
@@ -138,14 +139,14 @@ class MissingAddress:
         )
 
     def _rival(self, service: Service) -> Explanation | None:
-        rivals = self.known.get("rival-controller", ())
+        rivals = self.known.get(CauseId.RIVAL_CONTROLLER, ())
         return self._explanation(service, rivals[0], rivals[0].summary) if rivals else None
 
     def _idle(self, service: Service) -> Explanation:
         """Nothing stands in the way, and still the controller has not served it: then it does not work."""
         offer = self._allocation(service)
         root = RootCause(
-            cause="controller-down",
+            cause=CauseId.CONTROLLER_DOWN,
             subject=self.facts.components.workload("controller"),
             summary="The controller is ready, but it assigns no address although one is free for the service.",
             rests_on=("services", "ip_address_pools", "namespaces", "nodes", "pods", "deployments"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from clusters.cause_ids import CauseId
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.metallb_pods import POD_REFUSED, STARTING, Pod
 from clusters.diagnosis.root_cause import RootCause
@@ -19,14 +20,16 @@ def speakers(facts: Facts) -> Iterator[RootCause]:
     if facts.components.daemon_set is None and not facts.components.speakers:
         if facts.needs_no_speaker:
             return
-        yield _everywhere(facts, "speaker-down", "There is no speaker DaemonSet in MetalLB's namespace.")
+        yield _everywhere(
+            facts, CauseId.SPEAKER_DOWN, "There is no speaker DaemonSet in MetalLB's namespace."
+        )
         return
     yield from _secret_missing(facts)
     selected = [name for name, node in facts.nodes.items() if facts.components.placement.selects(node.labels)]
     if facts.nodes and not selected:
         summary = "The speakers' DaemonSet selects no node at all, so nothing is announced."
         wanted = f"its nodeSelector is {dict(facts.components.placement.selector)}"
-        yield _everywhere(facts, "speaker-missing-on-node", summary, wanted)
+        yield _everywhere(facts, CauseId.SPEAKER_MISSING_ON_NODE, summary, wanted)
     for name in selected:
         pod = facts.components.speakers.get(name)
         if facts.nodes[name].ready and not (pod and pod.ready and not pod.crashing):
@@ -40,20 +43,24 @@ def _missing(facts: Facts, node: str, pod: Pod | None) -> Iterator[RootCause]:
         text = f"{taint['key']}={taint.get('value', '')}:{taint.get('effect')}"
         summary = f"The taint {text} keeps the speaker away from node {node}."
         if node in _needed(facts):
-            yield _on_node(facts, "speaker-unschedulable", node, summary, f"node {node} has the taint {text}")
+            yield _on_node(
+                facts, CauseId.SPEAKER_UNSCHEDULABLE, node, summary, f"node {node} has the taint {text}"
+            )
     elif pod is None:
         if not _young(facts, node):
             why = facts.signals.pods_refused_for("DaemonSet")
             summary = f"Node {node} has no speaker pod" + (
                 f": the API server refuses it: {why}" if why else "."
             )
-            found = _on_node(facts, "speaker-down", node, summary, *facts.signals.warnings_on("DaemonSet"))
+            found = _on_node(
+                facts, CauseId.SPEAKER_DOWN, node, summary, *facts.signals.warnings_on("DaemonSet")
+            )
             yield replace(found, remedy=POD_REFUSED) if why else found
     elif pod.unscheduled:
         summary = f"The speaker for node {node} cannot be scheduled: {pod.unscheduled}"
-        yield _on_node(facts, "speaker-unschedulable", node, summary, *pod.evidence(facts.signals))
+        yield _on_node(facts, CauseId.SPEAKER_UNSCHEDULABLE, node, summary, *pod.evidence(facts.signals))
     elif not (pod.starting or pod.deleting or _waits_for_secret(facts, pod)):
-        cause = "speaker-crashing" if pod.crashing else "speaker-down"
+        cause = CauseId.SPEAKER_CRASHING if pod.crashing else CauseId.SPEAKER_DOWN
         summary = pod.describe(f"The speaker on node {node}")
         yield _on_node(facts, cause, node, summary, *pod.evidence(facts.signals))
 
@@ -97,10 +104,10 @@ def expected_announcers(facts: Facts) -> Iterator[RootCause]:
         node = facts.nodes[name]
         if not facts.components.placement.selects(node.labels):
             summary = f"Node {name} is expected to announce, but the speakers' DaemonSet does not select it."
-            yield _on_node(facts, "speaker-missing-on-node", name, summary)
+            yield _on_node(facts, CauseId.SPEAKER_MISSING_ON_NODE, name, summary)
         elif node.excluded and not ignored:
             summary = f"Node {name} is expected to announce, but a label excludes it from load balancing."
-            yield _on_node(facts, "node-excluded", name, summary)
+            yield _on_node(facts, CauseId.NODE_EXCLUDED, name, summary)
 
 
 def _secret_missing(facts: Facts) -> Iterator[RootCause]:
@@ -111,7 +118,7 @@ def _secret_missing(facts: Facts) -> Iterator[RootCause]:
         waiting = ", ".join(pod.name for pod in stuck) or "none yet"
         words = [line for pod in stuck[:1] for line in pod.evidence(facts.signals)]
         yield RootCause(
-            cause="memberlist-secret-missing",
+            cause=CauseId.MEMBERLIST_SECRET_MISSING,
             subject=Subject("secret", name, namespace=facts.namespace),
             summary=f"The speakers mount secret {name}, which does not exist: a speaker that restarts will not start.",
             evidence=(f"pods that wait for it: {waiting}", *words),
@@ -132,14 +139,14 @@ def _waits_for_secret(facts: Facts, pod: Pod) -> bool:
     return any(f'secret "{name}" not found' in text for text in texts)
 
 
-def _everywhere(facts: Facts, cause: str, summary: str, *evidence: str) -> RootCause:
+def _everywhere(facts: Facts, cause: CauseId, summary: str, *evidence: str) -> RootCause:
     subject = facts.components.workload("speaker")
     return RootCause(
         cause=cause, subject=subject, summary=summary, evidence=evidence, fields=facts.command_fields()
     )
 
 
-def _on_node(facts: Facts, cause: str, node: str, /, *told: str) -> RootCause:
+def _on_node(facts: Facts, cause: CauseId, node: str, /, *told: str) -> RootCause:
     """A root on a node; `told` is the summary and then the evidence."""
     pod = facts.components.speakers.get(node)
     place = facts.command_fields(node=node, pod=pod.name if pod else "")

@@ -35,7 +35,7 @@ def root_causes(facts: Facts) -> Iterator[RootCause]:
     )
     for reason in found:
         yield RootCause(
-            cause=reason.cause,
+            cause=reason.named,
             subject=reason.subject,
             summary=reason.text,
             fields=facts.command_fields(pool=reason.subject.name),

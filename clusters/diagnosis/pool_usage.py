@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from clusters.cause_ids import CauseId
 from clusters.checks.causes import Effect, having
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.root_cause import Explanation, KnownCauses, RootCause
@@ -21,7 +22,7 @@ def exhausted(facts: Facts) -> Iterator[RootCause]:
             family = used.families[version]
             if pool.auto_assign and family.usable > 1:
                 yield RootCause(
-                    cause="pool-exhausted",
+                    cause=CauseId.POOL_EXHAUSTED,
                     subject=Subject.pool(pool.name),
                     summary=f"Pool {pool.name} has no free IPv{version} address.",
                     evidence=(f"{family.used} of {family.usable} IPv{version} addresses are taken",),
@@ -36,7 +37,7 @@ def contradictions(facts: Facts) -> Iterator[RootCause]:
         if problem:
             place = facts.command_fields(namespace=service.namespace, service=service.name)
             yield RootCause(
-                cause=problem.cause, subject=Subject.service(key), summary=problem.text, fields=place
+                cause=problem.named, subject=Subject.service(key), summary=problem.text, fields=place
             )
 
 
@@ -49,7 +50,7 @@ def restless(facts: Facts) -> Iterator[RootCause]:
         if found.outcome is Outcome.UNSTABLE and found.reason:
             told = [f"event {event}" for event in facts.signals.of_services.get(key, ()) if event.count > 1]
             yield RootCause(
-                cause=found.reason.cause,
+                cause=found.reason.named,
                 subject=Subject.service(key),
                 summary=found.reason.text,
                 evidence=tuple(told[:3]),
@@ -67,7 +68,7 @@ def wrongly_held(facts: Facts, known: KnownCauses) -> Iterator[tuple[str, Explan
     for address, one, other, reason in usage.wrongly_shared(facts.world.held):
         text = f"Services {one.key} and {other.key} both have the address {address}. {reason.text}"
         root = RootCause(
-            cause="sharing-refused",
+            cause=CauseId.SHARING_REFUSED,
             subject=Subject.service(other.key),
             summary=text,
             reporter="health.services-addressed",
@@ -83,7 +84,7 @@ def _outside(facts: Facts, service: Service, known: KnownCauses) -> Explanation:
         (root for cause in having(Effect.KEEPS_ADDRESS) for root in known.get(cause, ())), None
     )
     own = RootCause(
-        cause="pool-missing",
+        cause=CauseId.POOL_MISSING,
         subject=Subject.service(service.key),
         summary=text,
         evidence=(f"its annotation names pool {service.annotation(services.ALLOCATED_FROM) or '(none)'}",),
@@ -96,7 +97,7 @@ def _outside(facts: Facts, service: Service, known: KnownCauses) -> Explanation:
 def _rival(known: KnownCauses, *found: Service) -> RootCause | None:
     """Another controller that works on one of the services."""
     subjects = {Subject.service(service.key) for service in found}
-    return next((root for root in known.get("rival-controller", ()) if root.subject in subjects), None)
+    return next((root for root in known.get(CauseId.RIVAL_CONTROLLER, ()) if root.subject in subjects), None)
 
 
 def _explained(service: Service, root: RootCause, text: str) -> Explanation:

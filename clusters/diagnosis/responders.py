@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from clusters.cause_ids import CauseId
 from clusters.checks.causes import Effect, having
 from clusters.diagnosis import bgp_sessions, claims, metallb_permissions
 from clusters.diagnosis.announcer_election import Announcers
@@ -33,7 +34,7 @@ _DECIDE = (
     "the NodeJoin and NodeLeave lines of the speakers' logs. MetalLB's metrics show it too, where they may be read."
 )
 
-_SILENT = "nobody-answers"
+_SILENT = CauseId.NOBODY_ANSWERS
 
 
 class Responders:
@@ -86,7 +87,7 @@ class Responders:
     def _silencing(self, owner: str) -> Iterator[RootCause]:
         for cause in having(Effect.LOSES_NODE):
             yield from (root for root in self.known.get(cause, ()) if root.subject == Subject.node(owner))
-        for root in self.known.get("advertisement-interface-missing", ()):
+        for root in self.known.get(CauseId.ADVERTISEMENT_INTERFACE_MISSING, ()):
             if owner in root.nodes:
                 yield root
         yield from metallb_permissions.refused_to(self.facts, self.known, "speaker")
@@ -99,7 +100,7 @@ class Responders:
         heard = f"ARP for {address} is answered by {' and '.join(each.named for each in replying)}"
         if strangers:
             root = RootCause(
-                cause="foreign-responder",
+                cause=CauseId.FOREIGN_RESPONDER,
                 subject=Subject.service(service.key),
                 summary=f"A host outside the cluster answers ARP for {address}: {', '.join(map(str, strangers))}.",
                 evidence=(heard,),
@@ -144,7 +145,7 @@ class Responders:
     def _by_hand(self, service: Service, address: str, nodes: list[str]) -> RootCause:
         """Some nodes hold the address themselves, and others do not."""
         return RootCause(
-            cause="duplicate-announcer",
+            cause=CauseId.DUPLICATE_ANNOUNCER,
             subject=Subject.service(service.key),
             summary=f"Node {', '.join(nodes)} answers ARP for {address}, which its speaker does not announce.",
             evidence=tuple(self._claims(address)),
@@ -158,7 +159,7 @@ class Responders:
         wrong = next((owner for owner in owners if owner != elected), owners[0])
         open_question = bool(claims.unread(self.facts, owners, address))
         return RootCause(
-            cause="duplicate-announcer",
+            cause=CauseId.DUPLICATE_ANNOUNCER,
             subject=Subject.service(service.key),
             summary=f"Nodes {', '.join(owners)} all answer ARP for {address}; the election names {elected or 'none'}."
             + (f" The cause cannot be determined: {_UNDECIDED}." if open_question else ""),
@@ -235,14 +236,14 @@ class Responders:
         pool = self._pool(service)
         if on_link:
             return RootCause(
-                cause="wrong-segment",
+                cause=CauseId.WRONG_SEGMENT,
                 subject=Subject.pool(pool) if pool else Subject.service(service.key),
                 summary=f"{address} is outside every node's subnet, so no speaker can announce it by ARP.",
                 evidence=(f"on a segment of the vantage: {', '.join(sorted(on_link)[:4])}", *told),
                 fields=self._fields(service, address=address, pool=pool),
             )
         return RootCause(
-            cause="vantage-not-on-segment",
+            cause=CauseId.VANTAGE_NOT_ON_SEGMENT,
             subject=Subject.service(service.key),
             summary=f"Vantage {self.facts.snapshot.wire.place} has no route to {address}.",
             evidence=told,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from clusters.cause_ids import CauseId
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.root_cause import RootCause
 from clusters.observation.snapshot import Json
@@ -50,7 +51,7 @@ def root_causes(facts: Facts) -> Iterator[RootCause]:
             proof.append("k3s' ServiceLB runs pods for it")
         if proof:
             yield RootCause(
-                cause="rival-controller",
+                cause=CauseId.RIVAL_CONTROLLER,
                 subject=Subject.service(key),
                 summary=f"A second controller also manages service {key}: {proof[0]}.",
                 evidence=tuple(proof),

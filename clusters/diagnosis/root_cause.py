@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from clusters.cause_ids import CauseId
 from clusters.checks import Candidate, Finding
 from clusters.checks.causes import get
 from clusters.commands import Command
@@ -27,7 +28,7 @@ class RootCause:
     certain.
     """
 
-    cause: str
+    cause: CauseId
     subject: Subject
     summary: str
     evidence: tuple[str, ...] = ()
@@ -46,7 +47,7 @@ class RootCause:
         return self.reporter or get(self.cause).reported_by
 
     @property
-    def key(self) -> tuple[str, Subject]:
+    def key(self) -> tuple[CauseId, Subject]:
         """What makes two root causes the same."""
         return self.cause, self.subject
 
@@ -69,7 +70,7 @@ class RootCause:
         )
 
 
-KnownCauses = Mapping[str, tuple[RootCause, ...]]
+KnownCauses = Mapping[CauseId, tuple[RootCause, ...]]
 """The causes known before a service is looked at, by their id."""
 
 

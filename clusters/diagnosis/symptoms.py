@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import StrEnum
 
+from clusters.cause_ids import CauseId
 from clusters.checks import Finding
 from clusters.checks.causes import Effect, having
 from clusters.diagnosis.diagnosis import Diagnosis
@@ -86,7 +87,7 @@ def _answered_wrongly(diagnosis: Diagnosis, service: Service) -> Explanation | N
 def _kept(diagnosis: Diagnosis, service: Service) -> Explanation | None:
     """What keeps other nodes from announcing: nobody may, or their speakers are in trouble."""
     explained = diagnosis.announcers.explain(service)
-    if explained and explained.root.cause != "nobody-answers":
+    if explained and explained.root.cause != CauseId.NOBODY_ANSWERS:
         return explained
     return _first(diagnosis, service, having(Effect.PREVENTS_TAKEOVER))
 
@@ -100,7 +101,7 @@ def _unserved(diagnosis: Diagnosis, service: Service) -> Explanation | None:
     if diagnosis.facts.snapshot.wire.ok and _reached(diagnosis.facts.wire_index.reached.get(service.key, ())):
         return _first(diagnosis, service, having(Effect.PREVENTS_TAKEOVER))
     explained = diagnosis.responders.silent(service, str(service.ingress[0]))
-    return explained if explained.root.cause != "nobody-answers" else None
+    return explained if explained.root.cause != CauseId.NOBODY_ANSWERS else None
 
 
 def _unserved_inside(diagnosis: Diagnosis, service: Service) -> Explanation | None:
@@ -117,7 +118,7 @@ def _reached(tries: Iterable[Reached]) -> bool:
     return any(each.outcome is ProbeOutcome.ANSWERED for each in tries)
 
 
-def _first(diagnosis: Diagnosis, service: Service, causes: Iterable[str]) -> Explanation | None:
+def _first(diagnosis: Diagnosis, service: Service, causes: Iterable[CauseId]) -> Explanation | None:
     root: RootCause | None = next((root for cause in causes for root in diagnosis.known.get(cause, ())), None)
     if root is None:
         return None

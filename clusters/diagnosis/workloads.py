@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from clusters.cause_ids import CauseId
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.metallb_pods import POD_REFUSED, Pod
 from clusters.diagnosis.root_cause import RootCause
@@ -22,12 +23,12 @@ def nodes(facts: Facts) -> Iterator[RootCause]:
     """Nodes that are not Ready, or whose network is said to be unavailable."""
     for node in facts.nodes.values():
         if not node.ready:
-            yield _condition(facts, node, "Ready", "node-not-ready")
+            yield _condition(facts, node, "Ready", CauseId.NODE_NOT_READY)
         if node.network_unavailable:
-            yield _condition(facts, node, "NetworkUnavailable", "node-network-unavailable")
+            yield _condition(facts, node, "NetworkUnavailable", CauseId.NODE_NETWORK_UNAVAILABLE)
 
 
-def _condition(facts: Facts, node: Node, name: str, cause: str) -> RootCause:
+def _condition(facts: Facts, node: Node, name: str, cause: CauseId) -> RootCause:
     conditions = facts.raw_nodes[node.name]["status"].get("conditions", ())
     said: Json = next((each for each in conditions if each["type"] == name), {})
     text = said.get("message") or said.get("reason") or "nothing is reported"
@@ -62,7 +63,7 @@ def _doubled(facts: Facts, pods: tuple[Pod, ...]) -> Iterator[RootCause]:
     replicas = ((facts.components.deployment or {}).get("spec") or {}).get("replicas") or 0
     if replicas > 1:
         yield RootCause(
-            cause="controller-doubled",
+            cause=CauseId.CONTROLLER_DOUBLED,
             subject=facts.components.workload("controller"),
             summary=f"The controller's Deployment asks for {replicas} replicas, and each of them assigns addresses.",
             evidence=tuple(f"pod {pod.name} on node {pod.node}" for pod in pods),
@@ -85,14 +86,14 @@ def _controller_root(facts: Facts, pods: tuple[Pod, ...]) -> RootCause:
         return replace(found, remedy=POD_REFUSED) if why else found
     node = facts.nodes.get(pods[0].node)
     if node and not node.ready:
-        return _condition(facts, node, "Ready", "node-not-ready")
-    cause = "controller-crashing" if pods[0].crashing else "controller-down"
+        return _condition(facts, node, "Ready", CauseId.NODE_NOT_READY)
+    cause = CauseId.CONTROLLER_CRASHING if pods[0].crashing else CauseId.CONTROLLER_DOWN
     found = _down(facts, pods[0].describe("The controller"), *pods[0].evidence(facts.signals), cause=cause)
     # A node that could not be read may be what keeps it from running.
     return replace(found, rests_on=("nodes",)) if node is None else found
 
 
-def _down(facts: Facts, summary: str, *evidence: str, cause: str = "controller-down") -> RootCause:
+def _down(facts: Facts, summary: str, *evidence: str, cause: CauseId = CauseId.CONTROLLER_DOWN) -> RootCause:
     subject = facts.components.workload("controller")
     return RootCause(
         cause=cause, subject=subject, summary=summary, evidence=evidence, fields=facts.command_fields()
@@ -106,7 +107,7 @@ def cpu_bound(facts: Facts) -> RootCause | None:
         if used is not None and limit and used >= BOUND * limit:
             has = f"{used * 1000:.1f}m of its CPU limit of {limit * 1000:.0f}m"
             return RootCause(
-                cause="controller-cpu-bound",
+                cause=CauseId.CONTROLLER_CPU_BOUND,
                 subject=facts.components.workload("controller"),
                 summary=f"The controller uses {has}.",
                 evidence=(f"metrics API: pod {pod.name} uses {has}", *pod.evidence(facts.signals)),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from clusters.cause_ids import CauseId
 from clusters.changes.object_changes import MANAGER, MANAGER_LABEL
 from clusters.checks import Finding
 from clusters.commands import command
@@ -77,7 +78,7 @@ def intended_config(repository: RepositorySnapshot, snapshot: Snapshot) -> list[
 def _invalid(repository: RepositorySnapshot) -> Finding:
     render = repository.intended
     return Finding(
-        cause="overlay-invalid",
+        cause=CauseId.OVERLAY_INVALID,
         subject=Subject("overlay", render.overlay),
         summary=render.problem,
         evidence=_revision(repository),
@@ -129,12 +130,12 @@ def _object(
 def _blame(kind: str, found: tuple[Difference, ...], *, skewed: bool) -> tuple[str, str]:
     """A wrong image or CRD is a matter of versions, which another check names as the root."""
     if kind in _CONFIGURATION:
-        return "overlay-drift", ""
+        return CauseId.OVERLAY_DRIFT, ""
     if kind == "CustomResourceDefinition" and (found or skewed):
-        return "crd-outdated", SKEW
+        return CauseId.CRD_OUTDATED, SKEW
     if skewed or (found and all(each.path[-1:] == ("image",) for each in found)):
-        return "version-skew", SKEW
-    return "overlay-drift", ""
+        return CauseId.VERSION_SKEW, SKEW
+    return CauseId.OVERLAY_DRIFT, ""
 
 
 def _first(found: tuple[Difference, ...]) -> str:
@@ -152,7 +153,7 @@ def _extras(
             ours = (metadata.get("labels") or {}).get(MANAGER_LABEL) == MANAGER
             if f"{kind} {name}" not in rendered and not ours:
                 yield Finding(
-                    cause="overlay-drift",
+                    cause=CauseId.OVERLAY_DRIFT,
                     subject=subject_of(kind, name),
                     summary=f"{kind} {name} exists in the cluster, and {repository.layout.overlay} does not render it.",
                     evidence=_revision(repository),
@@ -215,7 +216,7 @@ def pool_owner(repository: RepositorySnapshot, snapshot: Snapshot) -> list[Findi
     if not pools:
         return [
             Finding(
-                cause="pool-missing",
+                cause=CauseId.POOL_MISSING,
                 subject=CLUSTER,
                 summary="The cluster has no address pool, so no overlay owns one.",
                 commands=(apply_command(repository),),
@@ -247,12 +248,16 @@ def _owners(
     if owners == [own] or (not owners and repository.intended.problem):
         return  # it may well be that the cluster's own overlay owns it: nothing that does not render can tell
     if len(owners) > 1:
-        cause, root = "pool-overlap", ""
+        cause, root = CauseId.POOL_OVERLAP, ""
         summary = f"{live}, and {len(owners)} overlays render that: {listed(owners)}."
     elif owners:
-        cause, summary, root = "overlay-drift", f"{live}, which is what {owners[0]} renders, not {own}.", ""
+        cause, summary, root = (
+            CauseId.OVERLAY_DRIFT,
+            f"{live}, which is what {owners[0]} renders, not {own}.",
+            "",
+        )
     else:
-        cause, summary, root = "overlay-drift", f"{live}, which no overlay renders.", INTENDED
+        cause, summary, root = CauseId.OVERLAY_DRIFT, f"{live}, which no overlay renders.", INTENDED
     yield Finding(
         cause=cause,
         subject=Subject.pool(pool.name),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import date
 
+from clusters.cause_ids import CauseId
 from clusters.checks import Finding
 from clusters.commands import command
 from clusters.errors import Inconclusive
@@ -135,7 +136,7 @@ def _taken(
     lines = [f"{name} changed" for name in change.files] if change else []
     lines += [f"pool {pool.name} is {listed(pool.ranges)} after it" for pool in after]
     return Finding(
-        cause="change-unplanned",
+        cause=CauseId.CHANGE_UNPLANNED,
         subject=Subject.service(service.key),
         summary=f"The last change, {what}, removes {address} from the pools, and service {service.key} holds it.",
         evidence=evidence(lines),
@@ -192,7 +193,7 @@ def _unintended(repository: RepositorySnapshot, pool: Pool, *, wanted: Pool, pla
     rendered = {each.name: bounds(each) for each in pools_of(repository.intended.objects)}
     past_overlay = place == LIVE and rendered.get(pool.name) == bounds(wanted)
     return Finding(
-        cause="address-not-intended",
+        cause=CauseId.ADDRESS_NOT_INTENDED,
         root=INTENDED if past_overlay else "",
         subject=Subject.pool(pool.name),
         summary=(

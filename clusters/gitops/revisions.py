@@ -11,6 +11,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
+from clusters.cause_ids import CauseId
 from clusters.checks import Finding
 from clusters.commands import command
 from clusters.errors import Inconclusive
@@ -71,7 +72,7 @@ def _finding(
     past, tree = repository.history, repository.layout.tree
     revision = past.head if past.dirty else past.previous
     return Finding(
-        cause="overlay-invalid",
+        cause=CauseId.OVERLAY_INVALID,
         subject=subject,
         summary=f"Before the last change, at {revision[:12]}: {summary}",
         evidence=evidence(lines),

@@ -12,6 +12,7 @@ from datetime import date
 
 from clusters import budgets
 from clusters.budgets import Budget
+from clusters.cause_ids import CauseId
 from clusters.checks import Finding
 from clusters.errors import Inconclusive
 from clusters.gitops import markdown
@@ -148,7 +149,7 @@ def _finding(
 ) -> Finding:
     path = repository.layout.runbook
     return Finding(
-        cause="validation-stale",
+        cause=CauseId.VALIDATION_STALE,
         subject=Subject("runbook", path),
         summary=summary,
         evidence=evidence(lines),

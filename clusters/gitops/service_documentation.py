@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 
+from clusters.cause_ids import CauseId
 from clusters.checks import Finding
 from clusters.commands import command
 from clusters.errors import Inconclusive
@@ -81,7 +82,7 @@ def _documented(change: PoolChange, entries: Iterable[Entry]) -> bool:
 def _undocumented(repository: RepositorySnapshot, change: Change, pool: PoolChange) -> Finding:
     when = f"Commit {change.commit[:12]} of {change.date}" if change.commit else "An uncommitted edit"
     return Finding(
-        cause="change-undocumented",
+        cause=CauseId.CHANGE_UNDOCUMENTED,
         subject=Subject.pool(pool.pool),
         summary=(
             f"{when} changes pool {pool.pool} of {pool.cluster} from {listed(pool.before)} to "
@@ -117,7 +118,7 @@ def _off_page(
             continue
         says = f"says {listed(stated)}" if rows else f"does not name {cluster} in a table of clusters"
         yield Finding(
-            cause="page-outdated",
+            cause=CauseId.PAGE_OUTDATED,
             subject=Subject.pool(pool.name),
             summary=(
                 f"Pool {pool.name} has {listed(pool.ranges)} in {place}; "
@@ -155,7 +156,7 @@ def _off_version(repository: RepositorySnapshot, snapshot: Snapshot, page: str) 
     if layout.version or not running or stated == running:
         return
     yield Finding(
-        cause="page-outdated",
+        cause=CauseId.PAGE_OUTDATED,
         subject=CLUSTER,
         summary=(
             f"MetalLB {listed(sorted(running))} runs, and {layout.service_page} says "
@@ -222,7 +223,7 @@ def _moved(
 ) -> Finding:
     path = repository.layout.changelog
     return Finding(
-        cause="change-undocumented",
+        cause=CauseId.CHANGE_UNDOCUMENTED,
         subject=Subject.service(service),
         summary=(
             f"Service {service} held {listed(old)} before and holds {listed(new)} now; "
@@ -287,7 +288,7 @@ def _unplanned(
     repository: RepositorySnapshot | None = None,
 ) -> Finding:
     return Finding(
-        cause="change-unplanned",
+        cause=CauseId.CHANGE_UNPLANNED,
         subject=subject,
         summary=summary,
         evidence=evidence(lines),

@@ -10,6 +10,7 @@ from datetime import date
 
 from packaging.version import Version
 
+from clusters.cause_ids import CauseId
 from clusters.checks import Finding, NotSupported
 from clusters.commands import command
 from clusters.errors import Inconclusive
@@ -68,7 +69,7 @@ def _mixed(
     lines = evidence([*(f"pod {pod} runs {version}" for pod, version in sorted(running.items()))])
     if len(seen) > 1:
         yield Finding(
-            cause="version-skew",
+            cause=CauseId.VERSION_SKEW,
             subject=CLUSTER,
             summary=f"MetalLB's pods are of {len(seen)} versions: {listed(seen)}.",
             evidence=lines,
@@ -76,7 +77,7 @@ def _mixed(
         )
     elif pinned and seen != [pinned]:
         yield Finding(
-            cause="version-skew",
+            cause=CauseId.VERSION_SKEW,
             subject=CLUSTER,
             summary=f"MetalLB {seen[0]} runs, but {repository.layout.overlay} has {pinned}.",
             evidence=lines,
@@ -100,7 +101,7 @@ def _definitions(
     lines += _outdated(repository, installed=crds)
     if lines:
         yield Finding(
-            cause="crd-outdated",
+            cause=CauseId.CRD_OUTDATED,
             subject=CLUSTER,
             summary=f"MetalLB's resource definitions are not those of {newest or 'the overlay'}: {lines[0]}.",
             evidence=evidence(lines),
@@ -135,7 +136,7 @@ def _from_base(repository: RepositorySnapshot) -> Iterator[Finding]:
         return
     allowed = f"; {layout.accepted} allows {accepted.version} beside {accepted.base}" if accepted else ""
     yield Finding(
-        cause="version-skew",
+        cause=CauseId.VERSION_SKEW,
         subject=Subject("overlay", layout.overlay),
         summary=f"{layout.overlay} has MetalLB {own}, but the shared base has {base}{allowed}.",
         commands=(command("git grep -n newTag -- {folder}/", folder=layout.tree), apply_command(repository)),
@@ -197,7 +198,7 @@ def legacy_version(repository: RepositorySnapshot) -> list[Finding]:
     expired = [f"the waiver of {each.owner} expired on {each.expires}: {each.reason}" for each in waivers]
     return [
         Finding(
-            cause="version-skew",
+            cause=CauseId.VERSION_SKEW,
             subject=Subject("overlay", layout.legacy),
             summary=f"{layout.legacy} has MetalLB {skew[0]}, but the shared base has {skew[1]}.",
             evidence=evidence(expired or [f"{layout.waivers} has no waiver for it"]),
@@ -223,7 +224,7 @@ def skew_follow_up(repository: RepositorySnapshot) -> list[Finding]:
         return []
     return [
         Finding(
-            cause="follow-up-missing",
+            cause=CauseId.FOLLOW_UP_MISSING,
             subject=Subject("overlay", layout.legacy),
             summary=(
                 f"{layout.legacy} has MetalLB {skew[0]}, the shared base {skew[1]}, "
@@ -252,7 +253,7 @@ def legacy_divergence(repository: RepositorySnapshot) -> list[Finding]:
     ]
     return [
         Finding(
-            cause="legacy-diverged",
+            cause=CauseId.LEGACY_DIVERGED,
             subject=Subject("overlay", layout.legacy),
             summary=f"{layout.legacy} differs from {layout.base} in {name}, which was not accepted.",
             evidence=evidence(line for other, _, line in new if other == name),

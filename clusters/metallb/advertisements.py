@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from clusters.cause_ids import CauseId
 from clusters.metallb import selectors
 from clusters.metallb.nodes import Node
 from clusters.metallb.pools import Pool
@@ -119,7 +120,7 @@ def interface_missing(
         return None
     listed = ", ".join(sorted(named))
     text = f"Node {node.name} has none of the interfaces {listed} that the advertisements name."
-    return Reason("advertisement-interface-missing", text, Subject.node(node.name))
+    return Reason(CauseId.ADVERTISEMENT_INTERFACE_MISSING, text, Subject.node(node.name))
 
 
 def problems(
@@ -137,7 +138,7 @@ def problems(
     for pool in pools:
         if not covering(pool, advertisements):
             text = f"Pool {pool.name} is covered by no L2Advertisement, so its addresses are never announced."
-            yield Reason("pool-not-advertised", text, Subject.pool(pool.name))
+            yield Reason(CauseId.POOL_NOT_ADVERTISED, text, Subject.pool(pool.name))
 
 
 def _spared(
@@ -160,7 +161,9 @@ def _unknown_pools(advertisement: Advertisement, pools: Collection[Pool]) -> Ite
     for name in advertisement.pools:
         if name not in known:
             text = f"L2Advertisement {advertisement.name} names the pool {name}, which does not exist."
-            yield Reason("advertisement-unknown-pool", text, Subject("advertisement", advertisement.name))
+            yield Reason(
+                CauseId.ADVERTISEMENT_UNKNOWN_POOL, text, Subject("advertisement", advertisement.name)
+            )
 
 
 def _empty_selections(
@@ -170,11 +173,11 @@ def _empty_selections(
     chosen = advertisement.pool_selectors
     if chosen and not any(selectors.any_matches(chosen, each.labels) for each in pools):
         text = f"No pool has the labels that L2Advertisement {name} selects ({_any_of(chosen)})."
-        yield Reason("advertisement-selects-nothing", text, subject)
+        yield Reason(CauseId.ADVERTISEMENT_SELECTS_NOTHING, text, subject)
     if nodes and not announcing_nodes([advertisement], nodes):
         wanted = _any_of(advertisement.node_selectors)
         text = f"No node has the labels that L2Advertisement {name} selects ({wanted})."
-        yield Reason("advertisement-selects-nothing", text, subject)
+        yield Reason(CauseId.ADVERTISEMENT_SELECTS_NOTHING, text, subject)
 
 
 def scores(advertisements: Iterable[Advertisement], nodes: Iterable[Node]) -> Counter[str]:

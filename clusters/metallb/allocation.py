@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 
+from clusters.cause_ids import CauseId
 from clusters.metallb import pools as pool_rules
 from clusters.metallb import usage
 from clusters.metallb.offers import Offer, best, free_in, select
@@ -86,7 +87,7 @@ def predict_allocation(service: Service, world: World) -> Allocation:
         return Allocation(Outcome.IGNORED, reason=reason)
     if not world.pools:
         text = f"No IPAddressPool exists, so service {service.key} waits without an event."
-        return Allocation(Outcome.REFUSED, reason=Reason("pool-missing", text))
+        return Allocation(Outcome.REFUSED, reason=Reason(CauseId.POOL_MISSING, text))
     if reason := _too_few_cluster_ips(service):
         return Allocation(Outcome.REFUSED, reason=reason)
     found = _decide(service, world)
@@ -122,7 +123,7 @@ def _restless(service: Service, found: Allocation, world: World) -> Reason | Non
         f"Service {service.key} prefers both families but has one cluster IP, and its pool has both families: "
         "MetalLB gives and takes its second address without end."
     )
-    return Reason("family-unavailable", text, Subject.service(service.key))
+    return Reason(CauseId.FAMILY_UNAVAILABLE, text, Subject.service(service.key))
 
 
 def assignable(service: Service, addresses: tuple[Address, ...], world: World) -> Reason | None:
@@ -150,9 +151,11 @@ def _keep(service: Service, world: World) -> Allocation | Reason:
     wanted = request(service)
     if wanted.pool and wanted.pool != pool:
         text = f"Service {service.key} now asks for pool {wanted.pool}, and its address is of pool {pool}."
-        return Reason("requested-wrong-pool", text)
+        return Reason(CauseId.REQUESTED_WRONG_POOL, text)
     if not wanted.problem and wanted.addresses and set(wanted.addresses) != set(service.ingress):
-        return Reason("requested-taken", f"Service {service.key} now asks for other addresses than it has.")
+        return Reason(
+            CauseId.REQUESTED_TAKEN, f"Service {service.key} now asks for other addresses than it has."
+        )
     addresses = service.ingress + (() if wanted.problem else _second_family(service, held_in, world))
     return Allocation(Outcome.KEPT, (Offer(pool, addresses),), wanted.problem)
 
@@ -180,7 +183,7 @@ def _requested(service: Service, wanted: Request, world: World) -> Allocation:
     listed = ", ".join(str(each) for each in wanted.addresses)
     if frozenset(each.version for each in wanted.addresses) != pool_rules.needed_versions(service):
         text = f"Service {service.key} asks for {listed} but is of family {service.family}."
-        return Allocation(Outcome.REFUSED, reason=Reason("family-unavailable", text))
+        return Allocation(Outcome.REFUSED, reason=Reason(CauseId.FAMILY_UNAVAILABLE, text))
     if reason := assignable(service, wanted.addresses, world):
         return Allocation(Outcome.REFUSED, reason=reason)
     pool = pool_rules.holding(world.pools, wanted.addresses)
@@ -189,7 +192,7 @@ def _requested(service: Service, wanted: Request, world: World) -> Allocation:
         text = (
             f"Service {service.key} asks for {listed} and for pool {wanted.pool}, but that is of pool {name}."
         )
-        return Allocation(Outcome.REFUSED, reason=Reason("requested-wrong-pool", text))
+        return Allocation(Outcome.REFUSED, reason=Reason(CauseId.REQUESTED_WRONG_POOL, text))
     return Allocation(Outcome.ASSIGNED, (Offer(name, wanted.addresses),))
 
 
@@ -197,7 +200,9 @@ def _from_named_pool(service: Service, name: str, world: World) -> Allocation:
     pool = next((each for each in world.pools if each.name == name), None)
     if pool is None:
         text = f"Service {service.key} asks for pool {name}, which does not exist."
-        return Allocation(Outcome.REFUSED, reason=Reason("pool-missing", text, Subject.service(service.key)))
+        return Allocation(
+            Outcome.REFUSED, reason=Reason(CauseId.POOL_MISSING, text, Subject.service(service.key))
+        )
     refusal = pool_rules.restricted(pool, service, world.namespaces) or pool_rules.family_missing(
         pool, service
     )
@@ -228,7 +233,7 @@ def _too_few_cluster_ips(service: Service) -> Reason | None:
     if service.family_policy is not FamilyPolicy.REQUIRE or len(service.cluster_ips) != 1:
         return None
     text = f"Service {service.key} requires both families but has only one cluster IP."
-    return Reason("family-unavailable", text)
+    return Reason(CauseId.FAMILY_UNAVAILABLE, text)
 
 
 def _family_changed(service: Service) -> Reason | None:
@@ -239,7 +244,7 @@ def _family_changed(service: Service) -> Reason | None:
     if not odd and (has == needed or tolerated):
         return None
     text = f"Service {service.key} is of family {service.family}, and its addresses are not."
-    return Reason("family-unavailable", text)
+    return Reason(CauseId.FAMILY_UNAVAILABLE, text)
 
 
 def _outside(addresses: tuple[Address, ...], pools: Iterable[Pool]) -> Reason:
@@ -251,18 +256,23 @@ def _outside(addresses: tuple[Address, ...], pools: Iterable[Pool]) -> Reason:
         text = f"No single pool holds all of {listed}."
     else:
         text = f"No pool holds {listed}."
-    return Reason("requested-outside-pools", text)
+    return Reason(CauseId.REQUESTED_OUTSIDE_POOLS, text)
 
 
 def _full(pool: Pool) -> Reason:
-    return Reason("pool-exhausted", f"Pool {pool.name} has no free address.", Subject.pool(pool.name))
+    return Reason(CauseId.POOL_EXHAUSTED, f"Pool {pool.name} has no free address.", Subject.pool(pool.name))
 
 
 def _why_not(service: Service, pool: Pool, world: World) -> Reason:
     return pool_rules.may_serve(pool, service, world.namespaces) or _full(pool)
 
 
-_NEAREST_FIRST = ("pool-exhausted", "family-unavailable", "pool-restricted", "pool-autoassign-off")
+_NEAREST_FIRST = (
+    CauseId.POOL_EXHAUSTED,
+    CauseId.FAMILY_UNAVAILABLE,
+    CauseId.POOL_RESTRICTED,
+    CauseId.POOL_AUTOASSIGN_OFF,
+)
 """Of several pools that do not serve, the one that came closest to it names the cause."""
 
 

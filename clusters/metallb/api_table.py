@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from clusters.cause_ids import CauseId
 from clusters.metallb.log_lines import PROSE, Fields, without_quotations
 from clusters.metallb.signature_table import API_RETRY_S, BOTH, Signature
 
@@ -47,20 +48,20 @@ API_REQUESTS = tuple(
         source="client-go and controller-runtime",
     )
     for name, cause, text, certain in (
-        ("forbidden", "permission-missing", _FORBIDDEN, True),
+        ("forbidden", CauseId.PERMISSION_MISSING, _FORBIDDEN, True),
         (
             "kind-unknown",
-            "crd-outdated",
+            CauseId.CRD_OUTDATED,
             rf'{PROSE}no matches for kind "\w+" in version "metallb\.io/',
             True,
         ),
         (
             "resource-unknown",
-            "crd-outdated",
+            CauseId.CRD_OUTDATED,
             rf"{PROSE}(?:the server )?could not find the requested resource",
             False,
         ),
-        ("api-unreachable", "api-unreachable", _UNREACHED, False),
+        ("api-unreachable", CauseId.API_UNREACHABLE, _UNREACHED, False),
     )
     for where, believed in _WHERE
 )

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from clusters.cause_ids import CauseId
 from clusters.metallb import advertisements as ads
 from clusters.metallb import pools, ranges
 from clusters.metallb.advertisements import Advertisement
@@ -58,14 +59,14 @@ def read(raw_pools: Iterable[Raw], raw_advertisements: Iterable[Raw] = ()) -> Co
         try:
             good_pools.append(pools.parse(raw))
         except SelectorError as error:
-            refusals.append(Reason("config-rejected", f"In {subject}: {error}", subject))
+            refusals.append(Reason(CauseId.CONFIG_REJECTED, f"In {subject}: {error}", subject))
     for raw in raw_advertisements:
         subject = Subject("advertisement", _name(raw))
         refusals += _duplicates(raw, subject)
         try:
             good_advertisements.append(ads.parse(raw))
         except SelectorError as error:
-            refusals.append(Reason("config-rejected", f"In {subject}: {error}", subject))
+            refusals.append(Reason(CauseId.CONFIG_REJECTED, f"In {subject}: {error}", subject))
     refusals += range_problems(good_pools)
     return Configuration(tuple(good_pools), tuple(good_advertisements), tuple(refusals))
 
@@ -75,14 +76,14 @@ def range_problems(all_pools: Sequence[Pool]) -> Iterator[Reason]:
     for pool in all_pools:
         subject = Subject.pool(pool.name)
         for error in pool.invalid:
-            yield Reason("pool-range-invalid", f"Pool {pool.name}: {error}", subject)
+            yield Reason(CauseId.POOL_RANGE_INVALID, f"Pool {pool.name}: {error}", subject)
         if not pool.ranges and not pool.invalid:
-            yield Reason("pool-range-invalid", f"Pool {pool.name} has no addresses at all.", subject)
+            yield Reason(CauseId.POOL_RANGE_INVALID, f"Pool {pool.name} has no addresses at all.", subject)
     owners = {id(each): pool.name for pool in all_pools for each in pool.ranges}
     for one, other, shared in ranges.overlapping(each for pool in all_pools for each in pool.ranges):
         first, second = owners[id(one)], owners[id(other)]
         text = f"Range {one} of pool {first} and range {other} of pool {second} share {shared}."
-        yield Reason("pool-overlap", text, Subject.pool(first))
+        yield Reason(CauseId.POOL_OVERLAP, text, Subject.pool(first))
 
 
 def reserved_addresses(
@@ -99,7 +100,7 @@ def reserved_addresses(
     """
     known = [
         *_node_addresses(nodes),
-        *((each, "pool-holds-gateway-address", f"the gateway {each}") for each in gateways),
+        *((each, CauseId.POOL_HOLDS_GATEWAY_ADDRESS, f"the gateway {each}") for each in gateways),
         *_edge_addresses(networks),
     ]
     for pool in all_pools:
@@ -108,17 +109,17 @@ def reserved_addresses(
                 yield Reason(cause, f"Pool {pool.name} contains {what}.", Subject.pool(pool.name))
 
 
-def _node_addresses(nodes: Iterable[Node]) -> Iterator[tuple[Address, str, str]]:
+def _node_addresses(nodes: Iterable[Node]) -> Iterator[tuple[Address, CauseId, str]]:
     for node in nodes:
         for address in node.addresses:
-            yield address, "pool-holds-node-address", f"{address}, the address of node {node.name}"
+            yield address, CauseId.POOL_HOLDS_NODE_ADDRESS, f"{address}, the address of node {node.name}"
 
 
-def _edge_addresses(networks: Iterable[Network]) -> Iterator[tuple[Address, str, str]]:
+def _edge_addresses(networks: Iterable[Network]) -> Iterator[tuple[Address, CauseId, str]]:
     for network in networks:
         for address in ranges.edges(network):
             kind = "network" if address == network.network_address else "broadcast"
-            yield address, "pool-range-invalid", f"{address}, the {kind} address of {network}"
+            yield address, CauseId.POOL_RANGE_INVALID, f"{address}, the {kind} address of {network}"
 
 
 def _duplicates(raw: Raw, subject: Subject, *, within: str = "") -> list[Reason]:
@@ -130,7 +131,7 @@ def _duplicates(raw: Raw, subject: Subject, *, within: str = "") -> list[Reason]
         found += [f"{name} {each!r}" for each in _twice(part.get(name) or ())]
     for name in ("namespaceSelectors", "serviceSelectors", "ipAddressPoolSelectors", "nodeSelectors"):
         found += [f"{name} {each!r}" for each in _twice(_texts(part.get(name) or ()))]
-    return [Reason("config-rejected", f"In {subject}, {each} stands twice.", subject) for each in found]
+    return [Reason(CauseId.CONFIG_REJECTED, f"In {subject}, {each} stands twice.", subject) for each in found]
 
 
 def _twice(entries: Iterable[str]) -> list[str]:

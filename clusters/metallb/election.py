@@ -17,6 +17,7 @@ from hashlib import sha256
 
 from packaging.version import Version
 
+from clusters.cause_ids import CauseId
 from clusters.metallb import advertisements as ads
 from clusters.metallb.advertisements import Advertisement
 from clusters.metallb.nodes import EXCLUDE_LABEL, Endpoint, Node
@@ -118,9 +119,9 @@ def no_endpoint(service: Service, endpoints: Collection[Endpoint]) -> Reason | N
     if any(each.servable for each in endpoints):
         return None
     if not endpoints:
-        return Reason("no-endpoints", f"Service {service.key} has no endpoints.")
+        return Reason(CauseId.NO_ENDPOINTS, f"Service {service.key} has no endpoints.")
     text = f"None of the {len(endpoints)} endpoints of service {service.key} is ready."
-    return Reason("endpoints-unready", text)
+    return Reason(CauseId.ENDPOINTS_UNREADY, text)
 
 
 def advertised_by(service: Service, scene: Scene) -> tuple[Advertisement, ...] | Reason:
@@ -131,11 +132,11 @@ def advertised_by(service: Service, scene: Scene) -> tuple[Advertisement, ...] |
     if pool is None:
         listed = ", ".join(str(each) for each in service.ingress)
         text = f"No pool holds {listed}, the address of service {service.key}."
-        return Reason("requested-outside-pools", text, Subject.service(service.key))
+        return Reason(CauseId.REQUESTED_OUTSIDE_POOLS, text, Subject.service(service.key))
     covering = ads.covering(pool, scene.advertisements)
     if not covering:
         text = f"Pool {pool.name} is covered by no L2Advertisement."
-        return Reason("pool-not-advertised", text, Subject.pool(pool.name))
+        return Reason(CauseId.POOL_NOT_ADVERTISED, text, Subject.pool(pool.name))
     if not supports(scene.version, Feature.SERVICE_SELECTORS):
         return covering
     return _selecting(service, covering, scene.version)
@@ -148,14 +149,14 @@ def _selecting(
     if not chosen:
         names = ", ".join(each.name for each in covering)
         text = f"No L2Advertisement of the pool ({names}) selects service {service.key}."
-        return Reason("advertisement-selects-nothing", text, Subject.service(service.key))
+        return Reason(CauseId.ADVERTISEMENT_SELECTS_NOTHING, text, Subject.service(service.key))
     refuses = supports(version, Feature.SHARED_WITH_SELECTORS_REFUSED)
     if refuses and service.shares and any(each.service_selectors for each in chosen):
         text = (
             f"Service {service.key} shares its address, and an L2Advertisement for it has serviceSelectors; "
             "MetalLB announces nothing then."
         )
-        return Reason("sharing-refused", text, Subject.service(service.key))
+        return Reason(CauseId.SHARING_REFUSED, text, Subject.service(service.key))
     return chosen
 
 
@@ -195,18 +196,18 @@ def _no_speaker(name: str, taking_part: frozenset[str]) -> Reason | None:
     if name in taking_part:
         return None
     return Reason(
-        "speaker-missing-on-node", f"Node {name} has no speaker that takes part.", Subject.node(name)
+        CauseId.SPEAKER_MISSING_ON_NODE, f"Node {name} has no speaker that takes part.", Subject.node(name)
     )
 
 
 def _withheld(node: Node, scene: Scene) -> Reason | None:
     if node.network_unavailable:
         text = f"Node {node.name} has the condition NetworkUnavailable."
-        return Reason("node-network-unavailable", text, Subject.node(node.name))
+        return Reason(CauseId.NODE_NETWORK_UNAVAILABLE, text, Subject.node(node.name))
     honoured = supports(scene.version, Feature.EXCLUDE_LABEL) and not scene.speakers.ignore_exclude_label
     if node.excluded and honoured:
         return Reason(
-            "node-excluded", f"Node {node.name} has the label {EXCLUDE_LABEL}.", Subject.node(node.name)
+            CauseId.NODE_EXCLUDED, f"Node {node.name} has the label {EXCLUDE_LABEL}.", Subject.node(node.name)
         )
     if node.unschedulable and supports(scene.version, Feature.CORDON_MOVES):
         return Reason("", f"Node {node.name} is cordoned.", Subject.node(node.name))
@@ -217,14 +218,14 @@ def _nothing_local(name: str, service: Service, serving: Collection[str | None])
     if not service.local_policy or name in serving:
         return None
     text = f"Node {name} has no ready endpoint, and externalTrafficPolicy is Local."
-    return Reason("local-policy-no-endpoint-on-announcer", text, Subject.node(name))
+    return Reason(CauseId.LOCAL_POLICY_NO_ENDPOINT_ON_ANNOUNCER, text, Subject.node(name))
 
 
 _WORST_FIRST = (
-    "local-policy-no-endpoint-on-announcer",
-    "node-network-unavailable",
-    "node-excluded",
-    "speaker-missing-on-node",
+    CauseId.LOCAL_POLICY_NO_ENDPOINT_ON_ANNOUNCER,
+    CauseId.NODE_NETWORK_UNAVAILABLE,
+    CauseId.NODE_EXCLUDED,
+    CauseId.SPEAKER_MISSING_ON_NODE,
 )
 """Where every node is out, the reason of the node that came furthest is the one to mend."""
 
@@ -237,17 +238,17 @@ def _nobody(service: Service, chosen: tuple[Advertisement, ...], excluded: Mappi
             return Reason(cause, text, Subject.service(service.key))
     names = ", ".join(each.name for each in chosen)
     text = f"The L2Advertisements for service {service.key} ({names}) select no node."
-    return Reason("advertisement-selects-nothing", text, Subject.service(service.key))
+    return Reason(CauseId.ADVERTISEMENT_SELECTS_NOTHING, text, Subject.service(service.key))
 
 
 def _because(cause: str, nodes: list[str]) -> str:
     listed = ", ".join(nodes)
     match cause:
-        case "local-policy-no-endpoint-on-announcer":
+        case CauseId.LOCAL_POLICY_NO_ENDPOINT_ON_ANNOUNCER:
             return f"externalTrafficPolicy is Local and no ready endpoint is on {listed}"
-        case "node-network-unavailable":
+        case CauseId.NODE_NETWORK_UNAVAILABLE:
             return f"NetworkUnavailable is set on {listed}"
-        case "node-excluded":
+        case CauseId.NODE_EXCLUDED:
             return f"the label {EXCLUDE_LABEL} is on {listed}"
         case _:
             return f"no speaker takes part on {listed}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusters.cause_ids import CauseId
 from clusters.metallb.api_table import API_REQUESTS
 from clusters.metallb.log_lines import PROSE
 from clusters.metallb.memberlist_table import MEMBERLIST
@@ -50,7 +51,7 @@ _CONFIGURATION = (
     Signature(
         id="config-overlap",
         reconciled=True,
-        cause="pool-overlap",
+        cause=CauseId.POOL_OVERLAP,
         components=BOTH,
         where={
             "controller": _RECONCILERS,
@@ -61,7 +62,7 @@ _CONFIGURATION = (
     Signature(
         id="config-range",
         reconciled=True,
-        cause="pool-range-invalid",
+        cause=CauseId.POOL_RANGE_INVALID,
         components=BOTH,
         where={
             "controller": _RECONCILERS,
@@ -72,7 +73,7 @@ _CONFIGURATION = (
     Signature(
         id="config-forbidden",
         reconciled=True,
-        cause="permission-missing",
+        cause=CauseId.PERMISSION_MISSING,
         components=BOTH,
         where={
             "controller": r"Reconciler$",
@@ -83,7 +84,7 @@ _CONFIGURATION = (
     Signature(
         id="config-rejected",
         reconciled=True,
-        cause="config-rejected",
+        cause=CauseId.CONFIG_REJECTED,
         components=BOTH,
         # Failing to list something has a "message" besides; this line has none.
         where={
@@ -96,7 +97,7 @@ _CONFIGURATION = (
     ),
     Signature(
         id="config-missing",
-        cause="pool-missing",
+        cause=CauseId.POOL_MISSING,
         components=BOTH,
         where={"msg": r"^configuration is missing, MetalLB will not function$"},
         source="controller/main.go, speaker/main.go",
@@ -106,27 +107,27 @@ _CONFIGURATION = (
 _CONTROLLER = (
     Signature(
         id="too-few-cluster-ips",
-        cause="family-unavailable",
+        cause=CauseId.FAMILY_UNAVAILABLE,
         where={"reason": r"^requires dual stack but clusterips are not dual stack$"},
         source="controller/service.go",
         since="0.15.0",
     ),
     Signature(
         id="deprecated-annotation",
-        cause="deprecated-annotation",
+        cause=CauseId.DEPRECATED_ANNOTATION,
         where={"event": r"^deprecatedAnnotation$"},
         source="controller/main.go",
         since="0.14.9",
     ),
     Signature(
         id="status-forbidden",
-        cause="permission-missing",
+        cause=CauseId.PERMISSION_MISSING,
         where={"op": r"^updateServiceStatus$", "error": r'^services(?: "[^"]*")? is forbidden: '},
         source="controller/main.go",
     ),
     Signature(
         id="status-contested",
-        cause="rival-controller",
+        cause=CauseId.RIVAL_CONTROLLER,
         where={
             "op": r"^updateServiceStatus$",
             "error": rf'{PROSE}Operation cannot be fulfilled on services(?: "[^"]*")?: the object has been modified',
@@ -137,27 +138,27 @@ _CONTROLLER = (
     ),
     Signature(
         id="secret-not-created",
-        cause="memberlist-secret-missing",
+        cause=CauseId.MEMBERLIST_SECRET_MISSING,
         where={"op": r"^startup$", "msg": r"^failed to create memberlist secret$"},
         source="controller/main.go",
     ),
     Signature(
         id="controller-not-started",
-        cause="controller-crashing",
+        cause=CauseId.CONTROLLER_CRASHING,
         where={"op": r"^startup$", "level": r"^error$"},
         certain=False,
         source="controller/main.go, internal/k8s/k8s.go",
     ),
     Signature(
         id="webhook-gone",
-        cause="webhook-unreachable",
+        cause=CauseId.WEBHOOK_UNREACHABLE,
         where={"logger": r"^cert-rotation$", "msg": r"^Webhook not found\. Unable to update certificate\.$"},
         certain=False,
         source="open-policy-agent/cert-controller, pkg/rotator/rotator.go",
     ),
     Signature(
         id="webhook-certificate",
-        cause="webhook-unreachable",
+        cause=CauseId.WEBHOOK_UNREACHABLE,
         where={
             "msg": r"^(?:[\d/]+ [\d:.]+ )?http: TLS handshake error from \S+: remote error: tls: "
             r"(?:bad|unknown|expired) certificate"
@@ -171,21 +172,21 @@ _CONTROLLER = (
 _SPEAKER = (
     Signature(
         id="memberlist-off",
-        cause="memberlist-disabled",
+        cause=CauseId.MEMBERLIST_DISABLED,
         where={"msg": r"^not starting fast dead node detection \(memberlist\)"},
         source=_LIST,
         components=SPEAKER,
     ),
     Signature(
         id="secret-unreadable",
-        cause="memberlist-secret-missing",
+        cause=CauseId.MEMBERLIST_SECRET_MISSING,
         where={"msg": r"^failed to read memberlist secret key file$"},
         source=_MAIN,
         components=SPEAKER,
     ),
     Signature(
         id="speaker-not-started",
-        cause="speaker-crashing",
+        cause=CauseId.SPEAKER_CRASHING,
         where={"op": r"^startup$", "level": r"^error$"},
         source=_MAIN,
         certain=False,
@@ -193,7 +194,7 @@ _SPEAKER = (
     ),
     Signature(
         id="interface-missing",
-        cause="advertisement-interface-missing",
+        cause=CauseId.ADVERTISEMENT_INTERFACE_MISSING,
         where={
             "msg": r"^the specified interfaces used to announce LB IP don't exist$",
             "service": r"(?P<service>\S+)",
@@ -203,7 +204,7 @@ _SPEAKER = (
     ),
     Signature(
         id="shared-with-selectors",
-        cause="sharing-refused",
+        cause=CauseId.SHARING_REFUSED,
         where={
             "reason": r"^allow-shared-ip is incompatible with serviceSelectors",
             "service": r"(?P<service>\S+)",
@@ -214,7 +215,7 @@ _SPEAKER = (
     ),
     Signature(
         id="address-outside-pools",
-        cause="requested-outside-pools",
+        cause=CauseId.REQUESTED_OUTSIDE_POOLS,
         where={"op": r"^setBalancer$", "error": r"^assigned IP not allowed by config$"},
         certain=False,
         lasts=60.0,
@@ -223,7 +224,7 @@ _SPEAKER = (
     ),
     Signature(
         id="address-malformed",
-        cause="rival-controller",
+        cause=CauseId.RIVAL_CONTROLLER,
         where={"op": r"^setBalancer$", "error": r'^invalid LoadBalancer IP "'},
         certain=False,
         source=_MAIN,
@@ -231,7 +232,7 @@ _SPEAKER = (
     ),
     Signature(
         id="config-contested",
-        cause="config-rejected",
+        cause=CauseId.CONFIG_REJECTED,
         where={"op": r"^setConfig$", "msg": r"^new configuration rejected$", "service": r"(?P<service>\S+)"},
         certain=False,
         lasts=60.0,
@@ -240,7 +241,7 @@ _SPEAKER = (
     ),
     Signature(
         id="responder-missing",
-        cause="nobody-answers",
+        cause=CauseId.NOBODY_ANSWERS,
         where={"msg": r"^failed to create (?:ARP|NDP) responder$"},
         certain=False,
         lasts=30.0,  # interfaces are looked at again every 10 s
@@ -249,7 +250,7 @@ _SPEAKER = (
     ),
     Signature(
         id="answer-unsent",
-        cause="nobody-answers",
+        cause=CauseId.NOBODY_ANSWERS,
         where={"msg": r"^failed to (?:send ARP reply|make gratuitous (?:ARP|NDP) announcement)$"},
         certain=False,
         lasts=60.0,
@@ -258,7 +259,7 @@ _SPEAKER = (
     ),
     Signature(
         id="status-immutable",
-        cause="owner-disagreement",
+        cause=CauseId.OWNER_DISAGREEMENT,
         where={
             "error": rf'{PROSE}ServiceL2Status\.metallb\.io(?: "[^"]*")? is invalid: status\.node: .*Value is immutable'
         },

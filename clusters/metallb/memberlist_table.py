@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from clusters.cause_ids import CauseId
 from clusters.metallb.signature_table import REJOIN_S, SPEAKER, Signature
 
 _ML = "hashicorp/memberlist 0.5.1 (0.15) and 0.6.0 (0.16.2)"
 _LIST = "internal/speakerlist/speakerlist.go"
-_KEY, _CUT = "memberlist-key-mismatch", "memberlist-partition"
+_KEY, _CUT = CauseId.MEMBERLIST_KEY_MISMATCH, CauseId.MEMBERLIST_PARTITION
 
 _TOLD_BY_MEMBERLIST = tuple(
     Signature(

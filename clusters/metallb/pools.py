@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from clusters.cause_ids import CauseId
 from clusters.metallb import ranges, selectors
 from clusters.metallb.ranges import Address, AddressRange, RangeError
 from clusters.metallb.reasons import Reason
@@ -142,11 +143,11 @@ def restricted(pool: Pool, service: Service, namespaces: Namespaces) -> Reason |
     allowed = pool.allocation.resolved(namespaces)
     if allowed and service.namespace not in allowed:
         text = f"Pool {pool.name} is kept for the namespaces {', '.join(sorted(allowed))}."
-        return Reason("pool-restricted", text, Subject.pool(pool.name))
+        return Reason(CauseId.POOL_RESTRICTED, text, Subject.pool(pool.name))
     chosen = pool.allocation.service_selectors
     if chosen and not selectors.any_matches(chosen, service.labels):
         text = f"Pool {pool.name} is kept for services labelled {' or '.join(str(each) for each in chosen)}."
-        return Reason("pool-restricted", text, Subject.pool(pool.name))
+        return Reason(CauseId.POOL_RESTRICTED, text, Subject.pool(pool.name))
     return None
 
 
@@ -157,12 +158,12 @@ def may_serve(pool: Pool, service: Service, namespaces: Namespaces) -> Reason | 
     """
     if not pool.auto_assign:
         text = f"Pool {pool.name} has autoAssign off: it serves only services that ask for it."
-        return Reason("pool-autoassign-off", text, Subject.pool(pool.name))
+        return Reason(CauseId.POOL_AUTOASSIGN_OFF, text, Subject.pool(pool.name))
     if reason := restricted(pool, service, namespaces):
         return reason
     if pool.allocation and not _reachable(pool.allocation, service, namespaces):
         text = f"Pool {pool.name} is kept for namespaces by a selector that selects none."
-        return Reason("pool-restricted", text, Subject.pool(pool.name))
+        return Reason(CauseId.POOL_RESTRICTED, text, Subject.pool(pool.name))
     return family_missing(pool, service)
 
 
@@ -174,7 +175,7 @@ def family_missing(pool: Pool, service: Service) -> Reason | None:
         return None
     families = " and ".join(f"IPv{each}" for each in sorted(missing))
     return Reason(
-        "family-unavailable", f"Pool {pool.name} has no {families} addresses.", Subject.pool(pool.name)
+        CauseId.FAMILY_UNAVAILABLE, f"Pool {pool.name} has no {families} addresses.", Subject.pool(pool.name)
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from clusters.cause_ids import CauseId, NoCause
 from clusters.subject import UNNAMED, Subject
 
 
@@ -14,9 +15,15 @@ class Reason:
     `subject` is what the reason is about ("pool edge", "advertisement lan"), UNNAMED where only the caller knows it.
     """
 
-    cause: str
+    cause: CauseId | NoCause
     text: str
     subject: Subject = UNNAMED
+
+    @property
+    def named(self) -> CauseId:
+        """The cause, of a reason that has one."""
+        assert self.cause, self.text
+        return CauseId(self.cause)
 
     def __str__(self) -> str:
         return self.text

@@ -15,6 +15,7 @@ from typing import Any
 
 from packaging.version import Version
 
+from clusters.cause_ids import CauseId
 from clusters.metallb import versions
 from clusters.metallb.ranges import Address, AddressError, parse_address
 from clusters.metallb.reasons import Reason
@@ -198,7 +199,9 @@ def foreign(service: Service, lb_class: str = "") -> Reason | None:
         return None
     asked = f"class {service.lb_class!r}" if service.lb_class else "no class"
     serves = f"class {lb_class!r} only" if lb_class else "services without a class only"
-    return Reason("class-mismatch", f"Service {service.key} asks for {asked}, and MetalLB serves {serves}.")
+    return Reason(
+        CauseId.CLASS_MISMATCH, f"Service {service.key} asks for {asked}, and MetalLB serves {serves}."
+    )
 
 
 def request(service: Service) -> Request:
@@ -210,7 +213,7 @@ def request(service: Service) -> Request:
             f"Service {service.key} asks for {service.load_balancer_ip} in spec.loadBalancerIP and for "
             f"{listed} in the annotation {PREFIX}{LOAD_BALANCER_IPS}; MetalLB takes only one of the two."
         )
-        return Request(pool=pool, problem=Reason("requested-twice", text))
+        return Request(pool=pool, problem=Reason(CauseId.REQUESTED_TWICE, text))
     if not listed and not service.load_balancer_ip:
         return Request(pool=pool)
     parts = listed.split(",") if listed else [service.load_balancer_ip]
@@ -218,7 +221,7 @@ def request(service: Service) -> Request:
         addresses = tuple(parse_address(each) for each in parts)
     except AddressError as error:
         text = f"Service {service.key} asks for an address that is none: {error}"
-        return Request(pool=pool, problem=Reason("requested-outside-pools", text))
+        return Request(pool=pool, problem=Reason(CauseId.REQUESTED_OUTSIDE_POOLS, text))
     return Request(addresses=addresses, pool=pool, problem=_odd_families(service, addresses))
 
 
@@ -278,12 +281,12 @@ def sharing_conflict(holder: Service, newcomer: Service) -> Reason | None:
         return None
     if not newcomer.sharing_key:
         text = f"The address is taken by {holder.key}, and {newcomer.key} has no sharing key."
-        return Reason("requested-taken", text)
+        return Reason(CauseId.REQUESTED_TAKEN, text)
     difference = _sharing_difference(holder, newcomer)
     if not difference:
         return None
     text = f"Service {newcomer.key} cannot share the address of {holder.key}: {difference}."
-    return Reason("sharing-refused", text)
+    return Reason(CauseId.SHARING_REFUSED, text)
 
 
 def _sharing_difference(holder: Service, newcomer: Service) -> str:
@@ -303,7 +306,7 @@ def _odd_families(service: Service, addresses: tuple[Address, ...]) -> Reason | 
         return None
     listed = ", ".join(str(each) for each in addresses)
     text = f"Service {service.key} asks for {listed}; at most one IPv4 and one IPv6 address can be asked for."
-    return Reason("family-unavailable", text)
+    return Reason(CauseId.FAMILY_UNAVAILABLE, text)
 
 
 def _addresses(texts: Any) -> tuple[Address, ...]:

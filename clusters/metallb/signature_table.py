@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from clusters.cause_ids import CauseId, NoCause
+
 
 class Component(StrEnum):
     """Which of MetalLB's two parts speaks."""
@@ -46,7 +48,7 @@ class Signature:
     """
 
     id: str
-    cause: str
+    cause: CauseId
     where: Mapping[str, str]
     source: str
     components: frozenset[Component] = CONTROLLER
@@ -67,7 +69,7 @@ class EventSignature:
 
     id: str
     reason: str
-    cause: str
+    cause: CauseId | NoCause
     source: str
     message: str = ""
     errors: bool = False
@@ -81,7 +83,7 @@ class AllocationError:
     """One reason for which MetalLB gives no address, as it stands in the controller's log and in events."""
 
     id: str
-    cause: str
+    cause: CauseId
     text: str
     certain: bool = True
     since: str = ""
@@ -92,17 +94,17 @@ _SERVICE_GO = "controller/service.go"
 _QUOTED = r'(?:"[^"]*"|\[[^]]*\])'
 
 ALLOCATION_ERRORS = (
-    AllocationError(id="no-address", cause="pool-exhausted", text=r"^no available IPs$", certain=False),
+    AllocationError(id="no-address", cause=CauseId.POOL_EXHAUSTED, text=r"^no available IPs$", certain=False),
     AllocationError(
         id="pool-empty",
-        cause="pool-exhausted",
+        cause=CauseId.POOL_EXHAUSTED,
         text=r"^no available IPs in pool (?P<pool>\S+)$",
         since="0.16.0",
         certain=False,
     ),
     AllocationError(
         id="pool-lacks-family",
-        cause="family-unavailable",
+        cause=CauseId.FAMILY_UNAVAILABLE,
         text=r"^no available IPs in pool (?P<pool>\S+) for \S+ IPFamily$",
         certain=False,
         source="internal/allocator/allocation.go",
@@ -110,62 +112,62 @@ ALLOCATION_ERRORS = (
     # A pool asked for by name without a free address of the one family: the missing address goes on as <nil>.
     AllocationError(
         id="nil-address",
-        cause="pool-exhausted",
+        cause=CauseId.POOL_EXHAUSTED,
         text=r'^\["<nil>"\] is not allowed in config$',
         certain=False,
     ),
     AllocationError(
         id="outside-pools",
-        cause="requested-outside-pools",
+        cause=CauseId.REQUESTED_OUTSIDE_POOLS,
         text=r'^\["(?P<address>[0-9a-fA-F.:]+)"[^]]*\] is not allowed in config$',
     ),
     AllocationError(
         id="restricted",
-        cause="pool-restricted",
+        cause=CauseId.POOL_RESTRICTED,
         text=r"^pool (?P<pool>\S+) not compatible for ip assignment$",
     ),
     AllocationError(
         id="address-taken",
-        cause="requested-taken",
+        cause=CauseId.REQUESTED_TAKEN,
         text=r'^can\'t change sharing key for "(?P<service>[^"]*)", address also in use by \S+$',
         certain=False,
     ),
     AllocationError(
         id="port-taken",
-        cause="sharing-refused",
+        cause=CauseId.SHARING_REFUSED,
         text=r'^port \S+ is already in use on "(?P<address>[^"]+)"$',
     ),
     AllocationError(
         id="wrong-family",
-        cause="family-unavailable",
+        cause=CauseId.FAMILY_UNAVAILABLE,
         text=rf"^requested loadBalancer IP(?:\(s\))? {_QUOTED} does not match the ipFamily of the service$",
         source=_SERVICE_GO,
     ),
     AllocationError(
         id="odd-families",
-        cause="family-unavailable",
+        cause=CauseId.FAMILY_UNAVAILABLE,
         text=r'^(?:IPFamilyForAddresses: |more than two addresses |"[^"]*" "[^"]*" has the same family$'
         "|IP for wrong family)",
         source="internal/ipfamily/ipfamily.go",
     ),
     AllocationError(
         id="wrong-pool",
-        cause="requested-wrong-pool",
+        cause=CauseId.REQUESTED_WRONG_POOL,
         # The pool is not quoted, so that anything may follow.
         text=rf"^requested loadBalancer IP(?:\(s\))? {_QUOTED} is not compatible with requested address pool "
         r"(?P<pool>[\s\S]*)",
         source=_SERVICE_GO,
     ),
-    AllocationError(id="unknown-pool", cause="pool-missing", text=r'^unknown pool "(?P<pool>[^"]*)"$'),
+    AllocationError(id="unknown-pool", cause=CauseId.POOL_MISSING, text=r'^unknown pool "(?P<pool>[^"]*)"$'),
     AllocationError(
         id="asked-twice",
-        cause="requested-twice",
+        cause=CauseId.REQUESTED_TWICE,
         text=r"^service can not have both \S+ and svc\.Spec\.LoadBalancerIP$",
         source=_SERVICE_GO,
     ),
     AllocationError(
         id="no-address-asked",
-        cause="requested-outside-pools",
+        cause=CauseId.REQUESTED_OUTSIDE_POOLS,
         text=r'^invalid (?:metallb\.(?:io|universe\.tf)/loadBalancerIPs:|spec\.loadBalancerIP) "',
         source=_SERVICE_GO,
     ),
@@ -200,7 +202,7 @@ EVENT_SIGNATURES = (
     EventSignature(
         id="second-family-failed",
         reason="AdditionalAssignFailed",
-        cause="family-unavailable",
+        cause=CauseId.FAMILY_UNAVAILABLE,
         certain=False,
         source=_SERVICE_GO,
         since="0.14.9",
@@ -208,27 +210,27 @@ EVENT_SIGNATURES = (
     EventSignature(
         id="too-few-cluster-ips",
         reason="not enough clusterips",
-        cause="family-unavailable",
+        cause=CauseId.FAMILY_UNAVAILABLE,
         source=_SERVICE_GO,
     ),
     EventSignature(
         id="odd-address-families",
         reason="nolbIPsIPFamily",
-        cause="rival-controller",
+        cause=CauseId.RIVAL_CONTROLLER,
         certain=False,
         source=_SERVICE_GO,
     ),
     EventSignature(
         id="deprecated-annotation",
         reason="deprecatedAnnotation",
-        cause="deprecated-annotation",
+        cause=CauseId.DEPRECATED_ANNOTATION,
         source="controller/main.go",
         since="0.14.9",
     ),
     EventSignature(
         id="pool-vanished",
         reason="InternalError",
-        cause="pool-missing",
+        cause=CauseId.POOL_MISSING,
         message=r"^allocated an IP that has no pool",
         certain=False,
         source=_SERVICE_GO,
@@ -236,7 +238,7 @@ EVENT_SIGNATURES = (
     EventSignature(
         id="interface-missing",
         reason="announceFailed",
-        cause="advertisement-interface-missing",
+        cause=CauseId.ADVERTISEMENT_INTERFACE_MISSING,
         message=r'^the interfaces specified by LB IP "[^"]*" doesn\'t exist in assigned node "(?P<node>[^"]*)"',
         source="speaker/layer2_controller.go",
     ),
@@ -259,20 +261,20 @@ POD_EVENTS = {
     )
     for component, rows in {
         Component.CONTROLLER: (
-            ("back-off", "BackOff", "controller-crashing", "restarting failed container"),
-            ("image", "BackOff", "controller-down", "pulling image"),
-            ("failed", "Failed", "controller-down", ""),
-            ("unscheduled", "FailedScheduling", "controller-down", ""),
-            ("unhealthy", "Unhealthy", "controller-down", ""),
+            ("back-off", "BackOff", CauseId.CONTROLLER_CRASHING, "restarting failed container"),
+            ("image", "BackOff", CauseId.CONTROLLER_DOWN, "pulling image"),
+            ("failed", "Failed", CauseId.CONTROLLER_DOWN, ""),
+            ("unscheduled", "FailedScheduling", CauseId.CONTROLLER_DOWN, ""),
+            ("unhealthy", "Unhealthy", CauseId.CONTROLLER_DOWN, ""),
         ),
         Component.SPEAKER: (
-            ("secret-unmounted", "FailedMount", "memberlist-secret-missing", _UNMOUNTED),
-            ("secret-missing", "Failed", "memberlist-secret-missing", _UNMOUNTED),
-            ("back-off", "BackOff", "speaker-crashing", "restarting failed container"),
-            ("image", "BackOff", "speaker-down", "pulling image"),
-            ("failed", "Failed", "speaker-down", ""),
-            ("unscheduled", "FailedScheduling", "speaker-unschedulable", ""),
-            ("unhealthy", "Unhealthy", "speaker-down", ""),
+            ("secret-unmounted", "FailedMount", CauseId.MEMBERLIST_SECRET_MISSING, _UNMOUNTED),
+            ("secret-missing", "Failed", CauseId.MEMBERLIST_SECRET_MISSING, _UNMOUNTED),
+            ("back-off", "BackOff", CauseId.SPEAKER_CRASHING, "restarting failed container"),
+            ("image", "BackOff", CauseId.SPEAKER_DOWN, "pulling image"),
+            ("failed", "Failed", CauseId.SPEAKER_DOWN, ""),
+            ("unscheduled", "FailedScheduling", CauseId.SPEAKER_UNSCHEDULABLE, ""),
+            ("unhealthy", "Unhealthy", CauseId.SPEAKER_DOWN, ""),
         ),
     }.items()
 }

@@ -16,6 +16,7 @@ from functools import cache
 
 from packaging.version import Version
 
+from clusters.cause_ids import CauseId, NoCause
 from clusters.metallb.api_table import Refusal, refusal_in
 from clusters.metallb.log_lines import Fields, fields_of, without_quotations
 from clusters.metallb.log_table import LOG_SIGNATURES
@@ -43,7 +44,7 @@ class Hit:
     when: datetime | None = None
 
     @property
-    def cause(self) -> str:
+    def cause(self) -> CauseId:
         """The cause that the line proves, or makes likely."""
         return self.signature.cause
 
@@ -58,7 +59,7 @@ class EventHit:
     """An event that tells of a failure. `cause` is already that of the allocation error in its message."""
 
     signature: EventSignature
-    cause: str
+    cause: CauseId | NoCause
     certain: bool
     subjects: Mapping[str, str] = field(default_factory=dict)
 
@@ -122,7 +123,9 @@ class _Reading:
         elif fields.get("node event") == "NodeJoin":
             back = fields.get("node name", "")
             self._drop(
-                lambda hit: hit.cause == "memberlist-partition" and hit.subjects.get("node", back) == back
+                lambda hit: (
+                    hit.cause == CauseId.MEMBERLIST_PARTITION and hit.subjects.get("node", back) == back
+                )
             )
         elif fields.get("msg") == "memberlist join successfully":
             self._drop(lambda hit: hit.signature.id == "memberlist-partial-join")

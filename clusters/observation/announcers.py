@@ -25,6 +25,7 @@ from clusters.api.resources import (
     SERVICE_L2_STATUSES,
     SERVICES,
 )
+from clusters.cause_ids import CauseId
 from clusters.errors import Inconclusive
 from clusters.metallb import advertisements, election, install, nodes, pools, services, versions
 from clusters.metallb.election import Prediction, Scene, Speakers
@@ -102,7 +103,7 @@ def predict(
 ) -> Prediction:
     """Who should announce the service, by MetalLB's own rule, if every running speaker sees every other."""
     if not running:
-        reason = Reason("speaker-missing-on-node", "No speaker runs on any node.")
+        reason = Reason(CauseId.SPEAKER_MISSING_ON_NODE, "No speaker runs on any node.")
         return Prediction(None, reason=reason)
     slices = api.list(ENDPOINT_SLICES, namespace, labels=f"kubernetes.io/service-name={name}")
     scene = Scene(

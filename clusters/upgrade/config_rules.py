@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from clusters import yaml_text
+from clusters.cause_ids import CauseId
 from clusters.errors import Inconclusive
 from clusters.gitops.findings import known
 from clusters.metallb import services
@@ -152,7 +153,7 @@ RULES = (
         remedy="Write IPAddressPools, and an L2Advertisement for each, from it; MetalLB's configmaptocrs does it.",
         commands=("kubectl -n {metallb_namespace} get configmap config -o yaml",),
         source=f"{_NOTES} of 0.13.2",
-        cause="legacy-configuration",
+        cause=CauseId.LEGACY_CONFIGURATION,
         look=_config_map,
     ),
     Rule(
@@ -164,7 +165,7 @@ RULES = (
         remedy="Write an IPAddressPool with the same addresses, and an L2Advertisement for it.",
         commands=("kubectl get addresspools.metallb.io -A -o yaml",),
         source=f"{_NOTES} of 0.14.2",
-        cause="legacy-configuration",
+        cause=CauseId.LEGACY_CONFIGURATION,
         look=_address_pools,
     ),
     Rule(
@@ -175,7 +176,7 @@ RULES = (
         remedy="Delete it once no AddressPool is left.",
         commands=(f"kubectl delete crd {_ADDRESS_POOLS}",),
         source=f"{_NOTES} of 0.14.3 and 0.14.4; issue 2270",
-        cause="legacy-configuration",
+        cause=CauseId.LEGACY_CONFIGURATION,
         look=_address_pool_definition,
     ),
     Rule(
@@ -187,7 +188,7 @@ RULES = (
         remedy="Remove the label, or start the speakers with --ignore-exclude-lb (0.14.4 and newer).",
         commands=(f"kubectl get nodes -l {EXCLUDE_LABEL}", f"kubectl label node {{node}} {EXCLUDE_LABEL}-"),
         source=f"{_NOTES} of 0.14.2 and 0.14.4; issues 2274, 2285",
-        cause="node-excluded",
+        cause=CauseId.NODE_EXCLUDED,
         look=_excluded,
     ),
     Rule(
@@ -199,7 +200,7 @@ RULES = (
         commands=("kubectl get svc -A | grep LoadBalancer",
                   "kubectl -n {metallb_namespace} get ipaddresspools -o yaml"),
         source=f"{_NOTES} of 0.14.2; issue 2449",
-        cause="address-outside-pools",
+        cause=CauseId.ADDRESS_OUTSIDE_POOLS,
         look=_outside,
     ),
     Rule(
@@ -210,7 +211,7 @@ RULES = (
         remedy="Write them with the prefix metallb.io.",
         commands=("kubectl get svc -A -o yaml | grep metallb.universe.tf",),
         source=f"{_NOTES} of 0.14.9",
-        cause="deprecated-annotation",
+        cause=CauseId.DEPRECATED_ANNOTATION,
         look=_annotations,
     ),
     Rule(
@@ -222,7 +223,7 @@ RULES = (
         commands=("kubectl get validatingwebhookconfigurations",
                   "kubectl delete validatingwebhookconfiguration {name}"),
         source=f"{_NOTES} of 0.13.4 and 0.14.4",
-        cause="webhook-left-over",
+        cause=CauseId.WEBHOOK_LEFT_OVER,
         look=_webhooks,
     ),
     Rule(
@@ -234,7 +235,7 @@ RULES = (
         remedy="Delete it as soon as the new one is there.",
         commands=("kubectl delete validatingwebhookconfiguration validating-webhook-configuration",),
         source=f"{_NOTES} of 0.13.4",
-        cause="webhook-left-over",
+        cause=CauseId.WEBHOOK_LEFT_OVER,
         look=_webhook_to_be,
     ),
     Rule(
@@ -245,7 +246,7 @@ RULES = (
         remedy="Give every field, or do without the file.",
         commands=("kubectl -n {metallb_namespace} get configmaps",),
         source="internal/speakerlist/speakerlist.go of 0.16.2",
-        cause="legacy-configuration",
+        cause=CauseId.LEGACY_CONFIGURATION,
         look=_tuning,
     ),
 )  # fmt: skip

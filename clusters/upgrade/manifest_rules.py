@@ -7,6 +7,7 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
+from clusters.cause_ids import CauseId
 from clusters.errors import Inconclusive
 from clusters.gitops import revisions
 from clusters.gitops.findings import known
@@ -224,7 +225,7 @@ RULES = (
         remedy="Apply the target's whole manifest, its definitions before its images.",
         commands=(_CRDS, "kubectl apply --server-side -f {file}"),
         source=f"{_NOTES} of 0.14.2, 0.15.0 and 0.15.3; microk8s-core-addons issue 404",
-        cause="crd-outdated",
+        cause=CauseId.CRD_OUTDATED,
         look=_definitions,
     ),
     Rule(
@@ -234,7 +235,7 @@ RULES = (
         remedy="Apply the target's whole manifest, its roles before its images.",
         commands=("kubectl get clusterroles | grep metallb",),
         source=f"{_NOTES} of 0.15.3; the manifests of 0.15.2 and 0.16.2",
-        cause="role-outdated",
+        cause=CauseId.ROLE_OUTDATED,
         look=_roles,
     ),
     Rule(
@@ -244,7 +245,7 @@ RULES = (
         remedy="Correct the object first.",
         commands=("kubectl -n {metallb_namespace} get ipaddresspools,l2advertisements,bgppeers -o yaml",),
         source="the definitions of the target's release",
-        cause="object-not-accepted",
+        cause=CauseId.OBJECT_NOT_ACCEPTED,
         look=_objects,
     ),
     Rule(
@@ -254,7 +255,7 @@ RULES = (
         remedy="Write these objects once in the newer version, and take the old one out of status.storedVersions.",
         commands=(_CRDS, "kubectl get crd {name} -o jsonpath={{.status.storedVersions}}"),
         source="Kubernetes' documentation of versions in custom resource definitions",
-        cause="object-not-accepted",
+        cause=CauseId.OBJECT_NOT_ACCEPTED,
         look=_stored,
     ),
     Rule(
@@ -265,7 +266,7 @@ RULES = (
         remedy="Write the configuration as resources, and take it out of the values.",
         commands=("helm get values metallb -n {metallb_namespace}",),
         source=f"{_NOTES} of 0.13.2; the chart of 0.16.2",
-        cause="values-outdated",
+        cause=CauseId.VALUES_OUTDATED,
         look=_values(_config_inline),
     ),
     Rule(
@@ -276,7 +277,7 @@ RULES = (
         remedy="Set frrk8s.enabled to false where MetalLB announces in layer 2 only.",
         commands=("helm get values metallb -n {metallb_namespace}",),
         source=f"{_NOTES} of 0.16.0; the chart of 0.16.2; issue 3053",
-        cause="values-outdated",
+        cause=CauseId.VALUES_OUTDATED,
         look=_values(_frr_k8s),
     ),
     Rule(
@@ -288,7 +289,7 @@ RULES = (
             "kubectl get ipaddresspools,l2advertisements,bgppeers -A -o yaml > metallb-resources.yaml",
         ),
         source="the chart of 0.16.2: the definitions are templates of a subchart",
-        cause="values-outdated",
+        cause=CauseId.VALUES_OUTDATED,
         look=_values(_crds_off),
     ),
     Rule(
@@ -300,7 +301,7 @@ RULES = (
             "kubectl get ipaddresspools,l2advertisements,bgppeers -A -o yaml > metallb-resources.yaml",
         ),
         source="rollback.previous-renders",
-        cause="no-way-back",
+        cause=CauseId.NO_WAY_BACK,
         look=_way_back,
     ),
 )

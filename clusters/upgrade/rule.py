@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
+from clusters.cause_ids import CauseId
 from clusters.subject import Subject
 from clusters.upgrade.situation import Situation
 
@@ -40,7 +41,7 @@ class Rule:
     remedy: str
     commands: tuple[str, ...]
     source: str
-    cause: str
+    cause: CauseId
     look: Callable[[Situation], Iterable[Sighting]]
 
     def about(self, situation: Situation) -> bool | None:

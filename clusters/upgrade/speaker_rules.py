@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from clusters.cause_ids import CauseId
 from clusters.gitops.findings import known
 from clusters.metallb import election
 from clusters.metallb.election import Scene
@@ -149,7 +150,7 @@ RULES = (
         remedy="Plan a maintenance window, and watch for two MAC addresses that answer for one service address.",
         commands=("kubectl -n {metallb_namespace} rollout status daemonset/speaker",),
         source=f"{_NOTES} of 0.14.2 (AES-256)",
-        cause="memberlist-key-mismatch",
+        cause=CauseId.MEMBERLIST_KEY_MISMATCH,
         look=_key,
     ),
     Rule(
@@ -162,7 +163,7 @@ RULES = (
         remedy="Plan a maintenance window, and watch for two MAC addresses that answer for one service address.",
         commands=("kubectl -n {metallb_namespace} rollout status daemonset/speaker",),
         source=f"{_NOTES} of 0.16.2",
-        cause="memberlist-key-mismatch",
+        cause=CauseId.MEMBERLIST_KEY_MISMATCH,
         look=_key,
     ),
     Rule(
@@ -172,7 +173,7 @@ RULES = (
         remedy="Find out why the speaker is not ready, and fix that first.",
         commands=(_PODS, "kubectl -n {metallb_namespace} describe daemonset/speaker"),
         source="a DaemonSet's rolling update, one pod unavailable at a time",
-        cause="speaker-down",
+        cause=CauseId.SPEAKER_DOWN,
         look=_every_speaker,
     ),
     Rule(
@@ -182,7 +183,7 @@ RULES = (
         remedy="Let a second node announce it, or plan for the gap.",
         commands=(_PODS, "kubectl -n {metallb_namespace} get l2advertisements -o yaml"),
         source="the election of layer 2 announcers",
-        cause="no-spare-announcer",
+        cause=CauseId.NO_SPARE_ANNOUNCER,
         look=_spare,
     ),
     Rule(
@@ -193,7 +194,7 @@ RULES = (
         remedy="Choose a quiet hour.",
         commands=("kubectl get servicel2statuses -A",),
         source="the election has no memory: an address goes back as soon as its first node's speaker is back",
-        cause="over-budget",
+        cause=CauseId.OVER_BUDGET,
         look=_moves,
     ),
     Rule(
@@ -205,7 +206,7 @@ RULES = (
         remedy="Change what scrapes them: port 9120, scheme https, a token that may get /metrics.",
         commands=("kubectl -n {metallb_namespace} get servicemonitors,podmonitors,networkpolicies",),
         source=f"{_NOTES} of 0.16.0",
-        cause="legacy-configuration",
+        cause=CauseId.LEGACY_CONFIGURATION,
         look=_scraped,
     ),
     Rule(
@@ -217,7 +218,7 @@ RULES = (
         remedy="Move the other pod to another port, or give the speakers --port and --health-probe-port.",
         commands=("kubectl get pods -A -o wide",),
         source=f"{_NOTES} of 0.16.0; the manifests of 0.15.2 and 0.16.2",
-        cause="port-taken",
+        cause=CauseId.PORT_TAKEN,
         look=_ports,
     ),
 )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from packaging.version import Version
 
+from clusters.cause_ids import CauseId
 from clusters.metallb import versions
 from clusters.subject import CLUSTER, Subject
 from clusters.upgrade.rule import Rule, Sighting
@@ -72,7 +73,7 @@ def _avoided(target: str, consequence: str, better: str, source: str) -> Rule:
         remedy=f"Upgrade to {better} instead.",
         commands=_VERSIONS,
         source=source,
-        cause="target-unsafe",
+        cause=CauseId.TARGET_UNSAFE,
         look=_always,
     )
 
@@ -106,7 +107,7 @@ RULES = (
         remedy="Upgrade to 0.16.1 or newer, or let a speaker run on the controller's node.",
         commands=("kubectl -n {metallb_namespace} get pods -o wide",),
         source=f"{_NOTES} of 0.16.1; issue 3061",
-        cause="target-unsafe",
+        cause=CauseId.TARGET_UNSAFE,
         look=_speaker_beside_controller,
     ),
     Rule(
@@ -117,7 +118,7 @@ RULES = (
         remedy="Uncordon the node, or upgrade to 0.15.1 or newer.",
         commands=("kubectl get nodes",),
         source=f"{_NOTES} of 0.14.9 and 0.15.0",
-        cause="target-unsafe",
+        cause=CauseId.TARGET_UNSAFE,
         look=_cordoned,
     ),
     Rule(
@@ -128,7 +129,7 @@ RULES = (
         remedy="Upgrade to MetalLB 0.16.1 or newer.",
         commands=_VERSIONS,
         source=f"{_NOTES} of 0.16.0 and 0.16.1; issues 3034, 3054",
-        cause="kubernetes-unsupported",
+        cause=CauseId.KUBERNETES_UNSUPPORTED,
         look=_new_kubernetes,
     ),
     Rule(
@@ -139,7 +140,7 @@ RULES = (
         remedy="Upgrade Kubernetes first.",
         commands=_VERSIONS,
         source=f"{_NOTES} of 0.14.2",
-        cause="kubernetes-unsupported",
+        cause=CauseId.KUBERNETES_UNSUPPORTED,
         look=_old_kubernetes,
     ),
     Rule(
@@ -152,7 +153,7 @@ RULES = (
             "kubectl -n {metallb_namespace} get pods -o wide",
         ),
         source="a DaemonSet that is rolled out replaces one pod after the other",
-        cause="version-skew",
+        cause=CauseId.VERSION_SKEW,
         look=_skewed,
     ),
 )

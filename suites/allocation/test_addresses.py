@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clusters import budgets
+from clusters.cause_ids import CauseId
 from clusters.diagnosis.symptoms import Symptom
 from clusters.metallb import ranges
 from suites.causes import PENDING
@@ -70,7 +71,7 @@ def test_a_service_gets_the_address_it_asks_for(
     "allocation.conflict",
     runbook=BEYOND,
     level=CREATE,
-    causes=(*PENDING, "duplicate-announcer"),
+    causes=(*PENDING, CauseId.DUPLICATE_ANNOUNCER),
     commands=_PENDING,
     uses=scene_permissions.SERVICES,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusters.cause_ids import CauseId
 from suites.causes import BACKENDS, PENDING, SPEAKER
 from suites.plugin import BEYOND, CREATE, Record, check
 from suites.scenes import scene_permissions
@@ -16,7 +17,7 @@ from suites.scenes.own_services import Services
     runbook=BEYOND,
     level=CREATE,
     needs={"pod"},
-    causes=(*PENDING, *BACKENDS, *SPEAKER, "address-not-forwarded"),
+    causes=(*PENDING, *BACKENDS, *SPEAKER, CauseId.ADDRESS_NOT_FORWARDED),
     commands=(
         "kubectl -n kube-system get pods -o wide -l k8s-app=kube-proxy",
         "kubectl -n {namespace} get endpointslices -l kubernetes.io/service-name={service}",

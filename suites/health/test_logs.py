@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusters.cause_ids import CauseId
 from clusters.diagnosis.answers import health, logs
 from suites.causes import CONTROLLER, NOT_RESTORED, PENDING, SPEAKER
 from suites.plugin import OBSERVE, check
@@ -12,7 +13,7 @@ from suites.plugin.observation_fixtures import Observed
     "health.controller-log",
     runbook="1",
     level=OBSERVE,
-    causes=(*NOT_RESTORED, "memberlist-secret-missing"),
+    causes=(*NOT_RESTORED, CauseId.MEMBERLIST_SECRET_MISSING),
     commands=("kubectl -n {metallb_namespace} logs {controller} --tail=200",),
 )  # fmt: skip
 def test_the_controller_reports_no_failure(observed: Observed) -> None:
@@ -27,7 +28,7 @@ def test_the_controller_reports_no_failure(observed: Observed) -> None:
     "health.speaker-log",
     runbook="1",
     level=OBSERVE,
-    causes=(*NOT_RESTORED, "memberlist-disabled"),
+    causes=(*NOT_RESTORED, CauseId.MEMBERLIST_DISABLED),
     commands=("kubectl -n {metallb_namespace} logs {speaker} --tail=200",),
 )  # fmt: skip
 def test_no_speaker_reports_a_failure(observed: Observed) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusters.cause_ids import CauseId
 from clusters.gitops import range_findings, service_documentation, version_skew
 from clusters.gitops.repository_snapshot import RepositorySnapshot
 from clusters.observation.snapshot import Snapshot
@@ -13,7 +14,7 @@ from suites.plugin import OBSERVE, Findings, check
     runbook="5",
     level=OBSERVE,
     needs={"repository"},
-    causes=("page-outdated",),
+    causes=(CauseId.PAGE_OUTDATED,),
     commands=("git log -p -5 -- metallb/", "git log -5 -- CHANGELOG.md services/metallb.md"),
 )
 def test_every_pool_change_is_written_down(repository: RepositorySnapshot, findings: Findings) -> None:
@@ -26,7 +27,7 @@ def test_every_pool_change_is_written_down(repository: RepositorySnapshot, findi
     runbook="5",
     level=OBSERVE,
     needs={"cluster", "repository"},
-    causes=("address-not-intended",),
+    causes=(CauseId.ADDRESS_NOT_INTENDED,),
     commands=("kubectl -n {metallb_namespace} get ipaddresspools -o yaml",),
 )
 def test_a_pool_of_one_address_holds_the_intended_one(
@@ -55,7 +56,7 @@ def test_a_pending_pool_change_has_a_complete_plan(
     runbook="5",
     level=OBSERVE,
     needs={"repository"},
-    causes=("version-skew",),
+    causes=(CauseId.VERSION_SKEW,),
     commands=("git grep -n newTag -- metallb/base metallb/legacy", "cat metallb/waivers.yaml"),
 )
 def test_the_legacy_overlay_has_the_base_version_or_a_waiver(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusters.cause_ids import CauseId
 from clusters.gitops import drift, live, range_findings, version_skew
 from clusters.gitops.repository_snapshot import RepositorySnapshot
 from clusters.observation.snapshot import Snapshot
@@ -16,7 +17,7 @@ _LAST_CHANGE = "git diff HEAD~1 -- metallb/"
     runbook="2.3",
     level=OBSERVE,
     needs={"cluster", "repository"},
-    causes=("version-skew", "crd-outdated"),
+    causes=(CauseId.VERSION_SKEW, CauseId.CRD_OUTDATED),
     commands=(_LIVE_CONFIG, "kubectl diff -k {overlay}"),
     uses=live.READS,
 )
@@ -59,7 +60,7 @@ def test_every_range_is_sound(repository: RepositorySnapshot, snapshot: Snapshot
     runbook="2.3",
     level=OBSERVE,
     needs={"cluster", "repository"},
-    causes=("change-unplanned",),
+    causes=(CauseId.CHANGE_UNPLANNED,),
     commands=(_LAST_CHANGE, "kubectl get svc -A | grep LoadBalancer"),
 )
 def test_the_last_change_takes_no_held_address_away(

@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 
 import pytest
 
+from clusters.cause_ids import CauseId
 from clusters.checks import Access, CheckSpec, Level, Need
 from clusters.checks.causes import CAUSES, reported_by
 from clusters.commands import FIELDS, fields_in
@@ -54,7 +55,7 @@ def check(
     runbook: str | Collection[str],
     level: Level,
     needs: Collection[str] = (),
-    causes: Collection[str] = (),
+    causes: Collection[CauseId] = (),
     commands: Collection[str] = (),
     uses: Collection[Access] = (),
     measured: bool = False,
@@ -113,7 +114,7 @@ def _fault(
     function: FunctionType,
     level: object,
     needs: Collection[str],
-    causes: Collection[str],
+    causes: Collection[CauseId],
     commands: Collection[str],
     uses: Collection[Access],
 ) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from clusters.cause_ids import CauseId
 from clusters.checks import CheckSpec, Finding
 from clusters.checks.causes import CAUSES
 from clusters.commands import commands, fields_of
@@ -15,7 +16,7 @@ from clusters.subject import CLUSTER
 #: Takes the failed item and what was raised, and returns the findings that explain it, or none.
 Explainer = Callable[[pytest.Item, BaseException], Sequence[Finding]]
 
-UNEXPLAINED = "unexplained"
+UNEXPLAINED = CauseId.UNEXPLAINED
 _EXPLAINERS: list[Explainer] = []
 
 
@@ -47,7 +48,7 @@ def unexplained(summary: str) -> Finding:
 
 def over_budget(summary: str) -> Finding:
     """The finding for a figure that breaks its budget where nothing else was found wrong."""
-    return Finding(cause="over-budget", subject=CLUSTER, summary=summary)
+    return Finding(cause=CauseId.OVER_BUDGET, subject=CLUSTER, summary=summary)
 
 
 def completed(finding: Finding, spec: CheckSpec, *, namespace: str, overlay: str = "") -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusters.cause_ids import CauseId
 from clusters.gitops import runbook, service_documentation, version_skew
 from clusters.gitops.repository_snapshot import RepositorySnapshot
 from clusters.observation.snapshot import Snapshot
@@ -13,7 +14,7 @@ from suites.plugin import OBSERVE, Findings, check
     runbook="7",
     level=OBSERVE,
     needs={"cluster", "repository"},
-    causes=("change-undocumented",),
+    causes=(CauseId.CHANGE_UNDOCUMENTED,),
     commands=("kubectl get svc -A | grep LoadBalancer", "git log -p -3 -- CHANGELOG.md"),
 )
 def test_a_moved_address_is_in_the_change_log(

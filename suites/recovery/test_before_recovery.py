@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusters.cause_ids import CauseId
 from clusters.diagnosis.answers import recovery
 from clusters.gitops import drift
 from clusters.gitops.repository_snapshot import RepositorySnapshot
@@ -31,7 +32,7 @@ def test_nodes_and_network_are_not_in_trouble(observed: Observed) -> None:
     runbook="3",
     level=OBSERVE,
     needs={"wire"},
-    causes=("vantage-not-on-segment", "wrong-segment"),
+    causes=(CauseId.VANTAGE_NOT_ON_SEGMENT, CauseId.WRONG_SEGMENT),
     commands=("ip route get {address}",),
 )
 def test_every_pool_is_routable(observed: Observed) -> None:
@@ -44,7 +45,7 @@ def test_every_pool_is_routable(observed: Observed) -> None:
     runbook="3",
     level=OBSERVE,
     needs={"cluster", "repository"},
-    causes=("overlay-drift", "pool-overlap", "pool-missing"),
+    causes=(CauseId.OVERLAY_DRIFT, CauseId.POOL_OVERLAP, CauseId.POOL_MISSING),
     commands=(
         "kubectl -n {metallb_namespace} get ipaddresspools -o yaml",
         "git grep -n -A3 'addresses:' -- metallb/",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusters.cause_ids import CauseId
 from clusters.diagnosis.answers import rollback
 from clusters.gitops import revisions
 from clusters.gitops.repository_snapshot import RepositorySnapshot
@@ -15,7 +16,7 @@ from suites.plugin.observation_fixtures import Observed
     runbook="6",
     level=OBSERVE,
     needs={"cluster", "repository"},
-    causes=("overlay-invalid",),
+    causes=(CauseId.OVERLAY_INVALID,),
     commands=("git log -2 -- metallb/", "kubectl kustomize {overlay}"),
 )
 def test_the_previous_overlay_still_renders(repository: RepositorySnapshot, findings: Findings) -> None:
@@ -27,7 +28,7 @@ def test_the_previous_overlay_still_renders(repository: RepositorySnapshot, find
     "rollback.stale-consumers",
     runbook="6",
     level=OBSERVE,
-    causes=("requested-outside-pools", "pool-missing", *PENDING),
+    causes=(CauseId.REQUESTED_OUTSIDE_POOLS, CauseId.POOL_MISSING, *PENDING),
     commands=("kubectl -n {namespace} describe svc {service}",),
 )  # fmt: skip
 def test_no_consumer_asks_for_a_lost_address(observed: Observed) -> None:

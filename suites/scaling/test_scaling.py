@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusters.cause_ids import CauseId
 from clusters.diagnosis.answers import scaling
 from suites.plugin import OBSERVE, check
 from suites.plugin.observation_fixtures import Observed
@@ -37,7 +38,7 @@ def test_every_speaker_is_scheduled(observed: Observed) -> None:
     "scaling.verdict",
     runbook="4",
     level=OBSERVE,
-    causes=("controller-cpu-bound", "speaker-unschedulable"),
+    causes=(CauseId.CONTROLLER_CPU_BOUND, CauseId.SPEAKER_UNSCHEDULABLE),
     commands=(_TOP, _WORKLOADS),
 )
 def test_no_scale_change_is_needed(observed: Observed) -> None:

@@ -10,6 +10,7 @@ from ipaddress import ip_address
 
 from clusters import outbound
 from clusters.api import Api, Invalid, WebhookFailed
+from clusters.cause_ids import CauseId
 from clusters.changes import Changes
 from clusters.checks import CheckFailed, Finding
 from clusters.errors import Inconclusive
@@ -129,14 +130,14 @@ def part_of(obj: Object) -> OverlayPart:
 def refusal(obj: Object, error: Invalid | WebhookFailed) -> Finding:
     """A refusal of an object as a finding, by what refused it."""
     said = error.message or str(error.args[0])
-    cause = "webhook-unreachable"
+    cause = CauseId.WEBHOOK_UNREACHABLE
     if isinstance(error, Invalid):
         cause = (
-            "pool-overlap"
+            CauseId.POOL_OVERLAP
             if "overlaps" in said
-            else "config-rejected"
+            else CauseId.CONFIG_REJECTED
             if error.webhook
-            else "overlay-invalid"
+            else CauseId.OVERLAY_INVALID
         )
     kind, _, name = key(obj).partition(" ")
     return Finding(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from clusters import budgets, wait
 from clusters.api.resources import NODES
+from clusters.cause_ids import CauseId
 from clusters.checks import CheckFailed, Finding, NotSupported
 from clusters.errors import CleanupFailed
 from clusters.metallb.nodes import EXCLUDE_LABEL
@@ -83,7 +84,7 @@ class Disruption:
         except NotWithinBudget as late:
             raise CheckFailed(
                 Finding(
-                    cause="controller-down",
+                    cause=CauseId.CONTROLLER_DOWN,
                     subject=CLUSTER,
                     summary="The controller was restarted and did not become ready again.",
                     evidence=tuple(str(late).splitlines()),

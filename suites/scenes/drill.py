@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from clusters import budgets, wait
 from clusters.api.resources import SERVICES
 from clusters.budgets import Budget
+from clusters.cause_ids import CauseId
 from clusters.checks import CheckFailed
 from clusters.diagnosis import Diagnosis, conclusion
 from clusters.diagnosis.symptoms import Symptom
@@ -176,7 +177,7 @@ class Drill:
                 budget=budgets.get(budgets.PODS_READY),
             )
         except NotWithinBudget as late:
-            raise self.attribution.failure_of(PODS_READY, "controller-down", str(late)) from None
+            raise self.attribution.failure_of(PODS_READY, CauseId.CONTROLLER_DOWN, str(late)) from None
 
     def same(self, before: AnnouncementState, *, budget: Budget) -> None:
         """Wait until every service holds its address, and the same node alone answers for it. CheckFailed else."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from clusters.api import Api
+from clusters.cause_ids import CauseId
 from clusters.checks import CheckFailed, Finding
 from clusters.diagnosis import Diagnosis, explain_service
 from clusters.diagnosis.answer import findings
@@ -67,7 +68,7 @@ def _attributed(snapshot: Snapshot, change: AnnouncementChange, readings: str) -
     namespace, _, name = change.service.partition("/")
     found = explain_service(snapshot, namespace, name, change.symptom)
     if found is None:
-        cause = LAST_RESORT.get(change.symptom, "address-not-intended")
+        cause = LAST_RESORT.get(change.symptom, CauseId.ADDRESS_NOT_INTENDED)
         found = Finding(cause=cause, subject=Subject.service(change.service), summary=f"{change.text}.")
     return _with_evidence(found, change.text, readings)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from clusters import budgets, wait
 from clusters.api.resources import PODS, SERVICES
+from clusters.cause_ids import CauseId
 from clusters.checks import NotSupported
 from clusters.errors import Inconclusive
 from clusters.gitops import apply_plan, example
@@ -128,7 +129,7 @@ class LabUpgrade:
                 budget=budgets.get(budgets.ROLLOUT),
             )
         except NotWithinBudget as late:
-            raise self.drill.attribution.failure_of(PODS_READY, "version-skew", str(late)) from None
+            raise self.drill.attribution.failure_of(PODS_READY, CauseId.VERSION_SKEW, str(late)) from None
 
     def _behind(self, version: str) -> list[str]:
         """The pods of MetalLB that run another version."""

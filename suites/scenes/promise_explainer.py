@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from clusters.cause_ids import CauseId
 from clusters.checks import Finding
 from clusters.checks.causes import get
 from clusters.diagnosis import explain_service
@@ -25,16 +26,16 @@ from suites.scenes.own_services import METALLB_WRITES_AS
 
 #: What a symptom means where the observation shows nothing else that is wrong.
 LAST_RESORT = {
-    Symptom.NO_GRATUITOUS: "gratuitous-arp-missing",
-    Symptom.UNREACHABLE: "address-not-forwarded",
-    Symptom.UNREACHED_INSIDE: "address-not-forwarded",
-    Symptom.SILENT: "nobody-answers",
-    Symptom.TWO_ANNOUNCERS: "duplicate-announcer",
-    Symptom.STILL_ANSWERING: "duplicate-announcer",
-    Symptom.DISAGREEMENT: "owner-disagreement",
-    Symptom.WRONG_ANNOUNCER: "owner-disagreement",
-    Symptom.NOT_BACK: "owner-disagreement",
-    Symptom.GAP: "over-budget",
+    Symptom.NO_GRATUITOUS: CauseId.GRATUITOUS_ARP_MISSING,
+    Symptom.UNREACHABLE: CauseId.ADDRESS_NOT_FORWARDED,
+    Symptom.UNREACHED_INSIDE: CauseId.ADDRESS_NOT_FORWARDED,
+    Symptom.SILENT: CauseId.NOBODY_ANSWERS,
+    Symptom.TWO_ANNOUNCERS: CauseId.DUPLICATE_ANNOUNCER,
+    Symptom.STILL_ANSWERING: CauseId.DUPLICATE_ANNOUNCER,
+    Symptom.DISAGREEMENT: CauseId.OWNER_DISAGREEMENT,
+    Symptom.WRONG_ANNOUNCER: CauseId.OWNER_DISAGREEMENT,
+    Symptom.NOT_BACK: CauseId.OWNER_DISAGREEMENT,
+    Symptom.GAP: CauseId.OVER_BUDGET,
 }
 
 
@@ -68,10 +69,10 @@ def _foreign_responder(broken: BrokenPromise, item: pytest.Item) -> Finding | No
     if not outsiders:
         return None
     return Finding(
-        cause="foreign-responder",
+        cause=CauseId.FOREIGN_RESPONDER,
         subject=_subject(broken),
         summary=f"A host outside the cluster answers ARP for {broken.address}: {', '.join(outsiders)}.",
-        commands=get("foreign-responder").render(address=broken.address),
+        commands=get(CauseId.FOREIGN_RESPONDER).render(address=broken.address),
     )
 
 
@@ -81,10 +82,10 @@ def _rival_controller(broken: BrokenPromise) -> Finding | None:
     if broken.symptom is not Symptom.NOT_REFUSED or not writers:
         return None
     return Finding(
-        cause="rival-controller",
+        cause=CauseId.RIVAL_CONTROLLER,
         subject=_subject(broken),
         summary=f"MetalLB assigns the service no address, and {', '.join(sorted(writers))} gave it one.",
-        commands=get("rival-controller").render(namespace=broken.namespace, service=broken.service),
+        commands=get(CauseId.RIVAL_CONTROLLER).render(namespace=broken.namespace, service=broken.service),
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from clusters import budgets, wait
 from clusters.api import ApiError, Invalid, WebhookFailed
 from clusters.api.resources import IP_ADDRESS_POOLS, NODES
+from clusters.cause_ids import CauseId
 from clusters.checks import CheckFailed
 from clusters.errors import ConformanceError
 from clusters.gitops.pool_objects import key
@@ -73,19 +74,19 @@ class Rebuild:
         self.gates: Mapping[Stage, Gate] = {
             Stage.NETWORK: Gate(
                 "every node is Ready and answers on the segment",
-                self._network, INCIDENT_SCOPE, "node-network-unavailable",
+                self._network, INCIDENT_SCOPE, CauseId.NODE_NETWORK_UNAVAILABLE,
             ),
             Stage.METALLB: Gate(
                 "controller and speakers are ready, and the webhook decides",
-                self._metallb, PODS_READY, "controller-down",
+                self._metallb, PODS_READY, CauseId.CONTROLLER_DOWN,
             ),
             Stage.CONFIGURATION: Gate(
                 "pools and advertisements are as the overlay renders them",
-                lambda: drill.overlay.missing(OverlayPart.CONFIGURATION), CONFIG_PRESENT, "overlay-drift",
+                lambda: drill.overlay.missing(OverlayPart.CONFIGURATION), CONFIG_PRESENT, CauseId.OVERLAY_DRIFT,
             ),
             Stage.CONSUMERS: Gate(
                 "every consumer has its address",
-                self._consumers, PENDING_SERVICES, "unexplained",
+                self._consumers, PENDING_SERVICES, CauseId.UNEXPLAINED,
             ),
         }  # fmt: skip
 

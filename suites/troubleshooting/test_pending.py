@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusters.cause_ids import CauseId
 from clusters.diagnosis.answers import pending
 from suites.plugin import OBSERVE, check
 from suites.plugin.observation_fixtures import Observed
@@ -29,7 +30,7 @@ def test_every_pool_has_a_free_address(observed: Observed) -> None:
     "pending.requested-address",
     runbook="2.1",
     level=OBSERVE,
-    causes=("pool-restricted",),
+    causes=(CauseId.POOL_RESTRICTED,),
     commands=(_SERVICE, _POOL),
 )
 def test_every_requested_address_can_be_had(observed: Observed) -> None:
@@ -41,7 +42,7 @@ def test_every_requested_address_can_be_had(observed: Observed) -> None:
     "pending.annotations",
     runbook="2.1",
     level=OBSERVE,
-    causes=("requested-outside-pools", "pool-missing"),
+    causes=(CauseId.REQUESTED_OUTSIDE_POOLS, CauseId.POOL_MISSING),
     commands=(_SERVICE, _POOL, _LOG),
 )  # fmt: skip
 def test_services_do_not_contradict_their_pools(observed: Observed) -> None:

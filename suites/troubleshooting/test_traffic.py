@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusters.cause_ids import CauseId
 from clusters.commands import ARPING, NEIGHBOUR
 from clusters.diagnosis.answers import routed, traffic
 from suites.causes import NOT_ANSWERED, SPEAKER, SPLIT, UNANNOUNCED
@@ -84,7 +85,7 @@ def test_all_sources_name_one_owner(observed: Observed) -> None:
     runbook="2.2",
     level=OBSERVE,
     needs={"wire"},
-    causes=("foreign-responder", "api-unreachable", "pool-holds-gateway-address"),
+    causes=(CauseId.FOREIGN_RESPONDER, CauseId.API_UNREACHABLE, CauseId.POOL_HOLDS_GATEWAY_ADDRESS),
     commands=(ARPING, NEIGHBOUR),
 )
 def test_nobody_answers_for_a_free_address(observed: Observed) -> None:

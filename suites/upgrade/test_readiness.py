@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusters.cause_ids import CauseId
 from clusters.observation.permissions import BEFORE_AN_UPGRADE
 from clusters.upgrade.decision import Decision, conclude
 from suites.plugin import OBSERVE, check
@@ -12,7 +13,7 @@ from suites.plugin import OBSERVE, check
     runbook="pre-upgrade",
     level=OBSERVE,
     needs={"target"},
-    causes=("version-skew", "crd-outdated", "node-excluded", "speaker-down"),
+    causes=(CauseId.VERSION_SKEW, CauseId.CRD_OUTDATED, CauseId.NODE_EXCLUDED, CauseId.SPEAKER_DOWN),
     commands=("kubectl -n {metallb_namespace} get deploy,ds -o wide", "kubectl get crds | grep metallb.io"),
     uses=BEFORE_AN_UPGRADE,
 )  # fmt: skip

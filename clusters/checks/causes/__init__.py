@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
 
+from clusters.cause_ids import CauseId
 from clusters.checks.causes import (
     allocation_causes,
     announcement_causes,
@@ -70,19 +71,19 @@ def get(cause: str) -> Cause:
 
 
 @cache
-def having(*effects: Effect) -> tuple[str, ...]:
+def having(*effects: Effect) -> tuple[CauseId, ...]:
     """The causes that have any of these effects, the nearest to the ground first."""
     found = [cause for cause in CAUSES.values() if cause.effects & set(effects)]
     return tuple(cause.id for cause in sorted(found, key=lambda cause: cause.rank or 0))
 
 
 @cache
-def of_links(*links: Link) -> tuple[str, ...]:
+def of_links(*links: Link) -> tuple[CauseId, ...]:
     """The causes that break one of these links."""
     return tuple(cause.id for cause in CAUSES.values() if cause.link in links)
 
 
 @cache
-def reported_by(check: str) -> tuple[str, ...]:
+def reported_by(check: str) -> tuple[CauseId, ...]:
     """The causes that a check reports, and that others refer to it for."""
     return tuple(cause.id for cause in CAUSES.values() if cause.reported_by == check)

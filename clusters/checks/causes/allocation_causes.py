@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusters.cause_ids import CauseId
 from clusters.checks.causes.cause import Cause, Effect, Layer
 from clusters.checks.observed_lists import NAMESPACES, POOLS
 from clusters.checks.outcome import Scope
@@ -16,7 +17,7 @@ _HOLDERS = "kubectl get svc -A -o wide | grep LoadBalancer"
 
 CAUSES = (
     Cause(
-        id="pool-exhausted",
+        id=CauseId.POOL_EXHAUSTED,
         title="The pool is full",
         meaning="Every address of the pools that may serve the service is taken, so it waits.",
         remedy="Delete a LoadBalancer service that is no longer needed, or add a range to the pool.",
@@ -37,7 +38,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="pool-missing",
+        id=CauseId.POOL_MISSING,
         title="The pool does not exist",
         meaning="No IPAddressPool exists in MetalLB's namespace, or not the one that the service names.",
         remedy="Reapply the overlay that owns the pool, or correct the pool's name on the service.",
@@ -55,7 +56,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="pool-overlap",
+        id=CauseId.POOL_OVERLAP,
         title="Two ranges share addresses",
         meaning=(
             "An address lies in two ranges; MetalLB rejects the configuration and keeps using the previous one."
@@ -81,7 +82,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="pool-range-invalid",
+        id=CauseId.POOL_RANGE_INVALID,
         title="A range is malformed or contains addresses that no host may have",
         meaning=(
             "MetalLB cannot read the range, or it contains the network or broadcast address of a network."
@@ -104,7 +105,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="pool-holds-node-address",
+        id=CauseId.POOL_HOLDS_NODE_ADDRESS,
         title="The pool contains a node's own address",
         meaning="If a service gets this address, two hosts answer ARP for it, and the node is cut off.",
         remedy="Take the node's address out of the pool before a service gets it.",
@@ -122,7 +123,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="pool-holds-gateway-address",
+        id=CauseId.POOL_HOLDS_GATEWAY_ADDRESS,
         title="The pool contains the gateway's address",
         meaning="If a service gets this address, a node answers ARP for it, and the network loses its gateway.",
         remedy="Take the gateway's address out of the pool before a service gets it.",
@@ -142,7 +143,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="pool-autoassign-off",
+        id=CauseId.POOL_AUTOASSIGN_OFF,
         title="The pool gives addresses only on request",
         meaning="The pools with free addresses have autoAssign off, and the service asks for none of them.",
         remedy="Name the pool on the service, or switch autoAssign on for the pool.",
@@ -164,7 +165,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="pool-restricted",
+        id=CauseId.POOL_RESTRICTED,
         title="The pool is reserved for other services",
         meaning="The pool's serviceAllocation selects namespaces or labels that the service does not have.",
         remedy="Label the service or its namespace as the pool requires, or widen the pool's serviceAllocation.",
@@ -187,7 +188,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="requested-outside-pools",
+        id=CauseId.REQUESTED_OUTSIDE_POOLS,
         title="The requested address is in no pool",
         meaning="The service requests, or has, an address that is in no IPAddressPool.",
         remedy="Correct the service's requested address, or put the address back into its pool.",
@@ -205,7 +206,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="requested-taken",
+        id=CauseId.REQUESTED_TAKEN,
         title="The requested address is already in use",
         meaning="Another service holds the requested address, and the two do not share it.",
         remedy=(
@@ -226,7 +227,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="requested-twice",
+        id=CauseId.REQUESTED_TWICE,
         title="The address is requested in two places",
         meaning=(
             "Both spec.loadBalancerIP and the annotation metallb.io/loadBalancerIPs are set; MetalLB accepts only one."
@@ -250,7 +251,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="requested-wrong-pool",
+        id=CauseId.REQUESTED_WRONG_POOL,
         title="The requested address is not in the requested pool",
         meaning="The service names a pool by annotation and an address that belongs to another pool.",
         remedy="Remove the pool annotation, or ask for an address of that pool.",
@@ -268,7 +269,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="family-unavailable",
+        id=CauseId.FAMILY_UNAVAILABLE,
         title="No pool has addresses of the service's family",
         meaning=(
             "The service's cluster IPs are of an address family that the pools or its request do not have."
@@ -296,7 +297,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="sharing-refused",
+        id=CauseId.SHARING_REFUSED,
         title="The services may not share the address",
         meaning=(
             "Services that share an address need the same sharing key, different ports and, with the policy Local, "
@@ -323,7 +324,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="class-mismatch",
+        id=CauseId.CLASS_MISMATCH,
         title="The service is of another load-balancer class",
         meaning=(
             "MetalLB serves only services whose loadBalancerClass equals its --lb-class, and ignores others."
@@ -352,7 +353,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="pool-not-intended",
+        id=CauseId.POOL_NOT_INTENDED,
         title="A pool is not the one that is meant",
         meaning="A pool that the profile names is missing, or holds other addresses than the profile says.",
         remedy="Correct the pool where it is configured from, or the profile's pools where the intention has changed.",
@@ -370,7 +371,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="deprecated-annotation",
+        id=CauseId.DEPRECATED_ANNOTATION,
         title="The service uses a deprecated annotation",
         meaning="Annotations with the prefix metallb.universe.tf are deprecated since MetalLB 0.14.9.",
         remedy="Write the same annotation with the prefix metallb.io and remove the old one.",
@@ -391,7 +392,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="annotation-unknown",
+        id=CauseId.ANNOTATION_UNKNOWN,
         title="The service has an annotation that MetalLB does not read",
         meaning="MetalLB ignores annotations that it does not know, without an event or a line in its log.",
         remedy="Correct the annotation to one that this version of MetalLB reads, on the service itself.",
@@ -409,7 +410,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="address-not-intended",
+        id=CauseId.ADDRESS_NOT_INTENDED,
         title="The address is not the intended one",
         meaning="The service or pool has another address than the profile or the service page says.",
         remedy=(
@@ -431,7 +432,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="external-address-in-pool",
+        id=CauseId.EXTERNAL_ADDRESS_IN_POOL,
         title="A service takes an address of a pool for itself",
         meaning=(
             "An address in spec.externalIPs lies in an IPAddressPool: MetalLB announces only what it gives out itself, "
@@ -459,7 +460,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="pool-in-other-namespace",
+        id=CauseId.POOL_IN_OTHER_NAMESPACE,
         title="Pools or advertisements stand in a namespace that MetalLB does not read",
         meaning="A MetalLB reads only the objects of its own namespace; one elsewhere is accepted and does nothing.",
         remedy="Make the object again in MetalLB's namespace, and delete the one elsewhere.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusters.cause_ids import CauseId
 from clusters.checks.causes.cause import Cause, Effect, Layer
 from clusters.checks.observed_lists import (
     ADVERTISEMENTS,
@@ -26,7 +27,7 @@ _EDIT_ADS = "kubectl -n {metallb_namespace} edit l2advertisements"
 
 CAUSES = (
     Cause(
-        id="pool-not-advertised",
+        id=CauseId.POOL_NOT_ADVERTISED,
         title="No advertisement covers the pool",
         meaning="Addresses of the pool are assigned, but no L2Advertisement lets a node announce them.",
         remedy="Create an L2Advertisement that names the pool, or one without a pool selection.",
@@ -44,7 +45,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="advertisement-unknown-pool",
+        id=CauseId.ADVERTISEMENT_UNKNOWN_POOL,
         title="An advertisement names a pool that does not exist",
         meaning="MetalLB accepts such an L2Advertisement without a warning, and announces nothing for that pool.",
         remedy="Correct the name in spec.ipAddressPools.",
@@ -62,7 +63,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="advertisement-selects-nothing",
+        id=CauseId.ADVERTISEMENT_SELECTS_NOTHING,
         title="An advertisement's selectors match nothing",
         meaning="No pool, node or service has the labels that the L2Advertisement selects.",
         remedy="Correct the selector, or label what it is meant to select.",
@@ -80,7 +81,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="advertisement-interface-missing",
+        id=CauseId.ADVERTISEMENT_INTERFACE_MISSING,
         title="The announcing node does not have the named interface",
         meaning=(
             "The election ignores interfaces, so a node without the named one can be elected and then announces "
@@ -106,7 +107,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="node-excluded",
+        id=CauseId.NODE_EXCLUDED,
         title="A label excludes the node from load balancing",
         meaning="A speaker announces nothing from a node labelled exclude-from-external-load-balancers.",
         remedy="Remove the label once the node may carry traffic again.",
@@ -130,7 +131,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="node-network-unavailable",
+        id=CauseId.NODE_NETWORK_UNAVAILABLE,
         title="The node's network is marked unavailable",
         meaning="A speaker announces nothing from a node with the condition NetworkUnavailable.",
         remedy="Fix the node's CNI or routes, which set and clear that condition.",
@@ -151,7 +152,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="duplicate-announcer",
+        id=CauseId.DUPLICATE_ANNOUNCER,
         title="More than one node answers ARP for the address",
         meaning="Two nodes answer ARP or NDP for one address, so clients reach either of them.",
         remedy="Find which nodes answer, then restart the speaker on each that is not the elected one.",
@@ -178,7 +179,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="strict-arp-off",
+        id=CauseId.STRICT_ARP_OFF,
         title="Every node answers ARP for service addresses, as strict ARP is off",
         meaning=(
             "In IPVS mode kube-proxy puts every service address on every node, and without strict ARP every node "
@@ -206,7 +207,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="foreign-responder",
+        id=CauseId.FOREIGN_RESPONDER,
         title="A host outside the cluster answers ARP for the address",
         meaning="Another host uses an address of the pool, set by hand or leased by DHCP.",
         remedy=(
@@ -230,7 +231,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="nobody-answers",
+        id=CauseId.NOBODY_ANSWERS,
         title="No ARP reply for the address",
         meaning="The address is assigned and a node is elected to announce it, but no host answers ARP or NDP for it.",
         remedy=(
@@ -254,7 +255,7 @@ CAUSES = (
         last_resort=True,
     ),
     Cause(
-        id="not-routed",
+        id=CauseId.NOT_ROUTED,
         title="The address is reached on its segment, but not through a router",
         meaning=(
             "The address serves on its own segment, but not behind a router: packets are lost on the way in, or the "
@@ -282,7 +283,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="router-neighbour-stale",
+        id=CauseId.ROUTER_NEIGHBOUR_STALE,
         title="A router keeps the former announcer's MAC",
         meaning=(
             "The address moved to another node, and a router in front of its network still sends to the former one, "
@@ -313,7 +314,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="owner-disagreement",
+        id=CauseId.OWNER_DISAGREEMENT,
         title="The sources disagree on who announces the address",
         meaning="The election, the ServiceL2Status, the metric and the ARP replies do not name the same node.",
         remedy=(
@@ -333,7 +334,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="wrong-segment",
+        id=CauseId.WRONG_SEGMENT,
         title="The address is outside every node's subnet",
         meaning="No announcing node has an interface in the address's network, so no speaker can announce it by ARP.",
         remedy=(
@@ -353,7 +354,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="vantage-not-on-segment",
+        id=CauseId.VANTAGE_NOT_ON_SEGMENT,
         title="The vantage is not on the address's network",
         meaning=(
             "The vantage sees no ARP or NDP for this address, so it proves nothing about who announces it."
@@ -373,7 +374,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="no-endpoints",
+        id=CauseId.NO_ENDPOINTS,
         title="The service has no endpoints",
         meaning="No pod matches the service's selector, and MetalLB announces nothing for such a service.",
         remedy="Start the workload, or correct the service's selector.",
@@ -395,7 +396,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="endpoints-unready",
+        id=CauseId.ENDPOINTS_UNREADY,
         title="None of the service's endpoints is ready",
         meaning="Pods exist but none is ready, and MetalLB announces nothing for such a service.",
         remedy="Fix the workload: its readiness probe says why it is not ready.",
@@ -413,7 +414,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="local-policy-no-endpoint-on-announcer",
+        id=CauseId.LOCAL_POLICY_NO_ENDPOINT_ON_ANNOUNCER,
         title="No node that may announce the address has a ready endpoint",
         meaning="With externalTrafficPolicy Local only nodes with a ready endpoint may announce, and no such node can.",
         remedy="Run a replica on a node with a speaker, or set externalTrafficPolicy to Cluster.",
@@ -438,7 +439,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="backend-refuses",
+        id=CauseId.BACKEND_REFUSES,
         title="The workload itself does not answer",
         meaning="The address is announced and reached, but the service's own port refuses or stays silent.",
         remedy="Look at the workload, not at MetalLB: test it from inside the cluster first.",
@@ -463,7 +464,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="rival-controller",
+        id=CauseId.RIVAL_CONTROLLER,
         title="A second load-balancer controller manages the same services",
         meaning="ServiceLB, kube-vip or Cilium also writes service addresses or answers for them.",
         remedy="Turn one of the two off, or give each its own loadBalancerClass.",

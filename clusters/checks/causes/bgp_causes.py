@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusters.cause_ids import CauseId
 from clusters.checks.causes.cause import Cause, Layer
 from clusters.checks.outcome import Scope
 from clusters.checks.path_links import Link
@@ -13,7 +14,7 @@ _STATUS = "kubectl -n {metallb_namespace} get servicebgpstatuses -l metallb.io/s
 
 CAUSES = (
     Cause(
-        id="bgp-session-down",
+        id=CauseId.BGP_SESSION_DOWN,
         title="A BGP session is down",
         meaning="A speaker has no session with a router, so that router does not learn of the addresses by it.",
         remedy=(
@@ -34,7 +35,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="bgp-route-missing",
+        id=CauseId.BGP_ROUTE_MISSING,
         title="No route to the address, although a BGP session is up",
         meaning=(
             "A router in front of the vantage has no route to an address that is announced by BGP: it was not sent, it "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from clusters.cause_ids import CauseId
 from clusters.checks.outcome import Scope
 from clusters.checks.path_links import Link
 from clusters.commands import Command, commands
@@ -57,7 +58,7 @@ class Cause:
     take the cause back. A `last_resort` is named where nothing else explains what was seen.
     """
 
-    id: str
+    id: CauseId
     title: str
     meaning: str
     remedy: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusters.cause_ids import CauseId
 from clusters.checks.causes.cause import Cause, Effect, Layer
 from clusters.checks.observed_lists import DAEMON_SETS, NODES, PODS, SERVICES
 from clusters.checks.outcome import Scope
@@ -17,7 +18,7 @@ _RESTART_CONTROLLER = "kubectl -n {metallb_namespace} rollout restart {controlle
 
 CAUSES = (
     Cause(
-        id="controller-down",
+        id=CauseId.CONTROLLER_DOWN,
         title="The controller is not running",
         meaning="Without the controller no service gets an address and no configuration is accepted.",
         remedy="Find out why its pod is not ready and fix that; addresses that are assigned keep working.",
@@ -42,7 +43,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="controller-crashing",
+        id=CauseId.CONTROLLER_CRASHING,
         title="The controller keeps crashing",
         meaning="The controller's container keeps restarting, so addresses are assigned late or never.",
         remedy="Read why the last container ended, and revert the change that caused it.",
@@ -64,7 +65,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="controller-doubled",
+        id=CauseId.CONTROLLER_DOUBLED,
         title="More than one controller assigns addresses",
         meaning=(
             "MetalLB's controller has no leader election: each replica decides for itself, so two services may get "
@@ -88,7 +89,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="controller-cpu-bound",
+        id=CauseId.CONTROLLER_CPU_BOUND,
         title="The controller runs into its CPU limit",
         meaning="The controller uses all of its CPU limit and is throttled, so it falls behind.",
         remedy="Raise or remove the controller's CPU limit in the overlay.",
@@ -110,7 +111,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="speaker-down",
+        id=CauseId.SPEAKER_DOWN,
         title="A speaker is not ready",
         meaning=(
             "The speaker's pod on the node does not run or is not ready, so the node may not announce anything."
@@ -130,7 +131,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="speaker-crashing",
+        id=CauseId.SPEAKER_CRASHING,
         title="A speaker keeps crashing",
         meaning="A speaker's container keeps restarting, and its addresses move each time.",
         remedy="Read why the last container ended, and revert the change that caused it.",
@@ -152,7 +153,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="speaker-unschedulable",
+        id=CauseId.SPEAKER_UNSCHEDULABLE,
         title="A speaker cannot be scheduled",
         meaning=("The DaemonSet wants a speaker on the node, but a taint or missing resources keep it away."),
         remedy="Tolerate the taint in the overlay, or free the resources that the pod asks for.",
@@ -177,7 +178,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="speaker-missing-on-node",
+        id=CauseId.SPEAKER_MISSING_ON_NODE,
         title="A node that should announce has no speaker",
         meaning="No speaker runs on the node: the DaemonSet's selector leaves it out, or its pod is gone.",
         remedy="Label the node as the DaemonSet selects, or tolerate the taint that keeps the speaker away.",
@@ -199,7 +200,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="node-not-ready",
+        id=CauseId.NODE_NOT_READY,
         title="The node is not ready",
         meaning=(
             "The kubelet does not report. MetalLB's election ignores that, so addresses may stay on the node."
@@ -231,7 +232,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="memberlist-partition",
+        id=CauseId.MEMBERLIST_PARTITION,
         title="The speakers' memberlist cluster is split",
         meaning="The speakers do not reach each other by memberlist, so each side elects its own announcers.",
         remedy="Open TCP and UDP port 7946 between all nodes.",
@@ -253,7 +254,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="memberlist-key-mismatch",
+        id=CauseId.MEMBERLIST_KEY_MISMATCH,
         title="The speakers use different memberlist keys",
         meaning="A speaker cannot decrypt another's messages: the secret changed, or versions are mixed.",
         remedy="Restart all speakers so that they read one secret and run one version.",
@@ -278,7 +279,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="memberlist-disabled",
+        id=CauseId.MEMBERLIST_DISABLED,
         title="Without memberlist, dead nodes keep their addresses",
         meaning="Memberlist is off, so every node counts as alive, and no other node takes over from a dead one.",
         remedy=(
@@ -301,7 +302,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="memberlist-secret-missing",
+        id=CauseId.MEMBERLIST_SECRET_MISSING,
         title="The memberlist secret is missing",
         meaning="The speakers mount a secret that the controller creates, and do not start without it.",
         remedy="Restart the controller, which creates the secret when it starts.",
@@ -325,7 +326,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="webhook-unreachable",
+        id=CauseId.WEBHOOK_UNREACHABLE,
         title="MetalLB's webhook cannot be reached",
         meaning=(
             "The API server cannot call the webhook, so every change of a pool or advertisement is rejected."
@@ -351,7 +352,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="config-rejected",
+        id=CauseId.CONFIG_REJECTED,
         title="MetalLB rejected its configuration",
         meaning=(
             "One invalid object makes MetalLB reject all changes and keep using the last valid configuration."
@@ -377,7 +378,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="api-unreachable",
+        id=CauseId.API_UNREACHABLE,
         title="The API server cannot be reached",
         meaning="A component does not reach the API server, so it works with an outdated view of the cluster.",
         remedy="Fix the connection from that node to the API server, or the API server itself.",
@@ -409,7 +410,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="permission-missing",
+        id=CauseId.PERMISSION_MISSING,
         title="A permission is missing",
         meaning="The run, or a component of MetalLB, may not read or write what it needs.",
         remedy=(
@@ -434,7 +435,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="version-skew",
+        id=CauseId.VERSION_SKEW,
         title="MetalLB's components run different versions",
         meaning="Controller, speakers, resource definitions and overlay are not all of one version.",
         remedy="Finish or revert the upgrade, so that all components run the overlay's version.",
@@ -456,7 +457,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="crd-outdated",
+        id=CauseId.CRD_OUTDATED,
         title="MetalLB's resource definitions are outdated",
         meaning="The running version needs resource definitions, fields or roles that the cluster does not have.",
         remedy="Apply the resource definitions and roles of the running version.",

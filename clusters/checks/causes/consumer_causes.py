@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusters.cause_ids import CauseId
 from clusters.checks.causes.cause import Cause, Layer
 from clusters.checks.outcome import Scope
 from clusters.checks.path_links import Link
@@ -11,7 +12,7 @@ _SERVICE = "kubectl -n {namespace} get svc {service} -o yaml"
 
 CAUSES = (
     Cause(
-        id="consumer-answer-wrong",
+        id=CauseId.CONSUMER_ANSWER_WRONG,
         title="A consumer answers, and not what was promised",
         meaning="The port is reached, and a request as its users send it is not answered as the profile promises.",
         remedy=(
@@ -39,7 +40,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="certificate-invalid",
+        id=CauseId.CERTIFICATE_INVALID,
         title="A consumer's certificate is not valid for its users",
         meaning="The certificate has expired, names other hosts, or is signed by nobody whom its users trust.",
         remedy="Renew it, or serve the one that is for this host; name its CA in the probe if it is your own.",
@@ -60,7 +61,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="consumer-port-missing",
+        id=CauseId.CONSUMER_PORT_MISSING,
         title="A consumer's service lacks the port that people use",
         meaning="The profile asks for a port or protocol that the service does not have, so nobody forwards it.",
         remedy="Add the port to the service (HTTP/3 needs UDP 443 beside TCP 443), or correct the profile's probe.",

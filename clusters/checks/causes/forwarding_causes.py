@@ -6,6 +6,7 @@ Where that stretch fails and nothing proves which of its links is broken, one of
 
 from __future__ import annotations
 
+from clusters.cause_ids import CauseId
 from clusters.checks.causes.cause import Cause, Layer
 from clusters.checks.observed_lists import POLICIES, SLICES
 from clusters.checks.outcome import Scope
@@ -23,7 +24,7 @@ TO_ENDPOINT = "nc -vz -w 3 {address} {port}"
 
 CAUSES = (
     Cause(
-        id="kube-proxy-stale",
+        id=CauseId.KUBE_PROXY_STALE,
         title="kube-proxy on the node does not work",
         meaning=(
             "The right node replies for the address, and its kube-proxy is not running, or says of itself that it has "
@@ -47,7 +48,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="source-not-allowed",
+        id=CauseId.SOURCE_NOT_ALLOWED,
         title="The service lets in other clients only",
         meaning=(
             "The service has loadBalancerSourceRanges, and the nodes drop the packets of every client outside them: "
@@ -74,7 +75,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="node-does-not-forward",
+        id=CauseId.NODE_DOES_NOT_FORWARD,
         title="A filter on the node refuses to forward",
         meaning=(
             "The announcing node takes the packets, and its own packet filter refuses to hand them on: the zone of a "
@@ -98,7 +99,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="address-not-forwarded",
+        id=CauseId.ADDRESS_NOT_FORWARDED,
         title="Nothing comes back from the announcing node",
         meaning=(
             "The right node replies for the address, or a pod in the cluster asks for it, and nothing comes back from "
@@ -123,7 +124,7 @@ CAUSES = (
         last_resort=True,
     ),
     Cause(
-        id="backend-path-broken",
+        id=CauseId.BACKEND_PATH_BROKEN,
         title="Connections to the endpoints of some nodes are lost",
         meaning=(
             "The announcing node serves from some endpoints, and what it hands on to the endpoints of one node, or of "
@@ -154,7 +155,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="backend-not-reached",
+        id=CauseId.BACKEND_NOT_REACHED,
         title="Some connections to the service are lost",
         meaning=(
             "Some tries at the port were served and others were lost, and which endpoints the lost ones went to is not "
@@ -175,7 +176,7 @@ CAUSES = (
         last_resort=True,
     ),
     Cause(
-        id="policy-denies",
+        id=CauseId.POLICY_DENIES,
         title="A NetworkPolicy admits no client from outside",
         meaning=(
             "A NetworkPolicy selects the service's pods, and none that does admits where the packets come from: the "

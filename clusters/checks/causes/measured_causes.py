@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusters.cause_ids import CauseId
 from clusters.checks.causes.cause import Cause, Layer
 from clusters.checks.outcome import Scope
 from clusters.checks.path_links import Link
@@ -9,7 +10,7 @@ from clusters.commands import CAPTURE_ANYWHERE
 
 CAUSES = (
     Cause(
-        id="gratuitous-arp-missing",
+        id=CauseId.GRATUITOUS_ARP_MISSING,
         title="The owner's gratuitous ARP does not arrive",
         meaning=(
             "The announcing node answers questions, but its gratuitous ARP is not seen, so neighbours that know "
@@ -35,7 +36,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="over-budget",
+        id=CauseId.OVER_BUDGET,
         title="It happened, but later than promised",
         meaning="What was promised came true after its time budget, and nothing else was found wrong.",
         remedy="Compare with earlier runs; look for load on the nodes and lossy links, and for slow suspicion.",
@@ -56,7 +57,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="unexplained",
+        id=CauseId.UNEXPLAINED,
         title="No cause was found",
         meaning="A promise does not hold, and nothing that was looked at says why.",
         remedy="Look through the evidence of the check; the timeline and the capture show what the wire saw.",

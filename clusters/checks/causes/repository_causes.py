@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusters.cause_ids import CauseId
 from clusters.checks.causes.cause import Cause, Layer
 from clusters.checks.outcome import Scope
 
@@ -11,7 +12,7 @@ _LOG = "git log -p -3 -- metallb/"
 
 CAUSES = (
     Cause(
-        id="overlay-drift",
+        id=CauseId.OVERLAY_DRIFT,
         title="What runs is not what the overlay says",
         meaning="A live object differs from what the cluster's overlay renders.",
         remedy="Reapply the overlay, or bring the live change into the repository.",
@@ -29,7 +30,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="overlay-invalid",
+        id=CauseId.OVERLAY_INVALID,
         title="The overlay does not render or is not valid",
         meaning=("The overlay cannot be rendered, or the result is not valid for the installed resources."),
         remedy="Fix the file that kubectl names, or revert the change that broke it.",
@@ -47,7 +48,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="legacy-diverged",
+        id=CauseId.LEGACY_DIVERGED,
         title="The legacy overlay has moved further away",
         meaning="The legacy overlay differs from the shared base in more than was accepted.",
         remedy=(
@@ -67,7 +68,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="change-undocumented",
+        id=CauseId.CHANGE_UNDOCUMENTED,
         title="A change is not written down",
         meaning="A pool or an address changed, and the change log has no entry for it.",
         remedy="Add the entry to CHANGELOG.md: date, pool, old and new addresses, reason.",
@@ -85,7 +86,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="change-unplanned",
+        id=CauseId.CHANGE_UNPLANNED,
         title="A pending change has no complete plan",
         meaning="A pool change has no plan, or its plan leaves out preconditions, impact, rollback or validation.",
         remedy="Complete the change plan before rolling the change out.",
@@ -103,7 +104,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="follow-up-missing",
+        id=CauseId.FOLLOW_UP_MISSING,
         title="The follow-up work is not written down",
         meaning=(
             "The legacy overlay runs another version than the base, and no follow-up or waiver says until "
@@ -126,7 +127,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="validation-stale",
+        id=CauseId.VALIDATION_STALE,
         title="The runbook was validated too long ago",
         meaning=(
             "The runbook was last validated longer ago than its budget allows, or a step of it has no check."
@@ -148,7 +149,7 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
-        id="page-outdated",
+        id=CauseId.PAGE_OUTDATED,
         title="The service page is outdated",
         meaning="The service page names other ranges, clusters or versions than the ones that run.",
         remedy="Correct the page to what runs.",

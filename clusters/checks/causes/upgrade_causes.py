@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusters.cause_ids import CauseId
 from clusters.checks.causes.cause import Cause, Layer
 from clusters.checks.outcome import Scope
 
@@ -10,7 +11,7 @@ _RESOURCES = "kubectl -n {metallb_namespace} get ipaddresspools,l2advertisements
 
 
 def _cause(
-    id: str,  # noqa: A002 - its name
+    id: CauseId,  # noqa: A002 - its name
     title: str,
     *,
     meaning: str,
@@ -41,7 +42,7 @@ def _cause(
 
 CAUSES = (
     _cause(
-        "target-unsafe",
+        CauseId.TARGET_UNSAFE,
         "The target version should not be installed",
         meaning="The target release has a known bug that affects this cluster.",
         remedy="Upgrade to a later release instead.",
@@ -50,7 +51,7 @@ CAUSES = (
         excluded_by="The target is no such release.",
     ),
     _cause(
-        "kubernetes-unsupported",
+        CauseId.KUBERNETES_UNSUPPORTED,
         "The target does not work with this Kubernetes",
         meaning="MetalLB's target version does not work with the version of the API server.",
         remedy="Choose another target, or upgrade Kubernetes first.",
@@ -59,7 +60,7 @@ CAUSES = (
         excluded_by="The two go together.",
     ),
     _cause(
-        "legacy-configuration",
+        CauseId.LEGACY_CONFIGURATION,
         "The target does not read some of the configuration",
         meaning="The target version does not read a resource or a file that the cluster relies on.",
         remedy="Migrate it to the form that the target reads.",
@@ -68,7 +69,7 @@ CAUSES = (
         excluded_by="It is not there.",
     ),
     _cause(
-        "address-outside-pools",
+        CauseId.ADDRESS_OUTSIDE_POOLS,
         "A service has an address that is in no pool",
         meaning="When the controller starts, it takes away every address that is in no pool.",
         remedy="Add the address to a pool first.",
@@ -80,7 +81,7 @@ CAUSES = (
         excluded_by="Every address that is held lies in a pool.",
     ),
     _cause(
-        "webhook-left-over",
+        CauseId.WEBHOOK_LEFT_OVER,
         "An old webhook configuration is still installed",
         meaning="It calls a service that no longer exists, so every change to MetalLB's resources is rejected.",
         remedy="Delete the webhook configuration that does not belong to the running version.",
@@ -89,7 +90,7 @@ CAUSES = (
         excluded_by="Its service is there.",
     ),
     _cause(
-        "role-outdated",
+        CauseId.ROLE_OUTDATED,
         "MetalLB's roles do not allow what the target needs",
         meaning="The target's controller and speakers use resources that their roles do not name.",
         remedy="Apply the target's roles before its images.",
@@ -98,7 +99,7 @@ CAUSES = (
         excluded_by="It has them all.",
     ),
     _cause(
-        "object-not-accepted",
+        CauseId.OBJECT_NOT_ACCEPTED,
         "An object is not valid by the target's definitions",
         meaning="An object of the cluster breaks the schema of the definitions that the target installs.",
         remedy="Correct the object first.",
@@ -107,7 +108,7 @@ CAUSES = (
         excluded_by="All objects fit it.",
     ),
     _cause(
-        "port-taken",
+        CauseId.PORT_TAKEN,
         "A port that the target needs is taken",
         meaning="Another pod has a port of a node that the target's speaker listens on.",
         remedy="Move the other pod to another port, or start MetalLB with other ports.",
@@ -116,7 +117,7 @@ CAUSES = (
         excluded_by="No pod on the speakers' nodes declares it.",
     ),
     _cause(
-        "values-outdated",
+        CauseId.VALUES_OUTDATED,
         "A Helm value no longer has the same effect",
         meaning="The target's chart reads the value differently, or not at all.",
         remedy="Correct the values first.",
@@ -125,7 +126,7 @@ CAUSES = (
         excluded_by="No such key is in the values.",
     ),
     _cause(
-        "no-spare-announcer",
+        CauseId.NO_SPARE_ANNOUNCER,
         "No second node can announce an address",
         meaning="Of the nodes that should be able to announce an address only one can at present.",
         remedy="Bring another node's speaker back first.",
@@ -134,7 +135,7 @@ CAUSES = (
         excluded_by="Two nodes may.",
     ),
     _cause(
-        "no-way-back",
+        CauseId.NO_WAY_BACK,
         "The running version could not be restored",
         meaning="What runs now cannot be applied again if the upgrade fails.",
         remedy="Keep the manifests that run now and a copy of all of MetalLB's resources.",

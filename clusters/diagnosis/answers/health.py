@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 
+from clusters.cause_ids import CauseId
 from clusters.checks import Scope
 from clusters.checks.causes import Effect, Layer, get, having
 from clusters.checks.observed_lists import ALLOCATION, ELECTION
@@ -25,6 +26,8 @@ _CURRENT, _REPEATED = 30.0, 3
 _TOLD = 20
 _ALLOCATION = frozenset({"AllocationFailed", "LoadBalancerFailed", "InternalError", "not enough clusterips"})
 
+_DOWN = {"controller": CauseId.CONTROLLER_DOWN, "speaker": CauseId.SPEAKER_DOWN}
+
 
 def pods_ready(diagnosis: Diagnosis) -> Answer:
     """Controller and speakers run and are ready wherever they are meant to."""
@@ -36,7 +39,7 @@ def pods_ready(diagnosis: Diagnosis) -> Answer:
         for cause in having(Effect.PODS_NOT_READY)
         for root in diagnosis.known.get(cause, ())
         if root.subject in unready
-        or root.cause == "speaker-unschedulable"
+        or root.cause == CauseId.SPEAKER_UNSCHEDULABLE
         or not any(_ready(found.controllers))
     ]
     restarts = [f"pod {pod.name} has restarted {pod.restarts} times" for pod in found.pods if pod.restarts]
@@ -113,7 +116,7 @@ def _probe(diagnosis: Diagnosis, pod: Pod) -> Iterator[Explanation]:
     if root is None and lasting:
         hit = signatures.match_event(lasting[0].reason, lasting[0].message, pod_of=pod.component)
         root = RootCause(
-            cause=(hit.cause if hit else "") or f"{pod.component}-down",
+            cause=(hit.cause if hit else "") or _DOWN[pod.component],
             subject=Subject.node(pod.node) if pod.component == "speaker" else Subject("pod", pod.name),
             summary=f"Pod {pod.name} keeps getting warnings: {lasting[0].message}",
             reporter="health.probes",
@@ -136,7 +139,7 @@ def _behind(diagnosis: Diagnosis, pod: Pod) -> RootCause | None:
     for root in diagnosis.known_causes:
         if root.cause in causes and root.subject in places:
             return root
-        if root.cause == "memberlist-secret-missing" and pod.component == "speaker" and not pod.ready:
+        if root.cause == CauseId.MEMBERLIST_SECRET_MISSING and pod.component == "speaker" and not pod.ready:
             return root
     return None
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from clusters.cause_ids import CauseId
 from clusters.checks.observed_lists import ALLOCATION
 from clusters.diagnosis.answer import Answer, sentence
 from clusters.diagnosis.diagnosis import Diagnosis
@@ -19,12 +20,14 @@ from clusters.metallb.signatures import Hit
 from clusters.subject import Subject
 
 #: Causes that nothing but a log tells; a certain line about one of them is a root by itself.
-_ONLY_LOGS = frozenset({"crd-outdated", "config-rejected"})
+_ONLY_LOGS = frozenset({CauseId.CRD_OUTDATED, CauseId.CONFIG_REJECTED})
 #: Causes for which MetalLB has the same words as for another one.
 _SAME_WORDS = {
-    "pool-exhausted": frozenset({"pool-autoassign-off", "pool-restricted", "family-unavailable"}),
-    "family-unavailable": frozenset({"pool-exhausted", "pool-restricted"}),
-    "requested-taken": frozenset({"sharing-refused"}),
+    CauseId.POOL_EXHAUSTED: frozenset(
+        {CauseId.POOL_AUTOASSIGN_OFF, CauseId.POOL_RESTRICTED, CauseId.FAMILY_UNAVAILABLE}
+    ),
+    CauseId.FAMILY_UNAVAILABLE: frozenset({CauseId.POOL_EXHAUSTED, CauseId.POOL_RESTRICTED}),
+    CauseId.REQUESTED_TAKEN: frozenset({CauseId.SHARING_REFUSED}),
 }
 _HOMES = {"controller": "health.controller-log", "speaker": "health.speaker-log"}
 #: What shows whether a line still holds.

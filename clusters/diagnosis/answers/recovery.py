@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusters.cause_ids import CauseId
 from clusters.checks.causes import Layer, get
 from clusters.checks.observed_lists import ELECTION
 from clusters.checks.path_links import Link
@@ -70,7 +71,7 @@ def _routable(diagnosis: Diagnosis, pool: Pool) -> Explanation | str | None:
         problem = next(route for route in routes if route.problem)
         place = diagnosis.facts.command_fields(pool=pool.name, address=problem.address)
         root = RootCause(
-            cause="vantage-not-on-segment",
+            cause=CauseId.VANTAGE_NOT_ON_SEGMENT,
             subject=Subject.pool(pool.name),
             summary=f"Vantage {diagnosis.snapshot.wire.place} has no route to {problem.address}: {problem.problem}",
             reporter="recovery.address-routable",

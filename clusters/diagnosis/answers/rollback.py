@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from clusters.cause_ids import CauseId
 from clusters.checks.observed_lists import ALLOCATION
 from clusters.diagnosis.answer import Answer, missing
 from clusters.diagnosis.diagnosis import Diagnosis
@@ -14,7 +15,9 @@ from clusters.metallb import services
 def stale_consumers(diagnosis: Diagnosis) -> Answer:
     """No service keeps asking for an address that no pool holds any more."""
     seen = diagnosis.snapshot
-    stale = [each for each in diagnosis.pending.values() if each.root.cause == "requested-outside-pools"]
+    stale = [
+        each for each in diagnosis.pending.values() if each.root.cause == CauseId.REQUESTED_OUTSIDE_POOLS
+    ]
     return Answer(
         needs=ALLOCATION,
         explanations=(*stale, *_clinging(diagnosis)),

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
+from clusters.cause_ids import CauseId
 from clusters.diagnosis.answer import Answer, missing
 from clusters.diagnosis.diagnosis import Diagnosis
 from clusters.diagnosis.root_cause import RootCause
@@ -82,7 +83,7 @@ def _stale(found: RootCause, moved: tuple[str, ...], served: str) -> RootCause:
     former, now = moved
     return replace(
         found,
-        cause="router-neighbour-stale",
+        cause=CauseId.ROUTER_NEIGHBOUR_STALE,
         summary=f"{found.summary} It moved from node {former} to {now}, and the router still sends to the former.",
         evidence=(*found.evidence, f"events nodeAssigned name {former} and, later, {now}"),
         ruled_out=(f"the way through the router as such: {served} is served behind it",),
@@ -93,7 +94,7 @@ def _root(diagnosis: Diagnosis, subject: Subject, what: str, *, but: str, tries:
     place = diagnosis.snapshot.routed.place
     service = Subject.service(tries[0].service)
     return RootCause(
-        cause="not-routed",
+        cause=CauseId.NOT_ROUTED,
         subject=subject,
         summary=f"{what} reached through a router, from {place}; {but}.",
         evidence=tuple(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from clusters.cause_ids import CauseId
 from clusters.checks.causes import Layer, get
 from clusters.diagnosis import workloads
 from clusters.diagnosis.answer import Answer, Figure, missing, sentence
@@ -62,7 +63,7 @@ def verdict(diagnosis: Diagnosis) -> Answer:
     configured = sorted(
         {root.cause for root in diagnosis.root_causes if get(root.cause).layer is Layer.CONFIGURATION}
     )
-    kept_away = [root.subject for root in diagnosis.known.get("speaker-unschedulable", ())]
+    kept_away = [root.subject for root in diagnosis.known.get(CauseId.SPEAKER_UNSCHEDULABLE, ())]
     if scaling:
         text = "a scale change is needed"
     elif configured:
@@ -85,5 +86,5 @@ def verdict(diagnosis: Diagnosis) -> Answer:
 def _is_scaling(diagnosis: Diagnosis, root: RootCause) -> bool:
     """Whether more resources would help: a taint or selector that keeps a speaker away is no lack of them."""
     speaker = diagnosis.facts.components.speakers.get(root.subject.name)
-    short = root.cause == "speaker-unschedulable" and speaker is not None and speaker.short_of_resources
-    return short or root.cause == "controller-cpu-bound"
+    short = root.cause == CauseId.SPEAKER_UNSCHEDULABLE and speaker is not None and speaker.short_of_resources
+    return short or root.cause == CauseId.CONTROLLER_CPU_BOUND

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from clusters.cause_ids import CauseId
 from clusters.checks.causes import Effect, get, having
 from clusters.checks.observed_lists import ELECTION
 from clusters.checks.path_links import Link
@@ -158,7 +159,7 @@ def no_squatter(diagnosis: Diagnosis) -> Answer:
     elsewhere = [
         Explanation(root=root, subject=root.subject, summary=root.summary)
         for root in announcer_sources.unexpected_responders(diagnosis.facts, diagnosis.known)
-        if root.cause != "foreign-responder"
+        if root.cause != CauseId.FOREIGN_RESPONDER
     ]
     return Answer(
         explanations=tuple(elsewhere),

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from clusters.cause_ids import CauseId
 from clusters.checks import Candidate
 from clusters.checks.causes import Effect, forwarding_causes, having
 from clusters.commands import command
@@ -53,7 +54,7 @@ class Forwarding:
             return None
         client = f"vantage {source}" if source else "the vantage perhaps"
         return self._root(
-            "source-not-allowed",
+            CauseId.SOURCE_NOT_ALLOWED,
             stretch,
             f"{stretch.address} serves clients of {', '.join(allowed)} only, and {client} is none.",
         )
@@ -82,7 +83,7 @@ class Forwarding:
             if sender == stretch.node:
                 by = f" by {end.sent_by}" if end.sent_by else ""
                 found = self._root(
-                    "node-does-not-forward",
+                    CauseId.NODE_DOES_NOT_FORWARD,
                     stretch,
                     f"Node {stretch.node} refuses to forward to {stretch.address}: its packet filter says so.",
                     f"{end.count} tries were refused by ICMP, administratively prohibited{by}",
@@ -102,7 +103,7 @@ class Forwarding:
         service, names = stretch.service, ", ".join(stretch.denying)
         client = stretch.source if service.local_policy else f"{stretch.source} or node {stretch.node}"
         return self._root(
-            "policy-denies",
+            CauseId.POLICY_DENIES,
             stretch,
             f"NetworkPolicy {names} in namespace {service.namespace} selects the pods of service {service.key} and "
             f"admits none of {client}.",
@@ -116,7 +117,9 @@ class Forwarding:
         one = spoken[0]
         part = f"refuses {one.lost} of {one.tries} tries" if one.partly else "refuses"
         return self._root(
-            "backend-refuses", stretch, f"{one.address} is answered for, but the service behind it {part}."
+            CauseId.BACKEND_REFUSES,
+            stretch,
+            f"{one.address} is answered for, but the service behind it {part}.",
         )
 
     @staticmethod
@@ -133,7 +136,7 @@ class Forwarding:
         if not proof:
             return None
         found = self._root(
-            "kube-proxy-stale",
+            CauseId.KUBE_PROXY_STALE,
             stretch,
             f"kube-proxy on node {stretch.node} does not work, so that node passes nothing on to {stretch.address}.",
             *proof,
@@ -153,7 +156,7 @@ class Forwarding:
         behind = sum(stretch.endpoints[node] for node in nodes)
         whose = f"node {', '.join(nodes)}" if len(nodes) < 2 else f"the other nodes ({', '.join(nodes)})"
         found = self._root(
-            "backend-path-broken",
+            CauseId.BACKEND_PATH_BROKEN,
             stretch,
             f"{share}, as many as go from node {stretch.node} to the endpoints on {whose}.",
             f"{behind} of {every} endpoints are on {', '.join(nodes)}, {100 * behind // every} % of them, or "
@@ -202,17 +205,17 @@ class Forwarding:
 
     def _leaking(self, stretch: Stretch, share: str) -> RootCause:
         root = self._root(
-            "backend-not-reached", stretch, f"{share}; which endpoints they went to is not proved."
+            CauseId.BACKEND_NOT_REACHED, stretch, f"{share}; which endpoints they went to is not proved."
         )
         candidates = tuple(
             Candidate(
-                cause="backend-path-broken",
+                cause=CauseId.BACKEND_PATH_BROKEN,
                 command=command(forwarding_causes.TO_ENDPOINT, address=self._endpoint(stretch, node)),
             )
             for node in sorted(set(stretch.endpoints) - {""})
         )
         candidates += (
-            Candidate(cause="backend-refuses", command=command(_BACKENDS, **self._place(stretch))),
+            Candidate(cause=CauseId.BACKEND_REFUSES, command=command(_BACKENDS, **self._place(stretch))),
         )
         return self._open(
             root, stretch, candidates, f"on node {stretch.node or 'that announces the address'}"
@@ -228,7 +231,7 @@ class Forwarding:
             summary = f"{said} {stretch.address}: {where} is reached and passes nothing on."
         elif not self.facts.wire_index.responders(stretch.address):
             summary = f"{said} {stretch.address}."
-        root = self._root("address-not-forwarded", stretch, summary, *located)
+        root = self._root(CauseId.ADDRESS_NOT_FORWARDED, stretch, summary, *located)
         if located:
             root = replace(root, subject=Subject.node(stretch.node))
         return self._open(
@@ -240,21 +243,22 @@ class Forwarding:
         place = self._place(stretch)
         if not stretch.served_beside:
             for looked in (forwarding_causes.FORWARDS, forwarding_causes.FILTERS):
-                yield Candidate(cause="node-does-not-forward", command=command(looked))
+                yield Candidate(cause=CauseId.NODE_DOES_NOT_FORWARD, command=command(looked))
         if not any(True for _ in kube_proxy.healthy(self.facts, stretch.node)) or stretch.served_beside:
-            yield Candidate(cause="kube-proxy-stale", command=command(_PROXY_PODS, **place))
+            yield Candidate(cause=CauseId.KUBE_PROXY_STALE, command=command(_PROXY_PODS, **place))
         if not stretch.located and not (self.facts.snapshot.network_policies.ok and stretch.source):
-            yield Candidate(cause="policy-denies", command=command(_POLICIES, **place))
+            yield Candidate(cause=CauseId.POLICY_DENIES, command=command(_POLICIES, **place))
         if stretch.endpoints and stretch.node not in stretch.endpoints:
             endpoint = self._endpoint(stretch, min(stretch.endpoints))
             yield Candidate(
-                cause="backend-path-broken", command=command(forwarding_causes.TO_ENDPOINT, address=endpoint)
+                cause=CauseId.BACKEND_PATH_BROKEN,
+                command=command(forwarding_causes.TO_ENDPOINT, address=endpoint),
             )
         elif not stretch.located:
-            yield Candidate(cause="backend-refuses", command=command(_BACKENDS, **place))
+            yield Candidate(cause=CauseId.BACKEND_REFUSES, command=command(_BACKENDS, **place))
         if stretch.source and not stretch.located:
             yield Candidate(
-                cause="not-routed", command=command(forwarding_causes.WAY_BACK, address=stretch.source)
+                cause=CauseId.NOT_ROUTED, command=command(forwarding_causes.WAY_BACK, address=stretch.source)
             )
 
     def _open(
@@ -277,7 +281,7 @@ class Forwarding:
             f"are to be typed {where}.",
         )
 
-    def _root(self, cause: str, stretch: Stretch, summary: str, *proof: str) -> RootCause:
+    def _root(self, cause: CauseId, stretch: Stretch, summary: str, *proof: str) -> RootCause:
         return RootCause(
             cause=cause,
             subject=Subject.service(stretch.service.key),

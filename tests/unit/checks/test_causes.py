@@ -9,6 +9,7 @@ from typing import get_type_hints
 
 import pytest
 
+from clusters.cause_ids import CauseId
 from clusters.checks import causes
 from clusters.checks.causes import CAUSES, FIELDS, Cause, Effect, having
 from clusters.checks.observed_lists import ALLOCATION, ELECTION
@@ -51,6 +52,10 @@ def test_no_two_causes_with_one_effect_have_one_rank() -> None:
 def test_a_rank_without_an_effect_is_refused() -> None:
     with pytest.raises(ValueError, match="moon needs a rank if it has effects"):
         replace(causes.get("pool-missing"), id="moon", rank=3)
+
+
+def test_every_id_has_its_record() -> None:
+    assert set(CauseId) == set(CAUSES)
 
 
 def test_unknown_cause_is_named() -> None:
