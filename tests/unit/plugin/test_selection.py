@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from clusters.checks import causes
 from clusters.errors import ExitCode
 from clusters.observation import Snapshot, save
 from tests.unit.plugin.project import Project
@@ -282,7 +283,7 @@ def test_explain_prints_a_check_s_page_and_runs_nothing(project: Project) -> Non
             "Since:   MetalLB 0.14.6",
             "  $ kubectl get pods",
             "  speaker-down",
-            "    Remedy: See why*",
+            f"    Remedy: {causes.get('speaker-down').remedy}",
         ]
     )
 
