@@ -37,6 +37,7 @@ class Forwarding:
 
     def __init__(self, facts: Facts, known: KnownCauses) -> None:
         self.facts, self.known = facts, known
+        self._mute: dict[str, RootCause | None] = {}
 
     def root(self, stretch: Stretch, *others: Candidate) -> RootCause:
         """The first of these causes that is proved, else a neutral one, with candidates from before that stretch."""
@@ -152,6 +153,8 @@ class Forwarding:
         nodes = self._losing(stretch, one)
         if not nodes or not stretch.node:
             return self._leaking(stretch, share)
+        if len(nodes) == 1 and (root := self._forwards_nothing(nodes[0])):
+            return root
         every = sum(stretch.endpoints.values())
         behind = sum(stretch.endpoints[node] for node in nodes)
         whose = f"node {', '.join(nodes)}" if len(nodes) < 2 else f"the other nodes ({', '.join(nodes)})"
@@ -168,6 +171,24 @@ class Forwarding:
             found,
             subject=Subject.node(nodes[0] if len(nodes) == 1 else stretch.node),
         )
+
+    def _forwards_nothing(self, node: str) -> RootCause | None:
+        """Why a node passes nothing on at all, where that is proved by what it announces itself."""
+        if node not in self._mute:
+            self._mute[node] = None
+            wire = self.facts.wire_index
+            for address in wire.announced_alone.get(node, ()):
+                service = self.facts.services.get(
+                    next((one.service for one in wire.of_address.get(address, ())), "")
+                )
+                lost = wire.unreached(service.key) if service else ()
+                if service is None or not lost or any(one.replied for one in lost):
+                    continue
+                own = Stretch(self.facts, service, lost, node)
+                if own.located or own.prohibitions:
+                    self._mute[node] = self.root(own)
+                    break
+        return self._mute[node]
 
     def _losing(self, stretch: Stretch, one: Reached) -> tuple[str, ...]:
         """The other nodes whose endpoints have the lost share: those that fit best."""

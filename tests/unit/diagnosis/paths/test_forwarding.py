@@ -133,6 +133,18 @@ def test_a_node_that_is_reached_and_serves_nothing_where_others_serve_is_named_f
     assert candidates(alone(seen))[:2] == ["node-does-not-forward", "kube-proxy-stale"]
 
 
+def test_what_others_lose_at_the_pods_of_a_node_that_forwards_nothing_is_the_same_fault(
+    seen: Snapshot,
+) -> None:
+    """The address of web is announced by node1, and half of its endpoints are on the node that is filtered."""
+    diagnosis = Diagnosis(lost(alone(seen), 10, service=WEB))
+
+    assert {explained.root.key for explained in diagnosis.unreached.values()} == {
+        ("address-not-forwarded", f"node {OWNER}")
+    }
+    assert set(diagnosis.unreached) == {LATE, WEB, "traefik/traefik"}
+
+
 def test_a_node_port_that_is_served_elsewhere_alone_locates_it_too(seen: Snapshot) -> None:
     single = replace(
         alone(seen), services=replace(seen.services, items=tuple(
