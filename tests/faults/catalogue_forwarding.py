@@ -93,8 +93,9 @@ def tunnel_broken(stage: Stage) -> Iterator[None]:
     """What the announcing node sends to the pods of another node is lost on the way."""
     with stage.addressed("open"):
         owner = _owner(stage, "open")
-        other = next(address for node, address in sorted(_endpoints(stage, "open").items()) if node != owner)
-        with filters.forwarding_filtered(stage.changes, stage.lab, owner, to=other):
+        other = next(node for node in sorted(_endpoints(stage, "open")) if node != owner)
+        pods = next(host.pod_ranges[0] for host in stage.lab.nodes if host.name == other)
+        with filters.forwarding_filtered(stage.changes, stage.lab, owner, to=str(pods)):
             yield
 
 
