@@ -30,7 +30,7 @@ class Limits:
     log_seconds: float = 3600.0
     free_addresses: int = 64
     reached: int = 1024
-    tries_at_first: int = 60
+    tries_at_first: int = 100
     tries_at_least: int = 3
     tries_at_most: int = 20
     tries_in_trouble: int = 400
