@@ -26,7 +26,7 @@ def _shortened(text: str) -> str:
 
 
 class ConformanceError(Exception):
-    """Something a user can cause or mend. The text is one sentence that names the file, field or object.
+    """Something a user can cause or fix. The text is one sentence that names the file, field or object.
 
     `remedy` says what to do about it, as a sentence of its own, or is empty. Commands print
     `error: <text> <remedy>` and leave with `exit_code`; they never print a traceback for it. What a server, a

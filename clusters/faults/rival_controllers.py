@@ -122,7 +122,7 @@ def following(
         except Exception as error:  # noqa: BLE001 - raised again where somebody hears it
             broken.append(error)
 
-    thread = threading.Thread(target=follow, name="meddling", daemon=True)
+    thread = threading.Thread(target=follow, name="watch", daemon=True)
     thread.start()
     try:
         yield

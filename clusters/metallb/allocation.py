@@ -121,7 +121,7 @@ def _restless(service: Service, found: Allocation, world: World) -> Reason | Non
         return None
     text = (
         f"Service {service.key} prefers both families but has one cluster IP, and its pool has both families: "
-        "MetalLB gives and takes its second address without end."
+        "MetalLB assigns and withdraws its second address again and again."
     )
     return Reason(CauseId.FAMILY_UNAVAILABLE, text, Subject.service(service.key))
 

@@ -196,7 +196,9 @@ def _no_speaker(name: str, taking_part: frozenset[str]) -> Reason | None:
     if name in taking_part:
         return None
     return Reason(
-        CauseId.SPEAKER_MISSING_ON_NODE, f"Node {name} has no speaker that takes part.", Subject.node(name)
+        CauseId.SPEAKER_MISSING_ON_NODE,
+        f"Node {name} has no speaker that takes part in the election.",
+        Subject.node(name),
     )
 
 
@@ -227,7 +229,7 @@ _WORST_FIRST = (
     CauseId.NODE_EXCLUDED,
     CauseId.SPEAKER_MISSING_ON_NODE,
 )
-"""Where every node is out, the reason of the node that came furthest is the one to mend."""
+"""Where every node is out, the reason of the node that came furthest is the one to fix."""
 
 
 def _nobody(service: Service, chosen: tuple[Advertisement, ...], excluded: Mapping[str, Reason]) -> Reason:
@@ -251,4 +253,4 @@ def _because(cause: str, nodes: list[str]) -> str:
         case CauseId.NODE_EXCLUDED:
             return f"the label {EXCLUDE_LABEL} is on {listed}"
         case _:
-            return f"no speaker takes part on {listed}"
+            return f"no speaker takes part in the election on {listed}"

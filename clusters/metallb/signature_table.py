@@ -44,7 +44,7 @@ class Signature:
     be found in it; its named groups (pool, service, address, node) are the line's subjects. `certain` is
     False where the text fits several causes, of which `cause` is the likeliest. `lasts` is for how many
     seconds a line stands for a present fault: a fault of that kind that goes on repeats itself sooner; None
-    means until mended. `reconciled` marks lines of a reconciler, mended by its next round that goes well.
+    means until fixed. `reconciled` marks lines of a reconciler, fixed by its next round that goes well.
     """
 
     id: str
@@ -243,7 +243,7 @@ EVENT_SIGNATURES = (
         source="speaker/layer2_controller.go",
     ),
 )
-"""Events on services. Kubernetes keeps an event for an hour, so an old one may be long mended."""
+"""Events on services. Kubernetes keeps an event for an hour, so an old one may be long fixed."""
 
 _UNMOUNTED = r'secret "[^"]*memberlist[^"]*" not found'
 

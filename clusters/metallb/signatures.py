@@ -1,7 +1,7 @@
 """What MetalLB's log lines and events say of failures: which cause each proves, and whether it still holds.
 
 `match_log` and `match_event` look at one line or event. `read_log` looks at a whole tail and drops what later
-lines show to be mended, and what a lasting fault would have repeated by now: a rollout two minutes ago leaves
+lines show to be fixed, and what a lasting fault would have repeated by now: a rollout two minutes ago leaves
 nothing. A failed allocation is dropped by neither, for MetalLB says it once; whether a service still waits
 tells that.
 """
@@ -113,7 +113,7 @@ class _Reading:
     clock: datetime | None = None
 
     def advance(self, fields: Fields) -> None:
-        """Take the line's time, and drop what it shows to be mended."""
+        """Take the line's time, and drop what it shows to be fixed."""
         self.clock = _time(fields.get("ts", "")) or self.clock
         reconciler = fields.get("controller", "")
         if "start reconcile" in fields:
@@ -143,8 +143,8 @@ class _Reading:
         until = now or self.clock
         return tuple(hit for hit in self.hits.values() if not _faded(hit, until))
 
-    def _drop(self, mended: Callable[[Hit], bool]) -> None:
-        self.hits = {key: hit for key, hit in self.hits.items() if not mended(hit)}
+    def _drop(self, fixed: Callable[[Hit], bool]) -> None:
+        self.hits = {key: hit for key, hit in self.hits.items() if not fixed(hit)}
 
 
 def _faded(hit: Hit, now: datetime | None) -> bool:

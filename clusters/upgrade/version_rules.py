@@ -94,7 +94,7 @@ RULES = (
     ),
     _avoided(
         "==0.16.0",
-        "Its controller asks the speaker on its own node whether it is healthy, and is restarted without end "
+        "Its controller asks the speaker on its own node whether it is healthy, and is restarted again and again "
         "where none runs; its chart scrapes metrics over HTTP, which it does not serve.",
         "0.16.1 or newer",
         f"{_NOTES} of 0.16.1; issue 3061",
@@ -103,7 +103,7 @@ RULES = (
         id="speaker-beside-controller",
         target="==0.16.0",
         condition="the controller's node runs no speaker",
-        consequence="The controller of 0.16.0 is restarted without end there.",
+        consequence="The controller of 0.16.0 is restarted again and again there.",
         remedy="Upgrade to 0.16.1 or newer, or let a speaker run on the controller's node.",
         commands=("kubectl -n {metallb_namespace} get pods -o wide",),
         source=f"{_NOTES} of 0.16.1; issue 3061",
