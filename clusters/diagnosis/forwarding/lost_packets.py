@@ -20,6 +20,7 @@ from clusters.diagnosis.forwarding.stretch import SEVERAL, Stretch
 from clusters.diagnosis.root_cause import KnownCauses, RootCause
 from clusters.diagnosis.wire_index import Responder
 from clusters.metallb.ranges import within
+from clusters.observation.field_types import ProbeOutcome
 from clusters.observation.snapshot import Reached
 from clusters.subject import Subject
 
@@ -30,6 +31,8 @@ _PROXY_PODS = (
 )
 _POLICIES = "kubectl -n {namespace} get networkpolicies -o yaml"
 _BACKENDS = "kubectl -n {namespace} get endpointslices -l kubernetes.io/service-name={service} -o wide"
+#: How tries end that were refused or cut off by whoever was reached.
+_TURNED_AWAY = frozenset({ProbeOutcome.REFUSED, ProbeOutcome.BROKEN})
 
 
 class Forwarding:
@@ -53,11 +56,11 @@ class Forwarding:
         allowed, source = spec.get("loadBalancerSourceRanges") or (), stretch.source
         if not allowed or not stretch.silent or within(source, allowed):
             return None
-        client = f"vantage {source}" if source else "the vantage perhaps"
+        client = f"the vantage, {source}, is" if source else "the vantage may be"
         return self._root(
             CauseId.SOURCE_NOT_ALLOWED,
             stretch,
-            f"{stretch.address} serves clients of {', '.join(allowed)} only, and {client} is none.",
+            f"{stretch.address} serves clients of {', '.join(allowed)} only, and {client} none of them.",
         )
 
     def _dead_node(self, stretch: Stretch) -> RootCause | None:
@@ -116,19 +119,23 @@ class Forwarding:
         if not spoken:
             return None
         one = spoken[0]
-        part = f"refuses {one.lost} of {one.tries} tries" if one.partly else "refuses"
+        part = f"refuses {one.lost} of {one.tries} tries" if one.partly else "refuses connections"
+        hosts = self.facts.wire_index.responders(one.address)
+        reached = (
+            f"ARP for {one.address} is answered by {hosts[0].named}" if hosts else f"{one.address} is reached"
+        )
         return self._root(
             CauseId.BACKEND_REFUSES,
             stretch,
-            f"{one.address} is answered for, but the service behind it {part}.",
+            f"{reached}, but the service behind it {part}.",
         )
 
     @staticmethod
     def _says_no(one: Reached) -> bool:
         """Whether most of what was lost at a port was refused or cut off by whoever was reached."""
         if not one.partly:
-            return one.outcome in {"refused", "broken"}
-        said = sum(end.count for end in one.ends if end.outcome in {"refused", "broken"})
+            return one.outcome in _TURNED_AWAY
+        said = sum(end.count for end in one.ends if end.outcome in _TURNED_AWAY)
         return 2 * said > one.lost
 
     def _proxy(self, stretch: Stretch) -> RootCause | None:
@@ -212,7 +219,7 @@ class Forwarding:
             whole = [
                 one
                 for one in tries
-                if one.outcome == "answered" and not one.lost and one.tries >= SEVERAL
+                if one.outcome == ProbeOutcome.ANSWERED and not one.lost and one.tries >= SEVERAL
                 and self.facts.wire_index.responders(one.address) == (Responder(node=stretch.node),)
             ]  # fmt: skip
             # That so many tries all went elsewhere by chance is to be unlikely.

@@ -11,6 +11,7 @@ from clusters.diagnosis import kube_proxy
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.forwarding import policies
 from clusters.metallb.services import Service
+from clusters.observation.field_types import ProbeOutcome
 from clusters.observation.snapshot import NodePortReach, NodeReach, Reached, Tries, TryEnd
 
 #: So many tries that were all alike say something of more than the one endpoint that one of them meets.
@@ -84,7 +85,7 @@ class Stretch:
         """Another address that the same node announces and that is served; empty where there is none."""
         for address in self._beside:
             tries = self.facts.wire_index.of_address.get(address, ())
-            if any(one.outcome == "answered" for one in tries):
+            if any(one.outcome == ProbeOutcome.ANSWERED for one in tries):
                 return address
         return ""
 
@@ -128,7 +129,9 @@ class Stretch:
         if self.partly or not (self.reach and self.reach.replied) or self.served_beside:
             return ()
         own = [one for one in self.node_ports if one.node == self.node and not one.replied]
-        others = [one for one in self.node_ports if one.node != self.node and one.outcome == "answered"]
+        others = [
+            one for one in self.node_ports if one.node != self.node and one.outcome == ProbeOutcome.ANSWERED
+        ]
         proof = []
         if own and others:
             proof.append(
@@ -203,5 +206,7 @@ def ending(one: Tries) -> str:
     """How tries at one port ended, in words."""
     said = one.detail or one.outcome
     if one.tries > 1:
-        return f"{one.lost} of {one.tries} tries lost" + (f" ({said})" if said != "answered" else "")
+        return f"{one.lost} of {one.tries} tries lost" + (
+            f" ({said})" if said != ProbeOutcome.ANSWERED else ""
+        )
     return said
