@@ -17,10 +17,10 @@ ROW = re.compile(r"^\| ([a-z, ]+) \| ((?:`\w+_causes\.py`(?:, )?)+) \| .* \| ([^
 
 
 def row(link: Link) -> tuple[set[str], set[str]]:
-    """The modules that the map's one row for a link names: of records, and of faults."""
-    ((records, faults),) = [
-        (records, faults) for links, records, faults in ROW.findall(MAP) if link in links.split(", ")
-    ]
+    """The modules that the map's row for a link names: of records, and of faults; none for a link without a row."""
+    found = [(records, faults) for links, records, faults in ROW.findall(MAP) if link in links.split(", ")]
+    assert len(found) <= 1
+    records, faults = found[0] if found else ("", "")
     return set(re.findall(r"`(\w+)\.py`", records)), set(re.findall(r"`(\w+)\.py`", faults))
 
 
