@@ -25,7 +25,8 @@ class TryEnd:
 
     `icmp` is the kind of ICMP message by which they were refused, as the vantage's kernel tells it ("" for none, or
     where the kernel does not tell): "admin-prohibited" is a filter's own word. `sent_by` is who sent that message: a
-    node, a router, or the vantage itself, whose kernel sends "host-unreachable" where nobody answers ARP or NDP.
+    node, a router, or the vantage itself, whose kernel sends "host-unreachable" where nobody answers ARP or NDP. A node
+    that forwards to a service sends it in the service's name: then it is the address that was tried.
     `detail` is the error in a word or two.
     """
 

@@ -164,6 +164,9 @@ class _Look:
             found = self.vantage.interface_for(address)
         except VantageError as error:
             return Route(address=address, problem=error.args[0])
+        if found.on_link and not found.up:
+            # One network that is cut off must not keep what is seen on another from being told.
+            return Route(address=address, problem=f"interface {found.name} of the vantage is down")
         return Route(address=address, on_link=found.on_link, gateway=found.gateway, source=found.source)
 
     def _control(self, neighbours: Sequence[str]) -> tuple[bool, str]:

@@ -1,0 +1,115 @@
+"""The wire as a vantage with several networks sees it: each network for itself, and what proves that it sees any."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
+
+from clusters.observation import wire
+from clusters.observation.limits import DEFAULT
+from clusters.observation.snapshot import Objects, Snapshot, Status, WireView
+from clusters.vantage import Answers, Attempt, Control, Interface, Reply, Target, Vantage, VantageError, mac
+
+MACS = {"10.0.0.1": "02:00:00:00:00:0a", "10.0.0.2": "02:00:00:00:00:0b"}
+
+
+class Place:
+    """A vantage on 10.0.0.0/24 and 10.9.0.0/24; `down` is one of its interfaces, `answers` who has which address."""
+
+    name, capabilities = "netns:client", frozenset({"arp"})
+
+    def __init__(self, answers: dict[str, str], *, down: str = "") -> None:
+        self.answers, self.down = answers, down
+        self.controlled: list[str] = []
+
+    def interface_for(self, address: str) -> Interface:
+        network = address.split(".")[1] if "." in address else ""
+        if network not in {"0", "9"}:
+            raise VantageError(f"{address} is not on a network of vantage {self.name}.")
+        name = f"eth{network}"
+        own = f"10.{network}.0.100"
+        return Interface(
+            name=name, index=1, mac=mac("02:00:00:00:00:01"), source=own, gateway="", up=name != self.down
+        )
+
+    def control(self, neighbours: Sequence[str]) -> Control:
+        self.controlled = list(neighbours)
+        return Control(ok=True, reason="seen")
+
+    def who_answers_all(self, addresses: Iterable[str], **_: Any) -> dict[str, Answers]:
+        return {
+            address: Answers(
+                address=address,
+                rounds=1,
+                replies=tuple(
+                    Reply(t=0, mac=mac(self.answers[one]), round=0)
+                    for one in [address]
+                    if one in self.answers
+                ),
+            )
+            for address in addresses
+        }
+
+    def try_all(self, plan: Sequence[tuple[Target, int]], **_: float) -> tuple[tuple[Attempt, ...], ...]:
+        return tuple((Attempt(t=0, ok=True, latency=0),) * count for _, count in plan)
+
+
+def seen(place: Place, *addresses: str) -> WireView:
+    """What such a vantage sees of two nodes and services with these addresses."""
+    services = tuple(
+        {
+            "metadata": {"namespace": "shop", "name": f"s{number}"},
+            "spec": {"ports": [{"port": 80}]},
+            "status": {"loadBalancer": {"ingress": [{"ip": address}]}},
+        }
+        for number, address in enumerate(addresses)
+    )
+    nodes = tuple(
+        {
+            "metadata": {"name": f"w{number}"},
+            "spec": {},
+            "status": {"addresses": [{"type": "InternalIP", "address": f"10.0.0.{number}"}]},
+        }
+        for number in (1, 2)
+    )
+    snapshot = Snapshot(
+        taken_at="2026-11-30T18:00:00.000+00:00",
+        services=Objects(status=Status.OK, items=services),
+        nodes=Objects(status=Status.OK, items=nodes),
+    )
+    return wire.seen(snapshot, cast("Vantage", place), DEFAULT, unseen=WireView()).wire
+
+
+def test_a_network_that_is_cut_off_keeps_nothing_of_another_from_being_told() -> None:
+    place = Place({"10.9.0.9": "02:00:00:00:00:0c"}, down="eth0")
+
+    found = seen(place, "10.0.0.9", "10.9.0.9")
+
+    assert found.ok
+    assert [(one.address, one.macs) for one in found.heard] == [("10.9.0.9", ("02:00:00:00:00:0c",))]
+    problems = {route.address: route.problem for route in found.routes}
+    assert problems["10.0.0.9"] == "interface eth0 of the vantage is down"
+    assert place.controlled == [
+        "10.9.0.9"
+    ]  # no node is near, so a service's address has to prove that it sees any
+
+
+def test_nodes_that_all_answer_by_one_address_make_the_wire_inconclusive() -> None:
+    place = Place(dict.fromkeys(("10.0.0.1", "10.0.0.2", "10.0.0.9"), "02:00:00:00:00:0c"))
+
+    found = seen(place, "10.0.0.9")
+
+    assert not found.control_ok
+    assert found.control == (
+        "nodes w1, w2 all answer by one hardware address, 02:00:00:00:00:0c: something between them and vantage "
+        "netns:client answers for them, so that it cannot be told which node an answer comes from"
+    )
+
+
+def test_nodes_near_by_are_what_proves_that_it_sees_any() -> None:
+    place = Place(MACS | {"10.0.0.9": MACS["10.0.0.2"]})
+
+    found = seen(place, "10.0.0.9")
+
+    assert (found.control_ok, place.controlled, found.ports) == (True, ["10.0.0.1", "10.0.0.2"], 1)
+    assert [one.outcome for one in found.reached] == ["answered"]
