@@ -121,9 +121,26 @@ class WireIndex:
         }
         return tuple(sorted(found))
 
+    @cached_property
+    def losing(self) -> tuple[str, ...]:
+        """The nodes' own addresses at which some tries were lost and others not: then the vantage loses them."""
+        return tuple(one.address for one in self.wire.node_reach if one.partly)
+
+    @cached_property
+    def leaking(self) -> tuple[Reached, ...]:
+        """The ports that serve and at which too many tries were lost, whatever loses them."""
+        return tuple(one for one in self.wire.reached if _leaks(one))
+
     def unreached(self, service: str) -> tuple[Reached, ...]:
-        """The tries that failed, or too many of which were lost. Silence over UDP proves nothing and is left out."""
-        return tuple(one for one in self.reached.get(service, ()) if one.outcome.failed or _leaks(one))
+        """The tries that failed, or too many of which were lost. Silence over UDP proves nothing and is left out.
+
+        A vantage that loses tries at nodes themselves says nothing by those that it loses at a port that serves.
+        """
+        return tuple(
+            one
+            for one in self.reached.get(service, ())
+            if one.outcome.failed or (_leaks(one) and not self.losing)
+        )
 
 
 def _leaks(one: Reached) -> bool:

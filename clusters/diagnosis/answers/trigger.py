@@ -48,6 +48,7 @@ def unreachable_address(diagnosis: Diagnosis) -> Answer:
         missing=(
             *missing(("the services", diagnosis.snapshot.services), ("what answers from outside", wire)),
             *_kept_out(diagnosis),
+            *_losing(diagnosis),
         ),
     )
 
@@ -59,6 +60,17 @@ def _kept_out(diagnosis: Diagnosis) -> Iterator[str]:
             f"Nothing of the network of {', '.join(found[:_SHOWN])} gives a sign at vantage "
             f"{diagnosis.snapshot.wire.place}: it may be kept out of it (vantage-not-on-segment), or no node may be in "
             "it (wrong-segment). Name a vantage in the profile that may enter it."
+        )
+
+
+def _losing(diagnosis: Diagnosis) -> Iterator[str]:
+    """What is lost at ports says nothing where as much is lost at nodes themselves: a busy machine, or a lossy link."""
+    wire = diagnosis.facts.wire_index
+    if wire.leaking and wire.losing:
+        ports = ", ".join(f"{one.address}:{one.port}" for one in wire.leaking[:_SHOWN])
+        yield (
+            f"Some tries at {ports} were lost, and some at nodes' own addresses ({', '.join(wire.losing[:_SHOWN])}) "
+            f"too: vantage {diagnosis.snapshot.wire.place} loses connections by itself. Run again when it is less busy."
         )
 
 

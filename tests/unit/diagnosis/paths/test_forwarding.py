@@ -286,6 +286,15 @@ def test_one_lost_try_is_chance(seen: Snapshot) -> None:
     assert LATE not in Diagnosis(lost(seen, 1)).unreached
 
 
+def test_a_vantage_that_loses_tries_at_nodes_too_says_nothing_by_them(seen: Snapshot) -> None:
+    changed = around(lost(seen, 10), node_reach=(itself(tries=10, lost=2),))
+
+    answer = all_answered(changed)["trigger.unreachable-address"]
+
+    assert not answer.findings
+    assert "loses connections by itself" in answer.missing[0]
+
+
 def test_a_service_that_loses_nothing_with_endpoints_on_that_node_takes_the_node_out(seen: Snapshot) -> None:
     """Both are announced by one node, and have their endpoints on the same two."""
     beside = replace(seen, wire=replace(seen.wire, heard=tuple(
