@@ -112,6 +112,7 @@ ARPING = "arping -b -c 5 -I {interface} {address}"
 NEIGHBOUR = "ip neigh show {address}"
 CAPTURE = "tcpdump -n -i {interface} arp and host {address}"
 FETCH = "curl --connect-timeout 3 'http://{address}:{port}/'"
+HANDSHAKE = "openssl s_client -connect {address}:{port} -servername {host}"
 CAPTURE_ANYWHERE = "tcpdump -e -n -i any arp and host {address}"
 _NEIGHBOUR_DISCOVERY = "'icmp6 and (ip6[40] == 135 or ip6[40] == 136)' | grep -F {address}"
 
@@ -119,6 +120,7 @@ _IN_IPV6 = MappingProxyType(
     {
         ARPING: "ndisc6 -m -r 5 {address} {interface}",
         FETCH: "curl --connect-timeout 3 'http://[{address}]:{port}/'",
+        HANDSHAKE: "openssl s_client -connect '[{address}]:{port}' -servername {host}",
         NEIGHBOUR: "ip -6 neigh show {address}",
         # A solicitation goes to a multicast group, so no filter on the host finds it.
         CAPTURE: f"tcpdump -n -l -i {{interface}} {_NEIGHBOUR_DISCOVERY}",

@@ -6,6 +6,7 @@ from clusters.cause_ids import CauseId
 from clusters.checks.causes.cause import Cause, Layer
 from clusters.checks.outcome import Scope
 from clusters.checks.path_links import Link
+from clusters.commands import HANDSHAKE
 
 _PODS = "kubectl -n {namespace} get pods -o wide"
 _SERVICE = "kubectl -n {namespace} get svc {service} -o yaml"
@@ -20,7 +21,7 @@ CAUSES = (
             "TLS or a PROXY header; correct the profile's probe where the promise has changed."
         ),
         commands=(
-            "curl -vk --connect-timeout 3 --resolve <host>:<port>:{address} https://<host>:<port>/",
+            "curl -vk --connect-timeout 3 --resolve {host}:{port}:{address} https://{host}:{port}/",
             "kubectl -n {namespace} logs -l app.kubernetes.io/name={service} --tail=50",
             _PODS,
         ),
@@ -45,7 +46,7 @@ CAUSES = (
         meaning="The certificate has expired, names other hosts, or is signed by nobody whom its users trust.",
         remedy="Renew it, or serve the one that is for this host; name its CA in the probe if it is your own.",
         commands=(
-            "openssl s_client -connect {address}:<port> -servername <host>",
+            HANDSHAKE,
             "kubectl -n {namespace} get certificates,secrets",
         ),
         scope=Scope.SERVICE,

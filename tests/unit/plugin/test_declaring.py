@@ -46,7 +46,7 @@ def test_a_check_of_the_repository_alone_needs_no_cluster() -> None:
         ({"check_id": "Wrong"}, "the id must look like area.what-is-checked."),
         ({"level": "observe "}, "the level must be OBSERVE, CREATE or DISRUPT."),
         ({"needs": {"wires"}}, "it needs something unknown: wires."),
-        ({"causes": ("speaker-dwon",)}, "lacks: speaker-dwon."),
+        ({"causes": ("speaker-dwon",)}, "does not have: speaker-dwon."),
     ],
 )
 def test_a_wrong_fact_is_named(arguments: dict[str, object], said: str) -> None:
