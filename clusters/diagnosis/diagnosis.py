@@ -1,4 +1,4 @@
-"""All that is wrong in one Snapshot, each fault once: roots first, then what each service suffers from them."""
+"""All that is wrong in one Snapshot, each fault once: root causes first, then what services suffer from them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from clusters.metallb import services
 from clusters.metallb.services import Service
 from clusters.observation.snapshot import Snapshot
 
-#: Where grounds are looked for, in the order in which they are told.
+#: Where the known causes are looked for, in the order in which they are reported.
 _DETECTORS: tuple[Callable[[Facts], Iterable[RootCause]], ...] = (
     workloads.nodes,
     workloads.controller,
@@ -64,7 +64,7 @@ class Diagnosis:
 
     @cached_property
     def known_causes(self) -> tuple[RootCause, ...]:
-        """The roots that can be told without looking at a single service's trouble."""
+        """The causes that are found without looking at a single service's trouble."""
         detected = (root for detect in _DETECTORS for root in detect(self.facts))
         found = {root.key: root for root in detected if not self.holds_back(root)}
         cut = {root.subject for root in found.values() if root.cause == CauseId.API_UNREACHABLE}
@@ -186,7 +186,7 @@ class Diagnosis:
 
     @cached_property
     def root_causes(self) -> tuple[RootCause, ...]:
-        """Every root, the grounds first, each once."""
+        """Every root cause, the known ones first, each once."""
         found = {root.key: root for root in self.known_causes}
         for root in announcer_sources.unexpected_responders(self.facts, self.known):
             found.setdefault(root.key, root)

@@ -1,7 +1,7 @@
-"""A root: one cause that holds, with its proof, and the one check where it is at home.
+"""A root cause: one cause that holds, with its proof, and the one check that reports it.
 
-What one fault breaks shows in several checks. The check at which the cause is at home names the root; every
-other one refers to it by that check's id, so that a reader mends one thing and not ten.
+What one fault breaks shows in several checks. One check reports the root cause; every other one refers to it by that
+check's id, so that a reader fixes one thing and not ten.
 """
 
 from __future__ import annotations

@@ -43,8 +43,7 @@ CAUSES = (
         ),
         remedy=(
             "Look on the router whether it received the route and uses it (show bgp ipv4 unicast), and in the "
-            "ServiceBGPStatus to whom the service is announced; a session that holds and sends nothing is mended by "
-            "clearing it."
+            "ServiceBGPStatus to whom the service is announced; clear a session that holds and sends nothing."
         ),
         commands=("ip route get {address}", _STATUS, SESSIONS),
         scope=Scope.SERVICE,
