@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import Version
 
-from clusters.observation import Snapshot, load
+from clusters.diagnosis import Diagnosis, consequences, paths
+from clusters.observation import Snapshot, consumer_probes, load, node_macs, reaching
 from clusters.observation.limits import DEFAULT
-from clusters.observation.wire import _doors, _Look, _node_addresses
+from clusters.observation.wire import _Look
 from clusters.upgrade.decision import decide
 from clusters.upgrade.situation import Situation
 from reports.history.configuration_changes import moves, reconfigured
@@ -58,8 +59,15 @@ def _read(place: Path, data: bytes) -> str:
     address_map.seen(place.parent)
     look = _Look(seen, Blind(), DEFAULT)  # type: ignore[arg-type]  # it sees nothing
     look._free(set())
-    list(_doors(seen.services.items))
-    list(_node_addresses(seen.nodes.items))
+    reaching.chosen(seen, DEFAULT)
+    node_macs.learn(seen)
+    list(consumer_probes._wanted(seen))
+    diagnosis = Diagnosis(seen)
+    for key in diagnosis.facts.services:
+        paths.of_service(diagnosis, key)
+    consequences.of_proposal(
+        diagnosis, consequences.Proposal(removed=frozenset({"node2"}), drained=frozenset({"node1"}))
+    )
     return "judged in part" if seen.unreadable else "judged"
 
 
