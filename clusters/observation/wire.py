@@ -6,7 +6,7 @@ pause, because a speaker that just started or stopped makes two nodes answer for
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -83,7 +83,9 @@ class _Look:
         if not asks:
             control_ok, control, heard = self._by_kernel(nodes, assigned, free, routes)
         else:
-            control_ok, control = self._control(_neighbours(nodes, assigned, (*routes.values(), *beyond)))
+            gateways = {route.gateway for route in (*routes.values(), *beyond) if route.gateway}
+            ways = routes | {gateway: self._route(gateway) for gateway in gateways}
+            control_ok, control = self._control(_neighbours(nodes, assigned, sorted(gateways), ways))
             heard = (
                 *self._heard(nodes, Purpose.NODE, routes, probe=False),
                 *self._confirmed(assigned, routes),
@@ -230,17 +232,19 @@ class _Look:
         return free, tuple(shares)
 
 
-def _neighbours(nodes: Iterable[str], assigned: Iterable[str], routes: Iterable[Route]) -> list[str]:
+def _neighbours(
+    nodes: Iterable[str], assigned: Iterable[str], gateways: Iterable[str], ways: Mapping[str, Route]
+) -> list[str]:
     """Whose answers prove that the vantage sees any: nodes on its segments.
 
-    Where only the services' addresses are there, that is its gateways, and else those addresses.
+    Where only services' addresses are there, that is the gateway of their network, and else those addresses.
     """
-    ways = {route.address: route for route in routes}
     near = [each for each in nodes if ways[each].on_link]
     served = [each for each in assigned if ways[each].on_link]
     if near or not served:
         return near
-    return sorted({route.gateway for route in ways.values() if route.gateway}) or served
+    networks = {ways[each].source for each in served}
+    return [each for each in gateways if ways[each].on_link and ways[each].source in networks] or served
 
 
 def _inside(held: Iterable[Address], merged: Iterable[ranges.AddressRange]) -> int:

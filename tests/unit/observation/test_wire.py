@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from clusters.observation import wire
@@ -18,12 +19,14 @@ class Place:
 
     name, capabilities = "netns:client", frozenset({"arp"})
 
-    def __init__(self, answers: dict[str, str], *, down: str = "") -> None:
-        self.answers, self.down = answers, down
+    def __init__(self, answers: dict[str, str], *, down: str = "", gateway: str = "10.0.0.254") -> None:
+        self.answers, self.down, self.gateway = answers, down, gateway
         self.controlled: list[str] = []
 
     def interface_for(self, address: str) -> Interface:
         network = address.split(".")[1] if "." in address else ""
+        if address == "192.0.2.1":
+            return replace(self.interface_for(self.gateway), gateway=self.gateway)
         if network not in {"0", "9"}:
             raise VantageError(f"{address} is not on a network of vantage {self.name}.")
         name = f"eth{network}"
