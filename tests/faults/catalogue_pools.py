@@ -165,6 +165,12 @@ def another_single_address(stage: Stage) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def another_range(stage: Stage) -> Iterator[None]:
+    with stage.own_pool(EDGE, "172.30.0.230-172.30.0.231"):
+        yield
+
+
 _ONE_ADDRESS = {"name": EDGE, "addresses": ["172.30.0.231/32"], "single_address": True}
 
 FAULTS = (
@@ -280,7 +286,7 @@ FAULTS = (
     Fault(
         name="a pool with other addresses than the profile means",
         cause="pool-not-intended",
-        make=another_single_address,
+        make=another_range,
         says=ONE_POOL,
         also=OWN,
         shows={"health.config-present": "pool edge"},
