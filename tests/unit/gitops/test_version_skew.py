@@ -54,7 +54,7 @@ class TestVersionSkew:
             mixed(site)
 
         said = tuple(
-            LogTail(pod=f"{name}-1", container=name, lines=(f"MetalLB {name} starting version 0.15.2 (x)",))
+            LogTail(pod=f"{name}-1", container=name, lines=(f"MetalLB {name} starting version 0.16.2 (x)",))
             for name in ("controller", "speaker")
         )
         assert version_skew.version_skew(site.repository(), replace(site.snapshot(), logs=said)) == []
