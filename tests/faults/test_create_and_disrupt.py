@@ -153,7 +153,7 @@ def test_a_stopped_kube_proxy_keeps_pods_from_a_service(bench: Bench) -> None:
     }
     assert healthy.results["run"]["vantage"] == "pod"
     for check in ("announcement.answered", "traffic.single-announcer"):
-        assert "vantage is a pod, and kube-proxy answers one inside the cluster" in healthy[check]["reason"]
+        assert "vantage is a pod, and inside the cluster kube-proxy answers" in healthy[check]["reason"]
     assert broken.failed == {"announcement.inside": {"address-not-forwarded"}}
     (finding,) = broken["announcement.inside"]["findings"]
     assert "cluster-ip from node" in finding["summary"]
