@@ -69,7 +69,7 @@ def _read(place: Path, data: bytes) -> str:
     except UsageError as error:
         first = str(error).partition("\n")[0]
         assert place.name in first
-        assert re.search(r"line \d+|mistakes:|cannot be read|and this is none", first), first
+        assert re.search(r"line \d+|mistakes:|cannot be read|and this is not", first), first
         raise
     assert all(0 < within < float("inf") for within in found.budgets.values())
     return "loaded"
