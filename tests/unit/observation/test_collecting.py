@@ -69,8 +69,7 @@ def test_a_pod_sees_nothing_of_the_wire_and_says_so() -> None:
 
     assert (seen.wire.status, seen.wire.place) == (Status.NOT_ASKED, "pod")
     assert seen.wire.detail == (
-        "the profile's vantage is a pod, and kube-proxy answers one inside the cluster for any address that a "
-        "service holds"
+        "the profile's vantage is a pod, and inside the cluster kube-proxy answers for every service's address"
     )
     assert not seen.wire.reached
     found = answered("traffic.single-announcer", seen)
