@@ -64,7 +64,7 @@ _ABOUT = frozenset(
      "affinity", "io", "com", "org", "net", "svc", "local", "selector", "labels", "schema", "template", "webhook",
      "generator", "store", "injector", "reconciler", "go", "test", "tests", "yaml", "yml", "md", "html", "log",
      "title", "description", "usage", "info", "reason", "sync", "webui", "proxy", "missing", "mismatch", "found",
-     "exists", "unknown", "invalid", "changed", "rejected", "refused", "strategy", "kubeconfig"}
+     "exists", "unknown", "invalid", "down", "changed", "rejected", "refused", "strategy", "kubeconfig"}
 )  # fmt: skip
 #: Names of fields of Kubernetes that only refer to a Secret or a token, in one spelling.
 _REFERENCES = frozenset(

@@ -144,7 +144,7 @@ RULES = (
         id="memberlist-key-256",
         current="<0.14.2",
         target=">=0.14.2",
-        condition="the speakers share a memberlist key",
+        condition="several speakers encrypt memberlist's traffic",
         consequence="Old and new speakers cut the key to different lengths and do not hear each other until the last "
         "pod is replaced: meanwhile two nodes may answer for one address.",
         remedy="Plan a maintenance window, and watch for two MAC addresses that answer for one service address.",
@@ -157,7 +157,7 @@ RULES = (
         id="memberlist-key-hashed",
         current="<0.16.2",
         target=">=0.16.2",
-        condition="the speakers share a memberlist key",
+        condition="several speakers encrypt memberlist's traffic",
         consequence="Old and new speakers derive the key differently and do not hear each other until the last pod is "
         "replaced: meanwhile two nodes may answer for one address.",
         remedy="Plan a maintenance window, and watch for two MAC addresses that answer for one service address.",
