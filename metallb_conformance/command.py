@@ -78,7 +78,7 @@ TASKS: dict[str, tuple[Command, ...]] = {
             "what-if",
             "PROFILE --without-node N | …",
             "which addresses would move, or be lost",
-            "metallb_conformance.consequences:main",
+            "metallb_conformance.what_if:main",
         ),
     ),
     "Look back": (

@@ -12,8 +12,11 @@ from clusters.vantage.analysis import Outages, Overlap, OwnerChange, Span, Windo
 from clusters.vantage.base import Vantage
 from clusters.vantage.errors import NotOnSegment, VantageError
 from clusters.vantage.local import AgentVantage, HostVantage, NetnsVantage
-from clusters.vantage.nodes import MacTable
-from clusters.vantage.records import (
+from clusters.vantage.mac_table import MacTable
+from clusters.vantage.ssh import SshVantage
+from clusters.vantage.targets import Target
+from clusters.vantage.timeline import Timeline, require_control
+from clusters.vantage.vantage_data import (
     Answers,
     Attempt,
     Control,
@@ -25,9 +28,6 @@ from clusters.vantage.records import (
     Reply,
     mac,
 )
-from clusters.vantage.ssh import SshVantage
-from clusters.vantage.targets import Target
-from clusters.vantage.timeline import Timeline, require_control
 from clusters.vantage.watch import Measurement
 
 

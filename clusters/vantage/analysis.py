@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import inf
 
-from clusters.vantage.records import Attempt, Learned, Mac, Reply, Slip
+from clusters.vantage.vantage_data import Attempt, Learned, Mac, Reply, Slip
 
 
 @dataclass(frozen=True, kw_only=True)

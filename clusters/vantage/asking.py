@@ -9,12 +9,12 @@ from itertools import pairwise
 
 from clusters import budgets, wait
 from clusters.vantage import frames
+from clusters.vantage.captured_frames import Wire, seconds
 from clusters.vantage.client import Client, Task
 from clusters.vantage.errors import VantageError
 from clusters.vantage.frames import Asker
 from clusters.vantage.messages import Message
-from clusters.vantage.records import Answers, Attempt, Control, Frame, Interface
-from clusters.vantage.wire import Wire, seconds
+from clusters.vantage.vantage_data import Answers, Attempt, Control, Frame, Interface
 
 """Seconds to wait for answers to the last question: a LAN takes about a millisecond, a busy node longer."""
 

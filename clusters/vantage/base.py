@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from clusters.vantage.exchanges import Exchange, Exchanged
-from clusters.vantage.records import AddressLike, Answers, Attempt, Control, Interface, Mac, Neighbour
 from clusters.vantage.targets import Target
+from clusters.vantage.vantage_data import AddressLike, Answers, Attempt, Control, Interface, Mac, Neighbour
 from clusters.vantage.watch import Measurement
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from clusters.vantage import neighbour_table, reset_by_move
-from clusters.vantage.records import Mac
 from clusters.vantage.timeline import Timeline
+from clusters.vantage.vantage_data import Mac
 
 FAULT = "fault"
 RESTORED = "restored"

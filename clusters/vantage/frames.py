@@ -18,7 +18,7 @@ from ipaddress import IPv6Address, ip_address
 from types import SimpleNamespace
 from typing import Any
 
-from clusters.vantage.records import AddressLike, Interface, Mac, mac
+from clusters.vantage.vantage_data import AddressLike, Interface, Mac, mac
 
 BROADCAST = mac("ff:ff:ff:ff:ff:ff")
 NO_MAC = mac("00:00:00:00:00:00")

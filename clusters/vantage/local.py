@@ -17,8 +17,8 @@ from clusters.vantage.errors import NotOnSegment, VantageError
 from clusters.vantage.exchanges import Exchange, Exchanged
 from clusters.vantage.frames import Asker
 from clusters.vantage.launch import Launch
-from clusters.vantage.records import AddressLike, Answers, Attempt, Control, Interface, Mac, Neighbour
 from clusters.vantage.targets import Settings, Target
+from clusters.vantage.vantage_data import AddressLike, Answers, Attempt, Control, Interface, Mac, Neighbour
 from clusters.vantage.watch import Measurement
 
 ALWAYS = frozenset({"tcp", "udp", "http", "neighbours"})

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from clusters.vantage.records import Learned, Mac
 from clusters.vantage.timeline import Timeline
+from clusters.vantage.vantage_data import Learned, Mac
 
 UNSEEN = (
     "without raw sockets it was not seen whether two machines answered at once, for how long nobody answered for the "

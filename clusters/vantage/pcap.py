@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from clusters.vantage.frames import quiet
-from clusters.vantage.records import Frame
+from clusters.vantage.vantage_data import Frame
 
 ETHERNET = 1
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from clusters.vantage.records import Attempt
 from clusters.vantage.timeline import Timeline
+from clusters.vantage.vantage_data import Attempt
 
 _RESET = "reset"
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 
 from clusters import budgets
 from clusters.vantage import asking
-from clusters.vantage.agent.sweep import AT_ONCE
+from clusters.vantage.agent.paced_tries import AT_ONCE
 from clusters.vantage.messages import Message
-from clusters.vantage.records import Attempt
+from clusters.vantage.vantage_data import Attempt
 
 #: How much of an answer is kept: enough for what kube-proxy says of its health.
 BODY = 512

@@ -12,13 +12,13 @@ from typing import Self
 
 from clusters import budgets, files, wait
 from clusters.vantage import asking, frames, pcap
+from clusters.vantage.captured_frames import Wire, seconds
 from clusters.vantage.client import Client, Task
 from clusters.vantage.errors import VantageError
 from clusters.vantage.frames import Asker
-from clusters.vantage.records import Attempt, Control, Frame, Interface, Learned, Mac, Mark, Slip
 from clusters.vantage.targets import Settings, Target
 from clusters.vantage.timeline import Timeline
-from clusters.vantage.wire import Wire, seconds
+from clusters.vantage.vantage_data import Attempt, Control, Frame, Interface, Learned, Mac, Mark, Slip
 
 NEIGHBOURS_EVERY = 0.25
 """How often (s) every neighbour of the positive control is asked during a measurement."""

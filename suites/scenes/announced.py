@@ -17,10 +17,10 @@ from clusters.profile import Metrics
 from clusters.vantage import failover
 from clusters.vantage.base import Vantage
 from clusters.vantage.failover import Failover
-from clusters.vantage.nodes import MacTable
-from clusters.vantage.records import Attempt, Mac
+from clusters.vantage.mac_table import MacTable
 from clusters.vantage.targets import Target
 from clusters.vantage.timeline import Timeline, require_control
+from clusters.vantage.vantage_data import Attempt, Mac
 from clusters.vantage.watch import Measurement
 from clusters.workloads.builders import HTTP_PORT, UDP_PORT
 from suites.plugin.record import Record

@@ -14,7 +14,7 @@ from clusters.gitops.repository_snapshot import RepositorySnapshot
 from clusters.profile import Profile
 from clusters.providers import Cluster
 from clusters.vantage.base import Vantage
-from clusters.vantage.nodes import MacTable
+from clusters.vantage.mac_table import MacTable
 from clusters.workloads import builders
 from clusters.workloads.metallb_control import MetalLB
 from suites.plugin.kept_repository import to_apply

@@ -15,7 +15,7 @@ from pyroute2 import NetNS, netns
 from clusters.vantage import frames
 from clusters.vantage.client import Client
 from clusters.vantage.launch import Launch
-from clusters.vantage.records import Mac, mac
+from clusters.vantage.vantage_data import Mac, mac
 
 PORT = 8080
 VIP, VIP6 = "10.77.0.100", "fd77::100"

@@ -16,9 +16,9 @@ from typing import Any, Callable  # noqa: UP035 - Callable of collections.abc is
 from . import kernel, packets
 from .exchange import Exchange
 from .loop import Loop, Output, Ticker
+from .paced_tries import Sweep
 from .packets import Capture, Sender
 from .probes import Probe, word
-from .sweep import Sweep
 
 CLONE_NEWNET = 0x40000000
 LONGEST = 4 * 3600.0

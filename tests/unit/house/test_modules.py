@@ -8,14 +8,6 @@ from pathlib import Path
 ROOT = Path(__file__).parents[3]
 #: What Python, pytest and the packages themselves call the same everywhere.
 CONVENTIONAL = frozenset({"__init__", "__main__", "conftest", "errors"})
-#: Names that two modules still share; whoever renames one of them takes the line away.
-STILL_SHARED = {
-    "consequences": {"clusters/diagnosis", "metallb_conformance"},
-    "nodes": {"clusters/metallb", "clusters/vantage"},
-    "records": {"clusters/observation", "clusters/vantage"},
-    "sweep": {"clusters", "clusters/vantage/agent"},
-    "wire": {"clusters/observation", "clusters/vantage"},
-}
 
 
 def test_no_two_modules_share_a_name() -> None:
@@ -25,4 +17,4 @@ def test_no_two_modules_share_a_name() -> None:
             found[path.stem].add(str(path.parent.relative_to(ROOT)))
 
     shared = {name: places for name, places in found.items() if len(places) > 1 and name not in CONVENTIONAL}
-    assert {name: places for name, places in shared.items() if places != STILL_SHARED.get(name)} == {}
+    assert shared == {}

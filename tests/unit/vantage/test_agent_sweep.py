@@ -14,7 +14,7 @@ import pytest
 from clusters.vantage import sweeps
 from clusters.vantage.agent import refusals
 from clusters.vantage.agent.loop import Loop, Output
-from clusters.vantage.agent.sweep import Sweep
+from clusters.vantage.agent.paced_tries import Sweep
 from tests.unit.vantage.test_agent_probes import serving, unused
 
 
@@ -63,7 +63,7 @@ def test_an_icmp_refusal_is_told_with_its_sender_and_a_reset_is_none() -> None:
 
 
 def test_no_more_wait_for_an_answer_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("clusters.vantage.agent.sweep.AT_ONCE", 1)
+    monkeypatch.setattr("clusters.vantage.agent.paced_tries.AT_ONCE", 1)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
         reports = run([target(silent.getsockname()[1], "udp")], [0, 0, 0], timeout=0.05)

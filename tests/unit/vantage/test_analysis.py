@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from clusters.vantage import analysis
 from clusters.vantage.analysis import Outages
-from clusters.vantage.records import Attempt, Learned, Mac, Reply, Slip, mac
+from clusters.vantage.vantage_data import Attempt, Learned, Mac, Reply, Slip, mac
 
 A, B, C = (mac(f"02:00:00:00:00:0{digit}") for digit in "abc")
 EVERY = 0.5  # a power of two, so that sums of times are exact

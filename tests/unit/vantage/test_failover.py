@@ -8,8 +8,8 @@ import pytest
 
 from clusters.errors import Inconclusive
 from clusters.vantage import appearance, failover
-from clusters.vantage.records import Attempt, Control, Gratuitous, Learned, Mac, Mark, Reply
 from clusters.vantage.timeline import Timeline
+from clusters.vantage.vantage_data import Attempt, Control, Gratuitous, Learned, Mac, Mark, Reply
 
 OLD, NEW, STRANGER = Mac("02:00:00:00:00:01"), Mac("02:00:00:00:00:02"), Mac("02:00:00:00:00:99")
 NODES = {OLD: "node1", NEW: "node2"}

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from clusters.vantage import frames
 from clusters.vantage.frames import ARP_AND_ND, Asker, Said
-from clusters.vantage.records import Interface, mac
+from clusters.vantage.vantage_data import Interface, mac
 
 CLIENT, OWNER = mac("02:00:00:00:00:01"), mac("0a:1b:2c:3d:4e:5f")
 OWN = Asker(mac=CLIENT, address="10.0.0.9")

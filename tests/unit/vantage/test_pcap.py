@@ -8,7 +8,7 @@ from pathlib import Path
 from scapy.utils import RawPcapReader
 
 from clusters.vantage import pcap
-from clusters.vantage.records import Frame
+from clusters.vantage.vantage_data import Frame
 
 FRAMES = [
     Frame(t_ns=1_700_000_000_123_456_789, sent=False, data=b"\xff" * 42),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from clusters.vantage.records import Answers, Interface, Reply, mac
+from clusters.vantage.vantage_data import Answers, Interface, Reply, mac
 
 A, B = mac("02:00:00:00:00:0a"), mac("02:00:00:00:00:0b")
 

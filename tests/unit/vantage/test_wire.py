@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from clusters.vantage import frames
+from clusters.vantage.captured_frames import Wire, seconds
 from clusters.vantage.frames import Asker
-from clusters.vantage.records import Frame, mac
-from clusters.vantage.wire import Wire, seconds
+from clusters.vantage.vantage_data import Frame, mac
 
 VIP = "10.0.0.100"
 CLIENT, A, B = (mac(f"02:00:00:00:00:0{digit}") for digit in "9ab")

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from clusters.vantage import frames
 from clusters.vantage.analysis import round_of
 from clusters.vantage.frames import Asker
-from clusters.vantage.records import Frame, Gratuitous, Mac, Reply
+from clusters.vantage.vantage_data import Frame, Gratuitous, Mac, Reply
 
 
 @dataclass
