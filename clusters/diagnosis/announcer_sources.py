@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from clusters.cause_ids import CauseId
+from clusters.check_ids import CheckId
 from clusters.checks.causes import Effect, having
 from clusters.diagnosis import pool_ranges
 from clusters.diagnosis.announcer_election import Announcers
@@ -179,6 +180,6 @@ def _unexpected_responder(facts: Facts, heard: Heard, known: KnownCauses) -> Roo
         subject=Subject.pool(heard.pool),
         summary=f"ARP for {heard.address}, a free address of pool {heard.pool}, is answered by {who}.",
         evidence=(f"ARP replies for {heard.address} from {', '.join(heard.macs)}",),
-        reporter="traffic.no-squatter",
+        reporter=CheckId.TRAFFIC_NO_SQUATTER,
         fields=facts.command_fields(pool=heard.pool, address=heard.address),
     )

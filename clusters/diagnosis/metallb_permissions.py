@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from clusters.cause_ids import CauseId
+from clusters.check_ids import CheckId
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.root_cause import KnownCauses, RootCause
 from clusters.metallb.api_table import Refusal
@@ -16,7 +17,7 @@ _LASTING = 300.0
 #: What nothing of MetalLB's asks for but its metrics endpoint.
 _REVIEWS = ("tokenreviews.authentication.k8s.io", "subjectaccessreviews.authorization.k8s.io")
 _SUBRESOURCE = " --subresource="
-_HOMES = {"controller": "health.controller-log", "speaker": "health.speaker-log"}
+_HOMES = {"controller": CheckId.HEALTH_CONTROLLER_LOG, "speaker": CheckId.HEALTH_SPEAKER_LOG}
 
 
 def root_causes(facts: Facts) -> Iterator[RootCause]:

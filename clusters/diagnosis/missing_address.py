@@ -7,7 +7,10 @@ asked of `clusters.metallb`; the service's events are proof, never the ground of
 
 from __future__ import annotations
 
+from typing import Literal
+
 from clusters.cause_ids import CauseId
+from clusters.check_ids import CheckId
 from clusters.checks.causes import Effect, having
 from clusters.diagnosis import metallb_permissions
 from clusters.diagnosis.facts import Facts
@@ -98,11 +101,11 @@ class MissingAddress:
             return None
         reason = found.reason
         subject = reason.subject or Subject.service(service.key)
-        home = ""
+        reporter: CheckId | Literal[""] = ""
         if reason.cause == CauseId.POOL_MISSING and self.facts.pools:
-            home = "pending.annotations"
+            reporter = CheckId.PENDING_ANNOTATIONS
         elif reason.cause == CauseId.POOL_RESTRICTED and services.request(service).addresses:
-            home = "pending.requested-address"
+            reporter = CheckId.PENDING_REQUESTED_ADDRESS
         elif reason.cause == CauseId.POOL_MISSING:
             subject = CLUSTER
         pool = subject.name if subject.kind == "pool" else ""
@@ -111,7 +114,7 @@ class MissingAddress:
             subject=subject,
             summary=reason.text,
             evidence=self._usage(pool),
-            reporter=home,
+            reporter=reporter,
             fields=self._fields(service, pool=pool),
         )
         ruled_out = [each.text for each in found.considered if each.text != reason.text]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from clusters.cause_ids import CauseId
+from clusters.check_ids import CheckId
 from clusters.checks.causes import Effect, having
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.root_cause import Explanation, KnownCauses, RootCause
@@ -71,7 +72,7 @@ def wrongly_held(facts: Facts, known: KnownCauses) -> Iterator[tuple[str, Explan
             cause=CauseId.SHARING_REFUSED,
             subject=Subject.service(other.key),
             summary=text,
-            reporter="health.services-addressed",
+            reporter=CheckId.HEALTH_SERVICES_ADDRESSED,
             fields=facts.command_fields(namespace=other.namespace, service=other.name, address=str(address)),
         )
         yield other.key, _explained(other, _rival(known, one, other) or root, text)
@@ -88,7 +89,7 @@ def _outside(facts: Facts, service: Service, known: KnownCauses) -> Explanation:
         subject=Subject.service(service.key),
         summary=text,
         evidence=(f"its annotation names pool {service.annotation(services.ALLOCATED_FROM) or '(none)'}",),
-        reporter="health.services-addressed",
+        reporter=CheckId.HEALTH_SERVICES_ADDRESSED,
         fields=facts.command_fields(namespace=service.namespace, service=service.name, address=listed),
     )
     return _explained(service, elsewhere or own, text)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from clusters.cause_ids import CauseId
+from clusters.check_ids import CheckId
 from clusters.checks import Candidate, Finding
 from clusters.checks.causes import get
 from clusters.commands import Command
@@ -33,7 +35,7 @@ class RootCause:
     summary: str
     evidence: tuple[str, ...] = ()
     ruled_out: tuple[str, ...] = ()
-    reporter: str = ""
+    reporter: CheckId | Literal[""] = ""
     remedy: str = ""
     rests_on: tuple[str, ...] = ()
     nodes: tuple[str, ...] = ()
@@ -42,7 +44,7 @@ class RootCause:
     proved: bool = True
 
     @property
-    def reported_by(self) -> str:
+    def reported_by(self) -> CheckId | Literal[""]:
         """The check that reports it."""
         return self.reporter or get(self.cause).reported_by
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from clusters.cause_ids import CauseId
 from clusters.changes.object_changes import MANAGER, MANAGER_LABEL
+from clusters.check_ids import CheckId
 from clusters.checks import Finding
 from clusters.commands import command
 from clusters.errors import Inconclusive
@@ -34,7 +35,7 @@ from clusters.observation.pods import containers
 from clusters.observation.snapshot import Snapshot
 from clusters.subject import CLUSTER, Subject
 
-PRESENT = "health.config-present"
+PRESENT = CheckId.HEALTH_CONFIG_PRESENT
 
 #: The parts of an observation that hold MetalLB's configuration, by kind.
 _CONFIGURATION = {

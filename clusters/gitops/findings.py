@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from clusters.check_ids import CheckId
 from clusters.commands import Command, command
 from clusters.errors import Inconclusive
 from clusters.gitops.pool_objects import pool_of
@@ -14,7 +15,7 @@ from clusters.observation.snapshot import Objects, Snapshot, Status
 from clusters.subject import Subject
 
 #: The check that carries the root where the cluster was changed past its overlay, or runs another version.
-INTENDED, SKEW = "overlay.intended-config", "overlay.version-skew"
+INTENDED, SKEW = CheckId.OVERLAY_INTENDED_CONFIG, CheckId.OVERLAY_VERSION_SKEW
 #: The most lines of evidence in one finding; the rest is counted.
 _MOST = 15
 

@@ -11,6 +11,7 @@ from datetime import date
 from packaging.version import Version
 
 from clusters.cause_ids import CauseId
+from clusters.check_ids import CheckId
 from clusters.checks import Finding, NotSupported
 from clusters.commands import command
 from clusters.errors import Inconclusive
@@ -26,7 +27,7 @@ from clusters.observation.pods import containers
 from clusters.observation.snapshot import Snapshot
 from clusters.subject import CLUSTER, Subject
 
-LEGACY_VERSION = "maintenance.legacy-version"
+LEGACY_VERSION = CheckId.MAINTENANCE_LEGACY_VERSION
 _PODS = "kubectl -n {metallb_namespace} get pods -o custom-columns=POD:.metadata.name,IMAGE:.spec.containers[0].image"
 
 

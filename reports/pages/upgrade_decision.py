@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from clusters import outbound
+from clusters.check_ids import CheckId
 from clusters.checks import CheckResult, Outcome, RunResult, Verdict
 from clusters.checks.failure import EVIDENCE
 from clusters.commands import Command
@@ -24,7 +25,7 @@ from reports.markup import code, fenced, plain
 from reports.model import write_text
 from reports.pages.page_templates import rendered
 
-CHECK = "upgrade.readiness"
+CHECK = CheckId.UPGRADE_READINESS
 NAMES = ("decision.html", "decision.json", "decision.md")
 _KEPT = f"{EVIDENCE}{CHECK}/{FILE}"
 _WORDS = {

@@ -18,6 +18,7 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 
 from clusters import files
+from clusters.check_ids import CheckId
 from clusters.checks import Outcome, Verdict
 from clusters.commands import command
 from clusters.errors import ExitCode, Refused, UsageError
@@ -30,7 +31,7 @@ from reports.publish.last_validated import add_history, one_of
 from reports.wording import named
 
 #: Judges the very cell that is stamped, so it is not asked for: it may fail until it has been.
-ITSELF = "postincident.runbook-current"
+ITSELF = CheckId.POSTINCIDENT_RUNBOOK_CURRENT
 _NAMED = 4
 _READ_BACK = 400
 _FIELD = "last validated"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from clusters.api import Api
 from clusters.cause_ids import CauseId
+from clusters.check_ids import CheckId
 from clusters.checks import CheckFailed, Finding
 from clusters.diagnosis import Diagnosis, explain_service
 from clusters.diagnosis.answer import findings
@@ -29,11 +30,11 @@ class ObserveCheck:
     question: Question
 
 
-PODS_READY = ObserveCheck("health.pods-ready", health.pods_ready)
-CONFIG_PRESENT = ObserveCheck("health.config-present", health.config_present)
-CONFIG_ACCEPTED = ObserveCheck("health.config-accepted", health.config_accepted)
-INCIDENT_SCOPE = ObserveCheck("recovery.incident-scope", recovery.incident_scope)
-PENDING_SERVICES = ObserveCheck("trigger.pending-services", trigger.pending_services)
+PODS_READY = ObserveCheck(CheckId.HEALTH_PODS_READY, health.pods_ready)
+CONFIG_PRESENT = ObserveCheck(CheckId.HEALTH_CONFIG_PRESENT, health.config_present)
+CONFIG_ACCEPTED = ObserveCheck(CheckId.HEALTH_CONFIG_ACCEPTED, health.config_accepted)
+INCIDENT_SCOPE = ObserveCheck(CheckId.RECOVERY_INCIDENT_SCOPE, recovery.incident_scope)
+PENDING_SERVICES = ObserveCheck(CheckId.TRIGGER_PENDING_SERVICES, trigger.pending_services)
 
 
 @dataclass(frozen=True)

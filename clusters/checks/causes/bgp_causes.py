@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clusters.cause_ids import CauseId
+from clusters.check_ids import CheckId
 from clusters.checks.causes.cause import Cause, Layer
 from clusters.checks.outcome import Scope
 from clusters.checks.path_links import Link
@@ -30,7 +31,7 @@ CAUSES = (
         effects=frozenset(),
         rank=None,
         narrowed_by_subject=False,
-        reported_by="traffic.bgp-session",
+        reported_by=CheckId.TRAFFIC_BGP_SESSION,
         rests_on=(),
         last_resort=False,
     ),
@@ -57,7 +58,7 @@ CAUSES = (
         effects=frozenset(),
         rank=None,
         narrowed_by_subject=False,
-        reported_by="trigger.unreachable-address",
+        reported_by=CheckId.TRIGGER_UNREACHABLE_ADDRESS,
         rests_on=(),
         last_resort=False,
     ),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 from clusters.cause_ids import CauseId
+from clusters.check_ids import CheckId
 from clusters.checks.outcome import Scope
 from clusters.checks.path_links import Link
 from clusters.commands import Command, commands
@@ -71,7 +73,7 @@ class Cause:
     effects: frozenset[Effect]
     rank: int | None
     narrowed_by_subject: bool
-    reported_by: str
+    reported_by: CheckId | Literal[""]
     rests_on: tuple[str, ...]
     last_resort: bool
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clusters.cause_ids import CauseId
+from clusters.check_ids import CheckId
 from clusters.checks.causes.cause import Cause, Layer
 from clusters.checks.outcome import Scope
 from clusters.checks.path_links import Link
@@ -36,7 +37,7 @@ CAUSES = (
         effects=frozenset(),
         rank=None,
         narrowed_by_subject=False,
-        reported_by="trigger.edge-address",
+        reported_by=CheckId.TRIGGER_EDGE_ADDRESS,
         rests_on=(),
         last_resort=False,
     ),
@@ -57,7 +58,7 @@ CAUSES = (
         effects=frozenset(),
         rank=None,
         narrowed_by_subject=False,
-        reported_by="trigger.edge-address",
+        reported_by=CheckId.TRIGGER_EDGE_ADDRESS,
         rests_on=(),
         last_resort=False,
     ),
@@ -75,7 +76,7 @@ CAUSES = (
         effects=frozenset(),
         rank=None,
         narrowed_by_subject=False,
-        reported_by="trigger.edge-address",
+        reported_by=CheckId.TRIGGER_EDGE_ADDRESS,
         rests_on=(),
         last_resort=False,
     ),

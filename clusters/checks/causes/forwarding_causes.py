@@ -7,6 +7,7 @@ Where that stretch fails and nothing proves which of its links is broken, one of
 from __future__ import annotations
 
 from clusters.cause_ids import CauseId
+from clusters.check_ids import CheckId
 from clusters.checks.causes.cause import Cause, Layer
 from clusters.checks.observed_lists import POLICIES, SLICES
 from clusters.checks.outcome import Scope
@@ -43,7 +44,7 @@ CAUSES = (
         effects=frozenset(),
         rank=None,
         narrowed_by_subject=True,
-        reported_by="trigger.unreachable-address",
+        reported_by=CheckId.TRIGGER_UNREACHABLE_ADDRESS,
         rests_on=(),
         last_resort=False,
     ),
@@ -70,7 +71,7 @@ CAUSES = (
         effects=frozenset(),
         rank=None,
         narrowed_by_subject=False,
-        reported_by="trigger.unreachable-address",
+        reported_by=CheckId.TRIGGER_UNREACHABLE_ADDRESS,
         rests_on=(),
         last_resort=False,
     ),
@@ -94,7 +95,7 @@ CAUSES = (
         effects=frozenset(),
         rank=None,
         narrowed_by_subject=True,
-        reported_by="trigger.unreachable-address",
+        reported_by=CheckId.TRIGGER_UNREACHABLE_ADDRESS,
         rests_on=(),
         last_resort=False,
     ),
@@ -119,7 +120,7 @@ CAUSES = (
         effects=frozenset(),
         rank=None,
         narrowed_by_subject=True,
-        reported_by="trigger.unreachable-address",
+        reported_by=CheckId.TRIGGER_UNREACHABLE_ADDRESS,
         rests_on=(),
         last_resort=True,
     ),
@@ -150,7 +151,7 @@ CAUSES = (
         effects=frozenset(),
         rank=None,
         narrowed_by_subject=True,
-        reported_by="trigger.unreachable-address",
+        reported_by=CheckId.TRIGGER_UNREACHABLE_ADDRESS,
         rests_on=(SLICES,),
         last_resort=False,
     ),
@@ -171,7 +172,7 @@ CAUSES = (
         effects=frozenset(),
         rank=None,
         narrowed_by_subject=False,
-        reported_by="trigger.unreachable-address",
+        reported_by=CheckId.TRIGGER_UNREACHABLE_ADDRESS,
         rests_on=(),
         last_resort=True,
     ),
@@ -198,7 +199,7 @@ CAUSES = (
         effects=frozenset(),
         rank=None,
         narrowed_by_subject=False,
-        reported_by="traffic.backends-healthy",
+        reported_by=CheckId.TRAFFIC_BACKENDS_HEALTHY,
         rests_on=(POLICIES,),
         last_resort=False,
     ),

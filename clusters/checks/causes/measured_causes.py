@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clusters.cause_ids import CauseId
+from clusters.check_ids import CheckId
 from clusters.checks.causes.cause import Cause, Layer
 from clusters.checks.outcome import Scope
 from clusters.checks.path_links import Link
@@ -31,7 +32,7 @@ CAUSES = (
         effects=frozenset(),
         rank=None,
         narrowed_by_subject=False,
-        reported_by="announcement.gratuitous",
+        reported_by=CheckId.ANNOUNCEMENT_GRATUITOUS,
         rests_on=(),
         last_resort=False,
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clusters.cause_ids import CauseId
+from clusters.check_ids import CheckId
 from clusters.checks.causes.cause import Cause, Layer
 from clusters.checks.outcome import Scope
 
@@ -25,7 +26,7 @@ CAUSES = (
         effects=frozenset(),
         rank=None,
         narrowed_by_subject=True,
-        reported_by="overlay.intended-config",
+        reported_by=CheckId.OVERLAY_INTENDED_CONFIG,
         rests_on=(),
         last_resort=False,
     ),
@@ -43,7 +44,7 @@ CAUSES = (
         effects=frozenset(),
         rank=None,
         narrowed_by_subject=False,
-        reported_by="overlay.intended-config",
+        reported_by=CheckId.OVERLAY_INTENDED_CONFIG,
         rests_on=(),
         last_resort=False,
     ),
@@ -63,7 +64,7 @@ CAUSES = (
         effects=frozenset(),
         rank=None,
         narrowed_by_subject=False,
-        reported_by="overlay.legacy-divergence",
+        reported_by=CheckId.OVERLAY_LEGACY_DIVERGENCE,
         rests_on=(),
         last_resort=False,
     ),
@@ -81,7 +82,7 @@ CAUSES = (
         effects=frozenset(),
         rank=None,
         narrowed_by_subject=False,
-        reported_by="maintenance.pool-documented",
+        reported_by=CheckId.MAINTENANCE_POOL_DOCUMENTED,
         rests_on=(),
         last_resort=False,
     ),
@@ -99,7 +100,7 @@ CAUSES = (
         effects=frozenset(),
         rank=None,
         narrowed_by_subject=False,
-        reported_by="maintenance.change-plan",
+        reported_by=CheckId.MAINTENANCE_CHANGE_PLAN,
         rests_on=(),
         last_resort=False,
     ),
@@ -122,7 +123,7 @@ CAUSES = (
         effects=frozenset(),
         rank=None,
         narrowed_by_subject=False,
-        reported_by="postincident.skew-follow-up",
+        reported_by=CheckId.POSTINCIDENT_SKEW_FOLLOW_UP,
         rests_on=(),
         last_resort=False,
     ),
@@ -144,7 +145,7 @@ CAUSES = (
         effects=frozenset(),
         rank=None,
         narrowed_by_subject=False,
-        reported_by="postincident.runbook-current",
+        reported_by=CheckId.POSTINCIDENT_RUNBOOK_CURRENT,
         rests_on=(),
         last_resort=False,
     ),
@@ -167,7 +168,7 @@ CAUSES = (
         effects=frozenset(),
         rank=None,
         narrowed_by_subject=False,
-        reported_by="postincident.service-page",
+        reported_by=CheckId.POSTINCIDENT_SERVICE_PAGE,
         rests_on=(),
         last_resort=False,
     ),

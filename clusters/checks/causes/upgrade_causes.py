@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clusters.cause_ids import CauseId
+from clusters.check_ids import CheckId
 from clusters.checks.causes.cause import Cause, Layer
 from clusters.checks.outcome import Scope
 
@@ -34,7 +35,7 @@ def _cause(
         effects=frozenset(),
         rank=None,
         narrowed_by_subject=False,
-        reported_by="upgrade.readiness",
+        reported_by=CheckId.UPGRADE_READINESS,
         rests_on=(),
         last_resort=False,
     )

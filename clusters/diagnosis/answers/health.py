@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 
 from clusters.cause_ids import CauseId
+from clusters.check_ids import CheckId
 from clusters.checks import Scope
 from clusters.checks.causes import Effect, Layer, get, having
 from clusters.checks.observed_lists import ALLOCATION, ELECTION
@@ -119,7 +120,7 @@ def _probe(diagnosis: Diagnosis, pod: Pod) -> Iterator[Explanation]:
             cause=(hit.cause if hit else "") or _DOWN[pod.component],
             subject=Subject.node(pod.node) if pod.component == "speaker" else Subject("pod", pod.name),
             summary=f"Pod {pod.name} keeps getting warnings: {lasting[0].message}",
-            reporter="health.probes",
+            reporter=CheckId.HEALTH_PROBES,
             fields=diagnosis.facts.command_fields(node=pod.node),
         )
     if root:

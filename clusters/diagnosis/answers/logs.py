@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from clusters.cause_ids import CauseId
+from clusters.check_ids import CheckId
 from clusters.checks.observed_lists import ALLOCATION
 from clusters.diagnosis.answer import Answer, sentence
 from clusters.diagnosis.diagnosis import Diagnosis
@@ -29,7 +30,7 @@ _SAME_WORDS = {
     CauseId.FAMILY_UNAVAILABLE: frozenset({CauseId.POOL_EXHAUSTED, CauseId.POOL_RESTRICTED}),
     CauseId.REQUESTED_TAKEN: frozenset({CauseId.SHARING_REFUSED}),
 }
-_HOMES = {"controller": "health.controller-log", "speaker": "health.speaker-log"}
+_HOMES = {"controller": CheckId.HEALTH_CONTROLLER_LOG, "speaker": CheckId.HEALTH_SPEAKER_LOG}
 #: What shows whether a line still holds.
 _NEEDS = {
     "controller": ("services", "ip_address_pools", "service_events", *ALLOCATION),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from clusters.cause_ids import CauseId
+from clusters.check_ids import CheckId
 from clusters.checks.causes import Layer, get
 from clusters.checks.observed_lists import ELECTION
 from clusters.checks.path_links import Link
@@ -74,7 +75,7 @@ def _routable(diagnosis: Diagnosis, pool: Pool) -> Explanation | str | None:
             cause=CauseId.VANTAGE_NOT_ON_SEGMENT,
             subject=Subject.pool(pool.name),
             summary=f"Vantage {diagnosis.snapshot.wire.place} has no route to {problem.address}: {problem.problem}",
-            reporter="recovery.address-routable",
+            reporter=CheckId.RECOVERY_ADDRESS_ROUTABLE,
             fields=place,
         )
         return Explanation(root=root, subject=root.subject, summary=root.summary)
