@@ -10,7 +10,10 @@ import pytest
 from clusters.lab import life
 from clusters.lab.lab import Lab
 from clusters.lab.options import LabOptions
+from tests import signals
 from tests.lab.tools import Kubectl
+
+signals.restore()
 
 
 def pytest_configure(config: pytest.Config) -> None:
