@@ -113,7 +113,7 @@ def old_definition(stage: Stage) -> Iterator[None]:
 @contextmanager
 def other_version(stage: Stage) -> Iterator[None]:
     path = "/spec/template/spec/containers/0/image"
-    patch = [{"op": "replace", "path": path, "value": "quay.io/metallb/controller:v0.16.2"}]
+    patch = [{"op": "replace", "path": path, "value": "quay.io/metallb/controller:v0.15.2"}]
     with stage.changes.patched(DEPLOYMENTS, "controller", patch, NAMESPACE, kind="json", foreign=WHY):
         wait.until(
             "a controller of the other version runs",
@@ -121,7 +121,7 @@ def other_version(stage: Stage) -> Iterator[None]:
                 pod["spec"]["containers"][0]["image"]
                 for pod in stage.api.list(PODS, NAMESPACE, labels="component=controller")
             ],
-            accept=lambda images: any(image.endswith(":v0.16.2") for image in images),
+            accept=lambda images: any(image.endswith(":v0.15.2") for image in images),
             budget=budgets.get(budgets.ROLLOUT),
         )
         yield
