@@ -48,7 +48,7 @@ def _running(snapshot: Snapshot) -> dict[str, str]:
     Images by digest alone differ in any case: where the log is silent, too, they say nothing of a version.
     """
     pods = known(snapshot.pods, "pods")
-    live = [pod for pod in pods if status_of(pod).get("phase") not in {"Succeeded", "Failed"}]
+    live = [pod for pod in pods if status_of(pod).get("phase") not in {"Pending", "Succeeded", "Failed"}]
     said = {tail.pod: versions.of_log(tail.lines) for tail in snapshot.logs if not tail.previous}
     found = {
         each.pod: str(versions.of_image(each.image) or said.get(each.pod) or each.image)

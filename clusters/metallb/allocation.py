@@ -260,7 +260,10 @@ def _outside(addresses: tuple[Address, ...], pools: Iterable[Pool]) -> Reason:
 
 
 def _full(pool: Pool) -> Reason:
-    return Reason(CauseId.POOL_EXHAUSTED, f"Pool {pool.name} has no free address.", Subject.pool(pool.name))
+    text = f"Pool {pool.name} has no free address."
+    if pool.avoid_buggy and not (pool.usable(4) or pool.usable(6)):
+        text = f"Pool {pool.name} has no address to give: avoidBuggyIPs leaves out those that end in .0 and .255."
+    return Reason(CauseId.POOL_EXHAUSTED, text, Subject.pool(pool.name))
 
 
 def _why_not(service: Service, pool: Pool, world: World) -> Reason:

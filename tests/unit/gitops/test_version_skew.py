@@ -37,6 +37,20 @@ class TestVersionSkew:
         assert finding.cause == "version-skew"
         assert finding.evidence == ("pod controller-1 runs 0.16.2", "pod speaker-1 runs 0.14.9")
 
+    def test_a_pod_that_never_started_runs_nothing(self, site: Site) -> None:
+        set_image(site, "Deployment", "controller", "9.9.9")
+        seen = site.snapshot()
+        pods = tuple(
+            {**pod, "status": {"phase": "Pending"}} if "controller" in pod["metadata"]["name"] else pod
+            for pod in seen.pods.items
+        )
+
+        found = version_skew.version_skew(
+            site.repository(), replace(seen, pods=replace(seen.pods, items=pods))
+        )
+
+        assert found == []
+
     def test_another_version_than_the_overlay_is_named(self, site: Site) -> None:
         set_image(site, "DaemonSet", "speaker", "0.14.9")
         set_image(site, "Deployment", "controller", "0.14.9")
