@@ -120,6 +120,7 @@ def other_version(stage: Stage) -> Iterator[None]:
             read=lambda: [
                 pod["spec"]["containers"][0]["image"]
                 for pod in stage.api.list(PODS, NAMESPACE, labels="component=controller")
+                if pod["status"].get("phase") == "Running"
             ],
             accept=lambda images: any(image.endswith(":v0.15.2") for image in images),
             budget=budgets.get(budgets.ROLLOUT),
