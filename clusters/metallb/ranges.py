@@ -59,6 +59,11 @@ class AddressRange:
         return int(self.last) - int(self.first) + 1
 
     @property
+    def middle(self) -> Address:
+        """An address of the middle: a prefix's first one is its network's, which no host has a way to."""
+        return type(self.first)(int(self.first) + self.size // 2)
+
+    @property
     def bounds(self) -> tuple[int, int, int]:
         """A key that sorts ranges by family and place."""
         return self.version, int(self.first), int(self.last)

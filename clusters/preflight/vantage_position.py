@@ -74,7 +74,7 @@ def _addresses(api: Api, profile: Profile) -> Iterator[str]:
         try:
             for each in pools.parse(raw).ranges:
                 # Not the first: a prefix's first address is its network's, which has no route of its own.
-                yield str(type(each.first)(int(each.first) + each.size // 2))
+                yield str(each.middle)
         except SelectorError:
             continue
 
