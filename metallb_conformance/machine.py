@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clusters.command_line import Parser
 from clusters.errors import ConformanceError, ExitCode
 from clusters.outbound import say
-from metallb_conformance.words import Parser
+from metallb_conformance.command import NAME
 
 if TYPE_CHECKING:
     from clusters.profile import Profile
@@ -38,7 +39,7 @@ class Ability:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command: 0 where nothing is missing, 8 where a run would leave something out, 6 where none starts."""
-    parser = Parser("doctor", __doc__ or "")
+    parser = Parser(prog=f"{NAME} doctor", description=__doc__)
     parser.add_argument(
         "profile", metavar="PROFILE", nargs="?", default="", help="also what a run on it would meet"
     )

@@ -17,10 +17,11 @@ import yaml
 from clusters.api import Api, ApiError, Forbidden
 from clusters.api import resources as res
 from clusters.api.resources import Resource
+from clusters.command_line import Parser
 from clusters.errors import ConformanceError, ExitCode
 from clusters.metallb import install
 from clusters.outbound import say
-from metallb_conformance.words import Parser
+from metallb_conformance.command import NAME
 
 if TYPE_CHECKING:
     from clusters.diagnosis import Diagnosis
@@ -58,7 +59,7 @@ class Source:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the command: 0 and the profile on standard output, or the reason why there is none."""
-    parser = Parser("init", __doc__ or "")
+    parser = Parser(prog=f"{NAME} init", description=__doc__)
     parser.add_argument(
         "--context", metavar="NAME", required=True, help="of the kubeconfig; there is no default"
     )
@@ -197,8 +198,7 @@ def _this_machine(diagnosis: Diagnosis) -> str:
     try:
         with open_vantage("host") as vantage:
             for pool in pools:
-                each = pool.ranges[0]
-                address = type(each.first)(int(each.first) + each.size // 2)
+                address = pool.ranges[0].middle
                 found = vantage.interface_for(address)
                 if found.source in nodes:
                     return "it is a node of the cluster"

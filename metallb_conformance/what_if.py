@@ -9,10 +9,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clusters.command_line import Parser
 from clusters.errors import ExitCode, Inconclusive, UsageError
 from clusters.outbound import say
+from metallb_conformance.command import NAME
 from metallb_conformance.looking import looking
-from metallb_conformance.words import Parser
 
 if TYPE_CHECKING:
     from clusters.diagnosis import Diagnosis
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = Parser("what-if", __doc__ or "")
+    parser = Parser(prog=f"{NAME} what-if", description=__doc__)
     add = parser.add_argument
     add("profile", metavar="PROFILE", help="the cluster: a shipped profile's name, or a file")
     add(

@@ -6,7 +6,6 @@ import argparse
 import ipaddress
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,10 +13,12 @@ from clusters import budgets, wait
 from clusters.checks import LinkReading, Reading, ServicePath
 from clusters.checks.causes import get
 from clusters.checks.path_links import Link
+from clusters.checks.serialise import path_to_dict
+from clusters.command_line import Parser
 from clusters.errors import ExitCode, UsageError
 from clusters.outbound import say
+from metallb_conformance.command import NAME
 from metallb_conformance.looking import Look, looking
-from metallb_conformance.words import Parser
 
 if TYPE_CHECKING:
     from clusters.diagnosis import Diagnosis
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = Parser("why", __doc__ or "")
+    parser = Parser(prog=f"{NAME} why", description=__doc__)
     parser.add_argument("profile", metavar="PROFILE", help="the cluster: a shipped profile's name, or a file")
     parser.add_argument(
         "service", metavar="NAMESPACE/SERVICE", nargs="?", default="", help="default: those in trouble"
@@ -64,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
 def _told(diagnosis: Diagnosis, given: argparse.Namespace) -> int:
     paths = _asked_for(diagnosis, given)
     if given.json:
-        say(json.dumps([asdict(path) for path in paths], indent=2))
+        say(json.dumps([path_to_dict(path) for path in paths], indent=2))
     else:
         for line in _lines(diagnosis, paths, one=bool(given.service or given.address)):
             say(line)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
-from clusters.errors import ConformanceError, UsageError
+from clusters.command_line import Parser
+from clusters.errors import ConformanceError
 from reports.history import recording
 from reports.pages import page
 from reports.publish import comparison_text, last_validated, merge, stamp
@@ -15,16 +14,9 @@ from reports.publish import comparison_text, last_validated, merge, stamp
 _COMMANDS = (page, merge, comparison_text, recording, last_validated, stamp)
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser whose complaints end as every other wrong usage of this project does."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}.", remedy=f"See {self.prog} --help.")
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; what a user can fix is one line on stderr."""
-    parser = _Parser(prog="python -m reports", description="Reports from stored results.")
+    parser = Parser(prog="python -m reports", description="Reports from stored results.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in _COMMANDS:
         command.register(commands)
