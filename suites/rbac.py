@@ -17,7 +17,7 @@ import yaml
 
 from clusters.changes.workspace import WORKLOADS
 from clusters.checks import Access, CheckSpec, Level, Place
-from clusters.metallb import metrics_account
+from clusters.metallb import install
 from clusters.objects import Object
 from clusters.observation import permissions
 from clusters.preflight import needs_of
@@ -128,7 +128,7 @@ def page(specs: Iterable[CheckSpec], role: Role, namespaces: Namespaces) -> str:
 
 def metrics_page(namespaces: Namespaces) -> str:
     """The file of the account whose token reads metrics: the account, and the right to ask for its token."""
-    name, metallb = metrics_account.NAME, namespaces.metallb
+    name, metallb = install.METRICS_ACCOUNT, namespaces.metallb
     used: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for use in permissions.METRICS:
         used.setdefault((use.resource, use.names), []).append(use.verb)
@@ -140,7 +140,7 @@ def metrics_page(namespaces: Namespaces) -> str:
     base = {"apiVersion": f"{_GROUP}/v1"}
     reference = {"apiGroup": _GROUP, "kind": "Role", "name": name}
     things = [
-        *metrics_account.objects(metallb),
+        *install.metrics_account(metallb),
         {**base, "kind": "Role", "metadata": {"name": name, "namespace": metallb}, "rules": rules},
         {
             **base,

@@ -11,7 +11,7 @@ from clusters.lab import node, pki
 from clusters.lab.control_plane import KUBELET_CLIENT, Authorities
 from clusters.lab.parts import Parts
 from clusters.lab.plan import Plan
-from clusters.metallb import metrics_account as account
+from clusters.metallb import install
 from clusters.objects import Object
 
 _RBAC = "rbac.authorization.k8s.io"
@@ -108,7 +108,7 @@ def _encoded(data: bytes) -> str:
 def metrics_account(metallb: list[Object]) -> list[Object]:
     """The account whose token reads MetalLB's metrics, where its controller is."""
     where = {thing["metadata"]["namespace"] for thing in metallb if thing["kind"] == "Deployment"}
-    return [thing for namespace in sorted(where) for thing in account.objects(namespace)]
+    return [thing for namespace in sorted(where) for thing in install.metrics_account(namespace)]
 
 
 def metrics_server(authorities: Authorities, parts: Parts) -> list[Object]:

@@ -5,7 +5,7 @@ Raw objects as the API server returns them go in, frozen dataclasses come out. E
 - `versions`: which MetalLB runs, and what that version can do
 - `ranges`: address ranges of both families
 - `selectors`: Kubernetes label selectors
-- `services`, `pools`, `usage`: what asks for an address, where addresses come from, who holds which
+- `services`, `pools`, `usage`: what asks for an address, where addresses come from, who holds which and what is left
 - `allocation`: whether a service gets an address, from which pool, and why not
 - `advertisements`, `election`: who announces an address, and why the others do not
 - `configuration`: what MetalLB would refuse to load

@@ -21,12 +21,11 @@ from functools import cached_property
 from clusters.cause_ids import CauseId
 from clusters.metallb import pools as pool_rules
 from clusters.metallb import usage
-from clusters.metallb.offers import Offer, best, free_in, select
 from clusters.metallb.pools import Namespaces, Pool
 from clusters.metallb.ranges import Address
 from clusters.metallb.reasons import Reason
 from clusters.metallb.services import FamilyPolicy, Request, Service, foreign, request
-from clusters.metallb.usage import Holdings
+from clusters.metallb.usage import Holdings, Offer, best_offers, free_in, select
 from clusters.subject import Subject
 
 
@@ -223,7 +222,7 @@ def _automatic(service: Service, world: World) -> Allocation:
     kept = [group for group in groups if group[0].allocation is not None]
     others = [group for group in groups if group[0].allocation is None]
     for tier in (kept, others):
-        if offers := best(service, tier, taken):
+        if offers := best_offers(service, tier, taken):
             return Allocation(Outcome.ASSIGNED, offers)
     considered = tuple(_why_not(service, each, world) for each in world.pools)
     return Allocation(Outcome.REFUSED, reason=_main_reason(service, considered), considered=considered)

@@ -3,6 +3,9 @@
 Sources: config/manifests/metallb-native.yaml and charts/metallb/templates of 0.15.2 and 0.16.2 (labels,
 names), and the flags in controller/main.go and speaker/main.go. A manifest's objects carry `component:
 speaker`, a Helm release's `app.kubernetes.io/component: speaker` and names that begin with the release's.
+
+From 0.16.0 its pods give their metrics to whom a TokenReview knows and a SubjectAccessReview lets `get` the path
+/metrics (controller-runtime's filter WithAuthenticationAndAuthorization, in internal/k8s/k8s.go): `metrics_account`.
 """
 
 from __future__ import annotations
@@ -16,9 +19,14 @@ from packaging.version import Version
 
 from clusters.metallb import versions
 from clusters.metallb.signature_table import Component
-from clusters.objects import metadata_of, spec_of
+from clusters.objects import Object, metadata_of, spec_of
 
 Raw = Mapping[str, Any]
+
+#: The service account whose token reads MetalLB's metrics, and may do nothing else.
+METRICS_ACCOUNT = "metallb-conformance-metrics"
+METRICS_PATH = "/metrics"
+_RBAC = "rbac.authorization.k8s.io"
 
 _TRUE = ("", "1", "t", "T", "true", "TRUE", "True")
 _SWITCHES = ("ignore-exclude-lb", "ml-wan-config")
@@ -267,3 +275,31 @@ def _mounted_secret(raw: Raw, container: Raw, values: Mapping[str, str]) -> str:
 
 def _number(text: str | None) -> int | None:
     return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 10 else None
+
+
+def metrics_account(namespace: str) -> list[Object]:
+    """The account that reads metrics, in MetalLB's namespace, and what it may do. No pod gets its token by itself."""
+    about = {"name": METRICS_ACCOUNT}
+    role = {"apiGroup": _RBAC, "kind": "ClusterRole", **about}
+    account = {"kind": "ServiceAccount", **about, "namespace": namespace}
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "ServiceAccount",
+            "metadata": {**about, "namespace": namespace},
+            "automountServiceAccountToken": False,
+        },
+        {
+            "apiVersion": f"{_RBAC}/v1",
+            "kind": "ClusterRole",
+            "metadata": dict(about),
+            "rules": [{"nonResourceURLs": [METRICS_PATH], "verbs": ["get"]}],
+        },
+        {
+            "apiVersion": f"{_RBAC}/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": dict(about),
+            "roleRef": role,
+            "subjects": [account],
+        },
+    ]

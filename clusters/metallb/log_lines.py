@@ -1,15 +1,20 @@
-"""A log line taken apart, and the words in it that somebody outside of MetalLB chose taken out.
+"""A log line taken apart, what somebody outside of MetalLB chose to say taken out of it, and noise out of a log.
 
 MetalLB and controller-runtime log JSON; client-go logs as klog does. Whoever may annotate a service chooses what
 MetalLB then quotes in its errors (`unknown pool %q`), and may write there what another component would say. Go's %q
 tells such a text from MetalLB's own: what stands in its quotes and is more than a name says nothing of a failure.
+
+Noise are lines that MetalLB repeats without end while nothing is wrong, which would push what matters out of a log's
+end. `updateInterfaces` in internal/layer2/announcer.go, alike in 0.13.2 to 0.16.2, looks at the interfaces every ten
+seconds, and tells of each on which it cannot answer again (an interface without IPv6: #1507, #248, #1680).
+controller-runtime tells of each look at the metrics that it cannot check the login of.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 Fields = Mapping[str, str]
 """A log line taken apart; a line that is neither JSON nor klog's has only "msg"."""
@@ -22,6 +27,11 @@ _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _FIELD = re.compile(r'\s(?P<name>\w+)=(?P<value>"(?:[^"\\]|\\.)*"|[^\s"]\S*)')
 _ESCAPE = re.compile(r'\\(["\\])')
 _NAME = re.compile(r'"[\w.:/@%?=&+,*#~<>-]*"', re.ASCII)
+
+#: What noise is known by.
+_OPERATIONS = frozenset({"createNDPResponder", "createARPResponder"})
+_METRICS = "controller-runtime.metrics"
+_SIGNS = ("NDPResponder", "ARPResponder", _METRICS)
 
 
 def fields_of(line: str) -> Fields:
@@ -60,3 +70,28 @@ def _unquoted(text: str) -> str:
 def without_quotations(text: str) -> str:
     """The text with every quotation emptied that is more than one name or address."""
     return _QUOTED.sub(lambda found: found[0] if _NAME.fullmatch(found[0]) else '""', text)
+
+
+def repeated(line: str) -> tuple[str, ...]:
+    """What makes two lines of this noise the same; () for a line that is none."""
+    if not any(sign in line for sign in _SIGNS):
+        return ()
+    found = fields_of(line)
+    if found.get("op") in _OPERATIONS and found.get("level") == "error":
+        return found["op"], found.get("interface", ""), found.get("error", "")
+    return (_METRICS, found.get("msg", "")) if found.get("logger") == _METRICS else ()
+
+
+def thinned(lines: Iterable[str]) -> tuple[list[str], int]:
+    """The lines with the last one of each noise only, and how many were left out."""
+    seen: set[tuple[str, ...]] = set()
+    kept = []
+    dropped = 0
+    for line in reversed(list(lines)):
+        mark = repeated(line)
+        if mark and mark in seen:
+            dropped += 1
+            continue
+        seen.add(mark)
+        kept.append(line)
+    return kept[::-1], dropped

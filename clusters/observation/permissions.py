@@ -7,8 +7,8 @@ may read them, too), and the dry run of a pool (a role cannot allow only that).
 from __future__ import annotations
 
 from clusters.changes import lease_holder
-from clusters.checks.access import Access, Place, may
-from clusters.metallb import metrics_account
+from clusters.checks.spec import Access, Place, may
+from clusters.metallb import install
 from clusters.observation.cluster_part import Listing, listings, listings_before_an_upgrade
 
 _BY_NAME = "metadata.name="
@@ -56,7 +56,7 @@ OBSERVATION: tuple[Access, ...] = tuple(
 #: What it uses besides where the profile says `metrics: token-request`. The token that this account is asked for is
 #: no login of the run's. From Kubernetes 1.35 a port-forward wants `create` as well as `get`, in its role at least.
 METRICS: tuple[Access, ...] = (
-    *may("create", "serviceaccounts/token", place=Place.METALLB, names=(metrics_account.NAME,)),
+    *may("create", "serviceaccounts/token", place=Place.METALLB, names=(install.METRICS_ACCOUNT,)),
     *may("get create", "pods/portforward", place=Place.METALLB),
 )
 

@@ -11,8 +11,7 @@ from typing import Any
 from clusters import bounds, outbound
 from clusters.api import Api, ApiError
 from clusters.metallb.install import component_of
-from clusters.metallb.log_lines import fields_of
-from clusters.metallb.noise import thinned
+from clusters.metallb.log_lines import fields_of, thinned
 from clusters.observation.limits import Limits
 from clusters.observation.reading import failure
 from clusters.observation.snapshot import Json, LogTail, Status

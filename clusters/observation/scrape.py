@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from clusters.api import Api, ApiError, NotFound
-from clusters.metallb import install, metrics_account, versions
+from clusters.metallb import install, versions
 from clusters.metallb.versions import Endpoint
 from clusters.observation import metrics_text
 from clusters.observation.pods import Container
@@ -147,8 +147,8 @@ def _endpoint(one: Container) -> Endpoint | None:
         asked = probe.get("httpGet") or {}
         if asked.get("path") == versions.READY_PATH:  # from 0.16.0 on, which is when metrics moved, too
             return versions.metrics_endpoint(versions.METRICS_MOVED, port=_port(one))
-        if asked.get("path") == metrics_account.PATH and asked.get("scheme", "HTTP") == "HTTP":
+        if asked.get("path") == install.METRICS_PATH and asked.get("scheme", "HTTP") == "HTTP":
             named = {each.get("name"): each.get("containerPort") for each in one.ports}
             port = named.get(asked.get("port"), asked.get("port"))
-            return Endpoint(port, "http", metrics_account.PATH) if isinstance(port, int) else None
+            return Endpoint(port, "http", install.METRICS_PATH) if isinstance(port, int) else None
     return None

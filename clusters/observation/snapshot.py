@@ -92,9 +92,9 @@ class Objects(Part):
 class LogTail(Part):
     """The end of one container's log, oldest first; `previous` is the container before its restart.
 
-    Lines of noise that is known to repeat (`clusters.metallb.noise`) are left out, and `noise` counts them. `since` is
-    the time of the oldest line that was read, noise or not: the log says nothing of what was before. It is empty where
-    that line has no time, and `whole` is true where nothing was before.
+    Lines of noise that is known to repeat (`clusters.metallb.log_lines`) are left out, and `noise` counts them. `since`
+    is the time of the oldest line that was read, noise or not: the log says nothing of what was before. It is empty
+    where that line has no time, and `whole` is true where nothing was before.
     """
 
     pod: str

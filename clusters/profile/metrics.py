@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from clusters.metallb import metrics_account
+from clusters.metallb import install
 
 _NAME = r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?"
 _ACCOUNT = re.compile(rf"({_NAME}/)?{_NAME}")
@@ -31,7 +31,7 @@ class Metrics:
 
     def of(self, namespace: str, *, by_default: bool) -> Metrics:
         """The same with the account's namespace; with `by_default` the usual account where nothing is given."""
-        account = metrics_account.NAME if by_default and not self.given else self.account
+        account = install.METRICS_ACCOUNT if by_default and not self.given else self.account
         if account and "/" not in account:
             account = f"{namespace}/{account}"
         return Metrics(allowed=self.allowed, account=account, given=self.given)
@@ -47,7 +47,7 @@ def parse(value: Any) -> Metrics:
     if value is False or value == "no":
         return Metrics(allowed=False, given=True)
     if value == _TOKEN_REQUEST:
-        return Metrics(account=metrics_account.NAME, given=True)
+        return Metrics(account=install.METRICS_ACCOUNT, given=True)
     if isinstance(value, dict) and set(value) == {_TOKEN_REQUEST}:
         account = value[_TOKEN_REQUEST]
         if isinstance(account, str) and _ACCOUNT.fullmatch(account):

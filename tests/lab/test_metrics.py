@@ -29,7 +29,7 @@ from clusters.lab import life, netns
 from clusters.lab.lab import Lab
 from clusters.lab.options import Install, LabOptions
 from clusters.lab.pki import Authority
-from clusters.metallb import metrics_account
+from clusters.metallb import install
 from clusters.observation import Status
 from clusters.observation.collecting import collect
 from clusters.observation.permissions import OBSERVATION
@@ -150,7 +150,7 @@ def test_a_complete_observe_run_asks_for_nothing_but_what_is_documented(
     asked = account.asked()
     written = [event for event in asked if event["verb"] not in {"get", "list", "watch"}]
     others = [event for event in written if not asks_for_itself(event) and not is_tried(event)]
-    token = {"resource": "serviceaccounts", "subresource": "token", "name": metrics_account.NAME}
+    token = {"resource": "serviceaccounts", "subresource": "token", "name": install.METRICS_ACCOUNT}
     assert others
     assert all(token.items() <= event["objectRef"].items() for event in others)
     read = {of(event) for event in asked if event["verb"] in {"get", "list"} and "objectRef" in event}
@@ -174,7 +174,7 @@ def of(event: Json) -> tuple[str, str, str]:
 
 def test_without_the_file_the_missing_permission_is_named(lab: Lab, kubectl: Kubectl, tmp_path: Path) -> None:
     account = Account(lab, "create", tmp_path, kubectl).made()
-    kubectl("-n", NAMESPACE, "delete", "rolebinding", metrics_account.NAME)
+    kubectl("-n", NAMESPACE, "delete", "rolebinding", install.METRICS_ACCOUNT)
     profile = Profile(name="x", provider=Provider.EXISTING, context="x", metrics="token-request")
 
     pages = collect(Api.connect(account.kubeconfig, None), profile=profile).metrics

@@ -13,12 +13,12 @@ from typing import Any
 
 from clusters.budgets import Budget
 from clusters.lab.lab import Lab
-from clusters.metallb import metrics_account
+from clusters.metallb import install
 from clusters.profile import Metrics
 
 SOON = Budget(name="test.soon", within=60, every=0.25, reason="a test's machine may be busy with other tests")
 #: How every lab's metrics may be read: it is made with the account for that.
-SCRAPING = Metrics(account=f"metallb-system/{metrics_account.NAME}")
+SCRAPING = Metrics(account=f"metallb-system/{install.METRICS_ACCOUNT}")
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -12,8 +12,7 @@ from clusters.api.resources import DAEMON_SETS, DEPLOYMENTS, NODES
 from clusters.errors import Refused
 from clusters.gitops import release_manifests
 from clusters.gitops.kustomize import Kustomize
-from clusters.metallb import metrics_account
-from clusters.metallb.install import component_of
+from clusters.metallb.install import component_of, metrics_account
 from clusters.objects import Object, spec_of, status_of
 from clusters.profile import Profile
 from clusters.providers.kind import docker_network
@@ -51,7 +50,7 @@ def install(kubeconfig: Path, context: str | None = None, *, profile: Profile) -
         budget=budgets.get(budgets.NODE_READY),
         tolerate=(ApiError,),
     )
-    apply(api, [*things, *metrics_account.objects(profile.namespace)])
+    apply(api, [*things, *metrics_account(profile.namespace)])
     ready(api, profile.namespace)
 
 
