@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from clusters import files
-from clusters.checks.fleet_member import Member
+from clusters.checks.run_verdict import Member
 from clusters.errors import UsageError
 from reports.publish.publish_options import add_options, outlets_of
 

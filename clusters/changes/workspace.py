@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from clusters.api import Api, ApiError
-from clusters.checks.access import may
+from clusters.checks.spec import may
 
 #: The namespace that deploy/rbac makes.
 WORKLOADS = "metallb-conformance-workloads"

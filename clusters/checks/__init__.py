@@ -3,12 +3,12 @@
 The checks in `suites/` and the reports in `reports/` both stand on these types and ignore each other.
 """
 
-from clusters.checks.access import Access, Place, may
-from clusters.checks.failure import CheckFailed, NotSupported
 from clusters.checks.outcome import (
+    CheckFailed,
     CheckResult,
     Finding,
     Measurement,
+    NotSupported,
     Outcome,
     RunInfo,
     RunResult,
@@ -17,8 +17,8 @@ from clusters.checks.outcome import (
     is_known,
     word_of,
 )
-from clusters.checks.path_readings import Candidate, LinkReading, Reading, ServicePath
-from clusters.checks.spec import CheckSpec, Level, Need
+from clusters.checks.path_links import Candidate, LinkReading, Reading, ServicePath
+from clusters.checks.spec import Access, CheckSpec, Level, Need, Place, may
 
 __all__ = [
     "Access",

@@ -18,8 +18,7 @@ from clusters.checks.outcome import (
     Verdict,
     word_of,
 )
-from clusters.checks.path_links import Link, Path
-from clusters.checks.path_readings import Candidate, LinkReading, Reading, ServicePath
+from clusters.checks.path_links import Candidate, Link, LinkReading, Path, Reading, ServicePath
 from clusters.subject import Subject
 
 #: The attribute of a pytest report that carries one item's `part_to_dict` as JSON text. It is text because

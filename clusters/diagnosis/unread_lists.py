@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from clusters.checks.causes import get
-from clusters.checks.observed_lists import ELECTION
+from clusters.checks.spec import ELECTION
 from clusters.diagnosis.root_cause import RootCause
 from clusters.observation.snapshot import Objects, Snapshot, Status
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from clusters.api.errors import ApiError, Forbidden, NotFound
 from clusters.api.resources import CUSTOM_RESOURCE_DEFINITIONS, Resource, for_kind
-from clusters.checks.access import Place, may
+from clusters.checks.spec import Place, may
 from clusters.gitops import field_comparison
 from clusters.gitops.defaults import schemas_in
 from clusters.gitops.pool_objects import is_configuration, key

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from clusters.checks import CheckResult, Outcome, RunResult
-from clusters.checks.fleet_member import Member, worst
+from clusters.checks.run_verdict import Member, worst
 from clusters.checks.serialise import run_to_dict
 from clusters.errors import ExitCode, UsageError
 from reports.model import FLEET, RESULTS, keep, load, read, write_text

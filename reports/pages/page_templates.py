@@ -11,7 +11,7 @@ from typing import Any
 
 import jinja2
 
-from clusters.checks.failure import is_evidence_path
+from clusters.checks.outcome import is_evidence_path
 from reports import attribution, wording
 from reports.figures import shown
 from reports.pages import address_grid

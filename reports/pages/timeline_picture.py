@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clusters.checks import CheckResult
-from clusters.checks.failure import is_evidence_path
+from clusters.checks.outcome import is_evidence_path
 from clusters.confinement import RefusedPath, Tree
 from clusters.json_text import parsed
 from reports.figures import shown

@@ -17,7 +17,7 @@ from typing import Any
 from clusters import outbound
 from clusters.check_ids import CheckId
 from clusters.checks import CheckResult, Outcome, RunResult, Verdict
-from clusters.checks.failure import EVIDENCE
+from clusters.checks.outcome import EVIDENCE
 from clusters.commands import Command
 from clusters.confinement import RefusedPath, Tree
 from clusters.upgrade.decision_record import FILE, DecisionRecord, RuleRecord

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from clusters import files
 from clusters.checks import CheckResult, Level, Outcome, RunInfo, RunResult, Verdict
-from clusters.checks.failure import EVIDENCE, is_evidence_path
+from clusters.checks.outcome import EVIDENCE, is_evidence_path
 from clusters.checks.run_verdict import exit_code, merge, scope, verdict
 from clusters.confinement import Folder, RefusedPath, Tree
 from clusters.errors import ExitCode, UsageError

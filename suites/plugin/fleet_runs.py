@@ -24,7 +24,7 @@ from types import FrameType
 import pytest
 
 from clusters import budgets, children, files, shield
-from clusters.checks.fleet_member import Member, worst
+from clusters.checks.run_verdict import Member, worst
 from clusters.errors import ConformanceError, ExitCode, UsageError
 from clusters.outbound import say
 from suites.plugin.settings import DEFAULT_PLACE, fresh_id

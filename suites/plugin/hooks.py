@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from clusters.checks import RunResult
-from clusters.checks.fleet_member import Member
+from clusters.checks.run_verdict import Member
 
 
 def pytest_conformance_configure(config: pytest.Config, directory: Path) -> None:

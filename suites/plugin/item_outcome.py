@@ -11,7 +11,7 @@ import pytest
 from packaging.version import Version
 
 from clusters.checks import CheckResult, CheckSpec, Measurement, Need, NotSupported, Outcome
-from clusters.checks.failure import describe
+from clusters.checks.outcome import describe
 from clusters.checks.serialise import REPORT_FIELD
 from clusters.errors import ConformanceError, Inconclusive
 from suites.plugin import redacted_output

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clusters.checks.access import Place, may
+from clusters.checks.spec import Place, may
 from clusters.gitops import live
 
 _ADVERTISED = ("ipaddresspools.metallb.io", "l2advertisements.metallb.io")

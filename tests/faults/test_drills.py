@@ -9,7 +9,7 @@ import pytest
 
 from clusters.api.resources import DAEMON_SETS, DEPLOYMENTS, IP_ADDRESS_POOLS, L2_ADVERTISEMENTS, SERVICES
 from clusters.faults import foreign_responder
-from tests.faults import meanwhile, repositories
+from tests.faults import repositories, somebody
 from tests.faults.bench import Bench
 
 ALL = "recovery.reapply or recovery.rebuild-order or maintenance.after-change or rollback.drill"
@@ -79,7 +79,7 @@ def test_a_webhook_without_endpoints_is_named_before_anything_is_lost(bench: Ben
 
 @pytest.mark.full
 def test_a_controller_that_cannot_come_back_is_named(bench: Bench) -> None:
-    with meanwhile.nodes_close(bench):
+    with somebody.nodes_close(bench):
         seen = bench.run("recovery.reapply", "--patience", "0.4")
 
     assert seen.failed == {"recovery.reapply": {"controller-down", "speaker-unschedulable"}}
@@ -89,7 +89,7 @@ def test_a_controller_that_cannot_come_back_is_named(bench: Bench) -> None:
 
 @pytest.mark.full
 def test_a_range_that_somebody_grabs_meanwhile_is_named(bench: Bench) -> None:
-    with meanwhile.range_grabbed(bench, "172.30.0.219"):
+    with somebody.range_grabbed(bench, "172.30.0.219"):
         seen = bench.run("rollback.drill", "--patience", "0.3")
 
     assert seen.failed == {"rollback.drill": {"pool-overlap"}}

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusters.checks.fleet_member import Member
+from clusters.checks.run_verdict import Member
 from clusters.errors import ConformanceError
 from reports.history import opened, shape, stored_runs
 from reports.history.comparison import compared, side_of

@@ -5,9 +5,9 @@ from __future__ import annotations
 from clusters.cause_ids import CauseId
 from clusters.check_ids import CheckId
 from clusters.checks.causes.cause import Cause, Effect, Layer
-from clusters.checks.observed_lists import NAMESPACES, POOLS
 from clusters.checks.outcome import Scope
 from clusters.checks.path_links import Link
+from clusters.checks.spec import NAMESPACES, POOLS
 
 _POOL = "kubectl -n {metallb_namespace} get ipaddresspool {pool} -o yaml"
 _EDIT_POOL = "kubectl -n {metallb_namespace} edit ipaddresspool {pool}"

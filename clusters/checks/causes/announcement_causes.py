@@ -5,7 +5,9 @@ from __future__ import annotations
 from clusters.cause_ids import CauseId
 from clusters.check_ids import CheckId
 from clusters.checks.causes.cause import Cause, Effect, Layer
-from clusters.checks.observed_lists import (
+from clusters.checks.outcome import Scope
+from clusters.checks.path_links import Link
+from clusters.checks.spec import (
     ADVERTISEMENTS,
     BGP_ADVERTISEMENTS,
     ELECTION,
@@ -14,8 +16,6 @@ from clusters.checks.observed_lists import (
     SERVICES,
     SLICES,
 )
-from clusters.checks.outcome import Scope
-from clusters.checks.path_links import Link
 from clusters.commands import ARPING, CAPTURE, NEIGHBOUR
 
 _ADS = "kubectl -n {metallb_namespace} get l2advertisements -o yaml"

@@ -56,7 +56,7 @@ class Cause:
     there are no effects. `scope` is how far such a fault reaches unless its finding says otherwise, and only
     as far as the object that it is found at where it is `narrowed_by_subject`. `reported_by` is the check that
     reports it and that all others refer to, "" where it is whichever check measured it. `rests_on` are the lists of
-    an observation (`clusters.checks.observed_lists`) that have to be known as a whole, as an object more in them could
+    an observation (`clusters.checks.spec`) that have to be known as a whole, as an object more in them could
     take the cause back. A `last_resort` is named where nothing else explains what was seen.
     """
 

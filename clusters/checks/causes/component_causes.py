@@ -5,9 +5,9 @@ from __future__ import annotations
 from clusters.cause_ids import CauseId
 from clusters.check_ids import CheckId
 from clusters.checks.causes.cause import Cause, Effect, Layer
-from clusters.checks.observed_lists import DAEMON_SETS, NODES, PODS, SERVICES
 from clusters.checks.outcome import Scope
 from clusters.checks.path_links import Link
+from clusters.checks.spec import DAEMON_SETS, NODES, PODS, SERVICES
 
 _PODS = "kubectl -n {metallb_namespace} get pods -o wide"
 _DESCRIBE_CONTROLLER = "kubectl -n {metallb_namespace} describe {controller}"

@@ -9,9 +9,9 @@ from __future__ import annotations
 from clusters.cause_ids import CauseId
 from clusters.check_ids import CheckId
 from clusters.checks.causes.cause import Cause, Layer
-from clusters.checks.observed_lists import POLICIES, SLICES
 from clusters.checks.outcome import Scope
 from clusters.checks.path_links import Link
+from clusters.checks.spec import POLICIES, SLICES
 
 _PROXY_PODS = "kubectl -n kube-system get pods -o wide -l k8s-app=kube-proxy"
 _PROXY_LOGS = "kubectl -n kube-system logs -l k8s-app=kube-proxy --tail=100"

@@ -9,7 +9,7 @@ from clusters.cause_ids import CauseId
 from clusters.check_ids import CheckId
 from clusters.checks import Scope
 from clusters.checks.causes import Effect, Layer, get, having
-from clusters.checks.observed_lists import ALLOCATION, ELECTION
+from clusters.checks.spec import ALLOCATION, ELECTION
 from clusters.diagnosis import scope, unread_lists
 from clusters.diagnosis.answer import Answer, missing, sentence, unpermitted
 from clusters.diagnosis.diagnosis import Diagnosis

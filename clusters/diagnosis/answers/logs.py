@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from clusters.cause_ids import CauseId
 from clusters.check_ids import CheckId
-from clusters.checks.observed_lists import ALLOCATION
+from clusters.checks.spec import ALLOCATION
 from clusters.diagnosis.answer import Answer, sentence
 from clusters.diagnosis.diagnosis import Diagnosis
 from clusters.diagnosis.metallb_pods import Pod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clusters.checks.observed_lists import ALLOCATION
+from clusters.checks.spec import ALLOCATION
 from clusters.diagnosis.answer import Answer, Figure, missing
 from clusters.diagnosis.diagnosis import Diagnosis
 from clusters.subject import Subject

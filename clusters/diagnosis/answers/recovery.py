@@ -5,8 +5,8 @@ from __future__ import annotations
 from clusters.cause_ids import CauseId
 from clusters.check_ids import CheckId
 from clusters.checks.causes import Layer, get
-from clusters.checks.observed_lists import ELECTION
 from clusters.checks.path_links import Link
+from clusters.checks.spec import ELECTION
 from clusters.diagnosis import scope, unread_lists
 from clusters.diagnosis.answer import Answer, missing
 from clusters.diagnosis.diagnosis import Diagnosis

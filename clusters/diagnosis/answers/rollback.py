@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from clusters.cause_ids import CauseId
-from clusters.checks.observed_lists import ALLOCATION
+from clusters.checks.spec import ALLOCATION
 from clusters.diagnosis.answer import Answer, missing
 from clusters.diagnosis.diagnosis import Diagnosis
 from clusters.diagnosis.root_cause import Explanation

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 
 from clusters.cause_ids import CauseId
 from clusters.checks.causes import Effect, get, having
-from clusters.checks.observed_lists import ELECTION
 from clusters.checks.path_links import Link
+from clusters.checks.spec import ELECTION
 from clusters.diagnosis import announcer_sources, bgp_sessions
 from clusters.diagnosis.answer import Answer, missing
 from clusters.diagnosis.diagnosis import Diagnosis

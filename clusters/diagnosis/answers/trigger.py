@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from clusters.checks.observed_lists import ALLOCATION, ELECTION
+from clusters.checks.spec import ALLOCATION, ELECTION
 from clusters.diagnosis import consumer_answers
 from clusters.diagnosis.answer import Answer, missing
 from clusters.diagnosis.diagnosis import Diagnosis

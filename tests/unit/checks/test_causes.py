@@ -12,7 +12,7 @@ import pytest
 from clusters.cause_ids import CauseId
 from clusters.checks import causes
 from clusters.checks.causes import CAUSES, FIELDS, Cause, Effect, having
-from clusters.checks.observed_lists import ALLOCATION, ELECTION
+from clusters.checks.spec import ALLOCATION, ELECTION
 from clusters.observation.snapshot import Objects, Snapshot
 from suites.plugin.declare import registry
 from tests.faults.catalogue_judging import observe_checks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from clusters.metallb import noise
+from clusters.metallb import log_lines
 from clusters.observation import pods
 from clusters.observation.limits import Limits
 
@@ -27,7 +27,7 @@ def ndp(minute: int, interface: str = "docker0") -> str:
 def test_noise_stays_once_for_each_interface_and_error() -> None:
     lines = [ndp(0), line(1, "left"), ndp(1), ndp(2, "tunl0"), ndp(3), line(4, "right"), ndp(5, "tunl0")]
 
-    kept, dropped = noise.thinned(lines)
+    kept, dropped = log_lines.thinned(lines)
 
     assert kept == [line(1, "left"), ndp(3), line(4, "right"), ndp(5, "tunl0")]
     assert dropped == 3
@@ -36,7 +36,7 @@ def test_noise_stays_once_for_each_interface_and_error() -> None:
 def test_what_is_told_of_the_same_interface_once_is_no_noise() -> None:
     created = line(1, "created NDP responder for interface", event="createNDPResponder", interface="eth0")
 
-    assert noise.thinned([created, created]) == ([created, created], 0)
+    assert log_lines.thinned([created, created]) == ([created, created], 0)
 
 
 def test_noise_pushes_nothing_out() -> None:

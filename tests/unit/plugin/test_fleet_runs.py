@@ -16,7 +16,7 @@ import pytest
 
 from clusters import wait
 from clusters.budgets import Budget
-from clusters.checks.fleet_member import Member, worst
+from clusters.checks.run_verdict import Member, worst
 from clusters.errors import ExitCode
 from suites.plugin import fleet_runs
 from suites.plugin.fleet_runs import Running

@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 
 from clusters.checks import RunResult
-from clusters.checks.fleet_member import Member
+from clusters.checks.run_verdict import Member
 from clusters.errors import ExitCode, UsageError
 from reports.__main__ import main
 from reports.model import FLEET, RESULTS, save

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from clusters.checks import RunResult
-from clusters.checks.failure import is_evidence_path
-from clusters.checks.fleet_member import Member
+from clusters.checks.outcome import is_evidence_path
+from clusters.checks.run_verdict import Member
 from clusters.commands import Command
 from reports.__main__ import main
 from reports.model import FLEET, RESULTS, save

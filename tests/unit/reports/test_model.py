@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 
 from clusters.checks import Candidate, LinkReading, Outcome, Reading, RunResult, ServicePath
-from clusters.checks.failure import is_evidence_path
+from clusters.checks.outcome import is_evidence_path
 from clusters.checks.path_links import Link
 from clusters.checks.path_links import Path as ServiceRoute
 from clusters.commands import Command
