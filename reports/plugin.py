@@ -12,7 +12,7 @@ import pytest
 from clusters import files
 from clusters.checks.run_verdict import Member
 from clusters.errors import UsageError
-from reports.publish.publish_options import add_options, outlets_of
+from reports.publish.outlets import add_options, outlets_of
 
 #: What -r is where nobody asked for it: pytest's default, and with this project's -ra.
 _DEFAULT_REPORTCHARS = frozenset({"fE", "fEa", "a"})
@@ -58,8 +58,11 @@ def pytest_conformance_configure(config: pytest.Config, directory: Path) -> None
     # Imported now: pytest loads this plugin for the project's own tests too, which write no report.
     from reports.history import DEFAULT, Recorder  # noqa: PLC0415
     from reports.pages import upgrade_decision  # noqa: PLC0415
-    from reports.publish.pytest_outputs import FamiliarView, PytestFiles  # noqa: PLC0415
-    from reports.publish.report_files import Files  # noqa: PLC0415
+    from reports.publish.report_files import (  # noqa: PLC0415
+        FamiliarView,
+        Files,
+        PytestFiles,
+    )
 
     recorder = Recorder(
         (option.history or config.rootpath / DEFAULT).absolute(),

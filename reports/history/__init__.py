@@ -1,8 +1,8 @@
 """The history of runs: an embedded database of every run and outcome, and what it says.
 
 `recording` writes it, `stored_runs` and `standings` read it, `opening` deals with files that are broken or foreign,
-`shape` with those of other releases. `history_view` is what a report says of earlier runs, `comparison` what differs
-from one of them, `validation` what still counts, `previous_run` what was known before a run.
+`shape` with those of other releases. `history_view` is what is known of earlier runs, `comparison` what differs from
+one of them, `validation` what still counts.
 """
 
 from reports.history.opening import DEFAULT, Damaged, HistoryError, opened

@@ -8,25 +8,34 @@ from __future__ import annotations
 import argparse
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from clusters.checks import Outcome, RunResult, Verdict
+from clusters.checks import (
+    Candidate,
+    LinkReading,
+    Outcome,
+    Reading,
+    RunResult,
+    ServicePath,
+    Verdict,
+    is_known,
+)
 from clusters.errors import ExitCode
 from reports.attribution import ended_as, ordered, root_causes
-from reports.figures import Figure, figures
 from reports.history import DEFAULT
 from reports.history.history_view import HistoryView, view_of
 from reports.history.standings import Standing
 from reports.history.validation import sections
 from reports.model import FLEET, RESULTS, load, write_text
-from reports.pages import address_map, fleet_page, path_rows, strips
+from reports.pages import address_map, drawings, fleet_page
 from reports.pages.page_templates import rendered, script, script_hash
 from reports.pages.timeline_picture import drawing, timelines
-from reports.wording import counts, not_tested
+from reports.wording import Figure, counts, figures, not_tested
 
 _SIGNS = {
     Verdict.PASSED: "✓",
@@ -71,7 +80,7 @@ def page(result: RunResult, *, directory: Path, view: HistoryView | None = None)
         undecided=ended_as(result, Outcome.INCONCLUSIVE),
         accepted=ended_as(result, Outcome.WAIVED, Outcome.NOT_SUPPORTED),
         passed=ended_as(result, Outcome.PASSED),
-        paths=path_rows.rows(result.paths),
+        paths=path_rows(result.paths),
         not_tested=not_tested(result),
         sections=table,
         standing={row.check: row for section in table for row in section.rows},
@@ -162,10 +171,73 @@ def _state(result: RunResult, view: HistoryView | None, row: Standing) -> str:
     return "stale" if row.stale(as_of, known.stale_after) else "passed"
 
 
-def _strip(view: HistoryView | None, check: str, now: Outcome | None) -> strips.Strip:
-    return strips.strip(view.strips.get(check, ()) if view else (), now)
+def _strip(view: HistoryView | None, check: str, now: Outcome | None) -> drawings.Strip:
+    return drawings.strip(view.strips.get(check, ()) if view else (), now)
 
 
-def _trend(figure: Figure, view: HistoryView | None) -> strips.Trend | None:
+def _trend(figure: Figure, view: HistoryView | None) -> drawings.Trend | None:
     earlier = view.trends.get((figure.check, figure.name), ()) if view else ()
-    return strips.trend(earlier, figure.value, figure.budget)
+    return drawings.trend(earlier, figure.value, figure.budget)
+
+
+_READING_SIGNS = {Reading.OK: "✓", Reading.BROKEN: "✕", Reading.UNKNOWN: "?", Reading.NOT_APPLICABLE: "–"}
+_READING_WORDS = {
+    Reading.OK: "ok",
+    Reading.BROKEN: "broken",
+    Reading.UNKNOWN: "not known",
+    Reading.NOT_APPLICABLE: "not needed",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkCell:
+    """One link as the page draws it."""
+
+    name: str
+    question: str
+    reading: str
+    sign: str
+    word: str
+    proof: tuple[str, ...]
+    cause: str
+    candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathRow:
+    """One path of one service. `way` says which one, and `label` the same for who does not see the row."""
+
+    service: str
+    way: str
+    label: str
+    links: tuple[LinkCell, ...]
+
+
+def path_rows(paths: Sequence[ServicePath]) -> tuple[PathRow, ...]:
+    """A row for each path, those first in which something is broken or open."""
+    found = sorted(paths, key=lambda path: not any(link.cause or link.candidates for link in path.links))
+    return tuple(_row(path) for path in found)
+
+
+def _row(path: ServicePath) -> PathRow:
+    port = f" port {path.port}" if path.port else ""
+    way = f"{path.path}{f', {path.address}{port}' if path.address else ''}"
+    return PathRow(
+        service=path.service,
+        way=way,
+        label=f"The {path.path} path of {path.service}",
+        links=tuple(_cell(link) for link in path.links),
+    )
+
+
+def _cell(link: LinkReading) -> LinkCell:
+    return LinkCell(
+        name=str(link.link),
+        question=link.link.question if is_known(link.link) else "",
+        reading=str(link.reading),
+        sign=_READING_SIGNS.get(link.reading, "?"),
+        word=_READING_WORDS.get(link.reading, str(link.reading)),
+        proof=link.proof,
+        cause=link.cause,
+        candidates=link.candidates,
+    )

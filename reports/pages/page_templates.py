@@ -13,8 +13,8 @@ import jinja2
 
 from clusters.checks.outcome import is_evidence_path
 from reports import attribution, wording
-from reports.figures import shown
-from reports.pages import address_grid
+from reports.pages import drawings
+from reports.wording import shown
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -35,7 +35,7 @@ def script_hash() -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(script().encode()).digest()).decode()}"
 
 
-def files(texts: Iterable[str]) -> list[str]:
+def evidence_files(texts: Iterable[str]) -> list[str]:
     """Those of a check's or finding's evidence texts that are paths relative to the run's directory."""
     return [text for text in texts if is_evidence_path(text)]
 
@@ -56,13 +56,13 @@ def _environment() -> jinja2.Environment:
     )
     filters: dict[str, Any] = {
         "shown": shown,
-        "files": files,
+        "files": evidence_files,
         "notes": notes,
         "moment": wording.moment,
         "attributions": attribution.listed,
         "long": wording.long,
-        "grid": address_grid.grid,
-        "announcers": address_grid.announcers,
+        "grid": drawings.grid,
+        "announcers": drawings.announcers,
         "reported_elsewhere": attribution.reported_elsewhere,
     }
     environment.filters.update(filters)

@@ -15,7 +15,7 @@ from clusters.checks import CheckResult
 from clusters.checks.outcome import is_evidence_path
 from clusters.confinement import RefusedPath, Tree
 from clusters.json_text import parsed
-from reports.figures import shown
+from reports.wording import shown
 
 if TYPE_CHECKING:
     from clusters.vantage import Timeline

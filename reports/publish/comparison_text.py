@@ -12,12 +12,12 @@ from pathlib import Path
 from clusters.checks import Outcome, RunResult
 from clusters.errors import ExitCode, UsageError
 from reports.attribution import listed
-from reports.figures import shown
 from reports.history import DEFAULT, opened, stored_runs
 from reports.history.comparison import Change, Comparison, Name, Side, compared, side_of
 from reports.history.history_view import observed
 from reports.markup import code, plain
 from reports.model import load
+from reports.wording import shown
 
 #: How many earlier runs say what is usual for a figure.
 _USUAL = 30

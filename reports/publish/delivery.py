@@ -16,12 +16,11 @@ import pytest
 
 from clusters import budgets, files, outbound
 from clusters.checks import RunResult
-from reports.history.previous_run import Known, Successes, known_before
+from reports.history.history_view import Known, Successes, known_before
 from reports.model import NotWritten, write_text
 from reports.publish import prometheus
 from reports.publish.digest import ChangesSince, body, changes_since, title
-from reports.publish.publish_options import Outlets
-from reports.publish.receivers import Receiver
+from reports.publish.outlets import Outlets, Receiver
 from reports.publish.summary import noted
 
 _SUMMARY = "summary.md"

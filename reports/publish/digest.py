@@ -12,7 +12,7 @@ from pathlib import Path
 
 from clusters.checks import CheckResult, Outcome, RunResult, Verdict
 from reports.attribution import Attribution, attributions, fails_differently, listed
-from reports.history.previous_run import PreviousRun
+from reports.history.history_view import PreviousRun
 from reports.markup import for_chat
 from reports.wording import headline
 

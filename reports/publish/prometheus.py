@@ -10,7 +10,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from clusters.checks import CheckResult, Outcome, RunResult, Verdict
-from reports.history.previous_run import Successes
+from reports.history.history_view import Successes
 
 PREFIX = "metallb_conformance"
 #: Every metric but its prefix: labels beside `cluster`, and its help text.

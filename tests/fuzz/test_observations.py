@@ -16,7 +16,7 @@ from clusters.observation.limits import DEFAULT
 from clusters.observation.wire import _Look
 from clusters.upgrade.decision import decide
 from clusters.upgrade.situation import Situation
-from reports.history.configuration_changes import moves, reconfigured
+from reports.history.comparison import moves, reconfigured
 from reports.pages import address_map
 from suites.plugin.settings import profile_of
 from tests.answers import all_answered

@@ -21,14 +21,13 @@ from clusters.checks.run_verdict import Member
 from clusters.errors import ConformanceError
 from reports.history import opened, shape, stored_runs
 from reports.history.comparison import compared, side_of
-from reports.history.history_view import view_of
-from reports.history.previous_run import known_before
+from reports.history.history_view import known_before, view_of
 from reports.history.recording import enter
 from reports.history.validation import validation
 from reports.model import FLEET, RESULTS, load
 from reports.pages import fleet_page, upgrade_decision
 from reports.pages.page import page
-from reports.publish import prometheus, summary, terminal
+from reports.publish import prometheus, summary
 from reports.publish.last_validated import as_json
 from reports.publish.merge import Shard, joined
 from reports.publish.stamp import validating
@@ -74,7 +73,7 @@ def _read(folder: Path, data: bytes) -> str:
     page(result, directory=folder)
     prometheus.metrics(result)
     summary.markdown(result)
-    terminal.lines(result)
+    summary.lines(result)
     upgrade_decision.html(upgrade_decision.decision_of(result, directory=folder, target="0.16.2"))
     joined([Shard(path=folder / RESULTS, result=result)])
     return "compared" if not both.nothing else "the same"
@@ -185,7 +184,7 @@ def _reported(path: Path) -> str:
         past = view_of(path, result, directory=path.parent)
         page(result, directory=path.parent, view=past)
         summary.markdown(result, past)
-        terminal.since_previous(result, past)
+        summary.since_previous(result, past)
     except ConformanceError as error:
         raise AssertionError(f"a history cost the night's report: {error}") from error
     with opened(path) as connection:

@@ -16,9 +16,8 @@ import pytest
 from clusters import wait
 from clusters.checks import Outcome, RunResult, Verdict
 from reports.publish.delivery import metric_actions
+from reports.publish.outlets import Gateway, Outlets
 from reports.publish.prometheus import Successes
-from reports.publish.publish_options import Outlets
-from reports.publish.push_gateway import Gateway
 from tests.monitoring.daemons import ROOT, SEEN, Monitoring, monitoring
 from tests.unit.reports.conftest import run
 from tests.unit.reports.publish.receivers import Web, web

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from clusters.checks import Outcome, Verdict
 from reports.attribution import Attribution
-from reports.history.comparison import Change, Comparison, EarlierRun, FailingDifferently, Regression
-from reports.history.configuration_changes import Move
+from reports.history.comparison import Change, Comparison, EarlierRun, FailingDifferently, Move, Regression
 from reports.history.history_view import HistoryView
 from reports.history.standings import Standing
 

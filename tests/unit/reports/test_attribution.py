@@ -17,8 +17,7 @@ from clusters.errors import ExitCode
 from reports.__main__ import main
 from reports.attribution import Attribution, attributions, fails_differently, listed
 from reports.history import opened, stored_runs
-from reports.history.history_view import view_of
-from reports.history.previous_run import known_before
+from reports.history.history_view import known_before, view_of
 from reports.model import save
 from reports.publish.comparison_text import brief
 from reports.publish.digest import body, changes_since

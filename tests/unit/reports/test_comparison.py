@@ -15,8 +15,7 @@ from clusters.checks import Measurement, Outcome, RunResult
 from clusters.errors import ExitCode
 from clusters.observation import Snapshot, load, save
 from reports.__main__ import main
-from reports.history.comparison import Comparison, band, compared, side_of
-from reports.history.configuration_changes import moves, reconfigured
+from reports.history.comparison import Comparison, band, compared, moves, reconfigured, side_of
 from reports.model import save as save_results
 from tests.unit.reports.past_runs import a_run, keep
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from clusters.checks import Outcome, RunResult, Verdict
 from clusters.checks.run_verdict import verdict
-from reports.history.previous_run import PreviousRun
+from reports.history.history_view import PreviousRun
 from reports.publish.digest import ChangesSince, body, changes_since, title
 from tests.unit.reports.conftest import INFO, result_of
 

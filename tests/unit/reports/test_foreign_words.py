@@ -12,8 +12,7 @@ import pytest
 from clusters.checks import Outcome, Verdict, is_known, word_of
 from reports.__main__ import main
 from reports.history import HistoryError, Recorder, opened, stored_runs
-from reports.history.history_view import view_of
-from reports.history.previous_run import known_before
+from reports.history.history_view import known_before, view_of
 from reports.history.validation import State, validation
 from reports.pages.page import page
 from reports.publish.summary import markdown

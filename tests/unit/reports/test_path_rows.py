@@ -11,8 +11,7 @@ from clusters.checks import Candidate, LinkReading, Reading, RunResult, ServiceP
 from clusters.checks.path_links import Link
 from clusters.checks.path_links import Path as Way
 from clusters.commands import Command
-from reports.pages.page import page
-from reports.pages.path_rows import rows
+from reports.pages.page import page, path_rows
 from tests.unit.reports.dom import Element, parsed
 
 OPEN = LinkReading(
@@ -63,7 +62,7 @@ def test_without_trouble_there_is_no_such_section(run: RunResult, tmp_path: Path
 
 
 def test_paths_in_which_something_is_broken_stand_first() -> None:
-    found = rows([path("a/a", FINE, way=Way.ASSIGNMENT, port=0), path("b/b", BROKEN)])
+    found = path_rows([path("a/a", FINE, way=Way.ASSIGNMENT, port=0), path("b/b", BROKEN)])
 
     assert [(one.service, one.way) for one in found] == [
         ("b/b", "traffic, 172.30.0.200 port 80"),
@@ -76,7 +75,7 @@ def test_every_reading_has_a_sign_and_a_word(reading: Reading) -> None:
     cause = "backend-refuses" if reading is Reading.BROKEN else ""
     one = LinkReading(link=Link.BACKEND, reading=reading, proof=("x",), cause=cause)
 
-    (row,) = rows([path("a/a", one)])
+    (row,) = path_rows([path("a/a", one)])
 
     assert row.links[0].sign
     assert row.links[0].word != reading or reading in {Reading.OK, Reading.BROKEN}

@@ -14,10 +14,9 @@ from clusters.checks import Outcome, RunResult
 from clusters.observation import load, save
 from clusters.observation.field_types import Purpose
 from clusters.observation.snapshot import Heard, Objects, Snapshot, Status, WireView
-from reports.pages.address_grid import SLOTS, announcers, grid
 from reports.pages.address_map import AddressMap, Seen, seen
+from reports.pages.drawings import SHOWN, SLOTS, announcers, grid, strip, trend
 from reports.pages.page import page
-from reports.pages.strips import SHOWN, strip, trend
 from reports.pages.timeline_picture import LEFT, PATTERNS, RIGHT, drawing
 from tests.unit.reports.dom import parsed
 from tests.unit.reports.timelines import FIRST, SECOND, timeline

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from clusters.checks import Outcome, RunResult, Verdict
 from reports.history import Recorder
-from reports.history.previous_run import Known, known_before
+from reports.history.history_view import Known, known_before
 from reports.publish.digest import changes_since
 from tests.unit.reports.conftest import result_of
 

@@ -10,7 +10,7 @@ import pytest
 from clusters.checks import RunResult
 from clusters.checks.serialise import run_from_dict
 from clusters.errors import UsageError
-from reports.publish.summary_configmap import configmap_of, data_of
+from reports.publish.summary import configmap_of, data_of
 
 
 def test_it_holds_the_verdict_the_summary_and_the_results(run: RunResult) -> None:

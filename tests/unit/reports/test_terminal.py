@@ -8,10 +8,8 @@ from dataclasses import replace
 import pytest
 
 from clusters.checks import Outcome, RunResult
-from reports.figures import figures, shown
-from reports.publish.summary import markdown
-from reports.publish.terminal import lines
-from reports.wording import counts, headline, not_tested
+from reports.publish.summary import lines, markdown
+from reports.wording import counts, figures, headline, not_tested, shown
 from tests.unit.reports.conftest import result_of
 
 

@@ -16,7 +16,7 @@ from clusters.commands import Command
 from reports.attribution import Attribution
 from reports.markup import for_chat
 from reports.publish.digest import ChangesSince, body, title
-from reports.publish.receivers import receivers
+from reports.publish.outlets import receivers
 from tests.unit.reports.conftest import INFO
 from tests.unit.reports.publish.receivers import web
 
