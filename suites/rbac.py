@@ -19,7 +19,7 @@ from clusters.changes.workspace import WORKLOADS
 from clusters.checks import Access, CheckSpec, Level, Place
 from clusters.metallb import install
 from clusters.objects import Object
-from clusters.observation import permissions
+from clusters.observation import cluster_part
 from clusters.preflight import needs_of
 from suites.plugin.explain_option import load
 
@@ -130,7 +130,7 @@ def metrics_page(namespaces: Namespaces) -> str:
     """The file of the account whose token reads metrics: the account, and the right to ask for its token."""
     name, metallb = install.METRICS_ACCOUNT, namespaces.metallb
     used: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-    for use in permissions.METRICS:
+    for use in cluster_part.METRICS:
         used.setdefault((use.resource, use.names), []).append(use.verb)
     rules = [_rule(resource, names, verbs) for (resource, names), verbs in used.items()]
     subjects = [

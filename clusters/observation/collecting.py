@@ -14,20 +14,11 @@ from typing import TYPE_CHECKING, Any
 from clusters.api import Api, Resource
 from clusters.api import resources as known
 from clusters.metallb import install
-from clusters.observation import (
-    answer_counts,
-    dry_run,
-    expectations,
-    node_macs,
-    pods,
-    secretless,
-    trimming,
-    wire,
-)
+from clusters.observation import expectations, node_macs, pods, reading, store, trimming, wire
 from clusters.observation.cluster_part import Listing, listings, listings_before_an_upgrade
 from clusters.observation.limits import DEFAULT, Limits
 from clusters.observation.reading import Trim, objects
-from clusters.observation.scrape import Owners, Scrape
+from clusters.observation.scrape import Owners, Scrape, counts_compared
 from clusters.observation.snapshot import AnswerCounts, Json, Objects, Snapshot, Status
 from clusters.profile.metrics import Metrics
 
@@ -94,7 +85,7 @@ def collect(
     seen = wire.seen(snapshot, vantage, limits, unseen=unseen)
     if seen.wire.ok and node_macs.unclear(seen):
         seen = replace(seen, answer_counts=collection.answer_counts(seen))
-    return secretless.measured(replace(seen, routed=wire.reached_from(snapshot, routed, limits)))
+    return store.measured(replace(seen, routed=wire.reached_from(snapshot, routed, limits)))
 
 
 @contextmanager
@@ -132,7 +123,7 @@ class _Collection:
         listed["custom_resource_definitions"] = pool.submit(self._definitions)
         usage = pool.submit(self._usage)
         found: dict[str, Any] = {field: future.result() for field, future in listed.items()}
-        tried = pool.submit(dry_run.tried, self.api, self.namespace, found["ip_address_pools"])
+        tried = pool.submit(reading.dry_run, self.api, self.namespace, found["ip_address_pools"])
         found |= self._of_pods(pool, found)
         found["rival_pools"] = self._rivals(found["custom_resource_definitions"])
         return found | {
@@ -278,7 +269,7 @@ class _Collection:
         with ThreadPoolExecutor(self.limits.workers, thread_name_prefix="observe") as pool:
             scrape = Scrape(self.api, pool, self.namespace, self.scraping)
             pages = scrape.pages(speakers, self._owners(vars(seen)))
-        return answer_counts.compared(seen.metrics, pages)
+        return counts_compared(seen.metrics, pages)
 
     def _owners(self, found: Mapping[str, Any]) -> Owners:
         return Owners(

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from clusters import budgets
-from clusters.observation.consumer_records import ConsumerAnswer, ConsumerProbe, ServerCertificate
 from clusters.observation.snapshot import Json, Snapshot
+from clusters.observation.wire_records import ConsumerAnswer, ConsumerProbe, ServerCertificate
 
 if TYPE_CHECKING:
     from clusters.vantage import Vantage
-    from clusters.vantage.exchanges import Exchanged
+    from clusters.vantage.targets import Exchanged
 
 #: Of one consumer so many ports are asked unasked, and of all consumers so many requests are made.
 _BY_DEFAULT, _AT_MOST = 4, 60
@@ -35,7 +35,7 @@ def answers(snapshot: Snapshot, vantage: Vantage) -> tuple[ConsumerAnswer, ...]:
 
     One whose service is not there, or holds no address, is not asked: that is told elsewhere.
     """
-    from clusters.vantage.exchanges import Exchange  # noqa: PLC0415 - only who has consumers needs it
+    from clusters.vantage.targets import Exchange  # noqa: PLC0415 - only who has consumers needs it
 
     wanted = list(_wanted(snapshot))[:_AT_MOST]
     if not wanted:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clusters import budgets
-from clusters.observation.consumer_records import ConsumerProbe
 from clusters.observation.snapshot import Consumer, Expectations, WireView
+from clusters.observation.wire_records import ConsumerProbe
 
 if TYPE_CHECKING:
     from clusters.profile import Profile

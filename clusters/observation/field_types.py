@@ -1,8 +1,13 @@
-"""What the fields of an observation must be where it is read from a file; what is measured here is so by itself."""
+"""What the parts and fields of an observation are made of.
+
+Each part says what became of reading it. Fields must be of these types where an observation is read from a file; what
+is measured here is so by itself.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -78,3 +83,38 @@ class ProbeOutcome(StrEnum):
     def replied(self) -> bool:
         """Whether whoever has the address replied, if only to refuse."""
         return self in {ProbeOutcome.ANSWERED, ProbeOutcome.REFUSED}
+
+
+class Status(StrEnum):
+    """How reading one part of the cluster ended."""
+
+    OK = "ok"
+    NOT_PERMITTED = "not_permitted"
+    FAILED = "failed"
+    #: The cluster has no such thing: a resource this MetalLB does not define, a metrics API not installed.
+    ABSENT = "absent"
+    NOT_ASKED = "not_asked"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One part of an observation: what became of reading it.
+
+    `verb` and `resource` name the permission that is missing where `status` is not_permitted;
+    `detail` is the error's sentence, or why the part was not asked.
+    """
+
+    status: Status = Status.NOT_ASKED
+    detail: str = ""
+    verb: str = ""
+    resource: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the part was read. An absent part was not."""
+        return self.status is Status.OK
+
+    @property
+    def known(self) -> bool:
+        """Whether the part's content is known: read, or known to be absent (then it is empty)."""
+        return self.status in {Status.OK, Status.ABSENT}

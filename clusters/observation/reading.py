@@ -1,4 +1,4 @@
-"""One read of the API server, turned into a part of the observation whatever becomes of it."""
+"""One read of the API server, or a dry run of a pool, turned into a part of the observation whatever becomes of it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from clusters import outbound
-from clusters.api import ApiError, Forbidden, NotFound
+from clusters.api import Api, ApiError, Forbidden, Invalid, NotFound, ServerFault, WebhookFailed
+from clusters.metallb.ranges import AddressRange, RangeError, parse
 from clusters.observation import trimming
 from clusters.observation.decoding import Gate
-from clusters.observation.snapshot import Json, Objects, Status
+from clusters.observation.snapshot import DryRun, Json, Objects, Status
 
 Trim = Callable[[Json], Json]
 
@@ -51,3 +52,45 @@ def objects(
     except ApiError as error:
         return Objects(**failure(error, verb=verb, resource=resource))
     return gate.objects()
+
+
+#: RFC 5737: addresses that no network uses. A cluster whose pools hold one of them is tried with the next.
+_DOCUMENTATION = ("203.0.113.254/32", "198.51.100.254/32", "192.0.2.254/32")
+_NAME = "metallb-conformance-dry-run"
+_RESOURCE = "ipaddresspools.metallb.io"
+
+
+def dry_run(api: Api, namespace: str, pools: Objects) -> DryRun:
+    """Try a pool that overlaps none of `pools`, and keep what was said to it."""
+    try:
+        api.create(_pool(namespace, pools), dry_run=True)
+    except WebhookFailed as error:
+        return DryRun(status=Status.OK, webhook_failed=True, detail=error.args[0])
+    except (Invalid, ServerFault) as error:
+        return DryRun(status=Status.OK, detail=error.args[0])
+    except ApiError as error:
+        return DryRun(**failure(error, verb="create", resource=_RESOURCE))
+    return DryRun(status=Status.OK, accepted=True)
+
+
+def _pool(namespace: str, pools: Objects) -> Json:
+    taken = [
+        held
+        for pool in pools.items
+        for text in pool.get("spec", {}).get("addresses", ())
+        if (held := _range(text))
+    ]
+    free = (text for text in _DOCUMENTATION if not any(held.overlap(parse(text)) for held in taken))
+    return {
+        "apiVersion": "metallb.io/v1beta1",
+        "kind": "IPAddressPool",
+        "metadata": {"name": _NAME, "namespace": namespace},
+        "spec": {"addresses": [next(free, _DOCUMENTATION[0])], "autoAssign": False},
+    }
+
+
+def _range(text: str) -> AddressRange | None:
+    try:
+        return parse(text)
+    except RangeError:
+        return None

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from clusters.observation.consumer_records import ConsumerAnswer, ConsumerProbe, ServerCertificate
 from clusters.observation.field_types import (
     Address,
     Count,
@@ -18,13 +17,27 @@ from clusters.observation.field_types import (
     Moment,
     NamespaceName,
     NoAddress,
+    Part,
     PortNumber,
     ProfileName,
     Seconds,
+    Status,
 )
-from clusters.observation.parts import Part, Status
-from clusters.observation.probe_records import NodePortReach, NodeReach, ProxyHealth, Reached, Tries, TryEnd
-from clusters.observation.wire_records import Heard, PoolShare, Route, WireView
+from clusters.observation.wire_records import (
+    ConsumerAnswer,
+    ConsumerProbe,
+    Heard,
+    NodePortReach,
+    NodeReach,
+    PoolShare,
+    ProxyHealth,
+    Reached,
+    Route,
+    ServerCertificate,
+    Tries,
+    TryEnd,
+    WireView,
+)
 
 __all__ = [
     "SNAPSHOT_VERSION",

@@ -1,9 +1,10 @@
-"""Keeping a Snapshot in a file and reading it back, with one sentence for every file that is none."""
+"""Keeping a Snapshot: without secrets, in a file and read back, with one sentence for every file that is none."""
 
 from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,27 @@ from clusters.json_text import NotJson, parsed
 from clusters.observation.decoding import Gate, place, reason
 from clusters.observation.object_records import RECORDS
 from clusters.observation.snapshot import SNAPSHOT_VERSION, Json, Objects, Snapshot
+
+#: What this project noted down itself; the rest are objects.
+_MEASURED = ("logs", "metrics", "answer_counts", "dry_run", "wire", "routed", "expectations")
+
+
+def measured(found: Snapshot) -> Snapshot:
+    """What was noted down without secrets; the objects are so from where they were read on (`reading.objects`)."""
+    kept = {name: outbound.record(getattr(found, name), outbound.secretless) for name in _MEASURED}
+    return replace(found, **kept)
+
+
+def whole(found: Snapshot) -> Snapshot:
+    """The same of an observation that an older release kept, so that the two can be compared."""
+    parts = {each.name: getattr(found, each.name) for each in fields(found)}
+    kept: dict[str, Any] = {
+        name: replace(part, items=tuple(map(outbound.value, part.items)))
+        for name, part in parts.items()
+        if isinstance(part, Objects)
+    }
+    return replace(measured(found), **kept)
+
 
 _TAKE_ANOTHER = "Take a new one with --save-snapshot."
 

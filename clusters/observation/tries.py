@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from clusters.metallb import ranges
 from clusters.observation.field_types import ProbeOutcome, Refusal
-from clusters.observation.probe_records import TryEnd
+from clusters.observation.wire_records import TryEnd
 from clusters.vantage import Attempt, Target
 
 #: What can be tried; others are told as silent, which proves nothing.

@@ -11,7 +11,7 @@ from clusters.api.resources import NAMESPACES
 from clusters.changes import lease_holder
 from clusters.changes.workspace import MAKING_ONE
 from clusters.checks import Access, CheckSpec, Level, Need, Place, may
-from clusters.observation import permissions
+from clusters.observation import cluster_part
 from clusters.preflight.problems import Problem
 
 _NAMED = 3
@@ -60,7 +60,7 @@ def needs_of(specs: Iterable[CheckSpec], level: Level) -> Needs:
     """What a run of these checks uses at this level."""
     chosen = [spec for spec in specs if Need.CLUSTER in spec.needs]
     required: dict[Access, list[str]] = {use: [] for use in HOLD} if level.allows(Level.CREATE) else {}
-    optional: dict[Access, list[str]] = {use: [] for use in permissions.OBSERVATION}
+    optional: dict[Access, list[str]] = {use: [] for use in cluster_part.OBSERVATION}
     for spec in chosen:
         for use in spec.uses:
             users = optional if spec.level is Level.OBSERVE else required

@@ -10,7 +10,6 @@ from contextlib import AbstractContextManager
 from clusters.errors import UsageError
 from clusters.vantage.analysis import Outages, Overlap, OwnerChange, Span, Window
 from clusters.vantage.base import Vantage
-from clusters.vantage.errors import NotOnSegment, VantageError
 from clusters.vantage.local import AgentVantage, HostVantage, NetnsVantage
 from clusters.vantage.mac_table import MacTable
 from clusters.vantage.ssh import SshVantage
@@ -25,7 +24,9 @@ from clusters.vantage.vantage_data import (
     Mac,
     Mark,
     Neighbour,
+    NotOnSegment,
     Reply,
+    VantageError,
     mac,
 )
 from clusters.vantage.watch import Measurement

@@ -9,14 +9,10 @@ from itertools import pairwise
 
 from clusters import budgets, wait
 from clusters.vantage import frames
-from clusters.vantage.captured_frames import Wire, seconds
-from clusters.vantage.client import Client, Task
-from clusters.vantage.errors import VantageError
+from clusters.vantage.captured_frames import Wire
+from clusters.vantage.client import Client, Message, Task
 from clusters.vantage.frames import Asker
-from clusters.vantage.messages import Message
-from clusters.vantage.vantage_data import Answers, Attempt, Control, Frame, Interface
-
-"""Seconds to wait for answers to the last question: a LAN takes about a millisecond, a busy node longer."""
+from clusters.vantage.vantage_data import Answers, Control, Frame, Interface, VantageError
 
 CONTROL_ROUNDS, CONTROL_EVERY = 3, 0.1
 LONGEST_SILENCE = 3.0
@@ -57,30 +53,6 @@ def frames_of(messages: Iterable[Message]) -> list[Frame]:
         for one in messages
         if one["event"] == "frame"
     ]
-
-
-def attempts_of(messages: Iterable[Message], *, began_ns: int) -> list[Attempt]:
-    """The attempts among a probe's messages."""
-    return [
-        Attempt(
-            t=seconds(one["t"], began_ns),
-            ok=one["ok"],
-            latency=round(one["ms"] / 1000, 6),
-            error=one["error"],
-            server=one["server"],
-            late=round(one["late"] / 1000, 6),
-            icmp=one.get("icmp", ""),
-            sent_by=one.get("sent_by", ""),
-        )
-        for one in messages
-        if one["event"] == "attempt"
-    ]
-
-
-def trouble_of(task: Task) -> str:
-    """What a task met last that is its own trouble, not that of what it probes."""
-    troubles = [one["error"] for one in task.of("trouble")]
-    return troubles[-1] if troubles else "it was not told why"
 
 
 def ask(

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from clusters.vantage.exchanges import Exchange, Exchanged
-from clusters.vantage.targets import Target
+from clusters.vantage.targets import Exchange, Exchanged, Target
 from clusters.vantage.vantage_data import AddressLike, Answers, Attempt, Control, Interface, Mac, Neighbour
 from clusters.vantage.watch import Measurement
 

@@ -1,4 +1,4 @@
-"""Captured frames, sorted by what they say of which address."""
+"""Captured frames, sorted by what they say of which address, and kept as a pcap file with nanoseconds."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from pathlib import Path
 
 from clusters.vantage import frames
 from clusters.vantage.analysis import round_of
-from clusters.vantage.frames import Asker
+from clusters.vantage.frames import Asker, quiet
 from clusters.vantage.vantage_data import Frame, Gratuitous, Mac, Reply
 
 
@@ -63,3 +64,19 @@ class Wire:
 def seconds(t_ns: int, began_ns: int) -> float:
     """Seconds since the measurement began, to the microsecond."""
     return round((t_ns - began_ns) / 1e9, 6)
+
+
+ETHERNET = 1
+
+
+def write(path: Path, frames: Iterable[Frame]) -> Path:
+    """Write `frames` in the order of their times to `path`, which is replaced; returns `path`."""
+    with quiet():
+        from scapy.utils import RawPcapWriter  # noqa: PLC0415 - imported where it is needed, for it takes long
+
+    with RawPcapWriter(str(path), linktype=ETHERNET, nano=True) as writer:
+        writer.write_header(None)  # an empty capture is a valid file too
+        for frame in sorted(frames, key=lambda one: one.t_ns):
+            sec, nanosec = divmod(frame.t_ns, 1_000_000_000)
+            writer.write_packet(frame.data, sec=sec, usec=nanosec)
+    return path

@@ -44,7 +44,7 @@ for name, path, source in sent["modules"]:
 sys.exit(module.main(sent["settings"]))
 """
 #: Each needs only those before it; `main` runs.
-_MODULES = ("loop", "ports", "refusals", "probes", "paced_tries", "exchange", "packets", "kernel", "main")
+_MODULES = ("loop", "refusals", "probes", "paced_tries", "exchange", "packets", "kernel", "main")
 
 
 @dataclass(frozen=True)

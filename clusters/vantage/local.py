@@ -11,14 +11,22 @@ from pathlib import Path
 from typing import Self
 
 from clusters import budgets, wait
-from clusters.vantage import asking, exchanges, frames, sweeps
+from clusters.vantage import asking, frames, targets
 from clusters.vantage.client import Client
-from clusters.vantage.errors import NotOnSegment, VantageError
-from clusters.vantage.exchanges import Exchange, Exchanged
 from clusters.vantage.frames import Asker
 from clusters.vantage.launch import Launch
-from clusters.vantage.targets import Settings, Target
-from clusters.vantage.vantage_data import AddressLike, Answers, Attempt, Control, Interface, Mac, Neighbour
+from clusters.vantage.targets import Exchange, Exchanged, Settings, Target
+from clusters.vantage.vantage_data import (
+    AddressLike,
+    Answers,
+    Attempt,
+    Control,
+    Interface,
+    Mac,
+    Neighbour,
+    NotOnSegment,
+    VantageError,
+)
 from clusters.vantage.watch import Measurement
 
 ALWAYS = frozenset({"tcp", "udp", "http", "neighbours"})
@@ -136,28 +144,30 @@ class AgentVantage:
             **{"for": limit},
         )
         task.until_started().until_done(limit + timeout)
-        attempts = sorted(asking.attempts_of(task.messages, began_ns=0), key=lambda one: one.t)
+        attempts = sorted(targets.attempts_of(task.messages, began_ns=0), key=lambda one: one.t)
         if not attempts:
-            raise VantageError(f"Vantage {self.name} could not try {target.name}: {asking.trouble_of(task)}.")
+            raise VantageError(
+                f"Vantage {self.name} could not try {target.name}: {targets.trouble_of(task)}."
+            )
         return tuple(attempts)
 
     def try_all(
         self, plan: Sequence[tuple[Target, int]], *, every: float, timeout: float
     ) -> tuple[tuple[Attempt, ...], ...]:
         """So many tries at each target as the plan says, in turns, one every `every` s in all; by target."""
-        order = sweeps.order([count for _, count in plan])
-        limit = sweeps.limit(len(order), every=every, timeout=timeout)
+        order = targets.in_turns([count for _, count in plan])
+        limit = targets.longest(len(order), every=every, timeout=timeout)
         task = self._client.start(
             "sweep",
             targets=[target.arguments for target, _ in plan],
             order=order,
             every=every,
             timeout=timeout,
-            body=sweeps.BODY,
+            body=targets.BODY,
             **{"for": limit},
         )
         task.until_started().until_done(limit + timeout)
-        return sweeps.by_target(task.of("attempt"), order, len(plan))
+        return targets.by_target(task.of("attempt"), order, len(plan))
 
     def exchange_all(self, requests: Sequence[Exchange], *, timeout: float) -> tuple[Exchanged, ...]:
         """What came of each request, all of them sent side by side, each with `timeout` s."""
@@ -169,7 +179,7 @@ class AgentVantage:
         for task in tasks:
             task.until_started()
         return tuple(
-            exchanges.of_message(task.until_done(limit + budgets.seconds(budgets.VANTAGE_ANSWERED)).last)
+            targets.of_message(task.until_done(limit + budgets.seconds(budgets.VANTAGE_ANSWERED)).last)
             for task in tasks
         )
 

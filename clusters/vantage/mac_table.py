@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 from clusters.vantage.base import Vantage
-from clusters.vantage.errors import VantageError
-from clusters.vantage.vantage_data import AddressLike, Mac, mac
+from clusters.vantage.vantage_data import AddressLike, Mac, VantageError, mac
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,9 +18,9 @@ from typing import Self
 
 from clusters import budgets
 from clusters.commands import command
-from clusters.vantage.errors import VantageError
 from clusters.vantage.launch import Launch, Refusal
 from clusters.vantage.local import AgentVantage
+from clusters.vantage.vantage_data import VantageError
 
 #: Longest of a Unix socket's path (108), less what ssh adds to it while it connects (17) and %C (40 and a slash).
 _LONGEST_FOLDER = 50

@@ -14,8 +14,17 @@ from pydantic import TypeAdapter
 from clusters.errors import Inconclusive
 from clusters.vantage import analysis
 from clusters.vantage.analysis import Outages, Overlap, OwnerChange, Round, Span
-from clusters.vantage.errors import VantageError
-from clusters.vantage.vantage_data import Attempt, Control, Gratuitous, Learned, Mac, Mark, Reply, Slip
+from clusters.vantage.vantage_data import (
+    Attempt,
+    Control,
+    Gratuitous,
+    Learned,
+    Mac,
+    Mark,
+    Reply,
+    Slip,
+    VantageError,
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What is seen from a vantage, as frozen data. Times `t` are seconds since the measurement began."""
+"""What is seen from a vantage, as frozen data, and why nothing is. Times `t` are seconds since a measurement began."""
 
 from __future__ import annotations
 
@@ -6,6 +6,17 @@ import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import NewType
+
+from clusters.errors import ConformanceError
+
+
+class VantageError(ConformanceError):
+    """The place that is measured from cannot do what was asked: no permission, no route, no such place."""
+
+
+class NotOnSegment(VantageError):  # noqa: N818 - it names a state of affairs, as its siblings in clusters.errors
+    """The address is not on a segment of the vantage, so nothing of it is seen on its wire."""
+
 
 AddressLike = str | IPv4Address | IPv6Address
 Mac = NewType("Mac", str)

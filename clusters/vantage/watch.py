@@ -11,14 +11,23 @@ from pathlib import Path
 from typing import Self
 
 from clusters import budgets, files, wait
-from clusters.vantage import asking, frames, pcap
+from clusters.vantage import asking, captured_frames, frames
 from clusters.vantage.captured_frames import Wire, seconds
 from clusters.vantage.client import Client, Task
-from clusters.vantage.errors import VantageError
 from clusters.vantage.frames import Asker
-from clusters.vantage.targets import Settings, Target
+from clusters.vantage.targets import Settings, Target, attempts_of
 from clusters.vantage.timeline import Timeline
-from clusters.vantage.vantage_data import Attempt, Control, Frame, Interface, Learned, Mac, Mark, Slip
+from clusters.vantage.vantage_data import (
+    Attempt,
+    Control,
+    Frame,
+    Interface,
+    Learned,
+    Mac,
+    Mark,
+    Slip,
+    VantageError,
+)
 
 NEIGHBOURS_EVERY = 0.25
 """How often (s) every neighbour of the positive control is asked during a measurement."""
@@ -98,7 +107,7 @@ class Measurement:
             paths.append(
                 timeline.write(directory / ("timeline.json" if number == 1 else f"timeline-{number}.json"))
             )
-        return (*paths, pcap.write(directory / "capture.pcap", self.frames))
+        return (*paths, captured_frames.write(directory / "capture.pcap", self.frames))
 
     def __enter__(self) -> Self:
         return self
@@ -221,7 +230,7 @@ class Measurement:
             for stream in [*self._streams, *([self._control] if self._control else [])]:
                 upto = len(stream.probe.messages)
                 messages = stream.probe.messages[stream.taken : upto]
-                stream.attempts += asking.attempts_of(messages, began_ns=self.began_ns)
+                stream.attempts += attempts_of(messages, began_ns=self.began_ns)
                 stream.taken = upto
 
     def _slips(self, task: Task | None, of: str) -> list[Slip]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from clusters import budgets
 from clusters.checks import Outcome, RunResult, Verdict
 from clusters.errors import ConformanceError
-from clusters.observation import Snapshot, secretless
+from clusters.observation import Snapshot, store
 from clusters.observation import load as load_snapshot
 from reports.attribution import Attribution
 from reports.history import stored_runs
@@ -90,7 +90,7 @@ def observed(results: Path) -> Snapshot | None:
     Raises UsageError for one that is broken.
     """
     place = (results if results.is_dir() else results.parent) / SNAPSHOT
-    return secretless.whole(load_snapshot(place)) if place.is_file() else None
+    return store.whole(load_snapshot(place)) if place.is_file() else None
 
 
 def _newer(words: Sequence[str]) -> str:

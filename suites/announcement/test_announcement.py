@@ -5,7 +5,7 @@ from __future__ import annotations
 from clusters import budgets
 from clusters.commands import ARPING
 from clusters.diagnosis.symptoms import Symptom
-from clusters.vantage import appearance
+from clusters.vantage import failover
 from suites.causes import UNSERVED
 from suites.plugin import BEYOND, CREATE, Record, check
 from suites.scenes import scene_permissions
@@ -48,10 +48,10 @@ def test_a_new_address_is_answered_by_one_node_and_serves(
 
     seen = heard.timeline
     record.measure(
-        "answered after", appearance.answered(seen, "created"), budget=budgets.get(budgets.ANNOUNCED).within
+        "answered after", failover.answered(seen, "created"), budget=budgets.get(budgets.ANNOUNCED).within
     )
     record.measure(
-        "served after", appearance.served(seen, "created"), budget=budgets.get(budgets.SERVED).within
+        "served after", failover.served(seen, "created"), budget=budgets.get(budgets.SERVED).within
     )
     announced.agreed(owner)
 
@@ -80,7 +80,7 @@ def test_the_owner_makes_itself_known_by_gratuitous_arp(
         announced.makes_itself_known(owner, heard)
 
     seen, limit = heard.timeline, budgets.get(budgets.ANNOUNCED).within
-    record.measure("gratuitous ARP after", appearance.announced(seen, "created"), budget=limit)
+    record.measure("gratuitous ARP after", failover.announced(seen, "created"), budget=limit)
     record.measure("gratuitous ARPs", len(seen.gratuitous), unit="frames", worst="lowest")
 
 

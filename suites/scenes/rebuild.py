@@ -15,7 +15,7 @@ from clusters.cause_ids import CauseId
 from clusters.checks import CheckFailed
 from clusters.errors import ConformanceError
 from clusters.gitops.pool_objects import key
-from clusters.observation import dry_run
+from clusters.observation import reading
 from clusters.observation.snapshot import Objects, Status
 from clusters.providers import Cluster
 from clusters.vantage import failover
@@ -211,7 +211,7 @@ class Rebuild:
         except ApiError as error:
             return [str(error.args[0])]
         items: tuple[dict[str, Any], ...] = tuple(pools)
-        tried = dry_run.tried(
+        tried = reading.dry_run(
             overlay.api, self._drill.profile.namespace, Objects(status=Status.OK, items=items)
         )
         return [] if tried.accepted else [f"MetalLB's webhook does not decide: {tried.detail}"]

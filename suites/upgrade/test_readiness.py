@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clusters.cause_ids import CauseId
-from clusters.observation.permissions import BEFORE_AN_UPGRADE
+from clusters.observation.cluster_part import BEFORE_AN_UPGRADE
 from clusters.upgrade.decision import Decision, conclude
 from suites.plugin import OBSERVE, check
 

@@ -31,8 +31,8 @@ from clusters.lab.options import Install, LabOptions
 from clusters.lab.pki import Authority
 from clusters.metallb import install
 from clusters.observation import Status
+from clusters.observation.cluster_part import OBSERVATION
 from clusters.observation.collecting import collect
-from clusters.observation.permissions import OBSERVATION
 from clusters.profile import Profile, Provider
 from clusters.providers.lab_cluster import metrics_answer
 from clusters.vantage import open_vantage

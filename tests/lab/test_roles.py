@@ -26,8 +26,8 @@ from clusters.diagnosis.answers import health
 from clusters.lab import life
 from clusters.lab.lab import Lab
 from clusters.lab.options import LabOptions
+from clusters.observation.cluster_part import OBSERVATION
 from clusters.observation.collecting import collect
-from clusters.observation.permissions import OBSERVATION
 from clusters.preflight import Needs, needs_of
 from clusters.preflight.missing_permissions import is_allowed
 from clusters.profile import Profile

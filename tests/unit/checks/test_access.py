@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from clusters.checks import Access, Place, may
-from clusters.observation.permissions import OBSERVATION
+from clusters.observation.cluster_part import OBSERVATION
 
 
 def test_every_verb_on_every_resource() -> None:

@@ -13,7 +13,7 @@ from clusters.diagnosis import Diagnosis, announcer_sources, explain_service
 from clusters.diagnosis.symptoms import Symptom
 from clusters.observation import Objects, Snapshot, Status, load, save
 from clusters.observation.decoding import Gate
-from clusters.observation.secretless import whole
+from clusters.observation.store import whole
 from suites.plugin.declare import registry
 from tests.answers import Told, all_answered
 from tests.faults.catalogue_judging import observe_checks

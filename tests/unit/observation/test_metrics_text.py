@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from clusters.observation import metrics_text
+from clusters.observation import scrape
 
 
 def test_samples_carry_their_labels_and_value() -> None:
@@ -18,21 +18,21 @@ def test_samples_carry_their_labels_and_value() -> None:
         "metallb_k8s_client_config_loaded_bool 1\n"
     )
 
-    announced, loaded = metrics_text.samples(text)
+    announced, loaded = scrape.samples(text)
 
     assert announced.labels == {"ip": "192.0.2.1", "node": "w1", "protocol": "layer2", "service": "a/b"}
     assert (loaded.name, loaded.labels, loaded.value) == ("metallb_k8s_client_config_loaded_bool", {}, 1.0)
 
 
 def test_escaped_label_values_are_read() -> None:
-    (sample,) = metrics_text.samples('metallb_x{a="one\\"two\\\\three\\nfour",b=","} 2e3 1700000000000\n')
+    (sample,) = scrape.samples('metallb_x{a="one\\"two\\\\three\\nfour",b=","} 2e3 1700000000000\n')
 
     assert sample.labels == {"a": 'one"two\\three\nfour', "b": ","}
     assert sample.value == 2000.0
 
 
 def test_broken_lines_are_skipped() -> None:
-    assert metrics_text.samples("metallb_x\nmetallb_y{a= 1\nmetallb_z nothing\n") == ()
+    assert scrape.samples("metallb_x\nmetallb_y{a= 1\nmetallb_z nothing\n") == ()
 
 
 @given(
@@ -50,7 +50,7 @@ def test_a_page_is_read_as_the_client_library_reads_it(values: dict[str, float])
         gauge.labels(text, "plain").set(value)
     page = generate_latest(registry).decode()
 
-    read = [(one.name, dict(one.labels), one.value) for one in metrics_text.samples(page)]
+    read = [(one.name, dict(one.labels), one.value) for one in scrape.samples(page)]
 
     families = text_string_to_metric_families(page)
     assert read == [(one.name, one.labels, one.value) for family in families for one in family.samples]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from clusters.observation import answer_counts, node_macs
+from clusters.observation import node_macs, scrape
 from clusters.observation.field_types import Purpose
 from clusters.observation.node_macs import NodeMacs
 from clusters.observation.snapshot import (
@@ -216,7 +216,7 @@ def test_counts_are_compared_for_pods_that_were_read_twice() -> None:
     unread = page("b", status=Status.FAILED, detail="no", samples=())
     after = [page("a", ("10.0.0.9", 5), ("10.0.0.8", 3), ("odd", 1)), unread]
 
-    found = answer_counts.compared(before, after)
+    found = scrape.counts_compared(before, after)
 
     assert (found.status, found.pods) == (Status.OK, ("a",))
     assert found.counts == (
@@ -229,10 +229,10 @@ def test_counts_are_compared_for_pods_that_were_read_twice() -> None:
 def test_where_no_counts_are_read_it_is_said_why() -> None:
     refused = page("a", status=Status.NOT_PERMITTED, detail="not allowed", verb="get", samples=())
 
-    found = answer_counts.compared([refused], [refused])
+    found = scrape.counts_compared([refused], [refused])
 
     assert (found.status, found.detail, found.verb) == (Status.NOT_PERMITTED, "not allowed", "get")
     assert (
-        answer_counts.compared([], [page("a")]).detail
+        scrape.counts_compared([], [page("a")]).detail
         == "no speaker's metrics were read before the questions"
     )

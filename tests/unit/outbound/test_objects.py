@@ -12,7 +12,7 @@ from clusters import outbound
 from clusters.checks import Finding
 from clusters.errors import ConformanceError
 from clusters.observation import load
-from clusters.observation.secretless import whole
+from clusters.observation.store import whole
 from tests.unit.diagnosis.recorded import FOLDER
 from tests.unit.diagnosis.test_observations import judged
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from clusters.vantage.agent import ports
-from clusters.vantage.agent.ports import Ports
+from clusters.vantage.agent import probes
+from clusters.vantage.agent.probes import Ports
 
 WEB, OTHER = ("tcp", "192.0.2.1", 80), ("tcp", "192.0.2.2", 80)
 
@@ -34,7 +34,7 @@ def test_each_destination_has_its_own_turn() -> None:
 
 def test_a_later_process_begins_where_an_earlier_one_has_not_been(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 5000.0
-    monkeypatch.setattr(ports.time, "monotonic", lambda: now)
+    monkeypatch.setattr(probes.time, "monotonic", lambda: now)
     earlier = {
         first for leaving in [Ports(32768, 60999)] for first in (leaving.next(WEB) for _ in range(600))
     }
@@ -69,9 +69,9 @@ def test_where_none_is_free_the_kernel_chooses() -> None:
 
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
 def test_attempts_leave_from_this_hosts_own_range(family: socket.AddressFamily) -> None:
-    first, last = (int(text) for text in Path(ports.RANGE).read_text().split())
+    first, last = (int(text) for text in Path(probes.RANGE).read_text().split())
 
     with socket.socket(family) as leaving:
-        ports.of_this_host().bind(leaving, (*WEB, family))
+        probes.of_this_host().bind(leaving, (*WEB, family))
 
         assert first <= leaving.getsockname()[1] <= last

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from clusters.vantage import sweeps
+from clusters.vantage import targets
 from clusters.vantage.agent import refusals
 from clusters.vantage.agent.loop import Loop, Output
 from clusters.vantage.agent.paced_tries import Sweep
@@ -104,5 +104,5 @@ def test_kinds_of_refusals(origin: int, kind: int, code: int, name: str) -> None
 
 
 def test_in_turns_each_as_often_as_its_count_says() -> None:
-    assert sweeps.order([2, 1, 3]) == [0, 1, 2, 0, 2, 2]
-    assert sweeps.order([]) == []
+    assert targets.in_turns([2, 1, 3]) == [0, 1, 2, 0, 2, 2]
+    assert targets.in_turns([]) == []

@@ -17,8 +17,8 @@ import pytest
 
 from clusters import budgets
 from clusters.vantage.client import Client
-from clusters.vantage.errors import VantageError
 from clusters.vantage.launch import Launch
+from clusters.vantage.vantage_data import VantageError
 
 ROOT = Path(__file__).parents[3]
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from clusters.errors import Inconclusive
-from clusters.vantage import appearance, failover
+from clusters.vantage import failover
 from clusters.vantage.timeline import Timeline
 from clusters.vantage.vantage_data import Attempt, Control, Gratuitous, Learned, Mac, Mark, Reply
 
@@ -143,14 +143,14 @@ def test_steadiness_counts_from_the_last_failure() -> None:
 
 def test_an_appearance_counts_from_its_mark() -> None:
     seen = timeline(owned((3, 10, OLD)), marks=(Mark(t=2.5, name="created"),))
-    assert appearance.answered(seen, "created") == pytest.approx(0.501)
-    assert appearance.served(seen, "created") == pytest.approx(0.01)
+    assert failover.answered(seen, "created") == pytest.approx(0.501)
+    assert failover.served(seen, "created") == pytest.approx(0.01)
 
 
 def test_what_never_appeared_is_inconclusive() -> None:
     seen = timeline([], marks=(Mark(t=2.5, name="created"),))
     with pytest.raises(Inconclusive, match="held an answer"):
-        appearance.answered(seen, "created")
+        failover.answered(seen, "created")
 
 
 def reset(t: float, *, error: str = "reset", latency: float = 0.01) -> Attempt:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from scapy.utils import RawPcapReader
 
-from clusters.vantage import pcap
+from clusters.vantage import captured_frames
 from clusters.vantage.vantage_data import Frame
 
 FRAMES = [
@@ -17,13 +17,13 @@ FRAMES = [
 
 
 def test_reads_back_in_order_with_nanoseconds(tmp_path: Path) -> None:
-    with RawPcapReader(str(pcap.write(tmp_path / "capture.pcap", FRAMES))) as reader:
+    with RawPcapReader(str(captured_frames.write(tmp_path / "capture.pcap", FRAMES))) as reader:
         rows = [(data, meta.sec, meta.usec) for data, meta in reader]
         assert (reader.nano, reader.linktype) == (True, 1)
     assert rows == [(b"\xaa" * 60, 1_700_000_000, 1), (b"\xff" * 42, 1_700_000_000, 123_456_789)]
 
 
 def test_header_is_that_of_a_nanosecond_file(tmp_path: Path) -> None:
-    data = pcap.write(tmp_path / "capture.pcap", []).read_bytes()
+    data = captured_frames.write(tmp_path / "capture.pcap", []).read_bytes()
     magic, major, minor = struct.unpack("=IHH", data[:8])
     assert (magic, major, minor, len(data)) == (0xA1B23C4D, 2, 4, 24)

@@ -11,9 +11,18 @@ from pydantic import ValidationError
 
 from clusters.errors import Inconclusive
 from clusters.vantage import require_control
-from clusters.vantage.errors import VantageError
 from clusters.vantage.timeline import Timeline
-from clusters.vantage.vantage_data import Attempt, Control, Gratuitous, Learned, Mark, Reply, Slip, mac
+from clusters.vantage.vantage_data import (
+    Attempt,
+    Control,
+    Gratuitous,
+    Learned,
+    Mark,
+    Reply,
+    Slip,
+    VantageError,
+    mac,
+)
 
 A, B = mac("02:00:00:00:00:0a"), mac("02:00:00:00:00:0b")
 SEEN = Control(ok=True, reason="4 answers of 10.0.0.2 were seen to 4 questions", asked=4, seen=4, answered=4)
