@@ -38,7 +38,6 @@ conformance: setup ## Boot the embedded lab, run every suite its level allows, w
 
 test: setup lint ## Pass the project's own tests
 	@$(BIN)/python -m clusters.lab.parts.system --tests
-	@$(BIN)/python -m clusters.lab.parts.unpacked
 	@failed=0; \
 	$(BIN)/pytest $(SIDE_BY_SIDE) $(QUICK) -n 2 --dist loadfile --cov-report= || failed=1; \
 	$(BIN)/pytest $(BY_ITSELF) $(QUICK) --cov-append --cov-fail-under=90 || failed=1; \
@@ -77,7 +76,6 @@ drills: setup ## Make the faults of create and disrupt checks, drills and upgrad
 full: setup ## Everything that make test leaves out for its length (the fault catalogue, kills, pods, drills, roles), real kind aside
 	@$(BIN)/python -m clusters.lab.parts.system --tests
 	@$(BIN)/python -m clusters.lab.parts.system --images
-	@$(BIN)/python -m clusters.lab.parts.unpacked
 	@$(BIN)/pytest tests -m "full and not kind" $(ARGS)
 
 docs: $(STAMP) ## Write docs/checks.md, docs/checks, docs/causes.md and deploy/rbac from the checks themselves

@@ -24,7 +24,7 @@ import told
 
 from clusters.lab import cgroups, life, parts
 from clusters.lab.lab_state import BootProgress
-from clusters.lab.options import LabOptions
+from clusters.lab.plan import LabOptions
 
 _NAME = f"bench{os.getpid()}"
 

@@ -33,8 +33,8 @@ import told
 from clusters import profile
 from clusters.lab import life, parts
 from clusters.lab.lab import Lab
-from clusters.lab.options import LabOptions
-from clusters.lab.parts import unpacked
+from clusters.lab.parts import system
+from clusters.lab.plan import LabOptions
 from tests.kind import alike
 from tests.kind.stage import METALLB, Stage, staged
 from tests.lab.test_vantages import NOBODY, kubeconfig
@@ -146,7 +146,7 @@ def _ssh(lab: Lab) -> Iterator[Mapping[str, str]]:
     with tempfile.TemporaryDirectory(prefix="mlb", dir="/tmp") as text:
         folder = Path(text)
         folder.chmod(0o755)
-        with sshd.running(folder, unpacked.fetch("sshd"), lab.client.netns) as server:
+        with sshd.running(folder, system.fetch("sshd"), lab.client.netns) as server:
             programs = folder / "client"
             programs.mkdir()
             client = shutil.which("ssh")

@@ -28,7 +28,7 @@ from clusters.api import Api, ApiError
 from clusters.api.resources import SERVICES
 from clusters.budgets import Budget
 from clusters.lab import life, parts
-from clusters.lab.options import LabOptions
+from clusters.lab.plan import LabOptions
 from clusters.providers import Cluster
 from clusters.vantage import Target, VantageError
 from clusters.workloads import builders

@@ -11,9 +11,9 @@ from typing import get_args
 
 from clusters.commands import command as shown
 from clusters.errors import ConformanceError, ExitCode, UsageError
-from clusters.lab import life, netns, status
+from clusters.lab import life, netns
 from clusters.lab.lab import Lab
-from clusters.lab.options import DEFAULT_NAME, Families, Install, LabOptions, Proxy
+from clusters.lab.plan import DEFAULT_NAME, Families, Install, LabOptions, Proxy
 
 _UNSET = argparse.SUPPRESS
 
@@ -66,7 +66,7 @@ def _down(arguments: argparse.Namespace) -> int:
 
 
 def _status(arguments: argparse.Namespace) -> int:
-    print(json.dumps(status.of(LabOptions(name=arguments.name).name), indent=2))
+    print(json.dumps(life.status(LabOptions(name=arguments.name).name), indent=2))
     return ExitCode.PASSED
 
 

@@ -9,16 +9,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from typing import Any, TypeVar
 
-from clusters.lab import applying, control_plane, manifests, network, node, parts, rendering, serving
+from clusters.lab import control_plane, manifests, network, node, parts, rendering, serving
 from clusters.lab import plan as plans
-from clusters.lab.component import Component
 from clusters.lab.control_plane import API_SOCKET, Authorities
-from clusters.lab.hosts import HostControl, LabFailed
-from clusters.lab.lab_state import BootProgress, LabState
-from clusters.lab.options import Install, LabOptions
+from clusters.lab.hosts import Component, HostControl, LabFailed
+from clusters.lab.lab_state import BootProgress, LabPaths, LabState
 from clusters.lab.parts import Parts
-from clusters.lab.paths import LabPaths
-from clusters.lab.plan import Host, Plan
+from clusters.lab.plan import Host, Install, LabOptions, Plan
 from clusters.lab.rest import RestClient
 
 #: What an overlay gets where it lacks it, for each way to install MetalLB. Its chart has the rights of -prometheus.
@@ -120,7 +117,7 @@ class Boot:
         things = [*manifests.first(self.plan), *manifests.with_secrets(rendered), *early]
         things += manifests.metrics_account(rendered)
         applied = self._marked(
-            pool, "manifests applied", lambda: applying.apply_all(client, things, controls=everyone)
+            pool, "manifests applied", lambda: manifests.apply_all(client, things, controls=everyone)
         )
         serving.api_ready(client, everyone)
         self.progress.mark("API ready")
@@ -129,13 +126,13 @@ class Boot:
         _all([*kubelets, *proxies])
         serving.nodes_ready(client, self.plan, controls=everyone)
         self.progress.mark("nodes Ready")
-        applying.describe_nodes(client, self.plan)
+        manifests.describe_nodes(client, self.plan)
         applied.result()
         # Not before all nodes are there, or the first one that is Ready gets every pod.
-        applying.apply_all(client, workloads, controls=everyone)
+        manifests.apply_all(client, workloads, controls=everyone)
         serving.wait_for_all(client, self.plan, controls=self.controls, progress=self.progress)
         # Nothing waits for it, so it does not take processors from what is waited for.
-        applying.apply_all(
+        manifests.apply_all(
             client, manifests.metrics_server(self._authorities, self._parts), controls=everyone
         )
 

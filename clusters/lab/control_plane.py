@@ -13,10 +13,10 @@ from pathlib import Path
 import yaml
 
 from clusters.lab import pki, relay
-from clusters.lab.component import Component, Flag, command
 from clusters.lab.host_init import HANDED_SOCKET
+from clusters.lab.hosts import Component, Flag, command
+from clusters.lab.lab_state import HostPaths, LabPaths
 from clusters.lab.parts import Parts
-from clusters.lab.paths import HostPaths, LabPaths
 from clusters.lab.plan import Plan
 
 API_PORT = 6443

@@ -19,8 +19,7 @@ from clusters.lab import netns, network, serving
 from clusters.lab import plan as plans
 from clusters.lab.control_plane import API_SOCKET
 from clusters.lab.hosts import HostControl, LabFailed
-from clusters.lab.lab_state import LabState
-from clusters.lab.paths import LabPaths
+from clusters.lab.lab_state import LabPaths, LabState
 from clusters.lab.plan import Host, Plan
 
 

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from clusters.lab.component import Component, command
 from clusters.lab.control_plane import DOMAIN, Authorities, write_kubeconfig
+from clusters.lab.hosts import Component, command
+from clusters.lab.lab_state import LabPaths
 from clusters.lab.parts import Parts
-from clusters.lab.paths import LabPaths
 from clusters.lab.plan import Host, Plan
 
 CONTAINERD_SOCKET = "/run/containerd/containerd.sock"

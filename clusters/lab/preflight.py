@@ -18,9 +18,9 @@ from clusters import budgets
 from clusters.commands import command as shown
 from clusters.errors import Refused
 from clusters.lab import cgroups, host_init, netns
-from clusters.lab.component import SEARCH_PATH
-from clusters.lab.options import LabOptions
-from clusters.lab.paths import state_root
+from clusters.lab.hosts import SEARCH_PATH
+from clusters.lab.lab_state import state_root
+from clusters.lab.plan import LabOptions
 
 _GIB = 1 << 30
 # Measured with three nodes: 1.2 GiB for everything, of which the control plane takes half.

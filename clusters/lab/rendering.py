@@ -18,7 +18,7 @@ import yaml
 
 from clusters import shipped, yaml_text
 from clusters.errors import UsageError
-from clusters.lab.options import LabOptions
+from clusters.lab.plan import LabOptions
 
 EXAMPLES = shipped.folder("examples/platform")
 UPSTREAM = Path("base/upstream/metallb-native.yaml")

@@ -15,8 +15,7 @@ from clusters.faults import lab_hosts
 from clusters.gitops import release_manifests
 from clusters.lab import life
 from clusters.lab.lab import Lab
-from clusters.lab.options import LabOptions
-from clusters.lab.plan import Host
+from clusters.lab.plan import Host, LabOptions
 from clusters.profile import Profile
 from clusters.providers.cluster import Cluster, NodeHost
 from clusters.vantage import Vantage, open_vantage

@@ -9,9 +9,8 @@ from clusters.metallb import ranges
 from suites.causes import PENDING
 from suites.plugin import BEYOND, CREATE, Record, check
 from suites.scenes import scene_permissions
-from suites.scenes.broken_promise import expect, timed
 from suites.scenes.free_addresses import Addresses
-from suites.scenes.own_services import Services
+from suites.scenes.own_services import Services, expect, timed
 
 _PENDING = (
     "kubectl -n {namespace} describe svc {service}",

@@ -9,9 +9,8 @@ from suites.causes import CONTROLLER, NOT_ANSWERED, PENDING, REWRITTEN, SPLIT
 from suites.plugin import BEYOND, CREATE, Record, check
 from suites.scenes import scene_permissions
 from suites.scenes.announced import Announced, Wire
-from suites.scenes.broken_promise import expect, timed
 from suites.scenes.free_addresses import Addresses, OwnPools
-from suites.scenes.own_services import Services
+from suites.scenes.own_services import Services, expect, timed
 
 _COMMANDS = (
     "kubectl -n {namespace} describe svc {service}",

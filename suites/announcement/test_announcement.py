@@ -10,10 +10,9 @@ from suites.causes import UNSERVED
 from suites.plugin import BEYOND, CREATE, Record, check
 from suites.scenes import scene_permissions
 from suites.scenes.announced import Announced, Wire
-from suites.scenes.broken_promise import expect, timed
-from suites.scenes.echoes import Echoes
 from suites.scenes.free_addresses import Addresses, OwnPools
-from suites.scenes.own_services import Services
+from suites.scenes.own_pods import Echoes
+from suites.scenes.own_services import Services, expect, timed
 
 _COMMANDS = (
     "kubectl -n {metallb_namespace} get l2advertisements -o yaml",

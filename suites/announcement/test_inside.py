@@ -6,9 +6,8 @@ from clusters.cause_ids import CauseId
 from suites.causes import BACKENDS, PENDING, SPEAKER
 from suites.plugin import BEYOND, CREATE, Record, check
 from suites.scenes import scene_permissions
-from suites.scenes.echoes import Echoes
 from suites.scenes.free_addresses import Addresses
-from suites.scenes.in_cluster_probes import InClusterProbes
+from suites.scenes.own_pods import Echoes, InClusterProbes
 from suites.scenes.own_services import Services
 
 

@@ -8,9 +8,8 @@ from suites.causes import STUCK
 from suites.plugin import BEYOND, DISRUPT, Record, check
 from suites.scenes import scene_permissions
 from suites.scenes.announced import Announced
-from suites.scenes.broken_promise import expect
-from suites.scenes.disruption import Disruption
-from suites.scenes.failover_limits import EXCLUDED, GRACEFUL, KILLED, LOST, RESTARTED, expect_failover
+from suites.scenes.disruption import EXCLUDED, GRACEFUL, KILLED, LOST, RESTARTED, Disruption, expect_failover
+from suites.scenes.own_services import expect
 
 _COMMANDS = (
     "kubectl -n {metallb_namespace} get pods -o wide",

@@ -24,8 +24,7 @@ from clusters.vantage.vantage_data import Attempt, Mac
 from clusters.vantage.watch import Measurement
 from clusters.workloads.builders import HTTP_PORT, UDP_PORT
 from suites.plugin.record import Record
-from suites.scenes.broken_promise import BrokenPromise
-from suites.scenes.own_services import Service
+from suites.scenes.own_services import BrokenPromise, Service
 
 ASKED_FOR_SILENCE = 5
 """Questions that must all stay unanswered before nobody is said to answer."""

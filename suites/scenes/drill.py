@@ -30,7 +30,7 @@ from suites.scenes.announced import Wire
 from suites.scenes.announcement_state import AnnouncementChange, AnnouncementState
 from suites.scenes.committed_overlay import Overlay, OverlayPart
 from suites.scenes.disruption import Disruption
-from suites.scenes.failure_attribution import CONFIG_ACCEPTED, CONFIG_PRESENT, PODS_READY, FailureAttribution
+from suites.scenes.promise_explainer import CONFIG_ACCEPTED, CONFIG_PRESENT, PODS_READY, FailureAttribution
 
 _WHY = "MetalLB is lost in a drill"
 #: What must be well before anything is taken away, or it could not be brought back.

@@ -1,8 +1,12 @@
-"""LoadBalancer services of the run: made for one check, watched by it, and gone after it."""
+"""LoadBalancer services of the run: made for one check, watched by it, and gone after it; and a broken promise of one.
+
+A broken promise says what was seen to go wrong, so that the diagnosis can look for the cause.
+"""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -15,12 +19,56 @@ from clusters.api.resources import DEPLOYMENTS, EVENTS, SERVICES
 from clusters.budgets import Budget
 from clusters.changes import Changes
 from clusters.diagnosis.symptoms import Symptom
+from clusters.errors import ConformanceError, ExitCode
 from clusters.metallb import install
 from clusters.metallb import services as metallb_services
 from clusters.metallb.install import Workload
 from clusters.wait import DidNotHold, NotWithinBudget
 from clusters.workloads import builders
-from suites.scenes.broken_promise import BrokenPromise
+from suites.plugin.record import Record
+
+
+class BrokenPromise(ConformanceError, AssertionError):  # noqa: N818 - what a user sees, no error of the program
+    """A promise about one service that does not hold: the symptom, the service, and what was read.
+
+    `readings` is text for a person: the claim, its budget, the last readings. `address` is "" where the
+    service has none. `writers` are the field managers that were seen to write its status.
+    """
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(
+        self,
+        symptom: Symptom,
+        *,
+        namespace: str,
+        service: str,
+        readings: str,
+        address: str = "",
+        writers: frozenset[str] = frozenset(),
+    ) -> None:
+        super().__init__(f"service {namespace}/{service}: {symptom.replace('-', ' ')}: {readings}")
+        self.symptom = symptom
+        self.namespace = namespace
+        self.service = service
+        self.address = address
+        self.readings = readings
+        self.writers = writers
+
+
+def expect(fact: object, otherwise: BrokenPromise) -> None:
+    """Raise `otherwise` where `fact` does not hold."""
+    if not fact:
+        raise otherwise
+
+
+@contextmanager
+def timed(record: Record, figure: str, *, budget: Budget) -> Iterator[None]:
+    """Measure a block that succeeds, against its budget; a block that raises measures nothing."""
+    began = time.monotonic()
+    yield
+    record.measure(figure, time.monotonic() - began, budget=budgets.get(budget).within)
+
 
 T = TypeVar("T")
 METALLB_WRITES_AS = "controller"

@@ -25,14 +25,14 @@ from suites.scenes.announced import Announced
 from suites.scenes.announcement_state import AnnouncementState
 from suites.scenes.committed_overlay import OverlayPart
 from suites.scenes.drill import Drill
-from suites.scenes.failure_attribution import (
+from suites.scenes.own_services import Services
+from suites.scenes.promise_explainer import (
     CONFIG_PRESENT,
     INCIDENT_SCOPE,
     PENDING_SERVICES,
     PODS_READY,
     ObserveCheck,
 )
-from suites.scenes.own_services import Services
 
 
 class Stage(StrEnum):

@@ -25,9 +25,8 @@ from suites.scenes.announced import Announced, Wire
 from suites.scenes.committed_overlay import Overlay
 from suites.scenes.disruption import Disruption
 from suites.scenes.drill import Drill
-from suites.scenes.echoes import Echoes, ready
 from suites.scenes.free_addresses import Addresses, OwnPools
-from suites.scenes.in_cluster_probes import InClusterProbes
+from suites.scenes.own_pods import Echoes, InClusterProbes, ready
 from suites.scenes.own_services import Services
 from suites.scenes.rebuild import Rebuild
 

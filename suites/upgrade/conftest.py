@@ -11,9 +11,8 @@ from suites.plugin.record import Record
 from suites.plugin.run import RUN
 from suites.plugin.settings import Settings
 from suites.scenes.announced import Wire
-from suites.scenes.external_upgrade import BeforeAndAfter
-from suites.scenes.failure_attribution import FailureAttribution
-from suites.scenes.lab_upgrade import LabUpgrade, performed_here
+from suites.scenes.promise_explainer import FailureAttribution
+from suites.scenes.upgrading import BeforeAndAfter, LabUpgrade, performed_here
 
 
 @pytest.fixture

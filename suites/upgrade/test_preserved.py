@@ -6,8 +6,7 @@ from clusters.commands import ARPING
 from suites.causes import NOT_ANSWERED, NOT_RESTORED
 from suites.plugin import DISRUPT, OBSERVE, check
 from suites.scenes import scene_permissions
-from suites.scenes.external_upgrade import BeforeAndAfter
-from suites.scenes.lab_upgrade import LabUpgrade
+from suites.scenes.upgrading import BeforeAndAfter, LabUpgrade
 
 
 @check(

@@ -22,8 +22,8 @@ from clusters.budgets import Budget
 from clusters.checks import Need
 from clusters.lab import life
 from clusters.lab.lab import Lab
-from clusters.lab.options import LabOptions
-from clusters.lab.paths import LabPaths
+from clusters.lab.lab_state import LabPaths
+from clusters.lab.plan import LabOptions
 from clusters.providers.lab_cluster import metrics_answer
 from reports.__main__ import main as reports
 from suites.plugin.explain_option import load

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from clusters.lab.parts import unpacked
+from clusters.lab.parts import system
 from reports.publish.prometheus import FAMILIES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,7 +26,7 @@ def test_its_configuration_is_one_that_prometheus_takes(tmp_path: Path) -> None:
     file.write_text(text.replace("/etc/prometheus/rules/metallb-conformance.yaml", str(RULES)))
 
     done = subprocess.run(
-        [unpacked.fetch("promtool").path, "check", "config", file],
+        [system.fetch("promtool").path, "check", "config", file],
         capture_output=True,
         text=True,
         check=False,
@@ -40,7 +40,7 @@ def test_its_promtool_commands_work(tmp_path: Path) -> None:
     commands = re.findall(r"^\$ promtool (.*)$", PAGE, flags=re.MULTILINE)
     assert len(commands) == 2
     for command in commands:
-        promtool = unpacked.fetch("promtool").path
+        promtool = system.fetch("promtool").path
         done = subprocess.run([promtool, *command.split()], cwd=ROOT, capture_output=True, check=False)
         assert done.returncode == 0, command
 

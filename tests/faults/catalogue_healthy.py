@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from clusters import budgets, wait
 from clusters.api.resources import DAEMON_SETS, DEPLOYMENTS, ENDPOINT_SLICES, L2_ADVERTISEMENTS, NODES, PODS
 from clusters.faults import lab_hosts
-from clusters.lab.options import LabOptions
+from clusters.lab.plan import LabOptions
 from tests.faults import catalogue_consumers
 from tests.faults.catalogue_clone import Clone
 from tests.faults.catalogue_fault import Healthy

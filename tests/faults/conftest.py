@@ -16,7 +16,7 @@ from clusters.changes import Changes
 from clusters.journal import Journal
 from clusters.lab import life
 from clusters.lab.lab import Lab
-from clusters.lab.options import LabOptions
+from clusters.lab.plan import LabOptions
 from clusters.workloads.metallb_control import MetalLB
 from tests.faults.bench import ROOT, Bench
 

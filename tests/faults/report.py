@@ -20,7 +20,7 @@ from queue import Empty, SimpleQueue
 from clusters.errors import ConformanceError
 from clusters.lab import life, parts
 from clusters.lab.lab import Lab
-from clusters.lab.options import LabOptions
+from clusters.lab.plan import LabOptions
 from tests.faults.bench import ROOT
 from tests.faults.catalogue import IN_THE_CLUSTER, IN_THE_REPOSITORY, edited, heard, tried
 from tests.faults.catalogue_clone import cloned

@@ -9,7 +9,7 @@ from typing import Self
 
 import psutil
 
-from clusters.lab import cgroups, status
+from clusters.lab import cgroups, life
 from clusters.lab.lab import Lab
 from tests.faults.catalogue_elsewhere import ELSEWHERE
 from tests.faults.catalogue_trial import Trial
@@ -74,7 +74,7 @@ class Conditions:
             kernel=".".join(os.uname().release.split(".")[:2]),
             cgroups="v2" if cgroups.is_v2() else "v1",
             nodes=len(lab.nodes),
-            kubernetes=status.of(lab.name)["kubernetes_version"],
+            kubernetes=life.status(lab.name)["kubernetes_version"],
             metallb=lab.metallb_version,
             load=os.getloadavg()[1],
         )

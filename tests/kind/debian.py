@@ -6,7 +6,7 @@ from pathlib import Path
 
 from clusters.errors import Refused
 from clusters.lab.parts.cache import Slot, cache_root, content_key
-from clusters.lab.parts.unpacked import unpack
+from clusters.lab.parts.system import unpack
 
 #: Changes with what is in the folder.
 RECIPE = 1

@@ -12,7 +12,7 @@ from clusters.lab.parts import building, toolchain
 from clusters.lab.parts.building import BINARIES, Builder
 from clusters.lab.parts.cache import Slot, cache_root
 from clusters.lab.parts.part_table import Carried, Part, kubernetes
-from clusters.lab.parts.progress import Progress, Step, progress_for
+from clusters.lab.parts.provisioning import Progress, Step, progress_for
 
 MODULES = Path(__file__).parent / "modules"
 #: A kind of its own, so that tidying up the lab's parts leaves these.

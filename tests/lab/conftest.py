@@ -9,7 +9,7 @@ import pytest
 
 from clusters.lab import life
 from clusters.lab.lab import Lab
-from clusters.lab.options import LabOptions
+from clusters.lab.plan import LabOptions
 from tests import signals
 from tests.lab.tools import Kubectl
 

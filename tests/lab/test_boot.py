@@ -9,7 +9,7 @@ import ssl
 import pytest
 
 from clusters import wait
-from clusters.lab import cgroups, status
+from clusters.lab import cgroups, life
 from clusters.lab.lab import Lab
 from tests.lab.tools import SOON, Kubectl
 
@@ -22,7 +22,7 @@ spec: {addresses: [172.30.0.215-172.30.0.225]}
 
 
 def test_status_is_what_the_contract_promises(lab: Lab) -> None:
-    found = status.of(lab.name)
+    found = life.status(lab.name)
 
     assert found["running"] is True
     assert found["kubernetes_version"].startswith("v1.35.")

@@ -18,7 +18,7 @@ from clusters import wait
 from clusters.api.api_client import Api
 from clusters.budgets import Budget
 from clusters.lab import life
-from clusters.lab.options import LabOptions
+from clusters.lab.plan import LabOptions
 from clusters.metallb import versions
 from clusters.metallb.allocation import Allocation, Outcome, predict_allocation
 from clusters.metallb.election import predict_announcer

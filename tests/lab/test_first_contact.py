@@ -15,7 +15,7 @@ import yaml
 from clusters.errors import ExitCode
 from clusters.lab import life
 from clusters.lab.lab import Lab
-from clusters.lab.options import LabOptions
+from clusters.lab.plan import LabOptions
 from clusters.providers.lab_cluster import metrics_answer
 from metallb_conformance.command import main
 

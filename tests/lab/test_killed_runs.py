@@ -28,7 +28,7 @@ from clusters.changes import leftovers
 from clusters.errors import ExitCode
 from clusters.lab import life
 from clusters.lab.lab import Lab
-from clusters.lab.options import LabOptions
+from clusters.lab.plan import LabOptions
 from clusters.vantage import NetnsVantage, Vantage
 from tests.lab import whole
 from tests.lab.tools import ROOT

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from clusters import wait
-from clusters.lab import life, status, teardown
+from clusters.lab import life
 from clusters.lab.lab import Lab
-from clusters.lab.options import LabOptions
-from clusters.lab.paths import LabPaths
+from clusters.lab.lab_state import LabPaths
+from clusters.lab.plan import LabOptions
 from tests.lab.tools import ROOT, SOON, Kubectl, cgroup_folders, command_line, machine, mounts, run
 
 
@@ -74,7 +74,7 @@ def test_down_leaves_the_machine_as_it_was(lab_name: str) -> None:
     assert {
         folder for folder in groups_during - groups if f"/metallb-conformance/{lab_name}" not in folder
     } == set()
-    assert teardown.leftovers(lab_name) == []
+    assert life.leftovers(lab_name) == []
     assert (machine(), _mounts(lab_name), _groups(lab_name)) == (before, mounted, groups)
 
 
@@ -85,7 +85,7 @@ def test_down_leaves_nothing_after_another_program_has_named_a_namespace(lab_nam
     try:
         life.down(lab_name)
 
-        assert teardown.leftovers(lab_name) == []
+        assert life.leftovers(lab_name) == []
         assert _mounts(lab_name) - mounted <= {"/run/netns /run/netns"}
         assert subprocess.run(["ip", "netns", "exec", theirs, "ip", "link"], check=False).returncode == 0
     finally:
@@ -102,10 +102,10 @@ def test_down_of_a_lab_that_is_not_there_is_fine() -> None:
 def test_a_killed_up_leaves_nothing_that_down_does_not_find(lab_name: str, phase: str) -> None:
     _kill_up_after(lab_name, phase)
 
-    assert teardown.leftovers(lab_name) != []
-    assert status.of(lab_name)["running"] is False
+    assert life.leftovers(lab_name) != []
+    assert life.status(lab_name)["running"] is False
     assert run("down", "--name", lab_name).returncode == 0
-    assert teardown.leftovers(lab_name) == []
+    assert life.leftovers(lab_name) == []
 
 
 def test_up_after_a_killed_up_boots_a_whole_lab(lab_name: str) -> None:
@@ -114,7 +114,7 @@ def test_up_after_a_killed_up_boots_a_whole_lab(lab_name: str) -> None:
     done = run("up", "--name", lab_name, "--nodes", "1")
 
     assert done.returncode == 0, done.stderr
-    assert status.of(lab_name)["running"] is True
+    assert life.status(lab_name)["running"] is True
 
 
 def test_an_interrupted_up_cleans_up_after_itself(lab_name: str) -> None:
@@ -124,23 +124,23 @@ def test_an_interrupted_up_cleans_up_after_itself(lab_name: str) -> None:
         process.communicate(timeout=60)
 
     assert process.returncode == 2
-    assert teardown.leftovers(lab_name) == []
+    assert life.leftovers(lab_name) == []
 
 
 def test_a_dead_component_is_named_and_the_next_up_mends_it(small: Lab) -> None:
     small.component("node1", "kube-scheduler").kill()
     problems = wait.until(
         "the scheduler's end is noticed",
-        read=lambda: status.of(small.name)["problems"],
+        read=lambda: life.status(small.name)["problems"],
         accept=bool,
         budget=SOON,
     )
 
     assert "kube-scheduler on node1 has ended with status -9" in problems[0]
-    assert status.of(small.name)["running"] is False
+    assert life.status(small.name)["running"] is False
     done = run("up", "--name", small.name)
     assert done.returncode == 0, done.stderr
-    assert status.of(small.name)["running"] is True
+    assert life.status(small.name)["running"] is True
 
 
 def test_a_component_that_dies_while_booting_is_named(lab_name: str) -> None:
@@ -162,7 +162,7 @@ def test_a_component_that_dies_while_booting_is_named(lab_name: str) -> None:
     assert done.returncode == 1
     assert "etcd on node1 has ended with status -9" in done.stderr
     assert "Traceback" not in done.stderr
-    assert teardown.leftovers(lab_name) == []
+    assert life.leftovers(lab_name) == []
 
 
 def test_two_labs_run_side_by_side(lab: Lab, small: Lab) -> None:

@@ -27,8 +27,8 @@ from clusters.diagnosis.wire_index import Responder
 from clusters.gitops import live
 from clusters.lab import life, netns
 from clusters.lab.lab import Lab
-from clusters.lab.options import Install, LabOptions
 from clusters.lab.pki import Authority
+from clusters.lab.plan import Install, LabOptions
 from clusters.metallb import install
 from clusters.observation import Status
 from clusters.observation.cluster_part import OBSERVATION

@@ -81,7 +81,7 @@ import os
 os.environ["METALLB_CONFORMANCE_STATE"] = "/run/state"
 from clusters.errors import CleanupFailed
 from clusters.lab import plan, teardown
-from clusters.lab.paths import LabPaths
+from clusters.lab.lab_state import LabPaths
 LabPaths("x").root.mkdir(parents=True)
 first, *others = plan.every_netns("x")
 netns.create(first)

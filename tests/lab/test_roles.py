@@ -25,7 +25,7 @@ from clusters.diagnosis import Diagnosis
 from clusters.diagnosis.answers import health
 from clusters.lab import life
 from clusters.lab.lab import Lab
-from clusters.lab.options import LabOptions
+from clusters.lab.plan import LabOptions
 from clusters.observation.cluster_part import OBSERVATION
 from clusters.observation.collecting import collect
 from clusters.preflight import Needs, needs_of

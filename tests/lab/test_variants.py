@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from clusters.lab import life, status
-from clusters.lab.options import LabOptions
+from clusters.lab import life
+from clusters.lab.plan import LabOptions
 from tests.lab.tools import Kubectl
 
 pytestmark = pytest.mark.variants
@@ -47,4 +47,4 @@ def test_newer_metallb_with_the_names_of_helm(lab_name: str) -> None:
     }
     kubectl.ok("get", "deployment/metallb-controller", "daemonset/metallb-speaker", "-n", "metallb-system")
     kubectl.ok("get", "secret/metallb-memberlist", "-n", "metallb-system")
-    assert status.of(lab_name)["metallb_version"] == "0.16.2"
+    assert life.status(lab_name)["metallb_version"] == "0.16.2"

@@ -18,7 +18,7 @@ from clusters.api import Api, Forbidden, Resource
 from clusters.api.resources import SERVICE_L2_STATUSES
 from clusters.lab import life
 from clusters.lab.lab import Lab
-from clusters.lab.options import LabOptions
+from clusters.lab.plan import LabOptions
 from clusters.observation import Snapshot, Status, node_macs
 from clusters.observation.collecting import collect
 from clusters.observation.snapshot import Reached

@@ -18,7 +18,7 @@ import yaml
 
 from clusters import children, wait
 from clusters.budgets import Budget
-from clusters.lab.parts import unpacked
+from clusters.lab.parts import system
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "deploy" / "prometheus" / "rules.yaml"
@@ -88,7 +88,7 @@ def monitoring(place: Path, *, alertmanager: str) -> Iterator[Monitoring]:
             stack,
             place,
             [
-                unpacked.fetch("prometheus-node-exporter").path,
+                system.fetch("prometheus-node-exporter").path,
                 "--collector.disable-defaults",
                 "--collector.textfile",
                 f"--collector.textfile.directory={textfiles}",
@@ -99,7 +99,7 @@ def monitoring(place: Path, *, alertmanager: str) -> Iterator[Monitoring]:
         _start(
             stack,
             place,
-            [unpacked.fetch("prometheus-pushgateway").path, f"--web.listen-address=127.0.0.1:{gateway}"],
+            [system.fetch("prometheus-pushgateway").path, f"--web.listen-address=127.0.0.1:{gateway}"],
             f"http://127.0.0.1:{gateway}/-/ready",
         )
         settings = place / "prometheus.yaml"
@@ -108,7 +108,7 @@ def monitoring(place: Path, *, alertmanager: str) -> Iterator[Monitoring]:
             stack,
             place,
             [
-                unpacked.fetch("prometheus").path,
+                system.fetch("prometheus").path,
                 f"--config.file={settings}",
                 f"--storage.tsdb.path={place / 'tsdb'}",
                 f"--web.listen-address=127.0.0.1:{prometheus}",

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from clusters.checks import RunResult
-from clusters.lab.parts import unpacked
+from clusters.lab.parts import system
 from reports.publish.prometheus import Successes, metrics
 from tests.monitoring.daemons import RULES
 from tests.unit.reports.conftest import run
@@ -23,7 +23,7 @@ ALERTS = [rule["alert"] for group in GROUPS for rule in group["rules"] if "alert
 
 def promtool(*arguments: str | Path, given: str | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [unpacked.fetch("promtool").path, *arguments],
+        [system.fetch("promtool").path, *arguments],
         input=given,
         capture_output=True,
         text=True,

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clusters.lab.parts.unpacked import Program
+from clusters.lab.parts.system import Program
 
 HOST = "segment-host"
 _PASSWD = """\

@@ -13,7 +13,7 @@ import pytest
 
 from clusters import wait
 from clusters.budgets import Budget
-from clusters.lab.parts import unpacked
+from clusters.lab.parts import system
 from clusters.vantage import SshVantage, Target, VantageError, open_vantage, ssh
 from tests.wire import sshd
 from tests.wire.segment import PORT, VIP, Segment
@@ -25,9 +25,9 @@ SOON = Budget(name="test.soon", within=15, every=0.1, reason="A process ends on 
 @pytest.fixture
 def host(lan: Segment, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sshd]:
     """A server on the segment's client. Its folder's name is short, and other users may enter it."""
-    program = unpacked.find("sshd")
+    program = system.find("sshd")
     if program is None:
-        pytest.fail("there is no sshd: python -m clusters.lab.parts.unpacked fetches it")
+        pytest.fail("there is no sshd: python -m clusters.lab.parts.system --tests fetches it")
     with tempfile.TemporaryDirectory(prefix="mlt", dir="/tmp") as text:
         folder = Path(text)
         folder.chmod(0o755)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from clusters.lab.parts.cache import cache_root
-from clusters.lab.parts.errors import PartError
+from clusters.lab.parts.cache import PartError, cache_root
 from clusters.lab.parts.image_store import Store
 from clusters.lab.parts.part_table import SUPPORTED_METALLB
-from clusters.lab.parts.progress import Progress
-from clusters.lab.parts.provisioning import ensure
+from clusters.lab.parts.provisioning import Progress, ensure
 from clusters.lab.parts.ready import Parts
 
 __all__ = ["SUPPORTED_METALLB", "PartError", "Parts", "Progress", "Store", "cache_root", "ensure"]

@@ -13,8 +13,7 @@ from typing import IO, Any
 
 from clusters import children
 from clusters.lab.parts import substitute
-from clusters.lab.parts.cache import content_key, files_digest
-from clusters.lab.parts.errors import NETWORK, SHOWN_LINES, PartError
+from clusters.lab.parts.cache import NETWORK, SHOWN_LINES, PartError, content_key, files_digest
 from clusters.lab.parts.part_table import Part
 from clusters.lab.parts.toolchain import architecture, environment
 

@@ -1,7 +1,8 @@
 """The folder outside the checkout in which finished things lie, each under its content key.
 
 Everything is made in a folder of its own under the name's lock and then renamed: what has its final name is
-whole. An interrupt leaves a temporary folder at most, which the next run that makes the same thing removes.
+whole. An interrupt leaves a temporary folder at most, which the next run that makes the same thing removes. What cannot
+be made raises a PartError.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +22,32 @@ from filelock import FileLock, Timeout
 from platformdirs import user_cache_dir
 
 from clusters import files
-from clusters.lab.parts.errors import PartError
+from clusters.errors import ConformanceError
+
+#: How many lines of a failed build are worth showing; Go puts the cause last.
+SHOWN_LINES = 15
+
+#: What Go prints when it is the network that is missing, not what it asked for.
+NETWORK = re.compile(
+    r"no such host|dial tcp|i/o timeout|connection (refused|reset)|network is unreachable|handshake timeout"
+)
+
+
+class PartError(ConformanceError):
+    """A part of the lab cannot be made, found or unpacked.
+
+    `part` names it; `output` holds the last lines of what the failed command printed, which follow the sentence and
+    its remedy in the error's text.
+    """
+
+    def __init__(self, part: str, text: str, *, remedy: str = "", output: str = "") -> None:
+        super().__init__(text, remedy=remedy)
+        self.part = part
+        self.output: Sequence[str] = tuple(output.rstrip().splitlines()[-SHOWN_LINES:])
+
+    def __str__(self) -> str:
+        return "\n".join([super().__str__(), *(f"  | {line}" for line in self.output)])
+
 
 CACHE_VARIABLE = "METALLB_CONFORMANCE_CACHE"
 KEY_LENGTH = 12

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clusters import budgets, children, wait
-from clusters.lab.parts.errors import PartError
+from clusters.lab.parts.cache import PartError
 from clusters.lab.parts.part_table import IMAGES
 
 #: Changes with what the preparation leaves in the folder.

@@ -11,8 +11,7 @@ from typing import Any
 
 from clusters.errors import UsageError
 from clusters.lab.parts import building, image_store, images
-from clusters.lab.parts.cache import Slot, content_key
-from clusters.lab.parts.errors import PartError
+from clusters.lab.parts.cache import PartError, Slot, content_key
 from clusters.lab.parts.image_store import Store
 from clusters.lab.parts.part_table import IMAGES, KUBERNETES, PARTS, SUPPORTED_METALLB, Image
 

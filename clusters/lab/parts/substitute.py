@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from clusters.lab.parts.errors import NETWORK, PartError
+from clusters.lab.parts.cache import NETWORK, PartError
 from clusters.lab.parts.part_table import Part
 
 #: Part of the content key of the parts that may be substituted: changes with this module.

@@ -14,8 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from clusters import children
-from clusters.lab.parts.cache import Slot, content_key
-from clusters.lab.parts.errors import PartError
+from clusters.lab.parts.cache import PartError, Slot, content_key
 from clusters.lab.parts.part_table import PARTS
 
 WHEEL = Path(__file__).parent / "go.txt"

@@ -15,7 +15,7 @@ import pytest
 from clusters import files, journal
 from clusters.changes import leftovers
 from clusters.errors import ConformanceError, Refused
-from clusters.lab import paths
+from clusters.lab import lab_state
 from clusters.lab.parts import cache
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -248,7 +248,7 @@ def test_nothing_is_executed_or_undone_out_of_a_folder_that_others_may_write(
     monkeypatch.setenv(journal.STATE_VARIABLE, str(folder))
     uses: list[Callable[[], object]] = [
         cache.cache_root,
-        paths.state_root,
+        lab_state.state_root,
         lambda: leftovers.of_cluster("homelab"),
     ]
     for use in uses:

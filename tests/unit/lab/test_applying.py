@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from clusters.lab import applying, manifests, rendering, serving
+from clusters.lab import manifests, rendering, serving
 from clusters.lab.rest import Answer, collection_path, object_path
 
 
@@ -17,7 +17,7 @@ def _thing(kind: str, name: str = "x", *, version: str = "v1", **meta: str) -> d
 def test_webhooks_come_last_and_what_others_stand_on_first() -> None:
     kinds = ["ValidatingWebhookConfiguration", "Deployment", "Secret", "Namespace", "IPAddressPool"]
 
-    ordered = [[thing["kind"] for thing in wave] for wave in applying.waves(map(_thing, kinds))]
+    ordered = [[thing["kind"] for thing in wave] for wave in manifests.waves(map(_thing, kinds))]
 
     assert ordered == [
         ["Namespace"],

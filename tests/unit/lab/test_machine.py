@@ -11,17 +11,16 @@ import pytest
 
 from clusters.errors import CleanupFailed, Refused
 from clusters.lab import __main__ as command
-from clusters.lab import cgroups, hosts, lab_state, life, paths, preflight, status, teardown
+from clusters.lab import cgroups, hosts, lab_state, life, preflight
 from clusters.lab.hosts import HostControl
-from clusters.lab.lab_state import LabState
-from clusters.lab.options import LabOptions
-from clusters.lab.paths import LabPaths
+from clusters.lab.lab_state import LabPaths, LabState
+from clusters.lab.plan import LabOptions
 
 
 @pytest.fixture(autouse=True)
 def labs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A state folder of the test's own."""
-    monkeypatch.setenv(paths.STATE_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(lab_state.STATE_VARIABLE, str(tmp_path))
     return tmp_path / "labs"
 
 
@@ -50,7 +49,7 @@ def test_known_labs_are_those_with_a_folder() -> None:
     _state("b")
     _state("a")
 
-    assert paths.known_labs() == ["a", "b"]
+    assert lab_state.known_labs() == ["a", "b"]
 
 
 def test_a_lock_lets_one_in_and_goes_with_the_lab() -> None:
@@ -78,7 +77,7 @@ def test_a_half_done_lab_is_not_healthy_and_not_running() -> None:
     _state(ready=False)
 
     assert life.healthy("x") is None
-    found = status.of("x")
+    found = life.status("x")
     assert found["running"] is False
     assert "has not finished booting" in found["problems"][0]
 
@@ -87,7 +86,7 @@ def test_a_lab_whose_hosts_are_gone_says_so() -> None:
     _state()
 
     assert life.healthy("x") is None
-    assert "host node1 itself is not running" in status.of("x")["problems"][0]
+    assert "host node1 itself is not running" in life.status("x")["problems"][0]
 
 
 def test_a_recorded_pid_that_is_now_another_process_is_not_the_hosts() -> None:
@@ -108,17 +107,17 @@ def test_the_end_of_a_log_is_one_line(tmp_path: Path) -> None:
 
 
 def test_removing_a_lab_that_is_not_there_is_fine() -> None:
-    teardown.remove("never-there")
+    life.remove("never-there")
 
-    assert teardown.leftovers("never-there") == []
+    assert life.leftovers("never-there") == []
 
 
 def test_a_folder_that_cannot_be_removed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     _state()
-    monkeypatch.setattr(teardown.shutil, "rmtree", lambda *_, **__: None)
+    monkeypatch.setattr(life.shutil, "rmtree", lambda *_, **__: None)
 
     with pytest.raises(CleanupFailed, match=str(LabPaths("x").root)):
-        teardown.remove("x")
+        life.remove("x")
 
 
 def test_processes_of_a_cgroup_tree_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from clusters.lab.parts import cache
-from clusters.lab.parts.cache import Slot
-from clusters.lab.parts.errors import PartError
+from clusters.lab.parts.cache import PartError, Slot
 
 KEY = "0123456789ab"
 

@@ -20,10 +20,9 @@ from clusters.errors import UsageError
 from clusters.lab import parts
 from clusters.lab.parts import __main__ as command
 from clusters.lab.parts import building, part_table, provisioning, ready
-from clusters.lab.parts.cache import CACHE_VARIABLE
-from clusters.lab.parts.errors import PartError
+from clusters.lab.parts.cache import CACHE_VARIABLE, PartError
 from clusters.lab.parts.part_table import PARTS, Part
-from clusters.lab.parts.progress import Step
+from clusters.lab.parts.provisioning import Step
 from clusters.metallb.versions import IN_THE_LAB
 
 #: Answers what the real one is asked; `$FAKE/fail` makes builds fail, `$FAKE/hold` makes them wait until it is gone.

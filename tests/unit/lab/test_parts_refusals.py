@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from clusters.errors import Refused
-from clusters.lab.parts import substitute, system, unpacked
-from clusters.lab.parts.cache import CACHE_VARIABLE
-from clusters.lab.parts.errors import PartError
+from clusters.lab.parts import substitute, system
+from clusters.lab.parts.cache import CACHE_VARIABLE, PartError
 from clusters.lab.parts.part_table import PARTS
 
 PART = next(part for part in PARTS if part.needs)
@@ -69,7 +68,7 @@ def test_a_machine_without_apt_is_told_the_packages(
         "Install what your distribution calls runc.\n"
     )
     with pytest.raises(Refused, match="no apt-get to fetch it with"):
-        unpacked.fetch(next(iter(unpacked.PROGRAMS)))
+        system.fetch(next(iter(system.PROGRAMS)))
 
 
 def test_an_ordinary_user_is_told_the_command(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from clusters import budgets
 from clusters.lab.parts import image_store
-from clusters.lab.parts.errors import PartError
+from clusters.lab.parts.cache import PartError
 from clusters.lab.parts.image_store import Clone, Store
 from clusters.lab.parts.part_table import IMAGES
 

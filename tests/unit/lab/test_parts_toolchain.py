@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from clusters.lab.parts import toolchain
-from clusters.lab.parts.errors import PartError
+from clusters.lab.parts.cache import PartError
 from clusters.lab.parts.part_table import PARTS
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from clusters.errors import UsageError
 from clusters.lab import plan
-from clusters.lab.options import LabOptions
+from clusters.lab.plan import LabOptions
 
 
 def test_default_lab_has_three_nodes_a_client_and_a_routed_host() -> None:

@@ -12,10 +12,9 @@ from clusters.diagnosis.symptoms import Symptom
 from clusters.errors import Inconclusive
 from clusters.wait import NotWithinBudget
 from clusters.workloads import probe_deployment
-from suites.scenes import in_cluster_probes
-from suites.scenes.broken_promise import BrokenPromise
-from suites.scenes.in_cluster_probes import InClusterProbes, Readings
-from suites.scenes.own_services import Service
+from suites.scenes import own_pods
+from suites.scenes.own_pods import InClusterProbes, Readings
+from suites.scenes.own_services import BrokenPromise, Service
 
 SERVICE = Service(cast("Api", None), "mlc", "inside-1")
 ALL = ("backend", "cluster-ip", "load-balancer")
@@ -53,8 +52,8 @@ def test_only_containers_that_run_say_something() -> None:
     ]
     pod = {"spec": {"nodeName": "node2"}, "status": {"containerStatuses": states}}
 
-    assert in_cluster_probes._readings_of(pod) == (("node2", "backend", True), ("node2", "cluster-ip", False))
-    assert in_cluster_probes._readings_of({"spec": {}}) == ()
+    assert own_pods._readings_of(pod) == (("node2", "backend", True), ("node2", "cluster-ip", False))
+    assert own_pods._readings_of({"spec": {}}) == ()
 
 
 def test_a_service_that_is_missed_although_its_pod_is_reached_is_trouble() -> None:
@@ -73,10 +72,10 @@ def test_a_service_that_is_missed_although_its_pod_is_reached_is_trouble() -> No
 def test_pods_that_say_nothing_have_not_reached_anything() -> None:
     both = (*seen("node1", *ALL), *seen("node2", *ALL))
 
-    assert in_cluster_probes._whole(both, 6)
-    assert not in_cluster_probes._whole(both[:-1], 6)
-    assert not in_cluster_probes._whole((), 6)
-    assert not in_cluster_probes._whole((*both[:-1], ("node2", "load-balancer", False)), 6)
+    assert own_pods._whole(both, 6)
+    assert not own_pods._whole(both[:-1], 6)
+    assert not own_pods._whole((), 6)
+    assert not own_pods._whole((*both[:-1], ("node2", "load-balancer", False)), 6)
     assert "stopped while they were asked" in str(
         InClusterProbes._broken(SERVICE, late(both[:-1]), "192.0.2.7")
     )
