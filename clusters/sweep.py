@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from clusters import budgets, files, journal, profile, shield
 from clusters.api import Api
 from clusters.changes import CleanupResult, clean, leftovers, not_undone
-from clusters.changes.cluster_of_journal import ClusterGone, JournalClusters
+from clusters.changes.leftovers import ClusterGone, JournalClusters
 from clusters.errors import CleanupFailed, ConformanceError, ExitCode, Refused
 from clusters.journal import Entry, Journal
 from clusters.journal.run_origin import Header

@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from clusters import budgets, wait
 from clusters.api import Api, Resource
 from clusters.api.resources import NODES
+from clusters.changes.changed_fields import Target
 from clusters.changes.cleanup import clean, not_undone
 from clusters.changes.cluster_lease import ClusterLease, JoinedLease
 from clusters.changes.object_changes import ForeignObject, Maker, Patch
-from clusters.changes.target import Target
 from clusters.changes.undo import HostUndo, await_gone, to_wait
 from clusters.changes.workspace import own_name, unique_name
 from clusters.checks import Level

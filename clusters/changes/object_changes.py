@@ -9,9 +9,7 @@ from typing import Any, Protocol, TypeVar
 from clusters import budgets, wait
 from clusters.api import Api, ApiError, CertificateInvalid, KubeconfigInvalid, Unreachable, WebhookFailed
 from clusters.api.resources import CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES
-from clusters.changes.changed_fields import Field, Path, differences, storable
-from clusters.changes.host_actions import fault_of
-from clusters.changes.target import Target
+from clusters.changes.changed_fields import Field, Path, Target, differences, storable
 from clusters.changes.undo import (
     RUN_LABEL,
     HostUndo,
@@ -21,6 +19,7 @@ from clusters.changes.undo import (
     to_nothing,
     to_restore,
 )
+from clusters.changes.undo_forms import fault_of
 from clusters.errors import Inconclusive
 from clusters.journal import Entry, Journal
 from clusters.objects import Object

@@ -9,10 +9,9 @@ from typing import Any
 from clusters import budgets, wait
 from clusters.api import AlreadyExists, Api, Conflict, Invalid, NoSuchResource, NotFound, WebhookFailed
 from clusters.api.resources import NAMESPACES, PODS, SERVICES
-from clusters.changes import host_actions, undo_forms
-from clusters.changes.changed_fields import Field, restoring, storable, without_numbers
+from clusters.changes import undo_forms
+from clusters.changes.changed_fields import Field, Target, restoring, storable, without_numbers
 from clusters.changes.patient_api import BLIPS, until
-from clusters.changes.target import Target
 from clusters.errors import CleanupFailed
 from clusters.journal import Entry
 from clusters.metallb import services
@@ -30,7 +29,7 @@ class HostUndo:
     """How to undo a change outside the API server: call `action` ("clusters.faults.lab_hosts:plug_in") with `args`.
 
     The function is found by name so that another process can call it after this one was killed: it must stand in
-    `host_actions`, and do no harm when there is nothing to undo. `text` says in a few words what was changed.
+    `undo_forms`, and do no harm when there is nothing to undo. `text` says in a few words what was changed.
     """
 
     text: str
@@ -264,7 +263,7 @@ def _put_back(api: Api, target: Target, fields: list[Field], subresource: str) -
 
 
 def _host(_api: Api, entry: Entry) -> str:
-    note = host_actions.call(entry.undo["action"], entry.undo["args"])
+    note = undo_forms.call(entry.undo["action"], entry.undo["args"])
     return note if isinstance(note, str) else ""
 
 

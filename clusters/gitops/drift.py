@@ -14,8 +14,7 @@ from clusters.checks import Finding
 from clusters.commands import command
 from clusters.errors import Inconclusive
 from clusters.gitops import field_comparison
-from clusters.gitops.defaults import schema_of
-from clusters.gitops.field_comparison import Difference
+from clusters.gitops.field_comparison import Difference, schema_of
 from clusters.gitops.findings import (
     INTENDED,
     SKEW,

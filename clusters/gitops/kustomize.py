@@ -15,17 +15,21 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from clusters import budgets, sandbox
 from clusters.confinement import Folder, RefusedPath, Tree, joined, shown
 from clusters.errors import Inconclusive
-from clusters.gitops import kustomization, overlay_copy
-from clusters.gitops.documents import FileError, listing, mapping, mappings
+from clusters.gitops import kustomization
+from clusters.gitops.documents import FileError, listing, mapping, mappings, parse
 from clusters.gitops.history import Frozen
 from clusters.gitops.kustomization import Kustomization, NeedsNetworkError, OverlayError
+from clusters.gitops.pool_objects import CONFIGURATION, GROUP
 from clusters.gitops.release_manifests import IMAGE, Manifest
 from clusters.metallb import versions
-from clusters.objects import Object, spec_of
+from clusters.objects import Object, metadata_of, spec_of
 from clusters.sandbox import Finished, Limits, TooMuch, TooSlow
 
 #: Bytes of memory for one render, and of what it prints: a whole release manifest takes 60 MiB, and prints 0.1.
@@ -126,11 +130,11 @@ class Kustomize:
         self, read: Kustomization, tree: Tree, target: Folder, *, version: str, wanted: str
     ) -> tuple[str, ...]:
         """Copy the overlay, with the manifest of the `wanted` version; returns where there was none to put."""
-        overlay_copy.copy(read, target=target)
-        left_out = overlay_copy.place(read, target=target, manifest=self.manifests.get(wanted))
+        copy(read, target=target)
+        left_out = place(read, target=target, manifest=self.manifests.get(wanted))
         if version or left_out:
             for each in read.walk():
-                overlay_copy.rewrite(each, tree=tree, target=target, version=version, bare=bool(left_out))
+                rewrite(each, tree=tree, target=target, version=version, bare=bool(left_out))
         return left_out
 
     def _run(self, folder: Path, root: Path) -> str:
@@ -172,13 +176,13 @@ def _finished(
     overlay: str, tree: Kustomization, printed: str, *, version: str = "", left_out: tuple[str, ...] = ()
 ) -> Render:
     rendered = [found.data for found in mappings(printed, f"What {shown(overlay)} renders")]
-    objects = overlay_copy.kept(rendered)
+    objects = kept(rendered)
     return Render(
         overlay=overlay,
         objects=objects,
         version=version_of(objects) or version or pinned(tree).removeprefix("v"),
         left_out=left_out,
-        patches=tuple(label for each in tree.walk() for label in overlay_copy.patch_labels(each)),
+        patches=tuple(label for each in tree.walk() for label in patch_labels(each)),
     )
 
 
@@ -211,3 +215,88 @@ def _reason(done: Finished, root: Path) -> str:
     lines = [_STAMP.sub("", line).strip() for line in done.errors.splitlines() if not line.startswith("#")]
     text = " ".join(filter(None, lines)).removeprefix("error: ").replace(f"{root}/", "")
     return (shown(text, most=400) or "kubectl gave no reason").rstrip(".")
+
+
+PATCHES = ("patches", "patchesStrategicMerge", "patchesJson6902")
+_SECRET = frozenset({"data", "stringData"})
+_MARK = "conformance.metallb/placeholder"
+
+
+def copy(overlay: Kustomization, *, target: Folder) -> None:
+    """Lay out what was read of an overlay and of all that it stands on, links as links, and nothing else."""
+    everything = tuple(overlay.walk())
+    for each in everything:
+        for path, content in each.files.items():
+            target.write(path, content)
+    for each in everything:
+        for path, link in each.links.items():
+            target.link(path, link)
+
+
+def place(overlay: Kustomization, *, target: Folder, manifest: Manifest | None) -> tuple[str, ...]:
+    """Put `manifest` wherever the overlay misses one; returns the places where there was none to put.
+
+    kustomize wants a file there; a ConfigMap stands in, and `kept` takes it out again.
+    """
+    left_out: list[str] = []
+    for path in (missing for each in overlay.walk() for missing in each.missing):
+        if manifest is not None:
+            target.write(path, manifest.read_bytes())
+            continue
+        left_out.append(path)
+        metadata = {"name": f"placeholder-{len(left_out)}", "annotations": {_MARK: "true"}}
+        stub = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
+        target.write(path, yaml.safe_dump(stub).encode("utf-8"))
+    return tuple(left_out)
+
+
+def kept(objects: list[Object]) -> tuple[Object, ...]:
+    """The rendered objects without the stand-ins, and without what a Secret holds."""
+    return tuple(
+        {key: value for key, value in found.items() if found.get("kind") != "Secret" or key not in _SECRET}
+        for found in objects
+        if _MARK not in mapping(metadata_of(found).get("annotations"))
+    )
+
+
+def rewrite(each: Kustomization, *, tree: Tree, target: Folder, version: str, bare: bool) -> None:
+    """Write the copy's kustomization file, for `version` if one is given.
+
+    A `bare` one is without patches of objects that only the manifest has.
+    """
+    data = dict(each.data)
+    if version and data.get("images"):
+        data["images"] = [_retagged(image, version) for image in data["images"]]
+    if bare:
+        for key in (key for key in PATCHES if data.get(key)):
+            data[key] = [patch for patch in data[key] if _of_configuration(patch, each, tree)]
+        for key in ("replicas", "replacements"):
+            data.pop(key, None)
+    target.write(tree.find(each.path).path, yaml.safe_dump(data, sort_keys=False).encode("utf-8"))
+
+
+def patch_labels(each: Kustomization) -> list[str]:
+    """What a kustomization file patches: "patch quick-probes.yaml", "patch Deployment controller"."""
+    labels = []
+    for patch in (patch for key in PATCHES for patch in each.data.get(key) or ()):
+        entry = patch if isinstance(patch, dict) else {"path": patch}
+        target = entry.get("target") or {}
+        aimed = " ".join(str(target[part]) for part in ("kind", "name") if target.get(part))
+        labels.append(f"patch {str(entry.get('path') or aimed or 'inline').splitlines()[0]}")
+    return labels
+
+
+def _retagged(image: Object, version: str) -> Object:
+    if "metallb/" not in str(image.get("name", "")):
+        return image
+    return {**image, "newTag": f"v{version.removeprefix('v')}"}
+
+
+def _of_configuration(patch: Any, each: Kustomization, tree: Tree) -> bool:
+    """Whether a patch is of MetalLB's configuration, by its target or by its own content."""
+    entry: Object = patch if isinstance(patch, dict) else {"patch" if "\n" in patch else "path": patch}
+    if target := entry.get("target"):
+        return target.get("group") == GROUP or str(target.get("kind")) in CONFIGURATION
+    text = entry.get("patch") or each.text_of(tree, str(entry.get("path") or ""))
+    contents = [found.data for found in parse(text, "patch") if isinstance(found.data, dict)]
+    return bool(contents) and all(str(found.get("apiVersion", "")).startswith(GROUP) for found in contents)

@@ -1,15 +1,119 @@
-"""What the service page, the change log and the list of follow-ups say, as far as it can be checked."""
+"""Markdown pages as data, and what the service page, the change log and the list of follow-ups say in them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
-from clusters.gitops import markdown
-from clusters.gitops.markdown import Table
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
 from clusters.metallb import ranges, versions
 from clusters.metallb.ranges import Address, AddressError, AddressRange, Network, RangeError
+
+_PARSER = MarkdownIt("commonmark").enable("table")
+_SKIPPED = frozenset({"softbreak", "hardbreak"})
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One statement of a page. `kind` is "item", "text" or "command"; `section` the headings above it."""
+
+    kind: str
+    text: str
+    line: int
+    section: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: its heading row in lower case, and its rows as the cells' plain texts."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    line: int
+    section: tuple[str, ...] = ()
+
+    def column(self, *words: str) -> int | None:
+        """The first column whose heading holds one of the words, the words in order of preference."""
+        return next((at for word in words for at, name in enumerate(self.header) if word in name), None)
+
+
+@dataclass
+class _Reading:
+    """Where the reader stands on the page."""
+
+    headings: dict[int, str] = field(default_factory=dict)
+    cells: list[str] = field(default_factory=list)
+    rows: list[tuple[str, ...]] = field(default_factory=list)
+    depth: int = 0
+
+    @property
+    def section(self) -> tuple[str, ...]:
+        return tuple(self.headings[level] for level in sorted(self.headings))
+
+    def heading(self, level: int, text: str) -> None:
+        self.headings = {at: name for at, name in self.headings.items() if at < level} | {level: text}
+
+
+def parse(text: str) -> tuple[tuple[Piece, ...], tuple[Table, ...]]:
+    """A page's statements and tables, each in order."""
+    found = tuple(_walk(_PARSER.parse(text)))
+    return (
+        tuple(each for each in found if isinstance(each, Piece)),
+        tuple(each for each in found if isinstance(each, Table)),
+    )
+
+
+def _walk(tokens: Sequence[Token]) -> Iterator[Piece | Table]:
+    state, above, line = _Reading(), "", 0
+    for token in tokens:
+        line = token.map[0] + 1 if token.map else line
+        match token.type:
+            case "list_item_open":
+                state.depth += 1
+            case "list_item_close":
+                state.depth -= 1
+            case "inline":
+                text = plain(token)
+                if above.startswith("heading"):
+                    state.heading(int(above[-1]), text)
+                elif above == "cell":
+                    state.cells.append(text)
+                else:
+                    yield Piece("item" if state.depth else "text", text, line, state.section)
+            case "fence" | "code_block":
+                yield from _commands(token, line, state.section)
+            case "tr_close":
+                state.rows.append(tuple(state.cells))
+                state.cells = []
+            case "table_close":
+                header, *rows = state.rows
+                start = line - len(rows)
+                yield Table(tuple(map(str.lower, header)), tuple(rows), start, state.section)
+                state.rows = []
+        above = {"heading_open": f"heading {token.tag[-1:]}", "td_open": "cell", "th_open": "cell"}.get(
+            token.type, ""
+        )
+
+
+def _commands(token: Token, line: int, section: tuple[str, ...]) -> Iterator[Piece]:
+    first = line + (1 if token.type == "fence" else 0)
+    for number, text in enumerate(token.content.splitlines()):
+        if text.strip() and not text.lstrip().startswith("#"):
+            yield Piece("command", text.strip(), first + number, section)
+
+
+def plain(token: Token) -> str:
+    """An inline token's text without its marks: links, emphasis, code."""
+    parts = (
+        " " if child.type in _SKIPPED else child.content
+        for child in token.children or ()
+        if child.content or child.type in _SKIPPED
+    )
+    return " ".join("".join(parts).split())
+
 
 _IP = r"(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){2,7})"
 # A range as people write it: with a dash of either length, "to", or only the end's last part (10.0.0.1-9).
@@ -82,7 +186,7 @@ def _written(match: re.Match[str]) -> AddressRange | None:
 
 def clusters(page: str) -> tuple[ClusterRow, ...]:
     """The rows of every table that has a column "Cluster" and one for ranges or versions."""
-    return tuple(row for table in markdown.parse(page)[1] for row in _cluster_rows(table))
+    return tuple(row for table in parse(page)[1] for row in _cluster_rows(table))
 
 
 def _cluster_rows(table: Table) -> Iterator[ClusterRow]:
@@ -118,7 +222,7 @@ def _cluster_rows(table: Table) -> Iterator[ClusterRow]:
 
 def consumers(page: str) -> tuple[ConsumerRow, ...]:
     """The rows of every table that has a column for services or consumers and one for addresses."""
-    return tuple(row for table in markdown.parse(page)[1] for row in _consumer_rows(table))
+    return tuple(row for table in parse(page)[1] for row in _consumer_rows(table))
 
 
 def _consumer_rows(table: Table) -> Iterator[ConsumerRow]:
@@ -136,7 +240,7 @@ def _consumer_rows(table: Table) -> Iterator[ConsumerRow]:
 
 def entries(page: str) -> tuple[Entry, ...]:
     """Every list item and paragraph of a page, and every table row as one text."""
-    pieces, tables = markdown.parse(page)
+    pieces, tables = parse(page)
     stated = [
         Entry(piece.text, " ".join(piece.section), piece.line) for piece in pieces if piece.kind != "command"
     ]

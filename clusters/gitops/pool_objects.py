@@ -1,8 +1,14 @@
-"""Address pools as repository and cluster state them, read from plain objects or from YAML text."""
+"""Objects as repository and cluster state them: the pools among them, and what is sent for a later rendering.
+
+Pools are read from plain objects or from YAML text. The steps from one rendering to the next are what `kubectl apply`
+would send that has applied the earlier one: a field that is rendered no more is taken away, one that the cluster or
+somebody else has added stays. Lists are replaced as a whole.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from clusters.gitops.documents import FileError, listing, mapping, parse
@@ -115,3 +121,42 @@ def _patched(patch: Object) -> Iterator[tuple[str, tuple[str, ...]]]:
             flat = [item for value in values for item in (value if isinstance(value, list) else [value])]
             if flat:
                 yield str(target.get("name", "")), tuple(map(str, flat))
+
+
+@dataclass(frozen=True)
+class Step:
+    """One object to send: `patch` (RFC 7386) is for one that is there, None where all of it is new."""
+
+    obj: Object
+    patch: Object | None
+
+
+def steps(earlier: Sequence[Object], later: Sequence[Object]) -> list[Step]:
+    """What to send, in the order of `later`. Objects that are rendered no more are left alone, see `dropped`."""
+    known = {key(obj): obj for obj in earlier}
+    found = []
+    for obj in later:
+        if key(obj) not in known:
+            found.append(Step(obj, None))
+        elif patch := merge_patch(known[key(obj)], obj):
+            found.append(Step(obj, patch))
+    return found
+
+
+def dropped(earlier: Sequence[Object], later: Sequence[Object]) -> list[str]:
+    """The objects that are rendered no more."""
+    left = {key(obj) for obj in later}
+    return sorted(key(obj) for obj in earlier if key(obj) not in left)
+
+
+def merge_patch(old: Object, new: Object) -> Object:
+    """The merge patch that makes `new` of `old`; empty where they are equal."""
+    patch: Object = dict.fromkeys(name for name in old if name not in new)
+    for name, value in new.items():
+        had = old.get(name)
+        if isinstance(value, dict) and isinstance(had, dict):
+            if inner := merge_patch(had, value):
+                patch[name] = inner
+        elif name not in old or had != value:
+            patch[name] = value
+    return patch

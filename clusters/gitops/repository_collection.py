@@ -1,27 +1,36 @@
-"""Collecting a RepositorySnapshot: what reads the repository's files, git, kubectl and the cluster."""
+"""Collecting a RepositorySnapshot: what reads the repository's files, git, kubectl and the cluster.
+
+Of the cluster the live counterparts of what the overlay renders are read, one request for each object.
+"""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any, Protocol
 
+from clusters.api.errors import ApiError, Forbidden, NotFound
+from clusters.api.resources import CUSTOM_RESOURCE_DEFINITIONS, Resource, for_kind
+from clusters.checks.spec import Place, may
 from clusters.confinement import Folder, RefusedPath, Tree, joined, shown
 from clusters.errors import Inconclusive
-from clusters.gitops import example, history, kustomization, live, release_manifests
+from clusters.gitops import example, field_comparison, history, kustomization, release_manifests
+from clusters.gitops.field_comparison import schemas_in
 from clusters.gitops.git import Git, NoHistory
 from clusters.gitops.history import History
 from clusters.gitops.kustomize import Kustomize, Render
-from clusters.gitops.pool_objects import is_configuration
+from clusters.gitops.pool_objects import is_configuration, key
 from clusters.gitops.release_manifests import Manifest
-from clusters.gitops.repository_snapshot import Layout, RepositorySnapshot
+from clusters.gitops.repository_snapshot import Layout, LiveObject, RepositorySnapshot
+from clusters.objects import Object, metadata_of
 
-_AT_ONCE = 2
+_RENDERS_AT_ONCE = 2
 #: A page longer than this is no page; it is cut rather than kept.
 _LONGEST = 1_000_000
 #: More overlays than this beside the cluster's own are not rendered.
@@ -34,7 +43,7 @@ class Tools:
 
     kubectl: Path | None
     manifests: Mapping[str, Manifest] = field(default_factory=dict)
-    reader: live.Reader | None = None
+    reader: Reader | None = None
 
 
 def collect(repository: Path, layout: Layout, tools: Tools) -> RepositorySnapshot:
@@ -89,8 +98,8 @@ class _Collection:
             intended=intended,
             previous=previous,
             history=past,
-            live=live.counterparts(self._reader, intended.objects) if self._reader else None,
-            schemas=live.schemas(self._reader, wanted) if self._reader else {},
+            live=counterparts(self._reader, intended.objects) if self._reader else None,
+            schemas=schemas(self._reader, wanted) if self._reader else {},
         )
 
     def committed(self) -> tuple[str, Render]:
@@ -106,7 +115,7 @@ class _Collection:
             name for name in (layout.overlay, layout.base, layout.legacy, *self._siblings()) if name
         )
         tried, left = list(wanted)[:_MOST_OVERLAYS], list(wanted)[_MOST_OVERLAYS:]
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        with ThreadPoolExecutor(_RENDERS_AT_ONCE) as pool:
             renders = dict(zip(tried, pool.map(self._attempt, tried), strict=True))
         for name in left:
             problem = f"{shown(name)} is not rendered: more than {_MOST_OVERLAYS} overlays lie beside it."
@@ -186,4 +195,95 @@ class _Collection:
 
 
 def _bare(render: Render) -> Render:
-    return render.model_copy(update={"objects": tuple(live.bare(found) for found in render.objects)})
+    return render.model_copy(update={"objects": tuple(bare(found) for found in render.objects)})
+
+
+#: What is read of what an overlay of MetalLB renders.
+READS = (
+    *may(
+        "get",
+        *("namespaces", "configmaps", "services", "serviceaccounts", "deployments.apps", "daemonsets.apps"),
+        *("roles.rbac.authorization.k8s.io", "rolebindings.rbac.authorization.k8s.io"),
+        *("ipaddresspools.metallb.io", "l2advertisements.metallb.io", "communities.metallb.io"),
+        *("bgpadvertisements.metallb.io", "bgppeers.metallb.io", "bfdprofiles.metallb.io"),
+        place=Place.METALLB,
+    ),
+    *may(
+        "get",
+        *("clusterroles.rbac.authorization.k8s.io", "clusterrolebindings.rbac.authorization.k8s.io"),
+        "customresourcedefinitions.apiextensions.k8s.io",
+        "validatingwebhookconfigurations.admissionregistration.k8s.io",
+    ),
+)
+_READS_AT_ONCE = 8
+#: CRDs are named by plural; these are MetalLB's whose plural is not the kind with an s.
+_PLURALS = {"Community": "communities"}
+
+
+class Reader(Protocol):
+    """What is needed of `clusters.api.Api`."""
+
+    def get(self, res: Resource, name: str, namespace: str | None = None) -> Object:
+        """One object. Raises ApiError."""
+
+
+def counterparts(reader: Reader, rendered: Iterable[Object]) -> tuple[LiveObject, ...]:
+    """The live object of each rendered one. Secrets are not read: what they hold is nobody's business."""
+    wanted = [found for found in rendered if found.get("kind") != "Secret"]
+    with ThreadPoolExecutor(_READS_AT_ONCE) as pool:
+        return tuple(pool.map(lambda found: _counterpart(reader, found), wanted))
+
+
+def _counterpart(reader: Reader, rendered: Object) -> LiveObject:
+    name = key(rendered)
+    resource = for_kind(str(rendered.get("apiVersion", "")), str(rendered.get("kind", "")))
+    if resource is None:
+        return LiveObject(key=name, unreadable=f"{name} is of a kind that this suite does not read.")
+    metadata = metadata_of(rendered)
+    try:
+        found = reader.get(resource, metadata.get("name", ""), metadata.get("namespace"))
+    except NotFound:
+        return LiveObject(key=name)
+    except Forbidden as error:
+        return LiveObject(key=name, unreadable=str(error.args[0]), verb=error.verb, resource=error.resource)
+    except ApiError as error:
+        return LiveObject(key=name, unreadable=str(error.args[0]))
+    return LiveObject(key=name, found=field_comparison.kept(bare(found), rendered))
+
+
+def schemas(reader: Reader, rendered: Sequence[Object]) -> dict[str, Object]:
+    """The installed schemas of the configuration kinds that were rendered, by kind and version.
+
+    A kind whose CRD is not installed, or may not be read, is not in it.
+    """
+    kinds = sorted({str(found["kind"]) for found in rendered if is_configuration(found)})
+    found: dict[str, Object] = {}
+    for kind in kinds:
+        plural = _PLURALS.get(kind, f"{kind.lower()}s")
+        try:
+            definition = reader.get(CUSTOM_RESOURCE_DEFINITIONS, f"{plural}.metallb.io")
+        except ApiError:
+            continue
+        found |= schemas_in([bare(definition)])
+    return found
+
+
+def bare(found: Object) -> Object:
+    """An object without the prose in a CRD's schemas, which is half of its size and never matters."""
+    if found.get("kind") != "CustomResourceDefinition":
+        return found
+    stripped: Object = _without_prose(found)
+    return stripped
+
+
+def _without_prose(value: Any) -> Any:
+    if isinstance(value, dict):
+        # A property may itself be called "description"; its value is then a schema, not text.
+        return {
+            name: _without_prose(inner)
+            for name, inner in value.items()
+            if not (name == "description" and isinstance(inner, str))
+        }
+    if isinstance(value, list):
+        return [_without_prose(inner) for inner in value]
+    return value

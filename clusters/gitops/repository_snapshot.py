@@ -11,8 +11,8 @@ from pydantic import AfterValidator, Field, ValidationError
 from clusters import outbound
 from clusters.confinement import RefusedPath, joined
 from clusters.errors import Inconclusive, UsageError
-from clusters.gitops.defaults import schemas_in
 from clusters.gitops.documents import FileError
+from clusters.gitops.field_comparison import schemas_in
 from clusters.gitops.history import Frozen, History
 from clusters.gitops.kustomize import Render
 from clusters.objects import Object

@@ -15,11 +15,11 @@ from clusters.budgets import Budget
 from clusters.cause_ids import CauseId
 from clusters.checks import Finding
 from clusters.errors import Inconclusive
-from clusters.gitops import markdown
+from clusters.gitops import pages
 from clusters.gitops.documents import FileError, mappings, validated
 from clusters.gitops.findings import evidence, mentions_command
 from clusters.gitops.history import Frozen
-from clusters.gitops.markdown import Piece
+from clusters.gitops.pages import Piece
 from clusters.gitops.plans import Text
 from clusters.gitops.repository_snapshot import RepositorySnapshot
 from clusters.subject import Subject
@@ -60,7 +60,7 @@ class Coverage:
 def runbook_sentences(text: str) -> tuple[Piece, ...]:
     """Every statement of a runbook: list items, commands, and paragraphs that do not only lead to a list."""
     return tuple(
-        piece for piece in markdown.parse(text)[0] if piece.section and not piece.text.rstrip().endswith(":")
+        piece for piece in pages.parse(text)[0] if piece.section and not piece.text.rstrip().endswith(":")
     )
 
 
@@ -94,7 +94,7 @@ def _key(section: str, text: str) -> tuple[str, str]:
 
 def last_validated(text: str) -> str:
     """The value of "Last validated" in the runbook's metadata table, empty where there is none."""
-    rows = (row for table in markdown.parse(text)[1] for row in (table.header, *table.rows))
+    rows = (row for table in pages.parse(text)[1] for row in (table.header, *table.rows))
     return next((row[1].strip() for row in rows if len(row) > 1 and row[0].strip().lower() == _FIELD), "")
 
 

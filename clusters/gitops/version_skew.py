@@ -16,7 +16,7 @@ from clusters.checks import Finding, NotSupported
 from clusters.commands import command
 from clusters.errors import Inconclusive
 from clusters.gitops import field_comparison, pages, plans
-from clusters.gitops.defaults import schema_of
+from clusters.gitops.field_comparison import schema_of
 from clusters.gitops.findings import apply_command, evidence, known, mentions_command
 from clusters.gitops.kustomize import Render
 from clusters.gitops.pool_objects import is_configuration, key, listed

@@ -26,7 +26,7 @@ import platformdirs
 
 from clusters import files
 from clusters.errors import Inconclusive
-from clusters.journal import journal_text
+from clusters.journal import journal_file
 from clusters.journal.journal_file import JournalFile
 from clusters.journal.run_origin import Header
 
@@ -99,7 +99,7 @@ class Journal:
         """An earlier run's journal, as far as it can be read; nothing is raised for what is damaged."""
         journal = cls(path)
         journal._is_ours = True
-        text = journal_text.read(path)
+        text = journal_file.read(path)
         journal.written = text.written
         damage = text.damage + [fault for line in text.lines if (fault := journal._take(line))]
         if journal.header is None and (journal._entries or damage):

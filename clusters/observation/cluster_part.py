@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from clusters.api import Resource
 from clusters.api import resources as known
-from clusters.changes import lease_holder
+from clusters.changes import cluster_lease
 from clusters.checks.spec import Access, Place, may
 from clusters.metallb import install
 from clusters.observation import trimming
@@ -192,7 +192,7 @@ def _listed(wanted: Listing) -> Access:
 PREFLIGHT: tuple[Access, ...] = (
     *may("get", "namespaces", place=Place.KUBE_SYSTEM, names=("kube-system",)),
     *may("list", "deployments.apps", place=Place.METALLB),
-    *may("get", "leases.coordination.k8s.io", place=Place.METALLB, names=(lease_holder.NAME,)),
+    *may("get", "leases.coordination.k8s.io", place=Place.METALLB, names=(cluster_lease.NAME,)),
     *may("list", "nodes"),
 )
 

@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 
 from clusters import budgets, journal
 from clusters.api import Api, ApiError
-from clusters.changes import clean, lease_holder
+from clusters.changes import clean, cluster_lease
 from clusters.checks import Level
 from clusters.errors import Refused
 from clusters.journal import Journal
@@ -24,7 +24,7 @@ def undo(wanted: Wanted, api: Api, say: Callable[[str], None]) -> None:
 
     Raises Refused where another part, or a sweep, is at it for too long.
     """
-    whole, profile = lease_holder.whole_of(wanted.run_id), wanted.profile
+    whole, profile = cluster_lease.whole_of(wanted.run_id), wanted.profile
     if not whole or not wanted.level.allows(Level.CREATE):
         return
     try:
@@ -49,7 +49,7 @@ def _is_part(left: Journal, whole: str, uid: str) -> bool:
     return (
         header is not None
         and header.uid == uid
-        and lease_holder.whole_of(header.run) == whole
+        and cluster_lease.whole_of(header.run) == whole
         and bool(left.pending())
     )
 

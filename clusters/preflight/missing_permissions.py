@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from clusters.api import Api, ApiError
 from clusters.api.resources import NAMESPACES
-from clusters.changes import lease_holder
+from clusters.changes import cluster_lease
 from clusters.changes.workspace import MAKING_ONE
 from clusters.checks import Access, CheckSpec, Level, Need, Place, may
 from clusters.observation import cluster_part
@@ -20,7 +20,7 @@ _INDISPENSABLE = may("list", "pods", "deployments.apps", place=Place.METALLB)
 _LEASES = "leases.coordination.k8s.io"
 #: A run that changes something holds the cluster by a Lease, so that no second one changes it at the same time.
 HOLD = (
-    *may("get patch delete", _LEASES, place=Place.METALLB, names=(lease_holder.NAME,)),
+    *may("get patch delete", _LEASES, place=Place.METALLB, names=(cluster_lease.NAME,)),
     *may("create", _LEASES, place=Place.METALLB),
 )
 _ROLE = "Give this login the role of the run's level: deploy/rbac has one for each."

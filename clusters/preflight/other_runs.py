@@ -6,10 +6,9 @@ import platform
 
 from clusters.api import Api, ApiError, Forbidden, NotFound
 from clusters.api.resources import LEASES
-from clusters.changes import lease_holder, leftovers
-from clusters.changes.cluster_lease import taken_by
-from clusters.changes.cluster_of_journal import holder_of_cluster
-from clusters.changes.lease_holder import Holder
+from clusters.changes import cluster_lease, leftovers
+from clusters.changes.cluster_lease import Holder, taken_by
+from clusters.changes.leftovers import holder_of_cluster
 from clusters.checks import Level
 from clusters.journal import Journal
 from clusters.journal.run_origin import Header
@@ -79,9 +78,9 @@ def ahead(api: Api, profile: Profile, level: Level) -> Holder | None:
     journal here says that it has died is the sweep's matter (`left_behind`).
     """
     try:
-        holder = Holder.of(api.get(LEASES, lease_holder.NAME, profile.namespace))
+        holder = Holder.of(api.get(LEASES, cluster_lease.NAME, profile.namespace))
     except (NotFound, Forbidden):
         return None  # without the right to look it cannot change anything either: taking it is refused
     dead = {each.header.run for each in leftovers.of_dead_processes(profile.name) if each.header}
     disturbs = level.allows(Level.CREATE) or holder.level is Level.DISRUPT
-    return holder if disturbs and not holder.is_over(lease_holder.now()) and holder.run not in dead else None
+    return holder if disturbs and not holder.is_over(cluster_lease.now()) and holder.run not in dead else None

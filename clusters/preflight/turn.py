@@ -12,9 +12,8 @@ from dataclasses import replace
 
 from clusters import budgets, wait
 from clusters.api import Api, ApiError
-from clusters.changes import lease_holder
-from clusters.changes.cluster_lease import LeaseTaken
-from clusters.changes.lease_holder import Holder
+from clusters.changes import cluster_lease
+from clusters.changes.cluster_lease import Holder, LeaseTaken
 from clusters.errors import Refused
 from clusters.preflight.other_runs import ahead
 from clusters.preflight.problems import Wanted
@@ -35,7 +34,7 @@ class Turn:
         Where another part comes between, what was seen of the cluster may be its doing: wait, and begin again.
         Raises Refused as `begin` does, and where the budget part_turn is over.
         """
-        if not lease_holder.whole_of(self._wanted.run_id):
+        if not cluster_lease.whole_of(self._wanted.run_id):
             return begin()
         while True:
             self._wait()

@@ -12,8 +12,7 @@ from clusters.metallb import services
 from clusters.metallb.nodes import EXCLUDE_LABEL
 from clusters.objects import Object
 from clusters.subject import CLUSTER, Subject
-from clusters.upgrade.rule import Rule, Sighting
-from clusters.upgrade.situation import Situation
+from clusters.upgrade.rule import Rule, Sighting, Situation
 
 _NOTES = "MetalLB's release notes"
 _ADDRESS_POOLS = "addresspools.metallb.io"

@@ -12,8 +12,7 @@ from clusters.errors import Inconclusive
 from clusters.metallb.versions import NEWEST
 from clusters.upgrade import config_rules, manifest_rules, speaker_rules, version_rules
 from clusters.upgrade.decision_record import DecisionRecord, RuleRecord, SightingRecord
-from clusters.upgrade.rule import Rule, Sighting
-from clusters.upgrade.situation import Situation
+from clusters.upgrade.rule import Rule, Sighting, Situation
 
 RULES: tuple[Rule, ...] = (
     *version_rules.RULES,

@@ -17,8 +17,7 @@ from clusters.metallb.versions import Feature
 from clusters.objects import Object, spec_of, status_of
 from clusters.observation.snapshot import Objects, Snapshot
 from clusters.subject import CLUSTER, Subject
-from clusters.upgrade.rule import Rule, Sighting
-from clusters.upgrade.situation import Situation
+from clusters.upgrade.rule import Rule, Sighting, Situation
 
 _NOTES = "MetalLB's release notes"
 _GROUP = "metallb.io"

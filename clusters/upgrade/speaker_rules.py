@@ -12,8 +12,7 @@ from clusters.metallb.election import Scene
 from clusters.metallb.services import Service
 from clusters.objects import Object, metadata_of, spec_of
 from clusters.subject import CLUSTER, Subject
-from clusters.upgrade.rule import Rule, Sighting
-from clusters.upgrade.situation import Situation
+from clusters.upgrade.rule import Rule, Sighting, Situation
 
 _NOTES = "MetalLB's release notes"
 _PODS = "kubectl -n {metallb_namespace} get pods -o wide"

@@ -9,8 +9,7 @@ from packaging.version import Version
 from clusters.cause_ids import CauseId
 from clusters.metallb import versions
 from clusters.subject import CLUSTER, Subject
-from clusters.upgrade.rule import Rule, Sighting
-from clusters.upgrade.situation import Situation
+from clusters.upgrade.rule import Rule, Sighting, Situation
 
 _NOTES = "MetalLB's release notes"
 _VERSIONS = ("kubectl version", "kubectl -n {metallb_namespace} get deploy,ds -o wide")

@@ -22,7 +22,7 @@ from clusters.check_ids import CheckId
 from clusters.checks import Outcome, Verdict
 from clusters.commands import command
 from clusters.errors import ExitCode, Refused, UsageError
-from clusters.gitops.markdown import plain
+from clusters.gitops.pages import plain
 from clusters.gitops.runbook import coverage, last_validated, read_encoding
 from reports.history import opened, stored_runs
 from reports.history.stored_runs import Run

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clusters.cause_ids import CauseId
-from clusters.gitops import drift, live, range_findings, version_skew
+from clusters.gitops import drift, range_findings, repository_collection, version_skew
 from clusters.gitops.repository_snapshot import RepositorySnapshot
 from clusters.observation.snapshot import Snapshot
 from suites.plugin import OBSERVE, Findings, check
@@ -19,7 +19,7 @@ _LAST_CHANGE = "git diff HEAD~1 -- metallb/"
     needs={"cluster", "repository"},
     causes=(CauseId.VERSION_SKEW, CauseId.CRD_OUTDATED),
     commands=(_LIVE_CONFIG, "kubectl diff -k {overlay}"),
-    uses=live.READS,
+    uses=repository_collection.READS,
 )
 def test_what_runs_is_what_the_overlay_renders(
     repository: RepositorySnapshot, snapshot: Snapshot, findings: Findings
@@ -79,7 +79,7 @@ def test_the_last_change_takes_no_held_address_away(
         "kubectl -n {metallb_namespace} get pods -o custom-columns=POD:.metadata.name,IMAGE:.spec.containers[0].image",
         "git grep -n newTag -- metallb/",
     ),
-    uses=live.READS,
+    uses=repository_collection.READS,
 )
 def test_every_part_is_of_one_version(
     repository: RepositorySnapshot, snapshot: Snapshot, findings: Findings

@@ -135,12 +135,12 @@ class Run:
         Where worker processes choose the checks, what may be done stands for what will be. A part that only looks
         takes the Lease all the same where its run may change something: the other parts do.
         """
-        from clusters.changes import lease_holder  # noqa: PLC0415 - see above
+        from clusters.changes import cluster_lease  # noqa: PLC0415 - see above
         from clusters.checks import Level  # noqa: PLC0415 - see above
 
         planned = [spec.level for spec in self.state.plan.checks.values()] or [self.settings.level]
         level = max(planned, key=lambda each: each.rank)
-        others_change = lease_holder.whole_of(self.settings.run_id) and self.settings.level.allows(
+        others_change = cluster_lease.whole_of(self.settings.run_id) and self.settings.level.allows(
             Level.CREATE
         )
         if level.allows(Level.CREATE) or others_change:

@@ -9,7 +9,7 @@ from clusters.metallb import versions
 from clusters.observation.snapshot import Json, Snapshot
 from clusters.upgrade.decision import Decision, decide
 from clusters.upgrade.decision_record import FILE
-from clusters.upgrade.situation import Situation
+from clusters.upgrade.rule import Situation
 from suites.plugin.record import Record
 from suites.plugin.settings import Settings
 

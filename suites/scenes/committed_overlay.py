@@ -14,7 +14,7 @@ from clusters.cause_ids import CauseId
 from clusters.changes import Changes
 from clusters.checks import CheckFailed, Finding
 from clusters.errors import Inconclusive
-from clusters.gitops import field_comparison, live
+from clusters.gitops import field_comparison, repository_collection
 from clusters.gitops.findings import subject_of
 from clusters.gitops.pool_objects import POOL, is_configuration, key, pool_of
 from clusters.gitops.repository_snapshot import RepositorySnapshot, usable
@@ -76,7 +76,7 @@ class Overlay:
     def missing(self, *parts: OverlayPart) -> list[str]:
         """The objects that are not live as they are rendered, a sentence each."""
         wanted = self.part(*parts)
-        found = zip(wanted, live.counterparts(self.api, wanted), strict=True)
+        found = zip(wanted, repository_collection.counterparts(self.api, wanted), strict=True)
         return [text for obj, each in found if (text := _drift(obj, each.found, each.unreadable))]
 
     def apply(self, *parts: OverlayPart) -> None:
@@ -85,7 +85,7 @@ class Overlay:
         Raises CheckFailed for what MetalLB, or what stands in its way, refuses.
         """
         wanted = self.part(*parts)
-        for obj, each in zip(wanted, live.counterparts(self.api, wanted), strict=True):
+        for obj, each in zip(wanted, repository_collection.counterparts(self.api, wanted), strict=True):
             if _drift(obj, each.found, each.unreadable):
                 try:
                     self.changes.apply(obj, foreign=_WHY)

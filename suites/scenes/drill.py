@@ -15,7 +15,7 @@ from clusters.checks import CheckFailed
 from clusters.diagnosis import Diagnosis, conclusion
 from clusters.diagnosis.symptoms import Symptom
 from clusters.errors import CleanupFailed
-from clusters.gitops import drift, live
+from clusters.gitops import drift, repository_collection
 from clusters.gitops.pool_objects import key
 from clusters.gitops.repository_snapshot import RepositorySnapshot
 from clusters.metallb import services
@@ -62,7 +62,7 @@ class Drill:
         diagnosis = Diagnosis(snapshot)
         for check in _FIRST:
             conclusion.conclude(check.id, conclusion.ask(check.question, diagnosis), diagnosis)
-        now = live.counterparts(self.overlay.api, self.overlay.objects)
+        now = repository_collection.counterparts(self.overlay.api, self.overlay.objects)
         intended = self.repository.intended.model_copy(update={"objects": self.overlay.objects})
         both = self.repository.model_copy(update={"intended": intended, "live": now}).without_secrets()
         found = drift.intended_config(both, snapshot)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clusters.checks.spec import Place, may
-from clusters.gitops import live
+from clusters.gitops import repository_collection
 
 _ADVERTISED = ("ipaddresspools.metallb.io", "l2advertisements.metallb.io")
 
@@ -47,7 +47,7 @@ _WEBHOOKS = "validatingwebhookconfigurations.admissionregistration.k8s.io"
 #: Before a drill all that the overlay renders is compared, and pools are changed and put back: fixture `drill`.
 DRILL = (
     *METALLB_PODS,
-    *live.READS,
+    *repository_collection.READS,
     *may("get patch", "ipaddresspools.metallb.io", place=Place.METALLB),
 )
 #: Controller, speakers, pools, advertisements and the webhook's configuration, lost and made again.

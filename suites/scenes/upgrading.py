@@ -19,7 +19,7 @@ from clusters.cause_ids import CauseId
 from clusters.checks import NotSupported
 from clusters.diagnosis.symptoms import Symptom
 from clusters.errors import Inconclusive
-from clusters.gitops import apply_plan, example
+from clusters.gitops import example, pool_objects
 from clusters.gitops.kustomize import Kustomize, Render
 from clusters.gitops.pool_objects import is_configuration
 from clusters.metallb import install, services, versions
@@ -120,7 +120,7 @@ class LabUpgrade:
 
     def _roll_out(self, earlier: Render, later: Render) -> None:
         overlay = self.drill.overlay
-        steps = apply_plan.steps(_public(earlier), _public(later))
+        steps = pool_objects.steps(_public(earlier), _public(later))
         with self.drill.timed(f"rolled out {later.version} in", budget=budgets.ROLLOUT):
             for step in sorted(steps, key=lambda each: list(OverlayPart).index(part_of(each.obj))):
                 meta, resource = step.obj["metadata"], overlay.api.resource_for(step.obj)

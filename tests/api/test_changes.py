@@ -17,7 +17,7 @@ from clusters import budgets
 from clusters.api import Api, Invalid, NotFound, TimedOut
 from clusters.api.resources import CONFIG_MAPS, DEPLOYMENTS, NAMESPACES, NODES, PODS, SERVICES
 from clusters.api.transport import Transport
-from clusters.changes import RUN_LABEL, Changes, ForeignObject, HostUndo, host_actions
+from clusters.changes import RUN_LABEL, Changes, ForeignObject, HostUndo, undo_forms
 from clusters.changes.changed_fields import storable
 from clusters.errors import CleanupFailed
 from clusters.journal import STATE_VARIABLE, Journal
@@ -437,7 +437,7 @@ def test_a_change_outside_the_api_server_is_undone_by_its_function(
         calls.append(cable)
 
     monkeypatch.setattr("clusters.workloads.plug_in", plug_in, raising=False)
-    monkeypatch.setitem(host_actions.ACTIONS, "clusters.workloads:plug_in", {"cable": lambda _: True})
+    monkeypatch.setitem(undo_forms.ACTIONS, "clusters.workloads:plug_in", {"cable": lambda _: True})
 
     with changes.host_change(
         HostUndo(text="pull w1's cable", action="clusters.workloads:plug_in", args={"cable": "w1"})

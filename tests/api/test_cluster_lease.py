@@ -14,8 +14,8 @@ from clusters import sweep, wait
 from clusters.api import Api
 from clusters.api.resources import CONFIG_MAPS, LEASES
 from clusters.budgets import Budget
-from clusters.changes import Changes, HostUndo, cluster_lease, lease_holder
-from clusters.changes.target import Target
+from clusters.changes import Changes, HostUndo, cluster_lease
+from clusters.changes.changed_fields import Target
 from clusters.checks import Level
 from clusters.errors import Inconclusive, Refused
 from clusters.journal import STATE_VARIABLE, Journal
@@ -54,8 +54,8 @@ def leases(api: Api, namespace: str) -> list[dict[str, Any]]:
 
 
 def expire(api: Api, namespace: str) -> None:
-    long_ago = lease_holder.written(dt.datetime(2020, 1, 1, tzinfo=dt.UTC))
-    api.patch(LEASES, lease_holder.NAME, {"spec": {"renewTime": long_ago}}, namespace)
+    long_ago = cluster_lease.written(dt.datetime(2020, 1, 1, tzinfo=dt.UTC))
+    api.patch(LEASES, cluster_lease.NAME, {"spec": {"renewTime": long_ago}}, namespace)
 
 
 def test_a_run_holds_the_cluster_until_its_end(api: Api, namespace: str, tmp_path: Path) -> None:
@@ -92,8 +92,8 @@ def test_a_hold_is_renewed_while_its_run_lives(
 
     wait.until(
         "the Lease is renewed",
-        read=lambda: lease_holder.Holder.of(leases(api, namespace)[0]),
-        accept=lambda holder: not holder.is_over(lease_holder.now()),
+        read=lambda: cluster_lease.Holder.of(leases(api, namespace)[0]),
+        accept=lambda holder: not holder.is_over(cluster_lease.now()),
         budget=SOON,
     )
     assert taken.lost == ""
@@ -180,12 +180,12 @@ def test_a_hold_that_ran_out_on_a_machine_that_was_asleep_is_renewed_before_a_ch
     api: Api, namespace: str, first: Changes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first.take_lease(namespace, Level.CREATE)
-    later = lease_holder.now() + dt.timedelta(hours=1)
-    monkeypatch.setattr(lease_holder, "now", lambda: later)
+    later = cluster_lease.now() + dt.timedelta(hours=1)
+    monkeypatch.setattr(cluster_lease, "now", lambda: later)
 
     first.create(config_map("a", namespace), foreign="test")
 
-    assert not lease_holder.Holder.of(leases(api, namespace)[0]).is_over(later)
+    assert not cluster_lease.Holder.of(leases(api, namespace)[0]).is_over(later)
 
 
 def test_a_worker_process_goes_by_the_hold_of_its_run(
@@ -210,8 +210,8 @@ def test_a_part_that_was_begun_anew_has_not_the_hold_of_its_former_self(
     api: Api, namespace: str, first: Changes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken = first.take_lease(namespace, Level.CREATE)
-    there = {"metadata": {"annotations": {lease_holder.PLACE_ANNOTATION: "another-boot/1"}}}
-    api.patch(LEASES, lease_holder.NAME, there, namespace)
+    there = {"metadata": {"annotations": {cluster_lease.PLACE_ANNOTATION: "another-boot/1"}}}
+    api.patch(LEASES, cluster_lease.NAME, there, namespace)
 
     taken._renew()
 
@@ -233,7 +233,7 @@ def test_a_hold_that_cannot_be_journalled_is_a_refusal(
 
 def test_a_hold_that_somebody_deleted_is_lost(api: Api, namespace: str, first: Changes) -> None:
     taken = first.take_lease(namespace, Level.CREATE)
-    api.delete(LEASES, lease_holder.NAME, namespace)
+    api.delete(LEASES, cluster_lease.NAME, namespace)
 
     taken._renew()
 

@@ -24,7 +24,7 @@ from clusters.api.resources import (
     Resource,
 )
 from clusters.budgets import Budget
-from clusters.changes import Changes, lease_holder
+from clusters.changes import Changes, cluster_lease
 from clusters.checks import CheckSpec, Level, Place, may
 from clusters.errors import ConformanceError, ExitCode, Refused
 from clusters.journal import STATE_VARIABLE, Journal
@@ -523,7 +523,7 @@ def test_the_hold_of_a_run_that_died_here_is_the_sweeps_matter(
     found = sentences(preflight.inspect(wanted(metallb, Level.CREATE), cluster, api))
 
     assert found == ["Run dead ended without undoing 1 of its changes."]
-    api.delete(LEASES, lease_holder.NAME, metallb)
+    api.delete(LEASES, cluster_lease.NAME, metallb)
 
 
 def test_everything_that_is_wrong_is_told_at_once(

@@ -20,7 +20,7 @@ import pytest
 from clusters import sweep, workloads
 from clusters.api import Api
 from clusters.api.resources import CONFIG_MAPS, IP_ADDRESS_POOLS, LEASES, NODES, SERVICES
-from clusters.changes import Changes, host_actions, lease_holder
+from clusters.changes import Changes, cluster_lease, undo_forms
 from clusters.changes.changed_fields import storable
 from clusters.checks import Level
 from clusters.errors import ExitCode
@@ -175,7 +175,7 @@ def test_a_run_in_another_pod_that_still_holds_the_cluster_is_left_alone(
     assert "run dead is under way on nightly-28-x7k2p: left alone" in capsys.readouterr().out
 
     long_ago = {"spec": {"renewTime": "2020-01-01T00:00:00.000000Z"}}
-    scene.api.patch(LEASES, lease_holder.NAME, long_ago, scene.namespace)
+    scene.api.patch(LEASES, cluster_lease.NAME, long_ago, scene.namespace)
     assert scene.sweep() == 0
     assert "left" not in scene.names()
     assert not left.path.exists()
@@ -384,7 +384,7 @@ def everything(
 ) -> Callable[[], dict[str, Any]]:
     """Objects for the victim to work on, and a way to see all that it may change."""
     monkeypatch.setattr(workloads, "lower", victim.lower, raising=False)
-    monkeypatch.setitem(host_actions.ACTIONS, "clusters.workloads:lower", {"path": lambda _: True})
+    monkeypatch.setitem(undo_forms.ACTIONS, "clusters.workloads:lower", {"path": lambda _: True})
     api.create(config_map("kept", namespace, k="0", theirs="1"))
     api.create(config_map("gone", namespace, k="0"))
     api.create(service("theirs", namespace, type="LoadBalancer"))

@@ -17,7 +17,7 @@ from clusters import budgets, preflight, wait
 from clusters.api import Api
 from clusters.api.resources import CONFIG_MAPS
 from clusters.budgets import Budget
-from clusters.changes import Changes, lease_holder
+from clusters.changes import Changes, cluster_lease
 from clusters.changes.cluster_lease import LeaseTaken
 from clusters.checks import Level
 from clusters.errors import ExitCode, Refused
@@ -306,7 +306,7 @@ def test_a_part_that_only_looks_waits_for_one_that_disrupts_alone(
 
 
 def test_the_names_of_parts() -> None:
-    assert [lease_holder.whole_of(run) for run in ("night.3", "night.look", "night")] == [
+    assert [cluster_lease.whole_of(run) for run in ("night.3", "night.look", "night")] == [
         "night",
         "night",
         "",

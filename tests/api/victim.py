@@ -11,7 +11,7 @@ from pathlib import Path
 from clusters import workloads
 from clusters.api import Api
 from clusters.api.resources import CONFIG_MAPS, SERVICES
-from clusters.changes import Changes, HostUndo, host_actions
+from clusters.changes import Changes, HostUndo, undo_forms
 from clusters.journal import Journal
 from tests.api.objects import config_map, service
 
@@ -23,7 +23,7 @@ def lower(path: str) -> None:
 
 def main(kubeconfig: str, namespace: str, flag: str) -> None:
     vars(workloads)["lower"] = lower
-    host_actions.ACTIONS["clusters.workloads:lower"] = {"path": lambda _: True}
+    undo_forms.ACTIONS["clusters.workloads:lower"] = {"path": lambda _: True}
     api = Api.connect(Path(kubeconfig), None)
     changes = Changes(api, Journal.for_run(namespace, cluster="edge"), namespace)
     sys.stdout.write("ready\n")

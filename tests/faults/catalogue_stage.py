@@ -17,7 +17,7 @@ from clusters import budgets, profile, wait
 from clusters.api import Api
 from clusters.api.resources import SERVICES
 from clusters.changes import MANAGER_LABEL, Changes
-from clusters.gitops import live, release_manifests, repository_collection, repository_snapshot
+from clusters.gitops import release_manifests, repository_collection, repository_snapshot
 from clusters.gitops.repository_collection import Tools
 from clusters.gitops.repository_snapshot import RepositorySnapshot
 from clusters.lab.lab import Lab
@@ -125,7 +125,9 @@ class Stage:
 
     def _repository_now(self) -> RepositorySnapshot:
         known = self.repository
-        return known.model_copy(update={"live": live.counterparts(self.api, known.intended.objects)})
+        return known.model_copy(
+            update={"live": repository_collection.counterparts(self.api, known.intended.objects)}
+        )
 
     def until_silent(self, *, repository: Path | None = None) -> None:
         """Look until no check has anything to say; an error has all that was said last."""

@@ -15,7 +15,7 @@ from clusters.observation import Snapshot, consumer_probes, load, node_macs, rea
 from clusters.observation.limits import DEFAULT
 from clusters.observation.wire import _Look
 from clusters.upgrade.decision import decide
-from clusters.upgrade.situation import Situation
+from clusters.upgrade.rule import Situation
 from reports.history.comparison import moves, reconfigured
 from reports.pages import address_map
 from suites.plugin.settings import profile_of

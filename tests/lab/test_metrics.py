@@ -24,7 +24,7 @@ from clusters.api import Api
 from clusters.api.resources import CONFIG_MAPS, PODS
 from clusters.diagnosis import Diagnosis, observed
 from clusters.diagnosis.wire_index import Responder
-from clusters.gitops import live
+from clusters.gitops import repository_collection
 from clusters.lab import life, netns
 from clusters.lab.lab import Lab
 from clusters.lab.pki import Authority
@@ -154,7 +154,9 @@ def test_a_complete_observe_run_asks_for_nothing_but_what_is_documented(
     assert others
     assert all(token.items() <= event["objectRef"].items() for event in others)
     read = {of(event) for event in asked if event["verb"] in {"get", "list"} and "objectRef" in event}
-    allowed = {(use.verb, use.plural, use.subresource) for use in (*OBSERVATION, *live.READS)}
+    allowed = {
+        (use.verb, use.plural, use.subresource) for use in (*OBSERVATION, *repository_collection.READS)
+    }
     names_of_secrets = ("list", "secrets", "")  # tried, and refused
     allowed |= {("get", "pods", "portforward"), names_of_secrets}
     refused = [event for event in asked if "objectRef" in event and of(event) == names_of_secrets]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from clusters.changes.host_actions import ACTIONS, FORMER, call, fault_of
+from clusters.changes.undo_forms import ACTIONS, FORMER, call, fault_of
 from clusters.errors import CleanupFailed
 from clusters.providers.kind import containers
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from clusters.api.errors import Forbidden, NotFound
 from clusters.api.resources import Resource
-from clusters.gitops import example, live, repository_collection
+from clusters.gitops import example, repository_collection
 from clusters.gitops.kustomize import Kustomize
 from clusters.gitops.repository_collection import Tools
 from clusters.gitops.repository_snapshot import Layout, RepositorySnapshot
@@ -127,8 +127,8 @@ class Site:
         if self.unchanged is not None and not layout:
             objects = self.unchanged.intended.objects
             read = {
-                "live": live.counterparts(self.cluster, objects),
-                "schemas": live.schemas(self.cluster, objects),
+                "live": repository_collection.counterparts(self.cluster, objects),
+                "schemas": repository_collection.schemas(self.cluster, objects),
             }
             return self.unchanged.model_copy(update=read)
         tools = Tools(kubectl=self.kubectl, manifests=self.manifests, reader=self.cluster)

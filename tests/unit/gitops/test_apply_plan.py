@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusters.gitops.apply_plan import dropped, merge_patch, steps
+from clusters.gitops.pool_objects import dropped, merge_patch, steps
 
 VALUES = st.recursive(
     st.integers(0, 3) | st.sampled_from(["a", "b"]),

@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from clusters.gitops import field_comparison
-from clusters.gitops.defaults import schema_of, schemas_in
-from clusters.gitops.live import bare
+from clusters.gitops.field_comparison import schema_of, schemas_in
+from clusters.gitops.repository_collection import bare
 from tests.unit.gitops import manifest
 from tests.unit.gitops.site import lived
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from clusters.gitops import markdown, pages
+from clusters.gitops import pages
 from clusters.metallb import ranges
 
 
@@ -75,7 +75,7 @@ def test_rows_of_a_list_of_work_are_entries() -> None:
 
 
 def test_a_page_keeps_its_lines_and_sections() -> None:
-    pieces, tables = markdown.parse("# A\n\n## B\n\ntext **bold** [link](x)\n\n# C\n\n1. one\n   - two\n")
+    pieces, tables = pages.parse("# A\n\n## B\n\ntext **bold** [link](x)\n\n# C\n\n1. one\n   - two\n")
 
     assert [(piece.text, piece.line, piece.section) for piece in pieces] == [
         ("text bold link", 5, ("A", "B")),
@@ -86,4 +86,4 @@ def test_a_page_keeps_its_lines_and_sections() -> None:
 
 
 def test_an_empty_page_says_nothing() -> None:
-    assert markdown.parse("") == ((), ())
+    assert pages.parse("") == ((), ())

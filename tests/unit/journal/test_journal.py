@@ -18,8 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clusters import journal
-from clusters.changes import lease_holder, leftovers
-from clusters.changes.lease_holder import Holder
+from clusters.changes import cluster_lease, leftovers
+from clusters.changes.cluster_lease import Holder
 from clusters.checks import Level
 from clusters.journal import Journal, run_origin
 
@@ -308,7 +308,7 @@ def header(**changed: object) -> run_origin.Header:
 
 
 def holder(run: str = "r1", *, seconds: float = 3600.0, place: str = "another/1") -> Holder:
-    until = lease_holder.now() + dt.timedelta(seconds=seconds)
+    until = cluster_lease.now() + dt.timedelta(seconds=seconds)
     return Holder(run=run, machine="pod-a", level=Level.CREATE, until=until, place=place)
 
 

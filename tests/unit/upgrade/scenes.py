@@ -16,7 +16,7 @@ from clusters.gitops import release_manifests
 from clusters.observation import Snapshot, load
 from clusters.observation.snapshot import Json, Objects, Status
 from clusters.upgrade.decision import Decision, Result, decide
-from clusters.upgrade.situation import Situation
+from clusters.upgrade.rule import Situation
 
 HEALTHY = Path(__file__).parents[1] / "diagnosis" / "observations" / "healthy.json.gz"
 
