@@ -10,8 +10,7 @@ from typing import Any, cast
 
 from clusters.checks import Finding
 from clusters.diagnosis import Diagnosis
-from clusters.diagnosis.answer import Answer, Figure, findings
-from clusters.diagnosis.conclusion import Question, ask
+from clusters.diagnosis.answer import Answer, Figure, Question, ask, findings
 from clusters.observation import Snapshot
 from tests.faults.catalogue_judging import observe_checks
 

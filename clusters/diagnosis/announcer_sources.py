@@ -6,12 +6,16 @@ One that names a node without a working speaker is left over, as only that speak
 0.16.0 a status stays with the node that wrote it first, because its field may not be changed afterwards
 (https://github.com/metallb/metallb/issues/2626, mended by pull request 2938): there, alone against all others,
 it is noted and not believed.
+
+A speaker denies an address only where its metrics were read and do not name it. From 0.16.0 unread metrics are the
+ordinary case, and what was not read never counts as a denial.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from clusters.cause_ids import CauseId
 from clusters.check_ids import CheckId
@@ -27,10 +31,43 @@ from clusters.metallb.versions import Feature
 from clusters.observation.snapshot import Heard
 from clusters.subject import Subject
 
+METRIC = "metallb_speaker_announced"
 _ONE_HEARD = (
     "the vantage's kernel knows only one host for an address: the other nodes may answer as well, as with an address "
     "on a loopback interface (strict-arp-off)"
 )
+
+
+class Claim(StrEnum):
+    """What is known of one node and one address."""
+
+    CLAIMED = "claimed"
+    DENIED = "denied"
+    NOT_READ = "not read"
+
+
+def claim_of(facts: Facts, node: str, address: str) -> Claim:
+    """What the speaker of a node says of an address. Where no speaker runs, nobody announces."""
+    if node in facts.signals.announced.get(address, ()):
+        return Claim.CLAIMED
+    absent = node not in facts.components.speakers and facts.snapshot.pods.ok
+    return Claim.DENIED if absent or node in facts.speakers_read else Claim.NOT_READ
+
+
+def unread_claims(facts: Facts, nodes: Iterable[str], address: str) -> tuple[str, ...]:
+    """Those of the nodes whose speaker's word on an address is not known."""
+    return tuple(node for node in nodes if claim_of(facts, node, address) is Claim.NOT_READ)
+
+
+def describe_claims(facts: Facts, address: str) -> str:
+    """Who says that he announces an address, and of whom it was not read."""
+    nodes, speakers = sorted(facts.signals.announced.get(address, ())), sorted(facts.components.speakers)
+    silent = unread_claims(facts, speakers, address)
+    told = [", ".join(nodes)] if nodes else [] if silent else ["on no node"]
+    told += (
+        ["not read" if len(silent) == len(speakers) else f"not read on {', '.join(silent)}"] if silent else []
+    )
+    return f"{METRIC} for {address}: {'; '.join(told)}"
 
 
 @dataclass(frozen=True, kw_only=True)

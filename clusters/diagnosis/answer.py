@@ -1,13 +1,17 @@
-"""What one check finds in a Diagnosis: findings, notes, figures, and what it could not look at."""
+"""What one check finds in a Diagnosis, and how it ends by that: findings, notes, figures, what it could not look at."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from clusters.checks import Finding
+from clusters.checks import CheckFailed, Finding, NotSupported
+from clusters.diagnosis import unread_lists
 from clusters.diagnosis.diagnosis import Diagnosis
 from clusters.diagnosis.root_cause import Explanation, RootCause
+from clusters.errors import Inconclusive
+from clusters.metallb import versions
+from clusters.metallb.versions import Feature
 from clusters.observation.snapshot import Objects, Part, Snapshot, Status
 from clusters.subject import Subject
 
@@ -131,3 +135,32 @@ def unpermitted(seen: Snapshot) -> tuple[str, ...]:
     ]
     refused = dict.fromkeys(part.detail for part in parts if part.status is Status.NOT_PERMITTED)
     return (f"Not all of the cluster may be read: {' '.join(refused)}",) if refused else ()
+
+
+Question = Callable[[Diagnosis], Answer]
+"""What an observe check asks of a diagnosis; the functions of `clusters.diagnosis.answers` are questions."""
+
+
+def ask(question: Question, diagnosis: Diagnosis) -> Answer:
+    """The answer. A MetalLB that is configured in another way altogether is not supported."""
+    version = diagnosis.facts.components.version
+    gate = versions.supports(version, Feature.CUSTOM_RESOURCES)
+    if version is not None and not gate:
+        return Answer(unsupported=gate.reason)
+    found = question(diagnosis)
+    lacking = tuple(unread_lists.lacking(found.needs, diagnosis.snapshot, found.missing))
+    return replace(found, missing=(*found.missing, *lacking))
+
+
+def conclude(check: str, answer: Answer, diagnosis: Diagnosis) -> None:
+    """Return for an answer by which `check` passes; else raise how it ends.
+
+    Raises CheckFailed with the findings, NotSupported with the reason, Inconclusive with what was missing.
+    """
+    found = findings(check, answer, diagnosis)
+    if found:
+        raise CheckFailed(found)
+    if answer.unsupported:
+        raise NotSupported(answer.unsupported)
+    if answer.missing:
+        raise Inconclusive(" ".join(answer.missing))

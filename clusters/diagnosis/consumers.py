@@ -1,16 +1,19 @@
-"""The services that people know by their address: whether they hold it, and whether it serves."""
+"""The services that people know by their address: whether they hold it, and whether they serve what is promised there.
+
+What is promised is the profile's: status, text, certificate, a DNS answer.
+"""
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator, Mapping
 
 from clusters.cause_ids import CauseId
-from clusters.diagnosis import consumer_answers
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.root_cause import Explanation, RootCause
 from clusters.metallb.ranges import parse_address
 from clusters.metallb.services import Service
-from clusters.observation.snapshot import Consumer
+from clusters.observation.snapshot import Consumer, ConsumerAnswer, ServerCertificate
 from clusters.subject import Subject
 
 Explanations = Mapping[str, Explanation]
@@ -42,8 +45,8 @@ def explain(
             yield key, missing
         elif key in unreached:
             yield key, unreached[key]
-        elif broken := consumer_answers.broken(facts, service):
-            yield key, broken
+        elif promise := broken_promise(facts, service):
+            yield key, promise
 
 
 def _port_missing(facts: Facts, consumer: Consumer, service: Service) -> Explanation | None:
@@ -93,3 +96,109 @@ def _amiss(facts: Facts, consumer: Consumer, text: str) -> Explanation:
         fields=place,
     )
     return Explanation(root=root, subject=subject, summary=text)
+
+
+#: Without a status in the probe: what a server says that is there and does not know us yet.
+_MAY_ASK_WHO_WE_ARE = frozenset({401, 403})
+_DNS_CODES = {1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED"}
+_SECONDS_A_DAY = 86400
+#: How many days before its end a certificate is noted.
+_EXPIRES_SOON = 14
+
+
+def broken_promise(facts: Facts, service: Service) -> Explanation | None:
+    """The first promise that the service's answers do not keep; None where they keep all, or nothing was asked."""
+    for answer in _of(facts, service):
+        if found := _certificate(facts, answer) or _answer(facts, answer):
+            return found
+    return None
+
+
+def notes(facts: Facts) -> Iterator[str]:
+    """A sentence on each certificate that ends soon."""
+    for answer in facts.snapshot.wire.consumers:
+        if (
+            answer.certificate is not None
+            and 0 <= (left := _days_left(facts, answer.certificate)) < _EXPIRES_SOON
+        ):
+            yield f"the certificate of {url(answer)} expires in {left:.0f} days"
+
+
+def _of(facts: Facts, service: Service) -> tuple[ConsumerAnswer, ...]:
+    return tuple(each for each in facts.snapshot.wire.consumers if each.service == service.key)
+
+
+def url(answer: ConsumerAnswer) -> str:
+    """What was asked, as a person would type it."""
+    probe = answer.probe
+    host = f"[{answer.address}]" if ":" in answer.address else answer.address
+    path = probe.path if probe.protocol in ("http", "https") else ""
+    named = f" for {probe.host}" if probe.host else ""
+    return f"{probe.protocol}://{host}:{probe.port}{path}{named}"
+
+
+def _days_left(facts: Facts, certificate: ServerCertificate) -> float:
+    return (dt.datetime.fromisoformat(certificate.expires).timestamp() - facts.now) / _SECONDS_A_DAY
+
+
+def _certificate(facts: Facts, answer: ConsumerAnswer) -> Explanation | None:
+    found = answer.certificate
+    if found is None:
+        return None
+    shown = f"it names {', '.join(found.names) or 'no host'}, and is signed by {found.issuer or 'nobody'}"
+    if (left := _days_left(facts, found)) < 0:
+        why = f"has expired {-left:.0f} days ago"
+    elif found.untrusted and not answer.probe.by_default:
+        why = f"is not trusted: {found.untrusted.rstrip('.')}"
+    else:
+        return None
+    return _explained(
+        facts, CauseId.CERTIFICATE_INVALID, answer, f"The certificate of {url(answer)} {why}.", shown
+    )
+
+
+def _answer(facts: Facts, answer: ConsumerAnswer) -> Explanation | None:
+    why = _by_default(answer) if answer.probe.by_default else _promised(answer)
+    return _explained(facts, CauseId.CONSUMER_ANSWER_WRONG, answer, f"{url(answer)} {why}.") if why else None
+
+
+def _by_default(answer: ConsumerAnswer) -> str:
+    """Unasked, only what speaks another protocol than its port says is wrong: a client certificate may be wanted."""
+    if answer.error.startswith(("no http", "tls: wrong version", "tls: record layer", "tls: http request")):
+        return f"speaks another protocol than its port says ({answer.error})"
+    return ""
+
+
+def _promised(answer: ConsumerAnswer) -> str:
+    probe = answer.probe
+    if answer.error:
+        return f"gave no answer: {answer.error}, {answer.stage}"
+    if probe.protocol in ("http", "https") and not _status_fits(answer):
+        expected = " or ".join(map(str, probe.status)) or "less than 400"
+        led = f" (leads to {answer.location})" if answer.location else ""
+        return f"answered {answer.status}{led}, and {expected} is expected"
+    if probe.protocol == "dns" and answer.status:
+        return f"answered {_DNS_CODES.get(answer.status, answer.status)}"
+    if answer.holds is False:
+        return f"answered without the expected {(probe.body or probe.expect)[:60]!r}"
+    return ""
+
+
+def _status_fits(answer: ConsumerAnswer) -> bool:
+    if answer.probe.status:
+        return answer.status in answer.probe.status
+    return answer.status < 400 or answer.status in _MAY_ASK_WHO_WE_ARE
+
+
+def _explained(
+    facts: Facts, cause: CauseId, answer: ConsumerAnswer, summary: str, *evidence: str
+) -> Explanation:
+    namespace, _, name = answer.service.partition("/")
+    root = RootCause(
+        cause=cause,
+        subject=Subject.service(answer.service),
+        summary=summary,
+        evidence=evidence,
+        fields=facts.command_fields(namespace=namespace, service=name, address=answer.address),
+    )
+    return Explanation(root=root, subject=root.subject, summary=summary)

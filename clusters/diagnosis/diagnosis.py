@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import cached_property
 
+from clusters import budgets, wait
 from clusters.cause_ids import CauseId
 from clusters.diagnosis import (
     announcer_sources,
     bgp_sessions,
     configuration_faults,
     consumers,
-    external_addresses,
-    intended_pools,
-    interfaces,
     kube_proxy,
     memberlist,
     metallb_permissions,
-    missing_speakers,
     pool_ranges,
     pool_usage,
     rivals,
@@ -32,20 +30,21 @@ from clusters.diagnosis.root_cause import Explanation, KnownCauses, RootCause
 from clusters.metallb import services
 from clusters.metallb.services import Service
 from clusters.observation.snapshot import Snapshot
+from clusters.wait import NotWithinBudget
 
 #: Where the known causes are looked for, in the order in which they are reported.
 _DETECTORS: tuple[Callable[[Facts], Iterable[RootCause]], ...] = (
     workloads.nodes,
     workloads.controller,
-    missing_speakers.speakers,
-    missing_speakers.expected_announcers,
+    workloads.speakers,
+    workloads.expected_announcers,
     memberlist.root_causes,
     metallb_permissions.root_causes,
     configuration_faults.root_causes,
-    external_addresses.root_causes,
-    interfaces.root_causes,
+    pool_usage.taken_by_hand,
+    configuration_faults.interfaces_missing,
     pool_ranges.root_causes,
-    intended_pools.root_causes,
+    pool_ranges.not_intended,
     pool_usage.exhausted,
     pool_usage.contradictions,
     pool_usage.restless,
@@ -233,3 +232,24 @@ class Diagnosis:
             for key, explained in explanations.items():
                 found.setdefault(explained.root.key, {})[key] = None
         return {root: tuple(keys) for root, keys in found.items()}
+
+
+def observed(look: Callable[[], Snapshot]) -> Diagnosis:
+    """The diagnosis of one look, or of the last of several where the sources named different announcers before.
+
+    While a speaker starts or ends, the ServiceL2Status of two nodes may stand side by side, or one that is over: a
+    moment is not taken for a state. The wire is asked again for that reason where it is asked
+    (clusters/observation/wire.py); what MetalLB says of itself is, here.
+    Looks for as long as the budget `handed_over` allows; whatever the last look shows is told. Raises what `look`
+    raises.
+    """
+    looks: list[Diagnosis] = []
+
+    def again() -> bool:
+        looks[:] = [Diagnosis(look())]
+        return not looks[0].disagreeing
+
+    # What is so to the end of the budget is no moment, and the diagnosis says what it is.
+    with suppress(NotWithinBudget):
+        wait.until("the sources agree", read=again, accept=bool, budget=budgets.get(budgets.HANDED_OVER))
+    return looks[0]

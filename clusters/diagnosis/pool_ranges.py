@@ -1,19 +1,22 @@
-"""Ranges that must not be: overlapping, malformed, or holding addresses that nodes, gateways or networks have.
+"""Ranges that must not be: overlapping, holding what nodes, gateways or networks have, or not those that are meant.
 
-`roots` judges the live pools; `problems` judges any pools, for instance those that an overlay renders.
+`root_causes` and `not_intended` judge the live pools; `problems` judges any pools, for instance those that an overlay
+renders.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from clusters.cause_ids import CauseId
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.root_cause import RootCause
-from clusters.metallb import configuration
+from clusters.metallb import configuration, ranges
 from clusters.metallb.nodes import Node
 from clusters.metallb.pools import Pool
-from clusters.metallb.ranges import Address, Network, parse_address
+from clusters.metallb.ranges import Address, AddressRange, Network, parse_address
 from clusters.metallb.reasons import Reason
+from clusters.subject import Subject
 
 
 def problems(
@@ -46,3 +49,43 @@ def gateways(facts: Facts) -> tuple[Address, ...]:
     """The gateways that the vantage is known to use; a cluster does not tell its nodes' gateways."""
     found = {route.gateway for route in facts.snapshot.wire.routes if route.gateway}
     return tuple(parse_address(each) for each in sorted(found))
+
+
+def not_intended(facts: Facts) -> Iterator[RootCause]:
+    """A root for each pool that the profile names and that is not there, or holds other addresses.
+
+    Pools that the profile does not name are nobody's business. Without any pool at all that alone is the fault.
+    """
+    expected = facts.snapshot.expectations.pools
+    if not expected or not facts.snapshot.ip_address_pools.known or not facts.pools:
+        return
+    live = {pool.name: pool for pool in facts.pools}
+    for name, texts in sorted(expected.items()):
+        wanted = ranges.merged(map(ranges.parse, texts))
+        pool = live.get(name)
+        if pool is None:
+            others = ", ".join(sorted(live))
+            yield _not_intended(
+                facts, name, f"There is no pool {name}, which the profile means; there is {others}."
+            )
+        elif ranges.merged(pool.ranges) != wanted:
+            yield _not_intended(
+                facts, name, f"Pool {name} holds {_listed(pool)}; the profile means {_ranges(wanted)}."
+            )
+
+
+def _not_intended(facts: Facts, pool: str, summary: str) -> RootCause:
+    return RootCause(
+        cause=CauseId.POOL_NOT_INTENDED,
+        subject=Subject.pool(pool),
+        summary=summary,
+        fields=facts.command_fields(pool=pool),
+    )
+
+
+def _listed(pool: Pool) -> str:
+    return _ranges(ranges.merged(pool.ranges)) or "no address"
+
+
+def _ranges(found: tuple[AddressRange, ...]) -> str:
+    return ", ".join(map(str, found))

@@ -1,4 +1,4 @@
-"""Addresses that are held as they should not be, and pools that have none left."""
+"""Addresses of pools that are held as they should not be, by whomever, and pools with none left."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.root_cause import Explanation, KnownCauses, RootCause
 from clusters.metallb import services, usage
 from clusters.metallb.allocation import Outcome, predict_allocation
+from clusters.metallb.ranges import Address, AddressError, parse_address
 from clusters.metallb.services import FamilyPolicy, Service
+from clusters.observation.snapshot import Json
 from clusters.subject import Subject
 
 
@@ -103,3 +105,42 @@ def _rival(known: KnownCauses, *found: Service) -> RootCause | None:
 
 def _explained(service: Service, root: RootCause, text: str) -> Explanation:
     return Explanation(root=root, subject=Subject.service(service.key), summary=text)
+
+
+def taken_by_hand(facts: Facts) -> Iterator[RootCause]:
+    """One root for each service that has an external address of a pool which MetalLB did not give to it."""
+    for raw in (*facts.snapshot.external_ip_services.items, *facts.snapshot.services.items):
+        key = f"{raw['metadata']['namespace']}/{raw['metadata']['name']}"
+        service = facts.services.get(key)
+        own = set(service.ingress) if service else set()
+        taken = [each for each in _external(raw) if each not in own and facts.pool_of(each)]
+        if taken:
+            yield _taken_root(facts, key, taken)
+
+
+def _external(raw: Json) -> Iterator[Address]:
+    for text in raw["spec"].get("externalIPs") or ():
+        try:
+            yield parse_address(text)
+        except AddressError:
+            continue
+
+
+def _taken_root(facts: Facts, key: str, taken: list[Address]) -> RootCause:
+    namespace, _, name = key.partition("/")
+    pools = {str(each): pool.name for each in taken if (pool := facts.pool_of(each))}
+    listed = ", ".join(pools)
+    held = [
+        f"{address} is held by service {other}, whose traffic kube-proxy may send to {key} instead"
+        for address in pools
+        for other, service in facts.addressed.items()
+        if other != key and address in {str(each) for each in service.ingress}
+    ]
+    return RootCause(
+        cause=CauseId.EXTERNAL_ADDRESS_IN_POOL,
+        subject=Subject.service(key),
+        summary=f"Service {key} takes {listed} of pool {', '.join(sorted(set(pools.values())))} for itself in "
+        "spec.externalIPs: MetalLB does not announce it for that, and may give it to another service.",
+        evidence=(f"spec.externalIPs of service {key}: {listed}", *held),
+        fields=facts.command_fields(namespace=namespace, service=name, pool=next(iter(pools.values()))),
+    )

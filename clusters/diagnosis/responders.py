@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 from clusters.cause_ids import CauseId
 from clusters.checks.causes import Effect, having
-from clusters.diagnosis import bgp_sessions, claims, metallb_permissions
+from clusters.diagnosis import announcer_sources, bgp_sessions, metallb_permissions
 from clusters.diagnosis.announcer_election import Announcers
-from clusters.diagnosis.claims import Claim
+from clusters.diagnosis.announcer_sources import Claim
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.forwarding import Forwarding, Stretch
 from clusters.diagnosis.kube_proxy import settings, strict_arp_off
@@ -128,7 +128,11 @@ class Responders:
         speaker whose metrics were not read. kube-proxy is the same on every node: where one of them is silent, it
         is not what answers on the others.
         """
-        denying = [owner for owner in owners if claims.of_node(self.facts, owner, address) is Claim.DENIED]
+        denying = [
+            owner
+            for owner in owners
+            if announcer_sources.claim_of(self.facts, owner, address) is Claim.DENIED
+        ]
         mode, strict = settings(self.facts)
         told = (f"of the nodes that answer ARP for {address}, {', '.join(denying)} do not announce it",)
         if not set(self.facts.wire_index.node_of_mac.values()) <= set(owners):
@@ -157,7 +161,7 @@ class Responders:
     def _duplicate(self, service: Service, address: str, owners: tuple[str, ...]) -> RootCause:
         elected = self.announcers.elected(service) or ""
         wrong = next((owner for owner in owners if owner != elected), owners[0])
-        open_question = bool(claims.unread(self.facts, owners, address))
+        open_question = bool(announcer_sources.unread_claims(self.facts, owners, address))
         return RootCause(
             cause=CauseId.DUPLICATE_ANNOUNCER,
             subject=Subject.service(service.key),
@@ -252,7 +256,7 @@ class Responders:
 
     def _claims(self, address: str) -> Iterator[str]:
         """Who says that he announces an address."""
-        yield claims.describe(self.facts, address)
+        yield announcer_sources.describe_claims(self.facts, address)
 
     def _pool(self, service: Service) -> str:
         pool = self.facts.pool_of(service.ingress[0])

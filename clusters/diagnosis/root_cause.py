@@ -1,4 +1,4 @@
-"""A root cause: one cause that holds, with its proof, and the one check that reports it.
+"""A root cause: one cause that holds, with its proof, the one check that reports it, and how far it reaches.
 
 What one fault breaks shows in several checks. One check reports the root cause; every other one refers to it by that
 check's id, so that a reader fixes one thing and not ten.
@@ -6,14 +6,15 @@ check's id, so that a reader fixes one thing and not ten.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from clusters.cause_ids import CauseId
 from clusters.check_ids import CheckId
-from clusters.checks import Candidate, Finding
+from clusters.checks import Candidate, Finding, Scope
 from clusters.checks.causes import get
+from clusters.checks.run_verdict import reach
 from clusters.commands import Command
 from clusters.subject import Subject
 
@@ -105,3 +106,19 @@ class Explanation:
 def referring(finding: Finding, root: str) -> Finding:
     """A finding that only repeats what check `root` names."""
     return replace(finding, root=root)
+
+
+def place_of(root: RootCause) -> str:
+    """Where one root lies: whose work it is."""
+    return str(get(root.cause).layer)
+
+
+def reach_of(root: RootCause) -> Scope:
+    """How far one root reaches."""
+    return reach(root.cause, root.subject)
+
+
+def widest_reach(roots: Iterable[RootCause]) -> Scope:
+    """How far all of them reach together."""
+    order = list(Scope)
+    return max((reach_of(root) for root in roots), key=order.index, default=Scope.NONE)

@@ -22,7 +22,7 @@ from suites.plugin.run_files import SNAPSHOT, SNAPSHOT_LOCK
 # Imported when first used, as elsewhere in this plugin: it is loaded for the project's own tests as well.
 if TYPE_CHECKING:
     from clusters.diagnosis import Diagnosis
-    from clusters.diagnosis.conclusion import Question
+    from clusters.diagnosis.answer import Question
     from clusters.observation import Snapshot
 
 
@@ -36,14 +36,14 @@ class Observed:
 
     def expect(self, question: Question) -> None:
         """Ask the diagnosis for this check: notes and figures are kept, and whatever is not a pass is raised."""
-        from clusters.diagnosis import conclusion  # noqa: PLC0415 - see above
+        from clusters.diagnosis import answer  # noqa: PLC0415 - see above
 
-        found = conclusion.ask(question, self.diagnosis)
+        found = answer.ask(question, self.diagnosis)
         for note in found.notes:
             self.record.note(note)
         for name, figure in found.figures.items():
             self.record.measure(name, figure.value, unit=figure.unit, budget=figure.budget)
-        conclusion.conclude(self.check, found, self.diagnosis)
+        answer.conclude(self.check, found, self.diagnosis)
 
 
 @pytest.fixture(scope="session")

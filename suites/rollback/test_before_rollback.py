@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clusters.cause_ids import CauseId
-from clusters.diagnosis.answers import rollback
+from clusters.diagnosis.answers import recovery
 from clusters.gitops import revisions
 from clusters.gitops.repository_snapshot import RepositorySnapshot
 from suites.causes import PENDING
@@ -33,4 +33,4 @@ def test_the_previous_overlay_still_renders(repository: RepositorySnapshot, find
 )  # fmt: skip
 def test_no_consumer_asks_for_a_lost_address(observed: Observed) -> None:
     """No consumer keeps asking for an address that the active pools no longer hold."""
-    observed.expect(rollback.stale_consumers)
+    observed.expect(recovery.stale_consumers)

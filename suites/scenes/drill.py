@@ -12,7 +12,7 @@ from clusters.api.resources import SERVICES
 from clusters.budgets import Budget
 from clusters.cause_ids import CauseId
 from clusters.checks import CheckFailed
-from clusters.diagnosis import Diagnosis, conclusion
+from clusters.diagnosis import Diagnosis, answer
 from clusters.diagnosis.symptoms import Symptom
 from clusters.errors import CleanupFailed
 from clusters.gitops import drift, repository_collection
@@ -61,7 +61,7 @@ class Drill:
         snapshot = self.attribution.observed()
         diagnosis = Diagnosis(snapshot)
         for check in _FIRST:
-            conclusion.conclude(check.id, conclusion.ask(check.question, diagnosis), diagnosis)
+            answer.conclude(check.id, answer.ask(check.question, diagnosis), diagnosis)
         now = repository_collection.counterparts(self.overlay.api, self.overlay.objects)
         intended = self.repository.intended.model_copy(update={"objects": self.overlay.objects})
         both = self.repository.model_copy(update={"intended": intended, "live": now}).without_secrets()

@@ -13,9 +13,8 @@ from clusters.check_ids import CheckId
 from clusters.checks import CheckFailed, Finding
 from clusters.checks.causes import get
 from clusters.diagnosis import Diagnosis, explain_service
-from clusters.diagnosis.answer import findings
+from clusters.diagnosis.answer import Question, ask, findings
 from clusters.diagnosis.answers import health, recovery, trigger
-from clusters.diagnosis.conclusion import Question, ask
 from clusters.diagnosis.symptoms import Symptom
 from clusters.observation import save
 from clusters.observation.collecting import collect

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from clusters.diagnosis import consumer_answers
+from clusters.diagnosis import consumers
 from clusters.diagnosis.facts import Facts
 from clusters.metallb.services import Service
 from clusters.observation import Objects, Snapshot, Status, consumer_probes, expectations
@@ -70,7 +70,7 @@ def told(vantage: NetnsVantage, seen: Snapshot) -> tuple[tuple[ConsumerAnswer, .
     """The answers, and the cause and sentence that are made of them."""
     answers = consumer_probes.answers(seen, vantage)
     facts = Facts(Snapshot(taken_at=seen.taken_at, wire=WireView(status=Status.OK, consumers=answers)))
-    found = consumer_answers.broken(facts, Service(namespace="shop", name="web"))
+    found = consumers.broken_promise(facts, Service(namespace="shop", name="web"))
     return answers, found.root.cause if found else "", found.summary if found else ""
 
 

@@ -10,10 +10,10 @@ from clusters.check_ids import CheckId
 from clusters.checks import Scope
 from clusters.checks.causes import Effect, Layer, get, having
 from clusters.checks.spec import ALLOCATION, ELECTION
-from clusters.diagnosis import scope, unread_lists
+from clusters.diagnosis import root_cause, unread_lists
 from clusters.diagnosis.answer import Answer, missing, sentence, unpermitted
 from clusters.diagnosis.diagnosis import Diagnosis
-from clusters.diagnosis.metallb_pods import Pod
+from clusters.diagnosis.metallb_components import Pod
 from clusters.diagnosis.root_cause import Explanation, RootCause
 from clusters.diagnosis.signals import Event
 from clusters.metallb import signatures, versions
@@ -175,8 +175,8 @@ def how_far(diagnosis: Diagnosis) -> Answer:
     A login that may not read all of the cluster cannot tell that of it either.
     """
     seen = diagnosis.snapshot
-    reach = scope.widest(diagnosis.root_causes)
-    wide = [root for root in diagnosis.root_causes if scope.of_root(root) is Scope.CLUSTER]
+    reach = root_cause.widest_reach(diagnosis.root_causes)
+    wide = [root for root in diagnosis.root_causes if root_cause.reach_of(root) is Scope.CLUSTER]
     found = "nothing was found" if reach is Scope.NONE else f"it affects {_named(reach, diagnosis)}"
     return Answer(
         needs=unread_lists.lists(seen, but="secrets"),
@@ -199,7 +199,7 @@ def _unreadable(seen: Snapshot) -> Iterator[str]:
 
 
 def _named(reach: Scope, diagnosis: Diagnosis) -> str:
-    subjects = sorted({root.subject for root in diagnosis.root_causes if scope.of_root(root) is reach})
+    subjects = sorted({root.subject for root in diagnosis.root_causes if root_cause.reach_of(root) is reach})
     return ", ".join(subjects[:8]) + (" and more" if len(subjects) > 8 else "")
 
 

@@ -15,7 +15,7 @@ from clusters.check_ids import CheckId
 from clusters.checks.spec import ALLOCATION
 from clusters.diagnosis.answer import Answer, sentence
 from clusters.diagnosis.diagnosis import Diagnosis
-from clusters.diagnosis.metallb_pods import Pod
+from clusters.diagnosis.metallb_components import Pod
 from clusters.diagnosis.root_cause import Explanation, RootCause
 from clusters.metallb.signatures import Hit
 from clusters.subject import Subject

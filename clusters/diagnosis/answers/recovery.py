@@ -1,16 +1,22 @@
-"""Section 3 of the runbook: where the trouble lies, and whether the address block is routable."""
+"""Sections 3 and 6 of the runbook, before anything is recovered or rolled back.
+
+Where the trouble lies, whether the address block is routable, and who still asks for an address that is gone.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 from clusters.cause_ids import CauseId
 from clusters.check_ids import CheckId
 from clusters.checks.causes import Layer, get
 from clusters.checks.path_links import Link
-from clusters.checks.spec import ELECTION
-from clusters.diagnosis import scope, unread_lists
+from clusters.checks.spec import ALLOCATION, ELECTION
+from clusters.diagnosis import root_cause, unread_lists
 from clusters.diagnosis.answer import Answer, missing
 from clusters.diagnosis.diagnosis import Diagnosis
 from clusters.diagnosis.root_cause import Explanation, RootCause
+from clusters.metallb import services
 from clusters.metallb.pools import Pool
 from clusters.metallb.ranges import parse_address
 from clusters.subject import Subject
@@ -22,7 +28,7 @@ def incident_scope(diagnosis: Diagnosis) -> Answer:
     places: dict[str, dict[str, None]] = {}
     roots = [root for root in diagnosis.root_causes if not unread_lists.may_be_another(root, seen)]
     for root in roots:
-        places.setdefault(scope.where(root), {})[root.cause] = None
+        places.setdefault(root_cause.place_of(root), {})[root.cause] = None
     alone = " alone" if len(places) == 1 else ""
     listed = [f"{place}{alone} ({', '.join(causes)})" for place, causes in sorted(places.items())]
     shown = [
@@ -84,3 +90,24 @@ def _routable(diagnosis: Diagnosis, pool: Pool) -> Explanation | str | None:
 
 def _inside(pool: Pool, address: str) -> bool:
     return any(str(each.first) == address for each in pool.ranges) or parse_address(address) in pool
+
+
+def stale_consumers(diagnosis: Diagnosis) -> Answer:
+    """No service keeps asking for an address that no pool holds any more."""
+    seen = diagnosis.snapshot
+    stale = [
+        each for each in diagnosis.pending.values() if each.root.cause == CauseId.REQUESTED_OUTSIDE_POOLS
+    ]
+    return Answer(
+        needs=ALLOCATION,
+        explanations=(*stale, *_clinging(diagnosis)),
+        missing=missing(("the services", seen.services), ("the pools", seen.ip_address_pools)),
+    )
+
+
+def _clinging(diagnosis: Diagnosis) -> Iterator[Explanation]:
+    """Services that hold, and ask for, an address which no pool holds."""
+    for key, explained in diagnosis.outside_intended_pool.items():
+        asked = services.request(diagnosis.facts.services[key]).addresses
+        if any(diagnosis.facts.pool_of(each) is None for each in asked):
+            yield explained

@@ -7,7 +7,7 @@ from clusters.checks.causes import Layer, get
 from clusters.diagnosis import workloads
 from clusters.diagnosis.answer import Answer, Figure, missing, sentence
 from clusters.diagnosis.diagnosis import Diagnosis
-from clusters.diagnosis.metallb_pods import Pod as MetalLBPod
+from clusters.diagnosis.metallb_components import Pod as MetalLBPod
 from clusters.diagnosis.root_cause import Explanation, RootCause
 from clusters.diagnosis.signals import lasting
 from clusters.observation.snapshot import Status

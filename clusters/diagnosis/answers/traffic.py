@@ -12,8 +12,8 @@ from clusters.checks.spec import ELECTION
 from clusters.diagnosis import announcer_sources, bgp_sessions
 from clusters.diagnosis.answer import Answer, missing
 from clusters.diagnosis.diagnosis import Diagnosis
-from clusters.diagnosis.missing_speakers import expected
 from clusters.diagnosis.root_cause import Explanation
+from clusters.diagnosis.workloads import expected
 from clusters.metallb import versions
 from clusters.metallb.versions import Feature
 from clusters.observation.snapshot import PodMetrics

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from clusters.checks.spec import ALLOCATION, ELECTION
-from clusters.diagnosis import consumer_answers
+from clusters.diagnosis import consumers
 from clusters.diagnosis.answer import Answer, missing
 from clusters.diagnosis.diagnosis import Diagnosis
 from clusters.observation.field_types import ProbeOutcome
@@ -82,6 +82,6 @@ def edge_address(diagnosis: Diagnosis) -> Answer:
     return Answer(
         needs=("ip_address_pools", "endpoint_slices", "l2_advertisements"),
         explanations=tuple(diagnosis.consumers.values()),
-        notes=tuple(consumer_answers.notes(diagnosis.facts)),
+        notes=tuple(consumers.notes(diagnosis.facts)),
         missing=missing(("the services", seen.services), ("what answers from outside", seen.wire)),
     )

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from clusters.diagnosis import Diagnosis, announcer_sources, claims
-from clusters.diagnosis.claims import Claim
+from clusters.diagnosis import Diagnosis, announcer_sources
+from clusters.diagnosis.announcer_sources import Claim
 from clusters.metallb.election import Prediction
 from clusters.observation import Snapshot, Status, load
 from clusters.observation.announcers import Sources
@@ -158,12 +158,12 @@ def test_a_node_s_word_has_three_values() -> None:
     (node,) = nodes
     others = set(facts.nodes) - nodes
 
-    assert claims.of_node(facts, node, address) is Claim.CLAIMED
-    assert {claims.of_node(facts, each, address) for each in others} == {Claim.DENIED}
+    assert announcer_sources.claim_of(facts, node, address) is Claim.CLAIMED
+    assert {announcer_sources.claim_of(facts, each, address) for each in others} == {Claim.DENIED}
     blind = Diagnosis(unread(seen)).facts
-    assert {claims.of_node(blind, each, address) for each in facts.nodes} == {Claim.NOT_READ}
+    assert {announcer_sources.claim_of(blind, each, address) for each in facts.nodes} == {Claim.NOT_READ}
     unseen = Diagnosis(replace(seen, pods=replace(seen.pods, status=Status.NOT_PERMITTED, items=()))).facts
-    assert claims.of_node(unseen, next(iter(others)), address) is Claim.NOT_READ
+    assert announcer_sources.claim_of(unseen, next(iter(others)), address) is Claim.NOT_READ
 
 
 def test_what_was_not_read_is_said_as_such_and_not_as_nobody() -> None:
@@ -173,7 +173,7 @@ def test_what_was_not_read_is_said_as_such_and_not_as_nobody() -> None:
 
     assert "metric: not read" in str(found)
     assert "metric: nobody" not in str(found)
-    assert claims.describe(diagnosis.facts, str(service.ingress[0])).endswith(": not read")
+    assert announcer_sources.describe_claims(diagnosis.facts, str(service.ingress[0])).endswith(": not read")
 
 
 @pytest.mark.parametrize(
