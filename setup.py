@@ -13,7 +13,7 @@ _SHIPPED = ("examples", "deploy/rbac")
 
 
 class Build(build_py):
-    """Copies the folders that clusters/shipped.py finds in a checkout into the package."""
+    """Copies the folders that clusters/files.py finds in a checkout into the package."""
 
     def run(self) -> None:
         """Build as ever, then copy."""

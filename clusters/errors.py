@@ -1,8 +1,13 @@
-"""Errors that a user can cause, each one clear sentence with what to do, each with its exit code."""
+"""Errors that a user can cause, each one clear sentence with what to do, each with its exit code.
+
+The parser of the command lines raises them too.
+"""
 
 from __future__ import annotations
 
+import argparse
 from enum import IntEnum
+from typing import NoReturn
 
 from clusters import bounds, outbound
 
@@ -68,3 +73,11 @@ class Inconclusive(ConformanceError):  # noqa: N818 - it says how a run ends
     """
 
     exit_code = ExitCode.INCOMPLETE
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that raises UsageError in place of leaving the process."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise UsageError with argparse's own sentence."""
+        raise UsageError(f"{message}.", remedy=f"See {self.prog} --help.")

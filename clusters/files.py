@@ -25,6 +25,11 @@ REPORTS_VARIABLE = "METALLB_CONFORMANCE_REPORTS"
 REPORTS = Path(os.environ.get(REPORTS_VARIABLE) or "reports")
 _NAME_SHOWN = 40
 
+#: What comes with the suite and is no Python: inside the installed package, or at the top of a checkout.
+_PACKAGE = Path(__file__).resolve().parent
+_INSTALLED = _PACKAGE / "shipped_files"
+_CHECKOUT = _PACKAGE.parent
+
 
 def write_atomically(path: Path, data: bytes | str, *, mode: int = PRIVATE) -> None:
     """Write a file in one step: whoever reads it finds what was there before, or all of `data`. Raises OSError.
@@ -164,3 +169,8 @@ def _group(gid: int) -> str:
         return grp.getgrgid(gid).gr_name
     except KeyError:
         return str(gid)
+
+
+def shipped_folder(name: str) -> Path:
+    """A folder that comes with the suite: `examples/platform` (the example repository) or `deploy/rbac` (the roles)."""
+    return (_INSTALLED if _INSTALLED.is_dir() else _CHECKOUT) / name

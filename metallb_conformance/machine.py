@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clusters.command_line import Parser
-from clusters.errors import ConformanceError, ExitCode
+from clusters.errors import ConformanceError, ExitCode, Parser
 from clusters.outbound import say
 from metallb_conformance.command import NAME
 

@@ -17,8 +17,7 @@ import yaml
 from clusters.api import Api, ApiError, Forbidden
 from clusters.api import resources as res
 from clusters.api.resources import Resource
-from clusters.command_line import Parser
-from clusters.errors import ConformanceError, ExitCode
+from clusters.errors import ConformanceError, ExitCode, Parser
 from clusters.metallb import install
 from clusters.outbound import say
 from metallb_conformance.command import NAME

@@ -9,11 +9,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clusters.command_line import Parser
-from clusters.errors import ExitCode, Inconclusive, UsageError
+from clusters.errors import ExitCode, Inconclusive, Parser, UsageError
 from clusters.outbound import say
 from metallb_conformance.command import NAME
-from metallb_conformance.looking import looking
+from metallb_conformance.why import looking
 
 if TYPE_CHECKING:
     from clusters.diagnosis import Diagnosis

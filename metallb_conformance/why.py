@@ -1,11 +1,15 @@
-"""`why PROFILE [NAMESPACE/SERVICE]`: the two paths of a service, link by link, and what breaks the first broken one."""
+"""`why PROFILE [NAMESPACE/SERVICE]`: the two paths of a service, link by link, and what breaks the first broken one.
+
+How a command comes by an observation, `looking`, stands here too.
+"""
 
 from __future__ import annotations
 
 import argparse
 import ipaddress
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,14 +18,17 @@ from clusters.checks import LinkReading, Reading, ServicePath
 from clusters.checks.causes import get
 from clusters.checks.path_links import Link
 from clusters.checks.serialise import path_to_dict
-from clusters.command_line import Parser
-from clusters.errors import ExitCode, UsageError
+from clusters.errors import ExitCode, Parser, UsageError
 from clusters.outbound import say
 from metallb_conformance.command import NAME
-from metallb_conformance.looking import Look, looking
 
 if TYPE_CHECKING:
     from clusters.diagnosis import Diagnosis
+    from clusters.observation import Snapshot
+    from clusters.profile import Profile
+
+
+Look = Callable[[], "Diagnosis"]
 
 _MARKS = {
     Reading.OK: "ok",
@@ -191,3 +198,44 @@ def _code(paths: Sequence[ServicePath]) -> int:
 
 def _serves(link: LinkReading) -> bool:
     return link.link is Link.BACKEND and link.reading is Reading.OK
+
+
+@contextmanager
+def looking(name: str, snapshot: Path | None, *, wire: bool) -> Iterator[Look]:
+    """What gives a diagnosis each time it is called: of the saved observation, or of the profile's cluster as it is.
+
+    With `wire` the addresses are also asked for from the profile's vantage. Raises ConformanceError.
+    """
+    if snapshot is not None:
+        yield lambda: _saved(snapshot)
+        return
+    from clusters import profile, providers  # noqa: PLC0415 - a saved observation needs no cluster
+    from clusters.api import Api  # noqa: PLC0415 - see above
+    from clusters.diagnosis import observed  # noqa: PLC0415 - see above
+    from clusters.observation.collecting import collect  # noqa: PLC0415 - see above
+
+    chosen = _without_vantage(profile.load(name), wire=wire)
+    with providers.open_cluster(chosen) as cluster:
+        api = Api.connect(cluster.kubeconfig, cluster.context)
+
+        def look() -> Snapshot:
+            return collect(
+                api,
+                namespace=chosen.namespace,
+                vantage=cluster.vantage if wire else None,
+                routed=cluster.routed if wire else None,
+                profile=chosen,
+            )
+
+        yield lambda: observed(look)
+
+
+def _saved(path: Path) -> Diagnosis:
+    from clusters.diagnosis import Diagnosis  # noqa: PLC0415 - see above
+    from clusters.observation import load  # noqa: PLC0415 - see above
+
+    return Diagnosis(load(path))
+
+
+def _without_vantage(chosen: Profile, *, wire: bool) -> Profile:
+    return chosen if wire else chosen.model_copy(update={"vantage": "", "routed_vantage": ""})

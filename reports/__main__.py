@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from clusters.command_line import Parser
-from clusters.errors import ConformanceError
+from clusters.errors import ConformanceError, Parser
 from reports.history import recording
 from reports.pages import page
 from reports.publish import comparison_text, last_validated, merge, stamp

@@ -13,11 +13,10 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from clusters import budgets
-from clusters.api import answer_limits, errors, forwarding, resources
+from clusters import bounds, budgets
+from clusters.api import errors, port_forward, resources
 from clusters.api.account_tokens import AccountTokens
-from clusters.api.answers import Asked
-from clusters.api.bodies import Reader
+from clusters.api.answers import Asked, Reader
 from clusters.api.login import log_in
 from clusters.api.resources import NAMESPACES, PODS, Resource
 from clusters.api.transport import PATCH_TYPES, Request, Stats, Transport
@@ -110,7 +109,7 @@ class Api:
         token = ""
         while True:
             paging = ({"limit": str(page)} if page else {}) | ({"continue": token} if token else {})
-            limit = answer_limits.ANSWER if page else answer_limits.LIST
+            limit = bounds.ANSWER_BYTES if page else bounds.LIST_BYTES
             request = Request(asked=asked, query=query | paging, accept=accept, limit=limit)
             found, token = reading.take(self._transport.send(request))
             yield found
@@ -234,9 +233,9 @@ class Api:
         query |= {"tailLines": str(tail)} if tail is not None else {}
         query |= {"sinceSeconds": str(max(1, math.ceil(since)))} if since is not None else {}
         query |= {"previous": "true"} if previous else {}
-        query |= {"limitBytes": str(answer_limits.LOG)}
+        query |= {"limitBytes": str(bounds.LOG_BYTES)}
         asked = _asked("get", PODS, namespace, pod, subresource="log")
-        return self._text(Request(asked=asked, query=query, accept="*/*", limit=answer_limits.LOG))
+        return self._text(Request(asked=asked, query=query, accept="*/*", limit=bounds.LOG_BYTES))
 
     def pod_http(self, namespace: str, pod: str, port: int, path: str, *, https: bool = False) -> str:
         """GET `path` on a pod's port, through the API server's proxy."""
@@ -244,7 +243,7 @@ class Api:
         url = f"{PODS.path(namespace)}/{target}/proxy/{path.lstrip('/')}"
         asked = Asked(verb="get", path=url, resource=PODS, namespace=namespace, name=pod)
         within = budgets.get(budgets.POD_ANSWER).within
-        return self._text(Request(asked=asked, accept="*/*", limit=answer_limits.POD, within=within))
+        return self._text(Request(asked=asked, accept="*/*", limit=bounds.POD_ANSWER_BYTES, within=within))
 
     def pod_https(self, namespace: str, pod: str, port: int, path: str, *, token: str) -> str:
         """GET `path` on a pod's port over TLS with `token`, by a port-forward (not the proxy).
@@ -252,7 +251,7 @@ class Api:
         Whoever runs the pod gets the token: it must be one that may do nothing else, never a login of the user's.
         """
         asked = _asked("get", PODS, namespace, pod, subresource="portforward")
-        return forwarding.https_get(self._transport, asked, port=port, path=path, token=token)
+        return port_forward.https_get(self._transport, asked, port=port, path=path, token=token)
 
     def account_token(self, namespace: str, name: str) -> str:
         """A token of a service account that ends in minutes; see `clusters.api.account_tokens`."""
@@ -260,7 +259,9 @@ class Api:
 
     def raw(self, path: str) -> str:
         """GET any path of the API server, for instance "/readyz?verbose"."""
-        return self._text(Request(asked=Asked(verb="get", path=path), accept="*/*", limit=answer_limits.PATH))
+        return self._text(
+            Request(asked=Asked(verb="get", path=path), accept="*/*", limit=bounds.PATH_ANSWER_BYTES)
+        )
 
     def can_i(self, verb: str, resource: str, *, namespace: str = "", name: str = "") -> bool:
         """Whether this login may do so with a resource as roles name it: "pods/log", "ipaddresspools.metallb.io".
@@ -283,7 +284,7 @@ class Api:
     def version(self) -> str:
         """Kubernetes' version as the API server says it: "v1.35.4"."""
         asked = Asked(verb="get", path="/version")
-        found = self._json(Request(asked=asked, accept="*/*", limit=answer_limits.PATH))
+        found = self._json(Request(asked=asked, accept="*/*", limit=bounds.PATH_ANSWER_BYTES))
         return self._transport.reader.text(found, "gitVersion", asked)
 
     def clock_ahead(self) -> float:
@@ -325,7 +326,7 @@ class Api:
         """The kinds of one group, without their subresources."""
         asked = Asked(verb="get", path=path)
         try:
-            found = self._json(Request(asked=asked, limit=answer_limits.PATH))
+            found = self._json(Request(asked=asked, limit=bounds.PATH_ANSWER_BYTES))
             return [each for each in _Discovery.model_validate(found).resources if "/" not in each.name]
         except errors.NotFound:
             return []
@@ -381,8 +382,8 @@ class _Paging:
 
     def _check(self) -> None:
         what = f"The answer to {self._asked.what}"
-        if self._size > answer_limits.LIST or len(self._tokens) >= answer_limits.PAGES:
-            most = f"{answer_limits.size(answer_limits.LIST)} or {answer_limits.PAGES} pages"
+        if self._size > bounds.LIST_BYTES or len(self._tokens) >= bounds.LIST_PAGES:
+            most = f"{bounds.size(bounds.LIST_BYTES)} or {bounds.LIST_PAGES} pages"
             raise errors.AnswerTooLarge(f"{what} has more than {most}; it was not read any further.")
         if time.monotonic() - self._began > self._within:
             raise errors.TimedOut(f"{what} took longer than {self._within:g} s, page after page.")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
-from clusters.api import credential_files, login_command
+from clusters.api import kubeconfig_file, login_command
 from clusters.api.errors import KubeconfigInvalid
 from clusters.api.kubeconfig import Entry
 from clusters.api.kubeconfig_file import User
@@ -174,9 +174,9 @@ def _pem(entry: Entry, data: str, name: str, what: str) -> bytes:
 
 def _read(entry: Entry, path: Path, what: str) -> bytes:
     try:
-        return credential_files.read(path)
+        return kubeconfig_file.read_credential(path)
     except (OSError, ValueError) as error:
-        why = credential_files.why_unreadable(error)
+        why = kubeconfig_file.why_unreadable(error)
         raise KubeconfigInvalid(f"{_owner(entry, what)}: its {what} {path} cannot be read: {why}.") from None
 
 

@@ -38,7 +38,7 @@ class TimedOut(ApiError):
 
 
 class AnswerTooLarge(ApiError):
-    """An answer was larger than its limit in `clusters.api.answer_limits`, and was not read to its end."""
+    """An answer was larger than its limit in `clusters.bounds`, and was not read to its end."""
 
 
 class AnswerInvalid(ApiError):

@@ -5,19 +5,26 @@ https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeco
 
 from __future__ import annotations
 
+import json
 import os
+import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BaseModel
 
-from clusters.api import service_account
 from clusters.api.errors import KubeconfigInvalid
 from clusters.api.kubeconfig_file import Cluster, Context, File, User
 
 Record = TypeVar("Record", bound=BaseModel)
+
+#: The context of a pod's own login, and where the kubelet mounts what it is made of
+#: (https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/).
+IN_CLUSTER = "in-cluster"
+MOUNTED = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +66,7 @@ def files_for(kubeconfig: Path | None) -> tuple[Path, ...]:
     if listed:
         return tuple(listed)
     usual = _expanded(Path("~/.kube/config"))
-    own = None if _exists(usual) else service_account.kubeconfig()
+    own = None if _exists(usual) else service_account_kubeconfig()
     return (own or usual,)
 
 
@@ -176,3 +183,36 @@ def _why_no_url(url: str, schemes: tuple[str, ...]) -> str:
     if parts.query or parts.fragment:
         return "must not have anything after its path"
     return ""
+
+
+def service_account_kubeconfig(mounted: Path = MOUNTED) -> Path | None:
+    """A kubeconfig for the pod that this process runs in, or None outside of a pod.
+
+    It names the files of the token and of the authority, so that a renewed token is read anew.
+    """
+    host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT")
+    if not (host and port and (mounted / "token").is_file()):
+        return None
+    server = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+    return _kubeconfig_written(server, mounted)
+
+
+@cache
+def _kubeconfig_written(server: str, mounted: Path) -> Path:
+    content = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": IN_CLUSTER,
+        "clusters": [
+            {
+                "name": IN_CLUSTER,
+                "cluster": {"server": server, "certificate-authority": str(mounted / "ca.crt")},
+            }
+        ],
+        "users": [{"name": "service-account", "user": {"tokenFile": str(mounted / "token")}}],
+        "contexts": [{"name": IN_CLUSTER, "context": {"cluster": IN_CLUSTER, "user": "service-account"}}],
+    }
+    # JSON is YAML. A name of our own in a folder that others may write to is never followed, but made.
+    path = Path(tempfile.mkdtemp(prefix="metallb-conformance-")) / "kubeconfig"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return path

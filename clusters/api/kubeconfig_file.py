@@ -1,20 +1,23 @@
 """One kubeconfig, read as typed records: whatever is in the file, what comes out is them or one sentence.
 
+And the other files that a login is made of: read whole or not at all, and known again when they change.
+
 https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/
 """
 
 from __future__ import annotations
 
+import os
+import stat
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from clusters import yaml_text
-from clusters.api import answer_limits, credential_files
+from clusters import bounds, yaml_text
 from clusters.api.errors import KubeconfigInvalid
 from clusters.yaml_text import NotYaml
 
@@ -26,6 +29,9 @@ _LINE = 128
 #: What PyYAML raises for a scalar that is not what its tag says, besides its own errors.
 _ODD = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 _SECTIONS = ("contexts", "clusters", "users")
+
+#: What tells one state of a file from the next; None where there is no file.
+Signature = tuple[tuple[int, int, int] | None, ...]
 
 Record = TypeVar("Record", bound=BaseModel)
 Named = Mapping[str, Any]
@@ -163,11 +169,9 @@ def _content(path: Path) -> Any:
 
 def _load(path: Path) -> str:
     try:
-        return credential_files.read(path, answer_limits.KUBECONFIG).decode("utf-8-sig")
+        return read_credential(path, bounds.KUBECONFIG_BYTES).decode("utf-8-sig")
     except (OSError, ValueError) as error:
-        raise KubeconfigInvalid(
-            f"The kubeconfig {path} cannot be read: {credential_files.why_unreadable(error)}."
-        ) from None
+        raise KubeconfigInvalid(f"The kubeconfig {path} cannot be read: {why_unreadable(error)}.") from None
 
 
 def _check_size(path: Path, text: str) -> None:
@@ -232,3 +236,38 @@ _WANTED = {
     "model_attributes_type": "must be a mapping",
     "string_unicode": "must be text",
 }
+
+
+def read_credential(path: Path, limit: int = bounds.CREDENTIAL_BYTES) -> bytes:
+    """What is in a regular file of at most `limit` bytes. Raises OSError or ValueError."""
+    # A pipe is opened as if somebody wrote to it: it is refused afterwards, and must not be waited for.
+    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(number, "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError("it is no regular file")
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise ValueError(f"it is larger than {bounds.size(limit)}")
+    return content
+
+
+def why_unreadable(error: Exception) -> str:
+    """The reason that `read_credential`, or decoding what it gave, failed for, as the end of a sentence."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not text"
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return str(error)
+
+
+def signature(paths: Iterable[Path]) -> Signature:
+    """How the files are now: a kubelet replaces a link, others write anew, and both change it."""
+    return tuple(_signature(path) for path in paths)
+
+
+def _signature(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns

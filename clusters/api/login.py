@@ -11,7 +11,7 @@ from pathlib import Path
 
 import urllib3
 
-from clusters.api import credential_files, kubeconfig
+from clusters.api import kubeconfig, kubeconfig_file
 from clusters.api.connections import base_of, pool_for
 from clusters.api.credentials import (
     Credentials,
@@ -53,7 +53,7 @@ class Login:
         self._entry, self._again = entry, again
         self._renewing = threading.Lock()
         self._watched = files_of(entry)
-        self._seen = credential_files.signature(self._watched)
+        self._seen = kubeconfig_file.signature(self._watched)
         self._read_at = time.monotonic()
         self._refused_at = float("-inf")
         self._session = self._make(gather(entry), number=1)
@@ -118,7 +118,7 @@ class Login:
         return found if same and found.cluster == self._entry.cluster else self._entry
 
     def _look_at_files(self) -> None:
-        seen = credential_files.signature(self._watched)
+        seen = kubeconfig_file.signature(self._watched)
         if seen == self._seen and time.monotonic() - self._read_at < _READ_AGAIN:
             return
         try:

@@ -23,8 +23,7 @@ import psutil
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
-from clusters import budgets
-from clusters.api import answer_limits
+from clusters import bounds, budgets
 from clusters.api.errors import KubeconfigInvalid, Unauthorized
 from clusters.api.kubeconfig import Entry
 from clusters.api.kubeconfig_file import LoginCommand
@@ -190,8 +189,8 @@ def _listen(process: subprocess.Popen[bytes], ran: _Ran, within: float) -> str:
             for key, _ in ready:
                 if not _take(key.fileobj, process, ran):
                     pipes.unregister(key.fileobj)
-            if len(ran.output) > answer_limits.LOGIN_COMMAND:
-                return f"it printed more than {answer_limits.size(answer_limits.LOGIN_COMMAND)}"
+            if len(ran.output) > bounds.LOGIN_COMMAND_BYTES:
+                return f"it printed more than {bounds.size(bounds.LOGIN_COMMAND_BYTES)}"
     try:
         code = process.wait(max(0.0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:

@@ -16,7 +16,8 @@ from typing import Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from clusters.api import answer_limits, errors
+from clusters import bounds
+from clusters.api import errors
 
 _METER: ContextVar[Meter | None] = ContextVar("meter", default=None)
 
@@ -53,7 +54,7 @@ class Meter:
     def count(self, received: int) -> None:
         """Raises AnswerTooLarge where that was too much."""
         self._received += received
-        if self._received > self._limit + answer_limits.FRAMING:
+        if self._received > self._limit + bounds.FRAMING_BYTES:
             self.too_large()
 
     def expect(self, length: str) -> None:
@@ -64,7 +65,7 @@ class Meter:
     def too_large(self) -> None:
         """Raises AnswerTooLarge."""
         raise errors.AnswerTooLarge(
-            f"The answer to {self._what} is larger than {answer_limits.size(self._limit)}; it was not read any further."
+            f"The answer to {self._what} is larger than {bounds.size(self._limit)}; it was not read any further."
         )
 
 

@@ -15,8 +15,8 @@ from urllib.parse import urlencode, urlsplit
 
 import urllib3
 
-from clusters import budgets, wait
-from clusters.api import answer_limits, bodies, errors
+from clusters import bounds, budgets, wait
+from clusters.api import answers, errors
 from clusters.api.answers import Asked, Refusal, error_for
 from clusters.api.login import Login, Session
 from clusters.api.metering import Meter
@@ -102,7 +102,7 @@ class Transport:
     def __init__(self, login: Login) -> None:
         self.login = login
         self.stats = Stats()
-        self.reader = bodies.Reader(self.endpoint)
+        self.reader = answers.Reader(self.endpoint)
 
     @property
     def endpoint(self) -> str:
@@ -165,7 +165,7 @@ class Transport:
     def _exchange(self, request: Request, session: Session) -> Answer:
         self.stats.add(request.asked.verb)
         within = request.within or budgets.seconds(budgets.API_ANSWER)
-        meter = Meter(request.asked.what, limit=request.limit or answer_limits.ANSWER, within=within)
+        meter = Meter(request.asked.what, limit=request.limit or bounds.ANSWER_BYTES, within=within)
         query = f"?{urlencode(request.query)}" if request.query else ""
         try:
             with meter.running():
@@ -197,7 +197,7 @@ class Transport:
             return self._redirected(asked, response)
         body = b""
         try:
-            while len(body) < answer_limits.REFUSAL and (piece := answer.piece()):
+            while len(body) < bounds.REFUSAL_BYTES and (piece := answer.piece()):
                 body += piece
         except urllib3.exceptions.HTTPError as broken:
             return self._broken(asked, broken)
@@ -210,7 +210,7 @@ class Transport:
 
     def _redirected(self, asked: Asked, response: urllib3.BaseHTTPResponse) -> errors.AnswerInvalid:
         """Never followed: the login is for this server alone."""
-        where = bodies.gist(response.headers.get("Location", "").encode())
+        where = answers.gist(response.headers.get("Location", "").encode())
         return errors.AnswerInvalid(
             f"The API server at {self.endpoint} answered to {asked.what} with a redirect ({response.status}) to "
             f"{where or 'nowhere'}, which was not followed.",

@@ -10,8 +10,8 @@ from threading import Event, Thread
 
 import urllib3
 
-from clusters import budgets
-from clusters.api import answer_limits, errors
+from clusters import bounds, budgets
+from clusters.api import errors
 from clusters.api.answers import Asked, Refusal, error_for
 from clusters.api.transport import Answer, Request, Transport
 from clusters.objects import Object
@@ -110,7 +110,7 @@ class Watcher:
         }
         within = _ROUND + _ROUND_ENDS
         request = Request(
-            asked=self.asked, query=query, read_timeout=within, within=within, limit=answer_limits.EVENT
+            asked=self.asked, query=query, read_timeout=within, within=within, limit=bounds.EVENT_BYTES
         )
         answer = self.transport.open(request)
         done = Event()

@@ -11,8 +11,8 @@ from clusters.diagnosis.metallb_components import POD_REFUSED, STARTING, Pod
 from clusters.diagnosis.root_cause import RootCause
 from clusters.diagnosis.signals import seconds
 from clusters.metallb.nodes import Node
+from clusters.objects import quantity
 from clusters.observation.snapshot import Json
-from clusters.quantity import quantity
 from clusters.subject import Subject
 
 #: Using this share of its limit means that the limit holds the controller back: the kernel throttles it in

@@ -23,8 +23,7 @@ from typing import Any
 
 from clusters import outbound
 from clusters.gitops.pool_objects import is_metallb
-from clusters.objects import Object, spec_of
-from clusters.quantity import quantity
+from clusters.objects import Object, quantity, spec_of
 
 Path = tuple[str | int, ...]
 Schema = Mapping[str, Any]

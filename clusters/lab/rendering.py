@@ -16,11 +16,11 @@ from typing import Any
 
 import yaml
 
-from clusters import shipped, yaml_text
+from clusters import files, yaml_text
 from clusters.errors import UsageError
 from clusters.lab.plan import LabOptions
 
-EXAMPLES = shipped.folder("examples/platform")
+EXAMPLES = files.shipped_folder("examples/platform")
 UPSTREAM = Path("base/upstream/metallb-native.yaml")
 _IMAGES = ("quay.io/metallb/controller", "quay.io/metallb/speaker")
 _TAG = re.compile(r"^v?(\d+\.\d+\.\d+\S*)$")
@@ -28,8 +28,8 @@ _TAG = re.compile(r"^v?(\d+\.\d+\.\d+\S*)$")
 
 def chosen(options: LabOptions) -> Path:
     """The overlay of these options: the user's own, or the shipped one that fits the address families."""
-    shipped = EXAMPLES / "metallb" / "overlays" / _shipped(options)
-    return Path(options.overlay) if options.overlay else shipped
+    files = EXAMPLES / "metallb" / "overlays" / _shipped(options)
+    return Path(options.overlay) if options.overlay else files
 
 
 def consumers(options: LabOptions) -> Path:

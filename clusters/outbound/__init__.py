@@ -10,6 +10,7 @@ owner alone and never leaves the machine.
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Callable
@@ -20,10 +21,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from clusters.outbound import file_contents, secret_shapes, secret_texts
-from clusters.outbound.characters import shown, shown_in_json
+from clusters.outbound import secret_shapes, secret_texts
 from clusters.outbound.json_values import Values
-from clusters.outbound.marks import REDACTED, Mark, SameMark, same_marks
+from clusters.outbound.marks import REDACTED, Mark, SameMark, same_marks, shown, shown_in_json
 
 __all__ = [
     "REDACTED",
@@ -126,13 +126,35 @@ def labels(found: dict[str, str]) -> dict[str, str]:
 
 
 def file_content(data: bytes) -> bytes:
-    """What a file holds, without secrets; what is no text stays as it is."""
-    return file_contents.without(data, text=text, value=value, shown_in_json=shown_in_json)
+    """What a file holds, without secrets: JSON as an object, other text as text; what is neither stays as it is."""
+    try:
+        found = data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data
+    if "\0" in found:
+        return data  # a capture, as a rule
+    try:
+        read = json.loads(found)
+    except (ValueError, RecursionError):
+        return text(found).encode("utf-8", "backslashreplace")
+    kept = value(read)
+    return (shown_in_json(found) if kept == read else json.dumps(kept, indent=1) + "\n").encode("utf-8")
 
 
 def clean_folder(folder: Path) -> None:
-    """What another program left in a folder, without secrets: its files of text are written anew, others go."""
-    file_contents.clean_folder(folder, file_content)
+    """What another program left in a folder, without secrets: its files of text are written anew.
+
+    Links and what is no text go: they cannot be read through.
+    """
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink():
+            path.unlink()
+        elif path.is_file():
+            data = path.read_bytes()
+            if b"\0" in data:
+                path.unlink()
+            else:
+                path.write_bytes(file_content(data.decode("utf-8", "replace").encode("utf-8")))
 
 
 def record(found: Kept, each: Callable[[str], str] = text) -> Kept:

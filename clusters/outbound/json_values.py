@@ -1,34 +1,69 @@
 """Objects of Kubernetes and other JSON without secrets: by structure first, then by name and by shape.
 
+What of an object is kept, and what of it is never, stands in the tables at the top.
+
 A part that holds no secret is handed back as it is, not copied: thousands of objects pass here.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from clusters.outbound.known_fields import (
-    ALL_HIDDEN,
-    ARGUMENTS,
-    COPIES,
-    HARMLESS,
-    KNOWN_DATA,
-    KNOWN_NOTES,
-    LABELS,
-    OF_RELEASES,
-    REFERRING,
-    RELEASE_VALUES,
-    SAYING,
-    SHORT,
-    SHORTEST,
-    kube_proxy_settings,
-)
 from clusters.outbound.marks import Mark
 from clusters.outbound.secret_names import KNOWN_VARIABLES, Holds, held_by
 from clusters.outbound.secret_values import kept_in_object, nothing
+
+#: Annotations whose values are kept: MetalLB's and kube-vip's, this project's, and what controllers count by.
+_KNOWN_NOTES = re.compile(
+    r"(?:[\w.-]*\bmetallb\.io|metallb\.universe\.tf|kube-vip\.io|metallb-conformance|conformance\.metallb)/.*"
+    r"|deprecated\.daemonset\.template\.generation|deployment\.kubernetes\.io/(?:revision|desired-replicas|max-replicas)"
+    r"|prometheus\.io/(?:scrape|port|path|scheme)|controller-gen\.kubebuilder\.io/version"
+    r"|kubectl\.kubernetes\.io/(?:restartedAt|default-container)|meta\.helm\.sh/release-name(?:space)?"
+    r"|argocd\.argoproj\.io/(?:tracking-id|sync-wave)|api-approved\.kubernetes\.io"
+    r"|kubernetes\.io/config\.(?:source|hash|seen)"
+    r"|endpoints\.kubernetes\.io/last-change-trigger-time|node\.alpha\.kubernetes\.io/ttl"
+)  # fmt: skip
+#: Copies of whole objects: nothing of them is kept, not even that they were there.
+_COPIES = re.compile(
+    r".*/(?:last-applied(?:-configuration|-set)?|applied|original(?:-diff.*)?|last-configuration|values)"
+)
+#: ConfigMaps of MetalLB's that are judged, by key. Of every other only the keys are kept.
+_KNOWN_DATA = frozenset({"excludel2.yaml", "config.json", "config", "config.conf"})
+#: Fields that hold the values of a Helm release, or what a generator makes a Secret of.
+_ALL_HIDDEN = frozenset(
+    {"valuesContent", "valuesYaml", "valuesObject", "valuesInline", "literals", "stringData",
+     "binaryData", "envs"}
+)  # fmt: skip
+_OF_RELEASES = frozenset({"HelmChart", "HelmChartConfig", "HelmRelease", "Application", "ApplicationSet"})
+_RELEASE_VALUES = frozenset({"values", "set", "parameters", "setString"})
+#: Fields of a reference to a Secret, or of a schema; they are no secret under whatever name.
+_REFERRING = frozenset(
+    {"name", "namespace", "optional", "secretName", "defaultMode", "mode", "path", "items", "kind",
+     "apiVersion", "apiGroup", "type", "description", "format", "audience", "expirationSeconds",
+     "required", "pattern"}
+)  # fmt: skip
+_LABELS = frozenset({"labels", "matchLabels", "nodeSelector", "selector", "podSelector"})
+_ARGUMENTS = frozenset({"args", "command", "cmd", "entrypoint"})
+#: Options that are followed by a login or a password in most programs.
+_SHORT = frozenset({"-u", "-U", "--user", "--proxy-user", "-p", "-a", "-w", "-P"})
+_HARMLESS = frozenset(
+    {"uid", "resourceVersion", "creationTimestamp", "ip", "clusterIP", "generation", "protocol"}
+)  # fmt: skip
+
+
+_SAYING = (
+    _ALL_HIDDEN
+    | _RELEASE_VALUES
+    | _LABELS
+    | {"spec", "data", "value", "annotations", "openAPIV3Schema", "env", "Env", "ENV"}
+)
+#: A shorter name of a field is no token.
+_SHORTEST = 16
+
 
 Json = dict[str, Any]
 
@@ -58,7 +93,7 @@ class Values:
         return value
 
     def _string(self, value: str, name: str) -> str:
-        if not value or name in HARMLESS:
+        if not value or name in _HARMLESS:
             return value
         holds = held_by(name) if name else Holds.NOTHING
         if holds is not Holds.NOTHING and not kept_in_object(value, holds):
@@ -79,7 +114,7 @@ class Values:
             return _same(value, [self._variable(each) for each in value])
         if name.lower() == "env":
             return _same(value, [self._assignment(each) for each in value])
-        if name in ARGUMENTS or name.lower() in ARGUMENTS:
+        if name in _ARGUMENTS or name.lower() in _ARGUMENTS:
             return _same(value, self._arguments(value))
         kept = [self._any(each, name) for each in value]
         return _same(value, kept)
@@ -91,10 +126,10 @@ class Values:
             return self._by_shape(value)  # names of fields and no values
         if name == "env":
             return _same_mapping(value, {key: self._value_of(key, each) for key, each in value.items()})
-        if name in LABELS:
+        if name in _LABELS:
             return self.labels(value)
         if name and held_by(name) in {Holds.SECRET, Holds.PASSWORD}:
-            refers = REFERRING | {"key"} if "name" in value or "path" in value else REFERRING
+            refers = _REFERRING | {"key"} if "name" in value or "path" in value else _REFERRING
             return _same_mapping(
                 value,
                 {
@@ -127,7 +162,7 @@ class Values:
             value = value | changed
         return (
             value
-            if longest < SHORTEST
+            if longest < _SHORTEST
             else _same_mapping(value, {self._text(key): each for key, each in value.items()})
         )
 
@@ -141,13 +176,13 @@ class Values:
         return value
 
     def _field(self, owner: Json, key: str, value: Any) -> Any:
-        if key in LABELS or key == "annotations":
+        if key in _LABELS or key == "annotations":
             return self._any(value, key)
-        if key in ALL_HIDDEN or (key in RELEASE_VALUES and owner_kind(owner) in OF_RELEASES):
+        if key in _ALL_HIDDEN or (key in _RELEASE_VALUES and owner_kind(owner) in _OF_RELEASES):
             return self._all_hidden(value)
-        if key == "spec" and owner_kind(owner) in OF_RELEASES and isinstance(value, dict):
+        if key == "spec" and owner_kind(owner) in _OF_RELEASES and isinstance(value, dict):
             kept = {
-                one: self._all_hidden(each) if one in RELEASE_VALUES else each for one, each in value.items()
+                one: self._all_hidden(each) if one in _RELEASE_VALUES else each for one, each in value.items()
             }
             return self._any(kept, key)
         if key == "data" and "metadata" in owner and isinstance(value, dict):
@@ -168,16 +203,16 @@ class Values:
 
     def _known_data(self, name: str, key: str, value: Any) -> Any:
         known = {"config": name == "config", "config.conf": name == "kube-proxy"}.get(key, True)
-        if key not in KNOWN_DATA or not known or not isinstance(value, str):
+        if key not in _KNOWN_DATA or not known or not isinstance(value, str):
             return self._all_hidden(value)
-        return kube_proxy_settings(value) if key == "config.conf" else self._string(value, "")
+        return _kube_proxy_settings(value) if key == "config.conf" else self._string(value, "")
 
     def _annotations(self, value: Json) -> Json:
         kept = {}
         for key, each in value.items():
-            if COPIES.fullmatch(key):
+            if _COPIES.fullmatch(key):
                 continue
-            plain = KNOWN_NOTES.fullmatch(key) is not None and isinstance(each, str)
+            plain = _KNOWN_NOTES.fullmatch(key) is not None and isinstance(each, str)
             kept[key] = self._string(each, key) if plain else self._all_hidden(each)
         return _same_mapping(value, kept)
 
@@ -234,7 +269,7 @@ class Values:
         option = before.startswith("-") and "=" not in before
         if option and not each.startswith("-"):
             holds = held_by(before)
-            login = before in SHORT and not each.isdecimal() and not each.startswith("/")
+            login = before in _SHORT and not each.isdecimal() and not each.startswith("/")
             if login or (holds is not Holds.NOTHING and not kept_in_object(each, holds)):
                 return self._mark.text(each)
         name, equals, text = each.partition("=")
@@ -247,7 +282,7 @@ class Values:
 @lru_cache(maxsize=8192)
 def _says_nothing(key: str) -> bool:
     """Whether a field of this name is one like any other."""
-    return key not in SAYING and key.lower() not in ARGUMENTS and held_by(key) is Holds.NOTHING
+    return key not in _SAYING and key.lower() not in _ARGUMENTS and held_by(key) is Holds.NOTHING
 
 
 def owner_kind(owner: Json) -> str:
@@ -280,3 +315,19 @@ def _same_mapping(value: Json, kept: Json) -> Json:
         for (key, one), (other, kept_one) in zip(value.items(), kept.items(), strict=True)
     )
     return value if same else kept
+
+
+def _kube_proxy_settings(text: str) -> str:
+    """Of kube-proxy's configuration its mode and whether strict ARP is on: what decides who answers ARP."""
+    import yaml  # noqa: PLC0415 - one object of a run needs it, and every error of this project comes by here
+
+    try:
+        found = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return ""
+    mode, ipvs = (found.get("mode"), found.get("ipvs")) if isinstance(found, dict) else (None, None)
+    strict = ipvs.get("strictARP") if isinstance(ipvs, dict) else None
+    kept: dict[str, object] = {"mode": mode} if isinstance(mode, str) and (mode.isalpha() or not mode) else {}
+    if isinstance(strict, bool):
+        kept["ipvs"] = {"strictARP": strict}
+    return str(yaml.safe_dump(kept, sort_keys=False)) if kept else ""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from clusters.outbound.base64_texts import from_base64
 from clusters.outbound.secret_names import Holds
+from clusters.outbound.secret_shapes import from_base64
 
 _NOTHING = re.compile(
     r"(?:|true|false|null|nil|none|~|yes|no|on|off|string|unset|empty|hidden"

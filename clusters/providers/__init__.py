@@ -11,7 +11,7 @@ from clusters.profile import Profile, Provider
 from clusters.providers.cluster import Cluster, Machines, NodeHost, Opener
 
 _OPENERS = {
-    "existing": ("clusters.providers.existing_cluster", "open_existing"),
+    "existing": ("clusters.providers.cluster", "open_existing"),
     "kind": ("clusters.providers.kind.kind_cluster", "open_kind"),
     "lab": ("clusters.providers.lab_cluster", "open_lab"),
 }

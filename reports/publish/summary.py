@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from clusters.api import Api, service_account
+from clusters.api import Api
+from clusters.api.kubeconfig import IN_CLUSTER, service_account_kubeconfig
 from clusters.api.resources import CONFIG_MAPS
 from clusters.checks import CheckResult, Finding, Outcome, RunResult, Verdict
 from clusters.checks.serialise import run_to_dict
@@ -100,7 +101,7 @@ class SummaryConfigMap:
     def write(self, result: RunResult) -> str:
         """Put the run in the place of what was there; why that did not succeed, or an empty text."""
         try:
-            api = Api.connect(self.kubeconfig, service_account.CONTEXT)
+            api = Api.connect(self.kubeconfig, IN_CLUSTER)
             api.patch(CONFIG_MAPS, self.name, {"data": data_of(result)}, self.namespace)
         except ConformanceError as error:
             return str(error)
@@ -131,7 +132,7 @@ def configmap_of(option: str | None) -> SummaryConfigMap | None:
         return None
     if not _NAME.fullmatch(option):
         raise UsageError(f"--summary-configmap {option} is not NAMESPACE/NAME.")
-    kubeconfig = service_account.kubeconfig()
+    kubeconfig = service_account_kubeconfig()
     if kubeconfig is None:
         raise UsageError(
             "--summary-configmap works only for a run in a pod, and this run is not in one.",

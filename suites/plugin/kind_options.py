@@ -26,7 +26,7 @@ def with_options(config: pytest.Config, chosen: Profile, *, run_id: str, logs: P
     """
     if str(chosen.provider) != "kind":
         return chosen
-    from clusters.providers.kind.cluster_names import unique_name  # noqa: PLC0415 - pytest loads this plugin always
+    from clusters.providers.kind import unique_name  # noqa: PLC0415 - pytest loads this plugin always
 
     option = config.option
     given = {field: value for field, name in _OPTIONS.items() if (value := getattr(option, name, None))}

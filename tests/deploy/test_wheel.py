@@ -74,7 +74,9 @@ def test_a_run_leaves_its_report_in_the_folder_where_it_was_started(installed: I
 
 
 def test_what_is_no_python_came_along(installed: Installed) -> None:
-    look = "from clusters import shipped; print(shipped.folder('examples/platform'), shipped.folder('deploy/rbac'))"
+    look = (
+        "from clusters.files import shipped_folder as of; print(of('examples/platform'), of('deploy/rbac'))"
+    )
     example, roles = map(Path, installed("python", "-c", look).stdout.split())
 
     for found, meant in ((example, "examples/platform"), (roles, "deploy/rbac")):

@@ -8,7 +8,7 @@ from typing import Any
 
 from clusters import budgets, wait
 from clusters.api.resources import DEPLOYMENTS, POD_METRICS, PODS
-from clusters.quantity import quantity
+from clusters.objects import quantity
 from tests.faults.catalogue_stage import NAMESPACE, WHY, Stage
 
 

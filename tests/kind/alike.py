@@ -18,7 +18,7 @@ from clusters.gitops.kustomize import Kustomize
 from clusters.profile import Profile
 from clusters.profile.profile_file import SHIPPED
 from clusters.providers import Cluster
-from clusters.providers.kind import docker_network, metallb_install
+from clusters.providers.kind import containers, metallb_install
 from clusters.providers.kind.programs import find
 from tests.kind.stage import Stage
 
@@ -38,7 +38,7 @@ def settings(stage: Stage) -> dict[str, Any]:
 
 def environment(stage: Stage) -> Mapping[str, str]:
     """What the process that opens the cluster needs, and every run on it."""
-    return {**stage.environment, docker_network.VARIABLE: NAME}
+    return {**stage.environment, containers.NETWORK_VARIABLE: NAME}
 
 
 @contextmanager

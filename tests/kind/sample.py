@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from clusters import budgets
 from clusters.faults import filters
-from clusters.providers.kind import docker_network
+from clusters.providers.kind import containers
 from tests.faults.catalogue import IN_THE_CLUSTER
 from tests.faults.catalogue_fault import Fault
 from tests.faults.catalogue_mesh import parted
@@ -108,7 +108,7 @@ def memberlist_cut(node: str) -> Iterator[None]:
 @contextmanager
 def squatting(address: str, *, image: str) -> Iterator[None]:
     """A container on the nodes' network that was given `address`."""
-    where = ("--network", docker_network.name(), "--ip", address, "--entrypoint", "sleep")
+    where = ("--network", containers.network_name(), "--ip", address, "--entrypoint", "sleep")
     container = _docker("run", "--detach", "--rm", *where, image, "infinity")
     try:
         yield

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kubernetes.utils.quantity import parse_quantity
 
-from clusters.quantity import quantity
+from clusters.objects import quantity
 
 UNITS = st.sampled_from(["", *"numkMGTPE", *(f"{unit}i" for unit in "KMGTPE")])
 NUMBERS = st.one_of(

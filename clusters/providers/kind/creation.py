@@ -19,7 +19,7 @@ from pytest_kind import KindCluster
 
 from clusters.commands import command
 from clusters.errors import CleanupFailed, ConformanceError
-from clusters.providers.kind.cluster_names import folder_of, is_archive
+from clusters.providers.kind import folder_of, is_archive
 from clusters.providers.kind.programs import Program
 
 #: What kind makes where the profile names no configuration: nodes that can fail, and one that they are run from.

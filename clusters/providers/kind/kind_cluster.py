@@ -12,7 +12,7 @@ from clusters.api import Api
 from clusters.api.resources import NODES
 from clusters.profile import Profile
 from clusters.providers.cluster import Cluster
-from clusters.providers.kind import cluster_names, creation, docker_network, metallb_install
+from clusters.providers.kind import containers, creation, folder_of, is_archive, metallb_install, unique_name
 from clusters.providers.kind.containers import Containers
 from clusters.providers.kind.creation import Made, Wanted
 from clusters.providers.kind.programs import Program, ProgramFailed, find
@@ -54,10 +54,10 @@ def open_kind(profile: Profile) -> Iterator[Cluster]:
 def wanted(profile: Profile) -> Wanted:
     """What the profile, and the options that were laid over it, ask for."""
     settings = profile.kind
-    name = settings.cluster or cluster_names.unique_name(profile.name)
+    name = settings.cluster or unique_name(profile.name)
     return Wanted(
         name=name,
-        kubeconfig=profile.kubeconfig or cluster_names.folder_of(name) / "kubeconfig",
+        kubeconfig=profile.kubeconfig or folder_of(name) / "kubeconfig",
         config=settings.config,
         image=settings.image,
         images=[_image(profile, image) for image in settings.images],
@@ -68,7 +68,7 @@ def wanted(profile: Profile) -> Wanted:
 
 def _image(profile: Profile, text: str) -> str:
     """A reference as it is; an archive's path from the profile's own folder."""
-    return str(profile.source.parent / Path(text).expanduser()) if cluster_names.is_archive(text) else text
+    return str(profile.source.parent / Path(text).expanduser()) if is_archive(text) else text
 
 
 def _cluster(
@@ -80,8 +80,8 @@ def _cluster(
         kubeconfig=kubeconfig,
         context=context,
         disposable=profile.disposable,
-        nodes=docker_network.nodes(docker, nodes),
-        spare_addresses=(docker_network.room(docker_network.inspect(docker)).spare,),
+        nodes=containers.nodes(docker, nodes),
+        spare_addresses=(containers.room(containers.network_seen(docker)).spare,),
         machines=Containers(docker),
     )
 
@@ -111,5 +111,5 @@ def _vantage(profile: Profile, docker: Program) -> AbstractContextManager[Vantag
 
 def inside(docker: Program, image: str) -> tuple[str, ...]:
     """The command that gives a Python in a container on the nodes' network; it may send frames of its own."""
-    settings = ("--rm", "--interactive", "--network", docker_network.name(), "--cap-add", "NET_RAW")
+    settings = ("--rm", "--interactive", "--network", containers.network_name(), "--cap-add", "NET_RAW")
     return (str(docker.path), "run", *settings, "--entrypoint", "python3", image)

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from clusters import budgets, shipped, wait
+from clusters import budgets, files, wait
 from clusters.api import Api, ApiError
 from clusters.api.resources import DAEMON_SETS, DEPLOYMENTS, NODES
 from clusters.errors import Refused
@@ -15,10 +15,10 @@ from clusters.gitops.kustomize import Kustomize
 from clusters.metallb.install import component_of, metrics_account
 from clusters.objects import Object, spec_of, status_of
 from clusters.profile import Profile
-from clusters.providers.kind import docker_network
+from clusters.providers.kind import containers
 from clusters.providers.kind.programs import find
 
-EXAMPLES = shipped.folder("examples/platform")
+EXAMPLES = files.shipped_folder("examples/platform")
 OVERLAY = "metallb/overlays/local"
 #: What other objects stand on; everything else comes after these.
 _FIRST = (
@@ -37,10 +37,10 @@ def install(kubeconfig: Path, context: str | None = None, *, profile: Profile) -
     """Wait for the nodes of a kind cluster, and install MetalLB with addresses of kind's own network.
 
     Raises NotWithinBudget where nodes or MetalLB do not become ready, and what `rendered` and
-    `docker_network.room` raise.
+    `containers.room` raise.
     """
     kubectl = find("kubectl", profile.kind.kubectl)
-    pool = docker_network.room(docker_network.inspect(find("docker"))).pool
+    pool = containers.room(containers.network_seen(find("docker"))).pool
     things = rendered(profile, kubectl=kubectl.path, pool=pool)
     api = Api.connect(kubeconfig, context)
     wait.until(

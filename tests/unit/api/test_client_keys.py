@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from clusters.api import Api, CertificateInvalid, KubeconfigInvalid, tls
+from clusters.api import Api, CertificateInvalid, KubeconfigInvalid, connections
 from clusters.api.login import log_in
 from clusters.api.resources import NODES
 from clusters.lab import pki
@@ -66,7 +66,7 @@ def test_where_the_system_has_no_files_in_memory_they_are_gone_once_read(
     monkeypatch.delattr(os, "memfd_create")
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
-    pair, context = pki.Authority("ca").issue("jane"), tls.context()
+    pair, context = pki.Authority("ca").issue("jane"), connections.tls_context()
     seen: list[tuple[int, int]] = []
     load = context.load_cert_chain
 
@@ -75,7 +75,7 @@ def test_where_the_system_has_no_files_in_memory_they_are_gone_once_read(
             seen.append((Path(key).stat().st_mode & 0o777, Path(key).parent.stat().st_mode & 0o777))
             load(certificate, key, **options)
 
-    tls.load_client(Looking(), pair.certificate, pair.key)  # type: ignore[arg-type]  # all that is used of a context
+    connections.load_client(Looking(), pair.certificate, pair.key)  # type: ignore[arg-type]  # all that is used of a context
 
     assert seen == [(0o600, 0o700)]
     assert list(tmp_path.iterdir()) == []
@@ -85,7 +85,7 @@ def test_no_descriptor_is_left_open() -> None:
     pair = pki.Authority("ca").issue("jane")
     before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(5):
-        tls.load_client(tls.context(), pair.certificate, pair.key)
+        connections.load_client(connections.tls_context(), pair.certificate, pair.key)
 
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 

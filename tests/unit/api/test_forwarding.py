@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from clusters.api import Api, Forbidden, ServerFault, forwarding
+from clusters.api import Api, Forbidden, ServerFault, port_forward
 from clusters.api.account_tokens import LIVES
 from clusters.api.transport import Request, Transport
 from clusters.lab.pki import Authority
@@ -77,7 +77,7 @@ class Listener:
 @pytest.fixture
 def listener(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Listener:
     made = Listener(tmp_path)
-    monkeypatch.setattr(forwarding, "PortForward", made.forwarded)
+    monkeypatch.setattr(port_forward, "PortForward", made.forwarded)
     return made
 
 
@@ -221,6 +221,6 @@ def importing(package: str, name: str) -> set[str]:
 def test_the_login_s_token_is_used_at_the_api_server_alone() -> None:
     assert used("authorization") == {"clusters/api/credentials.py", "clusters/api/login.py"}
     assert used("https_get") == {"clusters/api/api_client.py"}
-    assert importing("clusters.api", "forwarding") == {"clusters/api/api_client.py"}
+    assert importing("clusters.api", "port_forward") == {"clusters/api/api_client.py"}
     assert used("pod_https") == {"clusters/observation/scrape.py"}
     assert used("account_token") == {"clusters/observation/scrape.py"}

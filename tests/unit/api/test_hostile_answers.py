@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from clusters import budgets
+from clusters import bounds, budgets
 from clusters.api import (
     AnswerInvalid,
     AnswerTooLarge,
@@ -24,7 +24,6 @@ from clusters.api import (
     ServerFault,
     TimedOut,
     Unreachable,
-    answer_limits,
 )
 from clusters.api.resources import CONFIG_MAPS, NODES, SERVICES
 from clusters.observation.reading import objects
@@ -49,8 +48,15 @@ def _short() -> Iterator[None]:
 @pytest.fixture
 def low(monkeypatch: pytest.MonkeyPatch) -> None:
     """Limits that are reached at once."""
-    for name in ("ANSWER", "LIST", "POD", "PATH", "LOG", "EVENT"):
-        monkeypatch.setattr(answer_limits, name, answer_limits.MIB)
+    for name in (
+        "ANSWER_BYTES",
+        "LIST_BYTES",
+        "POD_ANSWER_BYTES",
+        "PATH_ANSWER_BYTES",
+        "LOG_BYTES",
+        "EVENT_BYTES",
+    ):
+        monkeypatch.setattr(bounds, name, bounds.MIB)
 
 
 def endless(head: bytes, piece: bytes) -> Say:
@@ -185,7 +191,7 @@ def test_a_log_is_asked_for_with_its_limit(tmp_path: Path) -> None:
     with serving(in_turn(answer(b"line\n"))) as server:
         server.api(tmp_path).logs("ns", "p", tail=200)
 
-    assert f"limitBytes={answer_limits.LOG}" in server.heard[0].target
+    assert f"limitBytes={bounds.LOG_BYTES}" in server.heard[0].target
 
 
 def listed(*items: Any, **metadata: Any) -> bytes:
@@ -335,7 +341,7 @@ def test_a_watch_goes_on_however_much_its_events_come_to(tmp_path: Path, low: No
 
 def test_a_list_of_ever_new_pages_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     budgets.override({})
-    monkeypatch.setattr(answer_limits, "PAGES", 20)
+    monkeypatch.setattr(bounds, "LIST_PAGES", 20)
     numbers = count()
     with serving(lambda _: listed(**{"continue": str(next(numbers))})) as server, pytest.raises(
         AnswerTooLarge, match=r"The answer to list nodes has more than 256 MiB or 20 pages"

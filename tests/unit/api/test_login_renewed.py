@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from clusters.api import Api, Unauthorized, login, service_account
+from clusters.api import Api, Unauthorized, kubeconfig, login
 from clusters.api.resources import CONFIG_MAPS, NODES
 from clusters.lab import pki
 from tests.unit.api.loopback import Heard, Say, answer, in_turn, serving, status, write_kubeconfig
@@ -61,7 +61,7 @@ def test_a_kubelet_s_token_is_read_when_its_link_moves(
         host, port = server.address.split(":")
         monkeypatch.setenv("KUBERNETES_SERVICE_HOST", host)
         monkeypatch.setenv("KUBERNETES_SERVICE_PORT", port)
-        api = Api.connect(service_account.kubeconfig(mounted), service_account.CONTEXT)
+        api = Api.connect(kubeconfig.service_account_kubeconfig(mounted), kubeconfig.IN_CLUSTER)
         api.list(NODES)
         (mounted / "..next").symlink_to("two")
         (mounted / "..next").rename(mounted / "..data")

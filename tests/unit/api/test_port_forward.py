@@ -17,17 +17,8 @@ from typing import Any
 
 import pytest
 
-from clusters import budgets
-from clusters.api import (
-    AnswerInvalid,
-    AnswerTooLarge,
-    Api,
-    ApiError,
-    Forbidden,
-    ServerFault,
-    TimedOut,
-    answer_limits,
-)
+from clusters import bounds, budgets
+from clusters.api import AnswerInvalid, AnswerTooLarge, Api, ApiError, Forbidden, ServerFault, TimedOut
 from clusters.lab import pki
 from tests.unit.api.loopback import Heard, Say, TakeOver, answer, serving, status
 
@@ -39,7 +30,7 @@ SCRAPE = "scrape-token"
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     budgets.override({"pod_answer": 2.0})
-    monkeypatch.setattr(answer_limits, "POD", answer_limits.MIB)
+    monkeypatch.setattr(bounds, "POD_ANSWER_BYTES", bounds.MIB)
     yield
     budgets.override({})
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from clusters.api import AnswerInvalid, Api, KubeconfigInvalid, Unreachable
-from clusters.api.proxies import proxy_for
+from clusters.api.connections import proxy_for
 from clusters.api.resources import NODES
 from clusters.lab import pki
 from tests.unit.api.loopback import Heard, TakeOver, answer, serving, status, write_kubeconfig

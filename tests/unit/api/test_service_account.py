@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from clusters.api import kubeconfig, service_account
+from clusters.api import kubeconfig
 from clusters.api.login import log_in
 from clusters.lab import pki
 
@@ -24,7 +24,7 @@ def mounted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_pod_logs_in_with_its_service_account(mounted: Path) -> None:
-    path = service_account.kubeconfig(mounted)
+    path = kubeconfig.service_account_kubeconfig(mounted)
 
     assert path is not None
     text = path.read_text()
@@ -39,7 +39,7 @@ def test_a_pod_logs_in_with_its_service_account(mounted: Path) -> None:
 def test_an_ipv6_cluster_has_an_address_in_brackets(mounted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "fd00::1")
 
-    path = service_account.kubeconfig(mounted)
+    path = kubeconfig.service_account_kubeconfig(mounted)
 
     assert path is not None
     assert "https://[fd00::1]:443" in path.read_text()
@@ -50,14 +50,14 @@ def test_outside_of_a_pod_there_is_none(mounted: Path, monkeypatch: pytest.Monke
     monkeypatch.delenv(lost, raising=False)
     (mounted / lost).unlink(missing_ok=True)
 
-    assert service_account.kubeconfig(mounted) is None
+    assert kubeconfig.service_account_kubeconfig(mounted) is None
 
 
 def test_a_kubeconfig_comes_before_the_pods_own_login(
     mounted: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(service_account, "MOUNTED", mounted)
-    monkeypatch.setattr(service_account.kubeconfig, "__defaults__", (mounted,))
+    monkeypatch.setattr(kubeconfig, "MOUNTED", mounted)
+    monkeypatch.setattr(kubeconfig.service_account_kubeconfig, "__defaults__", (mounted,))
     monkeypatch.delenv("KUBECONFIG", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
 

@@ -19,11 +19,11 @@ def running(
 ) -> AbstractContextManager[Any]:
     """The cluster for a block, with kubeconfig and programs of the bench."""
     from clusters.providers.kind import (  # noqa: PLC0415 - needs the stand-in for pytest-kind
-        cluster_names,
         creation,
+        folder_of,
     )
 
-    kubeconfig = more.pop("kubeconfig", cluster_names.folder_of(name) / "kubeconfig")
+    kubeconfig = more.pop("kubeconfig", folder_of(name) / "kubeconfig")
     wanted = creation.Wanted(name=name, kubeconfig=kubeconfig, **more)
     programs = {"kind": bench.program("kind"), "kubectl": bench.program("kubectl")}
     return creation.running(wanted, **programs, furnish=furnish or (lambda made: None))
@@ -124,7 +124,7 @@ def test_a_cluster_that_fails_and_stays_is_told_with_both_reasons(bench: Bench) 
 
 @pytest.mark.parametrize("profile", ["local", "a-profile-with-a-name-that-is-longer-than-kind-takes"])
 def test_a_name_is_the_runs_own_and_short_enough(profile: str) -> None:
-    from clusters.providers.kind.cluster_names import unique_name  # noqa: PLC0415 - as above
+    from clusters.providers.kind import unique_name  # noqa: PLC0415 - as above
 
     name = unique_name(profile, "20261126-171311-5a61")
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from clusters.errors import Refused
 from clusters.metallb import ranges
-from clusters.providers.kind import docker_network
+from clusters.providers.kind import containers
 from tests.unit.providers.kind.conftest import Bench
 
 
@@ -23,7 +23,7 @@ def seen(*subnets: str, gateways: tuple[str, ...] = (), machines: tuple[str, ...
 
 
 def test_the_pool_is_the_upper_end_of_the_network() -> None:
-    found = docker_network.room(seen("172.18.0.0/16", gateways=("172.18.0.1",), machines=("172.18.0.2/16",)))
+    found = containers.room(seen("172.18.0.0/16", gateways=("172.18.0.1",), machines=("172.18.0.2/16",)))
 
     assert found.pool == "172.18.255.200-172.18.255.250"
     assert found.spare == "172.18.255.170-172.18.255.189"
@@ -36,17 +36,17 @@ def test_the_pool_is_the_upper_end_of_the_network() -> None:
 def test_pool_and_spare_addresses_are_apart_and_inside(prefix: int, base: int) -> None:
     subnet = IPv4Network((base >> (32 - prefix) << (32 - prefix), prefix))
 
-    found = docker_network.room(seen(str(subnet)))
+    found = containers.room(seen(str(subnet)))
 
     pool, spare = (set(ranges.parse(text).addresses()) for text in (found.pool, found.spare))
-    assert (len(pool), len(spare)) == (docker_network.POOL, docker_network.SPARE)
+    assert (len(pool), len(spare)) == (containers.POOL, containers.SPARE)
     assert not pool & spare
     last = int(subnet.broadcast_address)
     assert all(last - 128 < int(address) < last for address in pool | spare)
 
 
 def test_the_ipv6_range_of_the_network_is_passed_over() -> None:
-    assert docker_network.room(seen("fc00:f853:ccd:e793::/64", "172.19.0.0/16")).subnet == "172.19.0.0/16"
+    assert containers.room(seen("fc00:f853:ccd:e793::/64", "172.19.0.0/16")).subnet == "172.19.0.0/16"
 
 
 @pytest.mark.parametrize(
@@ -62,14 +62,14 @@ def test_the_ipv6_range_of_the_network_is_passed_over() -> None:
 )
 def test_a_network_without_room_is_refused(shown: dict[str, Any], why: str) -> None:
     with pytest.raises(Refused, match=why):
-        docker_network.room(shown)
+        containers.room(shown)
 
 
 def test_nodes_have_the_addresses_and_macs_of_their_containers(bench: Bench) -> None:
     at = {"IPAddress": "172.18.0.3", "MacAddress": "02:42:AC:12:00:03", "GlobalIPv6Address": "fc00::3"}
     bench.says([{"Name": "/local-worker", "NetworkSettings": {"Networks": {"kind": at}}}])
 
-    (node,) = docker_network.nodes(bench.program("docker"), ["local-worker"])
+    (node,) = containers.nodes(bench.program("docker"), ["local-worker"])
 
     assert (node.name, node.addresses) == ("local-worker", ("172.18.0.3", "fc00::3"))
     assert node.macs == ("02:42:ac:12:00:03",)
@@ -81,6 +81,6 @@ def test_another_network_is_asked_for_where_kind_uses_one(
     monkeypatch.setenv("KIND_EXPERIMENTAL_DOCKER_NETWORK", "mine")
     bench.says([{"Name": "mine"}])
 
-    docker_network.inspect(bench.program("docker"))
+    containers.network_seen(bench.program("docker"))
 
     assert bench.called("docker") == [["network", "inspect", "mine"]]
