@@ -12,8 +12,7 @@ from clusters.checks.causes import CAUSES, Cause
 from clusters.checks.path_links import Link
 from clusters.checks.path_links import Path as ServicePath
 from clusters.commands import commands
-from suites.plugin.declare import Declared
-from suites.plugin.explain_option import load
+from suites.plugin.declare import Declared, load
 
 _ROOT = Path(__file__).parent.parent
 _DOCS = _ROOT / "docs"

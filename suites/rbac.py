@@ -21,7 +21,7 @@ from clusters.metallb import install
 from clusters.objects import Object
 from clusters.observation import cluster_part
 from clusters.preflight import needs_of
-from suites.plugin.explain_option import load
+from suites.plugin.declare import load
 
 _ROOT = Path(__file__).parent.parent
 _PLACE = _ROOT / "deploy" / "rbac"

@@ -4,12 +4,10 @@ A refused run has changed nothing and checked nothing. What is looked at grows w
 observe, the run's own objects for create, MetalLB's and the nodes for disrupt.
 """
 
-from clusters.preflight.former_parts import undo as undo_former_parts
 from clusters.preflight.inspection import check, inspect, unopened, versions_of
 from clusters.preflight.missing_permissions import HOLD, Needs, needs_of
-from clusters.preflight.other_runs import left_behind
+from clusters.preflight.other_runs import Turn, left_behind, undo_former_parts
 from clusters.preflight.problems import Preflight, Problem, Wanted
-from clusters.preflight.turn import Turn
 
 __all__ = [
     "HOLD",

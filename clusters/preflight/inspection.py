@@ -7,7 +7,7 @@ from clusters.api import Api, ApiError, Forbidden, KubeconfigInvalid
 from clusters.changes import workspace
 from clusters.checks import Level
 from clusters.errors import ConformanceError, Refused
-from clusters.preflight import capacity, installed, missing_permissions, other_runs, vantage_position
+from clusters.preflight import installed, missing_permissions, other_runs, vantage_position
 from clusters.preflight.missing_permissions import Needs, needs_of
 from clusters.preflight.other_runs import left_behind
 from clusters.preflight.problems import Preflight, Problem, Wanted, problem_of, refusal
@@ -43,7 +43,7 @@ def inspect(wanted: Wanted, cluster: Cluster, api: Api, *, needs: Needs | None =
     metallb, about_metallb = installed.metallb(api, profile.namespace)
     problems += about_kubernetes + about_metallb + _clock(api)
     if level.allows(Level.CREATE):
-        problems += left_behind(profile, uid, api) + capacity.shortage(api, profile)
+        problems += left_behind(profile, uid, api) + installed.shortage(api, profile)
     problems += other_runs.another(api, wanted, level)
     about_place, about_segments = vantage_position.wrong(api, profile, cluster)
     problems += about_place

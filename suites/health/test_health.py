@@ -5,7 +5,7 @@ from __future__ import annotations
 from clusters.diagnosis.answers import health
 from suites.causes import CONTROLLER, EVERYWHERE, PENDING, REFUSED, SPEAKER
 from suites.plugin import OBSERVE, check
-from suites.plugin.observation_fixtures import Observed
+from suites.plugin.run_fixtures import Observed
 
 _PODS = "kubectl -n {metallb_namespace} get pods -o wide"
 _CONFIG = "kubectl -n {metallb_namespace} get ipaddresspools,l2advertisements"

@@ -6,7 +6,7 @@ from clusters.cause_ids import CauseId
 from clusters.diagnosis.answers import health, logs
 from suites.causes import CONTROLLER, NOT_RESTORED, PENDING, SPEAKER
 from suites.plugin import OBSERVE, check
-from suites.plugin.observation_fixtures import Observed
+from suites.plugin.run_fixtures import Observed
 
 
 @check(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -16,13 +16,28 @@ from clusters.checks.serialise import REPORT_FIELD
 from clusters.errors import ConformanceError, Inconclusive
 from suites.plugin import redacted_output
 from suites.plugin.declare import spec_of
-from suites.plugin.explainers import completed, explain, over_budget, unexplained
 from suites.plugin.failure_evidence import Failure, collect
-from suites.plugin.item import STATE, ItemState
-from suites.plugin.phase_outcome import PhaseOutcome, outcome_of
-from suites.plugin.record import OverBudget, Record
-from suites.plugin.run import RUN
+from suites.plugin.phase_outcome import PhaseOutcome, completed, explain, outcome_of, over_budget, unexplained
+from suites.plugin.record import Findings, OverBudget, Record
+from suites.plugin.run import RUN, Run
 from suites.plugin.run_state import ItemResult
+
+
+@dataclass
+class ItemState:
+    """What is known of one item while it runs."""
+
+    spec: CheckSpec
+    run: Run
+    label: str
+    record: Record
+    started: datetime
+    findings: Findings = field(default_factory=Findings)
+    outcome: PhaseOutcome = field(default_factory=lambda: PhaseOutcome(outcome=Outcome.PASSED, reason=""))
+    duration: float = 0.0
+
+
+STATE = pytest.StashKey[ItemState]()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

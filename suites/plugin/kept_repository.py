@@ -15,7 +15,7 @@ from clusters.gitops.repository_snapshot import Layout, RepositorySnapshot
 from clusters.observation import load
 from clusters.observation.snapshot import Snapshot
 from suites.plugin.run import Run
-from suites.plugin.run_files import SNAPSHOT, repository_file_for
+from suites.plugin.run_state import SNAPSHOT, repository_file_for
 
 
 def of_run(run: Run) -> RepositorySnapshot:

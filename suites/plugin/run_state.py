@@ -1,7 +1,11 @@
-"""The state of a run: which checks are to run, what each of their items said, and the result so far."""
+"""The state of a run: which checks are to run, what each of their items said, and the result so far.
+
+And the files by which the processes of one run share it: the plan, the observation, the repository beside that.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -27,6 +31,11 @@ from clusters.checks.serialise import check_from_dict, check_to_dict
 from suites.plugin.settings import Settings
 
 PLAN_FILE = "plan.json"
+#: Where every run keeps its observation, beside results.json.
+SNAPSHOT = "snapshot.json"
+REPOSITORY = "snapshot.repository.json"
+#: Held while one process of a run observes for all of them.
+SNAPSHOT_LOCK = f".{SNAPSHOT}.lock"
 NOT_REACHED = "not reached: the run ended before it"
 
 
@@ -189,3 +198,21 @@ def _spec_from_dict(data: Mapping[str, Any]) -> CheckSpec:
         Access(**{**one, "place": Place(one["place"]), "names": tuple(one["names"])}) for one in data["uses"]
     )
     return CheckSpec(**{**data, **tuples, "level": Level(data["level"]), "needs": needs, "uses": uses})
+
+
+def repository_file_for(snapshot: Path) -> Path:
+    """Where the repository is kept for an observation: snapshot.json has snapshot.repository.json."""
+    return snapshot.with_name(f"{snapshot.name.partition('.')[0]}.repository.json")
+
+
+def remove_old(directory: Path, *, judged: Path | None) -> None:
+    """Remove what an earlier run into the same directory observed, unless that is what is to be judged again.
+
+    The processes of one run find its observation there; an older one would be judged in its place.
+    """
+    if judged is not None and judged.absolute().parent == directory.absolute():
+        return
+    for name in (SNAPSHOT, REPOSITORY):
+        # A directory that cannot be is refused where it is made.
+        with contextlib.suppress(NotADirectoryError):
+            (directory / name).unlink(missing_ok=True)

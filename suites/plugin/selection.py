@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from clusters.checks import CheckSpec, Level, Need
-from suites.plugin import repository_alone
+from suites.plugin import chosen_profile
 from suites.plugin.declare import DeclarationError, spec_of
-from suites.plugin.run_files import repository_file_for
-from suites.plugin.run_state import Plan
+from suites.plugin.run_state import Plan, repository_file_for
 from suites.plugin.settings import SETTINGS, Settings, is_worker, plan_folder, suites_folder
 
 PLAN = pytest.StashKey[Plan]()
@@ -147,7 +146,7 @@ def _lacking(spec: CheckSpec, settings: Settings) -> str:
     if Need.TARGET in spec.needs and not settings.target_version:
         return "needs --target-version"
     if Need.CLUSTER in spec.needs and settings.repository_alone:
-        return repository_alone.WHY_NOT
+        return chosen_profile.WITHOUT_CLUSTER
     if Need.REPOSITORY in spec.needs and not _repository_at_hand(settings):
         return f"needs the GitOps repository, and the profile {name} names none under gitops"
     if Need.POD in spec.needs and not settings.profile.inside:

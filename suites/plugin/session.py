@@ -13,11 +13,11 @@ from clusters.checks import CheckSpec, Verdict
 from clusters.checks.run_verdict import exit_code
 from clusters.checks.serialise import REPORT_FIELD, path_from_dict, path_to_dict
 from clusters.errors import ConformanceError, ExitCode
-from suites.plugin import kind_options
-from suites.plugin.explain_option import load
+from suites.plugin import chosen_profile
+from suites.plugin.declare import load
 from suites.plugin.run import RUN, Run, describe_error
-from suites.plugin.run_files import SNAPSHOT_LOCK, remove_old
 from suites.plugin.run_progress import OTHERS_FAILED, ResultCollector, report_progress, take_plan
+from suites.plugin.run_state import SNAPSHOT_LOCK, remove_old
 from suites.plugin.selection import NEEDS_CLUSTER, PLAN, asks_for_suites, profile_names
 from suites.plugin.settings import (
     SETTINGS,
@@ -116,8 +116,8 @@ def _take_fixture(session: pytest.Session, run: Run) -> None:
     name = run.settings.profile.kind.fixture
     if not name or run.settings.snapshot is not None:
         return
-    run.kubeconfig = kind_options.kubeconfig_of_fixture(session, name)
-    kind_options.end_setup(session, before_it=lambda: run.close(lost_workers=False))
+    run.kubeconfig = chosen_profile.kubeconfig_of_fixture(session, name)
+    chosen_profile.end_setup(session, before_it=lambda: run.close(lost_workers=False))
 
 
 @pytest.hookimpl(tryfirst=True)

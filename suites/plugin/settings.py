@@ -19,11 +19,10 @@ import pytest
 from clusters import bounds, files
 from clusters.checks import Level
 from clusters.errors import UsageError
-from suites.plugin import kind_options, repository_alone
+from suites.plugin import chosen_profile
 from suites.plugin.sharding import Shard, shard_of
 
 if TYPE_CHECKING:
-    from clusters.observation import Snapshot
     from clusters.profile import Profile
 
 #: Words of a DNS label: before the dot the run, after it which shard of the run.
@@ -169,18 +168,18 @@ def settings_from(config: pytest.Config) -> Settings:
     started = datetime.now(UTC)
     shard = shard_of(option.shard, option.balance_by)
     run_id = str(given.get("run_id") or _name_of(option.run_id, shard) or fresh_id(started))
-    gitops = repository_alone.gitops_of(option.repository, option.overlay)
+    gitops = chosen_profile.gitops_of(option.repository, option.overlay)
     alone = gitops is not None and not (option.cluster or option.snapshot)
     if alone:
         assert gitops is not None  # said in the line above
-        chosen = repository_alone.profile_of(gitops)
+        chosen = chosen_profile.of_repository(gitops)
     else:
-        chosen = _profile(next(iter(option.cluster or ()), None), option.snapshot)
+        chosen = chosen_profile.named(next(iter(option.cluster or ()), None), option.snapshot)
         chosen = chosen.model_copy(update={"gitops": gitops}) if gitops else chosen
     place = option.report_dir or config.rootpath / DEFAULT_PLACE / run_id
     directory = Path(given.get("directory") or place).absolute()
     return Settings(
-        profile=kind_options.with_options(
+        profile=chosen_profile.with_options(
             config, chosen, run_id=run_id, logs=directory / "evidence" / "kind"
         ),
         level=_lower(Level(option.allow), Level(chosen.allow) if not option.snapshot else Level.OBSERVE),
@@ -228,36 +227,10 @@ def _phase_file(config: pytest.Config, cluster: str) -> Path:
             "--phase looks at a cluster, and --snapshot judges without one: give one of the two."
         )
     if option.phase == AFTER:
-        from suites.plugin import saved_phase  # noqa: PLC0415 - only such a run needs it
+        from suites.plugin import upgrade_state  # noqa: PLC0415 - only such a run needs it
 
-        saved_phase.read(path)
+        upgrade_state.read(path)
     return path
-
-
-def _profile(name: str | None, snapshot: Path | None) -> Profile:
-    """The profile of that name; for a kept observation alone the one that it was made by, as far as it says.
-
-    What the profile expected is in the observation itself.
-    """
-    from clusters import profile  # noqa: PLC0415 - only a run needs it, and pytest loads this plugin always
-
-    if name or snapshot is None:
-        return profile.load(name or "")
-    from clusters.observation import load  # noqa: PLC0415 - as above
-
-    return profile_of(load(snapshot))
-
-
-def profile_of(kept: Snapshot) -> Profile:
-    """The profile that an observation was made by, as far as it says."""
-    from clusters import profile  # noqa: PLC0415 - as above
-
-    return profile.Profile(
-        name=kept.cluster or "snapshot",
-        provider=profile.Provider.EXISTING,
-        context=kept.context or "snapshot",
-        namespace=kept.metallb_namespace,
-    )
 
 
 def _target(text: str) -> str:

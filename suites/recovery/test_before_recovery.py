@@ -9,7 +9,7 @@ from clusters.gitops.repository_snapshot import RepositorySnapshot
 from clusters.observation.snapshot import Snapshot
 from suites.causes import NODES_AND_NETWORK
 from suites.plugin import OBSERVE, Findings, check
-from suites.plugin.observation_fixtures import Observed
+from suites.plugin.run_fixtures import Observed
 
 
 @check(

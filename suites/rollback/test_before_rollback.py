@@ -8,7 +8,7 @@ from clusters.gitops import revisions
 from clusters.gitops.repository_snapshot import RepositorySnapshot
 from suites.causes import PENDING
 from suites.plugin import OBSERVE, Findings, check
-from suites.plugin.observation_fixtures import Observed
+from suites.plugin.run_fixtures import Observed
 
 
 @check(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from clusters.cause_ids import CauseId
 from clusters.diagnosis.answers import scaling
 from suites.plugin import OBSERVE, check
-from suites.plugin.observation_fixtures import Observed
+from suites.plugin.run_fixtures import Observed
 
 _TOP = "kubectl -n {metallb_namespace} top pod"
 _WORKLOADS = "kubectl -n {metallb_namespace} get deploy,daemonset"

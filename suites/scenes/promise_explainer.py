@@ -23,8 +23,8 @@ from clusters.profile import Profile
 from clusters.subject import CLUSTER, Subject
 from clusters.vantage import failover
 from clusters.vantage.base import Vantage
-from suites.plugin.explainers import explainer
-from suites.plugin.item import STATE
+from suites.plugin.item_outcome import STATE
+from suites.plugin.phase_outcome import explainer
 from suites.plugin.record import OverBudget
 from suites.plugin.run import Run
 from suites.scenes.announced import Announced, Wire

@@ -20,7 +20,7 @@ from clusters.observation.snapshot import Objects, Status
 from clusters.providers import Cluster
 from clusters.vantage import failover
 from clusters.wait import NotWithinBudget
-from suites.plugin.explainers import unexplained
+from suites.plugin.phase_outcome import unexplained
 from suites.scenes.announced import Announced
 from suites.scenes.announcement_state import AnnouncementState
 from suites.scenes.committed_overlay import OverlayPart

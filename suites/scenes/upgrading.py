@@ -33,9 +33,9 @@ from clusters.vantage.timeline import Timeline
 from clusters.vantage.watch import Measurement
 from clusters.wait import NotWithinBudget
 from clusters.workloads.builders import HTTP_PORT
-from suites.plugin import saved_phase
+from suites.plugin import upgrade_state
 from suites.plugin.record import Record
-from suites.plugin.saved_phase import SavedPhase
+from suites.plugin.upgrade_state import SavedPhase
 from suites.scenes import announcement_state
 from suites.scenes.announced import BASELINE, Announced, Wire, keep
 from suites.scenes.announcement_state import AnnouncementChange, AnnouncementState
@@ -231,7 +231,7 @@ class BeforeAndAfter:
             addresses=dict(now.addresses),
             owners=dict(now.owners),
         )
-        saved_phase.write(kept, self.file)
+        upgrade_state.write(kept, self.file)
         self.record.attach("upgrade.json", self.file)
         self.record.note(f"kept in {self.file}: {len(now.held)} addresses of {len(now.addresses)} services")
         return now
@@ -244,7 +244,7 @@ class BeforeAndAfter:
 
     def before(self) -> AnnouncementState:
         """Who held which address before the upgrade, by what was kept then. Inconclusive where nothing was upgraded."""
-        kept = saved_phase.read(self.file).for_cluster(self.api.uid(), now=dt.datetime.now(dt.UTC))
+        kept = upgrade_state.read(self.file).for_cluster(self.api.uid(), now=dt.datetime.now(dt.UTC))
         was = (kept.kubernetes_version, kept.metallb_version)
         text = [
             f"{name} {a} → {b}"
@@ -283,7 +283,7 @@ class BeforeAndAfter:
         self._upgraded()
 
     def _upgraded(self) -> None:
-        kept = saved_phase.read(self.file)
+        kept = upgrade_state.read(self.file)
         if (kept.kubernetes_version, kept.metallb_version) == self.versions:
             raise Inconclusive(
                 f"Nothing was upgraded since the state was kept: MetalLB is still {self.versions[1]} and "

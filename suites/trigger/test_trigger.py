@@ -6,7 +6,7 @@ from clusters.commands import FETCH
 from clusters.diagnosis.answers import trigger
 from suites.causes import PENDING, UNREACHED, UNSERVED
 from suites.plugin import OBSERVE, check
-from suites.plugin.observation_fixtures import Observed
+from suites.plugin.run_fixtures import Observed
 
 
 @check(

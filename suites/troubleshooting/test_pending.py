@@ -5,7 +5,7 @@ from __future__ import annotations
 from clusters.cause_ids import CauseId
 from clusters.diagnosis.answers import pending
 from suites.plugin import OBSERVE, check
-from suites.plugin.observation_fixtures import Observed
+from suites.plugin.run_fixtures import Observed
 
 _POOL = "kubectl -n {metallb_namespace} get ipaddresspool {pool} -o yaml"
 _SERVICE = "kubectl -n {namespace} describe svc {service}"

@@ -7,7 +7,7 @@ from clusters.commands import ARPING, NEIGHBOUR
 from clusters.diagnosis.answers import routed, traffic
 from suites.causes import NOT_ANSWERED, SPEAKER, SPLIT, UNANNOUNCED
 from suites.plugin import OBSERVE, check
-from suites.plugin.observation_fixtures import Observed
+from suites.plugin.run_fixtures import Observed
 
 _LOG = "kubectl -n {metallb_namespace} logs {speaker} --tail=200"
 _NODES = "kubectl get nodes -o wide"

@@ -26,7 +26,7 @@ from clusters.lab.lab_state import LabPaths
 from clusters.lab.plan import LabOptions
 from clusters.providers.lab_cluster import metrics_answer
 from reports.__main__ import main as reports
-from suites.plugin.explain_option import load
+from suites.plugin.declare import load
 from tests.deploy import image
 from tests.deploy.image import ROOT
 from tests.lab.tools import Kubectl

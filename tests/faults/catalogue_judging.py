@@ -19,9 +19,9 @@ from clusters.diagnosis import Diagnosis
 from clusters.gitops.repository_snapshot import RepositorySnapshot
 from clusters.observation.snapshot import Snapshot
 from suites.plugin.declare import registry
-from suites.plugin.observation_fixtures import Observed
 from suites.plugin.phase_outcome import outcome_of
 from suites.plugin.record import Findings, Record
+from suites.plugin.run_fixtures import Observed
 from tests.faults.bench import ROOT
 
 

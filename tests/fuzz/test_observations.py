@@ -18,7 +18,7 @@ from clusters.upgrade.decision import decide
 from clusters.upgrade.rule import Situation
 from reports.history.comparison import moves, reconfigured
 from reports.pages import address_map
-from suites.plugin.settings import profile_of
+from suites.plugin import chosen_profile
 from tests.answers import all_answered
 from tests.fuzz import mutator, observations
 from tests.fuzz.tally import judged
@@ -52,7 +52,7 @@ def _compared(seen: Snapshot) -> None:
 def _read(place: Path, data: bytes) -> str:
     place.write_bytes(data)
     seen = load(place)
-    profile_of(seen)  # which a run judges it by where none is named
+    chosen_profile.of_snapshot(seen)  # which a run judges it by where none is named
     all_answered(seen)
     decide(Situation(seen, target=Version("0.16.2"), manifest=())).record.as_json()
     _compared(seen)

@@ -34,7 +34,7 @@ from clusters.profile import Profile
 from clusters.providers import Cluster
 from clusters.providers.lab_cluster import metrics_answer
 from clusters.workloads import builders
-from suites.plugin.explain_option import load
+from suites.plugin.declare import load
 from suites.rbac import ROLES as SHIPPED
 from suites.rbac import Role
 from tests.lab.accounts import Account, asks_for_itself, is_tried, name_of

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from clusters.check_ids import CheckId
 from clusters.checks.causes import CAUSES
-from suites.plugin.explain_option import load
+from suites.plugin.declare import load
 
 DECLARED = load(Path(__file__).parents[3] / "suites")
 

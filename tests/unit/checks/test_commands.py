@@ -18,7 +18,7 @@ from clusters.checks.serialise import check_from_dict
 from clusters.commands import FETCH, FIELDS, PLACEHOLDER, command, fields_in, fields_of, kept
 from clusters.subject import CLUSTER, Subject
 from clusters.upgrade.decision import RULES
-from suites.plugin import explain_option
+from suites.plugin import declare
 
 ROOT = Path(__file__).parents[3]
 QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
@@ -91,7 +91,7 @@ def templates() -> Iterator[tuple[str, str]]:
     """Every template of the project that somebody may be shown, with where it is from."""
     for cause in CAUSES.values():
         yield from ((f"cause {cause.id}", each) for each in cause.commands)
-    for declared in explain_option.load(ROOT / "suites").values():
+    for declared in declare.load(ROOT / "suites").values():
         yield from ((f"check {declared.spec.id}", each) for each in declared.spec.commands)
     for rule in RULES:
         yield from ((f"rule {rule.id}", each) for each in rule.commands)

@@ -12,7 +12,7 @@ import pytest
 
 from clusters.checks import CheckSpec, Finding, Level
 from clusters.observation import Snapshot, load
-from suites.plugin import explainers
+from suites.plugin import phase_outcome
 from tests.unit.diagnosis.recorded import FOLDER
 from tests.unit.diagnosis.test_observations import judged
 
@@ -78,9 +78,9 @@ def test_no_command_holds_what_the_tenant_wrote(findings: list[Finding]) -> None
 @pytest.mark.parametrize("text", ["shop/late; id", "shop/-o", "$(id)/web", "shop/`id`", "shop/web\nid"])
 def test_a_subject_that_is_no_name_stays_out_of_the_commands(text: str) -> None:
     spec = CheckSpec(id="a.b", title="", promise="", runbook=(), level=Level.OBSERVE, commands=(TEMPLATE,))
-    for cause in ("pool-missing", explainers.UNEXPLAINED):
+    for cause in ("pool-missing", phase_outcome.UNEXPLAINED):
         finding = Finding(cause=cause, subject=f"service {text}", summary="x")
-        completed = explainers.completed(finding, spec, namespace="metallb-system; id")
+        completed = phase_outcome.completed(finding, spec, namespace="metallb-system; id")
 
         assert completed.commands
         for command in completed.commands:

@@ -14,7 +14,7 @@ from clusters.gitops.repository_collection import Tools
 from clusters.gitops.repository_snapshot import RepositorySnapshot
 from clusters.profile import GitOps
 from suites.plugin import kept_repository
-from suites.plugin.run_files import repository_file_for
+from suites.plugin.run_state import repository_file_for
 from tests.unit.gitops.site import EXAMPLE, LAYOUT, WRITTEN_FOR, Site
 
 

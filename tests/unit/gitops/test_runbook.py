@@ -10,7 +10,7 @@ from clusters.checks import Finding
 from clusters.errors import Inconclusive
 from clusters.gitops import runbook
 from clusters.gitops.documents import FileError
-from suites.plugin.explain_option import load
+from suites.plugin.declare import load
 from tests.unit.gitops.site import EXAMPLE, Site
 
 RUNBOOK = EXAMPLE / "runbooks" / "metallb.md"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from suites.plugin import declare, explainers, failure_evidence
+from suites.plugin import declare, failure_evidence, phase_outcome
 from tests.unit.plugin.project import Project
 
 
@@ -23,6 +23,6 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, compiled
     monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(compiled))
     monkeypatch.setenv("PYTHONPATH", f"{Path(__file__).parents[3]}:{pytester.path}")
     monkeypatch.setattr(declare, "_REGISTRY", {})
-    monkeypatch.setattr(explainers, "_EXPLAINERS", [])
+    monkeypatch.setattr(phase_outcome, "_EXPLAINERS", [])
     monkeypatch.setattr(failure_evidence, "_COLLECTORS", list(failure_evidence._COLLECTORS))
     return Project(pytester)

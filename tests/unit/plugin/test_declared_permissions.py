@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from clusters.checks import Level, Need
-from suites.plugin.declare import Declared
-from suites.plugin.explain_option import load
+from suites.plugin.declare import Declared, load
 
 KNOWN = load(Path(__file__).parents[3] / "suites")
 

@@ -160,7 +160,7 @@ def test_a_failed_assertion_without_a_cause_is_unexplained(project: Project) -> 
 def test_an_explainer_names_the_cause_and_a_broken_one_masks_nothing(project: Project) -> None:
     project.checks(
         '''
-        from suites.plugin.explainers import explainer
+        from suites.plugin.phase_outcome import explainer
 
         @explainer
         def breaks(item, error):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from suites.plugin.run_files import REPOSITORY, SNAPSHOT, remove_old, repository_file_for
+from suites.plugin.run_state import REPOSITORY, SNAPSHOT, remove_old, repository_file_for
 
 
 def test_what_an_earlier_run_observed_is_removed(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from clusters import budgets
 from clusters.errors import ExitCode, Inconclusive, UsageError
-from suites.plugin import saved_phase
-from suites.plugin.saved_phase import SavedPhase
+from suites.plugin import upgrade_state
+from suites.plugin.upgrade_state import SavedPhase
 from tests.unit.plugin.project import Project
 
 CHECKS = '''
@@ -106,7 +106,7 @@ def test_a_file_that_is_none_ends_the_run_in_one_sentence(
     (line,) = [line for line in result.errlines if line.startswith("ERROR:")]
     assert len(result.errlines) <= 2
     with pytest.raises(UsageError, match=said):
-        saved_phase.read(file)
+        upgrade_state.read(file)
     assert str(file) in line
 
 
@@ -124,11 +124,11 @@ def test_a_phase_has_no_kept_observation(around: Project, tmp_path: Path) -> Non
 def test_what_is_kept_is_read_back(tmp_path: Path) -> None:
     file = tmp_path / "there" / "kept.json"
 
-    saved_phase.write(KEPT, file)
+    upgrade_state.write(KEPT, file)
 
-    assert saved_phase.read(file) == KEPT
-    assert json.loads(file.read_text())["upgrade_state"] == saved_phase.VERSION
-    assert saved_phase.read(file).for_cluster("u-1", now=NOW) == KEPT
+    assert upgrade_state.read(file) == KEPT
+    assert json.loads(file.read_text())["upgrade_state"] == upgrade_state.VERSION
+    assert upgrade_state.read(file).for_cluster("u-1", now=NOW) == KEPT
 
 
 def test_a_place_that_cannot_be_written_to_is_one_sentence(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_a_place_that_cannot_be_written_to_is_one_sentence(tmp_path: Path) -> No
     with pytest.raises(
         UsageError, match=r"cannot be written to .*(File exists|Not a directory)\. Name another place"
     ):
-        saved_phase.write(KEPT, tmp_path / "file" / "kept.json")
+        upgrade_state.write(KEPT, tmp_path / "file" / "kept.json")
 
 
 @pytest.mark.parametrize(

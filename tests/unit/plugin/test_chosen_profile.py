@@ -10,7 +10,7 @@ import pytest
 
 from clusters.errors import ExitCode, Refused
 from clusters.profile import KindSettings, Profile, Provider
-from suites.plugin import kind_options
+from suites.plugin import chosen_profile
 from tests.unit.plugin.project import Project
 
 RUN = "20261126-171311-5a61"
@@ -49,7 +49,7 @@ def useless():
 
 def laid_over(profile: Profile, **options: Any) -> Profile:
     config: Any = SimpleNamespace(option=SimpleNamespace(**options))
-    return kind_options.with_options(config, profile, run_id=RUN, logs=Path("/run/evidence/kind"))
+    return chosen_profile.with_options(config, profile, run_id=RUN, logs=Path("/run/evidence/kind"))
 
 
 def local(**settings: Any) -> Profile:
@@ -144,4 +144,4 @@ def test_worker_processes_and_a_fixture_do_not_go_together() -> None:
     controller: Any = SimpleNamespace(items=[])  # it leaves collecting to its workers
 
     with pytest.raises(Refused, match=r"gives each worker process a cluster of its own\. Run without -n"):
-        kind_options.kubeconfig_of_fixture(controller, "kind_cluster")
+        chosen_profile.kubeconfig_of_fixture(controller, "kind_cluster")

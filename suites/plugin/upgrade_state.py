@@ -1,4 +1,8 @@
-"""What `--phase before` keeps and `--phase after` compares with: who held which address around an upgrade."""
+"""Around an upgrade: whether the cluster is ready for --target-version, and who held which address before and after.
+
+Readiness is decided by the observation, the repository, and that release itself. `--phase before` keeps a state that
+`--phase after` compares with.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,53 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
-from clusters import bounds, budgets, files
+from clusters import bounds, budgets, files, yaml_text
 from clusters.bounds import Unusable, content
 from clusters.errors import Inconclusive, UsageError
+from clusters.gitops import release_manifests
+from clusters.gitops.repository_snapshot import RepositorySnapshot
+from clusters.metallb import versions
+from clusters.observation.snapshot import Json, Snapshot
+from clusters.upgrade.decision import Decision, decide
+from clusters.upgrade.decision_record import FILE
+from clusters.upgrade.rule import Situation
+from suites.plugin.record import Record
 
 VERSION = 1
 _KEEP_AGAIN = "Keep the state anew with --phase before, before the upgrade."
+
+
+def decided(
+    version: str,
+    values: Json | None,
+    record: Record,
+    snapshot: Snapshot,
+    repository: RepositorySnapshot | None,
+) -> Decision:
+    """The decision about the upgrade to `version` with these Helm values; it is kept among the check's evidence."""
+    target = versions.parse(version)
+    assert target is not None  # the check is not run without one
+    found = decide(
+        Situation(
+            snapshot=snapshot,
+            target=target,
+            repository=repository,
+            manifest=_manifest(version),
+            values=values,
+        )
+    )
+    record.attach(FILE, found.record.as_json())
+    for rule, seen in found.heed:
+        record.note(f"{seen.summary} {rule.consequence} {rule.remedy}")
+    return found
+
+
+def _manifest(version: str) -> tuple[Json, ...] | None:
+    """The objects of the target's release, from the manifest in MetalLB's own module; None where it is not at hand."""
+    place = release_manifests.of_lab_parts().get(version)
+    if place is None:
+        return None
+    return tuple(yaml_text.documents(place.read_text(encoding="utf-8")))
 
 
 class SavedPhase(BaseModel):

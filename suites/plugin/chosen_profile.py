@@ -1,22 +1,101 @@
-"""What pytest gives to provider kind: the options of pytest-kind, which owns them, and a fixture of the user's."""
+"""The profile of a run: one that is named, a kept observation's, or that of a repository which is judged alone.
+
+Over a profile of provider kind lie the options of pytest-kind, which owns them, and a fixture of the user's that
+gives the cluster.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
+import re
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from clusters.errors import Refused
+from clusters.errors import Refused, UsageError
 
+# Imported when first used, as elsewhere in this plugin: it is loaded for the project's own tests as well.
 if TYPE_CHECKING:
+    from clusters.observation import Snapshot
     from clusters.profile import Profile
+    from clusters.profile.models import GitOps
 
+#: Why a check of a cluster is left out where a repository is judged alone, as in a pull request.
+WITHOUT_CLUSTER = "needs a cluster, and --repository without --cluster judges the repository alone"
+#: Where a repository has its pages as a rule; what is not there is not judged.
+_PAGES = {
+    "changelog": "CHANGELOG.md",
+    "service_page": "services/metallb.md",
+    "runbook": "runbooks/metallb.md",
+}
 #: The name that pytest-kind gives where none was asked for: one for every run, so it is not used.
 _DEFAULT_NAME = "pytest-kind"
 #: pytest-kind's options, by the field of the profile that each goes before.
 _OPTIONS = {"image": "kind_image", "binary": "kind_bin", "kubectl": "kind_kubectl_bin"}
 _PATHS = ("binary", "kubectl")
+
+
+def named(name: str | None, snapshot: Path | None) -> Profile:
+    """The profile of that name; for a kept observation alone the one that it was made by, as far as it says.
+
+    What the profile expected is in the observation itself.
+    """
+    from clusters import profile  # noqa: PLC0415 - see above
+
+    if name or snapshot is None:
+        return profile.load(name or "")
+    from clusters.observation import load  # noqa: PLC0415 - see above
+
+    return of_snapshot(load(snapshot))
+
+
+def of_snapshot(kept: Snapshot) -> Profile:
+    """The profile that an observation was made by, as far as it says."""
+    from clusters import profile  # noqa: PLC0415 - see above
+
+    return profile.Profile(
+        name=kept.cluster or "snapshot",
+        provider=profile.Provider.EXISTING,
+        context=kept.context or "snapshot",
+        namespace=kept.metallb_namespace,
+    )
+
+
+def gitops_of(repository: Path | None, overlay: str) -> GitOps | None:
+    """What --repository and --overlay name, None without both. Raises UsageError for one without the other."""
+    if repository is None and not overlay:
+        return None
+    if repository is None or not overlay:
+        given, lacking = ("--overlay", "--repository DIR") if overlay else ("--repository", "--overlay PATH")
+        raise UsageError(f"{given} needs {lacking} beside it.", remedy="Give both.")
+    root = repository.expanduser().resolve()
+    if not (root / overlay).is_dir():
+        raise UsageError(
+            f"There is no folder {overlay} in {repository}.", remedy="Give --overlay from the root."
+        )
+    from clusters.profile.models import GitOps  # noqa: PLC0415 - see above
+
+    tree = PurePosixPath(overlay).parts[0]
+    folders = {"base": f"{tree}/base", "legacy_overlay": f"{tree}/legacy/prod"}
+    found = {name: path for name, path in folders.items() if (root / path).is_dir()}
+    found |= {name: path for name, path in _PAGES.items() if (root / path).is_file()}
+    return GitOps(repository=root, overlay=overlay, **found)
+
+
+def of_repository(gitops: GitOps) -> Profile:
+    """A profile that names the repository, and a cluster that is never asked.
+
+    Its name is no cluster's, so that no run of this kind counts for one in the history.
+    """
+    from clusters.profile import Profile, Provider  # noqa: PLC0415 - see above
+
+    name = re.sub(r"[^a-z0-9]+", "-", PurePosixPath(gitops.overlay).name.lower()).strip("-")[:50]
+    return Profile(
+        name=f"repository-{name}".strip("-"),
+        provider=Provider.EXISTING,
+        context="repository-alone",
+        gitops=gitops,
+    )
 
 
 def with_options(config: pytest.Config, chosen: Profile, *, run_id: str, logs: Path) -> Profile:
