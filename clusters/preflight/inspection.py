@@ -45,7 +45,7 @@ def inspect(wanted: Wanted, cluster: Cluster, api: Api, *, needs: Needs | None =
     if level.allows(Level.CREATE):
         problems += left_behind(profile, uid, api) + installed.shortage(api, profile)
     problems += other_runs.another(api, wanted, level)
-    about_place, about_segments = vantage_position.wrong(api, profile, cluster)
+    about_place, about_segments = vantage_position.wrong(api, profile, cluster, level)
     problems += about_place
     needs = needs_of((), level) if needs is None else needs
     workloads = workspace.fixed(api, profile.workloads_namespace) if level.allows(Level.CREATE) else ""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from clusters.api import Api, ApiError
 from clusters.api import resources as res
+from clusters.checks import Level
 from clusters.errors import ConformanceError
 from clusters.metallb import pools
 from clusters.metallb.selectors import SelectorError
@@ -17,13 +18,19 @@ from clusters.providers import Cluster
 if TYPE_CHECKING:  # the vantage brings the packet library, which is slow to load
     from clusters.vantage import Vantage
 
+_EITHER = "either it stands on the wrong network, or the pools are for one; the checks say what is proved"
 _OTHER = (
     "Name a host on their network as the profile's vantage (ssh:HOST), or none: then no ARP probe is made."
 )
 
 
-def wrong(api: Api, profile: Profile, cluster: Cluster) -> tuple[list[Problem], list[str]]:
-    """Problems where the vantage is on a node, or on the segment of no address; notes where it sees some, or none.
+def wrong(
+    api: Api, profile: Profile, cluster: Cluster, level: Level = Level.OBSERVE
+) -> tuple[list[Problem], list[str]]:
+    """Problems where the vantage is on a node, or sees no address that a run would make; notes where it sees some, or none.
+
+    A run that only looks is never refused because no pool is on the vantage's segment: a pool on the wrong network is
+    what it is to find. One that makes services would measure nothing of them there.
 
     Addresses that are routed by design need no vantage on their segment: a note says that nobody is asked there.
     """
@@ -46,7 +53,9 @@ def wrong(api: Api, profile: Profile, cluster: Cluster) -> tuple[list[Problem], 
     shown = "; ".join(f"{address}: {why}" for address, why in list(away.items())[:3])
     if len(away) == len(routes) and not _routed_by_design(api, profile):
         sentence = f"Vantage {vantage.name} is not on the segment of the pools' addresses ({shown})."
-        return [*problems, Problem(sentence=sentence, remedy=_OTHER)], []
+        if level.allows(Level.CREATE):
+            return [*problems, Problem(sentence=sentence, remedy=_OTHER)], []
+        return problems, [f"vantage {vantage.name} is on the segment of no pool ({shown}): {_EITHER}"]
     return problems, [f"vantage {vantage.name} is not on the segment of every pool ({shown})"]
 
 

@@ -432,12 +432,19 @@ def on_segment(cluster: Cluster) -> Iterator[Cluster]:
         yield replace(cluster, vantage=vantage)
 
 
-def test_a_vantage_on_no_pools_segment_is_refused(api: Api, on_segment: Cluster, pools: str) -> None:
+def test_a_vantage_on_no_pools_segment_is_refused_what_would_make_something_there(
+    api: Api, on_segment: Cluster, pools: str
+) -> None:
     api.create(pool(pools, "far", "192.0.2.10-192.0.2.11", "198.51.100.0/24"))
-    (found,) = sentences(preflight.inspect(wanted(pools), on_segment, api))
+    (found,) = sentences(preflight.inspect(wanted(pools, Level.CREATE), on_segment, api))
     assert found.startswith("Vantage netns:")
     assert "is not on the segment of the pools' addresses (192.0.2.11: " in found
     assert "198.51.100.128: " in found
+
+    looked = preflight.inspect(wanted(pools), on_segment, api)
+    assert looked.problems == ()
+    assert "is on the segment of no pool (192.0.2.11: " in looked.notes[0]
+    assert "or the pools are for one; the checks say what is proved" in looked.notes[0]
 
     api.create(pool(pools, "near", "10.77.0.200-10.77.0.210"))
     mixed = preflight.inspect(wanted(pools), on_segment, api)
