@@ -27,7 +27,7 @@ _OTHER = (
 def wrong(
     api: Api, profile: Profile, cluster: Cluster, level: Level = Level.OBSERVE
 ) -> tuple[list[Problem], list[str]]:
-    """Problems where the vantage is on a node, or sees no address that a run would make; notes where it sees some, or none.
+    """Problems where the vantage is on a node, or would see no address of a run's; notes on what it sees.
 
     A run that only looks is never refused because no pool is on the vantage's segment: a pool on the wrong network is
     what it is to find. One that makes services would measure nothing of them there.

@@ -1,6 +1,6 @@
 """Profiles: clusters/profiles/NAME.yaml in, frozen and validated settings out."""
 
-from clusters.profile.level import resolve_level
+from clusters.profile.allowances import resolve_level, waiver_of
 from clusters.profile.metrics import Metrics
 from clusters.profile.models import (
     DISPOSED,
@@ -33,4 +33,5 @@ __all__ = [
     "load",
     "resolve_level",
     "shipped",
+    "waiver_of",
 ]

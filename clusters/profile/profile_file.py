@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from clusters import bounds, yaml_text
 from clusters.bounds import Unusable, content
 from clusters.errors import UsageError
 from clusters.objects import Object
+from clusters.profile.allowances import without_check
 from clusters.profile.models import Profile
 
 SHIPPED = Path(__file__).resolve().parent.parent / "profiles"
@@ -39,10 +40,12 @@ def shipped() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in SHIPPED.glob("*.yaml")))
 
 
-def load(name_or_path: str | Path) -> Profile:
+def load(name_or_path: str | Path, *, checks: Callable[[], Collection[str]] | None = None) -> Profile:
     """The profile of that name in clusters/profiles, or of that file.
 
-    Raises UsageError: there is no such profile, or every mistake in it, each with its line and field.
+    Raises UsageError: there is no such profile, or every mistake in it, each with its line and field. With `checks`,
+    which gives the ids of those that there are, a waiver of none of them is a mistake; it is asked only where there
+    are waivers.
     """
     path = _find(str(name_or_path))
     tree, data = _parse(path, _text(path))
@@ -52,9 +55,21 @@ def load(name_or_path: str | Path) -> Profile:
         profile = Profile.model_validate_json(json.dumps(_named_by_texts(located), default=str))
     except ValidationError as error:
         mistakes += [_mistake(tree, details) for details in error.errors(include_url=False)]
+    else:
+        mistakes += _waived_in_vain(tree, profile, checks)
     if mistakes:
         raise _refusal(path, sorted(set(mistakes)))
     return profile
+
+
+def _waived_in_vain(
+    tree: yaml.MappingNode, profile: Profile, checks: Callable[[], Collection[str]] | None
+) -> Iterator[tuple[int, str]]:
+    known = checks() if checks and profile.waivers else ()
+    for number, waiver in enumerate(profile.waivers if known else ()):
+        if wrong := without_check(waiver, known):
+            where = ("waivers", number, "check")
+            yield _line(tree, where), f"{'.'.join(map(str, where))}: {wrong}"
 
 
 def _find(wanted: str) -> Path:

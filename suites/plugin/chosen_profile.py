@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from clusters.errors import Refused, UsageError
+from suites.plugin.declare import load as load_checks
 
 # Imported when first used, as elsewhere in this plugin: it is loaded for the project's own tests as well.
 if TYPE_CHECKING:
@@ -35,15 +36,16 @@ _OPTIONS = {"image": "kind_image", "binary": "kind_bin", "kubectl": "kind_kubect
 _PATHS = ("binary", "kubectl")
 
 
-def named(name: str | None, snapshot: Path | None) -> Profile:
+def named(name: str | None, snapshot: Path | None, *, suites: Path) -> Profile:
     """The profile of that name; for a kept observation alone the one that it was made by, as far as it says.
 
-    What the profile expected is in the observation itself.
+    What the profile expected is in the observation itself. A waiver of a check that is nowhere under `suites` is a
+    mistake: it would accept nothing, and nobody would know.
     """
     from clusters import profile  # noqa: PLC0415 - see above
 
     if name or snapshot is None:
-        return profile.load(name or "")
+        return profile.load(name or "", checks=lambda: load_checks(suites))
     from clusters.observation import load  # noqa: PLC0415 - see above
 
     return of_snapshot(load(snapshot))

@@ -22,10 +22,11 @@ from clusters.checks import Access, CheckSpec, Level, Need
 from clusters.checks.causes import CAUSES, reported_by
 from clusters.commands import FIELDS, commands, fields_in
 from clusters.errors import ConformanceError, UsageError
-from suites.plugin.settings import suites_folder
 
 OBSERVE, CREATE, DISRUPT = Level.OBSERVE, Level.CREATE, Level.DISRUPT
 
+#: The setting of pytest by which an installed package says where its checks are.
+SUITES = "conformance_suites"
 #: The section of checks of what the runbook does not ask for. The word stands in results and in the history.
 BEYOND = "shape"
 
@@ -200,6 +201,11 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
         raise pytest.UsageError(str(error)) from None
     sys.stdout.write(f"{text}\n")  # there is no terminal reporter yet
     return 0
+
+
+def suites_folder(config: pytest.Config) -> Path:
+    """Where the checks are: in a checkout, or where the package was installed."""
+    return config.rootpath / str(config.getini(SUITES))
 
 
 def load(suites: Path) -> Mapping[str, Declared]:

@@ -175,14 +175,16 @@ def _waived(phase: PhaseOutcome, state: ItemState) -> PhaseOutcome:
 
     A failure can be accepted, and that a check cannot be decided on this cluster; never one that broke.
     """
-    waivers = [one for one in state.run.settings.profile.waivers if one.check == state.spec.id]
-    if not waivers or not phase.acceptable:
+    from clusters.profile import waiver_of  # noqa: PLC0415 - slow to load, and only a failure needs it
+
+    waiver = waiver_of(state.run.settings.profile, state.spec.id)
+    if waiver is None or not phase.acceptable:
         return phase
-    waiver = max(waivers, key=lambda one: one.expires)
+    by = "" if waiver.check == state.spec.id else f" by {waiver.check}"
     if waiver.expires < date.today():  # noqa: DTZ011 - an expiry is a day on the operator's calendar
-        reason = f"{phase.reason} (its waiver expired on {waiver.expires}: {waiver.reason})"
+        reason = f"{phase.reason} (its waiver{by} expired on {waiver.expires}: {waiver.reason})"
         return replace(phase, reason=reason)
-    reason = f"waived until {waiver.expires}: {waiver.reason} ({phase.reason})"
+    reason = f"waived{by} until {waiver.expires}: {waiver.reason} ({phase.reason})"
     return replace(phase, outcome=Outcome.WAIVED, reason=reason, claim=False)
 
 

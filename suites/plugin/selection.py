@@ -11,9 +11,9 @@ import pytest
 
 from clusters.checks import CheckSpec, Level, Need
 from suites.plugin import chosen_profile
-from suites.plugin.declare import DeclarationError, spec_of
+from suites.plugin.declare import DeclarationError, spec_of, suites_folder
 from suites.plugin.run_state import Plan, repository_file_for
-from suites.plugin.settings import SETTINGS, Settings, is_worker, plan_folder, suites_folder
+from suites.plugin.settings import SETTINGS, Settings, is_worker, plan_folder
 
 PLAN = pytest.StashKey[Plan]()
 NEEDS_CLUSTER = (

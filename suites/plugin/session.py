@@ -14,7 +14,7 @@ from clusters.checks.run_verdict import exit_code
 from clusters.checks.serialise import REPORT_FIELD, path_from_dict, path_to_dict
 from clusters.errors import ConformanceError, ExitCode
 from suites.plugin import chosen_profile
-from suites.plugin.declare import load
+from suites.plugin.declare import load, suites_folder
 from suites.plugin.run import RUN, Run, describe_error
 from suites.plugin.run_progress import OTHERS_FAILED, ResultCollector, report_progress, take_plan
 from suites.plugin.run_state import SNAPSHOT_LOCK, remove_old
@@ -25,7 +25,6 @@ from suites.plugin.settings import (
     for_worker,
     is_worker,
     settings_from,
-    suites_folder,
     wanted,
 )
 

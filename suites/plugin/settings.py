@@ -20,6 +20,7 @@ from clusters import bounds, files
 from clusters.checks import Level
 from clusters.errors import UsageError
 from suites.plugin import chosen_profile
+from suites.plugin.declare import SUITES, suites_folder
 from suites.plugin.sharding import Shard, shard_of
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 #: Words of a DNS label: before the dot the run, after it which shard of the run.
 _RUN_ID = re.compile(r"(?=.{1,40}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)?")
 DEFAULT_PLACE = files.REPORTS / "out"
-#: The setting of pytest by which an installed package says where its checks are.
-SUITES = "conformance_suites"
 BEFORE, AFTER = "before", "after"
 
 
@@ -140,11 +139,6 @@ def add_options(parser: pytest.Parser) -> None:
     )
 
 
-def suites_folder(config: pytest.Config) -> Path:
-    """Where the checks are: in a checkout, or where the package was installed."""
-    return config.rootpath / str(config.getini(SUITES))
-
-
 def choose_suites(config: pytest.Config) -> None:
     """Let a run that names a cluster and no path run the suites, not the project's own tests."""
     if wanted(config) and config.args_source is pytest.Config.ArgsSource.TESTPATHS:
@@ -174,7 +168,9 @@ def settings_from(config: pytest.Config) -> Settings:
         assert gitops is not None  # said in the line above
         chosen = chosen_profile.of_repository(gitops)
     else:
-        chosen = chosen_profile.named(next(iter(option.cluster or ()), None), option.snapshot)
+        chosen = chosen_profile.named(
+            next(iter(option.cluster or ()), None), option.snapshot, suites=suites_folder(config)
+        )
         chosen = chosen.model_copy(update={"gitops": gitops}) if gitops else chosen
     place = option.report_dir or config.rootpath / DEFAULT_PLACE / run_id
     directory = Path(given.get("directory") or place).absolute()

@@ -291,6 +291,39 @@ def test_a_waiver_holds_until_its_day_is_over(project: Project, case: Waived) ->
     assert case.said.format(day=case.day) in project.check("health.fails")["reason"]
 
 
+def test_a_waiver_by_a_pattern_covers_every_check_that_fits_and_says_so(project: Project) -> None:
+    day = dt.datetime.now().astimezone().date()
+    project.add_to_profile(
+        f"waivers: [{{check: 'health.f*', reason: 'the old switch', expires: {day}}}, "
+        f"{{check: 'traffic.*', reason: 'not ours', expires: {day}}}]"
+    )
+    project.checks(FAILING + LACKING)
+
+    assert project.run().ret == ExitCode.PASSED
+    assert project.outcomes == {"health.fails": "waived", "traffic.wire": "waived"}
+    assert f"waived by health.f* until {day}: the old switch (" in project.check("health.fails")["reason"]
+
+
+@pytest.mark.parametrize(
+    ("check", "said"),
+    [
+        ("health.fail", "waivers.0.check: there is no check 'health.fail'; did you mean health.fails?"),
+        ("healt.*", "waivers.0.check: no check fits 'healt.*'; did you mean health.*?"),
+        ("health.x*", "waivers.0.check: no check fits 'health.x*'; did you mean health.*?"),
+        ("'*'", "waivers.0.check: '*' is no check's id and no pattern for some of one section"),
+        ("'*.fails'", "waivers.0.check: '*.fails' is no check's id and no pattern for some of one section"),
+    ],
+)
+def test_a_waiver_of_no_check_is_refused_with_the_nearest(project: Project, check: str, said: str) -> None:
+    project.add_to_profile(f"waivers: [{{check: {check}, reason: known, expires: 2099-01-01}}]")
+    project.checks(FAILING)
+
+    done = project.run()
+
+    assert done.ret == ExitCode.USAGE
+    done.stderr.fnmatch_lines([f"*line *: {said.replace('[', '[[]').replace('*', '[*]')}*"])
+
+
 @pytest.mark.parametrize(("days", "code"), [(0, ExitCode.PASSED), (-1, ExitCode.INCOMPLETE)])
 def test_a_waiver_covers_what_a_cluster_does_not_let_us_decide(
     project: Project, days: int, code: ExitCode
