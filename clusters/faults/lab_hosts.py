@@ -15,6 +15,7 @@ from clusters.errors import Inconclusive, Refused
 from clusters.lab.lab import Lab
 
 _BRIDGE = "br0"
+_FORWARDING = "net.ipv4.ip_forward"
 
 
 @contextmanager
@@ -185,3 +186,100 @@ def forget_route(lab: str, host: str, address: str) -> None:
     except Refused:
         return
     found.run(host, ["ip", "route", "del", address])
+
+
+@contextmanager
+def not_forwarding(changes: Changes, lab: Lab, host: str) -> Iterator[None]:
+    """Have a host's kernel forward no IPv4 packet, as net.ipv4.ip_forward=0 does."""
+    undo = HostUndo(
+        text=f"{host} forwards nothing",
+        action="clusters.faults.lab_hosts:forward_again",
+        args={"lab": lab.name, "host": host},
+    )
+    with changes.host_change(undo):
+        _run(lab, host, "sysctl", "-qw", f"{_FORWARDING}=0")
+        yield
+
+
+def forward_again(lab: str, host: str) -> None:
+    """Let a host forward again; nothing happens where it does, or its lab is gone."""
+    with contextlib.suppress(Refused):
+        Lab.load(lab).run(host, ["sysctl", "-qw", f"{_FORWARDING}=1"])
+
+
+@contextmanager
+def renamed(changes: Changes, lab: Lab, host: str, *, name: str, other: str) -> Iterator[None]:
+    """Give a host's interface another name: its IPv4 addresses stay, routes by way of others are not touched."""
+    undo = HostUndo(
+        text=f"{name} of {host} is called {other}",
+        action="clusters.faults.lab_hosts:name_again",
+        args={"lab": lab.name, "host": host, "name": name, "other": other},
+    )
+    with changes.host_change(undo):
+        _rename(lab, host, name, other)
+        yield
+
+
+def name_again(lab: str, host: str, name: str, other: str) -> None:
+    """Give the interface its name again; nothing happens where it has it, or its lab is gone."""
+    with contextlib.suppress(Refused, Inconclusive):
+        _rename(Lab.load(lab), host, other, name)
+
+
+def _rename(lab: Lab, host: str, name: str, other: str) -> None:
+    _run(lab, host, "ip", "link", "set", name, "down")
+    _run(lab, host, "ip", "link", "set", name, "name", other)
+    _run(lab, host, "ip", "link", "set", other, "up")
+
+
+@contextmanager
+def without_ipv6(changes: Changes, lab: Lab, name: str, *hosts: str) -> Iterator[None]:
+    """Give hosts one more interface, on which IPv6 is switched off, as Docker's bridge has it."""
+    with ExitStack() as stack:
+        for host in hosts:
+            undo = HostUndo(
+                text=f"{host} has an interface {name}",
+                action="clusters.faults.lab_hosts:remove_interface",
+                args={"lab": lab.name, "host": host, "name": name},
+            )
+            stack.enter_context(changes.host_change(undo))
+            _run(lab, host, "ip", "link", "add", name, "type", "bridge")
+            _run(lab, host, "sysctl", "-qw", f"net.ipv6.conf.{name}.disable_ipv6=1")
+            _run(lab, host, "ip", "link", "set", name, "up")
+        yield
+
+
+def remove_interface(lab: str, host: str, name: str) -> None:
+    """Take the interface away; nothing happens where it is gone, or its lab is."""
+    with contextlib.suppress(Refused):
+        Lab.load(lab).run(host, ["ip", "link", "del", name])
+
+
+@contextmanager
+def off_network(changes: Changes, lab: Lab, host: str, *, nic: int) -> Iterator[None]:
+    """Take a host's addresses on one of its networks away: it reaches that by its gateway, if at all."""
+    card = lab.host(host).interfaces[nic]
+    undo = HostUndo(
+        text=f"{host} has no address on {card.name}",
+        action="clusters.faults.lab_hosts:on_network_again",
+        args={"lab": lab.name, "host": host, "nic": nic},
+    )
+    with changes.host_change(undo):
+        for address in card.addresses:
+            _run(lab, host, "ip", "address", "del", str(address), "dev", card.name)
+        yield
+
+
+def on_network_again(lab: str, host: str, nic: int) -> None:
+    """Give a host its addresses there again; nothing happens where it has them, or its lab is gone."""
+    with contextlib.suppress(Refused):
+        found = Lab.load(lab)
+        card = found.host(host).interfaces[nic]
+        for address in card.addresses:
+            found.run(host, ["ip", "address", "replace", str(address), "dev", card.name, "nodad"])
+
+
+def _run(lab: Lab, host: str, *command: str) -> None:
+    done = lab.run(host, command)
+    if done.returncode:
+        raise Inconclusive(f"{' '.join(command)} failed on {host}: {done.stderr.strip()}")

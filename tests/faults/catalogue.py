@@ -76,7 +76,7 @@ def heard(stage: Stage, variant: Healthy, *, ordinary: bool = True) -> list[str]
     with ExitStack() as stack:
         repository = None
         if variant.edit:
-            clone = stack.enter_context(cloned())
+            clone = stack.enter_context(cloned(*stage.edits))
             variant.edit(clone)
             repository = clone.root
         stack.enter_context(stage.changes.scope())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -57,11 +57,14 @@ class Clone:
 
 
 @contextmanager
-def cloned() -> Iterator[Clone]:
-    """The example platform with its history, dated around today; gone afterwards."""
+def cloned(*edits: Callable[[Clone], None]) -> Iterator[Clone]:
+    """The example platform with its history, dated around today, and edited; gone afterwards."""
     with TemporaryDirectory(prefix="clone-") as folder:
         today = date.today()  # noqa: DTZ011 - a day on the reader's calendar
-        yield Clone.at(example.materialise(EXAMPLE, Path(folder, "platform"), today=today), today=today)
+        root = example.materialise(EXAMPLE, Path(folder, "platform"), today=today)
+        for edit in edits:
+            edit(Clone.at(root, today=today))
+        yield Clone.at(root, today=today)
 
 
 def _git(root: Path, *arguments: str) -> str:

@@ -14,6 +14,7 @@ from clusters.api.resources import (
     DEPLOYMENTS,
     PODS,
 )
+from clusters.metallb import versions
 from tests.faults.catalogue_fault import ALL_BY_METALLB, UNMEASURED, Also, Fault, drift
 from tests.faults.catalogue_stage import EDGE_ADDRESS, NAMESPACE, WHY, Stage
 from tests.faults.catalogue_workloads import anew, arguments, log_of, logs_of, until_crashing, usage_of
@@ -113,7 +114,8 @@ def old_definition(stage: Stage) -> Iterator[None]:
 @contextmanager
 def other_version(stage: Stage) -> Iterator[None]:
     path = "/spec/template/spec/containers/0/image"
-    patch = [{"op": "replace", "path": path, "value": "quay.io/metallb/controller:v0.15.2"}]
+    other = next(each for each in versions.IN_THE_LAB if each != (stage.version or versions.IN_THE_LAB[-1]))
+    patch = [{"op": "replace", "path": path, "value": f"quay.io/metallb/controller:v{other}"}]
     with stage.changes.patched(DEPLOYMENTS, "controller", patch, NAMESPACE, kind="json", foreign=WHY):
         wait.until(
             "a controller of the other version runs",
@@ -122,7 +124,7 @@ def other_version(stage: Stage) -> Iterator[None]:
                 for pod in stage.api.list(PODS, NAMESPACE, labels="component=controller")
                 if pod["status"].get("phase") == "Running"
             ],
-            accept=lambda images: any(image.endswith(":v0.15.2") for image in images),
+            accept=lambda images: any(image.endswith(f":v{other}") for image in images),
             budget=budgets.get(budgets.ROLLOUT),
         )
         yield

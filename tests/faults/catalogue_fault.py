@@ -101,7 +101,9 @@ class Fault:
     `shows` may do so; everything else counts as unrelated. `undecided` checks cannot be decided under the
     fault. `says` is what must be said in sum. `profile` replaces fields of the profile for the look. `edit` is
     for faults of the repository, instead of `make`. `less` is what is told without raw sockets; without it the
-    same must be told there.
+    same must be told there. `where` are the properties that a cluster must have for it (`combinations.FACTORS`).
+    `neutral` says, of a fault whose cause leaves open what it is, why no observation from outside could prove more.
+    `reports` are public reports of people who met it.
     """
 
     name: str
@@ -114,6 +116,9 @@ class Fault:
     says: Summary | None = None
     profile: Mapping[str, Any] = field(default_factory=dict)
     less: Less | None = None
+    where: Mapping[str, str | int] = field(default_factory=dict)
+    neutral: str = ""
+    reports: tuple[str, ...] = ()
     full: bool = False
 
 
@@ -130,4 +135,6 @@ class Healthy:
     edit: Callable[[Clone], None] | None = None
     profile: Mapping[str, Any] = field(default_factory=dict)
     later: float = 0.0
+    where: Mapping[str, str | int] = field(default_factory=dict)
+    reports: tuple[str, ...] = ()
     full: bool = False

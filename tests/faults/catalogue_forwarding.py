@@ -249,6 +249,10 @@ FAULTS = (
     Fault(
         name="the announcing node drops what it is to forward",
         cause="address-not-forwarded",
+        neutral=(
+            "A filter that drops without a word, forwarding that is switched off and rules that are missing are one "
+            "silence from outside; only the node can tell them apart."
+        ),
         make=drops,
         says=Summary(Scope.CLUSTER, "nodes and network alone"),
         shows={"trigger.unreachable-address": ANY_NODE},
@@ -256,6 +260,7 @@ FAULTS = (
     Fault(
         name="kube-proxy stands still",
         cause="address-not-forwarded",
+        neutral="No node has rules for it, so that none serves it that another could be compared with.",
         make=proxy_frozen,
         says=ONE_ADDRESS,
         shows={"trigger.unreachable-address": OPEN},
@@ -284,6 +289,7 @@ FAULTS = (
     Fault(
         name="half of the connections to the only pod are lost",
         cause="backend-not-reached",
+        neutral="The share that is lost is that of no node's endpoints, so nothing outside says where it is lost.",
         make=half_lost,
         says=ONE_ADDRESS,
         shows={"trigger.unreachable-address": "service shop/lone"},

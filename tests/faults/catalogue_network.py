@@ -199,6 +199,10 @@ FAULTS = (
     Fault(
         name="the announcer's answers are lost",
         cause="nobody-answers",
+        neutral=(
+            "The speaker says that it announces, and nobody outside hears it: whether it never replied or its replies "
+            "were lost shows only to a capture on the node."
+        ),
         make=silenced,
         says=ONE_ADDRESS,
         shows={"traffic.single-announcer": TRAEFIK},

@@ -25,7 +25,7 @@ from tests.faults.catalogue_fault import (
     drift,
 )
 from tests.faults.catalogue_services import POOL, REQUESTED
-from tests.faults.catalogue_stage import NAMESPACE, WHY, Stage
+from tests.faults.catalogue_stage import FURTHER_POOLS, NAMESPACE, WHY, Stage
 
 MAIN, EDGE = "metallb-pool", "edge"
 SPARE = "172.30.0.230-172.30.0.232"
@@ -281,7 +281,7 @@ FAULTS = (
         says=ONE_POOL,
         also=(*OWN, Also(check="health.config-present", cause="pool-not-intended", subject="pool edge")),
         shows={"maintenance.single-address-pools": "pool edge"},
-        profile={"pools": [{"name": MAIN, "addresses": ["172.30.0.200-172.30.0.220"]}, _ONE_ADDRESS]},
+        profile={FURTHER_POOLS: [_ONE_ADDRESS]},
     ),
     Fault(
         name="a pool with other addresses than the profile means",
@@ -290,11 +290,6 @@ FAULTS = (
         says=ONE_POOL,
         also=OWN,
         shows={"health.config-present": "pool edge"},
-        profile={
-            "pools": [
-                {"name": MAIN, "addresses": ["172.30.0.200-172.30.0.220"]},
-                {"name": EDGE, "addresses": ["172.30.0.231-172.30.0.232"]},
-            ]
-        },
+        profile={FURTHER_POOLS: [{"name": EDGE, "addresses": ["172.30.0.231-172.30.0.232"]}]},
     ),
 )

@@ -16,6 +16,9 @@ from clusters.journal import Journal
 from clusters.lab.lab import Lab
 from tests.faults.bench import ROOT
 
+#: What the pool of the dual-stack lab has besides the range of the lab with IPv4 alone.
+SIXES = "fd00:172:30::200-fd00:172:30::220"
+
 
 class Site(Protocol):
     """A lab, or something else that has these."""
@@ -34,19 +37,27 @@ class Site(Protocol):
         ...
 
 
-def settings_for(lab: Lab) -> dict[str, Any]:
-    """The shipped profile of the lab under another lab's name; all three nodes are expected to announce."""
+def settings_for(lab: Lab, repository: Path = ROOT / "examples/platform") -> dict[str, Any]:
+    """The shipped profile of the lab under another lab's name, and in front of another repository."""
     found: dict[str, Any] = yaml.safe_load((ROOT / "clusters/profiles/lab.yaml").read_text())
     found["name"] = lab.name
     found["lab"]["overlay"] = str(ROOT / "examples/platform/metallb/overlays/lab")
-    found["gitops"]["repository"] = str(ROOT / "examples/platform")
+    found["gitops"]["repository"] = str(repository)
+    options = lab.state.options
+    found["lab"] |= {"families": options.families, "nics": options.nics, "proxy": options.proxy}
+    if options.families == "dual":
+        found["lab"]["overlay"] += "-dual"
+        found["pools"][0]["addresses"].append(SIXES)
     return found
 
 
 @contextmanager
-def changing(site: Site, context: str) -> Iterator[tuple[Api, Changes]]:
-    """The cluster of a context, and changes to it; whatever is still changed at the block's end is undone then."""
-    api = Api.connect(site.kubeconfig, context)
+def changing(site: Site, context: str, kubeconfig: Path | None = None) -> Iterator[tuple[Api, Changes]]:
+    """The cluster of a context, and changes to it; whatever is still changed at the block's end is undone then.
+
+    `kubeconfig` is another login than the site's own.
+    """
+    api = Api.connect(kubeconfig or site.kubeconfig, context)
     run = f"catalogue-{os.getpid()}"
     journal = Journal.for_run(run, cluster=f"{site.name}-catalogue")
     journal.identify(uid=api.uid(), kubeconfig=str(site.kubeconfig), context=context)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -27,11 +27,16 @@ from clusters.observation.snapshot import Snapshot
 from clusters.profile import Profile
 from clusters.vantage import Target, Vantage, open_vantage
 from clusters.workloads.metallb_control import MetalLB
+from tests.faults.catalogue_clone import Clone, cloned
 from tests.faults.catalogue_judging import Looked, judged
 from tests.faults.catalogue_site import Site, changing, settings_for
+from tests.faults.combinations import COMBINATIONS, Combination, kubeconfig_for
 from tests.wire.ordinary import ordinary_user
 
 Json = dict[str, Any]
+Edit = Callable[[Clone], None]
+#: Of a fault's profile: pools that are meant besides the lab's own.
+FURTHER_POOLS = "further pools"
 NAMESPACE = "metallb-system"
 #: The namespace of the lab's own workload, whose pods stand behind the services that faults are made with.
 SHOP = "shop"
@@ -48,7 +53,8 @@ SILENT = budgets.Budget(name="silent", within=90.0, every=0.5, reason="Log lines
 class Stage:
     """One cluster and what it is disturbed and looked at with.
 
-    `version` is MetalLB's where it is another than the overlay pins.
+    `version` is MetalLB's where it is another than the overlay pins. `edits` make the example platform say what this
+    cluster is.
     """
 
     site: Site
@@ -58,6 +64,7 @@ class Stage:
     settings: Mapping[str, Any]
     vantage: Vantage
     version: str = ""
+    edits: tuple[Edit, ...] = ()
 
     @property
     def lab(self) -> Lab:
@@ -118,6 +125,8 @@ class Stage:
 
     def _wanted(self, changed: Mapping[str, Any] | None) -> Profile:
         changed = dict(changed or {})
+        if more := changed.pop(FURTHER_POOLS, ()):
+            changed["pools"] = [*self.settings["pools"], *more]
         for field in ("vantage", "routed_vantage"):
             if host := changed.get(field):
                 changed[field] = f"netns:{self.lab.netns(host)}"
@@ -279,17 +288,39 @@ def _profile(settings: Mapping[str, Any]) -> Profile:
 
 
 @contextmanager
-def opened(lab: Lab) -> Iterator[Stage]:
-    """The stage in a lab; whatever is still changed at its end is undone then."""
+def opened(lab: Lab, combination: Combination = COMBINATIONS[0], *edits: Edit) -> Iterator[Stage]:
+    """The stage in a lab; whatever is still changed at its end is undone then.
+
+    The repository is the example platform after these `edits`, and those that a lab of the combination needs.
+    """
+    edits = (combination.edit, *edits)
     with (
+        kubeconfig_for(lab, combination.login) as kubeconfig,
+        cloned(*edits) as clone,
         open_vantage(f"netns:{lab.client.netns}") as vantage,
-        standing(lab, lab.name, settings=settings_for(lab), vantage=vantage) as stage,
+        standing(
+            lab,
+            lab.name,
+            settings=settings_for(lab, clone.root),
+            vantage=vantage,
+            kubeconfig=kubeconfig,
+        ) as stage,
     ):
-        yield replace(stage, version=lab.state.options.metallb)
+        yield replace(stage, version=lab.state.options.metallb, edits=edits)
 
 
 @contextmanager
-def standing(site: Site, context: str, *, settings: Mapping[str, Any], vantage: Vantage) -> Iterator[Stage]:
-    """The stage in the cluster of a context; whatever is still changed at its end is undone then."""
-    with changing(site, context) as (api, changes):
+def standing(
+    site: Site,
+    context: str,
+    *,
+    settings: Mapping[str, Any],
+    vantage: Vantage,
+    kubeconfig: Path | None = None,
+) -> Iterator[Stage]:
+    """The stage in the cluster of a context; whatever is still changed at its end is undone then.
+
+    `kubeconfig` is another login than the site's own.
+    """
+    with changing(site, context, kubeconfig) as (api, changes):
         yield Stage(site, api, changes, MetalLB(api, changes, NAMESPACE), settings, vantage)

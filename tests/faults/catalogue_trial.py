@@ -10,6 +10,7 @@ from typing import Self
 from clusters.checks import Finding, Outcome
 from tests.faults.catalogue_fault import SUMMARIES, Fault, Less
 from tests.faults.catalogue_judging import Looked, told
+from tests.faults.confusion import Case
 
 _SILENT = frozenset({Outcome.PASSED, Outcome.NOT_SUPPORTED, Outcome.WAIVED})
 #: The check that nobody can decide well without raw sockets, and what it says then.
@@ -20,7 +21,8 @@ ALONE, UNHEARD = "traffic.single-announcer", "raw sockets"
 class Told:
     """What was said of one fault. `missed` are checks that stayed silent, `misnamed` those with another cause.
 
-    `missaid` are sentences on what says something else than it must.
+    `missaid` are sentences on what says something else than it must. `named` are all causes that any check named,
+    `declared` those of them that the fault says to be true consequences of it.
     """
 
     fault: Fault
@@ -28,6 +30,8 @@ class Told:
     misnamed: tuple[str, ...] = ()
     missaid: tuple[str, ...] = ()
     unrelated: tuple[str, ...] = ()
+    named: frozenset[str] = frozenset()
+    declared: frozenset[str] = frozenset()
 
     @property
     def detected(self) -> bool:
@@ -54,17 +58,24 @@ class Trial:
     """What came of one fault: with raw sockets, and `ordinary` without, None where nobody looked so.
 
     `seconds` are those until all was silent again; `again` those of them for the look without raw sockets.
+    `combination` is the key of the kind of cluster that it was made on.
     """
 
     told: Told
     ordinary: Told | None = None
     seconds: float
     again: float = 0.0
+    combination: str = ""
 
     @classmethod
     def broken(cls, fault: Fault, why: str, *, seconds: float) -> Self:
         """A fault that could not be made, or not mended."""
         return cls(told=Told(fault=fault, missed=tuple(fault.shows), missaid=(why,)), seconds=seconds)
+
+    @property
+    def case(self) -> Case:
+        """What it counts for in the confusion table: the look with raw sockets."""
+        return Case(self.fault.cause, self.told.named, self.told.declared)
 
     @property
     def fault(self) -> Fault:
@@ -94,6 +105,8 @@ def judge(fault: Fault, looked: Looked) -> Told:
         misnamed=tuple(check for check in fault.shows if check in failed - named),
         missaid=tuple(_missaid(fault, looked)),
         unrelated=tuple(_unrelated(fault, looked)),
+        named=frozenset(finding.cause for _, finding in looked.found),
+        declared=_declared(fault, looked),
     )
 
 
@@ -169,3 +182,10 @@ def _also(fault: Fault, check: str, finding: Finding) -> bool:
         each.check == check and each.cause == finding.cause and re.fullmatch(each.subject, finding.subject)
         for each in fault.also
     )
+
+
+def _declared(fault: Fault, looked: Looked) -> frozenset[str]:
+    """The causes that are named as declared consequences alone."""
+    beside = {finding.cause for check, finding in looked.found if _also(fault, check, finding)}
+    others = {finding.cause for check, finding in looked.found if not _also(fault, check, finding)}
+    return frozenset(beside - others - {fault.cause})

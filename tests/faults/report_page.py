@@ -11,8 +11,12 @@ import psutil
 
 from clusters.lab import cgroups, life
 from clusters.lab.lab import Lab
+from tests.faults import confusion
+from tests.faults.catalogue import FAULTS
 from tests.faults.catalogue_elsewhere import ELSEWHERE
+from tests.faults.catalogue_healthy import HEALTHY, LABS
 from tests.faults.catalogue_trial import Trial
+from tests.faults.combinations import COMBINATIONS
 
 _HEAD = """\
 # The fault catalogue
@@ -34,6 +38,31 @@ fault; a check that passes where it can tell nothing, or names another cause tha
 
 A service counts as waiting after 1 s here, not after the suite's own 10 s: these faults stand still.
 """
+_COMBINATIONS = """\
+## On which clusters
+
+What can be read of a cluster differs with MetalLB's version and the login, what is on the wire with the rest. So the
+faults are spread over labs of six kinds, on which every pair of these properties occurs together; each fault is made on
+one of them, and each healthy set-up on every one that it can be made on.
+"""
+_CONFUSION = """\
+## The confusion table
+
+For each link of a service's paths: which causes were made, in rows, how often, and which causes any check named then,
+in columns, with the numbers of the rows. What is off the diagonal is a wrong cause; a column with a name is a cause of
+another link. It is counted with raw sockets.
+"""
+_NEUTRAL = """\
+### Causes that leave open what it is
+
+They name a stretch of the path and list what may break it, each with the command that decides. That counts as right
+only where no observation from outside could prove more:
+"""
+_REPORTED = """\
+## What others reported
+
+Public reports of people who run MetalLB, and what stands for each of them here.
+"""
 
 _LESS = """\
 A kernel tells one machine an address, so `traffic.single-announcer` never passes for an ordinary user: it fails, or it
@@ -43,11 +72,12 @@ is inconclusive and says why.
 
 @dataclass(frozen=True)
 class Quiet:
-    """One healthy variant, and what was said about it although nothing should have been."""
+    """One healthy variant on a kind of lab ("" for none of them), and what was said of it: nothing should have been."""
 
     name: str
     said: tuple[str, ...]
     seconds: float
+    combination: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +90,6 @@ class Conditions:
     cgroups: str
     nodes: int
     kubernetes: str
-    metallb: str
     load: float
     seconds: float = 0.0
     labs: int = 1
@@ -75,7 +104,6 @@ class Conditions:
             cgroups="v2" if cgroups.is_v2() else "v1",
             nodes=len(lab.nodes),
             kubernetes=life.status(lab.name)["kubernetes_version"],
-            metallb=lab.metallb_version,
             load=os.getloadavg()[1],
         )
 
@@ -84,10 +112,10 @@ class Conditions:
         return replace(self, seconds=seconds, labs=labs)
 
     def __str__(self) -> str:
-        side = "one lab" if self.labs == 1 else f"{self.labs} labs side by side, each"
+        side = "one lab at a time" if self.labs == 1 else f"{self.labs} labs side by side, each"
         return (
             f"{self.processors} processors, {self.memory:.0f} GiB, kernel {self.kernel}, cgroup {self.cgroups}; {side} "
-            f"of {self.nodes} nodes with Kubernetes {self.kubernetes} and MetalLB {self.metallb}; load of the machine "
+            f"of {self.nodes} nodes with Kubernetes {self.kubernetes}; load of the machine "
             f"{self.load:.1f} (5 minutes) when the first lab was ready; {self.seconds:.0f} s for everything."
         )
 
@@ -101,10 +129,27 @@ def page(trials: Sequence[Trial], quiet: Sequence[Quiet], conditions: Conditions
         "",
         f"Measured on {conditions}",
         "",
+        _COMBINATIONS,
+        "| kind | MetalLB | login | addresses | networks of a node | kube-proxy | faults |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        *_kinds(trials),
+        "",
+        _CONFUSION.rstrip(),
+        *confusion.section(one.case for one in trials),
+        "",
+        _NEUTRAL,
+        "| cause | fault | why |",
+        "| --- | --- | --- |",
+        *(
+            f"| {one.fault.cause} | {one.fault.name} | {one.fault.neutral} |"
+            for one in made
+            if one.fault.neutral
+        ),
+        "",
         "## Faults",
         "",
-        "| cause | fault | named by | result | without raw sockets | seconds |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| cause | fault | on | named by | result | without raw sockets | seconds |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
         *(_row(one) for one in made),
         "",
         "The seconds are those from the first step of the fault until every check was silent again.",
@@ -118,9 +163,14 @@ def page(trials: Sequence[Trial], quiet: Sequence[Quiet], conditions: Conditions
         "",
         "## Healthy, and silent",
         "",
-        "| set-up | result | seconds |",
-        "| --- | --- | --- |",
-        *(f"| {one.name} | {'; '.join(one.said) or 'silent'} | {one.seconds:.1f} |" for one in quiet),
+        "| set-up | on | result | seconds (most) |",
+        "| --- | --- | --- | --- |",
+        *_silence(quiet),
+        "",
+        _REPORTED,
+        "| reports | fault, or healthy set-up |",
+        "| --- | --- |",
+        *_reports(),
         "",
         "## Causes that are not made here",
         "",
@@ -131,16 +181,41 @@ def page(trials: Sequence[Trial], quiet: Sequence[Quiet], conditions: Conditions
     return "\n".join(lines) + "\n"
 
 
+def _kinds(trials: Sequence[Trial]) -> Iterator[str]:
+    """The kinds of labs, with how many faults were made on each."""
+    for kind in COMBINATIONS:
+        count = sum(one.combination == kind.key for one in trials)
+        yield f"| {' | '.join((kind.key, *kind.words, str(count)))} |"
+
+
+def _silence(quiet: Sequence[Quiet]) -> Iterator[str]:
+    """Each healthy set-up once, with the labs that it was made on, and what was said where anything was."""
+    for name in dict.fromkeys(one.name for one in quiet):
+        every = sorted((one for one in quiet if one.name == name), key=lambda one: one.combination)
+        said = [f"{one.combination}: {_cell(line)}" for one in every for line in one.said]
+        where = ", ".join(one.combination or "a lab of its own" for one in every)
+        yield f"| {name} | {where} | {'; '.join(said) or 'silent'} | {max(one.seconds for one in every):.1f} |"
+
+
+def _reports() -> Iterator[str]:
+    """What stands in the catalogue for public reports."""
+    for one in (*FAULTS, *HEALTHY, *LABS):
+        if one.reports:
+            yield f"| {', '.join(one.reports)} | {one.name} |"
+
+
 def _totals(trials: Sequence[Trial], quiet: Sequence[Quiet]) -> Iterator[str]:
     told = [one.told for one in trials]
     plain = [one.ordinary for one in trials if one.ordinary]
     said = [one for one in told if one.fault.says]
+    confused = confusion.stretches(one.case for one in trials)
     rows = {
         "causes made": f"{len({one.fault.cause for one in trials})}",
         "faults made": f"{len(trials)}",
         "detected": _share([one.detected for one in told]),
         "right cause": _share([one.right for one in told]),
         "unrelated findings": str(sum(len(one.unrelated) for one in told)),
+        "off the diagonal of the confusion table": str(sum(each.confused for each in confused)),
         "scope and verdict right, where stated": _share([not one.missaid for one in said]),
         "healthy set-ups silent": _share([not one.said for one in quiet]),
         "without raw sockets: detected": _share([one.detected for one in plain]),
@@ -169,6 +244,7 @@ def _row(one: Trial) -> str:
     cells = (
         one.fault.cause,
         one.fault.name,
+        one.combination,
         _checks(one.fault.shows),
         _cell(one.told.wrong) or "right",
         _ordinary(one),

@@ -17,7 +17,7 @@ from clusters.providers.kind import containers
 CLUSTERS = Path(__file__).parents[3] / "clusters"
 RIGHT: dict[str, Any] = {
     "lab": "lab", "host": "node1", "node": "kind-worker", "name": "kube-scheduler", "nic": 0, "index": 7,
-    "family": "inet", "address": "fd00::1", "gateway": "172.30.0.1",
+    "other": "lan1", "family": "inet", "address": "fd00::1", "gateway": "172.30.0.1",
 }  # fmt: skip
 
 
