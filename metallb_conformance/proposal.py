@@ -29,18 +29,6 @@ if TYPE_CHECKING:
 Json = Mapping[str, Any]
 #: Where MetalLB's own manifests put it.
 _USUAL_NAMESPACE = "metallb-system"
-#: What ingress controllers and gateways call themselves in the label app.kubernetes.io/name, or in app.
-_CONSUMERS = (
-    "traefik",
-    "ingress-nginx",
-    "nginx-ingress",
-    "haproxy",
-    "istio",
-    "envoy",
-    "contour",
-    "kong",
-    "gateway",
-)
 _FLUX = Resource("kustomize.toolkit.fluxcd.io", "v1", "kustomizations", "Kustomization")
 _FLUX_SOURCES = Resource("source.toolkit.fluxcd.io", "v1", "gitrepositories", "GitRepository")
 _ARGO = Resource("argoproj.io", "v1alpha1", "applications", "Application")
@@ -234,21 +222,22 @@ def _announcers(diagnosis: Diagnosis) -> Iterator[str]:
 
 def _consumers(diagnosis: Diagnosis) -> Iterator[str]:
     """Ingress controllers and gateways that hold an address, with a probe by their ports; they are what people use."""
-    found = [service for _, service in sorted(diagnosis.facts.addressed.items()) if _is_consumer(service)]
+    from clusters.diagnosis import consumers  # noqa: PLC0415 - after the arguments were read
+
+    found = [service for service, _ in consumers.ingress_controllers(diagnosis.facts)]
     if not found:
         yield "# consumers:                # no ingress controller or gateway was found that holds an address"
         return
     yield "consumers:                  # found by their labels; a run tells where one has another address, or is silent"
     for service in found:
         yield f"  - service: {service.key}"
-        yield _field("    address", str(service.ingress[0]))
+        if len(service.ingress) == 1:
+            yield _field("    address", str(service.ingress[0]))
+        else:
+            known = ", ".join(f'"{each}"' for each in service.ingress)
+            yield f"    address: [{known}]"
         if probe := _probe(service):
             yield f"    probe: {probe}"
-
-
-def _is_consumer(service: Service) -> bool:
-    named = (service.labels.get(key, "") for key in ("app.kubernetes.io/name", "app", "istio"))
-    return any(word in text for text in (*named, service.name) for word in _CONSUMERS)
 
 
 def _probe(service: Service) -> str:

@@ -6,11 +6,12 @@ What is promised is the profile's: status, text, certificate, a DNS answer.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from clusters.cause_ids import CauseId
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.root_cause import Explanation, RootCause
+from clusters.metallb import services
 from clusters.metallb.ranges import parse_address
 from clusters.metallb.services import Service
 from clusters.observation.snapshot import Consumer, ConsumerAnswer, ServerCertificate
@@ -27,26 +28,27 @@ def explain(
         key = f"{consumer.namespace}/{consumer.name}"
         service = facts.services.get(key)
         if service is None:
-            if facts.snapshot.services.ok:
-                yield (
-                    key,
-                    _amiss(
-                        facts,
-                        consumer,
-                        f"There is no LoadBalancer service {key}, which the profile names as a consumer.",
-                    ),
-                )
+            found = _missing(facts, consumer) if facts.snapshot.services.ok else None
         elif not service.ingress:
-            if key in pending:
-                yield key, pending[key]
-        elif consumer.address and parse_address(consumer.address) not in service.ingress:
-            yield key, _moved(facts, consumer, service, rivals)
-        elif missing := _port_missing(facts, consumer, service):
-            yield key, missing
-        elif key in unreached:
-            yield key, unreached[key]
-        elif promise := broken_promise(facts, service):
-            yield key, promise
+            # One of MetalLB's that does not wait for too long yet is no fault, and told where services wait.
+            found = pending.get(key) or (None if key in facts.owned else _lost(facts, consumer, service))
+        elif any(parse_address(each) not in service.ingress for each in consumer.known_by):
+            found = _moved(facts, consumer, service, rivals)
+        else:
+            found = (
+                _port_missing(facts, consumer, service)
+                or unreached.get(key)
+                or broken_promise(facts, service)
+            )
+        if found:
+            yield key, found
+
+
+def _missing(facts: Facts, consumer: Consumer) -> Explanation:
+    key = f"{consumer.namespace}/{consumer.name}"
+    return _amiss(
+        facts, consumer, f"There is no LoadBalancer service {key}, which the profile names as a consumer."
+    )
 
 
 def _port_missing(facts: Facts, consumer: Consumer, service: Service) -> Explanation | None:
@@ -68,10 +70,20 @@ def _port_missing(facts: Facts, consumer: Consumer, service: Service) -> Explana
     return None
 
 
+def _lost(facts: Facts, consumer: Consumer, service: Service) -> Explanation:
+    """The consumer holds no address, and it is not MetalLB that would give it one."""
+    expected = f"; its users expect {_listed(consumer.known_by)}" if consumer.known_by else ""
+    foreign = services.foreign(service, facts.components.lb_class)
+    whose = f" It is not MetalLB's: {foreign.text}" if foreign else ""
+    named = f" Its status has {', '.join(service.hostnames)}." if service.hostnames else ""
+    return _amiss(facts, consumer, f"Service {service.key} holds no address{expected}.{named}{whose}")
+
+
 def _moved(facts: Facts, consumer: Consumer, service: Service, rivals: tuple[RootCause, ...]) -> Explanation:
     """The consumer holds another address than people know it by."""
-    has = ", ".join(map(str, service.ingress))
-    text = f"Service {service.key} has the address {has}; its users expect {consumer.address}."
+    gone = [each for each in consumer.known_by if parse_address(each) not in service.ingress]
+    has = f"the address{'es' if len(service.ingress) > 1 else ''} {_listed(map(str, service.ingress))}"
+    text = f"Service {service.key} has {has}; its users expect {_listed(gone)}."
     for root in rivals:
         if root.subject == Subject.service(service.key):
             return Explanation(root=root, subject=root.subject, summary=f"{text} {root.summary}")
@@ -81,13 +93,13 @@ def _moved(facts: Facts, consumer: Consumer, service: Service, rivals: tuple[Roo
 def _amiss(facts: Facts, consumer: Consumer, text: str) -> Explanation:
     subject = Subject.service(f"{consumer.namespace}/{consumer.name}")
     holders = [
-        f"{consumer.address} is held by service {key}"
+        f"{address} is held by service {key}"
+        for address in consumer.known_by
         for key, each in facts.services.items()
-        if consumer.address in {str(one) for one in each.ingress} and key != subject.key
+        if parse_address(address) in each.ingress and key != f"{consumer.namespace}/{consumer.name}"
     ]
-    place = facts.command_fields(
-        namespace=consumer.namespace, service=consumer.name, address=consumer.address
-    )
+    first = next(iter(consumer.known_by), "")
+    place = facts.command_fields(namespace=consumer.namespace, service=consumer.name, address=first)
     root = RootCause(
         cause=CauseId.ADDRESS_NOT_INTENDED,
         subject=subject,
@@ -96,6 +108,63 @@ def _amiss(facts: Facts, consumer: Consumer, text: str) -> Explanation:
         fields=place,
     )
     return Explanation(root=root, subject=subject, summary=text)
+
+
+def _listed(addresses: Iterable[str]) -> str:
+    return ", ".join(addresses)
+
+
+#: What ingress controllers and gateways are called in their services' labels and selectors; the first that is in one.
+_KINDS = {
+    "traefik": "Traefik",
+    "ingress-nginx": "ingress-nginx",
+    "nginx-ingress": "NGINX Ingress",
+    "haproxy": "HAProxy",
+    "istio": "Istio",
+    "envoy": "Envoy Gateway",
+    "contour": "Contour",
+    "kong": "Kong",
+    "kubernetes-ingress": "HAProxy",
+    "gateway": "a gateway",
+}
+_NAMED_IN = ("app.kubernetes.io/name", "app", "istio", "k8s-app")
+#: Labels that only a service in front of a gateway has, by who gives it them.
+_GATEWAYS = {
+    "gateway.envoyproxy.io/owning-gateway-name": "Envoy Gateway",
+    "io.cilium.gateway/owning-gateway": "Cilium's gateway",
+    "gateway.networking.k8s.io/gateway-name": "a gateway",
+}
+
+
+def ingress_controllers(facts: Facts) -> Iterator[tuple[Service, str]]:
+    """Services of MetalLB's that hold an address with an ingress controller or gateway behind it, and what it is."""
+    for _, service in sorted(facts.addressed.items()):
+        if kind := _kind(service):
+            yield service, kind
+
+
+def _kind(service: Service) -> str:
+    marks = (*service.labels.items(), *service.selector.items())
+    for key, kind in _GATEWAYS.items():
+        if any(key == mark for mark, _ in marks):
+            return kind
+    words = [text for mark, text in marks if mark in _NAMED_IN]
+    return next(
+        (kind for word, kind in _KINDS.items() if any(word in text for text in (*words, service.name))), ""
+    )
+
+
+def unnamed(facts: Facts) -> Iterator[str]:
+    """A sentence on each consumer that the profile does not name, with the lines by which it would."""
+    named = {f"{each.namespace}/{each.name}" for each in facts.snapshot.expectations.consumers}
+    for service, kind in ingress_controllers(facts):
+        if service.key not in named:
+            addresses = [f'"{each}"' if each.version == 6 else str(each) for each in service.ingress]
+            known = f"[{_listed(addresses)}]" if len(addresses) > 1 else addresses[0]
+            yield (
+                f"service {service.key} looks like {kind}, and the profile does not name it: to have it asked, add "
+                f"under consumers: {{service: {service.key}, address: {known}}}"
+            )
 
 
 #: Without a status in the probe: what a server says that is there and does not know us yet.

@@ -205,9 +205,9 @@ def _recorded(repository: RepositorySnapshot, snapshot: Snapshot) -> Mapping[str
         if row.cluster in {"", layout.cluster} and row.addresses
     }
     expected = {
-        f"{each.namespace}/{each.name}": (ranges.parse_address(each.address),)
+        f"{each.namespace}/{each.name}": tuple(map(ranges.parse_address, each.known_by))
         for each in snapshot.expectations.consumers
-        if each.address
+        if each.known_by
     }
     return paged | expected
 

@@ -26,7 +26,8 @@ def of(profile: Profile | None) -> Expectations:
             Consumer(
                 namespace=each.namespace,
                 name=each.name,
-                address=each.address,
+                address=each.address[0],
+                addresses=each.address,
                 probes=tuple(map(_probe, each.probe)),
             )
             for each in profile.consumers

@@ -183,19 +183,25 @@ class DryRun(Part):
 
 @dataclass(frozen=True, kw_only=True)
 class Consumer:
-    """A service that the profile names, its address ("" for any), and how it is asked for an answer.
+    """A service that the profile names, the addresses that people know it by (none for any), and how it is asked.
 
-    Without `probes` it is asked by its ports' names and numbers. `protocol`, `port` and `path` stand in observations of
-    older releases, which asked nothing by them.
+    Without `probes` it is asked by its ports' names and numbers. Observations of older releases have one `address` (""
+    for any); `protocol`, `port` and `path` stand in some as well, which asked nothing by them.
     """
 
     namespace: str
     name: str
     address: Address | NoAddress = ""
+    addresses: tuple[Address, ...] = ()
     probes: tuple[ConsumerProbe, ...] = ()
     protocol: str = "tcp"
     port: PortNumber = 0
     path: str = "/"
+
+    @property
+    def known_by(self) -> tuple[str, ...]:
+        """The addresses that it has to hold."""
+        return self.addresses or ((self.address,) if self.address else ())
 
 
 @dataclass(frozen=True, kw_only=True)

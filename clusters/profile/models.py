@@ -68,6 +68,10 @@ def _address(text: str) -> str:
         raise ValueError(f"{text!r} is not an IP address") from None
 
 
+def _addresses(texts: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(map(_address, _some(texts)))
+
+
 def _mac(text: str) -> str:
     if _MAC.fullmatch(text) is None:
         raise ValueError(f"{text!r} is no hardware address; give six octets, as in 02:00:5e:10:00:01")
@@ -127,7 +131,6 @@ Name = Annotated[str, Field(pattern=_NAME)]
 Status = Annotated[int, Field(ge=100, le=599)]
 RangeText = Annotated[str, AfterValidator(_range)]
 MacText = Annotated[str, AfterValidator(_mac)]
-AddressText = Annotated[str, AfterValidator(_address)]
 Seconds = Annotated[float, Field(ge=bounds.SHORTEST_BUDGET, le=bounds.LONGEST_BUDGET)]
 Day = Annotated[dt.date, Field(ge=bounds.EARLIEST.date(), le=bounds.LATEST.date())]
 Budgets = Annotated[dict[str, Seconds], AfterValidator(_known_budgets)]
@@ -267,13 +270,14 @@ class Probe(Model):
 
 
 class Consumer(Model):
-    """A service that people use, with the address it is known by; `service` is namespace/name.
+    """A service that people use, with the address it is known by, or a list of them; `service` is namespace/name.
 
-    `probe` is one probe or a list of them: without any, its ports are asked by their names and numbers.
+    `probe` is one probe or a list of them, each asked at every address: without any, its ports are asked by their names
+    and numbers.
     """
 
     service: Annotated[str, Field(pattern=_SERVICE)]
-    address: AddressText
+    address: Annotated[tuple[str, ...], BeforeValidator(_one_or_more), AfterValidator(_addresses)]
     probe: Annotated[tuple[Probe, ...], BeforeValidator(_one_or_more)] = ()
 
     @property

@@ -46,5 +46,10 @@ def test_every_address_answers_from_outside(observed: Observed) -> None:
     commands=("kubectl -n {namespace} get svc {service} -o wide", FETCH),
 )
 def test_every_consumer_serves_at_its_address(observed: Observed) -> None:
-    """Every consumer of the profile holds its expected address and serves there."""
+    """Every consumer of the profile holds its expected address and serves there.
+
+    Each of its addresses is asked, whoever gives it to the service. Ingress controllers and gateways that the profile
+    does not name are listed with the line to add. An address is an IP address: names are asked for by a probe of
+    protocol dns, or stand in the probe's host.
+    """
     observed.expect(trigger.edge_address)

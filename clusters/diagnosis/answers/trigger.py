@@ -77,11 +77,13 @@ def _losing(diagnosis: Diagnosis) -> Iterator[str]:
 def edge_address(diagnosis: Diagnosis) -> Answer:
     """Every consumer of the profile holds its address and serves there."""
     seen = diagnosis.snapshot
+    unnamed = tuple(consumers.unnamed(diagnosis.facts))[:_SHOWN]
     if not seen.expectations.consumers:
-        return Answer(unsupported="The profile names no consumers.")
+        found = "".join(f" {each[:1].upper()}{each[1:]}." for each in unnamed)
+        return Answer(unsupported=f"The profile names no consumers.{found}")
     return Answer(
         needs=("ip_address_pools", "endpoint_slices", "l2_advertisements"),
         explanations=tuple(diagnosis.consumers.values()),
-        notes=tuple(consumers.notes(diagnosis.facts)),
+        notes=(*consumers.notes(diagnosis.facts), *unnamed),
         missing=missing(("the services", seen.services), ("what answers from outside", seen.wire)),
     )

@@ -113,8 +113,11 @@ def intended(case: Case) -> LinkReading:
     """Whether it is the address, and the pool, that is intended."""
     expected = case.facts.snapshot.expectations
     known = {
-        each.address for each in expected.consumers if f"{each.namespace}/{each.name}" == case.service.key
-    } - {""}
+        address
+        for each in expected.consumers
+        if f"{each.namespace}/{each.name}" == case.service.key
+        for address in each.known_by
+    }
     if not case.service.ingress:
         return unknown(Link.INTENDED, "it holds no address")
     if known:
