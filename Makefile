@@ -10,9 +10,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK := requirements/dev.txt
 STAMP := $(VENV)/.installed-from-lock
-# What may share the machine with another test, and what measures, or looks at all that a machine has.
+# What may share the machine with another test; what may too, but each process with a lab of its own; and what measures,
+# or looks at all that a machine has.
 SIDE_BY_SIDE := tests/unit tests/api tests/disk tests/browser tests/deploy tests/monitoring tests/fuzz
-BY_ITSELF := tests/lab tests/faults tests/wire
+LOOKS_AT_THE_MACHINE := tests/lab/test_life.py
+LABS_SIDE_BY_SIDE := tests/lab tests/faults --ignore $(LOOKS_AT_THE_MACHINE)
+BY_ITSELF := $(LOOKS_AT_THE_MACHINE) tests/wire
 QUICK := -m "not full and not kind" --timeout 600 --durations 40 --cov=clusters --cov=reports
 
 export PYTHONDONTWRITEBYTECODE ?= 1
@@ -40,6 +43,7 @@ test: setup lint ## Pass the project's own tests
 	@$(BIN)/python -m clusters.lab.parts.system --tests
 	@failed=0; \
 	$(BIN)/pytest $(SIDE_BY_SIDE) $(QUICK) -n 2 --dist loadfile --cov-report= || failed=1; \
+	$(BIN)/pytest $(LABS_SIDE_BY_SIDE) $(QUICK) -n 2 --dist loadfile --cov-append --cov-report= || failed=1; \
 	$(BIN)/pytest $(BY_ITSELF) $(QUICK) --cov-append --cov-fail-under=90 || failed=1; \
 	exit $$failed
 
