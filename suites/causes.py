@@ -35,7 +35,7 @@ PENDING = _together(
 UNANNOUNCED = _together(
     of_links(Link.ADVERTISED, Link.ANNOUNCER),
     SPEAKER,
-    (CauseId.REQUESTED_OUTSIDE_POOLS, CauseId.SHARING_REFUSED),
+    (CauseId.REQUESTED_OUTSIDE_POOLS, CauseId.SHARING_REFUSED, CauseId.CLASS_MISMATCH),
 )
 #: What is wrong behind an address.
 BACKENDS = of_links(Link.BACKEND)

@@ -8,7 +8,7 @@ from clusters.cause_ids import CauseId
 from clusters.checks.causes import Effect, having
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.root_cause import Explanation, KnownCauses, RootCause
-from clusters.metallb import election
+from clusters.metallb import election, services
 from clusters.metallb.advertisements import Advertisement
 from clusters.metallb.election import Ballot, Prediction
 from clusters.metallb.nodes import Endpoint
@@ -46,7 +46,7 @@ class Announcers:
 
     def _able(self, service: Service) -> frozenset[str]:
         endpoints = self.facts.endpoints.get(service.key, ())
-        if election.no_endpoint(service, endpoints):
+        if self._ignored(service) or election.no_endpoint(service, endpoints):
             return frozenset()
         field = self._field(service)
         if isinstance(field, Reason):
@@ -104,6 +104,8 @@ class Announcers:
         """Why nobody may announce the service; None where somebody may, or where that cannot be known."""
         if not self.facts.election_known or self.candidates(service):
             return None
+        if ignored := self._ignored(service):
+            return self._of_another_class(service, ignored)
         endpoints = self.facts.endpoints.get(service.key, ())
         found = election.predict_announcer(service, endpoints, self.facts.scene)
         reason = found.reason or Reason("", "")
@@ -121,6 +123,32 @@ class Announcers:
             ruled_out=tuple(excluded[:6]),
             fields=self._commands(service),
         )  # fmt: skip
+
+    def _ignored(self, service: Service) -> str:
+        """Why the speakers leave a service alone that the controller has given an address; "" where they do not."""
+        speaking = self.facts.components.speaking
+        if speaking is None or services.foreign(service, speaking.lb_class) is None:
+            return ""
+        return (
+            f"Service {service.key} asks for {services.asked_class(service)}, and the speakers announce "
+            f"{services.served_by(speaking.lb_class)}."
+        )
+
+    def _of_another_class(self, service: Service, why: str) -> Explanation:
+        subject = self.facts.components.workload("speaker")
+        known = [
+            root for root in self.known.get(CauseId.CLASS_MISMATCH, ()) if root.subject.kind != "service"
+        ]
+        own = RootCause(
+            cause=CauseId.CLASS_MISMATCH, subject=subject, summary=why, fields=self._commands(service)
+        )
+        root = next(iter(known), own)
+        return Explanation(
+            root=root,
+            subject=Subject.service(service.key),
+            summary=why,
+            fields=self._commands(service),
+        )
 
     def _root(self, service: Service, found: Prediction, reason: Reason) -> RootCause:
         """The root behind a reason: the node's or the speaker's own trouble where the reason only shows it."""

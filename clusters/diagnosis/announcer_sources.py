@@ -20,11 +20,11 @@ from enum import StrEnum
 from clusters.cause_ids import CauseId
 from clusters.check_ids import CheckId
 from clusters.checks.causes import Effect, having
-from clusters.diagnosis import pool_ranges
+from clusters.diagnosis import pool_ranges, pool_usage
 from clusters.diagnosis.announcer_election import Announcers
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.root_cause import Explanation, KnownCauses, RootCause
-from clusters.metallb import versions
+from clusters.metallb import services, versions
 from clusters.metallb.ranges import parse_address
 from clusters.metallb.services import Service
 from clusters.metallb.versions import Feature
@@ -200,12 +200,26 @@ def unexpected_responders(facts: Facts, known: KnownCauses) -> Iterator[RootCaus
             yield _unexpected_responder(facts, heard, known)
 
 
+def _restless(facts: Facts, pool: str, known: KnownCauses) -> RootCause | None:
+    """The root of a service that is given and loses addresses of a pool without end."""
+    for root in known.get(CauseId.FAMILY_UNAVAILABLE, ()):
+        service = facts.services.get(root.subject.key)
+        if service is None or not pool_usage.prefers_in_vain(service):
+            continue
+        held = {found.name for each in service.ingress if (found := facts.pool_of(each))}
+        if pool in {*held, services.request(service).pool, service.annotation(services.ALLOCATED_FROM)}:
+            return root
+    return None
+
+
 def _unexpected_responder(facts: Facts, heard: Heard, known: KnownCauses) -> RootCause:
     replying = facts.wire_index.behind(heard.macs)
     nodes = {each.node for each in replying}
     for root in known.get(CauseId.API_UNREACHABLE, ()):
         if root.subject.is_node_of(nodes):
             return root  # a speaker that does not see that the address was given back goes on announcing it
+    if all(nodes) and (unsettled := _restless(facts, heard.pool, known)):
+        return unsettled  # an address that was just taken away again is still announced for a moment
     for root in known.get(CauseId.POOL_HOLDS_GATEWAY_ADDRESS, ()):
         if root.subject == Subject.pool(heard.pool) and parse_address(heard.address) in pool_ranges.gateways(
             facts

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 from clusters.checks import CheckFailed, Finding, NotSupported
+from clusters.commands import fields_of
 from clusters.diagnosis import unread_lists
 from clusters.diagnosis.diagnosis import Diagnosis
 from clusters.diagnosis.root_cause import Explanation, RootCause
@@ -73,7 +75,9 @@ def findings(check: str, answer: Answer, diagnosis: Diagnosis) -> tuple[Finding,
         if len(group) > MOST_ALIKE:
             found.append(_summed_up(check, group))
         else:
-            found += [explained.finding(check) for explained in group]
+            found += [
+                explained.finding(check, **_of_affected(explained.root, diagnosis)) for explained in group
+            ]
     return tuple(found)
 
 
@@ -82,7 +86,19 @@ def _with_affected(root: RootCause, diagnosis: Diagnosis) -> Finding:
     if not affected or root.subject == Subject.service(affected[0]):
         return root.finding()
     line = f"{_count(len(affected))}: {_listed(affected)}"
-    return replace(root.finding(), evidence=(*root.evidence, line))
+    commands = root.commands(**_of_affected(root, diagnosis))
+    return replace(root.finding(), evidence=(*root.evidence, line), commands=commands)
+
+
+def _of_affected(root: RootCause, diagnosis: Diagnosis) -> dict[str, str]:
+    """What the root's commands lack of a service, by the first that suffers from it: there it is to be seen."""
+    affected = diagnosis.affected.get(root.key, ())
+    if not affected:
+        return {}
+    service = diagnosis.facts.services.get(affected[0])
+    address = str(service.ingress[0]) if service and service.ingress else ""
+    found = fields_of(Subject.service(affected[0])) | ({"address": address} if address else {})
+    return {name: value for name, value in found.items() if not root.fields.get(name)}
 
 
 def _count(number: int) -> str:
@@ -102,9 +118,24 @@ def _summed_up(check: str, group: list[Explanation]) -> Finding:
     return replace(one.finding(check), subject=one.root.subject, summary=text, evidence=(line, *one.evidence))
 
 
+class Unread(str):
+    """A sentence on a part of an observation that is not known; it knows which part that is."""
+
+    __slots__ = ("part",)
+
+    part: Part
+
+    @classmethod
+    def of(cls, part: Part, text: str) -> Self:
+        """The sentence on a part."""
+        made = cls(text)
+        made.part = part
+        return made
+
+
 def missing(*parts: tuple[str, Part]) -> tuple[str, ...]:
     """Sentences on the parts that are not known; each comes with what it is for ("the services")."""
-    return tuple(sentence(what, part) for what, part in parts if not part.known)
+    return tuple(Unread.of(part, sentence(what, part)) for what, part in parts if not part.known)
 
 
 def sentence(what: str, part: Part) -> str:
@@ -148,7 +179,8 @@ def ask(question: Question, diagnosis: Diagnosis) -> Answer:
     if version is not None and not gate:
         return Answer(unsupported=gate.reason)
     found = question(diagnosis)
-    lacking = tuple(unread_lists.lacking(found.needs, diagnosis.snapshot, found.missing))
+    said = [each.part for each in found.missing if isinstance(each, Unread)]
+    lacking = tuple(unread_lists.lacking(found.needs, diagnosis.snapshot, said))
     return replace(found, missing=(*found.missing, *lacking))
 
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from clusters import json_text
 from clusters.cause_ids import CauseId
+from clusters.diagnosis import workloads
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.metallb_components import Pod
 from clusters.diagnosis.root_cause import RootCause
-from clusters.metallb import advertisements, configuration, services
+from clusters.metallb import advertisements, configuration, install, services
 from clusters.metallb.advertisements import Advertisement
 from clusters.metallb.log_lines import fields_of
 from clusters.metallb.reasons import Reason
 from clusters.subject import CLUSTER, Subject
+
+#: How the API server says that a webhook did not answer in time, rather than not at all.
+_TOO_LATE = re.compile(r"deadline exceeded|Client\.Timeout exceeded|handshake timeout")
 
 
 def root_causes(facts: Facts) -> Iterator[RootCause]:
@@ -146,6 +151,8 @@ def _webhook(facts: Facts, *, known: bool) -> Iterator[RootCause]:
         return
     if not tried.ok or tried.accepted or (known and not tried.webhook_failed):
         return
+    if tried.webhook_failed and _TOO_LATE.search(tried.detail) and workloads.cpu_bound(facts):
+        return  # it works, and too slowly: that it has no CPU left is told as such
     cause = CauseId.WEBHOOK_UNREACHABLE if tried.webhook_failed else CauseId.CONFIG_REJECTED
     meaning = (
         "MetalLB's webhook cannot be reached"
@@ -185,6 +192,7 @@ def _served(facts: Facts) -> Mapping[tuple[str, str], int]:
     wanted = {
         (hook["clientConfig"]["service"]["namespace"], hook["clientConfig"]["service"]["name"])
         for raw in facts.snapshot.webhooks.items
+        if install.asked_about_metallb(raw)
         for hook in raw["webhooks"]
         if hook["clientConfig"].get("service")
     }

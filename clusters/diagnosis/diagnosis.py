@@ -19,6 +19,7 @@ from clusters.diagnosis import (
     pool_ranges,
     pool_usage,
     rivals,
+    service_ports,
     unread_lists,
     workloads,
 )
@@ -28,18 +29,21 @@ from clusters.diagnosis.missing_address import MissingAddress
 from clusters.diagnosis.responders import Responders
 from clusters.diagnosis.root_cause import Explanation, KnownCauses, RootCause
 from clusters.metallb import services
-from clusters.metallb.services import Service
-from clusters.observation.snapshot import Snapshot
+from clusters.metallb.services import Port, Service
+from clusters.observation.snapshot import Reached, Snapshot
+from clusters.subject import Subject
 from clusters.wait import NotWithinBudget
 
 #: Where the known causes are looked for, in the order in which they are reported.
 _DETECTORS: tuple[Callable[[Facts], Iterable[RootCause]], ...] = (
     workloads.nodes,
     workloads.controller,
+    workloads.classes,
     workloads.speakers,
     workloads.expected_announcers,
     memberlist.root_causes,
     metallb_permissions.root_causes,
+    metallb_permissions.writes_refused,
     configuration_faults.root_causes,
     pool_usage.taken_by_hand,
     configuration_faults.interfaces_missing,
@@ -49,6 +53,7 @@ _DETECTORS: tuple[Callable[[Facts], Iterable[RootCause]], ...] = (
     pool_usage.contradictions,
     pool_usage.restless,
     rivals.root_causes,
+    service_ports.root_causes,
     kube_proxy.root_causes,
     bgp_sessions.root_causes,
 )
@@ -117,16 +122,38 @@ class Diagnosis:
         return own or "metallb" in service.lb_class
 
     @cached_property
+    def restless(self) -> Mapping[str, RootCause]:
+        """The services whose addresses MetalLB gives and takes without end.
+
+        What is seen of one is a moment's: whatever it suffers, it suffers from that.
+        """
+        return {
+            root.subject.key: root
+            for root in self.known.get(CauseId.FAMILY_UNAVAILABLE, ())
+            if root.subject.kind == "service"
+            and pool_usage.prefers_in_vain(self.facts.services[root.subject.key])
+        }
+
+    def _settled(self, found: Mapping[str, Explanation]) -> Mapping[str, Explanation]:
+        """The same, where of restless services that is told which keeps them so."""
+        return {
+            key: Explanation(root=root, subject=root.subject, summary=root.summary)
+            if (root := self.restless.get(key))
+            else explained
+            for key, explained in found.items()
+        }
+
+    @cached_property
     def pending(self) -> Mapping[str, Explanation]:
         """Why each waiting service waits."""
         explains = MissingAddress(self.facts, self.known)
-        return {service.key: explains.explain(service) for service in self.waiting}
+        return self._settled({service.key: explains.explain(service) for service in self.waiting})
 
     @cached_property
     def unannounced(self) -> Mapping[str, Explanation]:
         """Why nobody may announce a service that holds an address."""
         found = {key: self.announcers.explain(service) for key, service in self.facts.layer2.items()}
-        return {key: explained for key, explained in found.items() if explained}
+        return self._settled({key: explained for key, explained in found.items() if explained})
 
     @cached_property
     def wrongly_answered(self) -> Mapping[str, Explanation]:
@@ -134,17 +161,28 @@ class Diagnosis:
         if not self.facts.wire_index.asked:
             return {}
         found = {key: self.responders.wrong_responder(service) for key, service in self.facts.layer2.items()}
-        return {key: explained for key, explained in found.items() if explained}
+        return self._settled({key: explained for key, explained in found.items() if explained})
 
     @cached_property
     def unreached(self) -> Mapping[str, Explanation]:
         """Why a service's ports are not reached from the vantage."""
         found = {}
         for key, service in self.facts.addressed.items():
-            tries = self.facts.wire_index.unreached(key)
+            tries, dead = self._lost(key)
             if tries and (explained := self.responders.unreached(service, tries)):
                 found[key] = explained
-        return found
+            elif dead:
+                found[key] = Explanation(root=dead, subject=dead.subject, summary=dead.summary)
+        return self._settled(found)
+
+    def _lost(self, key: str) -> tuple[tuple[Reached, ...], RootCause | None]:
+        """A service's ports in trouble, and why others are of which the API server alone says that nothing is there."""
+        tries = self.facts.wire_index.unreached(key)
+        dead = {each.port for each in service_ports.without_endpoint(self.facts, key)} if tries else set()
+        rest = tuple(one for one in tries if Port(one.protocol, one.port) not in dead)
+        roots = self.known.get(CauseId.TARGET_PORT_MISSING, ()) if len(rest) < len(tries) else ()
+        root = next((each for each in roots if each.subject == Subject.service(key)), None)
+        return (rest if root else tries), root
 
     @cached_property
     def kept_out(self) -> tuple[str, ...]:
@@ -166,7 +204,7 @@ class Diagnosis:
     @cached_property
     def outside_intended_pool(self) -> Mapping[str, Explanation]:
         """Services that hold an address which they should not hold."""
-        return dict(pool_usage.wrongly_held(self.facts, self.known))
+        return self._settled(dict(pool_usage.wrongly_held(self.facts, self.known)))
 
     @cached_property
     def disputed(self) -> Mapping[str, announcer_sources.AnnouncerSources]:
@@ -180,7 +218,7 @@ class Diagnosis:
         return {
             key: each
             for key, each in found
-            if key not in self.wrongly_answered and key not in self.unannounced
+            if key not in self.wrongly_answered and key not in self.unannounced and key not in self.restless
         }
 
     @cached_property

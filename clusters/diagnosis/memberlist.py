@@ -211,13 +211,15 @@ def _looking_elsewhere(facts: Facts) -> Iterator[RootCause]:
     ]
     if labels and not any(all(each.get(key) == value for key, _, value in pairs) for each in labels):
         told = f"METALLB_ML_LABELS={settings.memberlist_labels}"
+        other = max(facts.components.speakers)
+        peer = _address_of(facts, {"": (other,)}) if other in facts.nodes else ""
         yield RootCause(
             cause=CauseId.MEMBERLIST_PARTITION,
             subject=CLUSTER,
             summary=f"The speakers do not find each other: {told}, and no speaker's pod has these labels.",
             evidence=(f"{facts.components.speaker_name} has {told}",),
             remedy="Set METALLB_ML_LABELS of the speakers to labels that their pods have, as the manifest does.",
-            fields=facts.command_fields(),
+            fields=facts.command_fields(node=min(facts.components.speakers), peer=peer),
         )
 
 

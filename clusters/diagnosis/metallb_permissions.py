@@ -1,4 +1,7 @@
-"""What MetalLB itself may not do: the API server refuses it, and its log says so."""
+"""What MetalLB itself may not do: the API server refuses it, by permission or by somebody's admission control.
+
+Its log says so, in the words of the API server.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,20 @@ from clusters.cause_ids import CauseId
 from clusters.check_ids import CheckId
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.root_cause import KnownCauses, RootCause
+from clusters.metallb.allocation import Outcome, predict_allocation
 from clusters.metallb.api_table import Refusal
+from clusters.metallb.install import asked_about_services
 from clusters.metallb.log_lines import fields_of
 from clusters.metallb.signatures import Hit
+from clusters.subject import Subject
 
 #: A refused request is made again, with a pause that grows to a few minutes; later than this it is over.
 _LASTING = 300.0
 #: What nothing of MetalLB's asks for but its metrics endpoint.
 _REVIEWS = ("tokenreviews.authentication.k8s.io", "subjectaccessreviews.authorization.k8s.io")
 _SUBRESOURCE = " --subresource="
+#: Of somebody else, as MetalLB has neither.
+_VALIDATING, _POLICY = "ValidatingWebhookConfiguration", "ValidatingAdmissionPolicy"
 _HOMES = {"controller": CheckId.HEALTH_CONTROLLER_LOG, "speaker": CheckId.HEALTH_SPEAKER_LOG}
 
 
@@ -41,6 +49,48 @@ def root_causes(facts: Facts) -> Iterator[RootCause]:
                 reporter=home,
                 fields=facts.command_fields(**refused),
             )
+
+
+def writes_refused(facts: Facts) -> Iterator[RootCause]:
+    """One root for each webhook or policy of somebody else that keeps the controller from writing an address.
+
+    MetalLB tries again later and later, and says it each time: it holds while a service waits for which, by MetalLB's
+    own rules, an address is free.
+    """
+    waiting = (each for each in facts.owned.values() if not each.ingress)
+    if not any(predict_allocation(each, facts.world).outcome is Outcome.ASSIGNED for each in waiting):
+        return
+    for pod in facts.components.controllers:
+        for hit in facts.hits.get(pod.name, ()):
+            if hit.cause == CauseId.STATUS_WRITE_REFUSED and hit.subjects:
+                ((kind, name),) = hit.subjects.items()
+                yield _unwritten(facts, pod.name, hit, kind=kind, name=name)
+
+
+def _unwritten(facts: Facts, pod: str, hit: Hit, *, kind: str, name: str) -> RootCause:
+    subject, named = (
+        _asked(facts, name) if kind == "webhook" else (Subject(_POLICY, name), f"{_POLICY} {name}")
+    )
+    fails = "does not answer" if hit.signature.id == "status-webhook-dead" else "denies it"
+    times = "once" if hit.count == 1 else f"{hit.count} times"
+    return RootCause(
+        cause=CauseId.STATUS_WRITE_REFUSED,
+        subject=subject,
+        summary=f"The API server asks {named} before MetalLB may write a service's status, and that {fails}: no "
+        "service gets an address.",
+        evidence=(f"pod {pod}, {times}: {fields_of(hit.line).get('error', '')}",),
+        ruled_out=("the controller is ready, and has chosen an address",),
+        fields=facts.command_fields(name=subject.name),
+    )
+
+
+def _asked(facts: Facts, webhook: str) -> tuple[Subject, str]:
+    """The configuration that a webhook stands in, and how it is called; the webhook alone where that was not read."""
+    for raw in facts.snapshot.webhooks.items:
+        if any(each.get("name") == webhook for each in raw["webhooks"]) and asked_about_services(raw):
+            found = Subject(_VALIDATING, raw["metadata"]["name"])
+            return found, f"webhook {webhook} of {found}"
+    return Subject("webhook", webhook), f"webhook {webhook}"
 
 
 def refused_to(facts: Facts, known: KnownCauses, component: str) -> tuple[RootCause, ...]:

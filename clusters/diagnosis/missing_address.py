@@ -7,12 +7,13 @@ asked of `clusters.metallb`; the service's events are proof, never the ground of
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from clusters.cause_ids import CauseId
 from clusters.check_ids import CheckId
 from clusters.checks.causes import Effect, having
-from clusters.diagnosis import metallb_permissions
+from clusters.diagnosis import metallb_permissions, pool_usage
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.root_cause import Explanation, KnownCauses, RootCause
 from clusters.diagnosis.signals import lasting
@@ -22,6 +23,11 @@ from clusters.metallb.services import Service
 from clusters.subject import CLUSTER, Subject
 
 _EVIDENCE = 3
+#: Events by which MetalLB gives an address, and those by which it says that a service has none.
+_GIVEN = "IPAllocated"
+_WITHOUT = frozenset(
+    {"AllocationFailed", "LoadBalancerFailed", "ClearAssignment", "InternalError", "not enough clusterips"}
+)
 
 
 class MissingAddress:
@@ -39,6 +45,7 @@ class MissingAddress:
             self._refused(service),
             self._rules(service),
             self._rival(service),
+            self._unwritten(service),
         ):
             if explained:
                 return explained
@@ -48,6 +55,11 @@ class MissingAddress:
         reason = services.foreign(service, self.facts.components.lb_class)
         if reason is None:
             return None
+        parts = [
+            root for root in self.known.get(CauseId.CLASS_MISMATCH, ()) if root.subject.kind != "service"
+        ]
+        if parts:  # controller and speakers do not serve the same services, which is not this service's fault
+            return self._explanation(service, parts[0], reason.text)
         root = RootCause(
             cause=CauseId.CLASS_MISMATCH,
             subject=Subject.service(service.key),
@@ -114,6 +126,7 @@ class MissingAddress:
             subject=subject,
             summary=reason.text,
             evidence=self._usage(pool),
+            remedy=pool_usage.family_remedy(service, reason.named),
             reporter=reporter,
             fields=self._fields(service, pool=pool),
         )
@@ -145,6 +158,10 @@ class MissingAddress:
         rivals = self.known.get(CauseId.RIVAL_CONTROLLER, ())
         return self._explanation(service, rivals[0], rivals[0].summary) if rivals else None
 
+    def _unwritten(self, service: Service) -> Explanation | None:
+        refused = self.known.get(CauseId.STATUS_WRITE_REFUSED, ())
+        return self._explanation(service, refused[0], refused[0].summary) if refused else None
+
     def _idle(self, service: Service) -> Explanation:
         """Nothing stands in the way, and still the controller has not served it: then it does not work."""
         offer = self._allocation(service)
@@ -163,7 +180,7 @@ class MissingAddress:
         said = [str(event) for event in self.facts.signals.of_services.get(service.key, ()) if event.warning]
         waits = ""
         if service.key in self.facts.raw_services and not service.ingress:
-            waits = f"has been waiting for an address for {lasting(self.facts.age(service.key))}: "
+            waits = f"{self._since(service)}: "
         return Explanation(
             root=root,
             subject=Subject.service(service.key),
@@ -173,8 +190,30 @@ class MissingAddress:
             fields=self._fields(service),
         )
 
+    def _since(self, service: Service) -> str:
+        """For how long it has no address, by the events that say so; else how old it is, which says less.
+
+        It may have had one until somebody edited it, or been of another type.
+        """
+        events = self.facts.signals.of_services.get(service.key, ())
+        given = min((each.age for each in events if each.reason == _GIVEN), default=math.inf)
+        without = [
+            each.begun
+            if each.begun <= given
+            else each.age  # alike ones are counted as one from before as well
+            for each in events
+            if each.reason in _WITHOUT and each.age <= given
+        ]
+        if without:
+            return f"has been waiting for an address for {lasting(max(without))}"
+        return f"has no address, {lasting(self.facts.age(service.key))} after it was made"
+
     def _fields(self, service: Service, **more: str) -> dict[str, str]:
-        return self.facts.command_fields(namespace=service.namespace, service=service.name, **more)
+        asked = services.request(service).addresses
+        address = str(asked[0]) if asked else ""
+        return self.facts.command_fields(
+            namespace=service.namespace, service=service.name, **({"address": address} | more)
+        )
 
 
 _OWN = frozenset(

@@ -40,14 +40,33 @@ def contradictions(facts: Facts) -> Iterator[RootCause]:
         if problem:
             place = facts.command_fields(namespace=service.namespace, service=service.name)
             yield RootCause(
-                cause=problem.named, subject=Subject.service(key), summary=problem.text, fields=place
+                cause=problem.named,
+                subject=Subject.service(key),
+                summary=problem.text,
+                remedy=family_remedy(service, problem.named),
+                fields=place,
             )
+
+
+def family_remedy(service: Service, cause: CauseId) -> str:
+    """What to do about a family where it is the request that asks for too many of one, and no pool's fault."""
+    problem = services.request(service).problem
+    if problem is None or problem.cause != cause or cause != CauseId.FAMILY_UNAVAILABLE:
+        return ""
+    return (
+        "Ask for one IPv4 address, one IPv6 address, or one of each: MetalLB gives a service no second one."
+    )
+
+
+def prefers_in_vain(service: Service) -> bool:
+    """Whether a service prefers both families where its cluster has one."""
+    return service.family_policy is FamilyPolicy.PREFER and len(service.cluster_ips) == 1
 
 
 def restless(facts: Facts) -> Iterator[RootCause]:
     """Services whose addresses MetalLB gives and takes without end, whether they have one at this moment or not."""
     for key, service in facts.owned.items():
-        if service.family_policy is not FamilyPolicy.PREFER or len(service.cluster_ips) != 1:
+        if not prefers_in_vain(service):
             continue
         found = predict_allocation(service, facts.world)
         if found.outcome is Outcome.UNSTABLE and found.reason:

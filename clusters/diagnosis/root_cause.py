@@ -15,7 +15,7 @@ from clusters.check_ids import CheckId
 from clusters.checks import Candidate, Finding, Scope
 from clusters.checks.causes import get
 from clusters.checks.run_verdict import reach
-from clusters.commands import Command
+from clusters.commands import Command, fields_of
 from clusters.subject import Subject
 
 
@@ -57,7 +57,9 @@ class RootCause:
     def commands(self, **more: str) -> tuple[Command, ...]:
         """What a person types: what decides between the candidates, else what the cause's record says."""
         deciding = tuple(dict.fromkeys(each.command for each in self.candidates))
-        return deciding or get(self.cause).render(**(self.fields | more))
+        given = fields_of(self.subject) | _known(self.fields) | _known(more)
+        # A command about a pod of which there is none can be typed by nobody.
+        return deciding or tuple(one for one in get(self.cause).render(**given) if _NO_POD not in one)
 
     def finding(self) -> Finding:
         """The root cause as a finding of the check that reports it."""
@@ -72,6 +74,13 @@ class RootCause:
             ruled_out=self.ruled_out,
         )
 
+
+def _known(fields: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in fields.items() if value}
+
+
+#: What stays open in a command where no pod is known.
+_NO_POD = "<pod>"
 
 KnownCauses = Mapping[CauseId, tuple[RootCause, ...]]
 """The causes known before a service is looked at, by their id."""
@@ -88,8 +97,11 @@ class Explanation:
     ruled_out: tuple[str, ...] = ()
     fields: dict[str, str] = field(default_factory=dict)
 
-    def finding(self, check: str) -> Finding:
-        """The explanation as a finding of `check`, with the check that reports the root cause where that is another."""
+    def finding(self, check: str, **fields: str) -> Finding:
+        """The explanation as a finding of `check`, with the check that reports the root cause where that is another.
+
+        `fields` fill in what the commands still lack.
+        """
         known = get(self.root.cause)
         return Finding(
             cause=self.root.cause,
@@ -97,7 +109,7 @@ class Explanation:
             summary=self.summary,
             evidence=tuple(dict.fromkeys((*self.evidence, *self.root.evidence))),
             remedy=self.root.remedy or known.remedy,
-            commands=self.root.commands(**self.fields),
+            commands=self.root.commands(**(fields | fields_of(self.subject) | _known(self.fields))),
             ruled_out=tuple(dict.fromkeys((*self.ruled_out, *self.root.ruled_out))),
             root="" if self.root.reported_by == check else self.root.reported_by,
         )

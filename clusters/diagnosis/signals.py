@@ -33,7 +33,7 @@ def lasting(age: float) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """One event, or several alike: `count` times, last `age` seconds before the observation."""
+    """One event, or several alike: `count` times, first `begun` and last `age` seconds before the observation."""
 
     kind: str
     name: str
@@ -43,6 +43,7 @@ class Event:
     warning: bool
     count: int
     age: float
+    begun: float
 
     def __str__(self) -> str:
         times = f" ({self.count} times)" if self.count > 1 else ""
@@ -103,6 +104,8 @@ class Signals:
             raw["metadata"].get("creationTimestamp"),
         )  # fmt: skip
         last = next((found for stamp in stamps if (found := seconds(stamp)) is not None), self.now)
+        starts = (raw.get("firstTimestamp"), raw.get("eventTime"), raw["metadata"].get("creationTimestamp"))
+        first = next((found for stamp in starts if (found := seconds(stamp)) is not None), last)
         return Event(
             kind=raw["involvedObject"].get("kind", ""),
             name=raw["involvedObject"].get("name", ""),
@@ -112,6 +115,7 @@ class Signals:
             warning=raw.get("type") == "Warning",
             count=series.get("count") or raw.get("count") or 1,
             age=self.now - last,
+            begun=self.now - min(first, last),
         )
 
     @cached_property

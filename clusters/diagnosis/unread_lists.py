@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from clusters.checks.causes import get
 from clusters.checks.spec import ELECTION
 from clusters.diagnosis.root_cause import RootCause
-from clusters.observation.snapshot import Objects, Snapshot, Status
+from clusters.observation.snapshot import Objects, Part, Snapshot, Status
 
 _NOT_READ = frozenset({Status.FAILED, Status.NOT_PERMITTED})
 
@@ -32,11 +32,11 @@ def may_be_another(root: RootCause, seen: Snapshot) -> bool:
     return get(root.cause).last_resort and not not_read(seen).isdisjoint(ELECTION)
 
 
-def lacking(needs: Iterable[str], seen: Snapshot, said: Iterable[str]) -> Iterator[str]:
-    """A sentence for each of the lists that a check needs of which objects cannot be read, unless `said` has it."""
-    needed, told = frozenset(needs), tuple(said)
+def lacking(needs: Iterable[str], seen: Snapshot, said: Iterable[Part]) -> Iterator[str]:
+    """A sentence for each of the lists that a check needs of which objects cannot be read, but for those of `said`."""
+    needed, told = frozenset(needs), [id(each) for each in said]
     for name, part in _lists(seen):
-        if part.unreadable and name in needed and not any(part.detail in each for each in told):
+        if part.unreadable and name in needed and id(part) not in told:
             yield f"It could not read all that it needs: {part.detail}"
 
 

@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from clusters.cause_ids import CauseId
+from clusters.check_ids import CheckId
+from clusters.checks.spec import DAEMON_SETS
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.metallb_components import POD_REFUSED, STARTING, Pod
 from clusters.diagnosis.root_cause import RootCause
 from clusters.diagnosis.signals import seconds
+from clusters.metallb import services
 from clusters.metallb.nodes import Node
 from clusters.objects import quantity
 from clusters.observation.snapshot import Json
@@ -70,6 +73,29 @@ def _doubled(facts: Facts, pods: tuple[Pod, ...]) -> Iterator[RootCause]:
             evidence=tuple(f"pod {pod.name} on node {pod.node}" for pod in pods),
             fields=facts.command_fields(),
         )
+
+
+def classes(facts: Facts) -> Iterator[RootCause]:
+    """Controller and speakers that serve different classes: what the one gives an address, the others ignore."""
+    giving, speaking = facts.components.install.controller, facts.components.install.speaker
+    if giving is None or speaking is None or giving.settings.lb_class == speaking.settings.lb_class:
+        return
+    one, other = giving.settings.lb_class, speaking.settings.lb_class
+    yield RootCause(
+        cause=CauseId.CLASS_MISMATCH,
+        subject=facts.components.workload("speaker" if other else "controller"),
+        summary=f"The controller gives addresses to {services.served_by(one)}, and the speakers announce "
+        f"{services.served_by(other)}: what is given an address is not announced.",
+        evidence=(
+            f"--lb-class of the controller: {one or '(unset)'}",
+            f"--lb-class of the speakers: {other or '(unset)'}",
+        ),
+        remedy="Start the controller and the speakers with the same --lb-class, or both without it (Helm: "
+        "loadBalancerClass).",
+        reporter=CheckId.TRAFFIC_SPEAKERS_PLACED,
+        rests_on=("deployments", DAEMON_SETS),
+        fields=facts.command_fields(),
+    )
 
 
 def _controller_root(facts: Facts, pods: tuple[Pod, ...]) -> RootCause:

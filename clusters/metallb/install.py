@@ -10,7 +10,7 @@ From 0.16.0 its pods give their metrics to whom a TokenReview knows and a Subjec
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -153,6 +153,24 @@ def _owner(raw: Raw) -> tuple[str, str]:
     owners: Sequence[Raw] = metadata_of(raw).get("ownerReferences") or ()
     found = next((each for each in owners if each.get("controller")), {})
     return found.get("kind") or "nothing", found.get("uid") or "none"
+
+
+def asked_about_metallb(configuration: Raw) -> bool:
+    """Whether a webhook configuration is asked about MetalLB's own objects."""
+    return any("metallb.io" in (rule.get("apiGroups") or ()) for rule in _rules(configuration))
+
+
+def asked_about_services(configuration: Raw) -> bool:
+    """Whether a webhook configuration is asked when somebody writes a service, or its status."""
+    return any(
+        not {"", "*"}.isdisjoint(rule.get("apiGroups") or ())
+        and any(each.partition("/")[0] in ("services", "*") for each in rule.get("resources") or ())
+        for rule in _rules(configuration)
+    )
+
+
+def _rules(configuration: Raw) -> Iterator[Raw]:
+    return (rule for hook in configuration.get("webhooks") or () for rule in hook.get("rules") or ())
 
 
 def component_of(raw: Raw) -> Component | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from clusters.cause_ids import CauseId
 from clusters.metallb.api_table import API_REQUESTS
 from clusters.metallb.log_lines import PROSE
-from clusters.metallb.signature_table import ALLOCATION_ERRORS, BOTH, REJOIN_S, SPEAKER, Signature
+from clusters.metallb.signature_table import ALLOCATION_ERRORS, BOTH, REJOIN_S, RETRY_S, SPEAKER, Signature
 
 _MAIN = "speaker/main.go"
 _L2 = "speaker/layer2_controller.go"
@@ -184,6 +184,26 @@ _CONTROLLER = (
         where={"event": r"^deprecatedAnnotation$"},
         source="controller/main.go",
         since="0.14.9",
+    ),
+    *(
+        Signature(
+            id=f"status-{name}",
+            cause=CauseId.STATUS_WRITE_REFUSED,
+            where={"op": r"^updateServiceStatus$", "error": text},
+            lasts=RETRY_S,
+            source="controller/main.go, and what the API server answers where its admission fails",
+        )
+        for name, text in (
+            (
+                "webhook-dead",
+                r'^(?:Internal error occurred: )?failed calling webhook "(?P<webhook>[^"]+)": ',
+            ),
+            ("webhook-denied", r'^admission webhook "(?P<webhook>[^"]+)" denied the request'),
+            (
+                "policy-denied",
+                r"^services(?: \"[^\"]*\")? is forbidden: ValidatingAdmissionPolicy '(?P<policy>[^' ]+)' with binding ",
+            ),
+        )
     ),
     Signature(
         id="status-forbidden",

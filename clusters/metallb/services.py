@@ -197,11 +197,18 @@ def foreign(service: Service, lb_class: str = "") -> Reason | None:
         return Reason("", f"Service {service.key} is of type {service.type}, not LoadBalancer.")
     if service.lb_class == (lb_class or None):
         return None
-    asked = f"class {service.lb_class!r}" if service.lb_class else "no class"
-    serves = f"class {lb_class!r} only" if lb_class else "services without a class only"
-    return Reason(
-        CauseId.CLASS_MISMATCH, f"Service {service.key} asks for {asked}, and MetalLB serves {serves}."
-    )
+    text = f"Service {service.key} asks for {asked_class(service)}, and MetalLB serves {served_by(lb_class)}."
+    return Reason(CauseId.CLASS_MISMATCH, text)
+
+
+def asked_class(service: Service) -> str:
+    """The class that a service asks for, in words."""
+    return f"class {service.lb_class!r}" if service.lb_class else "no class"
+
+
+def served_by(lb_class: str) -> str:
+    """Which services a controller or speaker with this --lb-class takes, in words."""
+    return f"class {lb_class!r} only" if lb_class else "services without a class only"
 
 
 def request(service: Service) -> Request:

@@ -36,6 +36,10 @@ API_RETRY_S = 120.0
 """Client-go lists again with a back-off of at most 30 s, so a lasting outage is told of again within this."""
 
 
+RETRY_S = 1100.0
+"""What fails is tried again with a pause that doubles, up to 1000 s (controller-runtime's rate limiter)."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Signature:
     """One kind of line or event that tells of a failure.

@@ -65,9 +65,9 @@ def _cilium_config(found: Json) -> bool:
     return bool(found["metadata"]["name"] == CILIUM_CONFIG)
 
 
-def _metallb_hook(found: Json) -> bool:
-    rules = (rule for hook in found.get("webhooks", ()) for rule in hook.get("rules", ()))
-    return any("metallb.io" in rule.get("apiGroups", ()) for rule in rules)
+def _hook_of_interest(found: Json) -> bool:
+    """MetalLB's own, and those that are asked before MetalLB may write a service."""
+    return install.asked_about_metallb(found) or install.asked_about_services(found)
 
 
 def listings() -> Iterable[Listing]:
@@ -124,7 +124,7 @@ def listings() -> Iterable[Listing]:
         field="bgp_session_states", resource=known.BGP_SESSION_STATES, trim=trimming.small, everywhere=True
     )
     yield Listing(
-        field="webhooks", resource=known.VALIDATING_WEBHOOKS, trim=trimming.webhook, keep=_metallb_hook
+        field="webhooks", resource=known.VALIDATING_WEBHOOKS, trim=trimming.webhook, keep=_hook_of_interest
     )
     for field, resource in METALLB:
         formed = resource is known.SERVICE_L2_STATUSES

@@ -8,7 +8,7 @@ from clusters import yaml_text
 from clusters.cause_ids import CauseId
 from clusters.errors import Inconclusive
 from clusters.gitops.findings import known
-from clusters.metallb import services
+from clusters.metallb import install, services
 from clusters.metallb.nodes import EXCLUDE_LABEL
 from clusters.objects import Object
 from clusters.subject import CLUSTER, Subject
@@ -102,9 +102,8 @@ def _webhook_to_be(situation: Situation) -> Iterator[Sighting]:
 
 def _second_webhooks(situation: Situation) -> Iterator[str]:
     """The configurations, by name, that are not the one of MetalLB's manifests."""
-    names = (
-        found["metadata"]["name"] for found in known(situation.snapshot.webhooks, "webhook configurations")
-    )
+    hooks = known(situation.snapshot.webhooks, "webhook configurations")
+    names = (found["metadata"]["name"] for found in hooks if install.asked_about_metallb(found))
     return (name for name in names if name != "metallb-webhook-configuration")
 
 

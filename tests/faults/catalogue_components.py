@@ -11,11 +11,12 @@ from clusters.api.resources import (
     CLUSTER_ROLE_BINDINGS,
     CLUSTER_ROLES,
     CUSTOM_RESOURCE_DEFINITIONS,
+    DAEMON_SETS,
     DEPLOYMENTS,
     PODS,
 )
 from clusters.metallb import versions
-from tests.faults.catalogue_fault import ALL_BY_METALLB, UNMEASURED, Also, Fault, drift
+from tests.faults.catalogue_fault import ALL_BY_CONFIGURATION, ALL_BY_METALLB, UNMEASURED, Also, Fault, drift
 from tests.faults.catalogue_stage import EDGE_ADDRESS, NAMESPACE, WHY, Stage
 from tests.faults.catalogue_workloads import anew, arguments, log_of, logs_of, until_crashing, usage_of
 
@@ -130,9 +131,69 @@ def other_version(stage: Stage) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def speakers_of_a_class(stage: Stage) -> Iterator[None]:
+    with arguments(stage, DAEMON_SETS, "speaker", f"--lb-class={_CLASS}"):
+        stage.metallb.speakers_ready()
+        yield
+    stage.metallb.speakers_ready()
+    stage.until_reached(EDGE_ADDRESS)
+
+
+@contextmanager
+def controller_of_a_class(stage: Stage) -> Iterator[None]:
+    """What has no class waits, and what has the controller's is not announced."""
+    with arguments(stage, DEPLOYMENTS, "controller", f"--lb-class={_CLASS}"):
+        stage.metallb.rolled_out()
+        with stage.waiting("waiting"), stage.addressed("open", serves=False, loadBalancerClass=_CLASS):
+            yield
+    stage.metallb.rolled_out()
+
+
+@contextmanager
+def two_classes(stage: Stage) -> Iterator[None]:
+    other = "--lb-class=example.org/other"
+    with controller_of_a_class(stage), arguments(stage, DAEMON_SETS, "speaker", other):
+        stage.metallb.speakers_ready()
+        yield
+    stage.metallb.speakers_ready()
+    stage.until_reached(EDGE_ADDRESS)
+
+
+_CLASS = "example.org/metallb"
+_SPEAKERS = drift("DaemonSet metallb-system/speaker")
 _DEPLOYMENT = drift("Deployment metallb-system/controller")
 
 FAULTS = (
+    Fault(
+        name="speakers that serve a class, and a controller that serves none",
+        cause="class-mismatch",
+        make=speakers_of_a_class,
+        says=ALL_BY_CONFIGURATION,
+        shows={"traffic.speakers-placed": "daemonset speaker"},
+        also=_SPEAKERS,
+        full=True,
+    ),
+    Fault(
+        name="a controller that serves a class, and speakers that serve none",
+        cause="class-mismatch",
+        make=controller_of_a_class,
+        says=ALL_BY_CONFIGURATION,
+        shows={"traffic.speakers-placed": _CONTROLLER},
+        also=_DEPLOYMENT,
+        undecided=UNMEASURED,
+        full=True,
+    ),
+    Fault(
+        name="a controller and speakers that serve different classes",
+        cause="class-mismatch",
+        make=two_classes,
+        says=ALL_BY_CONFIGURATION,
+        shows={"traffic.speakers-placed": "daemonset speaker"},
+        also=(*_DEPLOYMENT, *_SPEAKERS),
+        undecided=UNMEASURED,
+        full=True,
+    ),
     Fault(
         name="the controller is scaled to nothing",
         cause="controller-down",

@@ -16,7 +16,7 @@ from tests.faults import catalogue_consumers
 from tests.faults.catalogue_clone import Clone
 from tests.faults.catalogue_fault import Healthy
 from tests.faults.catalogue_repository import PAGE, RUNBOOK, recorded, without_a_plan
-from tests.faults.catalogue_services import KEY, POOL
+from tests.faults.catalogue_services import KEY, POOL, admission, written_slice
 from tests.faults.catalogue_site import SIXES
 from tests.faults.catalogue_stage import NAMESPACE, SHOP, WHY, Stage
 from tests.faults.catalogue_workloads import usage_of
@@ -317,7 +317,23 @@ def external_beside_the_pools(stage: Stage) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def slice_without_a_port(stage: Stage) -> Iterator[None]:
+    """Beside a service's own slice one of pods that have not the port, as while a port is renamed in a rollout."""
+    with stage.addressed("open"), written_slice(stage, "open", "other"):
+        yield
+
+
+@contextmanager
+def webhook_beside(stage: Stage) -> Iterator[None]:
+    """A dead webhook that is asked before services are updated, and not before their status is: MetalLB writes on."""
+    with admission(stage, "services"), stage.addressed("open"):
+        yield
+
+
 HEALTHY = (
+    Healthy(name="a slice beside a service's own that lacks its port", make=slice_without_a_port),
+    Healthy(name="a dead webhook that nobody asks about a status", make=webhook_beside),
     Healthy(
         name="addresses that a router leads to, and no speaker",
         make=announced_by_others,

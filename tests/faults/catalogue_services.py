@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from clusters import budgets, wait
-from clusters.api.resources import PODS
+from clusters.api.resources import ENDPOINT_SLICES, PODS
 from clusters.faults import rival_controllers
-from tests.faults.catalogue_fault import ONE_CONSUMER, ONE_SERVICE, OWN, Fault
+from tests.faults.catalogue_fault import ALL_BY_CONFIGURATION, ONE_CONSUMER, ONE_SERVICE, OWN, Fault
 from tests.faults.catalogue_stage import SHOP, WHY, Stage
+from tests.faults.catalogue_workloads import log_of
 
 REQUESTED = "metallb.io/loadBalancerIPs"
 POOL = "metallb.io/address-pool"
@@ -55,6 +56,12 @@ def no_such_pool(stage: Stage) -> Iterator[None]:
 @contextmanager
 def other_family(stage: Stage) -> Iterator[None]:
     with stage.waiting("waiting", annotations={REQUESTED: "fd00:dead::1"}):
+        yield
+
+
+@contextmanager
+def two_of_a_family(stage: Stage) -> Iterator[None]:
+    with stage.waiting("waiting", annotations={REQUESTED: "172.30.0.218,172.30.0.219"}):
         yield
 
 
@@ -177,7 +184,200 @@ def annotation_as_label(stage: Stage) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def unnamed_port(stage: Stage) -> Iterator[None]:
+    """The service names a port that no container has: its slice has endpoints, and no port."""
+    misspelt = [{"name": "http", "port": 80, "targetPort": "htpp"}]
+    with stage.addressed("open", serves=False, ports=misspelt) as address:
+        rival_controllers.until_refused(stage.vantage, address)
+        yield
+
+
+@contextmanager
+def one_port_unnamed(stage: Stage) -> Iterator[None]:
+    ports = [
+        {"name": "http", "port": 80, "targetPort": 8080},
+        {"name": "metrics", "port": 9100, "targetPort": "metrics"},
+    ]
+    with stage.addressed("open", ports=ports) as address:
+        rival_controllers.until_refused(stage.vantage, address, port=9100)
+        yield
+
+
+@contextmanager
+def slice_of_another_port(stage: Stage) -> Iterator[None]:
+    """A slice that somebody wrote for a service without a selector, with another name for its port."""
+    with stage.addressed("open", serves=False, selector=None) as address, written_slice(stage, "open", "web"):
+        rival_controllers.until_refused(stage.vantage, address)
+        yield
+
+
+@contextmanager
+def written_slice(stage: Stage, service: str, *names: str) -> Iterator[None]:
+    """An EndpointSlice by hand, with the endpoints of the shop's pods and ports of these names."""
+    slices = stage.api.list(ENDPOINT_SLICES, SHOP, labels="kubernetes.io/service-name=web")
+    endpoints = [
+        {"addresses": each["addresses"], "nodeName": each["nodeName"], "conditions": {"ready": True}}
+        for raw in slices
+        for each in raw.get("endpoints") or ()
+    ]
+    obj = {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {
+            "name": f"{service}-by-hand",
+            "namespace": SHOP,
+            "labels": {"kubernetes.io/service-name": service},
+        },
+        "addressType": "IPv4",
+        "endpoints": endpoints,
+        "ports": [{"name": name, "port": 8080, "protocol": "TCP"} for name in names],
+    }
+    with stage.changes.created(obj, foreign=WHY):
+        yield
+
+
+@contextmanager
+def admission(stage: Stage, resource: str, *, kind: str = "ValidatingWebhookConfiguration") -> Iterator[None]:
+    """A webhook of somebody else that is asked before a resource of the core group is updated, and is dead."""
+    hook = {
+        "name": "guard.example.org",
+        "admissionReviewVersions": ["v1"],
+        "sideEffects": "None",
+        "failurePolicy": "Fail",
+        "timeoutSeconds": 2,
+        "clientConfig": {"url": "https://127.0.0.1:1/guard"},
+        "rules": [
+            {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": [resource]}
+        ],
+    }
+    obj = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": kind,
+        "metadata": {"name": "guard"},
+        "webhooks": [hook],
+    }
+    with stage.changes.created(obj, foreign=WHY):
+        yield
+
+
+@contextmanager
+def unwritten(stage: Stage) -> Iterator[None]:
+    """A service whose address MetalLB chooses in vain, and says so."""
+    with stage.waiting("waiting"):
+        wait.until(
+            "the controller says that it could not write a status",
+            read=lambda: log_of(stage, "controller"),
+            accept=lambda text: "failed to update service" in text,
+            budget=budgets.get(budgets.ASSIGNED),
+        )
+        yield
+
+
+@contextmanager
+def dead_webhook(stage: Stage) -> Iterator[None]:
+    with admission(stage, "services/status"), unwritten(stage):
+        yield
+
+
+@contextmanager
+def dead_mutating_webhook(stage: Stage) -> Iterator[None]:
+    with admission(stage, "services/status", kind="MutatingWebhookConfiguration"), unwritten(stage):
+        yield
+
+
+@contextmanager
+def denying_policy(stage: Stage) -> Iterator[None]:
+    """A policy of the API server's own that denies every write of a service's status, and the binding that counts."""
+    group, about = "admissionregistration.k8s.io/v1", {"name": "freeze"}
+    rule = {
+        "apiGroups": [""],
+        "apiVersions": ["v1"],
+        "operations": ["UPDATE"],
+        "resources": ["services/status"],
+    }
+    policy = {
+        "apiVersion": group,
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": about,
+        "spec": {
+            "failurePolicy": "Fail",
+            "matchConstraints": {"resourceRules": [rule]},
+            "validations": [{"expression": "false", "message": "change freeze until Monday"}],
+        },
+    }
+    binding = {
+        "apiVersion": group,
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": about,
+        "spec": {"policyName": "freeze", "validationActions": ["Deny"]},
+    }
+    with stage.changes.created(policy, foreign=WHY), stage.changes.created(binding, foreign=WHY):
+        wait.pause(_POLICY_COUNTS)
+        with unwritten(stage):
+            yield
+
+
+#: No status says when a binding counts.
+_POLICY_COUNTS = budgets.Budget(
+    name="policy-counts", within=3.0, every=3.0, reason="The API server looks for new policies each second."
+)
+
 FAULTS = (
+    Fault(
+        name="a named target port that no pod has",
+        cause="target-port-missing",
+        make=unnamed_port,
+        says=ONE_CONSUMER,
+        shows={"traffic.backends-healthy": OPEN},
+    ),
+    Fault(
+        name="one of two ports that no pod has",
+        cause="target-port-missing",
+        make=one_port_unnamed,
+        says=ONE_CONSUMER,
+        shows={"traffic.backends-healthy": OPEN},
+        full=True,
+    ),
+    Fault(
+        name="an EndpointSlice by hand with another port's name",
+        cause="target-port-missing",
+        make=slice_of_another_port,
+        says=ONE_CONSUMER,
+        shows={"traffic.backends-healthy": OPEN},
+        full=True,
+    ),
+    Fault(
+        name="a dead webhook of somebody else before services' statuses",
+        cause="status-write-refused",
+        make=dead_webhook,
+        says=ALL_BY_CONFIGURATION,
+        shows={"health.controller-log": "ValidatingWebhookConfiguration guard"},
+    ),
+    Fault(
+        name="a dead mutating webhook of somebody else before services' statuses",
+        cause="status-write-refused",
+        make=dead_mutating_webhook,
+        says=ALL_BY_CONFIGURATION,
+        shows={"health.controller-log": "webhook guard.example.org"},
+        full=True,
+    ),
+    Fault(
+        name="an admission policy that denies services' statuses",
+        cause="status-write-refused",
+        make=denying_policy,
+        says=ALL_BY_CONFIGURATION,
+        shows={"health.controller-log": "ValidatingAdmissionPolicy freeze"},
+        full=True,
+    ),
+    Fault(
+        name="two addresses of one family",
+        cause="family-unavailable",
+        make=two_of_a_family,
+        says=ONE_SERVICE,
+        shows={**_WAITS, "pending.annotations": WAITING},
+        full=True,
+    ),
     Fault(
         name="an annotation that MetalLB does not know",
         cause="annotation-unknown",

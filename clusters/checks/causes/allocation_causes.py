@@ -328,27 +328,28 @@ CAUSES = (
         id=CauseId.CLASS_MISMATCH,
         title="The service is of another load-balancer class",
         meaning=(
-            "MetalLB serves only services whose loadBalancerClass equals its --lb-class, and ignores others."
+            "Controller and speakers serve only services whose loadBalancerClass equals their own --lb-class, and "
+            "ignore others."
         ),
         remedy=(
             "Recreate the service with the right spec.loadBalancerClass; it cannot be changed afterwards."
         ),
         commands=(
             "kubectl -n {namespace} get svc {service} -o jsonpath='{{.spec.loadBalancerClass}}'",
-            "kubectl -n {metallb_namespace} get {controller} -o "
-            "jsonpath='{{.spec.template.spec.containers[0].args}}'",
+            "kubectl -n {metallb_namespace} get {controller} {speaker} -o "
+            "jsonpath='{{.items[*].spec.template.spec.containers[0].args}}'",
         ),
-        scope=Scope.SERVICE,
+        scope=Scope.CLUSTER,
         link=Link.CLASS,
         layer=Layer.CONFIGURATION,
         proven_by=(
             "The class of the service and the controller's --lb-class were read and differ, and the service "
-            "holds no address."
+            "holds no address; or the --lb-class of the controller and that of the speakers were read and differ."
         ),
-        excluded_by="The two are equal.",
+        excluded_by="The three are equal.",
         effects=frozenset(),
         rank=None,
-        narrowed_by_subject=False,
+        narrowed_by_subject=True,
         reported_by=CheckId.PENDING_ANNOTATIONS,
         rests_on=(),
         last_resort=False,

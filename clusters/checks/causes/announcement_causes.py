@@ -415,6 +415,38 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
+        id=CauseId.TARGET_PORT_MISSING,
+        title="A port of the service leads to no endpoint",
+        meaning=(
+            "No endpoint has the port that spec.ports names, so kube-proxy refuses what comes to it, while MetalLB "
+            "announces the address."
+        ),
+        remedy=(
+            "Correct the port's targetPort to a port that the containers have, or the port's name in EndpointSlices "
+            "that are written by hand."
+        ),
+        commands=(
+            "kubectl -n {namespace} get svc {service} -o jsonpath='{{.spec.ports}}'",
+            "kubectl -n {namespace} get endpointslices -l kubernetes.io/service-name={service} -o "
+            "custom-columns=NAME:.metadata.name,PORTS:.ports",
+            "kubectl -n {namespace} edit svc {service}",
+        ),
+        scope=Scope.SERVICE,
+        link=Link.BACKEND,
+        layer=Layer.CONSUMER,
+        proven_by=(
+            "The service's EndpointSlices were read: there are ready endpoints, and no slice with one has a port of "
+            "that name and protocol."
+        ),
+        excluded_by="A slice with a ready endpoint has the port, or the slices could not be read.",
+        effects=frozenset({Effect.NOTHING_BEHIND}),
+        rank=220,
+        narrowed_by_subject=False,
+        reported_by=CheckId.TRAFFIC_BACKENDS_HEALTHY,
+        rests_on=(SLICES,),
+        last_resort=False,
+    ),
+    Cause(
         id=CauseId.LOCAL_POLICY_NO_ENDPOINT_ON_ANNOUNCER,
         title="No node that may announce the address has a ready endpoint",
         meaning="With externalTrafficPolicy Local only nodes with a ready endpoint may announce, and no such node can.",
@@ -461,6 +493,34 @@ CAUSES = (
         rank=None,
         narrowed_by_subject=False,
         reported_by=CheckId.TRAFFIC_BACKENDS_HEALTHY,
+        rests_on=(),
+        last_resort=False,
+    ),
+    Cause(
+        id=CauseId.STATUS_WRITE_REFUSED,
+        title="Somebody's admission control keeps MetalLB from writing an address",
+        meaning=(
+            "The API server asks a webhook or a policy of somebody else before MetalLB may write a service, and that "
+            "denies it or does not answer: MetalLB has chosen an address, and the service does not get it."
+        ),
+        remedy=(
+            "Make the webhook answer, let it admit MetalLB's controller, or take services and services/status out of "
+            "its rules."
+        ),
+        commands=(
+            "kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations,validatingadmissionpolicies "
+            "-o yaml | grep -B 30 -A 30 services",
+            "kubectl -n {metallb_namespace} logs {controller} --since=10m | grep -i 'failed to update service'",
+        ),
+        scope=Scope.CLUSTER,
+        link=Link.WRITTEN,
+        layer=Layer.CONFIGURATION,
+        proven_by="The controller's log has the API server's own answer: which webhook or policy it asked in vain.",
+        excluded_by="The controller's log has no such answer, or the services have been written since.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by=CheckId.HEALTH_CONTROLLER_LOG,
         rests_on=(),
         last_resort=False,
     ),

@@ -315,7 +315,7 @@ class Forwarding:
             subject=Subject.service(stretch.service.key),
             summary=summary,
             evidence=(*stretch.told, *proof),
-            fields=self._place(stretch) | {"address": stretch.address},
+            fields=self._place(stretch) | {"address": stretch.address, "port": str(stretch.lost[0].port)},
         )
 
     def _place(self, stretch: Stretch) -> dict[str, str]:

@@ -1,0 +1,351 @@
+"""Verdicts that the API server alone decides: classes, ports without endpoints, refused writes, and since when."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clusters.checks import Finding
+from clusters.commands import PLACEHOLDER
+from clusters.diagnosis import Diagnosis
+from clusters.diagnosis.paths import of_service
+from clusters.observation import Snapshot, load
+from clusters.observation.field_types import ProbeOutcome
+from clusters.observation.snapshot import Objects, Status
+from tests.answers import all_answered, answered
+
+FOLDER = Path(__file__).parent / "observations"
+CLASS = "example.org/metallb"
+WEB, KEY = "service shop/web", "shop/web"
+GUARD = "guard.example.org"
+DEAD = (
+    f'Internal error occurred: failed calling webhook "{GUARD}": failed to call webhook: Post '
+    '"https://guard.example.org:443/check?timeout=2s": dial tcp 10.96.7.7:443: connect: connection refused'
+)
+DENIED = f'admission webhook "{GUARD}" denied the request: change freeze until Monday'
+FROZEN = "services \"web\" is forbidden: ValidatingAdmissionPolicy 'freeze' with binding 'freeze' denied request: no"
+
+Json = dict[str, Any]
+
+
+@pytest.fixture
+def healthy() -> Snapshot:
+    return load(FOLDER / "healthy.json.gz")
+
+
+def edited(found: Objects, change: Callable[[Json], None], name: str = "") -> Objects:
+    """The list with each object changed, or the one of that name."""
+    items = deepcopy(found.items)
+    for raw in items:
+        if not name or raw["metadata"]["name"] == name:
+            change(raw)
+    return replace(found, items=items)
+
+
+def classed(seen: Snapshot, *, controller: str = "", speakers: str = "", services: str = "") -> Snapshot:
+    """Both workloads with their --lb-class, and every service with its own."""
+
+    def started(with_class: str) -> Callable[[Json], None]:
+        def change(raw: Json) -> None:
+            own = raw["spec"]["template"]["spec"]["containers"][0]
+            own["args"] = [*own.get("args", ()), *([f"--lb-class={with_class}"] if with_class else ())]
+
+        return change
+
+    def asking(raw: Json) -> None:
+        if services:
+            raw["spec"]["loadBalancerClass"] = services
+
+    return replace(
+        seen,
+        deployments=edited(seen.deployments, started(controller), "controller"),
+        daemon_sets=edited(seen.daemon_sets, started(speakers), "speaker"),
+        services=edited(seen.services, asking),
+    )
+
+
+def found_in(seen: Snapshot) -> dict[str, tuple[Finding, ...]]:
+    return {check: told.findings for check, told in all_answered(seen).items() if told.findings}
+
+
+def own(seen: Snapshot) -> set[tuple[str, str, str]]:
+    """What is reported, and not only referred to: check, cause and subject."""
+    return {
+        (check, each.cause, each.subject)
+        for check, found in found_in(seen).items()
+        for each in found
+        if not each.root
+    }
+
+
+def without_address(seen: Snapshot, key: str = KEY) -> Snapshot:
+    def change(raw: Json) -> None:
+        raw["status"]["loadBalancer"] = {}
+
+    return replace(seen, services=edited(seen.services, change, key.partition("/")[2]))
+
+
+@pytest.mark.parametrize(
+    ("controller", "speakers", "services", "subject"),
+    [
+        ("", CLASS, "", "daemonset speaker"),
+        (CLASS, "", CLASS, "deployment controller"),
+        (CLASS, "example.org/other", CLASS, "daemonset speaker"),
+    ],
+)
+def test_controller_and_speakers_of_different_classes_are_told_before_any_silence(
+    healthy: Snapshot, *, controller: str, speakers: str, services: str, subject: str
+) -> None:
+    silent = tuple(replace(one, macs=()) if one.purpose == "assigned" else one for one in healthy.wire.heard)
+    seen = classed(healthy, controller=controller, speakers=speakers, services=services)
+    seen = replace(seen, wire=replace(seen.wire, heard=silent, reached=()))
+
+    assert {("traffic.speakers-placed", "class-mismatch", subject)} == {
+        each for each in own(seen) if each[0] not in {"health.scope", "scaling.verdict"}
+    }
+    assert {each.cause for found in found_in(seen).values() for each in found} == {"class-mismatch"}
+    (link,) = (
+        one for path in of_service(Diagnosis(seen), KEY) for one in path.links if one.reading == "broken"
+    )
+    assert link.link == "class"
+
+
+def test_one_class_for_controller_speakers_and_services_is_well(healthy: Snapshot) -> None:
+    assert found_in(classed(healthy, controller=CLASS, speakers=CLASS, services=CLASS)) == {}
+
+
+def test_a_service_without_a_class_waits_for_the_class_that_only_the_controller_has(
+    healthy: Snapshot,
+) -> None:
+    seen = without_address(classed(healthy, controller=CLASS))
+
+    (waits,) = answered("trigger.pending-services", seen).findings
+
+    assert (waits.cause, waits.subject, waits.root) == ("class-mismatch", WEB, "traffic.speakers-placed")
+
+
+def ported(seen: Snapshot, change: Callable[[Json], None], service: str = "web") -> Snapshot:
+    return replace(
+        seen,
+        endpoint_slices=edited(
+            seen.endpoint_slices,
+            lambda raw: (
+                change(raw)
+                if raw["metadata"]["labels"].get("kubernetes.io/service-name") == service
+                else None
+            ),
+        ),
+    )
+
+
+def refusing(seen: Snapshot, key: str = KEY) -> Snapshot:
+    """Every try at the service's ports is refused, as kube-proxy does for a port without endpoints."""
+    reached = tuple(
+        replace(one, outcome=ProbeOutcome.REFUSED, ends=(), lost=one.tries) if one.service == key else one
+        for one in seen.wire.reached
+    )
+    return replace(seen, wire=replace(seen.wire, reached=reached))
+
+
+@pytest.mark.parametrize(
+    "ports", [[], [{"name": "other", "port": 8080, "protocol": "TCP"}], [{"name": "http", "protocol": "TCP"}]]
+)
+def test_a_port_that_no_ready_endpoint_has_is_told_without_the_wire(
+    healthy: Snapshot, ports: list[Json]
+) -> None:
+    seen = ported(healthy, lambda raw: raw.update(ports=ports))
+
+    for each in (seen, refusing(seen)):
+        assert ("traffic.backends-healthy", "target-port-missing", WEB) in own(each)
+        assert {one.cause for found in found_in(each).values() for one in found} == {"target-port-missing"}
+    (finding,) = answered("traffic.backends-healthy", seen).findings
+    assert "Port TCP/80 (http) of service shop/web leads to no endpoint" in finding.summary
+
+
+def test_a_slice_that_some_pods_lack_the_port_in_is_well(healthy: Snapshot) -> None:
+    spare = [
+        {**deepcopy(raw), "metadata": {**raw["metadata"], "name": "web-spare"}, "ports": []}
+        for raw in healthy.endpoint_slices.items
+        if raw["metadata"]["labels"].get("kubernetes.io/service-name") == "web"
+    ]
+    more = replace(healthy.endpoint_slices, items=(*healthy.endpoint_slices.items, *spare))
+
+    assert found_in(replace(healthy, endpoint_slices=more)) == {}
+
+
+def test_of_slices_that_were_not_all_read_no_port_is_missing(healthy: Snapshot) -> None:
+    seen = ported(healthy, lambda raw: raw.update(ports=[]))
+    seen = replace(
+        seen, endpoint_slices=replace(seen.endpoint_slices, status=Status.FAILED, detail="a page was lost")
+    )
+
+    assert "target-port-missing" not in {each.cause for found in found_in(seen).values() for each in found}
+
+
+def saying(seen: Snapshot, error: str, *, age: float = 5.0) -> Snapshot:
+    """The controller could not write a status, so many seconds ago."""
+    (pod,) = Diagnosis(seen).facts.components.controllers
+    when = dt.datetime.fromisoformat(seen.taken_at) - dt.timedelta(seconds=age)
+    line = json.dumps(
+        {
+            "caller": "main.go:131",
+            "error": error,
+            "level": "error",
+            "msg": "failed to update service",
+            "op": "updateServiceStatus",
+            "ts": f"{when:%Y-%m-%dT%H:%M:%SZ}",
+        }
+    )
+    logs = tuple(
+        replace(tail, lines=(*tail.lines, line)) if tail.pod == pod.name and not tail.previous else tail
+        for tail in seen.logs
+    )
+    return replace(seen, logs=logs)
+
+
+def guarded(seen: Snapshot, resource: str) -> Snapshot:
+    """Somebody's webhook is asked about a resource of the core group."""
+    hook = {
+        "metadata": {"name": "guards", "uid": "1"},
+        "webhooks": [
+            {
+                "name": GUARD,
+                "rules": [{"apiGroups": [""], "resources": [resource]}],
+                "clientConfig": {"service": {"namespace": "guard", "name": "guard"}},
+            }
+        ],
+    }
+    return replace(seen, webhooks=replace(seen.webhooks, items=(*seen.webhooks.items, hook)))
+
+
+@pytest.mark.parametrize(
+    ("error", "resource", "subject"),
+    [
+        (DEAD, "services/status", "ValidatingWebhookConfiguration guards"),
+        (DENIED, "services/status", "ValidatingWebhookConfiguration guards"),
+        (DENIED, "*/*", "ValidatingWebhookConfiguration guards"),
+        (DENIED, "pods", f"webhook {GUARD}"),
+        (FROZEN, "pods", "ValidatingAdmissionPolicy freeze"),
+    ],
+)
+def test_an_admission_control_of_somebody_else_is_named_where_it_keeps_an_address_from_being_written(
+    healthy: Snapshot, error: str, resource: str, subject: str
+) -> None:
+    seen = saying(guarded(without_address(healthy), resource), error)
+
+    assert ("health.controller-log", "status-write-refused", subject) in own(seen)
+    (waits,) = answered("trigger.pending-services", seen).findings
+    assert (waits.cause, waits.subject) == ("status-write-refused", WEB)
+    (link,) = (
+        one for path in of_service(Diagnosis(seen), KEY) for one in path.links if one.reading == "broken"
+    )
+    assert link.link == "written"
+
+
+@pytest.mark.parametrize("error", [DEAD, DENIED, FROZEN])
+def test_what_was_refused_once_is_over_where_every_service_has_its_address(
+    healthy: Snapshot, error: str
+) -> None:
+    seen = saying(guarded(healthy, "services/status"), error)
+
+    assert found_in(seen) == {}
+    assert any("no longer the case" in note for note in answered("health.controller-log", seen).notes)
+
+
+def test_a_refusal_of_long_ago_explains_no_service_that_waits_now(healthy: Snapshot) -> None:
+    seen = saying(without_address(healthy), DENIED, age=3600.0)
+
+    assert "status-write-refused" not in {each.cause for found in found_in(seen).values() for each in found}
+
+
+def test_what_a_denial_quotes_is_nobodys_word(healthy: Snapshot) -> None:
+    quoted = f'admission webhook "{GUARD} denied the request: failed calling webhook" asked'
+    seen = saying(without_address(healthy), quoted)
+
+    assert "status-write-refused" not in {each.cause for found in found_in(seen).values() for each in found}
+
+
+def event(reason: str, seen: Snapshot, *, first: float, last: float, count: int = 1) -> Json:
+    now = dt.datetime.fromisoformat(seen.taken_at)
+    stamps = [f"{now - dt.timedelta(seconds=each):%Y-%m-%dT%H:%M:%SZ}" for each in (first, last)]
+    return {
+        "metadata": {"name": f"web.{reason}", "namespace": "shop", "creationTimestamp": stamps[0]},
+        "involvedObject": {"kind": "Service", "namespace": "shop", "name": "web"},
+        "reason": reason,
+        "message": "",
+        "type": "Normal",
+        "count": count,
+        "firstTimestamp": stamps[0],
+        "lastTimestamp": stamps[1],
+    }
+
+
+@pytest.mark.parametrize(
+    ("events", "said"),
+    [
+        ((), "has no address, "),
+        (
+            ({"reason": "AllocationFailed", "first": 90.0, "last": 90.0},),
+            "has been waiting for an address for 91 s: ",
+        ),
+        (
+            (
+                {"reason": "IPAllocated", "first": 400.0, "last": 400.0},
+                {"reason": "ClearAssignment", "first": 30.0, "last": 30.0},
+                {"reason": "AllocationFailed", "first": 900.0, "last": 20.0, "count": 3},
+            ),
+            "has been waiting for an address for 31 s: ",
+        ),
+        (({"reason": "IPAllocated", "first": 40.0, "last": 40.0},), "has no address, "),
+    ],
+)
+def test_a_service_waits_since_an_event_says_so_else_its_age_is_told(
+    healthy: Snapshot, events: tuple[Mapping[str, Any], ...], said: str
+) -> None:
+    def asking(raw: Json) -> None:
+        raw["metadata"]["annotations"] = {"metallb.io/loadBalancerIPs": "10.99.0.1"}
+
+    seen = without_address(healthy)
+    seen = replace(seen, services=edited(seen.services, asking, "web"))
+    told = tuple(event(seen=seen, **each) for each in events)
+    seen = replace(seen, service_events=replace(seen.service_events, items=told))
+
+    (waits,) = answered("trigger.pending-services", seen).findings
+
+    assert waits.cause == "requested-outside-pools"
+    assert waits.summary.startswith(said)
+
+
+def test_two_addresses_of_one_family_are_no_matter_of_pools(healthy: Snapshot) -> None:
+    def asking(raw: Json) -> None:
+        raw["metadata"]["annotations"] = {"metallb.io/loadBalancerIPs": "172.30.0.218,172.30.0.219"}
+
+    seen = without_address(healthy)
+    seen = replace(seen, services=edited(seen.services, asking, "web"))
+
+    (waits,) = answered("trigger.pending-services", seen).findings
+
+    assert waits.cause == "family-unavailable"
+    assert waits.remedy.startswith("Ask for one IPv4 address")
+
+
+#: What no observation knows: the vantage's interface, and the folder that a cluster is configured from.
+_UNKNOWN = {"<interface>", "<overlay>"}
+#: An advertisement is found without looking at a single service.
+_OF_NO_SERVICE = {"advertisement-interface-missing": {"<namespace>", "<service>"}}
+
+
+@pytest.mark.parametrize("recording", sorted(each.name for each in FOLDER.glob("*.json.gz")))
+def test_no_command_leaves_open_what_the_observation_knows(recording: str) -> None:
+    for check, found in found_in(load(FOLDER / recording)).items():
+        for finding in found:
+            lacking = {one for command in finding.commands for one in PLACEHOLDER.findall(command)}
+            lacking -= _UNKNOWN | _OF_NO_SERVICE.get(finding.cause, set())
+            assert not lacking, f"{check}: {finding.cause}: {finding.subject}: {finding.commands}"
