@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK := requirements/dev.txt
 STAMP := $(VENV)/.installed-from-lock
-# What may share the machine with another test; what may too, but each process with a lab of its own; and what measures,
+# What may share the machine with another test; what may too, in one process for each folder; and what measures,
 # or looks at all that a machine has.
 SIDE_BY_SIDE := tests/unit tests/api tests/disk tests/browser tests/deploy tests/monitoring tests/fuzz
 LOOKS_AT_THE_MACHINE := tests/lab/test_life.py
@@ -43,7 +43,7 @@ test: setup lint ## Pass the project's own tests
 	@$(BIN)/python -m clusters.lab.parts.system --tests
 	@failed=0; \
 	$(BIN)/pytest $(SIDE_BY_SIDE) $(QUICK) -n 2 --dist loadfile --cov-report= || failed=1; \
-	$(BIN)/pytest $(LABS_SIDE_BY_SIDE) $(QUICK) -n 2 --dist loadfile --cov-append --cov-report= || failed=1; \
+	$(BIN)/pytest $(LABS_SIDE_BY_SIDE) $(QUICK) -n 2 --dist loadgroup --cov-append --cov-report= || failed=1; \
 	$(BIN)/pytest $(BY_ITSELF) $(QUICK) --cov-append --cov-fail-under=90 || failed=1; \
 	exit $$failed
 
