@@ -188,6 +188,8 @@ RESTORABLE = _budget("restorable", 86400, 3600,
     "run; later somebody may have removed it on purpose.")
 STALE = _budget("stale", 36 * 3600, 3600,
     "How old a check's last pass may be: a nightly run is a day apart, and half a day late at worst.")
+STALE_DISRUPT = _budget("stale_disrupt", 8 * 86400, 3600,
+    "The same of a check that disrupts, on the page of a fleet: such runs are weekly, and a day late at worst.")
 DELIVERED = _budget("delivered", 10, 0.1,
     "Metrics and messages leave when a run has ended; a receiver that hangs may delay it by seconds.")
 

@@ -6,11 +6,11 @@ import sys
 from collections.abc import Sequence
 
 from clusters.errors import ConformanceError, Parser
-from reports.history import recording
+from reports.history import pruning, recording
 from reports.pages import page
-from reports.publish import comparison_text, last_validated, merge, stamp
+from reports.publish import comparison_text, delivery, last_validated, merge, stamp
 
-_COMMANDS = (page, merge, comparison_text, recording, last_validated, stamp)
+_COMMANDS = (page, merge, comparison_text, recording, last_validated, stamp, delivery, pruning)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -12,6 +12,7 @@ import pytest
 from clusters import files
 from clusters.checks.run_verdict import Member
 from clusters.errors import UsageError
+from reports import report_url
 from reports.publish.outlets import add_options, outlets_of
 
 #: What -r is where nobody asked for it: pytest's default, and with this project's -ra.
@@ -77,6 +78,7 @@ def pytest_conformance_configure(config: pytest.Config, directory: Path) -> None
         recorder,
         baseline=getattr(option, "baseline", None),
         target=getattr(option, "target_version", ""),
+        report_url=report_url.page_url(outlets.report_url, directory),
     )
     for plugin, name in (
         (written, "files"),
@@ -106,10 +108,14 @@ def _refuse_early(option: Any) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_conformance_fleet(members: Sequence[Member], directory: Path) -> None:
+def pytest_conformance_fleet(config: pytest.Config, members: Sequence[Member], directory: Path) -> None:
     """Write the one report of several clusters, and say where it is."""
+    from reports.history import DEFAULT  # noqa: PLC0415 - as above
     from reports.pages import fleet_page  # noqa: PLC0415 - as above
 
-    found = fleet_page.write(members, directory)
+    history = (config.option.history or config.rootpath / DEFAULT).absolute()
+    found = fleet_page.write(
+        members, directory, history=history, base_url=report_url.base_of(config.option.report_url)
+    )
     lines = "\n".join(fleet_page.lines(found))
     sys.stdout.write(f"{lines}\nreport: {directory / fleet_page.PAGE}\n")

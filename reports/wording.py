@@ -25,7 +25,19 @@ def headline(result: RunResult) -> str:
         )
         if part
     )
-    return f"{str(run.verdict).upper()} on {run.cluster} ({where}): {counts(result)}"
+    work = ", in declared maintenance" if run.maintenance else ""
+    return f"{str(run.verdict).upper()} on {run.cluster} ({where}{work}): {counts(result)}"
+
+
+def in_maintenance(result: RunResult) -> str:
+    """What is to be known of a run that fell into declared maintenance; "" for any other."""
+    hours = result.run.maintenance
+    if not hours:
+        return ""
+    return (
+        f"This run fell into declared maintenance ({hours}): what it found may be the work going on. It counts as in "
+        "any other run; run it again when the work is done."
+    )
 
 
 def counts(result: RunResult) -> str:

@@ -134,7 +134,10 @@ class CheckResult:
 
 @dataclass(frozen=True, kw_only=True)
 class RunInfo:
-    """Which run this was: of which suite, against which cluster, how far it was allowed to go."""
+    """Which run this was: of which suite, against which cluster, how far it was allowed to go.
+
+    `maintenance` are the declared hours of work on the cluster that it fell into, "" for none.
+    """
 
     id: str
     started: str
@@ -149,6 +152,7 @@ class RunInfo:
     vantage: str
     verdict: Verdict
     scope: Scope
+    maintenance: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,12 +32,19 @@ def run_to_dict(result: RunResult) -> JsonObject:
     """A whole run as results.json holds it."""
     data: JsonObject = {
         "schema_version": result.schema_version,
-        "run": asdict(result.run),
+        "run": _run_info_to_dict(result.run),
         "checks": [check_to_dict(one) for one in result.checks],
         "not_tested": [{"id": name, "reason": reason} for name, reason in result.not_tested],
     }
     if result.paths:
         data["paths"] = [path_to_dict(one) for one in result.paths]
+    return data
+
+
+def _run_info_to_dict(run: RunInfo) -> JsonObject:
+    data = asdict(run)
+    if not run.maintenance:
+        del data["maintenance"]
     return data
 
 
@@ -134,7 +141,7 @@ def check_from_dict(data: Mapping[str, Any]) -> CheckResult:
 
 
 def _run_info(data: Mapping[str, Any]) -> RunInfo:
-    known = {name: data[name] for name in RunInfo.__dataclass_fields__}
+    known = {name: data[name] for name in RunInfo.__dataclass_fields__ if name in data}
     return RunInfo(**{**known, "verdict": Verdict(data["verdict"]), "scope": Scope(data["scope"])})
 
 

@@ -24,6 +24,7 @@ from clusters import bounds
 from clusters.budgets import BUDGETS
 from clusters.checks import Level
 from clusters.metallb import ranges
+from clusters.profile import hours
 from clusters.profile import metrics as metrics_field
 from clusters.profile.metrics import Metrics
 
@@ -318,6 +319,7 @@ class Profile(Model):
     something else than MetalLB announces the addresses by design.
     `macs` are hardware addresses of nodes by the node's name: of cards that no address of the node's in Kubernetes is
     on, where neither metrics nor ServiceL2Status tell whose they are.
+    `maintenance` are hours in which work on the cluster is expected: a run in them says so, and counts all the same.
     """
 
     name: Name
@@ -345,6 +347,7 @@ class Profile(Model):
     image: str = ECHO_IMAGE
     budgets: Budgets = {}
     waivers: tuple[Waiver, ...] = ()
+    maintenance: tuple[Annotated[str, AfterValidator(hours.text_of)], ...] = ()
     source: Path = Field(default=Path(), exclude=True)
 
     @model_validator(mode="after")

@@ -7,6 +7,7 @@
 #   SHARDS    how many parts the run has, in an Indexed Job; JOB_COMPLETION_INDEX says which one this is
 #   CHECKS    which checks to run, as pytest's -m has it
 #   PROFILE   the cluster's profile
+#   KEEP_DAYS older runs go, but for those that something rests on; empty: none goes
 #
 # With `merge` as the only argument it joins the parts of RUN instead.
 set -eu
@@ -31,7 +32,7 @@ check_name() {
 
 check_number() {
     case $2 in
-    "" | *[!0123456789]*) refuse "$1 \"$2\" is no number. An Indexed Job sets JOB_COMPLETION_INDEX, SHARDS is the number of parts." ;;
+    "" | *[!0123456789]*) refuse "$1 \"$2\" is no number. An Indexed Job sets JOB_COMPLETION_INDEX, SHARDS is the number of parts, KEEP_DAYS one of days." ;;
     esac
 }
 
@@ -77,6 +78,12 @@ else
     name=${name:-${POD_NAME:-}}
 fi
 check_name RUN "$name"
+if [ -n "${KEEP_DAYS:-}" ]; then
+    check_number KEEP_DAYS "$KEEP_DAYS"
+    # What cannot be let go is no reason to look at nothing tonight; it has been said.
+    [ -n "${SHARDS:-}" ] || [ ! -f "$history" ] ||
+        python -m reports prune --older-than "$KEEP_DAYS" --out "$RESULTS" --history "$history" --delete || :
+fi
 # A part that is begun anew leaves nothing of the time before.
 remove_own "$RESULTS/$name"
 mkdir -- "$RESULTS/$name"

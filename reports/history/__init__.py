@@ -2,7 +2,7 @@
 
 `recording` writes it, `stored_runs` and `standings` read it, `opening` deals with files that are broken or foreign,
 `shape` with those of other releases. `history_view` is what is known of earlier runs, `comparison` what differs from
-one of them, `validation` what still counts.
+one of them, `validation` what still counts, `outbox` the messages that wait, `pruning` which runs may go.
 """
 
 from reports.history.opening import DEFAULT, Damaged, HistoryError, opened

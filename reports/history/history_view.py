@@ -19,7 +19,7 @@ from clusters.errors import ConformanceError
 from clusters.observation import Snapshot, store
 from clusters.observation import load as load_snapshot
 from reports.attribution import Attribution
-from reports.history import stored_runs
+from reports.history import outbox, stored_runs
 from reports.history.comparison import Comparison, EarlierRun, Name, Side, compared, side_of
 from reports.history.opening import HistoryError, moment, opened
 from reports.history.standings import Standing, standings
@@ -29,6 +29,8 @@ from reports.model import SNAPSHOT, load, run_of
 #: How many earlier runs a report shows; two months of nights.
 MOST = 60
 PREVIOUS = "the previous run"
+#: Outcomes by which a check is validated, or has an excuse for not being.
+_GIVEN = (Outcome.PASSED, Outcome.WAIVED, Outcome.NOT_SUPPORTED)
 #: As much of words that nobody knows is shown.
 _MOST_SHOWN = 200
 
@@ -188,10 +190,14 @@ def _still_holds(directory: Path, run: Run) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Successes:
-    """What earlier runs know, as Unix times: the end of the last passed run, and each check's last pass."""
+    """What earlier runs know, as Unix times: the end of the last passed run, and each check's last pass.
+
+    `never` has the checks that never passed although they might have, with the time of their first run.
+    """
 
     run: float | None = None
     checks: Mapping[str, float] = field(default_factory=dict)
+    never: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,10 +216,14 @@ class PreviousRun:
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """What was known of the cluster before this run; nothing, where it is the first one."""
+    """What was known of the cluster before this run; nothing, where it is the first one.
+
+    `last_message` is when runs of its level last had something to send.
+    """
 
     successes: Successes = field(default_factory=Successes)
     previous: PreviousRun | None = None
+    last_message: datetime | None = None
 
 
 def known_before(history: Path, result: RunResult) -> Known:
@@ -230,12 +240,14 @@ def known_before(history: Path, result: RunResult) -> Known:
             decided = stored_runs.previous(known, allow=result.run.allow)
             was = stored_runs.outcomes(connection, decided.key) if decided else {}
             attributed = stored_runs.attributed(connection, decided.key) if decided else {}
+            never = _never_passed(connection, result.run.cluster)
+            last_message = outbox.last_made(connection, result.run.cluster, allow=result.run.allow)
     except HistoryError:
         return Known()
     successes = [_unix(one.finished) for one in known if one.verdict is Verdict.PASSED]
     checks = {check: when.timestamp() for check, when in passed.items()}
     return Known(
-        successes=Successes(run=max(successes, default=None), checks=checks),
+        successes=Successes(run=max(successes, default=None), checks=checks, never=never),
         previous=_previous(
             known,
             result,
@@ -243,6 +255,7 @@ def known_before(history: Path, result: RunResult) -> Known:
             attributed=attributed,
             passed=passed,
         ),
+        last_message=last_message,
     )
 
 
@@ -277,6 +290,16 @@ def _last_passes(connection: sqlite3.Connection, cluster: str) -> dict[str, date
             when = datetime.fromisoformat(one.passed_at)
             found[one.check] = max(when, found.get(one.check, when))
     return found
+
+
+def _never_passed(connection: sqlite3.Connection, cluster: str) -> dict[str, float]:
+    """Since when each check is run that never passed, with whatever versions, and was not excused either."""
+    found = connection.execute(
+        "SELECT check_id, MIN(at) FROM outcomes JOIN runs ON key = run WHERE cluster = ? AND NOT replayed "
+        "GROUP BY check_id HAVING SUM(outcome NOT IN (?, ?, ?)) = COUNT(*)",
+        (cluster, *map(str, _GIVEN)),
+    )
+    return {check: _unix(stored_runs.time(at)) for check, at in found}
 
 
 def _unix(text: str) -> float:

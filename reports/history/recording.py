@@ -29,7 +29,7 @@ _CLEAN = frozenset({Verdict.PASSED, Verdict.FAILED, Verdict.INCOMPLETE})
 _RUN = (
     "id", "cluster", "started", "finished", "host", "pid", "process_started", "provider", "context", "allow",
     "kubernetes_version", "metallb_version", "suite_version", "vantage", "verdict", "scope", "validates",
-    "replayed", "directory",
+    "replayed", "directory", "maintenance",
 )  # fmt: skip
 # One row a run, however often it is entered; a name that is given again, at another time, is another run.
 _ENTER = (

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 #: What a history is marked with ("MLBC"), so that no other SQLite file is taken for one.
 APPLICATION_ID = 0x4D4C4243
-VERSION = 2
+VERSION = 3
 
 #: `runs.finished` is NULL until a run has ended. `validates` is 1 where a pass in the run counts as validation,
 #: `replayed` where the run judged a kept observation. Times are RFC 3339 in UTC with microseconds, so that they
@@ -106,8 +106,24 @@ def _keep_subjects(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE outcomes ADD COLUMN blamed TEXT NOT NULL DEFAULT '[]'")
 
 
+def _keep_messages(connection: sqlite3.Connection) -> None:
+    """Version 3: declared maintenance of runs, messages that wait for their receivers, and when the last one was made.
+
+    `outbox.taken` is a list of the receivers that have it. `sent` has a row for each cluster and level of runs.
+    """
+    connection.execute("ALTER TABLE runs ADD COLUMN maintenance TEXT NOT NULL DEFAULT ''")
+    connection.execute(
+        "CREATE TABLE outbox (key INTEGER PRIMARY KEY, cluster TEXT NOT NULL, made TEXT NOT NULL, "
+        "title TEXT NOT NULL, body TEXT NOT NULL, taken TEXT NOT NULL DEFAULT '[]')"
+    )
+    connection.execute(
+        "CREATE TABLE sent (cluster TEXT NOT NULL, allow TEXT NOT NULL, at TEXT NOT NULL, "
+        "PRIMARY KEY (cluster, allow)) WITHOUT ROWID"
+    )
+
+
 #: From each version to the next one. Each runs inside the transaction that also raises the version.
-MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _keep_subjects}
+MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _keep_subjects, 2: _keep_messages}
 
 
 def make(connection: sqlite3.Connection) -> None:

@@ -21,7 +21,7 @@ _SAME_PROCESS = 2.0
 _MOST_SHOWN = 200
 _RUN = (
     "key", "id", "cluster", "started", "finished", "allow", "kubernetes_version", "metallb_version", "verdict",
-    "validates", "replayed", "directory", "host", "pid", "process_started",
+    "validates", "replayed", "directory", "maintenance", "host", "pid", "process_started",
 )  # fmt: skip
 
 
@@ -49,6 +49,7 @@ class Run:
     validates: bool
     replayed: bool
     directory: str
+    maintenance: str
     ending: Ending
     #: Whether it has an outcome of any check.
     ran: bool = True

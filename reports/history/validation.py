@@ -6,8 +6,8 @@ Twice over the same rows: `validation` says of a cluster what `last-validated` p
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -65,7 +65,7 @@ _TAKEN_AS_THEY_ARE = {Outcome.WAIVED: State.WAIVED, Outcome.NOT_SUPPORTED: State
 
 @dataclass(frozen=True, kw_only=True)
 class Validation:
-    """One cluster's checks at `now`, where a validation may be as old as `budget`.
+    """One cluster's checks at `now`, where a validation may be as old as `budget`, or as `by_level` has it.
 
     `newest` is its newest run, and `interrupted` how many were interrupted since the last one that ended.
     """
@@ -76,10 +76,11 @@ class Validation:
     budget: timedelta
     newest: Run | None
     interrupted: int
+    by_level: Mapping[str, timedelta] = field(default_factory=dict)
 
     def state(self, row: Standing) -> State:
         """How a check stands."""
-        return state_of(row, now=self.now, budget=self.budget)
+        return state_of(row, now=self.now, budget=self.by_level.get(row.level, self.budget))
 
     @property
     def unvalidated(self) -> int:
@@ -91,11 +92,29 @@ class Validation:
         """Whether everything that was run is validated; nothing at all is not validated either."""
         return any(row.last_at for row in self.rows) and not self.unvalidated
 
+    @property
+    def validated_on(self) -> str:
+        """Since when every check has passed, in whichever runs: the oldest of their last validations.
+
+        RFC 3339; "" where one is not validated, or none ever was.
+        """
+        passed = [row.validated_at for row in self.rows if self.state(row) is State.PASSED]
+        return min(passed, default="") if self.complete else ""
+
+    def at_level(self, level: Level) -> Validation:
+        """The same with only the checks of one level."""
+        return replace(self, rows=tuple(row for row in self.rows if row.level == level and row.last_at))
+
 
 def validation(
-    connection: sqlite3.Connection, cluster: str, *, now: datetime, budget: timedelta
+    connection: sqlite3.Connection,
+    cluster: str,
+    *,
+    now: datetime,
+    budget: timedelta,
+    by_level: Mapping[str, timedelta] | None = None,
 ) -> Validation:
-    """One cluster's checks as they stand at `now`, where a validation may be as old as `budget`."""
+    """One cluster's checks as they stand at `now`, where a validation may be as old as `budget`, or `by_level`."""
     known = stored_runs.runs(connection, cluster)
     versions = next(
         ((run.metallb_version, run.kubernetes_version) for run in reversed(known) if run.metallb_version),
@@ -112,6 +131,7 @@ def validation(
         budget=budget,
         newest=known[-1] if known else None,
         interrupted=_interrupted(known),
+        by_level=by_level or {},
     )
 
 

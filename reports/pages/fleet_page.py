@@ -6,18 +6,22 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from clusters.checks import CheckResult, Outcome, RunResult
+from clusters import budgets
+from clusters.checks import CheckResult, Level, Outcome, RunResult
 from clusters.checks.run_verdict import Member, worst
 from clusters.checks.serialise import run_to_dict
 from clusters.errors import ExitCode, UsageError
+from reports.history import HistoryError, opened
+from reports.history.validation import Validation, validation
 from reports.model import FLEET, RESULTS, keep, load, read, write_text
 from reports.pages.page_templates import rendered
+from reports.report_url import page_url
 from reports.wording import counts
 
 PAGE = "report.html"
@@ -45,16 +49,26 @@ _NOTABLE = frozenset({Outcome.FAILED, Outcome.INCONCLUSIVE, Outcome.SKIPPED})
 
 @dataclass(frozen=True)
 class Column:
-    """One cluster of the fleet. `result` is None where its run left none; `reason` says what there is to say."""
+    """One cluster of the fleet. `result` is None where its run left none; `reason` says what there is to say.
+
+    `validation` is how its checks stand over all runs that the history knows, None where nothing is known.
+    """
 
     member: Member
     result: RunResult | None
     reason: str
+    validation: Validation | None = None
 
     @property
     def verdict(self) -> str:
         """How its run ended, in the words of a run's verdict."""
         return _VERDICTS.get(self.member.exit_code, "failed")
+
+    @property
+    def not_validated(self) -> tuple[str, ...]:
+        """The checks whose validation is missing, over all runs."""
+        known = self.validation
+        return tuple(row.check for row in known.rows if known.state(row).unvalidated) if known else ()
 
     @cached_property
     def checks(self) -> Mapping[str, CheckResult]:
@@ -105,25 +119,50 @@ class Fleet:
         return tuple(name for name in sorted(self.titles) if name not in self.notable)
 
 
-def fleet_of(members: Sequence[Member]) -> Fleet:
+def fleet_of(members: Sequence[Member], *, history: Path | None = None) -> Fleet:
     """The fleet, from what each run left in its directory. A run without results still has its column."""
-    return Fleet(tuple(_column(member) for member in members))
+    known = _validations([member.cluster for member in members], history)
+    return Fleet(tuple(_column(member, known.get(member.cluster)) for member in members))
 
 
-def _column(member: Member) -> Column:
+def _validations(clusters: Sequence[str], history: Path | None) -> dict[str, Validation]:
+    """How the checks of each cluster stand; nothing where there is no history, or none that can be read."""
+    stale, rarely = (
+        timedelta(seconds=budgets.get(one).within) for one in (budgets.STALE, budgets.STALE_DISRUPT)
+    )
+    if history is None:
+        return {}
+    try:
+        with opened(history) as connection:
+            return {
+                name: validation(
+                    connection,
+                    name,
+                    now=datetime.now(UTC),
+                    budget=stale,
+                    by_level={str(Level.DISRUPT): rarely},
+                )
+                for name in clusters
+            }
+    except HistoryError:
+        return {}
+
+
+def _column(member: Member, known: Validation | None) -> Column:
     try:
         result = load(member.directory / RESULTS)
     except UsageError as error:
         lines = [line.strip() for line in member.words.strip().splitlines() if line.strip()]
         last = lines[-1] if lines else str(error)
-        return Column(member, None, member.trouble or f"it left no results; the last line it printed: {last}")
+        reason = member.trouble or f"it left no results; the last line it printed: {last}"
+        return Column(member, None, reason, known)
     reason = member.trouble
     if not reason and result.not_tested and not result.checks:
         reason = result.not_tested[0][1]
-    return Column(member, result, reason)
+    return Column(member, result, reason, known)
 
 
-def fleet_from(path: Path) -> Fleet:
+def fleet_from(path: Path, *, history: Path | None = None) -> Fleet:
     """The fleet that a fleet.json names, from what is still in each run's directory beside it.
 
     Raises UsageError for a file that is none, or not one we know.
@@ -138,20 +177,23 @@ def fleet_from(path: Path) -> Fleet:
                 trouble=one["reason"],
             )
             for one in read(path, FLEET)["clusters"]
-        ]
+        ],
+        history=history,
     )
 
 
-def write(members: Sequence[Member], directory: Path) -> Fleet:
+def write(
+    members: Sequence[Member], directory: Path, *, history: Path | None = None, base_url: str = ""
+) -> Fleet:
     """Write the page and the data of a fleet into its directory."""
-    fleet = fleet_of(members)
+    fleet = fleet_of(members, history=history)
     keep(_data(fleet, directory), directory / FLEET, FLEET)
-    write_text(directory / PAGE, page(fleet, directory))
+    write_text(directory / PAGE, page(fleet, directory, url=page_url(base_url, directory)))
     return fleet
 
 
-def page(fleet: Fleet, directory: Path) -> str:
-    """The page: a column a cluster, with links to each cluster's own page."""
+def page(fleet: Fleet, directory: Path, *, url: str = "") -> str:
+    """The page: a column a cluster, with links to each cluster's own page. `url` is where it is opened, if anywhere."""
     return rendered(
         "fleet.html.j2",
         fleet=fleet,
@@ -161,6 +203,7 @@ def page(fleet: Fleet, directory: Path) -> str:
         counts=counts,
         link=lambda column: _link(column.member.directory / PAGE, directory),
         output=lambda column: _link(column.member.directory / "output.txt", directory),
+        url=url,
         directory=directory.absolute(),
         host=platform.node(),
         written=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
@@ -184,6 +227,16 @@ def lines(fleet: Fleet) -> list[str]:
     return found
 
 
+def _validated(column: Column) -> dict[str, Any]:
+    """What the history knows of the cluster's validation; nothing where it is not known."""
+    if column.validation is None or not column.validation.rows:
+        return {}
+    return {
+        "validated_on": column.validation.validated_on or None,
+        "not_validated": list(column.not_validated),
+    }
+
+
 def _data(fleet: Fleet, directory: Path) -> dict[str, Any]:
     return {
         "schema_version": 1,
@@ -199,6 +252,7 @@ def _data(fleet: Fleet, directory: Path) -> dict[str, Any]:
                 "directory": os.path.relpath(column.member.directory, directory),
                 "run": run_to_dict(column.result)["run"] if column.result else None,
             }
+            | _validated(column)
             for column in fleet.columns
         ],
         "checks": [

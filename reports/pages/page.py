@@ -35,7 +35,8 @@ from reports.model import FLEET, RESULTS, load, write_text
 from reports.pages import address_map, drawings, fleet_page
 from reports.pages.page_templates import rendered, script, script_hash
 from reports.pages.timeline_picture import drawing, timelines
-from reports.wording import Figure, counts, figures, not_tested
+from reports.report_url import base_of, page_url
+from reports.wording import Figure, counts, figures, in_maintenance, not_tested
 
 _SIGNS = {
     Verdict.PASSED: "✓",
@@ -52,11 +53,11 @@ _REACH = {
 }
 
 
-def page(result: RunResult, *, directory: Path, view: HistoryView | None = None) -> str:
+def page(result: RunResult, *, directory: Path, view: HistoryView | None = None, report_url: str = "") -> str:
     """The page of one run.
 
     `directory` is where its evidence and snapshot.json lie; without them there are no pictures of them. `view`
-    is what is known of earlier runs, None where nothing is kept.
+    is what is known of earlier runs, None where nothing is kept. `report_url` is where the page is opened, if anywhere.
     """
     seen = address_map.seen(directory)
     table = sections(result, view)
@@ -72,6 +73,8 @@ def page(result: RunResult, *, directory: Path, view: HistoryView | None = None)
         sign=_SIGNS[result.run.verdict],
         reach=_REACH[result.run.scope],
         counts=counts(result),
+        work=in_maintenance(result),
+        url=report_url,
         roots=root_causes(result),
         view=view,
         whole=_last_whole(result, view),
@@ -121,21 +124,25 @@ def run(given: argparse.Namespace) -> ExitCode:
         results /= FLEET if (results / FLEET).exists() else RESULTS
     output = given.output or results.parent / "report.html"
     write_text(
-        output, _of_fleet(results, output) if results.name == FLEET else _of_run(results, given.history)
+        output,
+        _of_fleet(results, output, given.history)
+        if results.name == FLEET
+        else _of_run(results, given.history),
     )
     sys.stdout.write(f"{output}\n")
     return ExitCode.PASSED
 
 
-def _of_fleet(path: Path, output: Path) -> str:
-    return fleet_page.page(fleet_page.fleet_from(path), output.parent)
+def _of_fleet(path: Path, output: Path, history: Path | None) -> str:
+    found = fleet_page.fleet_from(path, history=history or (DEFAULT if DEFAULT.exists() else None))
+    return fleet_page.page(found, output.parent, url=page_url(base_of(None), path.parent))
 
 
 def _of_run(path: Path, history: Path | None) -> str:
     result = load(path)
     history = history or (DEFAULT if DEFAULT.exists() else None)
     view = view_of(history, result, directory=path.parent) if history else None
-    return page(result, directory=path.parent, view=view)
+    return page(result, directory=path.parent, view=view, report_url=page_url(base_of(None), path.parent))
 
 
 def _pictures(

@@ -59,6 +59,7 @@ def _environment() -> jinja2.Environment:
         "files": evidence_files,
         "notes": notes,
         "moment": wording.moment,
+        "named": wording.named,
         "attributions": attribution.listed,
         "long": wording.long,
         "grid": drawings.grid,

@@ -1,6 +1,7 @@
 """The digest: what changed since the previous run, as a title and a short plain text for a chat, a mail and a phone.
 
-Whether there is anything to send is a pure decision over this run and what was known before it.
+Whether there is anything to send is a pure decision over this run and what was known before it. Where nothing changed
+and the cluster is still not well, a reminder may be due: what fails, and for how long.
 """
 
 from __future__ import annotations
@@ -8,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from clusters.checks import CheckResult, Outcome, RunResult, Verdict
 from reports.attribution import Attribution, attributions, fails_differently, listed
 from reports.history.history_view import PreviousRun
+from reports.history.standings import Standing
 from reports.markup import for_chat
-from reports.wording import headline
+from reports.wording import headline, in_maintenance, long, moment
 
 _UNDECIDED = frozenset({Outcome.INCONCLUSIVE, Outcome.SKIPPED})
 _SHOWN, _LONGEST = 8, 300
@@ -94,12 +95,13 @@ def _sorted(names: Iterable[str]) -> tuple[str, ...]:
 
 def title(result: RunResult) -> str:
     """The subject: suite, verdict and cluster."""
-    return for_chat(f"MetalLB conformance: {str(result.run.verdict).upper()} on {result.run.cluster}")
+    work = " (in declared maintenance)" if result.run.maintenance else ""
+    return for_chat(f"MetalLB conformance: {str(result.run.verdict).upper()} on {result.run.cluster}{work}")
 
 
-def body(result: RunResult, found: ChangesSince, *, directory: Path) -> str:
-    """What changed, each new failure with its reason and the first thing to type, and where the report is."""
-    lines = [headline(result), _since(found)]
+def body(result: RunResult, found: ChangesSince, *, report: str) -> str:
+    """What changed, each new failure with its reason and the first thing to type, and where the report is opened."""
+    lines = [*_head(result), _since(found)]
     checks = {check.id: check for check in result.checks}
     lines += _listed("Newly failing", found.failing, [_failure(checks[name]) for name in found.failing])
     lines += _listed(
@@ -110,7 +112,44 @@ def body(result: RunResult, found: ChangesSince, *, directory: Path) -> str:
     lines += _listed("Fixed", found.fixed, found.fixed)
     lines += _listed("No longer decided", found.undecided, found.undecided)
     lines += _listed("Last pass too old", found.stale, found.stale)
-    return for_chat("\n".join([*lines, "", f"Report: {directory / 'report.html'}"]) + "\n")
+    return _text(lines, report)
+
+
+def reminder_title(result: RunResult) -> str:
+    """The subject of a reminder."""
+    return title(result).replace(": ", ": still ", 1)
+
+
+def reminder(result: RunResult, standings: Sequence[Standing], *, last: datetime | None, report: str) -> str:
+    """What is still not well, and for how long; `last` is when the last message was."""
+    lines = [*_head(result), "Nothing changed since the previous run. This is a reminder"]
+    lines[-1] += (
+        f", the last message was {moment(last.isoformat())}." if last else "; there was no message before."
+    )
+    failed = [check for check in result.checks if check.outcome is Outcome.FAILED]
+    open_ = [check for check in result.checks if check.outcome in _UNDECIDED]
+    ages = {one.check: _failing(one, result) for one in standings if one.failures and one.since}
+    texts = [f"{_failure(check)}{ages.get(check.id, '')}" for check in failed]
+    lines += _listed("Still failing", [check.id for check in failed], texts)
+    lines += _listed("Not decided", [check.id for check in open_], [_failure(check) for check in open_])
+    return _text(lines, report)
+
+
+def _failing(one: Standing, result: RunResult) -> str:
+    since = datetime.fromisoformat(one.since)
+    lasted = datetime.fromisoformat(result.run.finished) - since
+    runs = f"{one.failures} runs in a row" if one.failures > 1 else "one run"
+    return f"\n  for {long(max(lasted, timedelta()))}, since {moment(one.since)}: {runs}"
+
+
+def _head(result: RunResult) -> list[str]:
+    work = in_maintenance(result)
+    return [headline(result), *([work] if work else [])]
+
+
+def _text(lines: Iterable[str], report: str) -> str:
+    # The place of the report is this suite's own, and a link is to stay one.
+    return for_chat("\n".join(lines)) + f"\n\nReport: {report}\n"
 
 
 def _since(found: ChangesSince) -> str:

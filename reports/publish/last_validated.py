@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -41,10 +41,11 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("--format", choices=("table", "json", "md"), default="table", help="default: table")
     parser.add_argument(
         "--stale-after",
-        metavar="HOURS",
-        type=_hours,
-        default=hours,
-        help=f"how old a pass may be (default: {hours:g})",
+        metavar="HOURS[,LEVEL=HOURS]",
+        type=_ages,
+        default={"": hours},
+        help=f"how old a pass may be, and of checks of a level that runs less often, as in 36,disrupt=192 "
+        f"(default: {hours:g} for all)",
     )
     parser.add_argument("--level", choices=list(map(str, Level)), help="only checks up to this level")
     add_history(parser)
@@ -64,11 +65,16 @@ def add_history(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> ExitCode:
     """Print it, and say by the exit code whether a validation is missing."""
-    now, budget = datetime.now(UTC), timedelta(hours=given.stale_after)
+    now = datetime.now(UTC)
+    by_level = {name: timedelta(hours=hours) for name, hours in given.stale_after.items()}
+    budget = by_level.pop("")
     with opened(given.history) as connection:
         names = one_of(stored_runs.clusters(connection), given.cluster, given.history)
         level = Level(given.level) if given.level else None
-        found = [up_to(validation(connection, name, now=now, budget=budget), level) for name in names]
+        found = [
+            up_to(validation(connection, name, now=now, budget=budget, by_level=by_level), level)
+            for name in names
+        ]
         notes = stored_runs.notes(connection)
     if given.format == "json":
         sys.stdout.write(json.dumps(as_json(found, notes, now=now, budget=budget), indent=1) + "\n")
@@ -90,18 +96,29 @@ def one_of(known: Sequence[str], name: str, history: Path) -> list[str]:
 
 
 def as_json(
-    found: Iterable[Validation], notes: Sequence[str], *, now: datetime, budget: timedelta
+    found: Sequence[Validation], notes: Sequence[str], *, now: datetime, budget: timedelta
 ) -> dict[str, object]:
     """What the command says, for machines. Times are RFC 3339, UTC, null for never; ages are hours."""
     return {
         "schema_version": 1,
         "as_of": f"{now:%Y-%m-%dT%H:%M:%SZ}",
         "stale_after_hours": budget / timedelta(hours=1),
+        "stale_after_hours_by_level": {
+            level: hours / timedelta(hours=1) for one in found[:1] for level, hours in one.by_level.items()
+        },
         "notes": list(notes),
         "clusters": [
             {
                 "name": one.cluster,
                 "validated": one.complete,
+                "validated_on": one.validated_on or None,
+                "levels": {
+                    str(level): {
+                        "validated_on": part.validated_on or None,
+                        "not_validated": [row.check for row in part.rows if part.state(row).unvalidated],
+                    }
+                    for level, part in _by_level(one)
+                },
                 "newest_run": _newest(one),
                 "interrupted_since": one.interrupted,
                 "checks": [_row_as_json(row, one) for row in one.rows],
@@ -166,13 +183,27 @@ def _title(one: Validation) -> str:
     if one.unvalidated:
         what = f"{one.unvalidated} not validated"
     else:
-        what = "validated" if one.complete else "nothing was ever validated"
+        what = validated_on(one) if one.complete else "nothing was ever validated"
     newest = one.newest
     if newest is None:
         return f"{one.cluster}: {what}"
     ending = str(newest.verdict) if newest.ending is Ending.ENDED else str(newest.ending)
     more = f", {one.interrupted} interrupted since the last that ended" if one.interrupted else ""
     return f"{one.cluster}: {what} (newest run {newest.id}, {_when(newest.started)} UTC, {ending}{more})"
+
+
+def validated_on(one: Validation) -> str:
+    """The answer for a cluster that is validated: since when, and by level where that is not the same day."""
+    days = [(str(level), part.validated_on[:10]) for level, part in _by_level(one)]
+    apart = ", ".join(f"{level} {day}" for level, day in days if day)
+    on = f"validated on {_when(one.validated_on)} UTC" if one.validated_on else "validated"
+    return f"{on} ({apart})" if len({day for _, day in days if day}) > 1 else on
+
+
+def _by_level(one: Validation) -> list[tuple[Level, Validation]]:
+    """Each level that has checks which were run."""
+    found = [(level, one.at_level(level)) for level in Level]
+    return [(level, part) for level, part in found if part.rows]
 
 
 def _cells(row: Standing, found: Validation) -> tuple[str, ...]:
@@ -202,6 +233,22 @@ def _aged(age: timedelta | None) -> str:
         return "–"
     hours = age / timedelta(hours=1)
     return f"{hours:.1f} h" if abs(hours) < 100 else f"{hours / 24:.0f} d"
+
+
+def _ages(text: str) -> dict[str, float]:
+    """Hours by level, those of every other level under ""."""
+    first, *more = text.split(",")
+    try:
+        found = {"": _hours(first)}
+        for one in more:
+            level, _, hours = one.partition("=")
+            found[str(Level(level.strip()))] = _hours(hours)
+    except ValueError:
+        known = ", ".join(map(str, Level))
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not HOURS or HOURS,LEVEL=HOURS with hours above zero and a level of {known}"
+        ) from None
+    return found
 
 
 def _hours(text: str) -> float:

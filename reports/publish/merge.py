@@ -164,6 +164,7 @@ def _info(runs: Sequence[RunInfo], checks: Sequence[CheckResult]) -> RunInfo:
         allow=str(max((Level(run.allow) for run in runs), key=lambda level: level.rank)),
         vantage=", ".join(dict.fromkeys(run.vantage for run in runs if run.vantage)),
         verdict=_verdict(runs, checks),
+        maintenance="; ".join(dict.fromkeys(run.maintenance for run in runs if run.maintenance)),
         scope=scope(checks),
     )
 

@@ -10,6 +10,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,12 +20,18 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from clusters.errors import UsageError
+from reports import report_url
 
 if TYPE_CHECKING:
     from apprise import Apprise
     from prometheus_client import CollectorRegistry
 
+    from clusters.profile.hours import Hours
     from reports.publish.summary import SummaryConfigMap
+
+
+#: No reminder comes later than a quarter of a year after the last message.
+_MOST_HOURS = 24 * 92
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +42,12 @@ class Outlets:
     gateway: Gateway | None = None
     receivers: tuple[Receiver, ...] = ()
     configmap: SummaryConfigMap | None = None
+    #: How long after the last message a cluster that is still not well gets a reminder; None for never.
+    remind_after: timedelta | None = None
+    #: Hours in which messages are held back.
+    quiet: Hours | None = None
+    #: Where reports are opened; "" where they are not served.
+    report_url: str = ""
 
     def __bool__(self) -> bool:
         return bool(self.textfiles or self.gateway or self.receivers or self.configmap)
@@ -61,6 +74,25 @@ def add_options(parser: pytest.Parser) -> None:
         help=f"send what changed to the apprise URLs in FILE, in one message; or to those in {NOTIFY_VARIABLE}",
     )
     add(
+        "--remind-after",
+        metavar="HOURS",
+        type=float,
+        help="while a cluster is not well and nothing changes: send a reminder this long after the last message "
+        "(default: none)",
+    )
+    add(
+        "--quiet-hours",
+        metavar="HOURS",
+        help='hold messages back in these hours, "22:00-07:00 Europe/Berlin" for instance; the first run after them, '
+        "or `python -m reports deliver`, sends them",
+    )
+    add(
+        "--report-url",
+        metavar="URL",
+        help="the address under which the folder of runs is served, for links in messages and pages; or in "
+        f"{report_url.VARIABLE}",
+    )
+    add(
         "--summary-configmap",
         metavar="NAMESPACE/NAME",
         help="in a pod: put the summary and the results into this ConfigMap, which must exist",
@@ -82,6 +114,9 @@ def outlets_of(config: pytest.Config) -> Outlets:
         gateway=gateway(option.push_gateway),
         receivers=receivers(option.notify),
         configmap=_configmap(option.summary_configmap),
+        remind_after=_reminding(option.remind_after),
+        quiet=_quiet(option.quiet_hours),
+        report_url=report_url.base_of(option.report_url),
     )
 
 
@@ -93,6 +128,24 @@ def _refuse_outlets(option: Any, partial: str) -> None:
             f"{given[0]} does not go with --{partial}: it would be taken for a whole run of the cluster.",
             remedy=f"Leave out {' and '.join(given)}.",
         )
+
+
+def _reminding(hours: float | None) -> timedelta | None:
+    if hours is None:
+        return None
+    if not 1 <= hours <= _MOST_HOURS:
+        raise UsageError(f"--remind-after {hours:g} is not a number of hours from 1 to {_MOST_HOURS}.")
+    return timedelta(hours=hours)
+
+
+def _quiet(text: str | None) -> Hours | None:
+    # Imported where it is asked for: pytest loads this module always.
+    from clusters.profile.hours import parse  # noqa: PLC0415
+
+    try:
+        return parse(text) if text else None
+    except ValueError as error:
+        raise UsageError(f"--quiet-hours: {error}.") from None
 
 
 def _configmap(option: str | None) -> SummaryConfigMap | None:

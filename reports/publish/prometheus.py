@@ -32,12 +32,19 @@ FAMILIES: Mapping[str, tuple[tuple[str, ...], str]] = {
         ("check",),
         "When a check last passed, Unix time; absent while no pass is known.",
     ),
+    "check_never_passed_since_timestamp_seconds": (
+        ("check",),
+        "When a check was first run that has never passed, Unix time; absent once it has.",
+    ),
+    "run_in_maintenance": ((), "1 where the last run fell into declared maintenance, else 0."),
     "check_duration_seconds": (("check",), "How long a check took in the last run."),
     "measured_seconds": (("check", "figure"), "The worst sample of a measured time."),
     "measured_budget_seconds": (("check", "figure"), "The budget of that time."),
     "measured": (("check", "figure", "unit"), "The worst sample of a measured figure that is not a time."),
     "measured_budget": (("check", "figure", "unit"), "The budget of that figure."),
 }
+_NO_PASS = frozenset({Outcome.FAILED, Outcome.INCONCLUSIVE, Outcome.SKIPPED})
+_EXCUSED = frozenset({Outcome.WAIVED, Outcome.NOT_SUPPORTED})
 Sample = tuple[str, tuple[str, ...], float]
 
 
@@ -85,6 +92,7 @@ def _run(result: RunResult, before: Successes) -> Iterator[Sample]:
     if success is not None:
         yield "last_success_timestamp_seconds", (), success
     yield "not_tested", (), len(result.not_tested)
+    yield "run_in_maintenance", (), float(bool(run.maintenance))
 
 
 def _check(check: CheckResult) -> Iterator[Sample]:
@@ -104,6 +112,12 @@ def _passed(result: RunResult, before: Successes) -> Iterator[Sample]:
     passed = {check.id: now for check in result.checks if check.outcome is Outcome.PASSED}
     for check, when in {**before.checks, **passed}.items():
         yield "check_last_success_timestamp_seconds", (check,), when
+    known = {**before.checks, **passed}
+    open_now = {check.id: now for check in result.checks if check.outcome in _NO_PASS}
+    excused = {check.id for check in result.checks if check.outcome in _EXCUSED}
+    for check, when in {**open_now, **before.never}.items():
+        if check not in known and check not in excused:
+            yield "check_never_passed_since_timestamp_seconds", (check,), when
 
 
 def _unix(text: str) -> float:

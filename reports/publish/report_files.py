@@ -53,12 +53,14 @@ class Files:
         *,
         baseline: Path | None = None,
         target: str = "",
+        report_url: str = "",
     ) -> None:
         self._config = config
         self._directory = directory
         self._recorder = recorder
         self._baseline = baseline
         self._target = target
+        self._report_url = report_url
         self._begun = False
         self._not_before = 0.0
         validator()  # made now, so that the first writing is not slower than the others
@@ -126,7 +128,10 @@ class Files:
         yield RESULTS, lambda: save(result, place / RESULTS)
         yield (
             "report.html",
-            lambda: write_text(place / "report.html", page(result, directory=place, view=view)),
+            lambda: write_text(
+                place / "report.html",
+                page(result, directory=place, view=view, report_url=self._report_url),
+            ),
         )
         yield (
             "metrics.prom",

@@ -29,13 +29,15 @@ from reports.markup import code, fenced, plain
 from reports.pages import upgrade_decision
 from reports.pages.upgrade_decision import Answer, Decision
 from reports.publish.comparison_text import brief, sections
-from reports.wording import Figure, figures, headline, named, not_tested, shown
+from reports.wording import Figure, figures, headline, in_maintenance, named, not_tested, shown
 
 
 def markdown(result: RunResult, view: HistoryView | None = None) -> str:
     """The verdict, what changed, then failures with remedy and commands, figures, and what was not tested."""
     run = result.run
     lines = [f"# {plain(headline(result))}", "", f"Run {code(run.id)}, {run.started} to {run.finished}."]
+    work = in_maintenance(result)
+    lines += ["", plain(work)] if work else []
     lines += _changed(view or HistoryView())
     for outcome in (Outcome.FAILED, Outcome.INCONCLUSIVE, Outcome.WAIVED):
         chosen = [check for check in result.checks if check.outcome is outcome]

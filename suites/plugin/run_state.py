@@ -28,6 +28,7 @@ from clusters.checks import (
 )
 from clusters.checks.run_verdict import merge, scope, verdict
 from clusters.checks.serialise import check_from_dict, check_to_dict
+from clusters.profile.hours import windows_of
 from suites.plugin.settings import Settings
 
 PLAN_FILE = "plan.json"
@@ -156,11 +157,12 @@ class RunState:
                 yield unreached(spec)
 
     def _info(self, checks: tuple[CheckResult, ...]) -> RunInfo:
-        settings = self.settings
+        settings, now = self.settings, datetime.now(UTC)
+        started = datetime.fromisoformat(settings.started)
         return RunInfo(
             id=settings.run_id,
             started=settings.started,
-            finished=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+            finished=f"{now:%Y-%m-%dT%H:%M:%SZ}",
             cluster=settings.profile.name,
             provider=str(settings.profile.provider),
             context=self.context,
@@ -171,6 +173,7 @@ class RunState:
             vantage=self.vantage,
             verdict=verdict(checks, cleanup_failed=self.unclean, refused=bool(self.refused)),
             scope=scope(checks),
+            maintenance=windows_of(settings.profile.maintenance, started, now),
         )
 
 

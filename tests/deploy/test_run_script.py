@@ -85,6 +85,25 @@ def test_a_whole_run_is_named_after_its_job(command: Path) -> None:
     assert "--shard" not in line
 
 
+def test_old_runs_go_before_the_next_one_begins_where_that_is_asked_for(command: Path) -> None:
+    line = told(command, RUN="night-7", KEEP_DAYS="60")
+
+    results = str(command.parent / "results")
+    first = line[: line.index("suites")]
+    assert first == ["-m", "reports", "prune", "--older-than", "60", "--out", results,
+                     "--history", f"{results}/history.db", "--delete"]  # fmt: skip
+    assert after(line, "--run-id") == "night-7"
+    assert "prune" not in told(command, RUN="night-7")
+    assert "prune" not in told(command, RUN="night-7", KEEP_DAYS="60", SHARDS="2", JOB_COMPLETION_INDEX="0")
+    assert started(command, RUN="night-7", KEEP_DAYS="-1").returncode == 4
+
+
+def test_a_history_that_cannot_be_pruned_keeps_no_run_from_beginning(command: Path) -> None:
+    (command.parent / "python").write_text("#!/bin/sh\nexit 3\n")
+
+    assert after(told(command, RUN="night-7", KEEP_DAYS="60"), "--run-id") == "night-7"
+
+
 @pytest.mark.parametrize(
     ("known", "name"),
     [

@@ -143,7 +143,7 @@ def test_a_history_knows_it_from_night_to_night(tmp_path: Path) -> None:
 
     assert told.worth_sending
     assert (told.failing, told.differently) == ((), {"health.a": blamed(W1)})
-    assert "\n".join(body(tonight, told, directory=tmp_path).splitlines()[3:7]) == (
+    assert "\n".join(body(tonight, told, report="here").splitlines()[3:7]) == (
         "Failing differently (1):\n- health.a: failed in B\n  $ kubectl get pods\n  before: speaker-down (node w1)"
     )
     assert not again.worth_sending

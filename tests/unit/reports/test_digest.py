@@ -127,7 +127,7 @@ def test_nothing_is_told_twice_whatever_happened(
 def test_the_digest_says_what_to_look_at_and_what_to_type(run: RunResult, tmp_path: Path) -> None:
     said = changes_since(run, None, stale_after=STALE_AFTER)
 
-    text = body(run, said, directory=tmp_path)
+    text = body(run, said, report=str(tmp_path / "report.html"))
 
     assert title(run) == "MetalLB conformance: FAILED on lab"
     assert text.splitlines()[:5] == [
@@ -152,7 +152,7 @@ def test_a_digest_of_a_catastrophe_still_fits_a_phone() -> None:
     text = body(
         result,
         changes_since(result, before(dict.fromkeys(everything, P)), stale_after=STALE_AFTER),
-        directory=Path("run"),
+        report="run",
     )
 
     assert len(text) < 4000

@@ -7,18 +7,20 @@ import platform
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
-from clusters.checks import RunResult
+from clusters.checks import Outcome, RunResult
 from clusters.checks.run_verdict import Member
 from clusters.errors import ExitCode, UsageError
 from reports.__main__ import main
 from reports.model import FLEET, RESULTS, save
 from reports.pages import fleet_page
+from tests.unit.reports.past_runs import BEGIN, a_run, at, keep
 
 Break = Callable[[dict[str, Any]], object]
 
@@ -151,6 +153,44 @@ def test_what_a_run_leaves_later_is_what_the_page_shows(place: Path, run: RunRes
 def test_a_page_that_was_sent_alone_says_where_the_others_are(place: Path) -> None:
     page = (place / "report.html").read_text()
 
-    assert (
-        f"into <code>{place}</code> on {platform.node()}; links open only where this page lies there." in page
-    )
+    assert f"into <code>{place}</code> on {platform.node()}; links open only where this page lies" in page
+
+
+def test_a_served_fleet_says_where_it_is_opened(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("METALLB_CONFORMANCE_REPORT_URL", "https://reports.example/metallb/")
+
+    assert main(["render", str(place / FLEET)]) == ExitCode.PASSED
+
+    link = f"https://reports.example/metallb/{place.name.replace('_', '%5F')}/report.html"
+    assert f'<a href="{link}">{link}</a>' in (place / "report.html").read_text()
+
+
+def test_each_cluster_says_since_when_it_is_validated_over_all_its_runs(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ago = (datetime.now(UTC) - BEGIN) / timedelta(hours=1)
+    whole = a_run("weekly", ago - 100, {"health.a": Outcome.PASSED, "failover.a": Outcome.PASSED})
+    whole = replace(whole, checks=(whole.checks[0], replace(whole.checks[1], level="disrupt")))
+    history = keep(tmp_path / "history.db", whole, a_run("night", ago - 4, {"health.a": Outcome.PASSED}))
+    keep(history, a_run("far", ago - 4, {"health.a": Outcome.FAILED}, cluster="far"))
+    members = [
+        Member(cluster=name, directory=place / name, code=0, seconds=1) for name in ("lab", "far", "new")
+    ]
+
+    fleet_page.write(members, place, history=history)
+
+    lab, far, new = data_of(place)["clusters"]
+    assert lab["not_validated"] == []
+    assert lab["validated_on"][:13] == whole.checks[1].started[:13]
+    assert (far["not_validated"], far["validated_on"]) == (["health.a"], None)
+    assert "not_validated" not in new
+    page = (place / "report.html").read_text()
+    assert f"<td>on {lab['validated_on'][:10]}" in page
+    assert '1 not validated: <span class="soft">health.a</span>' in page
+    assert page.count('<span class="soft">not known</span>') == 1
+    command = ["last-validated", "--history", str(history), "--cluster", "lab"]
+    assert main([*command, "--stale-after", "36,disrupt=192"]) == ExitCode.PASSED
+    said = capsys.readouterr().out
+    assert f"(observe {at(ago - 4)[:10]}, disrupt {at(ago - 100)[:10]})" in said
+    assert main(command) == ExitCode.FAILED
+    assert main([*command, "--stale-after", "36,nightly=9"]) == ExitCode.USAGE

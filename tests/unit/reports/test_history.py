@@ -24,6 +24,8 @@ from reports.history.stored_runs import Ending, notes, runs
 from tests.unit.reports.past_runs import a_run, keep
 
 KEPT = Path(__file__).parent / "history-1.db"
+#: One of every released shape.
+OLD = sorted(Path(__file__).parent.glob("history-*.db"))
 ROOT = Path(__file__).parents[3]
 
 
@@ -300,8 +302,13 @@ def described(path: Path) -> list[tuple[str, str]]:
         ).fetchall()
 
 
-def test_the_history_of_the_first_release_is_read_and_carried_on(tmp_path: Path) -> None:
-    path = Path(shutil.copy(KEPT, tmp_path / "history.db"))
+def test_there_is_a_history_of_every_older_shape() -> None:
+    assert [path.stem for path in OLD] == [f"history-{number}" for number in range(1, shape.VERSION)]
+
+
+@pytest.mark.parametrize("old", OLD, ids=lambda path: path.stem)
+def test_the_history_of_an_older_release_is_read_and_carried_on(tmp_path: Path, old: Path) -> None:
+    path = Path(shutil.copy(old, tmp_path / "history.db"))
 
     with opened(path) as connection:
         assert shape.version_of(connection) == shape.VERSION

@@ -167,7 +167,7 @@ def test_the_command_says_by_its_exit_code_whether_something_is_stale(
     assert main([*command, "--cluster", "lab", "--stale-after", "24"]) == ExitCode.FAILED
     assert main([*command, "--cluster", "nowhere"]) == ExitCode.USAGE
     captured = capsys.readouterr()
-    assert "lab: validated (newest run lab, " in captured.out
+    assert "lab: validated on " in captured.out
     assert "jls: 1 not validated (newest run jls, " in captured.out
     assert captured.err.endswith("has no cluster 'nowhere'. It has: jls, lab.\n")
 

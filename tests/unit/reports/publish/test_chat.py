@@ -60,7 +60,7 @@ def told(text: str, directory: Path) -> tuple[str, str]:
         undecided=(text,),
         stale=(text,),
     )
-    return title(result), body(result, said, directory=directory)
+    return title(result), body(result, said, report=str(directory))
 
 
 @pytest.mark.parametrize("text", HOSTILE)
