@@ -84,7 +84,7 @@ TASKS: dict[str, tuple[Command, ...]] = {
     "Look back": (
         Command(
             "reports",
-            "render|merge|compare|record|last-validated|stamp …",
+            "render|merge|compare|record|last-validated|stamp|encode …",
             "reports from stored results",
             "reports.__main__:main",
         ),

@@ -1,18 +1,23 @@
 """Judging the runbook itself: postincident.runbook-current.
 
 A file beside the runbook says which check encodes which of its statements. The runbook is current while it
-was validated within its budget and every statement is encoded, or is marked as context with a reason.
+was validated within its budget and every statement is encoded by a check that there is, or is marked as context with a
+reason. `template` writes that file's first version from the runbook's own text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import difflib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+
+import yaml
 
 from clusters import budgets
 from clusters.budgets import Budget
 from clusters.cause_ids import CauseId
+from clusters.check_ids import CheckId
 from clusters.checks import Finding
 from clusters.errors import Inconclusive
 from clusters.gitops import pages
@@ -25,6 +30,11 @@ from clusters.gitops.repository_snapshot import RepositorySnapshot
 from clusters.subject import Subject
 
 _FIELD = "last validated"
+_KNOWN = frozenset(map(str, CheckId))
+#: A sentence that is as much like another may mean the same.
+_ALIKE = 0.6
+#: As many lines of one kind are told.
+_TOLD = 10
 
 
 class Statement(Frozen):
@@ -50,11 +60,15 @@ class Encoding(Frozen):
 
 @dataclass(frozen=True)
 class Coverage:
-    """The runbook against its encoding. `stale` are encoded statements that the runbook no longer makes."""
+    """The runbook against its encoding. `stale` are encoded statements that the runbook no longer makes.
+
+    `unknown` are sentences on ids that no check has.
+    """
 
     missing: tuple[Piece, ...]
     stale: tuple[str, ...]
     checks: frozenset[str]
+    unknown: tuple[str, ...] = ()
 
 
 def runbook_sentences(text: str) -> tuple[Piece, ...]:
@@ -81,15 +95,83 @@ def coverage(runbook: str, encoding: Encoding) -> Coverage:
         for statement in section.statements
     }
     done = {place for place, statement in encoded.items() if statement.checks or statement.context}
+    named = frozenset(check for statement in encoded.values() for check in statement.checks)
     return Coverage(
         missing=tuple(piece for place, piece in made.items() if place not in done),
         stale=tuple(f"{section}: {text}" for section, text in encoded if (section, text) not in made),
-        checks=frozenset(check for statement in encoded.values() for check in statement.checks),
+        checks=named,
+        unknown=tuple(_unknown(check) for check in sorted(named - _KNOWN)),
     )
+
+
+def _unknown(check: str) -> str:
+    close = difflib.get_close_matches(check, _KNOWN, n=1, cutoff=0.4)
+    return f"there is no check {check[:80]!r}" + (f"; did you mean {close[0]}?" if close else "")
 
 
 def _key(section: str, text: str) -> tuple[str, str]:
     return section.lower(), " ".join(text.lower().rstrip(". ").split())
+
+
+def template(
+    runbook: str, name: str, *, kept: Encoding | None = None, example: Encoding | None = None
+) -> str:
+    """An encoding of the runbook `name`, every statement of it in its order, as YAML.
+
+    What `kept` says of a statement stays; what `example` says of the same sentence is taken over, and of one that is
+    like it proposed in a comment. The others wait for a check, or for a word on why they need none.
+    """
+    known, alike = _encoded(kept), _by_text(example)
+    lines, section, open_ones = [], "", 0
+    for piece in runbook_sentences(runbook):
+        if piece.section[-1] != section:
+            section = piece.section[-1]
+            lines += ["", f"  - section: {_scalar(section)}", "    statements:"]
+        place = _key(section, piece.text)
+        statement = known.get(place) or alike.get(place[1])
+        lines.append(f"      - says: {_scalar(piece.text)}")
+        lines += [f"        {line}" for line in _said_of(statement, place[1], alike)]
+        open_ones += statement is None
+    head = [
+        f"# Which check encodes which statement of {name}. A statement without one is a gap; `context` says why it "
+        "needs none."
+    ]
+    if open_ones:
+        head.append(f"# Waiting for a check, or for a context: {open_ones} of the statements.")
+    return "\n".join((*head, "sections:")) + "\n".join(lines) + "\n"
+
+
+def _encoded(encoding: Encoding | None) -> dict[tuple[str, str], Statement]:
+    return {
+        _key(section.section, statement.says): statement
+        for section in (encoding.sections if encoding else ())
+        for statement in section.statements
+        if statement.checks or statement.context
+    }
+
+
+def _by_text(encoding: Encoding | None) -> dict[str, Statement]:
+    return {text: statement for (_, text), statement in _encoded(encoding).items()}
+
+
+def _said_of(statement: Statement | None, text: str, alike: Mapping[str, Statement]) -> Iterator[str]:
+    if statement is None:
+        close = difflib.get_close_matches(text, alike, n=1, cutoff=_ALIKE)
+        proposed = alike[close[0]].checks if close else ()
+        yield "checks: []" + (f"  # perhaps {', '.join(proposed)}" if proposed else "")
+    elif statement.checks:
+        yield f"checks: [{', '.join(map(_scalar, statement.checks))}]"
+    if statement is not None and statement.context:
+        yield f"context: {_scalar(statement.context)}"
+
+
+def _scalar(text: str) -> str:
+    """A text on one line of YAML, quoted where it has to be."""
+    return (
+        yaml.safe_dump(" ".join(text.split()), width=1 << 16, allow_unicode=True)
+        .removesuffix("\n")
+        .removesuffix("\n...")
+    )
 
 
 def last_validated(text: str) -> str:
@@ -98,8 +180,13 @@ def last_validated(text: str) -> str:
     return next((row[1].strip() for row in rows if len(row) > 1 and row[0].strip().lower() == _FIELD), "")
 
 
-def runbook_current(repository: RepositorySnapshot) -> list[Finding]:
-    """A validation that is too old, or missing, and statements that no check encodes."""
+def runbook_current(
+    repository: RepositorySnapshot, note: Callable[[str], None] = lambda _: None
+) -> list[Finding]:
+    """A validation that is too old, or missing, statements that no check encodes, and checks that there are not.
+
+    `note` is told of statements that the runbook no longer makes.
+    """
     layout = repository.layout
     text = repository.text(layout.runbook, what="runbook")
     found = [*_age(repository, text, budgets.get(budgets.LAST_VALIDATED))]
@@ -111,7 +198,19 @@ def runbook_current(repository: RepositorySnapshot) -> list[Finding]:
             f"{layout.steps} does not exist, so nothing says which checks encode {layout.runbook}.",
             remedy="Write it: docs/gitops.md shows how.",
         )
-    missing = coverage(text, read_encoding(steps, layout.steps)).missing
+    covered = coverage(text, read_encoding(steps, layout.steps))
+    for statement in covered.stale[:_TOLD]:
+        note(f"{layout.steps} encodes a statement that {layout.runbook} no longer makes: {statement}")
+    if covered.unknown:
+        found.append(
+            _finding(
+                repository,
+                f"{layout.steps} names what is no check: {covered.unknown[0]}",
+                covered.unknown,
+                remedy=f"Name the checks that encode these statements in {layout.steps}; docs/checks.md lists all.",
+            )
+        )
+    missing = covered.missing
     if missing:
         first = missing[0]
         found.append(

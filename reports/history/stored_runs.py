@@ -20,8 +20,8 @@ _SAME_PROCESS = 2.0
 #: As much of words that nobody knows is shown.
 _MOST_SHOWN = 200
 _RUN = (
-    "key", "id", "cluster", "started", "finished", "allow", "kubernetes_version", "metallb_version", "verdict",
-    "validates", "replayed", "directory", "maintenance", "host", "pid", "process_started",
+    "key", "id", "cluster", "provider", "started", "finished", "allow", "kubernetes_version", "metallb_version",
+    "verdict", "validates", "replayed", "directory", "maintenance", "host", "pid", "process_started",
 )  # fmt: skip
 
 
@@ -40,6 +40,7 @@ class Run:
     key: int
     id: str
     cluster: str
+    provider: str
     started: str
     finished: str
     allow: str

@@ -1,6 +1,8 @@
 """`python -m reports stamp`: the runbook's "Last validated", after a run that has validated it.
 
-It is one cell of a table on the page, which is found, and rewritten alone.
+It is one cell of a table on the page, which is found, and rewritten alone; `--commit` puts it into the page's git
+repository, on its branch or on a new one. `python -m reports encode` writes the file by which a run validates: which
+check encodes which statement of the runbook.
 """
 
 from __future__ import annotations
@@ -17,13 +19,17 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
-from clusters import files
+from clusters import bounds, files
+from clusters.bounds import Unusable, content
 from clusters.check_ids import CheckId
 from clusters.checks import Outcome, Verdict
 from clusters.commands import command
 from clusters.errors import ExitCode, Refused, UsageError
+from clusters.gitops import commits
+from clusters.gitops.git import NoHistory
 from clusters.gitops.pages import plain
-from clusters.gitops.runbook import coverage, last_validated, read_encoding
+from clusters.gitops.runbook import Encoding, coverage, last_validated, read_encoding, template
+from clusters.profile import DISPOSED
 from reports.history import opened, stored_runs
 from reports.history.stored_runs import Run
 from reports.model import NotWritten
@@ -33,6 +39,8 @@ from reports.wording import named
 #: Judges the very cell that is stamped, so it is not asked for: it may fail until it has been.
 ITSELF = CheckId.POSTINCIDENT_RUNBOOK_CURRENT
 _NAMED = 4
+#: A file in a repository of the user's, which others read.
+_READABLE = 0o644
 _READ_BACK = 400
 _FIELD = "last validated"
 _PARSER = MarkdownIt("commonmark").enable("table")
@@ -60,7 +68,10 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "--runbook", metavar="FILE", type=Path, required=True, help="a Markdown page with the field"
     )
     parser.add_argument(
-        "--cluster", metavar="NAME", default="", help="only runs on this cluster (default: on any)"
+        "--cluster",
+        metavar="NAME",
+        default="",
+        help="only runs on this cluster (default: on any that is no lab and no kind cluster)",
     )
     parser.add_argument(
         "--require",
@@ -69,13 +80,33 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         default=(),
         help="the checks that must have passed (default: all that RUNBOOK.checks.yaml names)",
     )
+    parser.add_argument(
+        "--commit",
+        metavar="MESSAGE",
+        nargs="?",
+        const="",
+        help="commit the stamped page, and nothing else, in its git repository; it is not pushed",
+    )
+    parser.add_argument(
+        "--branch", metavar="NAME", default="", help="commit on a new branch; the working tree stays as it is"
+    )
     add_history(parser)
     parser.set_defaults(run=run)
+    encoding = commands.add_parser(
+        "encode", help="print which check encodes which statement of a runbook, as RUNBOOK.checks.yaml has it"
+    )
+    encoding.add_argument("runbook", metavar="RUNBOOK", type=Path, help="a Markdown page")
+    encoding.add_argument(
+        "--write", action="store_true", help="write RUNBOOK.checks.yaml, where there is none"
+    )
+    encoding.set_defaults(run=encode)
 
 
 def run(given: argparse.Namespace) -> ExitCode:
     """Stamp it, or refuse with what is missing."""
     page: Path = given.runbook
+    if given.branch and given.commit is None:
+        raise UsageError("--branch is for --commit, and there is none.", remedy="Give both.")
     cell = find(page)
     required = frozenset(given.require) or encoded(page, cell.text)
     with opened(given.history) as connection:
@@ -83,28 +114,84 @@ def run(given: argparse.Namespace) -> ExitCode:
         chosen = validating(connection, given.cluster, required, page=page)
     day = datetime.fromisoformat(chosen.finished).date()
     changed = not _says(cell, day)
-    if changed:
+    by = f"by run {chosen.id} on {chosen.cluster}"
+    where = ""
+    if changed and given.commit is not None:
+        message = given.commit or f"Validate {page.name} on {day}, {by}"
+        text = stamped(page, cell, day.isoformat())
+        commit = committed(page, text, message, branch=given.branch)
+        where = f" (commit {commit[:12]}{f' on branch {given.branch}' if given.branch else ''})"
+    if changed and not given.branch:
         rewrite(page, cell, day.isoformat())
     says = "last validated" if changed else "already says that it was last validated"
-    sys.stdout.write(
-        f"{page}: {says} {day if changed else cell.value}, by run {chosen.id} on {chosen.cluster}\n"
-    )
+    sys.stdout.write(f"{page}: {says} {day if changed else cell.value}, {by}{where}\n")
     return ExitCode.PASSED
+
+
+def encode(given: argparse.Namespace) -> ExitCode:
+    """Print, or write, an encoding of the runbook; what is encoded already stays, and what is gone is told."""
+    page: Path = given.runbook
+    text = _text_of(page)
+    place = page.with_suffix(".checks.yaml")
+    kept = _encoding_at(place)
+    if given.write and kept is not None:
+        raise UsageError(f"{place} exists.", remedy="Run without --write, and take over what is new.")
+    shipped = _encoding_at(files.shipped_folder("examples/platform") / "runbooks" / "metallb.checks.yaml")
+    written = template(text, page.name, kept=kept, example=shipped)
+    if not given.write:
+        sys.stdout.write(written)
+        for gone in coverage(text, kept).stale if kept else ():
+            sys.stderr.write(f"no longer in {page}, and left out: {gone}\n")
+        return ExitCode.PASSED
+    try:
+        files.write_atomically(place, written, mode=_READABLE)
+    except OSError as error:
+        raise NotWritten(f"{place} could not be written: {error.strerror}.") from None
+    waiting = len(coverage(text, read_encoding(written, str(place))).missing)
+    sys.stdout.write(f"{place}: written; {waiting} statements wait for a check, or for a context\n")
+    return ExitCode.PASSED
+
+
+def _encoding_at(place: Path) -> Encoding | None:
+    try:
+        return read_encoding(content(place, most=bounds.CONFIGURATION_BYTES).decode("utf-8"), str(place))
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError, Unusable) as error:
+        raise UsageError(f"{place} cannot be read: {error}.") from None
+
+
+def committed(page: Path, text: str, message: str, *, branch: str = "") -> str:
+    """Commit the page with `text`, and nothing else; the commit's hash. With `branch` on a new branch of that name.
+
+    No hook and no program of the repository's runs. Raises Refused where the page has edits that are not committed, or
+    where it is in no repository.
+    """
+    target = page.resolve()
+    try:
+        return commits.add_file(target, text.encode("utf-8"), message, branch=branch)
+    except NoHistory as error:
+        raise Refused(f"{page} is not stamped: {error.args[0]}", remedy=error.remedy) from None
 
 
 def encoded(page: Path, text: str) -> frozenset[str]:
     """The checks that encode the runbook. Raises Refused where a statement has none, UsageError without the file."""
     place = page.with_suffix(".checks.yaml")
-    try:
-        encoding = read_encoding(place.read_text(encoding="utf-8"), str(place))
-    except FileNotFoundError:
+    encoding = _encoding_at(place)
+    if encoding is None:
         raise UsageError(
             f"{place} does not exist, so nothing says which checks encode {page}.",
-            remedy="Write it, docs/gitops.md shows how, or name the checks with --require.",
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{place} cannot be read: {error}.") from None
+            remedy="Begin it with python -m reports encode RUNBOOK --write, or name the "
+            "checks with --require.",
+        )
     found = coverage(text, encoding)
+    if found.unknown:
+        raise Refused(
+            f"{page} cannot be validated by {place}: {'; '.join(found.unknown[:_NAMED])}.",
+            remedy="Name checks that there are; docs/checks.md lists them.",
+        )
+    for gone in found.stale:
+        sys.stderr.write(f"{place} encodes a statement that {page} no longer makes: {gone}\n")
     if found.missing:
         first = found.missing[0]
         raise Refused(
@@ -120,7 +207,15 @@ def validating(connection: sqlite3.Connection, cluster: str, required: frozenset
 
     A later one that failed a required check takes that back.
     """
-    ended = [one for one in stored_runs.runs(connection, cluster, most=_READ_BACK) if one.verdict is not None]
+    every = [one for one in stored_runs.runs(connection, cluster, most=_READ_BACK) if one.verdict is not None]
+    # A lab's run says nothing of a cluster that people use, unless somebody says that it is the one that is meant.
+    ended = [one for one in every if cluster or one.provider not in DISPOSED]
+    if not ended and every:
+        labs = sorted({one.cluster for one in every})
+        raise Refused(
+            f"{page} is not validated: only runs on labs and kind clusters have ended ({named(labs, most=_NAMED)}).",
+            remedy="Run on the cluster that the runbook is for, or name the lab with --cluster if its run is to count.",
+        )
     if not ended:
         raise Refused(f"{page} is not validated: no run has ended yet.")
     failed_since: dict[str, tuple[str, Run]] = {}
@@ -197,13 +292,7 @@ class Cell:
 
 def find(page: Path) -> Cell:
     """The cell beside "Last validated" in a table of the page. Raises UsageError where there is not just one."""
-    try:
-        # Line ends stay as they are, so that they can be written back.
-        text = page.read_bytes().decode("utf-8")
-    except FileNotFoundError:
-        raise UsageError(f"There is no runbook {page}.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"The runbook {page} cannot be read: {error}.") from None
+    text = _text_of(page)
     lines = _rows(text)
     if len(lines) != 1:
         what = (
@@ -217,20 +306,36 @@ def find(page: Path) -> Cell:
     return _cell(text, lines[0])
 
 
+def _text_of(page: Path) -> str:
+    """The page's text, its line ends as they are, so that they can be written back. Raises UsageError."""
+    try:
+        return content(page, most=bounds.CONFIGURATION_BYTES).decode("utf-8")
+    except FileNotFoundError:
+        raise UsageError(f"There is no runbook {page}.") from None
+    except (OSError, UnicodeDecodeError, Unusable) as error:
+        raise UsageError(f"The runbook {page} cannot be read: {error}.") from None
+
+
 def rewrite(page: Path, cell: Cell, value: str) -> None:
     """Put `value` into the cell and leave every other byte as it is.
 
     Raises NotWritten, and UsageError where the page would not say it then.
     """
     target = page.resolve()
-    text = cell.text[: cell.start] + value + cell.text[cell.end :]
-    if last_validated(text) != value:
-        raise UsageError(f"The table of {page} cannot be written to.", remedy="Write the day by hand.")
+    text = stamped(page, cell, value)
     try:
         # A page of the user's: it stays readable to whom it was.
         files.write_atomically(target, text, mode=stat.S_IMODE(target.stat().st_mode))
     except OSError as error:
         raise NotWritten(f"{page} could not be written: {error.strerror}.") from None
+
+
+def stamped(page: Path, cell: Cell, value: str) -> str:
+    """The page's text with `value` in the cell. Raises UsageError where the page would not say it then."""
+    text = cell.text[: cell.start] + value + cell.text[cell.end :]
+    if last_validated(text) != value:
+        raise UsageError(f"The table of {page} cannot be written to.", remedy="Write the day by hand.")
+    return text
 
 
 def _rows(text: str) -> list[int]:

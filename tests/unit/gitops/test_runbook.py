@@ -110,6 +110,25 @@ class TestCurrent:
         )
         assert finding.summary.endswith("'Turn it off and on.'.")
 
+    def test_a_check_that_does_not_exist_encodes_nothing(self, site: Site) -> None:
+        site.edit("runbooks/metallb.checks.yaml", "checks: [rollback.drill]", "checks: [rollback.dril]")
+
+        (finding,) = current(site)
+
+        assert finding.cause == "validation-stale"
+        assert finding.summary == (
+            "runbooks/metallb.checks.yaml names what is no check: there is no check 'rollback.dril'; did you mean "
+            "rollback.drill?"
+        )
+
+    def test_an_encoded_statement_that_is_gone_is_noted(self, site: Site) -> None:
+        site.edit("runbooks/metallb.md", "- Apply the config.yaml from before.\n", "")
+        notes: list[str] = []
+
+        assert runbook.runbook_current(site.repository(), notes.append) == []
+        assert len(notes) == 1
+        assert notes[0].endswith("apply the config.yaml from before")
+
     def test_a_statement_that_is_context_needs_no_check(self, site: Site) -> None:
         statement = "- says: Apply the config.yaml from before.\n        "
         site.edit(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from hypothesis import strategies as some
 
 from clusters.checks import Outcome, RunResult, Verdict
 from clusters.errors import ExitCode, UsageError
-from clusters.gitops.runbook import last_validated
+from clusters.gitops.runbook import coverage, last_validated, read_encoding
 from reports.__main__ import main
 from reports.publish.stamp import encoded, find, rewrite
 from tests.unit.reports.past_runs import BEGIN, a_run, keep
@@ -40,9 +42,9 @@ def required(runbook: Path) -> dict[str, Outcome]:
     return dict.fromkeys(sorted(encoded(runbook, runbook.read_text())), PASSED)
 
 
-def stamp(runbook: Path, *runs: RunResult, more: tuple[str, ...] = ()) -> int:
+def stamp(runbook: Path, *runs: RunResult, more: tuple[str, ...] = (), provider: str = "existing") -> int:
     history = runbook.parents[1] / "history.db"
-    keep(history, *runs)
+    keep(history, *(replace(each, run=replace(each.run, provider=provider)) for each in runs))
     return main(["stamp", "--runbook", str(runbook), "--history", str(history), *more])
 
 
@@ -246,3 +248,147 @@ def test_a_table_that_cannot_be_written_to_is_left_alone(tmp_path: Path) -> None
 
     assert page.read_bytes() == before
     assert BEGIN.year == 2026
+
+
+def git(runbook: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", "-c", "user.name=a", "-c", "user.email=a@example.org", *arguments],
+        cwd=runbook.parent, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    return done.stdout
+
+
+@pytest.fixture
+def committed(runbook: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The runbook in a git repository, beside a file with an edit; a hook that would be seen."""
+    settings = tmp_path / "gitconfig"
+    settings.write_text("[user]\n\tname = Somebody\n\temail = somebody@example.org\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(settings))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    git(runbook, "init", "--quiet", "--initial-branch=main", str(runbook.parents[1] / "runbooks" / ".."))
+    (runbook.parents[1] / ".gitignore").write_text("history.db*\ngitconfig\n")
+    git(runbook, "add", "--all", "..")
+    git(runbook, "commit", "--quiet", "-m", "as it was")
+    hook = runbook.parents[1] / ".git" / "hooks" / "pre-commit"
+    hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/hooked\n")
+    hook.chmod(0o755)
+    (runbook.parents[1] / ".gitignore").write_text("history.db*\ngitconfig\nhooked\n")
+    return runbook
+
+
+def test_a_lab_validates_no_runbook_unless_it_is_named(
+    runbook: Path, required: dict[str, Outcome], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert stamp(runbook, a_run("run", 50, required), provider="lab") == ExitCode.REFUSED
+    assert "only runs on labs and kind clusters have ended (lab)." in capsys.readouterr().err
+    assert find(runbook).value == LONG_AGO
+
+    assert stamp(runbook, more=("--cluster", "lab")) == ExitCode.PASSED
+    assert find(runbook).value == "2026-01-03"
+
+
+def test_a_lab_that_passed_later_is_not_taken_for_the_cluster(
+    runbook: Path, required: dict[str, Outcome]
+) -> None:
+    stamp(runbook, a_run("lab", 80, required), provider="lab")
+
+    assert stamp(runbook, a_run("real", 50, required, cluster="homelab")) == ExitCode.PASSED
+    assert find(runbook).value == "2026-01-03"
+
+
+def test_it_commits_the_page_and_nothing_else(
+    committed: Path, required: dict[str, Outcome], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert stamp(committed, a_run("run", 50, required), more=("--commit",)) == ExitCode.PASSED
+
+    assert "(commit " in capsys.readouterr().out
+    assert git(committed, "log", "-1", "--format=%s|%an", "--name-only").split("\n") == [
+        "Validate metallb.md on 2026-01-03, by run run on lab|Somebody", "", "runbooks/metallb.md", "",
+    ]  # fmt: skip
+    assert git(committed, "status", "--porcelain") == " M .gitignore\n"
+    assert git(committed, "show", "HEAD:./metallb.md") == committed.read_text()
+    assert not (committed.parents[1] / "hooked").exists()
+    assert git(committed, "fsck", "--strict") == ""
+
+
+def test_it_commits_on_a_new_branch_and_leaves_the_working_tree_alone(
+    committed: Path, required: dict[str, Outcome], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = committed.read_bytes()
+    more = ("--commit", "Validated", "--branch", "validated/jan")
+
+    assert stamp(committed, a_run("run", 50, required), more=more) == ExitCode.PASSED
+
+    assert "on branch validated/jan)" in capsys.readouterr().out
+    assert committed.read_bytes() == before
+    assert git(committed, "branch", "--show-current") == "main\n"
+    assert git(committed, "diff", "--stat", "main", "validated/jan").startswith(" runbooks/metallb.md | 2 +-")
+    assert git(committed, "log", "-1", "--format=%s", "validated/jan") == "Validated\n"
+
+    assert stamp(committed, more=more) == ExitCode.REFUSED
+    assert "The branch validated/jan exists." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("branch", ["", "x"])
+def test_edits_of_somebody_are_not_committed(
+    committed: Path, required: dict[str, Outcome], capsys: pytest.CaptureFixture[str], branch: str
+) -> None:
+    committed.write_text(committed.read_text().replace("Tier 0", "Tier 1"))
+    more = ("--commit", "x", *(("--branch", branch) if branch else ()))
+
+    assert stamp(committed, a_run("run", 50, required), more=more) == ExitCode.REFUSED
+
+    assert "has edits that are not committed." in capsys.readouterr().err
+    assert find(committed).value == LONG_AGO
+
+
+def test_checks_that_do_not_exist_validate_nothing(
+    runbook: Path, required: dict[str, Outcome], capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = runbook.with_suffix(".checks.yaml")
+    place.write_text(place.read_text().replace("rollback.drill]", "rollback.dril]", 1))
+
+    assert stamp(runbook, a_run("run", 50, required)) == ExitCode.REFUSED
+
+    error = capsys.readouterr().err
+    assert "there is no check 'rollback.dril'; did you mean rollback.drill?" in error
+    assert find(runbook).value == LONG_AGO
+
+
+class TestEncode:
+    def test_it_writes_every_statement_of_a_runbook_of_ones_own(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        page = tmp_path / "edge.md"
+        page.write_text(
+            "# Edge\n\n## First\n\n- an address of that pool is still free\n- ask: 'who' #1\n\n"
+            "```sh\nkubectl get svc -A | grep LoadBalancer\n```\n"
+        )
+
+        assert main(["encode", str(page), "--write"]) == ExitCode.PASSED
+
+        place = tmp_path / "edge.checks.yaml"
+        assert capsys.readouterr().out.endswith("2 statements wait for a check, or for a context\n")
+        assert "checks: []  # perhaps pending.free-address" in place.read_text()
+        assert "checks: [health.services-addressed]" in place.read_text()
+        missing = coverage(page.read_text(), read_encoding(place.read_text(), "x")).missing
+        assert [piece.text for piece in missing] == ["an address of that pool is still free", "ask: 'who' #1"]
+
+        assert main(["encode", str(page), "--write"]) == ExitCode.USAGE
+
+    def test_what_is_encoded_stays_and_what_is_gone_is_told(
+        self, runbook: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        kept = read_encoding(runbook.with_suffix(".checks.yaml").read_text(), "x")
+        runbook.write_text(
+            runbook.read_text().replace("- an address of the pool is still free", "- something new")
+        )
+
+        assert main(["encode", str(runbook)]) == ExitCode.PASSED
+
+        told = capsys.readouterr()
+        assert "and left out: 2.1 a service waits for its address: an address of the pool" in told.err
+        now = coverage(runbook.read_text(), read_encoding(told.out, "x"))
+        assert [piece.text for piece in now.missing] == ["something new"]
+        assert now.stale == ()
+        assert now.checks == coverage(runbook.read_text(), kept).checks
