@@ -13,7 +13,7 @@ from clusters.commands import command as shown
 from clusters.errors import ConformanceError, ExitCode, UsageError
 from clusters.lab import life, netns
 from clusters.lab.lab import Lab
-from clusters.lab.plan import DEFAULT_NAME, Families, Install, LabOptions, Proxy
+from clusters.lab.plan import DEFAULT_NAME, Consumer, Families, Install, LabOptions, Proxy
 
 _UNSET = argparse.SUPPRESS
 
@@ -47,6 +47,12 @@ def _add_up_options(up: argparse.ArgumentParser) -> None:
         choices=get_args(Install),
         default=_UNSET,
         help="whose names, labels and rights (manifest)",
+    )
+    up.add_argument(
+        "--consumer",
+        choices=get_args(Consumer),
+        default=_UNSET,
+        help="what serves at the edge (agnhost); traefik is built first, which takes minutes",
     )
     up.add_argument("--overlay", default=_UNSET, help="a kustomize folder of your own")
     up.add_argument("--keep", action="store_true", help="leave a lab that did not come up, to look at it")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import http.client
 import socket
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import Any, TypeVar
 
-from clusters.lab import control_plane, manifests, network, node, parts, rendering, serving
+from clusters.lab import control_plane, manifests, network, node, parts, pki, rendering, serving, traefik
 from clusters.lab import plan as plans
 from clusters.lab.control_plane import API_SOCKET, Authorities
 from clusters.lab.hosts import Component, HostControl, LabFailed
@@ -45,7 +47,8 @@ class Boot:
             options.metallb or rendering.pinned_version(self.overlay) or parts.SUPPORTED_METALLB[-1]
         )
         self.controls = {host.name: HostControl(options.name, host.name) for host in self.plan.nodes}
-        self._parts: Parts = parts.ensure()
+        self._extra = "" if options.consumer == "agnhost" else options.consumer
+        self._parts: Parts = parts.ensure(extra=self._extra)
         self._manifest = self._parts.manifest(self.metallb)
         self._authorities: Authorities = control_plane.make_authorities()
 
@@ -75,7 +78,7 @@ class Boot:
             kubectl=kubectl,
             components=_COMPONENTS[self.options.install],
         )
-        traffic = pool.submit(rendering.build, rendering.consumers(self.options), kubectl=kubectl)
+        traffic = pool.submit(self._consumers, kubectl)
         self._power_on(pool, listener)
         listener.close()
         with RestClient(self.paths.kubeconfig) as client:
@@ -83,6 +86,17 @@ class Boot:
         finished = state.finished(self.progress.phases)
         finished.save()
         return finished
+
+    def _consumers(self, kubectl: Path) -> Things:
+        """The objects of the lab's consumers, with the authority that signs for them written down."""
+        found = rendering.build(rendering.consumers(self.options), kubectl=kubectl)
+        if self.options.consumer != traefik.NAME:
+            return found
+        authority = pki.Authority("consumers of the lab")
+        trusted = traefik.trusted(self.options.name)
+        trusted.parent.mkdir(parents=True, exist_ok=True)
+        trusted.write_bytes(authority.pair.certificate)
+        return traefik.in_place_of(found, authority=authority, parts=self._parts)
 
     def _power_on(self, pool: ThreadPoolExecutor, listener: socket.socket) -> None:
         """Network, files and image stores side by side; then every host with what needs no API server."""
@@ -130,7 +144,10 @@ class Boot:
         applied.result()
         # Not before all nodes are there, or the first one that is Ready gets every pod.
         manifests.apply_all(client, workloads, controls=everyone)
-        serving.wait_for_all(client, self.plan, controls=self.controls, progress=self.progress)
+        asked = {}
+        if self.options.consumer == traefik.NAME:
+            asked[f"{traefik.NAMESPACE}/{traefik.NAME}"] = functools.partial(traefik.questions, self.plan)
+        serving.wait_for_all(client, self.plan, controls=self.controls, progress=self.progress, asked=asked)
         # Nothing waits for it, so it does not take processors from what is waited for.
         manifests.apply_all(
             client, manifests.metrics_server(self._authorities, self._parts), controls=everyone
@@ -147,7 +164,7 @@ class Boot:
     def _clone_store(self, host: Host) -> None:
         lib = self.paths.host(host.name).lib
         lib.mkdir(parents=True)
-        self._parts.store.clone(lib / "containerd")
+        self._parts.store(self._extra).clone(lib / "containerd")
 
     def _boot_host(self, host: Host, listener: int) -> None:
         control = self.controls[host.name]

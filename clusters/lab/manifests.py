@@ -66,7 +66,7 @@ def with_secrets(metallb: list[Object]) -> list[Object]:
     for thing in metallb:
         if thing["kind"] == "Deployment":
             name = _memberlist_secret(thing)
-            made += [_secret(thing["metadata"]["namespace"], name, _memberlist_key())] if name else []
+            made += [secret(thing["metadata"]["namespace"], name, _memberlist_key())] if name else []
         elif (
             thing["kind"] == "Secret"
             and thing["metadata"]["name"] == _WEBHOOK_SECRET
@@ -96,7 +96,8 @@ def _webhook_certificate() -> dict[str, bytes]:
     return {"ca.crt": own.certificate, "ca.key": own.key, "tls.crt": pair.certificate, "tls.key": pair.key}
 
 
-def _secret(namespace: str, name: str, data: dict[str, bytes], *, kind: str = "Opaque") -> Object:
+def secret(namespace: str, name: str, data: dict[str, bytes], *, kind: str = "Opaque") -> Object:
+    """A secret that holds these files."""
     return {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -121,7 +122,7 @@ def metrics_server(authorities: Authorities, parts: Parts) -> list[Object]:
     name = "metrics-server.kube-system.svc"
     pair, authority = authorities.cluster.issue(name, served_as=[name]), authorities.cluster.pair.certificate
     files = {"tls.crt": pair.certificate, "tls.key": pair.key, "ca.crt": authority}
-    secret = _secret("kube-system", "metrics-server-tls", files, kind="kubernetes.io/tls")
+    files_secret = secret("kube-system", "metrics-server-tls", files, kind="kubernetes.io/tls")
     things: list[Object] = yaml_text.documents(_METRICS_SERVER.read_text(encoding="utf-8"))
     for thing in things:
         if thing["kind"] == "Deployment":
@@ -129,7 +130,7 @@ def metrics_server(authorities: Authorities, parts: Parts) -> list[Object]:
             container["image"] = parts.image("metrics-server")
         elif thing["kind"] == "APIService":
             thing["spec"]["caBundle"] = _encoded(authority)
-    return [secret, *things]
+    return [files_secret, *things]
 
 
 # What other objects stand on, first; what would refuse objects while its server is not there yet, last.

@@ -26,6 +26,7 @@ PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 _LIFE = dt.timedelta(days=365)
 # Clocks do not differ between namespaces, but a certificate of this very second can be judged too young.
 _BACKDATED = dt.timedelta(minutes=5)
+_ENDED = dt.timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -64,10 +65,17 @@ class Authority:
         builder = builder.add_extension(usage, critical=True).add_extension(self._public, critical=False)
         self.pair = Pair(_pem(builder.sign(self._key, hashes.SHA256())), private_pem(self._key))
 
-    def issue(self, user: str, groups: Iterable[str] = (), *, served_as: Iterable[str] = ()) -> Pair:
-        """A certificate for `user` in `groups`; with `served_as` (addresses and names) also for a server."""
+    def issue(
+        self, user: str, groups: Iterable[str] = (), *, served_as: Iterable[str] = (), expired: bool = False
+    ) -> Pair:
+        """A certificate for `user` in `groups`; with `served_as` (addresses and names) also for a server.
+
+        An `expired` one has ended yesterday.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = _builder(_subject(user, groups), self._name, key.public_key())
+        builder = _builder(
+            _subject(user, groups), self._name, key.public_key(), ended=_ENDED if expired else None
+        )
         purposes = [ExtendedKeyUsageOID.CLIENT_AUTH]
         names = [_alternative(name) for name in served_as]
         if names:
@@ -134,10 +142,14 @@ def _subject(name: str, groups: Iterable[str]) -> x509.Name:
     return x509.Name([*organisations, x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: PublicKey) -> x509.CertificateBuilder:
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: PublicKey, *, ended: dt.timedelta | None = None
+) -> x509.CertificateBuilder:
     now = dt.datetime.now(dt.UTC)
     builder = x509.CertificateBuilder(subject_name=subject, issuer_name=issuer, public_key=key)
     builder = builder.serial_number(x509.random_serial_number())
+    if ended is not None:
+        return builder.not_valid_before(now - _LIFE).not_valid_after(now - ended)
     return builder.not_valid_before(now - _BACKDATED).not_valid_after(now + _LIFE)
 
 

@@ -16,6 +16,7 @@ from clusters.errors import UsageError
 Families = Literal["ipv4", "ipv6", "dual"]
 Proxy = Literal["iptables", "nftables"]
 Install = Literal["manifest", "prometheus", "helm"]
+Consumer = Literal["agnhost", "traefik"]
 
 DEFAULT_NAME = "lab"
 MOST_NODES = 7
@@ -30,7 +31,7 @@ class LabOptions:
     `metallb` is a version without the `v`, or empty for the one that the overlay pins. `overlay` is a
     kustomize folder, or empty for the shipped one that fits `families`. `install` is what the overlay gets
     where it lacks it: nothing, the rights of MetalLB's -prometheus manifest, without which nobody reads the metrics of
-    0.16, or its chart's names and rights.
+    0.16, or its chart's names and rights. `consumer` is what serves at the edge: Kubernetes' test server, or Traefik.
     """
 
     name: str = DEFAULT_NAME
@@ -41,6 +42,7 @@ class LabOptions:
     metallb: str = ""
     install: Install = "manifest"
     overlay: str = ""
+    consumer: Consumer = "agnhost"
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -54,6 +56,7 @@ class LabOptions:
             ("--families", self.families, get_args(Families)),
             ("--proxy", self.proxy, get_args(Proxy)),
             ("--install", self.install, get_args(Install)),
+            ("--consumer", self.consumer, get_args(Consumer)),
         ):
             if value not in known:
                 raise UsageError(f"{option} is {value!r}.", remedy=f"It is one of {', '.join(known)}.")

@@ -7,7 +7,8 @@ import http.client
 import itertools
 import json
 import socket
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import TypeVar
 
 from clusters import budgets, wait
@@ -27,6 +28,8 @@ _LOOKS_AFTER = 8
 FAULTS = (OSError, http.client.HTTPException, Refusal)
 
 Controls = Collection[HostControl]
+#: What a service is asked until it answers, each question with its URL.
+Questions = Callable[[Object], Iterable[tuple[str, Callable[[], object]]]]
 
 
 def dead_components(controls: Controls) -> list[str]:
@@ -93,17 +96,26 @@ def _answers(client: RestClient, path: str, text: str, controls: Controls) -> No
 
 
 def wait_for_all(
-    client: RestClient, plan: Plan, *, controls: Mapping[str, HostControl], progress: BootProgress
+    client: RestClient,
+    plan: Plan,
+    *,
+    controls: Mapping[str, HostControl],
+    progress: BootProgress,
+    asked: Mapping[str, Questions] = MappingProxyType({}),
 ) -> None:
-    """MetalLB rolled out, its webhook deciding, and every consumer answering from the client."""
+    """MetalLB rolled out, its webhook deciding, and every consumer answering from the client.
+
+    `asked` gives, by namespace/name, the questions to a service that does not answer as Kubernetes' test server does.
+    """
     everyone = list(controls.values())
     check = functools.partial(claim, controls=everyone)
     check("every LoadBalancer service has an address", read=lambda: services(client), accept=_all_assigned)
     progress.mark("addresses assigned")
-    for probe in (probe for service in services(client) for probe in _probes(service)):
-        protocol, address, port = probe
-        question = functools.partial(ask, plan, protocol, address=address, port=port)
-        check(f"{protocol}://{address}:{port} answers the client", read=question, accept=bool)
+    usual = functools.partial(_questions, plan)
+    for service in services(client):
+        name = f"{service['metadata']['namespace']}/{service['metadata']['name']}"
+        for url, question in asked.get(name, usual)(service):
+            check(f"{url} answers the client", read=question, accept=bool)
     progress.mark("services answer")
     check("MetalLB is rolled out", read=lambda: unfinished(client), accept=lambda left: not left)
     progress.mark("MetalLB rolled out")
@@ -201,10 +213,17 @@ def _udp(address: str, port: int) -> str:
         return end.recv(512).decode()
 
 
-def _probes(service: Object) -> list[tuple[str, str, int]]:
-    addresses = [ingress["ip"] for ingress in service["status"]["loadBalancer"]["ingress"]]
+def _questions(plan: Plan, service: Object) -> Iterator[tuple[str, Callable[[], object]]]:
     ports = [(port.get("protocol", "TCP").lower(), port["port"]) for port in service["spec"]["ports"]]
-    return [(protocol, address, port) for address in addresses for protocol, port in ports]
+    for address in addresses(service):
+        for protocol, port in ports:
+            question = functools.partial(ask, plan, protocol, address=address, port=port)
+            yield f"{protocol}://{address}:{port}", question
+
+
+def addresses(service: Object) -> list[str]:
+    """The addresses that a service holds."""
+    return [ingress["ip"] for ingress in service["status"]["loadBalancer"]["ingress"]]
 
 
 def _all_assigned(found: list[Object]) -> bool:

@@ -176,6 +176,7 @@ class LabSettings(Model):
     metallb: Annotated[str, Field(pattern=r"^(\d+\.\d+\.\d+)?$")] = ""
     install: Literal["manifest", "prometheus", "helm"] = "manifest"
     overlay: Path | None = None
+    consumer: Literal["agnhost", "traefik"] = "agnhost"
 
 
 #: Who announces addresses: MetalLB, or by design something else, such as the BGP daemon of the cluster's network.

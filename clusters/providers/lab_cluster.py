@@ -36,6 +36,7 @@ def open_lab(profile: Profile) -> Iterator[Cluster]:
             metallb=wanted.metallb,
             install=wanted.install,
             overlay=str(wanted.overlay or ""),
+            consumer=wanted.consumer,
         )
     found = life.healthy(profile.name)
     lab = found or life.up(options)

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from clusters.errors import ConformanceError, ExitCode
-from clusters.lab.parts import image_store, toolchain
+from clusters.lab.parts import toolchain
 from clusters.lab.parts.cache import cache_root, prune
-from clusters.lab.parts.provisioning import ensure
+from clusters.lab.parts.part_table import EXTRAS
+from clusters.lab.parts.provisioning import ensure, names_for
 from clusters.lab.parts.ready import Parts, slots
 
 
@@ -28,11 +29,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="store_true",
         help="remove parts that this checkout has no use for (no lab may be running)",
     )
+    parser.add_argument(
+        "--extra",
+        choices=tuple(EXTRAS),
+        default="",
+        help="make what this needs besides, which nothing else makes",
+    )
     options = parser.parse_args(arguments)
     try:
         if options.prune:
             return _prune()
-        return _show() if options.list else _make(options.parts)
+        return _show() if options.list else _make(options.parts, options.extra)
     except ConformanceError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -41,12 +48,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return ExitCode.INTERRUPTED
 
 
-def _make(names: list[str]) -> int:
+def _make(names: list[str], extra: str) -> int:
     began = time.monotonic()
     without_store = not names and os.geteuid() != 0
     if without_store:
-        names = [name for name in _parts().slots if name != image_store.NAME]
-    parts = ensure(only=names or None)
+        wanted = _parts()
+        names = [name for name in names_for(wanted, extra) if wanted.slots[name].kind != "stores"]
+    parts = ensure(only=names or None, extra=extra)
     print(f"The lab's parts are in {cache_root()} ({time.monotonic() - began:.1f} s).")
     if without_store:
         print("The image store is left for the lab's first start, because it needs root.")

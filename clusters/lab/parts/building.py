@@ -39,6 +39,7 @@ def key(part: Part, go_version: str) -> str:
         flags(part),
         go_version,
         architecture(),
+        *([[vars(each) for each in part.stand_ins]] if part.stand_ins else []),
     )
 
 
@@ -59,6 +60,7 @@ class Builder:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.log.write_bytes(b"")
         substituted = substitute.apply(self.part, work, self._json) if self.part.needs else ""
+        substituted = substituted or substitute.complete(self.part, work, self._json)
         for output, package in self.part.outputs.items():
             self._run(["build", *flags(self.part), "-o", str(folder / BINARIES / output), package], work)
         versions = {module: self._carry(module, work, folder) for module in self._carried_modules()}

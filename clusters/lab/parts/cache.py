@@ -73,10 +73,12 @@ def content_key(*facts: object) -> str:
 
 
 def files_digest(folder: Path) -> str:
-    """The sha256 over names and bytes of all files directly in `folder`."""
+    """The sha256 over names and bytes of all files in `folder`."""
     digest = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        digest.update(f"{path.name}\0{path.stat().st_size}\0".encode() + path.read_bytes())
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            name = path.relative_to(folder)
+            digest.update(f"{name}\0{path.stat().st_size}\0".encode() + path.read_bytes())
     return digest.hexdigest()
 
 

@@ -10,14 +10,14 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from clusters import budgets, children, wait
 from clusters.lab.parts.cache import PartError
-from clusters.lab.parts.part_table import IMAGES
+from clusters.lab.parts.part_table import IMAGES, Image
 
 #: Changes with what the preparation leaves in the folder.
 RECIPE = 1
@@ -96,8 +96,15 @@ class _Linker:
         return not self._refused
 
 
-def prepare(folder: Path, *, binaries: Path, archives: Iterable[Path], beat: Callable[[str], None]) -> None:
-    """Fill `folder` with a containerd root that has the images of all `archives`, unpacked.
+def prepare(
+    folder: Path,
+    *,
+    binaries: Path,
+    archives: Sequence[Path],
+    beat: Callable[[str], None],
+    images: Sequence[Image] = IMAGES,
+) -> None:
+    """Fill `folder` with a containerd root that has the `images`, which are in `archives`, unpacked.
 
     `binaries` is the folder of containerd and ctr. Needs root, because containerd mounts what it unpacks; its
     mounts stay in a mount namespace of its own. Raises PartError.
@@ -118,7 +125,7 @@ def prepare(folder: Path, *, binaries: Path, archives: Iterable[Path], beat: Cal
             for archive in archives:
                 beat(f"importing {archive.stem}")
                 containerd.load(archive)
-            containerd.wait_until_noted()
+            containerd.wait_until_noted(images)
     except wait.NotWithinBudget as error:
         raise containerd.failure(f"it is not true that {error.claim}") from error
     shutil.rmtree(work)
@@ -167,12 +174,12 @@ class _Containerd:
             give_up=lambda _: "it ended" if process.poll() is not None else None,
         )
 
-    def wait_until_noted(self) -> None:
+    def wait_until_noted(self, images: Sequence[Image]) -> None:
         """Wait until CRI has: the kubelet sees an image that it has noted under its name and its digest."""
         wait.until(
             "the CRI plugin has noted every image and pinned the sandbox's",
             read=lambda: self._ctr("images", "list").stdout,
-            accept=all_noted,
+            accept=lambda listing: all_noted(listing, images),
             budget=budgets.get(budgets.IMAGE_STORE_NOTED),
         )
 
@@ -196,13 +203,13 @@ class _Containerd:
         return subprocess.run(command, cwd=self.work, capture_output=True, text=True, check=False)
 
 
-def all_noted(listing: str) -> bool:
+def all_noted(listing: str, images: Sequence[Image] = IMAGES) -> bool:
     """Whether ctr's listing has each image by name and by digest, managed by CRI, and one of them pinned."""
     managed = [line for line in listing.splitlines() if "io.cri-containerd.image=managed" in line]
     by_digest = [line for line in managed if line.startswith("sha256:")]
     names = {line.split()[0] for line in managed}
     return (
-        len(by_digest) == len(IMAGES)
-        and names.issuperset(image.reference for image in IMAGES)
+        len(by_digest) == len(images)
+        and names.issuperset(image.reference for image in images)
         and any("io.cri-containerd.pinned=pinned" in line for line in managed)
     )

@@ -10,7 +10,7 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -32,9 +32,9 @@ def archive_name(image: Image) -> str:
     return f"{image.name}.tar"
 
 
-def write_all(folder: Path, binary: Callable[[str, str], Path]) -> None:
+def write_all(folder: Path, binary: Callable[[str, str], Path], images: Sequence[Image] = IMAGES) -> None:
     """One archive for every image; `binary` finds a part's binary by the names of both."""
-    for image in IMAGES:
+    for image in images:
         write_archive(image, binary(image.part, image.binary), folder / archive_name(image))
 
 

@@ -17,6 +17,7 @@ MODULES = Path(__file__).parent / "modules"
 
 KUBERNETES = "v1.35.4"
 METRICS_SERVER = "v0.9.0"
+TRAEFIK = "v3.7.13"
 SUPPORTED_METALLB = versions.IN_THE_LAB
 
 
@@ -30,13 +31,27 @@ class Carried:
 
 
 @dataclass(frozen=True)
+class StandIn:
+    """A module that a part's go.mod replaces by a folder of its own, because not every module proxy has all of it.
+
+    `folder` is that folder. What lies there is completed by the files of `copied` (`path@version`, whose sum is `sum`)
+    that one of the globs `kept` names, tests aside; where both have a file, the folder's stays.
+    """
+
+    folder: str
+    copied: str = ""
+    sum: str = ""
+    kept: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Part:
     """One thing that is built, cached and shown as a whole.
 
     `outputs` maps the name of each binary to the Go package it is the main program of; `ldflags` are added to
     those of every part. `needs` is a module as `path@version` that the sums name and not every module proxy has;
-    `clusters.lab.parts.substitute` says what happens where it is missing. `modules` is the folder of the folder
-    with its go.mod and go.sum.
+    `clusters.lab.parts.substitute` says what happens where it is missing, and what `stand_ins` are. `modules` is the
+    folder of the folder with its go.mod and go.sum.
     """
 
     name: str
@@ -45,6 +60,7 @@ class Part:
     ldflags: tuple[str, ...] = ()
     carried: tuple[Carried, ...] = ()
     needs: str = ""
+    stand_ins: tuple[StandIn, ...] = ()
     modules: Path = MODULES
 
     @property
@@ -130,6 +146,44 @@ PARTS: tuple[Part, ...] = (
     ),
 )
 
+_TRAEFIK = "github.com/traefik/traefik/v3"
+_TRAEFIK_REFERENCE = "docs/content/reference/dynamic-configuration"
+_LEGO = (
+    *("acme", "certcrypto", "certificate", "challenge", "lego", "log", "platform", "registration"),
+    *(f"internal/{name}" for name in ("dnspersist", "errutils", "ptr", "useragent", "wait")),
+)
+
+#: Parts by the name of what asks for them; nothing else makes these.
+EXTRAS: Mapping[str, tuple[Part, ...]] = {
+    "traefik": (
+        Part(
+            "traefik",
+            "traefik",
+            {"traefik": f"{_TRAEFIK}/cmd/traefik"},
+            ldflags=(f"-X {_TRAEFIK}/pkg/version.Version={TRAEFIK.removeprefix('v')}",),
+            carried=(
+                Carried(_TRAEFIK, f"{_TRAEFIK_REFERENCE}/kubernetes-crd-definition-v1.yml", "manifests"),
+                Carried(_TRAEFIK, f"{_TRAEFIK_REFERENCE}/kubernetes-crd-rbac.yml", "manifests"),
+            ),
+            stand_ins=(
+                StandIn("stand-ins/dynamic-ext"),
+                StandIn(
+                    "stand-ins/go-http-auth",
+                    "github.com/abbot/go-http-auth@v0.4.0",
+                    "h1:QjmvZ5gSC7jm3Zg54DqWE/T5m1t2AfDu6QlXJT0EVT0=",
+                    kept=("*.go",),
+                ),
+                StandIn(
+                    "stand-ins/lego",
+                    "github.com/go-acme/lego/v5@v5.4.1",
+                    "h1:Jt6xAP9xQrJ3SLLGgxejfDDd3pzdrmuLCWe4oTqHHQc=",
+                    kept=tuple(f"{name}/**/*.go" for name in _LEGO),
+                ),
+            ),
+        ),
+    ),
+}
+
 
 @dataclass(frozen=True)
 class Image:
@@ -185,3 +239,20 @@ IMAGES: tuple[Image, ...] = (
         user="65534",
     ),
 )
+
+#: The same for each of the extras.
+EXTRA_IMAGES: Mapping[str, tuple[Image, ...]] = {
+    "traefik": (
+        Image(
+            "traefik",
+            f"docker.io/library/traefik:{TRAEFIK}",
+            "traefik",
+            "traefik",
+            ("/traefik",),
+            user="65532:65532",
+        ),
+    ),
+}
+
+ALL_PARTS: tuple[Part, ...] = (*PARTS, *(part for parts in EXTRAS.values() for part in parts))
+ALL_IMAGES: tuple[Image, ...] = (*IMAGES, *(image for images in EXTRA_IMAGES.values() for image in images))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, TextIO
@@ -13,8 +13,8 @@ from clusters.errors import UsageError
 from clusters.lab.parts import image_store, images, toolchain
 from clusters.lab.parts.building import BINARIES, Builder
 from clusters.lab.parts.cache import CACHE_VARIABLE, PartError, Slot, cache_root, require_space
-from clusters.lab.parts.part_table import IMAGES, PARTS, Part
-from clusters.lab.parts.ready import IMAGES_NAME, Parts, slots
+from clusters.lab.parts.part_table import ALL_PARTS, EXTRA_IMAGES, EXTRAS, IMAGES, Image, Part
+from clusters.lab.parts.ready import IMAGES_NAME, Parts, images_of, made_for, slots, store_of
 from clusters.lab.parts.toolchain import Go, cache_folders, minimum, spelled
 
 #: A log without a line for this long (seconds) looks as if the run were stuck.
@@ -114,8 +114,10 @@ _GIB_AT_ALL = 3.0
 _GIB_PER_PART = 0.5
 
 
-def ensure(*, only: Iterable[str] | None = None, progress: Progress | None = None) -> Parts:
+def ensure(*, only: Iterable[str] | None = None, extra: str = "", progress: Progress | None = None) -> Parts:
     """Make every part that is not in the cache yet, or those named `only` with what they are made from.
+
+    With an `extra` (`traefik`), what it needs besides is made as well.
 
     Progress goes to standard error unless told otherwise; nothing is shown where nothing is missing. Safe
     when two runs do this at once. Raises PartError for what cannot be made, UsageError for a name that is no part.
@@ -123,7 +125,7 @@ def ensure(*, only: Iterable[str] | None = None, progress: Progress | None = Non
     root = cache_root()
     go = toolchain.find(root)
     parts = Parts(slots(root, go.version))
-    wanted = _with_sources(list(only) if only is not None else list(parts.slots), parts)
+    wanted = _with_sources(list(only) if only is not None else names_for(parts, extra), parts)
     missing = [name for name in wanted if not parts.slots[name].ready]
     if missing:
         shown = progress or progress_for()
@@ -140,16 +142,24 @@ def ensure(*, only: Iterable[str] | None = None, progress: Progress | None = Non
     return parts
 
 
+def names_for(parts: Parts, extra: str = "") -> list[str]:
+    """The names of all that a lab needs, with or without an extra, in the order of making."""
+    others = set[str]().union(*(made_for(each) for each in EXTRAS if each != extra))
+    return [name for name in parts.slots if name not in others]
+
+
 def _with_sources(names: list[str], parts: Parts) -> list[str]:
     """The names and what those things are made from, in the order of making."""
     for name in names:
         if name not in parts.slots:
             raise UsageError(f"The lab has no part {name}.", remedy=f"There are {', '.join(parts.slots)}.")
     wanted = set(names)
-    if image_store.NAME in wanted:
-        wanted |= {IMAGES_NAME, "containerd"}
-    if IMAGES_NAME in wanted and not parts.slots[IMAGES_NAME].ready:
-        wanted |= {image.part for image in IMAGES}
+    for extra, added in {**EXTRA_IMAGES, "": IMAGES}.items():
+        images_name = images_of(extra)
+        if store_of(extra) in wanted:
+            wanted |= {IMAGES_NAME, images_name, "containerd"}
+        if images_name in wanted and not parts.slots[images_name].ready:
+            wanted |= {image.part for image in added}
     return [name for name in parts.slots if name in wanted]
 
 
@@ -166,7 +176,7 @@ class _Making:
 
     def make(self, names: list[str]) -> None:
         """Make them in order; those that are there are only shown."""
-        by_name = {part.name: part for part in PARTS}
+        by_name = {part.name: part for part in ALL_PARTS}
         to_build = [name for name in names if name in by_name and not self.parts.slots[name].ready]
         if to_build:
             self._prepare_go(to_build)
@@ -191,20 +201,23 @@ class _Making:
             assert self.go.program is not None, "Go was made ready for the parts that are missing"
             log = self.root / "logs" / f"{part.name}.log"
             return Builder(part, self.go.program, log, self._beat).build
-        if slot.name == IMAGES_NAME:
-            return self._write_images
-        return self._prepare_store
+        extra = next((each for each in EXTRA_IMAGES if slot.name in made_for(each)), "")
+        added = EXTRA_IMAGES.get(extra, ())
+        if slot.kind == "images":
+            return lambda folder: self._write_images(folder, added or IMAGES)
+        return lambda folder: self._prepare_store(folder, (*IMAGES, *added))
 
-    def _write_images(self, folder: Path) -> None:
+    def _write_images(self, folder: Path, of: Sequence[Image]) -> None:
         self._beat("writing")
-        images.write_all(folder, lambda part, name: self.parts.binary(name, part=part))
+        images.write_all(folder, lambda part, name: self.parts.binary(name, part=part), of)
 
-    def _prepare_store(self, folder: Path) -> None:
+    def _prepare_store(self, folder: Path, of: Sequence[Image]) -> None:
         image_store.prepare(
             folder,
             binaries=self.parts.slots["containerd"].folder / BINARIES,
-            archives=[self.parts.image_archive(image.name) for image in IMAGES],
+            archives=[self.parts.image_archive(image.name) for image in of],
             beat=self._beat,
+            images=of,
         )
 
     def _beat(self, doing: str) -> None:

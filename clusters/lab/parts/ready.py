@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,22 +13,57 @@ from clusters.errors import UsageError
 from clusters.lab.parts import building, image_store, images
 from clusters.lab.parts.cache import PartError, Slot, content_key
 from clusters.lab.parts.image_store import Store
-from clusters.lab.parts.part_table import IMAGES, KUBERNETES, PARTS, SUPPORTED_METALLB, Image
+from clusters.lab.parts.part_table import (
+    ALL_IMAGES,
+    ALL_PARTS,
+    EXTRA_IMAGES,
+    EXTRAS,
+    IMAGES,
+    KUBERNETES,
+    SUPPORTED_METALLB,
+    Image,
+)
 
 IMAGES_NAME = "images"
 
 
 def slots(root: Path, go_version: str) -> dict[str, Slot]:
     """The slot of every thing that is made, by name, in the order in which they can be made."""
-    found = {part.name: Slot(root, "parts", part.name, building.key(part, go_version)) for part in PARTS}
-    sources = sorted({image.part for image in IMAGES})
-    images_key = content_key(
-        images.RECIPE, [repr(image) for image in IMAGES], [found[name].key for name in sources]
+    found = {part.name: Slot(root, "parts", part.name, building.key(part, go_version)) for part in ALL_PARTS}
+
+    def images_key(of: Sequence[Image]) -> str:
+        sources = sorted({image.part for image in of})
+        return content_key(
+            images.RECIPE, [repr(image) for image in of], [found[name].key for name in sources]
+        )
+
+    containerd = found["containerd"].key
+    own = images_key(IMAGES)
+    found[IMAGES_NAME] = Slot(root, "images", IMAGES_NAME, own)
+    found[image_store.NAME] = Slot(
+        root, "stores", image_store.NAME, content_key(image_store.RECIPE, own, containerd)
     )
-    found[IMAGES_NAME] = Slot(root, "images", IMAGES_NAME, images_key)
-    store_key = content_key(image_store.RECIPE, images_key, found["containerd"].key)
-    found[image_store.NAME] = Slot(root, "stores", image_store.NAME, store_key)
+    for extra, added in EXTRA_IMAGES.items():
+        name, store = images_of(extra), store_of(extra)
+        found[name] = Slot(root, "images", name, images_key(added))
+        both = content_key(image_store.RECIPE, own, found[name].key, containerd)
+        found[store] = Slot(root, "stores", store, both)
     return found
+
+
+def images_of(extra: str) -> str:
+    """The name of the thing that holds an extra's images; without an extra, of the one that every lab has."""
+    return f"{IMAGES_NAME}-{extra}" if extra else IMAGES_NAME
+
+
+def store_of(extra: str) -> str:
+    """The name of the image store with an extra's images beside those that every lab has."""
+    return f"{image_store.NAME}-{extra}" if extra else image_store.NAME
+
+
+def made_for(extra: str) -> frozenset[str]:
+    """The names of what only an extra asks for."""
+    return frozenset({*(part.name for part in EXTRAS[extra]), images_of(extra), store_of(extra)})
 
 
 @dataclass(frozen=True)
@@ -54,7 +89,7 @@ class Parts:
 
     @cached_property
     def _part_of_binary(self) -> dict[str, str]:
-        return {output: part.name for part in PARTS for output in part.outputs}
+        return {output: part.name for part in ALL_PARTS for output in part.outputs}
 
     def binary(self, name: str, *, part: str = "") -> Path:
         """A binary by name; `part` where two parts have one of that name (MetalLB's two versions)."""
@@ -88,12 +123,18 @@ class Parts:
 
     def image_archive(self, name: str) -> Path:
         """The archive of an image, by name or reference."""
-        return self._folder(IMAGES_NAME) / images.archive_name(_image(name))
+        found = _image(name)
+        extra = next((extra for extra, added in EXTRA_IMAGES.items() if found in added), "")
+        return self._folder(images_of(extra)) / images.archive_name(found)
+
+    def store(self, extra: str = "") -> Store:
+        """The prepared containerd root with all images, of both MetalLB versions, and those of an extra."""
+        return Store(self._folder(store_of(extra)))
 
     @property
-    def store(self) -> Store:
-        """The prepared containerd root with all images, of both MetalLB versions."""
-        return Store(self._folder(image_store.NAME))
+    def traefik_manifests(self) -> Path:
+        """The folder of Traefik's own definitions and roles."""
+        return self._carried("traefik", "manifests")
 
     def record(self, part: str) -> dict[str, Any]:
         """How a part came about: Go, flags, versions; `substituted` is empty or says what stood in."""
@@ -107,7 +148,8 @@ class Parts:
     @property
     def substitutions(self) -> dict[str, str]:
         """A sentence for every part that was not built from exactly the modules that it pins."""
-        made = [part.name for part in PARTS if part.needs and self.slots[part.name].ready]
+        stood_in = (part.name for part in ALL_PARTS if part.needs or part.stand_ins)
+        made = [name for name in stood_in if self.slots[name].ready]
         return {name: text for name in made if (text := self.record(name)["substituted"])}
 
     def _carried(self, part: str, folder: str) -> Path:
@@ -132,10 +174,10 @@ def metallb_part(version: str) -> str:
 
 
 def _image(name: str) -> Image:
-    for image in IMAGES:
+    for image in ALL_IMAGES:
         if name in (image.name, image.reference):
             return image
-    names = ", ".join(image.name for image in IMAGES)
+    names = ", ".join(image.name for image in ALL_IMAGES)
     raise UsageError(f"The lab has no image {name}.", remedy=f"There are {names}.")
 
 

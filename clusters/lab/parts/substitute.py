@@ -1,10 +1,14 @@
-"""What to do where a module that a part needs is pinned by its sums but cannot be downloaded.
+"""What to do where a module that a part needs cannot be downloaded, or only by some module proxies.
 
-One case is known: MetalLB 0.16.2 needs the API types of github.com/metallb/frr-k8s v0.0.27, and some module proxies
-have that version's go.mod but not its files. The version before has the same types but for one field; a copy of them
-with that field added takes its place then, and what was built says so. Only MetalLB's FRR-K8s mode, in which it
+One may or may not be there: MetalLB 0.16.2 needs the API types of github.com/metallb/frr-k8s v0.0.27, and some module
+proxies have that version's go.mod but not its files. The version before has the same types but for one field; a copy of
+them with that field added takes its place then, and what was built says so. Only MetalLB's FRR-K8s mode, in which it
 hands its configuration to another program as an object of these types, could tell the difference, and the lab does
 not run it.
+
+Others are replaced wherever the part is built, by folders beside its go.mod (`StandIn`), so that it is the same
+everywhere: Traefik's DNS providers with the modules that each brings, which only a certificate by ACME's DNS challenge
+asks for, and its fork of a module for passwords, which no route of the lab has.
 """
 
 from __future__ import annotations
@@ -62,6 +66,28 @@ def apply(part: Part, work: Path, go: GoJson) -> str:
     return f"{_MISSING} cannot be downloaded; {_STANDS_IN} with one field added stands in for it"
 
 
+def complete(part: Part, work: Path, go: GoJson) -> str:
+    """Copy into the part's stand-ins, in `work`, what they keep of the modules that they stand for; a sentence on them.
+
+    Raises PartError where one of those cannot be had, or is not the one this was written for.
+    """
+    for each in part.stand_ins:
+        if not each.copied:
+            continue
+        found = go(["mod", "download", "-json", each.copied], work)
+        if found.get("Sum") != each.sum:
+            why = str(found.get("Error", f"{each.copied} is not the one that is known."))
+            raise _unavailable(part, why, wanted=each.copied)
+        root, target = Path(found["Dir"]), work / each.folder
+        for path in sorted({path for pattern in each.kept for path in root.glob(pattern)}):
+            copy = target / path.relative_to(root)
+            if not path.name.endswith("_test.go") and not copy.exists():
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, copy)
+    names = ", ".join(Path(each.folder).name for each in part.stand_ins)
+    return f"{names} are not as they are published: see {part.source.name}/go.mod" if names else ""
+
+
 def _lay_out(part: Part, types: Path, mod: Path, *, target: Path) -> None:
     """Make a module of the missing version's go.mod and the other version's package, patched."""
     package = target / _PACKAGE
@@ -77,10 +103,10 @@ def _lay_out(part: Part, types: Path, mod: Path, *, target: Path) -> None:
     )
 
 
-def _unavailable(part: Part, output: str) -> PartError:
+def _unavailable(part: Part, output: str, *, wanted: str = "") -> PartError:
     return PartError(
         part.name,
-        f"The part {part.name} cannot be built: {part.needs} cannot be downloaded.",
+        f"The part {part.name} cannot be built: {wanted or part.needs} cannot be downloaded.",
         remedy="See to the network or GOPROXY, and run it again.",
         output=output,
     )

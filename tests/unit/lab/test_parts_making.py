@@ -294,7 +294,7 @@ def test_images_and_store_have_other_keys_when_a_part_of_theirs_has(
     monkeypatch.setattr(building, "key", changed)
     after = ready.slots(tmp_path, "1.26.8")
     other = {name for name in before if before[name] != after[name]}
-    assert other == {"agnhost", "images", "image-store"}
+    assert other == {"agnhost", "images", "image-store", "image-store-traefik"}
 
 
 @pytest.mark.parametrize(
