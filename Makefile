@@ -80,6 +80,7 @@ drills: setup ## Make the faults of create and disrupt checks, drills and upgrad
 full: setup ## Everything that make test leaves out for its length (the fault catalogue, kills, pods, drills, roles), real kind aside
 	@$(BIN)/python -m clusters.lab.parts.system --tests
 	@$(BIN)/python -m clusters.lab.parts.system --images
+	@$(BIN)/python -m clusters.lab.parts --extra traefik
 	@$(BIN)/pytest tests -m "full and not kind" $(ARGS)
 
 docs: $(STAMP) ## Write docs/checks.md, docs/checks, docs/causes.md and deploy/rbac from the checks themselves

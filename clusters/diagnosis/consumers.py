@@ -18,6 +18,8 @@ from clusters.observation.snapshot import Consumer, ConsumerAnswer, ServerCertif
 from clusters.subject import Subject
 
 Explanations = Mapping[str, Explanation]
+#: Where HTTP/3 is asked for.
+_QUIC = 443
 
 
 def explain(
@@ -54,15 +56,14 @@ def _missing(facts: Facts, consumer: Consumer) -> Explanation:
 def _port_missing(facts: Facts, consumer: Consumer, service: Service) -> Explanation | None:
     """The service lacks a port that the profile asks for by its number."""
     for probe in consumer.probes:
-        protocol = "UDP" if probe.protocol in ("udp", "dns") else "TCP"
-        if probe.port and (protocol, probe.port) not in {
-            (each.protocol, each.number) for each in service.ports
-        }:
+        protocol = "UDP" if probe.protocol in ("udp", "dns", "quic") else "TCP"
+        port = probe.port or (_QUIC if probe.protocol == "quic" else 0)
+        if port and (protocol, port) not in {(each.protocol, each.number) for each in service.ports}:
             has = ", ".join(map(str, service.ports)) or "none"
             root = RootCause(
                 cause=CauseId.CONSUMER_PORT_MISSING,
                 subject=Subject.service(service.key),
-                summary=f"Service {service.key} has no port {protocol}/{probe.port}, by which people use it.",
+                summary=f"Service {service.key} has no port {protocol}/{port}, by which people use it.",
                 evidence=(f"its ports: {has}",),
                 fields=facts.command_fields(namespace=service.namespace, service=service.name),
             )
@@ -171,6 +172,8 @@ def unnamed(facts: Facts) -> Iterator[str]:
 _MAY_ASK_WHO_WE_ARE = frozenset({401, 403})
 _DNS_CODES = {1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED"}
 _SECONDS_A_DAY = 86400
+#: Who signs the certificate that Traefik shows where no router of its has one for the host.
+_TRAEFIKS_OWN = "CN=TRAEFIK DEFAULT CERT"
 #: How many days before its end a certificate is noted.
 _EXPIRES_SOON = 14
 
@@ -178,7 +181,7 @@ _EXPIRES_SOON = 14
 def broken_promise(facts: Facts, service: Service) -> Explanation | None:
     """The first promise that the service's answers do not keep; None where they keep all, or nothing was asked."""
     for answer in _of(facts, service):
-        if found := _certificate(facts, answer) or _answer(facts, answer):
+        if found := _unrouted(facts, answer) or _certificate(facts, answer) or _answer(facts, answer):
             return found
     return None
 
@@ -208,6 +211,25 @@ def url(answer: ConsumerAnswer) -> str:
 
 def _days_left(facts: Facts, certificate: ServerCertificate) -> float:
     return (dt.datetime.fromisoformat(certificate.expires).timestamp() - facts.now) / _SECONDS_A_DAY
+
+
+def _unrouted(facts: Facts, answer: ConsumerAnswer) -> Explanation | None:
+    """A 404 with the certificate that Traefik makes for itself: the certificate follows from the missing route."""
+    certificate = answer.certificate
+    if certificate is None or certificate.issuer != _TRAEFIKS_OWN or answer.status != 404:
+        return None
+    if answer.probe.by_default or _status_fits(answer):
+        return None
+    text = f"{url(answer)} {_promised(answer)}; Traefik has no certificate for this host either."
+    shown = f"it shows the certificate that Traefik makes for itself ({certificate.issuer})"
+    return _explained(
+        facts,
+        CauseId.CONSUMER_ANSWER_WRONG,
+        answer,
+        text,
+        shown,
+        "whether a route has this host: kubectl get ingressroutes,ingresses,httproutes --all-namespaces",
+    )
 
 
 def _certificate(facts: Facts, answer: ConsumerAnswer) -> Explanation | None:

@@ -27,7 +27,7 @@ _SECURE, _PLAIN = (
     frozenset({"https", "tls", "kubernetes.io/wss"}),
     frozenset({"http", "web", "kubernetes.io/h2c"}),
 )
-_USUAL = {"https": 443, "http": 80, "dns": 53}
+_USUAL = {"https": 443, "http": 80, "dns": 53, "quic": 443}
 
 
 def answers(snapshot: Snapshot, vantage: Vantage) -> tuple[ConsumerAnswer, ...]:

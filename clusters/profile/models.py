@@ -240,7 +240,7 @@ class Probe(Model):
     a PROXY header (version 1) goes before everything.
     """
 
-    protocol: Literal["tcp", "udp", "http", "https", "dns"] = "tcp"
+    protocol: Literal["tcp", "udp", "http", "https", "dns", "quic"] = "tcp"
     port: Annotated[int, Field(ge=0, le=65535)] = 0
     host: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]?([A-Za-z0-9._-]{0,251}[A-Za-z0-9.])?$")] = ""
     method: Literal["GET", "HEAD", "OPTIONS"] = "GET"

@@ -119,10 +119,10 @@ def trouble_of(task: Task) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Exchange:
-    """A request. `protocol` is tcp, http, https, udp or dns; `hostname` is the Host header, the name in TLS, the query.
+    """A request. `protocol` is tcp, http, https, udp, dns or quic.
 
-    `ca` holds the certificates that are trusted, as PEM ("" for those of the place), `proxy` puts a PROXY header
-    (version 1) before everything.
+    `hostname` is the Host header, the name in TLS, the query. `ca` holds the certificates that are trusted, as PEM (""
+    for those of the place), `proxy` puts a PROXY header (version 1) before everything.
     """
 
     address: str

@@ -13,6 +13,7 @@ import yaml
 from clusters.api import Api
 from clusters.changes import Changes
 from clusters.journal import Journal
+from clusters.lab import traefik
 from clusters.lab.lab import Lab
 from tests.faults.bench import ROOT
 
@@ -39,8 +40,12 @@ class Site(Protocol):
 
 def settings_for(lab: Lab, repository: Path = ROOT / "examples/platform") -> dict[str, Any]:
     """The shipped profile of the lab under another lab's name, and in front of another repository."""
-    found: dict[str, Any] = yaml.safe_load((ROOT / "clusters/profiles/lab.yaml").read_text())
+    edge = "" if lab.state.options.consumer == "agnhost" else f"-{lab.state.options.consumer}"
+    found: dict[str, Any] = yaml.safe_load((ROOT / f"clusters/profiles/lab{edge}.yaml").read_text())
     found["name"] = lab.name
+    for probe in found["consumers"][0]["probe"] if edge else ():
+        if "ca" in probe:
+            probe["ca"] = str(traefik.trusted(lab.name))
     found["lab"]["overlay"] = str(ROOT / "examples/platform/metallb/overlays/lab")
     found["gitops"]["repository"] = str(repository)
     options = lab.state.options

@@ -18,10 +18,18 @@ from clusters.observation.snapshot import ConsumerAnswer, WireView
 from clusters.profile import Profile, Provider
 from clusters.profile.models import Consumer, Probe
 from clusters.vantage import NetnsVantage
-from tests.wire.promises import HOST, Certificates, dns, serve_datagrams, serve_http
+from tests.wire.promises import HOST, Certificates, dns, quic, serve_datagrams, serve_http
 from tests.wire.segment import VIP, Segment
 
-PORTS = {"plain": 8001, "secure": 8443, "expired": 8444, "other name": 8445, "datagram": 8053, "dns": 53}
+PORTS = {
+    "plain": 8001,
+    "secure": 8443,
+    "expired": 8444,
+    "other name": 8445,
+    "datagram": 8053,
+    "dns": 53,
+    "quic": 8443,
+}
 
 
 @pytest.fixture
@@ -39,6 +47,7 @@ def served(lan: Segment, certificates: Certificates) -> Iterator[Segment]:
     serve_http(host, PORTS["other name"], certificates.context("elsewhere.example"))
     serve_datagrams(host, PORTS["datagram"], lambda data: b"pong " + data)
     serve_datagrams(host, PORTS["dns"], dns)
+    serve_datagrams(host, PORTS["quic"], quic)
     return lan
 
 
@@ -84,6 +93,7 @@ def told(vantage: NetnsVantage, seen: Snapshot) -> tuple[tuple[ConsumerAnswer, .
         {"protocol": "https", "port": PORTS["secure"], "host": HOST, "ca": "its own"},
         {"protocol": "udp", "port": PORTS["datagram"], "send": "ping", "expect": "pong ping"},
         {"protocol": "dns", "host": HOST, "expect": VIP},
+        {"protocol": "quic", "port": PORTS["quic"]},
     ],
     ids=lambda probe: f"{probe['protocol']} {probe.get('path', '')}",
 )
@@ -123,6 +133,8 @@ def test_a_promise_that_is_kept(
          "answered without the expected '42'"),
         ({"protocol": "dns", "host": "gone.example"}, "consumer-answer-wrong", "answered NXDOMAIN"),
         ({"protocol": "tcp", "port": 9}, "consumer-answer-wrong", "gave no answer: refused"),
+        ({"protocol": "quic", "port": 9}, "consumer-answer-wrong", "gave no answer: refused"),
+        ({"protocol": "quic", "port": PORTS["datagram"]}, "consumer-answer-wrong", "gave no answer: no quic"),
     ],
 )  # fmt: skip
 def test_a_promise_that_is_broken(

@@ -1,4 +1,4 @@
-"""One request to a service as its users send it, with the answer judged by whoever asked: TLS, HTTP, UDP, DNS.
+"""One request to a service as its users send it, with the answer judged by whoever asked: TLS, HTTP, UDP, DNS, QUIC.
 
 Each is made by a thread of its own, as TLS and HTTP of Python's library wait; the agent's own thread only looks
 whether it is done. Nothing is timed here to a millisecond, so that no measurement suffers.
@@ -25,6 +25,8 @@ LOOKED_EVERY = 0.02
 MOST_BODY = 1 << 16
 DNS_HEADER = struct.Struct(">6H")
 A, AAAA = 1, 28
+#: Of a QUIC packet: a version that nobody speaks (RFC 9000, 15), the size below which a server stays silent (14.1).
+NO_VERSION, LEAST_QUIC, ID = b"\x1a\x2a\x3a\x4a", 1200, 8
 _MADE: dict[str, ssl.SSLContext] = {}
 _MAKING = threading.Lock()
 
@@ -65,7 +67,7 @@ def ask(task: dict[str, Any]) -> dict[str, Any]:
     """
     found: dict[str, Any] = {"error": "", "stage": "connecting", "status": 0, "body": "", "location": ""}
     try:
-        if task["protocol"] in ("udp", "dns"):
+        if task["protocol"] in ("udp", "dns", "quic"):
             _by_datagram(task, found)
         else:
             _by_connection(task, found)
@@ -75,7 +77,7 @@ def ask(task: dict[str, Any]) -> dict[str, Any]:
         reason = getattr(error, "reason", "")  # of TLS, whose errors are those of the system as well
         found["error"] = "tls: " + str(reason).replace("_", " ").lower() if reason else word(error)
     except (http.client.HTTPException, ValueError) as error:
-        found["error"] = "no http: " + type(error).__name__
+        found["error"] = ("no quic: " if task["protocol"] == "quic" else "no http: ") + type(error).__name__
     return found
 
 
@@ -84,14 +86,36 @@ def _by_datagram(task: dict[str, Any], found: dict[str, Any]) -> None:
     with socket.socket(family, socket.SOCK_DGRAM) as sock:
         sock.settimeout(task["timeout"])
         sock.connect((task["host"], task["port"]))
-        number = secrets.randbits(16)
-        sock.send(query(task["hostname"], number) if task["protocol"] == "dns" else task["payload"].encode())
+        number, ids = secrets.randbits(16), (secrets.token_bytes(ID), secrets.token_bytes(ID))
+        if task["protocol"] == "quic":
+            sock.send(greeting(*ids))
+        else:
+            sock.send(
+                query(task["hostname"], number) if task["protocol"] == "dns" else task["payload"].encode()
+            )
         found["stage"] = "waiting for the answer"
         answer = sock.recv(MOST_BODY)
     if task["protocol"] == "dns":
         found["status"], found["body"] = answered(answer, number)
+    elif task["protocol"] == "quic":
+        found["body"] = versions(answer, *ids)
     else:
         found["body"] = answer.decode("utf-8", "replace")
+
+
+def greeting(there: bytes, here: bytes) -> bytes:
+    """A QUIC packet of a version that nobody speaks, which a server has to answer with those that it speaks."""
+    head = b"\xc0" + NO_VERSION + bytes([ID]) + there + bytes([ID]) + here
+    return head.ljust(LEAST_QUIC, b"\0")
+
+
+def versions(data: bytes, there: bytes, here: bytes) -> str:
+    """The versions in the answer to a greeting (RFC 9000, 17.2.1). Raises ValueError for anything else."""
+    head = b"\0\0\0\0" + bytes([ID]) + here + bytes([ID]) + there
+    listed = data[1 + len(head) :]
+    if not data or not data[0] & 0x80 or data[1 : 1 + len(head)] != head or not listed or len(listed) % 4:
+        raise ValueError("no answer to this greeting")
+    return " ".join(listed[place : place + 4].hex() for place in range(0, len(listed), 4))
 
 
 def query(name: str, number: int) -> bytes:

@@ -268,10 +268,13 @@ def test_the_key_follows_module_files_go_and_flags(monkeypatch: pytest.MonkeyPat
 
 
 def test_the_versions_that_the_lab_names_are_the_pinned_ones() -> None:
-    by_name = {part.name: (part.source / "go.mod").read_text(encoding="utf-8") for part in PARTS}
+    by_name = {
+        part.name: (part.source / "go.mod").read_text(encoding="utf-8") for part in part_table.ALL_PARTS
+    }
     named = {
         "kubelet": f"k8s.io/kubernetes {part_table.KUBERNETES}",
         "metrics-server": f"sigs.k8s.io/metrics-server {part_table.METRICS_SERVER}",
+        "traefik": f"github.com/traefik/traefik/v3 {part_table.TRAEFIK}",
         **{
             f"metallb-{version}": f"go.universe.tf/metallb v{version}"
             for version in part_table.SUPPORTED_METALLB
@@ -357,3 +360,14 @@ def test_an_ordinary_user_makes_everything_but_the_store(
     told = capsys.readouterr()
     assert re.search(r"\[(\d+)/\1\] images: built", told.err)
     assert "The image store is left for the lab's first start, because it needs root." in told.out
+
+
+def test_what_an_extra_asks_for_is_made_for_it_alone(tmp_path: Path) -> None:
+    made = parts.Parts(ready.slots(tmp_path, "1.26.8"))
+    plain, more = provisioning.names_for(made), provisioning.names_for(made, "traefik")
+
+    assert set(more) - set(plain) == {"traefik", "images-traefik", "image-store-traefik"}
+    assert not set(plain) - set(more)
+    wanted = provisioning._with_sources(["image-store-traefik"], made)
+    assert {"traefik", "containerd", "images", "images-traefik"} < set(wanted)
+    assert wanted[-1] == "image-store-traefik"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from clusters.errors import Refused
 from clusters.lab.parts import substitute, system
 from clusters.lab.parts.cache import CACHE_VARIABLE, PartError
-from clusters.lab.parts.part_table import PARTS
+from clusters.lab.parts.part_table import EXTRAS, PARTS
 
 PART = next(part for part in PARTS if part.needs)
 STANDS_IN = "github.com/metallb/frr-k8s@v0.0.26"
@@ -39,6 +40,38 @@ def test_only_a_known_module_stands_in_for_a_missing_one(
     assert failed.value.output[0] == exact["Error"]
     assert len(failed.value.output) == shown
     assert list(tmp_path.iterdir()) == []
+
+
+def _module(folder: Path) -> dict[str, str]:
+    """A downloaded module as Go lists it, with a test and a folder that nobody wants."""
+    for name in ("auth.go", "auth_test.go", "added.go", "acme/acme.go", "cmd/main.go"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("// as published\n", encoding="utf-8")
+    return {"Dir": str(folder), "Sum": ""}
+
+
+def test_a_stand_in_is_the_published_module_but_for_what_lies_in_its_folder(tmp_path: Path) -> None:
+    (part,) = EXTRAS["traefik"]
+    module, work = _module(tmp_path / "published"), tmp_path / "work"
+    shutil.copytree(part.source, work)
+    sums = {each.copied: each.sum for each in part.stand_ins}
+
+    said = substitute.complete(part, work, lambda arguments, _: {**module, "Sum": sums[arguments[3]]})
+
+    auth, lego = work / "stand-ins/go-http-auth", work / "stand-ins/lego"
+    assert (auth / "auth.go").read_text(encoding="utf-8") == "// as published\n"
+    assert "RequireAuthStale" in (auth / "added.go").read_text(encoding="utf-8")
+    assert not (auth / "auth_test.go").exists()
+    assert (lego / "acme/acme.go").exists()
+    assert not (lego / "cmd").exists()
+    assert said.startswith("dynamic-ext, go-http-auth, lego are not as they are published")
+
+
+def test_another_module_than_is_known_stands_in_for_nothing(tmp_path: Path) -> None:
+    (part,) = EXTRAS["traefik"]
+
+    with pytest.raises(PartError, match=r"go-http-auth@v0\.4\.0 cannot be downloaded"):
+        substitute.complete(part, tmp_path, lambda *_: {"Dir": "/somewhere", "Sum": "h1:other"})
 
 
 @pytest.fixture

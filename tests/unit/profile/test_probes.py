@@ -33,6 +33,7 @@ def profile(folder: Path, probe: str) -> Path:
         ("[{protocol: tcp, port: 443}, {protocol: udp, port: 443}]", ["tcp", "udp"]),
         ("{protocol: dns, host: shop.example, expect: 192.0.2.10}", ["dns"]),
         ("{protocol: http, status: [200, 302], proxy_protocol: true}", ["http"]),
+        ("{protocol: quic}", ["quic"]),
     ],
 )
 def test_one_probe_or_several(tmp_path: Path, probe: str, protocols: list[str]) -> None:
@@ -52,6 +53,7 @@ def test_the_file_of_a_ca_lies_beside_the_profile(tmp_path: Path) -> None:
     [
         ("{protocol: dns}", "protocol dns needs host"),
         ("{protocol: tcp, path: /, status: 200}", "status has no meaning for protocol tcp"),
+        ("{protocol: quic, host: shop.example}", "host has no meaning for protocol quic"),
         ("{protocol: http, send: ping}", "send has no meaning for protocol http"),
         ("{protocol: http, status: 99}", "consumers.0.probe.0.status.0"),
         ("{protocol: http, path: 'x y'}", "consumers.0.probe.0.path"),

@@ -199,7 +199,9 @@ def test_an_unknown_name_lists_the_near_one_or_all() -> None:
         UsageError, match=r"no profile named 'homlab' in clusters/profiles\. Did you mean homelab"
     ):
         profile.load("homlab")
-    with pytest.raises(UsageError, match=r"There are: homelab, jls, lab, local; or give a file\."):
+    with pytest.raises(
+        UsageError, match=r"There are: homelab, jls, lab, lab-traefik, local; or give a file\."
+    ):
         profile.load("zzz")
 
 
