@@ -9,7 +9,10 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 LOCK := requirements/dev.txt
+COMPILE := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-strip-extras
 STAMP := $(VENV)/.installed-from-lock
+LEAN_LOCK := requirements/run.txt
+LEAN_STAMP := $(VENV)/.installed-lean
 # What may share the machine with another test; what may too, in one process for each folder; and what measures,
 # or looks at all that a machine has.
 SIDE_BY_SIDE := tests/unit tests/api tests/disk tests/browser tests/deploy tests/monitoring tests/fuzz
@@ -18,12 +21,19 @@ LABS_SIDE_BY_SIDE := tests/lab tests/faults --ignore $(LOOKS_AT_THE_MACHINE)
 BY_ITSELF := $(LOOKS_AT_THE_MACHINE) tests/wire
 QUICK := -m "not full and not kind" --timeout 600 --durations 40 --cov=clusters --cov=reports
 
-export PYTHONDONTWRITEBYTECODE ?= 1
-
-.PHONY: help setup conformance test lint unit fuzz faults drills kill-test kind pods docs lock clean
+.PHONY: help venv setup conformance test lint unit fuzz faults drills kill-test kind pods docs lock clean
 
 help: ## Show what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+venv: $(LEAN_STAMP) ## Install only what a run against a cluster needs: without root, without the lab
+
+$(LEAN_STAMP): $(LEAN_LOCK)
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or newer was found. Install one, or run make PYTHON=/path/to/python3" >&2; exit 4; }
+	@echo "venv: dependencies from $(LEAN_LOCK) into $(VENV) ($$($(PYTHON) --version))"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $(LEAN_LOCK)
+	@cp $(LEAN_LOCK) $@
 
 setup: $(STAMP) ## Install the dependencies and build the lab's parts (cached outside the checkout)
 	@$(BIN)/python -m clusters.lab.parts.system
@@ -88,9 +98,10 @@ docs: $(STAMP) ## Write docs/checks.md, docs/checks, docs/causes.md and deploy/r
 	@$(BIN)/python -m suites.rbac
 
 lock: ## Pin the dependencies again, with hashes
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-strip-extras --upgrade --group dev pyproject.toml -o requirements/dev.txt
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-strip-extras --extra kind --constraint requirements/dev.txt pyproject.toml -o requirements/kind.txt
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-strip-extras --constraint requirements/dev.txt pyproject.toml -o requirements/run.txt
+	@$(BIN)/uv pip compile $(COMPILE) --upgrade --group dev --extra lab --extra notify pyproject.toml -o $(LOCK)
+	@$(BIN)/uv pip compile $(COMPILE) --constraint $(LOCK) pyproject.toml -o requirements/run.txt
+	@for extra in kind lab notify; do \
+	  $(BIN)/uv pip compile $(COMPILE) --constraint $(LOCK) --extra $$extra pyproject.toml -o requirements/$$extra.txt; done
 
 clean: ## Remove what the checkout built (the cache outside it stays)
 	rm -rf $(VENV) .tox .mypy_cache .ruff_cache .pytest_cache .hypothesis reports/out

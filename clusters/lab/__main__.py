@@ -9,11 +9,18 @@ import sys
 from collections.abc import Sequence
 from typing import get_args
 
+from clusters import extras
 from clusters.commands import command as shown
 from clusters.errors import ConformanceError, ExitCode, UsageError
-from clusters.lab import life, netns
-from clusters.lab.lab import Lab
-from clusters.lab.plan import DEFAULT_NAME, Consumer, Families, Install, LabOptions, Proxy
+
+try:
+    with extras.needed("lab", "The lab"):
+        from clusters.lab import life, netns
+        from clusters.lab.lab import Lab
+        from clusters.lab.plan import DEFAULT_NAME, Consumer, Families, Install, LabOptions, Proxy
+except UsageError as missing:
+    print(f"error: {missing}", file=sys.stderr)
+    raise SystemExit(int(missing.exit_code)) from None
 
 _UNSET = argparse.SUPPRESS
 

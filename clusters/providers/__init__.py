@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import cast
 
-from clusters.errors import UsageError
-from clusters.profile import Profile, Provider
+from clusters import extras
+from clusters.profile import Profile
 from clusters.providers.cluster import Cluster, Machines, NodeHost, Opener
 
 _OPENERS = {
@@ -16,9 +16,6 @@ _OPENERS = {
     "lab": ("clusters.providers.lab_cluster", "open_lab"),
 }
 
-#: What comes with the extra: pytest-kind, and what it imports.
-_OF_KIND = ("pytest_kind", "pykube", "requests")
-
 
 def open_cluster(profile: Profile) -> AbstractContextManager[Cluster]:
     """The profile's cluster, found or made, for the length of a `with` block.
@@ -26,15 +23,9 @@ def open_cluster(profile: Profile) -> AbstractContextManager[Cluster]:
     Raises UsageError where what its provider needs is not installed, else what the provider raises.
     """
     name, function = _OPENERS[profile.provider]
-    try:
+    about = f"Provider {profile.provider} of profile {profile.name}"
+    with extras.needed(profile.provider, about) if profile.provider in extras.NAMES else nullcontext():
         module = importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if profile.provider is not Provider.KIND or str(error.name).partition(".")[0] not in _OF_KIND:
-            raise  # only kind needs what may not be installed
-        raise UsageError(
-            f"Provider kind of profile {profile.name} needs the extra [kind], which is not installed.",
-            remedy="Install it: pip install --require-hashes -r requirements/kind.txt",
-        ) from error
     return cast("Opener", getattr(module, function))(profile)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,8 +11,11 @@ from pathlib import Path
 
 from clusters.vantage import frames
 from clusters.vantage.analysis import round_of
-from clusters.vantage.frames import Asker, quiet
+from clusters.vantage.frames import Asker
 from clusters.vantage.vantage_data import Frame, Gratuitous, Mac, Reply
+
+#: That of a pcap file of Ethernet frames with nanoseconds (draft-ietf-opsawg-pcap), in this machine's order of bytes.
+_HEADER = struct.pack("=IHHiIII", 0xA1B23C4D, 2, 4, 0, 0, 0xFFFF, 1)
 
 
 @dataclass
@@ -66,17 +70,11 @@ def seconds(t_ns: int, began_ns: int) -> float:
     return round((t_ns - began_ns) / 1e9, 6)
 
 
-ETHERNET = 1
-
-
 def write(path: Path, frames: Iterable[Frame]) -> Path:
     """Write `frames` in the order of their times to `path`, which is replaced; returns `path`."""
-    with quiet():
-        from scapy.utils import RawPcapWriter  # noqa: PLC0415 - imported where it is needed, for it takes long
-
-    with RawPcapWriter(str(path), linktype=ETHERNET, nano=True) as writer:
-        writer.write_header(None)  # an empty capture is a valid file too
-        for frame in sorted(frames, key=lambda one: one.t_ns):
-            sec, nanosec = divmod(frame.t_ns, 1_000_000_000)
-            writer.write_packet(frame.data, sec=sec, usec=nanosec)
+    rows = [_HEADER]  # an empty capture is a valid file too
+    for frame in sorted(frames, key=lambda one: one.t_ns):
+        sec, nanosec = divmod(frame.t_ns, 1_000_000_000)
+        rows += (struct.pack("=IIII", sec, nanosec, len(frame.data), len(frame.data)), frame.data)
+    path.write_bytes(b"".join(rows))
     return path

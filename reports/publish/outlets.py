@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from clusters import extras
 from clusters.errors import UsageError
 from reports import report_url
 
@@ -296,7 +297,8 @@ def _service(url: str) -> Apprise | None:
         # A service that uses what Python will drop one day is no reason to refuse a run.
         warnings.simplefilter("ignore")
         # Imported only where something is to be sent: it brings a hundred services with it.
-        import apprise  # noqa: PLC0415
+        with extras.needed("notify", "Sending messages to apprise URLs"):
+            import apprise  # noqa: PLC0415
 
         # What apprise logs names receivers. It has a time limit of its own, kept by a thread pool whose
         # threads the interpreter's end would wait for; ours is kept elsewhere.

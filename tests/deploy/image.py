@@ -75,7 +75,7 @@ def _make_base(folder: Path) -> None:
 
 
 def _wheels() -> Path:
-    lock = ROOT / "requirements" / "run.txt"
+    lock = ROOT / "requirements" / "notify.txt"
     key = content_key(_RECIPE, hashlib.sha256(lock.read_bytes()).hexdigest(), os.uname().machine)
     slot = Slot(cache_root(), "image-wheels", "run", key)
     slot.publish(lambda folder: _download(lock, folder), waiting=lambda: None)

@@ -128,7 +128,7 @@ def test_its_code_is_in_no_folder_that_it_may_write() -> None:
 def test_the_page_installs_what_a_run_needs_and_no_more() -> None:
     page = (ROOT / "docs/nightly-on-a-host.md").read_text()
 
-    assert "--requirement requirements/run.txt" in page
+    assert "--requirement requirements/notify.txt" in page
     assert "dev.txt" not in page
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scapy.layers import inet6, l2
 
 from clusters.vantage import frames
 from clusters.vantage.frames import ARP_AND_ND, Asker, Said
@@ -151,3 +154,55 @@ def test_capture_and_parser_agree_on_what_counts() -> None:
     for frame in (REPLY, GRATUITOUS, ADVERTISEMENT, frames.question("10.0.0.1", OWN)):
         assert accepts(frame)
         assert frames.parse(frame) is not None
+
+
+MACS = st.binary(min_size=6, max_size=6).map(lambda data: mac(data.hex()))
+
+
+class TestAsAPacketLibraryHasThem:
+    """Scapy, which comes with the tests alone, builds the same bytes and reads the same out of them."""
+
+    @given(MACS, st.ip_addresses(v=4), st.ip_addresses(v=4))
+    def test_arp(self, who: Any, address: Any, target: Any) -> None:
+        told = l2.Ether(src=who, dst=frames.BROADCAST)
+        ask = l2.ARP(op="who-has", hwsrc=who, psrc=str(address), hwdst=frames.NO_MAC, pdst=str(target))
+        has = l2.ARP(op="is-at", hwsrc=who, psrc=str(target), hwdst=frames.BROADCAST, pdst=str(target))
+
+        assert frames.question(target, Asker(mac=who, address=str(address))) == bytes(told / ask)
+        assert frames.announcement(target, who, reply=True) == bytes(told / has)
+
+    @given(MACS, st.ip_addresses(v=6), st.ip_addresses(v=6))
+    def test_neighbour_discovery(self, who: Any, address: Any, target: Any) -> None:
+        low = target.packed[-3:].hex()
+        group = f"ff02::1:ff{low[:2]}:{low[2:]}"
+        ask = l2.Ether(src=who, dst=mac("3333ff" + low)) / inet6.IPv6(src=str(address), dst=group, hlim=255)
+        ask /= inet6.ICMPv6ND_NS(tgt=str(target)) / inet6.ICMPv6NDOptSrcLLAddr(lladdr=who)
+        has = l2.Ether(src=who, dst="33:33:00:00:00:01") / inet6.IPv6(
+            src=str(target), dst="ff02::1", hlim=255
+        )
+        has /= inet6.ICMPv6ND_NA(tgt=str(target), R=0, S=0, O=1) / inet6.ICMPv6NDOptDstLLAddr(lladdr=who)
+
+        assert frames.question(target, Asker(mac=who, address=str(address))) == bytes(ask)
+        assert frames.announcement(target, who) == bytes(has)
+
+    @pytest.mark.parametrize("option", ["none", "own", "behind another"])
+    @pytest.mark.parametrize("solicited", [0, 1])
+    @given(drawn=st.tuples(MACS, MACS, st.ip_addresses(v=6)))
+    def test_an_advertisement_is_read_as_it_was_built(self, option: str, solicited: int, drawn: Any) -> None:
+        source, owner, target = drawn
+        built = l2.Ether(src=source, dst=CLIENT) / inet6.IPv6(src=str(target), dst="fd00::9", hlim=255)
+        built /= inet6.ICMPv6ND_NA(tgt=str(target), S=solicited)
+        if option == "behind another":
+            built /= inet6.ICMPv6NDOptMTU()
+        if option != "none":
+            built /= inet6.ICMPv6NDOptDstLLAddr(lladdr=owner)
+
+        said = frames.parse(bytes(built) + bytes(10))
+
+        assert said == Said(
+            kind="answer" if solicited else "gratuitous",
+            form="advertisement",
+            address=str(target),
+            mac=source if option == "none" else owner,
+            to=CLIENT,
+        )
