@@ -19,6 +19,7 @@ from clusters.diagnosis.root_cause import Explanation, KnownCauses, RootCause
 from clusters.diagnosis.signals import lasting
 from clusters.metallb import services
 from clusters.metallb.allocation import Allocation, Outcome, predict_allocation
+from clusters.metallb.reasons import Reason
 from clusters.metallb.services import Service
 from clusters.subject import CLUSTER, Subject
 
@@ -75,6 +76,8 @@ class MissingAddress:
         if any(pod.ready for pod in self.facts.components.controllers):
             if bound := self.known.get(CauseId.CONTROLLER_CPU_BOUND):
                 return self._explanation(service, bound[0], "The controller is too slow to serve it.")
+            if idle := self.known.get(CauseId.CONTROLLER_DOWN):
+                return self._explanation(service, idle[0], idle[0].summary)
             refused = metallb_permissions.refused_to(self.facts, self.known, "controller")
             return self._explanation(service, refused[0], refused[0].summary) if refused else None
         found = self._first(
@@ -125,8 +128,8 @@ class MissingAddress:
             cause=reason.named,
             subject=subject,
             summary=reason.text,
-            evidence=self._usage(pool),
-            remedy=pool_usage.family_remedy(service, reason.named),
+            evidence=(*self._usage(pool), *self._leaving(service, reason)),
+            remedy=pool_usage.request_remedy(service, reason.named) or self._leaving_remedy(service, reason),
             reporter=reporter,
             fields=self._fields(service, pool=pool),
         )
@@ -144,6 +147,29 @@ class MissingAddress:
         if key not in self._alike:
             self._alike[key] = predict_allocation(service, self.facts.world)
         return self._alike[key]
+
+    def _leaving(self, service: Service, reason: Reason) -> tuple[str, ...]:
+        """Of the address that the service asks for: a holder that is being deleted, and what still keeps it."""
+        if reason.cause not in {CauseId.REQUESTED_TAKEN, CauseId.SHARING_REFUSED}:
+            return ()
+        found = []
+        for address in services.request(service).addresses:
+            for holder in self.facts.world.held.get(address, ()):
+                about = self.facts.raw_services[holder.key]["metadata"]
+                if since := about.get("deletionTimestamp"):
+                    kept = ", ".join(about.get("finalizers") or ()) or "nothing that is recorded"
+                    found.append(
+                        f"service {holder.key} is being deleted since {since}; what keeps it: {kept}"
+                    )
+        return tuple(found)
+
+    def _leaving_remedy(self, service: Service, reason: Reason) -> str:
+        if not self._leaving(service, reason):
+            return ""
+        return (
+            "The service that holds the address is being deleted, and a finalizer keeps it: have its owner finish, "
+            "or take the finalizer away."
+        )
 
     def _usage(self, pool: str) -> tuple[str, ...]:
         used = self.facts.usage.get(pool)

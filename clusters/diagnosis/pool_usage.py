@@ -43,19 +43,21 @@ def contradictions(facts: Facts) -> Iterator[RootCause]:
                 cause=problem.named,
                 subject=Subject.service(key),
                 summary=problem.text,
-                remedy=family_remedy(service, problem.named),
+                remedy=request_remedy(service, problem.named),
                 fields=place,
             )
 
 
-def family_remedy(service: Service, cause: CauseId) -> str:
-    """What to do about a family where it is the request that asks for too many of one, and no pool's fault."""
+def request_remedy(service: Service, cause: CauseId) -> str:
+    """What to do where it is the request that cannot be met by any pool: it is malformed, or asks for too much."""
     problem = services.request(service).problem
-    if problem is None or problem.cause != cause or cause != CauseId.FAMILY_UNAVAILABLE:
+    if problem is None or problem.cause != cause:
         return ""
-    return (
-        "Ask for one IPv4 address, one IPv6 address, or one of each: MetalLB gives a service no second one."
-    )
+    if cause == CauseId.FAMILY_UNAVAILABLE:
+        return "Ask for one IPv4 address, one IPv6 address, or one of each: MetalLB gives a service no second one."
+    if cause == CauseId.REQUESTED_OUTSIDE_POOLS:
+        return "Write each address alone, several with a comma between them: no prefix length, no range, no name."
+    return ""
 
 
 def prefers_in_vain(service: Service) -> bool:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from clusters.cause_ids import CauseId
+from clusters.diagnosis import pool_usage
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.root_cause import RootCause
+from clusters.diagnosis.signals import Event
+from clusters.metallb.services import Service
 from clusters.observation.snapshot import Json
 from clusters.subject import Subject
 
@@ -46,7 +49,7 @@ def root_causes(facts: Facts) -> Iterator[RootCause]:
     }
     for key, service in facts.owned.items():
         raw = facts.raw_services[key]
-        proof = [*_writers(raw), *_marks(raw), *_fight(facts, key)]
+        proof = [*_writers(raw), *_marks(raw), *_fight(facts, key, service)]
         if key in serving:
             proof.append("k3s' ServiceLB runs pods for it")
         if proof:
@@ -81,7 +84,20 @@ def _marks(raw: Json) -> Iterator[str]:
             yield f"Cilium reports on it: {condition.get('type')}={condition.get('status')}"
 
 
-def _fight(facts: Facts, key: str) -> Iterator[str]:
+def _fight(facts: Facts, key: str, service: Service) -> Iterator[str]:
     for event in facts.signals.of_services.get(key, ()):
         if event.reason == "ClearAssignment" and event.count >= _FIGHT and event.age < _LATELY:
             yield f"MetalLB took its address away {event.count} times, last {event.age:.0f} s ago"
+        if (
+            event.reason == "IPAllocated"
+            and _again_and_again(event)
+            and not pool_usage.prefers_in_vain(service)
+        ):
+            yield f"somebody takes its address away: MetalLB gave it {event.count} times, last {event.age:.0f} s ago"
+
+
+def _again_and_again(event: Event) -> bool:
+    """Whether something that happens once in a while has come several times lately, and each time soon again."""
+    if event.count < _FIGHT or event.age >= _LATELY:
+        return False
+    return (event.begun - event.age) / (event.count - 1) < _LATELY

@@ -12,7 +12,7 @@ from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.metallb_components import POD_REFUSED, STARTING, Pod
 from clusters.diagnosis.root_cause import RootCause
 from clusters.diagnosis.signals import seconds
-from clusters.metallb import services
+from clusters.metallb import install, services
 from clusters.metallb.nodes import Node
 from clusters.objects import quantity
 from clusters.observation.snapshot import Json
@@ -53,8 +53,17 @@ def controller(facts: Facts) -> Iterator[RootCause]:
     pods = facts.components.controllers
     yield from _doubled(facts, pods)
     working = any(pod.ready and not pod.crashing for pod in pods)
+    own = facts.components.install.controller
     if bound := cpu_bound(facts):
         yield bound
+    elif (
+        working
+        and own
+        and own.settings.only_webhook
+        and not install.assigning(facts.snapshot.deployments.items)
+    ):
+        text = "The controller runs with --webhook-mode=onlywebhook: it answers the webhook and assigns no address."
+        yield replace(_down(facts, text), remedy="Start a controller without --webhook-mode=onlywebhook.")
     elif not working and not any(pod.starting for pod in pods):
         yield _controller_root(facts, pods)
 
@@ -64,6 +73,18 @@ def _doubled(facts: Facts, pods: tuple[Pod, ...]) -> Iterator[RootCause]:
 
     Source: `LeaderElection: false` in internal/k8s/k8s.go, 0.15.2 and 0.16.2.
     """
+    several = install.assigning(facts.snapshot.deployments.items)
+    if len(several) > 1:
+        names = ", ".join(each.name for each in several)
+        yield RootCause(
+            cause=CauseId.CONTROLLER_DOUBLED,
+            subject=facts.components.workload("controller"),
+            summary=f"{len(several)} Deployments run a controller ({names}), and each of them assigns addresses.",
+            evidence=tuple(f"pod {pod.name} on node {pod.node}" for pod in pods),
+            remedy="Remove the Deployments that are left over, so that one controller decides.",
+            fields=facts.command_fields(),
+        )
+        return
     replicas = ((facts.components.deployment or {}).get("spec") or {}).get("replicas") or 0
     if replicas > 1:
         yield RootCause(

@@ -13,6 +13,8 @@ first.
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -198,7 +200,9 @@ def _requested(service: Service, wanted: Request, world: World) -> Allocation:
 def _from_named_pool(service: Service, name: str, world: World) -> Allocation:
     pool = next((each for each in world.pools if each.name == name), None)
     if pool is None:
-        text = f"Service {service.key} asks for pool {name}, which does not exist."
+        text = (
+            f"Service {service.key} asks for pool {name}, which does not exist.{_nearest(name, world.pools)}"
+        )
         return Allocation(
             Outcome.REFUSED, reason=Reason(CauseId.POOL_MISSING, text, Subject.service(service.key))
         )
@@ -212,6 +216,18 @@ def _from_named_pool(service: Service, name: str, world: World) -> Allocation:
         refusal = _full(pool)
         return Allocation(Outcome.REFUSED, reason=refusal, considered=(refusal,))
     return Allocation(Outcome.ASSIGNED, (Offer(name, addresses),))
+
+
+def _nearest(name: str, pools: Iterable[Pool]) -> str:
+    """Which pool may be meant by a name that no pool has: one written a little otherwise, or several at once."""
+    names = sorted(each.name for each in pools)
+    if several := [each for each in re.split(r"[\s,;]+", name) if each in names]:
+        return (
+            f" MetalLB takes the whole annotation for the name of one pool; {' and '.join(several)} "
+            f"{'exist' if len(several) > 1 else 'exists'}."
+        )
+    near = difflib.get_close_matches(name.strip().lower(), names, n=1, cutoff=0.8)
+    return f" Is {near[0]} meant?" if near else ""
 
 
 def _automatic(service: Service, world: World) -> Allocation:

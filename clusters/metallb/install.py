@@ -53,6 +53,7 @@ class Flavour(StrEnum):
 class Settings:
     """How a component was started: its arguments, and the environment where an argument is missing.
 
+    `only_webhook` says that it answers MetalLB's webhook and gives no addresses (--webhook-mode).
     `metrics_port` and `health_port` are None where they are left to the version's default. `memberlist` says
     whether speakers watch each other, `secret` names the Secret that the speaker mounts for that.
     """
@@ -61,6 +62,7 @@ class Settings:
     ignore_exclude_label: bool = False
     metrics_port: int | None = None
     health_port: int | None = None
+    only_webhook: bool = False
     memberlist: bool = False
     memberlist_port: int = 7946
     memberlist_labels: str = ""
@@ -134,6 +136,21 @@ def detect(deployments: Iterable[Raw], daemonsets: Iterable[Raw], *, namespace: 
     return Install(controller, speaker)
 
 
+def assigning(deployments: Iterable[Raw]) -> tuple[Workload, ...]:
+    """Every Deployment whose pods give addresses; one that answers the webhook alone is none."""
+    found = (
+        _workload(raw, Component.CONTROLLER, "Deployment")
+        for raw in deployments
+        if spec_of(raw).get("replicas", 1) != 0 and _is(raw, Component.CONTROLLER)
+    )
+    return tuple(each for each in found if not each.settings.only_webhook)
+
+
+def _is(raw: Raw, component: Component) -> bool:
+    template = spec_of(raw).get("template") or {}
+    return component_of(raw) is component or component_of(template) is component
+
+
 def made(pod: Raw, by: Install, replica_sets: Iterable[Raw]) -> bool:
     """Whether MetalLB's own workloads made a pod, by the UIDs of its owner and of that one's owner.
 
@@ -202,6 +219,7 @@ def settings(raw: Raw, component: Component) -> Settings:
         ignore_exclude_label=values.get("ignore-exclude-lb", "false") in _TRUE,
         metrics_port=_number(values.get("port")),
         health_port=_number(values.get("health-probe-port")),
+        only_webhook=values.get("webhook-mode") == "onlywebhook",
         memberlist=bool(values.get("ml-labels") and values.get("ml-bindaddr")),
         memberlist_port=_number(values.get("ml-bindport")) or 7946,
         memberlist_labels=values.get("ml-labels", ""),
@@ -229,14 +247,13 @@ def parse_flags(arguments: Iterable[str]) -> dict[str, str]:
 
 
 def _first(raws: Iterable[Raw], component: Component, kind: str, namespace: str) -> Workload | None:
-    for raw in raws:
-        meta = metadata_of(raw)
-        if namespace and meta.get("namespace") != namespace:
-            continue
-        template = (spec_of(raw).get("template")) or {}
-        if component_of(raw) is component or component_of(template) is component:
-            return _workload(raw, component, kind)
-    return None
+    """The first workload of a component, one that only answers the webhook after all others."""
+    found = [
+        _workload(raw, component, kind)
+        for raw in raws
+        if _is(raw, component) and namespace in {"", metadata_of(raw).get("namespace")}
+    ]
+    return min(found, key=lambda each: each.settings.only_webhook, default=None)
 
 
 def _workload(raw: Raw, component: Component, kind: str) -> Workload:

@@ -18,7 +18,7 @@ from clusters.diagnosis import Diagnosis
 from clusters.diagnosis.paths import of_service
 from clusters.observation import Snapshot, load
 from clusters.observation.field_types import ProbeOutcome
-from clusters.observation.snapshot import Objects, Status
+from clusters.observation.snapshot import DryRun, Objects, Status
 from tests.answers import all_answered, answered
 
 FOLDER = Path(__file__).parent / "observations"
@@ -349,3 +349,206 @@ def test_no_command_leaves_open_what_the_observation_knows(recording: str) -> No
             lacking = {one for command in finding.commands for one in PLACEHOLDER.findall(command)}
             lacking -= _UNKNOWN | _OF_NO_SERVICE.get(finding.cause, set())
             assert not lacking, f"{check}: {finding.cause}: {finding.subject}: {finding.commands}"
+
+
+def restless(seen: Snapshot, *, address: str) -> Snapshot:
+    """A service that prefers both families and has one cluster IP, whose pool has both; it holds an address or none."""
+
+    def preferring(raw: Json) -> None:
+        raw["spec"]["ipFamilyPolicy"] = "PreferDualStack"
+        raw["spec"]["clusterIPs"] = [raw["spec"]["clusterIP"]]
+        raw["status"]["loadBalancer"] = {"ingress": [{"ip": address}]} if address else {}
+
+    def both(raw: Json) -> None:
+        raw["spec"]["addresses"] = [*raw["spec"]["addresses"], "fd00:172:30::230-fd00:172:30::232"]
+
+    return replace(
+        seen,
+        expectations=replace(seen.expectations, pools={}),
+        services=edited(seen.services, preferring, "web"),
+        ip_address_pools=edited(seen.ip_address_pools, both, "metallb-pool"),
+    )
+
+
+@pytest.mark.parametrize("address", ["", "172.30.0.202", "fd00:172:30::230"])
+def test_a_service_that_never_settles_is_told_as_such_at_every_moment(
+    healthy: Snapshot, address: str
+) -> None:
+    (pool,) = (raw for raw in healthy.ip_address_pools.items if raw["metadata"]["name"] == "metallb-pool")
+    seen = restless(healthy, address=address)
+    gone = tuple(
+        replace(
+            one, address=address or one.address, outcome=ProbeOutcome.UNREACHABLE, ends=(), lost=one.tries
+        )
+        if one.service == KEY
+        else one
+        for one in seen.wire.reached
+    )
+    seen = replace(seen, wire=replace(seen.wire, reached=gone))
+
+    assert pool["spec"]["addresses"]
+    assert own(seen) == {("pending.annotations", "family-unavailable", WEB)}
+
+
+def test_a_free_address_that_a_service_which_never_settles_just_lost_is_nobodys_squat(
+    healthy: Snapshot,
+) -> None:
+    seen = restless(healthy, address="")
+    node = next(one for one in seen.wire.heard if one.purpose == "node" and one.macs)
+    heard = tuple(
+        replace(one, macs=node.macs) if one.purpose == "free" and one.pool == "metallb-pool" else one
+        for one in seen.wire.heard
+    )
+
+    def given(raw: Json) -> None:
+        raw["metadata"].setdefault("annotations", {})["metallb.io/ip-allocated-from-pool"] = "metallb-pool"
+
+    seen = replace(seen, wire=replace(seen.wire, heard=heard), services=edited(seen.services, given, "web"))
+
+    assert own(seen) == {("pending.annotations", "family-unavailable", WEB)}
+
+
+def second_deployment(seen: Snapshot, *arguments: str) -> Snapshot:
+    (one,) = (raw for raw in seen.deployments.items if raw["metadata"]["name"] == "controller")
+    other = deepcopy(one)
+    other["metadata"]["name"] = "another"
+    own_container = other["spec"]["template"]["spec"]["containers"][0]
+    own_container["args"] = [*own_container.get("args", ()), *arguments]
+    return replace(seen, deployments=replace(seen.deployments, items=(other, one)))
+
+
+def test_two_deployments_that_assign_are_two_controllers(healthy: Snapshot) -> None:
+    (finding,) = answered("health.pods-ready", second_deployment(healthy)).findings
+
+    assert finding.cause == "controller-doubled"
+    assert "2 Deployments run a controller (another, controller)" in finding.summary
+
+
+def test_a_deployment_that_answers_the_webhook_alone_is_no_second_controller(healthy: Snapshot) -> None:
+    assert found_in(second_deployment(healthy, "--webhook-mode=onlywebhook")) == {}
+
+
+def test_a_controller_that_only_answers_the_webhook_is_told_by_its_argument(healthy: Snapshot) -> None:
+    def started(raw: Json) -> None:
+        container = raw["spec"]["template"]["spec"]["containers"][0]
+        container["args"] = [*container["args"], "--webhook-mode=onlywebhook"]
+
+    seen = replace(without_address(healthy), deployments=edited(healthy.deployments, started, "controller"))
+
+    assert ("health.pods-ready", "controller-down", "deployment controller") in own(seen)
+    (waits,) = answered("trigger.pending-services", seen).findings
+    assert waits.cause == "controller-down"
+    assert "--webhook-mode=onlywebhook" in waits.summary
+
+
+@pytest.mark.parametrize(
+    ("count", "first", "last", "fought"),
+    [(6, 20.0, 1.0, True), (2, 20.0, 1.0, False), (6, 9000.0, 1.0, False)],
+)
+def test_an_address_that_is_given_again_and_again_is_taken_away_by_somebody(
+    healthy: Snapshot, *, count: int, first: float, last: float, fought: bool
+) -> None:
+    again = event("IPAllocated", healthy, first=first, last=last, count=count)
+    seen = replace(healthy, service_events=replace(healthy.service_events, items=(again,)))
+
+    assert (("health.services-addressed", "rival-controller", WEB) in own(seen)) == fought
+
+
+def asking_for(seen: Snapshot, annotation: str, value: str) -> Snapshot:
+    def asking(raw: Json) -> None:
+        raw["metadata"]["annotations"] = {annotation: value}
+
+    seen = without_address(seen)
+    return replace(seen, services=edited(seen.services, asking, "web"))
+
+
+@pytest.mark.parametrize(
+    ("pool", "hint"),
+    [
+        ("Metallb-Pool", "Is metallb-pool meant?"),
+        ("edge,metallb-pool", "for the name of one pool; metallb-pool exists."),
+        ("somewhere-else", "which does not exist."),
+    ],
+)
+def test_a_pool_by_another_name_is_told_with_the_one_that_may_be_meant(
+    healthy: Snapshot, pool: str, hint: str
+) -> None:
+    (waits,) = answered(
+        "trigger.pending-services", asking_for(healthy, "metallb.io/address-pool", pool)
+    ).findings
+
+    assert waits.cause == "pool-missing"
+    assert waits.summary.endswith(hint)
+
+
+@pytest.mark.parametrize(
+    "asked", ["172.30.0.219/32", "172.30.0.218;172.30.0.219", "172.30.0.218-172.30.0.219"]
+)
+def test_an_address_that_is_none_is_no_matter_of_ranges(healthy: Snapshot, asked: str) -> None:
+    (waits,) = answered(
+        "trigger.pending-services", asking_for(healthy, "metallb.io/loadBalancerIPs", asked)
+    ).findings
+
+    assert waits.cause == "requested-outside-pools"
+    assert waits.remedy.startswith("Write each address alone")
+
+
+@pytest.mark.parametrize("leaving", [True, False])
+def test_an_address_whose_holder_is_being_deleted_is_told_with_what_keeps_the_holder(
+    healthy: Snapshot, *, leaving: bool
+) -> None:
+    def going(raw: Json) -> None:
+        if leaving:
+            raw["metadata"] |= {
+                "deletionTimestamp": "2026-11-24T05:00:00Z",
+                "finalizers": ["example.org/guard"],
+            }
+
+    (held,) = (raw for raw in healthy.services.items if raw["metadata"]["name"] == "traefik")
+    address = held["status"]["loadBalancer"]["ingress"][0]["ip"]
+    seen = asking_for(healthy, "metallb.io/loadBalancerIPs", address)
+    seen = replace(seen, services=edited(seen.services, going, "traefik"))
+
+    (waits,) = answered("trigger.pending-services", seen).findings
+
+    assert waits.cause == "requested-taken"
+    assert any("what keeps it: example.org/guard" in line for line in waits.evidence) == leaving
+    assert ("finalizer" in waits.remedy) == leaving
+
+
+def test_a_list_that_was_told_of_is_not_told_of_again(healthy: Snapshot) -> None:
+    seen = replace(
+        healthy,
+        ip_address_pools=replace(
+            healthy.ip_address_pools, status=Status.NOT_PERMITTED, detail="403", verb="list"
+        ),
+    )
+    missing = answered("trigger.pending-services", seen).missing
+
+    assert len([each for each in missing if "the pools" in each]) == 1
+
+
+LATE = (
+    'Internal error occurred: failed calling webhook "ipaddresspoolvalidationwebhook.metallb.io": failed to call '
+    'webhook: Post "https://metallb-webhook-service.metallb-system.svc:443/validate?timeout=10s": '
+)
+
+
+@pytest.mark.parametrize(
+    ("recording", "end", "unreachable"),
+    [
+        ("controller-cpu-bound", "context deadline exceeded", False),
+        ("controller-cpu-bound", "dial tcp 10.96.0.7:443: connect: connection refused", True),
+        ("healthy", "context deadline exceeded", True),
+    ],
+)
+def test_a_webhook_that_is_late_is_a_consequence_of_a_cpu_limit_that_is_used_up(
+    recording: str, end: str, *, unreachable: bool
+) -> None:
+    seen = load(FOLDER / f"{recording}.json.gz")
+    tried = DryRun(status=Status.OK, accepted=False, webhook_failed=True, detail=LATE + end)
+
+    causes = {cause for _, cause, _ in own(replace(seen, dry_run=tried))}
+
+    assert ("webhook-unreachable" in causes) == unreachable
+    assert ("controller-cpu-bound" in causes) == (recording != "healthy")
