@@ -88,12 +88,18 @@ def _fight(facts: Facts, key: str, service: Service) -> Iterator[str]:
     for event in facts.signals.of_services.get(key, ()):
         if event.reason == "ClearAssignment" and event.count >= _FIGHT and event.age < _LATELY:
             yield f"MetalLB took its address away {event.count} times, last {event.age:.0f} s ago"
-        if (
-            event.reason == "IPAllocated"
-            and _again_and_again(event)
-            and not pool_usage.prefers_in_vain(service)
-        ):
+        if event.reason == "IPAllocated" and _again_and_again(event) and _writes(facts, service):
             yield f"somebody takes its address away: MetalLB gave it {event.count} times, last {event.age:.0f} s ago"
+
+
+def _writes(facts: Facts, service: Service) -> bool:
+    """Whether MetalLB is known to write what it gives, and to leave it: what it cannot write it gives again as well."""
+    if pool_usage.prefers_in_vain(service):
+        return False
+    logs = [facts.signals.logs.get(pod.name) for pod in facts.components.controllers]
+    refused = {CauseId.PERMISSION_MISSING, CauseId.STATUS_WRITE_REFUSED, CauseId.API_UNREACHABLE}
+    said = (hit.cause for pod in facts.components.controllers for hit in facts.hits.get(pod.name, ()))
+    return bool(logs) and all(tail and tail.ok and tail.lines for tail in logs) and refused.isdisjoint(said)
 
 
 def _again_and_again(event: Event) -> bool:
