@@ -202,12 +202,12 @@ class Facts:
 
     @cached_property
     def announcer_selector(self) -> LabelSelector | None:
-        """The profile's label selector for announcing nodes, None where it has none."""
+        """The profile's label selector for announcing nodes, None where it has none that can be read."""
         text = self.snapshot.expectations.announcer_selector
-        if not text:
-            return None
-        pairs = (part.partition("=") for part in text.split(","))
-        return selectors.parse({"matchLabels": {key.strip(): value.strip() for key, _, value in pairs}})
+        try:
+            return selectors.parse_text(text) if text else None
+        except SelectorError:
+            return None  # of a profile that an older release took; it is told where speakers are placed
 
     @cached_property
     def scene(self) -> Scene:

@@ -149,11 +149,16 @@ def _down(facts: Facts, summary: str, *evidence: str, cause: CauseId = CauseId.C
 
 
 def cpu_bound(facts: Facts) -> RootCause | None:
-    """The controller uses up its CPU limit, by the metrics API; None where it does not or nobody knows."""
+    """The controller uses up its CPU limit, or its node without one, by the metrics API; None where it does not.
+
+    None as well where nobody knows.
+    """
     for pod in facts.components.controllers:
         used, limit = usage(facts, pod)
-        if used is not None and limit and used >= BOUND * limit:
-            has = f"{used * 1000:.1f}m of its CPU limit of {limit * 1000:.0f}m"
+        most = limit or _cores_of_node(facts, pod.node)
+        if used is not None and most and used >= BOUND * most:
+            whose = "its CPU limit of" if limit else f"all that node {pod.node} can give, which is"
+            has = f"{used * 1000:.1f}m of {whose} {most * 1000:.0f}m"
             return RootCause(
                 cause=CauseId.CONTROLLER_CPU_BOUND,
                 subject=facts.components.workload("controller"),
@@ -177,6 +182,12 @@ def usage(facts: Facts, pod: Pod) -> tuple[float | None, float | None]:
         if one["name"] == pod.component
     ]
     return (sum(used) if used else None), (_cores(limits[0]) if limits and limits[0] else None)
+
+
+def _cores_of_node(facts: Facts, node: str) -> float | None:
+    """The CPU that a node can give to pods, in cores; None where it is not known."""
+    allocatable = (facts.raw_nodes.get(node) or {}).get("status", {}).get("allocatable") or {}
+    return _cores(allocatable["cpu"]) if allocatable.get("cpu") else None
 
 
 def _cores(cpu: str) -> float:
@@ -270,6 +281,17 @@ def expected_announcers(facts: Facts) -> Iterator[RootCause]:
     if not (wishes.announcers or wishes.announcer_selector) or facts.components.daemon_set is None:
         return
     ignored = facts.components.speaking is not None and facts.components.speaking.ignore_exclude_label
+    for name in sorted(expected(facts) - facts.nodes.keys() if facts.snapshot.nodes.known else ()):
+        gone = _on_node(
+            facts,
+            CauseId.SPEAKER_MISSING_ON_NODE,
+            name,
+            f"Node {name} is expected to announce, and the cluster has no node of that name.",
+            f"the cluster's nodes: {', '.join(sorted(facts.nodes)[:8])}",
+        )
+        yield replace(
+            gone, remedy="Let the node join again, or take it out of announcers.nodes in the profile."
+        )
     for name in sorted(expected(facts) & facts.nodes.keys()):
         node = facts.nodes[name]
         if not facts.components.placement.selects(node.labels):

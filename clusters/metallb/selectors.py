@@ -6,6 +6,7 @@ Source: k8s.io/apimachinery 0.34, `LabelSelectorAsSelector` in pkg/apis/meta/v1/
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -73,6 +74,40 @@ def parse(raw: Mapping[str, Any]) -> LabelSelector:
     equal = [Requirement(key, "In", (str(value),)) for key, value in (raw.get("matchLabels") or {}).items()]
     terms = [_requirement(each) for each in raw.get("matchExpressions") or []]
     return LabelSelector(tuple(sorted(equal + terms)))
+
+
+#: One term of a selector as kubectl takes it: "a in (b,c)", "a notin (b)", "a=b", "a==b", "a!=b", "a", "!a".
+_KEY = r"[A-Za-z0-9]([-A-Za-z0-9_./]*[A-Za-z0-9])?"
+_SET = re.compile(rf"(?P<key>{_KEY})\s+(?P<operator>in|notin)\s*\((?P<values>[^()]*)\)")
+_EQUAL = re.compile(rf"(?P<key>{_KEY})\s*(?P<operator>==|=|!=)\s*(?P<value>[A-Za-z0-9]?[-A-Za-z0-9_.]*)")
+_PRESENT = re.compile(rf"(?P<no>!?)\s*(?P<key>{_KEY})")
+#: What parts the terms: a comma outside of brackets.
+_COMMA = re.compile(r",(?![^(]*\))")
+
+
+def parse_text(text: str) -> LabelSelector:
+    """A selector as kubectl takes it with -l: "role=edge,zone in (a,b),!spare". Raises SelectorError."""
+    return LabelSelector(tuple(sorted(_term(each.strip()) for each in _COMMA.split(text))))
+
+
+def _term(text: str) -> Requirement:
+    if found := _SET.fullmatch(text):
+        values = [each.strip() for each in found["values"].split(",") if each.strip()]
+        return _requirement(
+            {
+                "key": found["key"],
+                "operator": {"in": "In", "notin": "NotIn"}[found["operator"]],
+                "values": values,
+            }
+        )
+    if found := _EQUAL.fullmatch(text):
+        operator = "NotIn" if found["operator"] == "!=" else "In"
+        return Requirement(found["key"], operator, (found["value"],))
+    if found := _PRESENT.fullmatch(text):
+        return Requirement(found["key"], "DoesNotExist" if found["no"] else "Exists")
+    raise SelectorError(
+        f"{text[:80]!r} is no term of a label selector; give it as in role=edge, zone in (a,b), edge or !spare."
+    )
 
 
 def parse_all(raw: Iterable[Mapping[str, Any]] | None) -> tuple[LabelSelector, ...]:

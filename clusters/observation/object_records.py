@@ -83,6 +83,7 @@ class NodeStatus(TypedDict, total=False):
     """How a node fares."""
 
     addresses: list[NodeAddress] | None
+    allocatable: dict[str, Quantity] | None
     conditions: list[Condition]
     daemonEndpoints: DaemonEndpoints
     nodeInfo: NodeInfo

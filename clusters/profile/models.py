@@ -23,7 +23,8 @@ from pydantic import (
 from clusters import bounds
 from clusters.budgets import BUDGETS
 from clusters.checks import Level
-from clusters.metallb import ranges
+from clusters.metallb import ranges, selectors
+from clusters.metallb.selectors import SelectorError
 from clusters.profile import hours
 from clusters.profile import metrics as metrics_field
 from clusters.profile.metrics import Metrics
@@ -103,6 +104,15 @@ def _waived(text: str) -> str:
             f"{text[:60]!r} is no check's id and no pattern for some of one section; give it as in "
             "maintenance.legacy-version or overlay.*"
         )
+    return text
+
+
+def _selector(text: str) -> str:
+    try:
+        if text:
+            selectors.parse_text(text)
+    except SelectorError as error:
+        raise ValueError(str(error).rstrip(".")) from None
     return text
 
 
@@ -218,10 +228,10 @@ class PoolExpectation(Model):
 
 
 class Announcers(Model):
-    """The nodes that are expected to announce: by name, or by a label selector. Neither means all."""
+    """The nodes that are expected to announce: by name, or by a selector as kubectl takes it. Neither means all."""
 
     nodes: tuple[Name, ...] = ()
-    selector: str = ""
+    selector: Annotated[str, AfterValidator(_selector)] = ""
 
     @model_validator(mode="after")
     def _one_way(self) -> Announcers:

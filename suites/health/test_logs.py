@@ -44,7 +44,10 @@ def test_no_speaker_reports_a_failure(observed: Observed) -> None:
     commands=("kubectl -n {metallb_namespace} describe pod -l app.kubernetes.io/name=metallb",),
 )
 def test_probes_pass(observed: Observed) -> None:
-    """Liveness and readiness probes pass, and no current Warning event hangs on a MetalLB pod."""
+    """Liveness and readiness probes pass, and no current Warning event hangs on a MetalLB pod.
+
+    A warning is current while it is repeated: three times, and within 30 s. Others are noted.
+    """
     observed.expect(health.probes)
 
 

@@ -19,7 +19,11 @@ _DESCRIBE = "kubectl -n {metallb_namespace} describe {controller}"
     commands=(_TOP, _DESCRIBE),
 )
 def test_the_controller_is_not_cpu_bound(observed: Observed) -> None:
-    """The controller is not CPU bound, by the metrics API against its limit."""
+    """The controller is not CPU bound, by the metrics API against its limit, or without one against its node.
+
+    One look: whether a use lasts is told by the figures of several runs. A controller without a limit that is busier
+    than at rest is noted. How often the kernel throttles it is not read, which takes the kubelet's own metrics.
+    """
     observed.expect(scaling.controller_cpu)
 
 

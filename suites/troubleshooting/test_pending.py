@@ -34,7 +34,10 @@ def test_every_pool_has_a_free_address(observed: Observed) -> None:
     commands=(_SERVICE, _POOL),
 )
 def test_every_requested_address_can_be_had(observed: Observed) -> None:
-    """Every requested address (field or annotation) lies in an active pool that may serve that service."""
+    """Every requested address (field or annotation) lies in an active pool that may serve that service.
+
+    It fails for services that wait; one that holds another address than it asks for is noted.
+    """
     observed.expect(pending.requested_address)
 
 

@@ -23,7 +23,10 @@ _STATUS = "kubectl -n {metallb_namespace} get servicel2statuses"
     commands=(_LOG, _NODES),
 )
 def test_each_address_has_a_speaker_to_announce_it(observed: Observed) -> None:
-    """A ready speaker runs on every node expected to announce, and at least one can announce each address."""
+    """A ready speaker runs on every node expected to announce, and at least one can announce each address.
+
+    A node that the profile names and the cluster lacks is told, and a selector that fits no node leaves it open.
+    """
     observed.expect(traffic.speakers_placed)
 
 

@@ -91,9 +91,15 @@ CAUSES = (
     ),
     Cause(
         id=CauseId.CONTROLLER_CPU_BOUND,
-        title="The controller runs into its CPU limit",
-        meaning="The controller uses all of its CPU limit and is throttled, so it falls behind.",
-        remedy="Raise or remove the controller's CPU limit in the overlay.",
+        title="The controller runs out of CPU",
+        meaning=(
+            "The controller uses all of its CPU limit and is throttled, or without a limit all that its node can give: "
+            "it falls behind."
+        ),
+        remedy=(
+            "Raise or remove the controller's CPU limit in the overlay; without one, see what keeps it busy, and let "
+            "it run on a node with CPU to spare."
+        ),
         commands=(
             "kubectl -n {metallb_namespace} top pod",
             _DESCRIBE_CONTROLLER,
@@ -102,8 +108,8 @@ CAUSES = (
         scope=Scope.CLUSTER,
         link=Link.CONTROLLER,
         layer=Layer.METALLB,
-        proven_by="The metrics API says that the controller uses its CPU limit up.",
-        excluded_by="It uses less, or there is no limit or no metrics API.",
+        proven_by="The metrics API says that the controller uses up its CPU limit, or without one its node's CPU.",
+        excluded_by="It uses less, or there is no metrics API.",
         effects=frozenset({Effect.STOPS_CONTROLLER, Effect.KEEPS_ADDRESS, Effect.PODS_NOT_READY}),
         rank=60,
         narrowed_by_subject=False,

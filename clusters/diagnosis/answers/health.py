@@ -15,7 +15,7 @@ from clusters.diagnosis.answer import Answer, missing, sentence, unpermitted
 from clusters.diagnosis.diagnosis import Diagnosis
 from clusters.diagnosis.metallb_components import Pod
 from clusters.diagnosis.root_cause import Explanation, RootCause
-from clusters.diagnosis.signals import Event
+from clusters.diagnosis.signals import Event, lasting
 from clusters.metallb import signatures, versions
 from clusters.metallb.versions import Feature
 from clusters.observation.snapshot import Part, PodMetrics, Snapshot
@@ -93,13 +93,23 @@ def services_addressed(diagnosis: Diagnosis) -> Answer:
 def probes(diagnosis: Diagnosis) -> Answer:
     """Probes pass, and no current warning hangs on a pod of MetalLB's."""
     explanations = [found for pod in diagnosis.facts.components.pods for found in _probe(diagnosis, pod)]
+    told = {line for each in explanations for line in each.evidence}
     return Answer(
         needs=("nodes", "deployments", "daemon_sets"),
         explanations=tuple(explanations),
+        notes=tuple(line for line in _passing(diagnosis) if line.partition(": ")[2] not in told)[:_TOLD],
         missing=missing(
             ("MetalLB's pods", diagnosis.snapshot.pods), ("their events", diagnosis.snapshot.events)
         ),
     )
+
+
+def _passing(diagnosis: Diagnosis) -> Iterator[str]:
+    """Warnings on pods that are over, or too few to be a finding."""
+    for pod in diagnosis.facts.components.pods:
+        for event in diagnosis.facts.signals.of_pod(pod.name):
+            if event.warning and _of(event, pod):
+                yield f"pod {pod.name}, {lasting(event.age)} ago: {event}"
 
 
 def _probe(diagnosis: Diagnosis, pod: Pod) -> Iterator[Explanation]:
@@ -215,7 +225,8 @@ def config_accepted(diagnosis: Diagnosis) -> Answer:
     if seen.dry_run.webhook_failed:
         down = [cause for cause in having(Effect.STOPS_CONTROLLER) if get(cause).layer is Layer.METALLB]
         shown += [_as_is(root) for cause in down for root in diagnosis.known.get(cause, ())]
-    metrics = next((page for page in seen.metrics if page.ok), _unread(seen.metrics))
+    # Each pod reads the configuration by itself, so that one of them may refuse what the others take.
+    metrics = next((page for page in seen.metrics if not page.ok), None) or _unread(seen.metrics)
     sources = (
         ("the answer to a dry run", seen.dry_run),
         ("MetalLB's ConfigurationStates", seen.configuration_states),

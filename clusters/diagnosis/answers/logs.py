@@ -30,6 +30,8 @@ _SAME_WORDS = {
     CauseId.FAMILY_UNAVAILABLE: frozenset({CauseId.POOL_EXHAUSTED, CauseId.POOL_RESTRICTED}),
     CauseId.REQUESTED_TAKEN: frozenset({CauseId.SHARING_REFUSED}),
 }
+#: Levels at which MetalLB leaves out lines that some failures are told by.
+_QUIET = frozenset({"warn", "error", "none"})
 _HOMES = {"controller": CheckId.HEALTH_CONTROLLER_LOG, "speaker": CheckId.HEALTH_SPEAKER_LOG}
 #: What shows whether a line still holds.
 _NEEDS = {
@@ -76,9 +78,37 @@ def _answer(diagnosis: Diagnosis, component: str) -> Answer:
         needs=_NEEDS[component],
         explanations=tuple(found.values()),
         root_causes=tuple(roots.values()),
-        notes=tuple(read.notes),
+        notes=(*read.notes, *_how_much(diagnosis, pods)),
         missing=(*unread, *_unknown(diagnosis, component, pods)),
     )
+
+
+def _how_much(diagnosis: Diagnosis, pods: list[Pod]) -> Iterator[str]:
+    """How much there was to read: a log that says nothing proves little, and less where little is logged."""
+    tails = [tail for pod in pods if (tail := diagnosis.facts.signals.logs.get(pod.name)) and tail.known]
+    lines = [len(tail.lines) + tail.noise for tail in tails]
+    if tails:
+        noise = sum(tail.noise for tail in tails)
+        repeated = f", {noise} of them noise that repeats" if noise else ""
+        since = min((tail.since for tail in tails if tail.since), default="")
+        from_then = f", the oldest of {since}" if since else ""
+        yield f"{sum(lines)} lines of {_pods(len(tails))} were read{repeated}{from_then}"
+    if silent := [tail.pod for tail, count in zip(tails, lines, strict=True) if not count]:
+        yield f"the log of {', '.join(silent[:5])} is empty, so it tells of no failure and of no health"
+    levels = {
+        each.settings.log_level
+        for each in (
+            diagnosis.facts.components.install.controller,
+            diagnosis.facts.components.install.speaker,
+        )
+        if each and pods and each.component == pods[0].component
+    }
+    if quiet := sorted(levels & _QUIET):
+        yield f"the {pods[0].component} logs at level {quiet[0]} only: what it does at level info goes unseen"
+
+
+def _pods(number: int) -> str:
+    return "1 pod" if number == 1 else f"{number} pods"
 
 
 def _unknown(diagnosis: Diagnosis, component: str, pods: list[Pod]) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from clusters.cause_ids import CauseId
 from clusters.checks.causes import Layer, get
+from clusters.commands import command
 from clusters.diagnosis import workloads
 from clusters.diagnosis.answer import Answer, Figure, missing, sentence
 from clusters.diagnosis.diagnosis import Diagnosis
@@ -14,6 +15,8 @@ from clusters.observation.snapshot import Status
 
 #: metrics-server asks every kubelet each 15 to 60 s, and tells of a pod that it has seen twice.
 _MEASURED_BY = 120.0
+#: Cores that a controller without a limit uses only while it has much to do, or works in vain.
+_BUSY = 0.5
 
 
 def _how_late(pod: MetalLBPod) -> str:
@@ -38,6 +41,16 @@ def controller_cpu(diagnosis: Diagnosis) -> Answer:
         notes.append(
             f"pod {pod.name} uses {used * 1000:.1f}m CPU of {f'{limit * 1000:.0f}m' if limit else 'no limit'}"
         )
+        if not limit and used >= _BUSY:
+            asked = command(
+                "kubectl -n {metallb_namespace} top pod {pod}",
+                metallb_namespace=diagnosis.facts.namespace,
+                pod=pod.name,
+            )
+            notes.append(
+                f"pod {pod.name} has no CPU limit, and at rest it uses a few m: whether it stays busy is told by "
+                f"{asked}, some minutes on end"
+            )
     return Answer(
         needs=("deployments",),
         notes=tuple(notes),

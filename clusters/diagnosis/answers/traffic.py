@@ -47,8 +47,21 @@ def speakers_placed(diagnosis: Diagnosis) -> Answer:
             ("MetalLB's pods", seen.pods),
             ("its DaemonSet", seen.daemon_sets),
             ("the advertisements", seen.l2_advertisements),
-        ),
+        )
+        + tuple(_nobody_selected(diagnosis)),
     )
+
+
+def _nobody_selected(diagnosis: Diagnosis) -> Iterator[str]:
+    """Why no node is expected to announce, where the profile has a selector: then nothing was asked."""
+    text = diagnosis.snapshot.expectations.announcer_selector
+    if text and diagnosis.facts.announcer_selector is None:
+        yield f"The profile's selector {text!r} for announcers cannot be read, so no node is expected to announce."
+    elif text and diagnosis.snapshot.nodes.known and not expected(diagnosis.facts):
+        yield (
+            f"The profile's selector {text!r} for announcers fits no node, so no node is expected to announce: see "
+            "kubectl get nodes --show-labels."
+        )
 
 
 def _absent(diagnosis: Diagnosis, node: str) -> bool:

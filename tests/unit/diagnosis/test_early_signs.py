@@ -1,0 +1,182 @@
+"""What is told before it is a fault, and what was passed over once: expected nodes that left, a CPU without a limit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clusters.metallb import selectors
+from clusters.metallb.selectors import SelectorError
+from clusters.observation import Snapshot, load
+from clusters.observation.snapshot import LogTail
+from tests.answers import Told, answered
+from tests.unit.diagnosis.test_unusual_clusters import edited
+
+FOLDER = Path(__file__).parent / "observations"
+
+
+@pytest.fixture
+def healthy() -> Snapshot:
+    return load(FOLDER / "healthy.json.gz")
+
+
+def expecting(seen: Snapshot, **announcers: Any) -> Told:
+    return answered(
+        "traffic.speakers-placed", replace(seen, expectations=replace(seen.expectations, **announcers))
+    )
+
+
+class TestExpectedAnnouncers:
+    def test_a_node_that_left_the_cluster_is_named(self, healthy: Snapshot) -> None:
+        names = [each["metadata"]["name"] for each in healthy.nodes.items]
+
+        (found,) = expecting(healthy, announcers=(*names, "gone")).findings
+
+        assert (found.cause, found.subject) == ("speaker-missing-on-node", "node gone")
+        assert found.summary == "Node gone is expected to announce, and the cluster has no node of that name."
+        assert not expecting(healthy, announcers=tuple(names)).findings
+
+    @pytest.mark.parametrize(
+        "selector",
+        [
+            "kubernetes.io/os=linux",
+            "kubernetes.io/os in (linux, darwin),!spare",
+            "kubernetes.io/hostname",
+            "kubernetes.io/os!=windows",
+        ],
+    )
+    def test_every_form_of_a_selector_that_fits_is_well(self, healthy: Snapshot, selector: str) -> None:
+        told = expecting(healthy, announcer_selector=selector)
+
+        assert not told.findings
+        assert not told.missing
+
+    @pytest.mark.parametrize("selector", ["role=nobody", "role in (a,b)", "!kubernetes.io/os"])
+    def test_a_selector_that_fits_no_node_stays_open(self, healthy: Snapshot, selector: str) -> None:
+        (said,) = expecting(healthy, announcer_selector=selector).missing
+
+        assert f"{selector!r} for announcers fits no node" in said
+
+    def test_a_selector_that_cannot_be_read_stays_open(self, healthy: Snapshot) -> None:
+        (said,) = expecting(healthy, announcer_selector="role is edge").missing
+
+        assert "'role is edge' for announcers cannot be read" in said
+
+    @pytest.mark.parametrize("text", ["", "a=b,", "a in b", "a in ()", "in (a)", "=b", "a b", "a>1"])
+    def test_what_is_no_selector_is_refused(self, text: str) -> None:
+        with pytest.raises(SelectorError):
+            selectors.parse_text(text)
+
+
+def test_a_pool_that_fills_up_is_noted_before_it_is_full(healthy: Snapshot) -> None:
+    held = {
+        each["ip"]
+        for raw in healthy.services.items
+        for each in raw["status"]["loadBalancer"].get("ingress", ())
+    }
+
+    def told(extra: int) -> list[str]:
+        first = min(int(each.rpartition(".")[2]) for each in held)
+        net = next(iter(held)).rpartition(".")[0]
+        last = max(int(each.rpartition(".")[2]) for each in held)
+        assert last - first + 1 + extra > len(held)
+
+        def shrink(raw: dict[str, Any]) -> None:
+            raw["spec"]["addresses"] = [f"{each}/32" for each in sorted(held)]
+            raw["spec"]["addresses"] += [f"{net}.{last + one}/32" for one in range(1, extra + 1)]
+
+        seen = replace(healthy, ip_address_pools=edited(healthy.ip_address_pools, shrink))
+        answer = answered("pending.free-address", seen)
+        assert not answer.findings
+        return [note for note in answer.notes if "taken" in note]
+
+    usable = len(held)
+    assert told(usable) == []  # half of it
+    (note,) = told(1)
+    assert f"1 of {usable + 1} IPv4 address left; widen it" in note
+    assert "is more than 75% taken" in note
+
+
+class TestControllerCpu:
+    @staticmethod
+    def seen(limit: str, used: str, *, allocatable: str = "4") -> Told:
+        found = load(FOLDER / "controller-cpu-bound.json.gz")
+
+        def pod(raw: dict[str, Any]) -> None:
+            for each in raw["spec"]["containers"]:
+                each.setdefault("resources", {})["limits"] = {"cpu": limit} if limit else {}
+
+        def usage(raw: dict[str, Any]) -> None:
+            for each in raw.get("containers", ()):
+                each["usage"]["cpu"] = used if each["name"] == "controller" else "1m"
+
+        def node(raw: dict[str, Any]) -> None:
+            raw["status"]["allocatable"] = {"cpu": allocatable}
+
+        return answered(
+            "scaling.controller-cpu",
+            replace(
+                found,
+                pods=edited(found.pods, pod),
+                pod_usage=edited(found.pod_usage, usage),
+                nodes=edited(found.nodes, node),
+            ),
+        )
+
+    def test_without_a_limit_it_is_bound_by_its_node(self) -> None:
+        (found,) = self.seen("", "3900m").findings
+
+        assert found.cause == "controller-cpu-bound"
+        assert "uses 3900.0m of all that node " in found.summary
+        assert found.summary.endswith("can give, which is 4000m.")
+
+    def test_without_a_limit_a_busy_one_is_noted_with_what_decides(self) -> None:
+        told = self.seen("", "612m")
+
+        assert not told.findings
+        assert any(
+            "whether it stays busy is told by kubectl -n metallb-system top pod" in one for one in told.notes
+        )
+        assert not any("stays busy" in one for one in self.seen("", "4m").notes)
+
+    def test_a_limit_of_its_own_still_decides(self) -> None:
+        assert self.seen("100m", "95m").findings
+        assert not self.seen("1", "95m").findings
+
+
+def test_how_many_lines_were_read_and_an_empty_log_are_noted(healthy: Snapshot) -> None:
+    name = next(tail.pod for tail in healthy.logs if tail.container == "controller" and not tail.previous)
+    empty = replace(
+        healthy,
+        logs=tuple(
+            replace(tail, lines=(), noise=0, since="") if tail.pod == name else tail for tail in healthy.logs
+        ),
+    )
+
+    def count(tail: LogTail) -> int:
+        return len(tail.lines) + tail.noise
+
+    lines = sum(count(tail) for tail in healthy.logs if tail.container == "controller" and not tail.previous)
+    (note,) = [one for one in answered("health.controller-log", healthy).notes if "were read" in one]
+    assert note.startswith(f"{lines} lines of 1 pod were read")
+    assert (
+        f"the log of {name} is empty, so it tells of no failure and of no health"
+        in answered("health.controller-log", empty).notes
+    )
+
+
+def test_a_controller_that_logs_errors_alone_is_noted(healthy: Snapshot) -> None:
+    def quiet(raw: dict[str, Any]) -> None:
+        for each in raw["spec"]["template"]["spec"]["containers"]:
+            each["args"] = [
+                *(one for one in each.get("args", ()) if "log-level" not in one),
+                "--log-level=error",
+            ]
+
+    told = answered("health.controller-log", replace(healthy, deployments=edited(healthy.deployments, quiet)))
+
+    assert "the controller logs at level error only: what it does at level info goes unseen" in told.notes
+    assert not any("goes unseen" in one for one in answered("health.controller-log", healthy).notes)
