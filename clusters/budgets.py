@@ -266,6 +266,8 @@ IMAGE_STORE_NOTED = _budget("image_store_noted", 30, 0.1,
 #: Pauses where nothing says when it is over; `wait.pause` lets them pass.
 FRAMES_ARRIVED = _budget("frames_arrived", 0.25, 0.05,
     "Frames that are under way when the asking ends reach the capture by way of a pipe.")
+PROXY_REPLIED = _budget("proxy_replied", 1, 0.1,
+    "Who replies for others by proxy ARP lets up to 0.8 s pass first (proxy_delay of Linux).")
 ANNOUNCERS_SETTLED = _budget("announcers_settled", 2, 0.1,
     "A speaker that starts or ends answers beside another for 0.2 to 1.6 s; what lasts longer is no move.")
 NEIGHBOURS_LOOKED_AT = _budget("neighbours_looked_at", 0.05, 0.01,

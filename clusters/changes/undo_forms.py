@@ -45,6 +45,8 @@ ACTIONS: dict[str, Mapping[str, Form]] = {
     "clusters.faults.filters:lift": {**_LAB_HOST, "family": _matches("inet|bridge")},
     "clusters.faults.lab_hosts:release_address": {**_LAB_HOST, "address": _address},
     "clusters.faults.lab_hosts:forget_neighbour": {**_LAB_HOST, "address": _address},
+    "clusters.faults.lab_hosts:stop_replying_for": {**_LAB_HOST, "address": _address},
+    "clusters.faults.lab_hosts:ordinary_frames": _LAB_HOST,
     "clusters.faults.lab_hosts:forget_route": {**_LAB_HOST, "address": _address},
     "clusters.faults.lab_hosts:forward_again": _LAB_HOST,
     "clusters.faults.lab_hosts:name_again": {**_LAB_HOST, "name": _NAME, "other": _NAME},

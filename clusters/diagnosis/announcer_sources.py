@@ -24,12 +24,13 @@ from clusters.diagnosis import pool_ranges, pool_usage
 from clusters.diagnosis.announcer_election import Announcers
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.root_cause import Explanation, KnownCauses, RootCause
+from clusters.diagnosis.wire_index import Responder
 from clusters.metallb import services, versions
 from clusters.metallb.ranges import parse_address
 from clusters.metallb.services import Service
 from clusters.metallb.versions import Feature
 from clusters.observation.snapshot import Heard
-from clusters.subject import Subject
+from clusters.subject import CLUSTER, Subject
 
 METRIC = "metallb_speaker_announced"
 _ONE_HEARD = (
@@ -198,6 +199,31 @@ def unexpected_responders(facts: Facts, known: KnownCauses) -> Iterator[RootCaus
     for heard in facts.wire_index.free if facts.wire_index.asked else ():
         if heard.macs:
             yield _unexpected_responder(facts, heard, known)
+        elif proxies := facts.wire_index.proxies(heard.address):
+            yield answered_for_others(facts, heard.address, proxies)
+
+
+def answered_for_others(facts: Facts, address: str, proxies: tuple[Responder, ...]) -> RootCause:
+    """Somebody replies for an address that is not its own: once for all addresses that it replies for."""
+    wire = facts.wire_index
+    known = {one.mac: wire.router(one.mac) for one in proxies if one.mac}
+    who = " and ".join(
+        f"router {known[one.mac]} (MAC {one.mac})" if known.get(one.mac) else one.named for one in proxies
+    )
+    every = sorted(
+        {one.address for one in wire.wire.heard if set(wire.behind(one.by_proxy)) & set(proxies)},
+        key=parse_address,
+    )
+    some = ", ".join(every[:3]) + (f" and {len(every) - 3} more addresses" if len(every) > 3 else "")
+    return RootCause(
+        cause=CauseId.PROXY_ARP,
+        subject=CLUSTER if len(proxies) > 1 or not proxies[0].node else Subject.node(proxies[0].node),
+        summary=f"By proxy ARP {who} replies for {some}, as well as or instead of the node that announces.",
+        evidence=(
+            f"it replied to a question of the vantage's own address, and to none without a sender's address: {address}",
+        ),
+        fields=facts.command_fields(address=address),
+    )
 
 
 def _restless(facts: Facts, pool: str, known: KnownCauses) -> RootCause | None:

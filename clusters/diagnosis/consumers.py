@@ -172,6 +172,8 @@ def unnamed(facts: Facts) -> Iterator[str]:
 _MAY_ASK_WHO_WE_ARE = frozenset({401, 403})
 _DNS_CODES = {1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUSED"}
 _SECONDS_A_DAY = 86400
+#: What an Ethernet carries in one packet.
+_ONE_PACKET = 1500
 #: Who signs the certificate that Traefik shows where no router of its has one for the host.
 _TRAEFIKS_OWN = "CN=TRAEFIK DEFAULT CERT"
 #: How many days before its end a certificate is noted.
@@ -181,7 +183,12 @@ _EXPIRES_SOON = 14
 def broken_promise(facts: Facts, service: Service) -> Explanation | None:
     """The first promise that the service's answers do not keep; None where they keep all, or nothing was asked."""
     for answer in _of(facts, service):
-        if found := _unrouted(facts, answer) or _certificate(facts, answer) or _answer(facts, answer):
+        if (
+            found := _cut_off(facts, answer)
+            or _unrouted(facts, answer)
+            or _certificate(facts, answer)
+            or _answer(facts, answer)
+        ):
             return found
     return None
 
@@ -211,6 +218,25 @@ def url(answer: ConsumerAnswer) -> str:
 
 def _days_left(facts: Facts, certificate: ServerCertificate) -> float:
     return (dt.datetime.fromisoformat(certificate.expires).timestamp() - facts.now) / _SECONDS_A_DAY
+
+
+def _cut_off(facts: Facts, answer: ConsumerAnswer) -> Explanation | None:
+    """Answers that fit into small packets come back, and larger ones do not."""
+    if answer.in_small != "answered":
+        return None
+    return _explained(
+        facts,
+        CauseId.LARGE_ANSWERS_LOST,
+        answer,
+        f"{url(answer)} answers in small packets only: with packets of any size nothing came, {answer.stage}.",
+        "the same request, made once more with packets of at most 576 bytes (TCP_MAXSEG 536), was answered",
+    )
+
+
+def large(facts: Facts, service: Service, address: str) -> ConsumerAnswer | None:
+    """An answer of that address that came back whole and was larger than a packet of an ordinary network."""
+    found = (each for each in _of(facts, service) if each.address == address and not each.error)
+    return next((each for each in found if each.size > _ONE_PACKET), None)
 
 
 def _unrouted(facts: Facts, answer: ConsumerAnswer) -> Explanation | None:

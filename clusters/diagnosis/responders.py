@@ -19,7 +19,7 @@ from clusters.diagnosis.root_cause import Explanation, KnownCauses, RootCause
 from clusters.diagnosis.wire_index import Responder, outside
 from clusters.metallb.ranges import parse_address
 from clusters.metallb.services import Service
-from clusters.observation.field_types import ProbeOutcome
+from clusters.observation.field_types import ProbeOutcome, Purpose
 from clusters.observation.snapshot import Reached
 from clusters.subject import Subject
 
@@ -32,6 +32,12 @@ _DECIDE = (
     "Look on node {node} with `ip -brief address` for an interface that holds {address}: kube-ipvs0 means kube-proxy "
     "without strict ARP, any other that somebody configured it. If none holds it, the speaker announces it: compare "
     "the NodeJoin and NodeLeave lines of the speakers' logs. MetalLB's metrics show it too, where they may be read."
+)
+
+#: What to do where the vantage's own routes or rules keep it from sending to a network that it is on.
+_OWN_ROUTE = (
+    "Type `ip route get {address}` on the vantage, and remove the route or rule that it shows (`ip rule`, `ip route "
+    "show table all`), or name another vantage; nothing is said about MetalLB."
 )
 
 _SILENT = CauseId.NOBODY_ANSWERS
@@ -54,6 +60,9 @@ class Responders:
                 return self.silent(service, address)
             if len(replying) > 1 or outside(replying):
                 return self.doubled(service, address, replying)
+            if proxies := self.facts.wire_index.proxies(address):
+                root = announcer_sources.answered_for_others(self.facts, address, proxies)
+                return self._explanation(service, root, root.summary)
         return None
 
     def replying(self, service: Service, address: str) -> str:
@@ -74,15 +83,39 @@ class Responders:
             f"the election names {owner}",
             "it has a ready endpoint",
         )
-        root = next(self._silencing(owner), None) or RootCause(
-            cause=_SILENT,
-            subject=Subject.service(service.key),
-            summary=f"No ARP reply for {address}" + (f"; node {owner} should announce it." if owner else "."),
-            evidence=tuple(self._claims(address)),
-            fields=self._fields(service, node=owner, address=address),
+        root = (
+            next(self._silencing(owner), None)
+            or self._unheard(owner)
+            or RootCause(
+                cause=_SILENT,
+                subject=Subject.service(service.key),
+                summary=f"No ARP reply for {address}"
+                + (f"; node {owner} should announce it." if owner else "."),
+                evidence=tuple(self._claims(address)),
+                fields=self._fields(service, node=owner, address=address),
+            )
         )
         text = root.summary if root.cause == _SILENT else f"No ARP reply for {address}: {root.summary}"
         return self._explanation(service, root, text, *(ruled_out if owner else ()))
+
+    def _unheard(self, owner: str) -> RootCause | None:
+        """Whether the elected node's own addresses are not replied for either, and another node's are."""
+        heard = [one for one in self.facts.snapshot.wire.heard if one.purpose is Purpose.NODE]
+        node = self.facts.nodes.get(owner)
+        own = [one for one in heard if node and one.address in map(str, node.addresses)]
+        others = [one for one in heard if one.macs]
+        if not own or not others or any(one.macs for one in own):
+            return None
+        return RootCause(
+            cause=CauseId.NODE_NOT_REACHED,
+            subject=Subject.node(owner),
+            summary=f"Node {owner} replies neither for its own address {own[0].address} nor for what it announces; "
+            f"another node replies for {others[0].address}.",
+            evidence=tuple(f"ARP for {one.address}, an address of node {owner}: no reply" for one in own),
+            fields=self.facts.command_fields(
+                node=owner, address=getattr(self.facts.wire_index.routes.get(own[0].address), "source", "")
+            ),
+        )
 
     def _silencing(self, owner: str) -> Iterator[RootCause]:
         for cause in having(Effect.LOSES_NODE):
@@ -184,6 +217,8 @@ class Responders:
             each.outcome is ProbeOutcome.UNREACHABLE for each in tries
         )
         by_bgp = self._by_bgp(service)
+        if astray := self._astray(service, stretch):
+            return self._explanation(service, astray, f"{stretch.told[0]}. {astray.summary}")
         if by_bgp and (found := self._of_bgp(stretch, nowhere=nowhere)):
             root = found
         elif hosts is None and route and nowhere:
@@ -201,6 +236,29 @@ class Responders:
                 f"{', '.join(each.named for each in hosts)} alone answers ARP for {stretch.address}"
             )
         return self._explanation(service, root, f"{stretch.told[0]}. {root.summary}", *ruled_out)
+
+    def _astray(self, service: Service, stretch: Stretch) -> RootCause | None:
+        """Whether the vantage itself sends to another host than the one that replies."""
+        address, wire = stretch.address, self.facts.wire_index
+        entry = wire.astray(address)
+        if entry is None:
+            return None
+        hosts = wire.responders(address) or ()
+        holder = wire.behind((entry.mac,))[0]
+        replies = (
+            f"{' and '.join(each.named for each in hosts)} replies for it"
+            if hosts
+            else "no node has that MAC"
+        )
+        made = "an entry made by hand" if entry.state == "permanent" else f"an entry in state {entry.state}"
+        place = self.facts.snapshot.wire.place
+        return RootCause(
+            cause=CauseId.VANTAGE_NEIGHBOUR_WRONG,
+            subject=Subject.service(service.key),
+            summary=f"Vantage {place} sends what is for {address} to {holder.named}, and {replies}.",
+            evidence=(f"in its neighbour table {address} has {entry.mac}, {made}", *stretch.told),
+            fields=self._fields(service, address=address),
+        )
 
     def _by_bgp(self, service: Service) -> bool:
         pool = self.facts.pool_of(service.ingress[0])
@@ -231,14 +289,16 @@ class Responders:
 
     def off_segment(self, service: Service, address: str, *told: str) -> RootCause:
         """The address is not where the vantage is: on another network than the nodes, or the vantage is elsewhere."""
-        on_link = [
-            str(each)
+        version = parse_address(address).version
+        routes = {
+            str(each): self.facts.wire_index.routes.get(str(each))
             for node in self.facts.nodes.values()
             for each in node.addresses
-            if (route := self.facts.wire_index.routes.get(str(each))) and route.on_link
-        ]
-        pool = self._pool(service)
-        if on_link:
+            if each.version == version
+        }
+        on_link = [each for each, route in routes.items() if route and route.on_link]
+        pool, inside = self._pool(service), self.facts.wire_index.own_network(address)
+        if on_link and not inside and len(on_link) == len(routes):
             return RootCause(
                 cause=CauseId.WRONG_SEGMENT,
                 subject=Subject.pool(pool) if pool else Subject.service(service.key),
@@ -246,11 +306,22 @@ class Responders:
                 evidence=(f"on a segment of the vantage: {', '.join(sorted(on_link)[:4])}", *told),
                 fields=self._fields(service, address=address, pool=pool),
             )
+        route = self.facts.wire_index.routes.get(address)
+        place = self.facts.snapshot.wire.place
+        if inside:
+            summary = (
+                f"Vantage {place} is on {inside}, and by its own routes it does not send to {address} there."
+            )
+            said = (route.problem if route else "") or "its kernel sends by another way"
+            told = (f"{address} is in {inside}, which the vantage has an address in", said, *told)
+        else:
+            summary = f"Vantage {place} has no route to {address}."
         return RootCause(
             cause=CauseId.VANTAGE_NOT_ON_SEGMENT,
             subject=Subject.service(service.key),
-            summary=f"Vantage {self.facts.snapshot.wire.place} has no route to {address}.",
+            summary=summary,
             evidence=told,
+            remedy=_OWN_ROUTE.format(address=address) if inside else "",
             fields=self._fields(service, address=address),
         )
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from ipaddress import ip_address, ip_network
 
 from clusters.metallb.nodes import Node
 from clusters.observation.field_types import ProbeOutcome, Purpose
 from clusters.observation.node_macs import NodeMacs
-from clusters.observation.snapshot import Heard, Reached, Route, WireView
+from clusters.observation.snapshot import Believed, Heard, Reached, Route, WireView
 
 #: So many tries at one port that are lost beside others that are served are no chance any more.
 MOST_LOST = 2
@@ -67,6 +68,33 @@ class WireIndex:
         """How the vantage reaches the addresses that it was asked about."""
         return {route.address: route for route in self.wire.routes}
 
+    def own_network(self, address: str) -> str:
+        """The network of the vantage's own that an address lies in; empty where it lies in none, or none is known."""
+        wanted = ip_address(address)
+        return next((each for each in self.wire.networks if wanted in ip_network(each)), "")
+
+    @cached_property
+    def _believed(self) -> Mapping[str, Believed]:
+        return {one.address: one for one in self.wire.believed}
+
+    @cached_property
+    def _heard(self) -> Mapping[str, Heard]:
+        return {one.address: one for one in self.wire.heard if one.purpose is not Purpose.FREE}
+
+    def astray(self, address: str) -> Believed | None:
+        """Another host than any that replies for an address, to which the vantage's kernel sends; None for none.
+
+        Where nobody could be asked, that is an entry made by hand with a MAC that is no node's.
+        """
+        entry, heard = self._believed.get(address), self._heard.get(address)
+        if entry is None or not self.node_of_mac:
+            return None
+        if heard is None or not heard.macs:
+            by_hand = entry.state == "permanent" and entry.mac not in self.node_of_mac
+            every_node = set(self.nodes) <= set(self.node_of_mac.values())
+            return entry if by_hand and self.wire.by_kernel and every_node else None
+        return None if set(self.behind((entry.mac,))) <= set(self.behind(heard.macs)) else entry
+
     @cached_property
     def reached(self) -> Mapping[str, tuple[Reached, ...]]:
         """The tries to reach each service's ports."""
@@ -102,6 +130,22 @@ class WireIndex:
             if first := next((one.address for one in served if one.outcome is ProbeOutcome.ANSWERED), ""):
                 found[node] = first
         return found
+
+    def proxies(self, address: str) -> tuple[Responder, ...]:
+        """Who replies for an address only to an asker with an address of its own: on behalf of others."""
+        heard = self._addresses.get(address)
+        return self.behind(heard.by_proxy) if heard and self.asked else ()
+
+    def router(self, mac: str) -> str:
+        """The gateway of the vantage that a hardware address is of; empty where it is none's."""
+        gateways = {route.gateway for route in self.wire.routes}
+        return next(
+            (one.address for one in self.wire.believed if one.mac == mac and one.address in gateways), ""
+        )
+
+    @cached_property
+    def _addresses(self) -> Mapping[str, Heard]:
+        return {one.address: one for one in self.wire.heard}
 
     def responders(self, address: str) -> tuple[Responder, ...] | None:
         """Who replies for an assigned address, sorted. None if nobody was asked.

@@ -76,6 +76,41 @@ table inet {table} {{
 }}
 """
 _TO = "ip daddr {to} "
+# As early as connection tracking, so that what is dropped leaves no trace of itself there.
+_LIMIT = """
+table inet {table} {{
+  chain pass {{
+    type filter hook prerouting priority -290;
+    ip daddr {address} tcp flags syn / syn,ack limit rate over {rate}/second burst {burst} packets drop
+  }}
+}}
+"""
+# Behind the nodes' own translation of addresses: what is left for the clients, too large and nobody told.
+_LARGE = """
+table inet {table} {{
+  chain pass {{
+    type filter hook postrouting priority 300;
+    ip daddr {{ {clients} }} meta length > {size} drop
+  }}
+}}
+"""
+# What another node sends to pods is lost after it has left that node, as in a tunnel.
+_ARRIVING = """
+table inet {table} {{
+  chain pass {{
+    type filter hook prerouting priority -300;
+    ip saddr {sender} tcp dport {port} ip daddr {to} drop
+  }}
+}}
+"""
+_REPLIES = """
+table bridge {table} {{
+  chain pass {{
+    type filter hook forward priority -10;
+    ip saddr {address} drop
+  }}
+}}
+"""
 
 
 @contextmanager
@@ -134,6 +169,44 @@ def forwarding_filtered(
     )
     text = f"{host} does not forward{f' to {to}' if to else ''}"
     with _table(changes, lab, host, family="inet", rules=rules, text=text):
+        yield
+
+
+@contextmanager
+def connections_limited(
+    changes: Changes, lab: Lab, host: str, address: str, *, rate: int, burst: int
+) -> Iterator[None]:
+    """Drop new connections to `address` that come to `host` faster than so many a second."""
+    rules = _LIMIT.format(table=TABLE, address=address, rate=rate, burst=burst)
+    text = f"{host} limits connections to {address}"
+    with _table(changes, lab, host, family="inet", rules=rules, text=text):
+        yield
+
+
+@contextmanager
+def large_lost(changes: Changes, lab: Lab, host: str, *, size: int) -> Iterator[None]:
+    """Drop packets of more than `size` bytes that `host` sends to the lab's clients, and tell nobody."""
+    clients = ", ".join(each.address for each in (lab.client, lab.remote))
+    rules = _LARGE.format(table=TABLE, clients=clients, size=size)
+    with _table(changes, lab, host, family="inet", rules=rules, text=f"{host} drops large packets"):
+        yield
+
+
+@contextmanager
+def arriving_lost(
+    changes: Changes, lab: Lab, host: str, *, sender: str, to: str, port: int
+) -> Iterator[None]:
+    """Drop what comes to `host` from one address to a TCP port of the addresses `to`."""
+    rules = _ARRIVING.format(table=TABLE, sender=sender, to=to, port=port)
+    with _table(changes, lab, host, family="inet", rules=rules, text=f"{host} drops what {sender} sends"):
+        yield
+
+
+@contextmanager
+def replies_lost(changes: Changes, lab: Lab, address: str) -> Iterator[None]:
+    """Drop the packets that come from `address` on the lab's LAN; ARP and what is sent there pass."""
+    rules = _REPLIES.format(table=TABLE, address=address)
+    with _table(changes, lab, "lan", family="bridge", rules=rules, text=f"replies of {address} are dropped"):
         yield
 
 

@@ -14,7 +14,7 @@ from clusters.changes import Changes, HostUndo
 from clusters.errors import Inconclusive, Refused
 from clusters.lab.lab import Lab
 
-_BRIDGE = "br0"
+_BRIDGE, _BEYOND, _CARD = "br0", "remote", "eth0"
 _FORWARDING = "net.ipv4.ip_forward"
 
 
@@ -139,19 +139,23 @@ def restore_default_route(lab: str, host: str, gateway: str) -> None:
 
 
 @contextmanager
-def router_remembers(changes: Changes, lab: Lab, address: str, mac: str) -> Iterator[None]:
-    """Have the LAN's router keep `mac` for `address` whatever it hears."""
+def remembers(changes: Changes, lab: Lab, host: str, address: str, *, mac: str) -> Iterator[None]:
+    """Have a host, or "lan", the LAN's router, keep `mac` for `address` whatever it hears."""
     undo = HostUndo(
-        text=f"the router keeps {mac} for {address}",
+        text=f"{host} keeps {mac} for {address}",
         action="clusters.faults.lab_hosts:forget_neighbour",
-        args={"lab": lab.name, "host": "lan", "address": address},
+        args={"lab": lab.name, "host": host, "address": address},
     )
     with changes.host_change(undo):
-        entry = [address, "lladdr", mac, "dev", _BRIDGE, "nud", "permanent"]
-        done = lab.run("lan", ["ip", "neigh", "replace", *entry])
+        entry = [address, "lladdr", mac, "dev", _card(host), "nud", "permanent"]
+        done = lab.run(host, ["ip", "neigh", "replace", *entry])
         if done.returncode:
-            raise Inconclusive(f"The router does not keep {address}: {done.stderr.strip()}")
+            raise Inconclusive(f"{host} does not keep {address}: {done.stderr.strip()}")
         yield
+
+
+def _card(host: str) -> str:
+    return _BRIDGE if host == "lan" else _CARD
 
 
 def forget_neighbour(lab: str, host: str, address: str) -> None:
@@ -160,7 +164,61 @@ def forget_neighbour(lab: str, host: str, address: str) -> None:
         found = Lab.load(lab)
     except Refused:
         return
-    found.run(host, ["ip", "neigh", "del", address, "dev", _BRIDGE])
+    found.run(host, ["ip", "neigh", "del", address, "dev", _card(host)])
+
+
+@contextmanager
+def replying_for(changes: Changes, lab: Lab, address: str) -> Iterator[None]:
+    """Have the LAN's router believe that `address` is behind it, and reply to ARP for it (proxy ARP)."""
+    undo = HostUndo(
+        text=f"the router replies for {address}",
+        action="clusters.faults.lab_hosts:stop_replying_for",
+        args={"lab": lab.name, "host": "lan", "address": address},
+    )
+    with changes.host_change(undo):
+        for done in (
+            lab.run("lan", ["ip", "route", "replace", address, "dev", _BEYOND]),
+            lab.run("lan", ["ip", "neigh", "add", "proxy", address, "dev", _BRIDGE]),
+        ):
+            if done.returncode:
+                raise Inconclusive(f"The router does not reply for {address}: {done.stderr.strip()}")
+        yield
+
+
+def stop_replying_for(lab: str, host: str, address: str) -> None:
+    """Take both away; nothing happens where they are gone, or the lab is."""
+    try:
+        found = Lab.load(lab)
+    except Refused:
+        return
+    found.run(host, ["ip", "neigh", "del", "proxy", address, "dev", _BRIDGE])
+    found.run(host, ["ip", "route", "del", address, "dev", _BEYOND])
+
+
+@contextmanager
+def smaller_frames(changes: Changes, lab: Lab, mtu: int, *hosts: str) -> Iterator[None]:
+    """Give the cards of `hosts` a smaller MTU, as where a tunnel or a provider's network takes a part of it."""
+    with ExitStack() as stack:
+        for host in hosts:
+            undo = HostUndo(
+                text=f"the MTU of {host} is {mtu}",
+                action="clusters.faults.lab_hosts:ordinary_frames",
+                args={"lab": lab.name, "host": host},
+            )
+            stack.enter_context(changes.host_change(undo))
+            done = lab.run(host, ["ip", "link", "set", _CARD, "mtu", str(mtu)])
+            if done.returncode:
+                raise Inconclusive(f"{host} does not take an MTU of {mtu}: {done.stderr.strip()}")
+        yield
+
+
+def ordinary_frames(lab: str, host: str) -> None:
+    """Give a host's card the MTU of Ethernet again; nothing happens where its lab is gone."""
+    try:
+        found = Lab.load(lab)
+    except Refused:
+        return
+    found.run(host, ["ip", "link", "set", _CARD, "mtu", "1500"])
 
 
 @contextmanager

@@ -6,7 +6,7 @@ Without a probe in the profile a consumer's ports are asked by appProtocol, name
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,11 +18,17 @@ from clusters.observation.wire_records import ConsumerAnswer, ConsumerProbe, Ser
 
 if TYPE_CHECKING:
     from clusters.vantage import Vantage
-    from clusters.vantage.targets import Exchanged
+    from clusters.vantage.targets import Exchange, Exchanged
 
 #: Of one consumer so many ports are asked unasked, and of all consumers so many requests are made.
 _BY_DEFAULT, _AT_MOST = 4, 60
 _LARGEST_CA = 1 << 20
+#: What every network carries in one packet (RFC 879).
+_SMALL = 536
+#: What is answered by more than a packet.
+_LARGE = frozenset({"http", "https"})
+#: How far a request over a connection came that was sent and not answered.
+_ASKED = frozenset({"in the TLS handshake", "waiting for the answer"})
 _SECURE, _PLAIN = (
     frozenset({"https", "tls", "kubernetes.io/wss"}),
     frozenset({"http", "web", "kubernetes.io/h2c"}),
@@ -58,11 +64,37 @@ def answers(snapshot: Snapshot, vantage: Vantage) -> tuple[ConsumerAnswer, ...]:
                 proxy=probe.proxy_protocol,
             )
         )
-    found = vantage.exchange_all(requests, timeout=budgets.seconds(budgets.CONSUMER_ANSWERED))
+    limit = budgets.seconds(budgets.CONSUMER_ANSWERED)
+    found = vantage.exchange_all(requests, timeout=limit)
+    small = _in_small(
+        vantage,
+        {n: one for n, one in enumerate(requests) if one.protocol in _LARGE and _hangs(found[n])},
+        limit,
+    )
     return tuple(
-        _unasked(*each, unread[place]) if place in unread else _answer(*each, got)
+        _unasked(*each, unread[place])
+        if place in unread
+        else replace(_answer(*each, got), in_small=small.get(place, ""))
         for place, (each, got) in enumerate(zip(wanted, found, strict=True))
     )
+
+
+def _hangs(got: Exchanged) -> bool:
+    """Whether a connection was made and no answer came: so it looks where only small packets get through."""
+    return got.error == "timeout" and got.stage in _ASKED
+
+
+def _in_small(vantage: Vantage, hanging: Mapping[int, Exchange], limit: float) -> Mapping[int, str]:
+    """How each request ends where only small packets may come back; "" where it is answered in any size by then."""
+    if not hanging:
+        return {}
+    small = vantage.exchange_all([replace(each, segment=_SMALL) for each in hanging.values()], timeout=limit)
+    ended = {place: got.error or "answered" for place, got in zip(hanging, small, strict=True)}
+    answered = [place for place, end in ended.items() if end == "answered"]
+    if answered:  # or was it merely slow the first time?
+        still = vantage.exchange_all([hanging[place] for place in answered], timeout=limit)
+        ended |= {place: "" for place, got in zip(answered, still, strict=True) if not _hangs(got)}
+    return ended
 
 
 def _wanted(snapshot: Snapshot) -> Iterator[tuple[str, str, ConsumerProbe]]:
@@ -142,6 +174,7 @@ def _answer(service: str, address: str, probe: ConsumerProbe, got: Exchanged) ->
         location=_where(got.location),
         holds=expected in got.body if expected and not got.error else None,
         certificate=_certificate(got),
+        size=got.size,
     )
 
 

@@ -18,8 +18,10 @@ class Limits:
 
     Each port is tried `tries_at_least` times, and up to `tries_at_most` times where all ports together then take no
     more than `tries_at_first` tries. Ports in trouble are tried `tries_at_most` times, up to `tries_in_trouble` tries
-    in all; beside them `nodes_around` nodes are tried at their own addresses, and `node_ports` NodePorts,
-    `node_port_tries` times each: on the announcers and on `other_nodes` more.
+    in all; beside them `nodes_around` nodes are tried at their own addresses, `node_tries` times each, and `node_ports`
+    NodePorts, `node_port_tries` times each: on the announcers and on `other_nodes` more. Of
+    `partly_lost` ports of which some tries were lost and others not, up to `tries_again` lost ones are made again from
+    their source ports, and `tries_slower` beside them.
     """
 
     workers: int = 8
@@ -35,9 +37,13 @@ class Limits:
     tries_at_most: int = 20
     tries_in_trouble: int = 400
     nodes_around: int = 8
+    node_tries: int = 10
     other_nodes: int = 2
     node_ports: int = 20
     node_port_tries: int = 20
+    partly_lost: int = 4
+    tries_again: int = 12
+    tries_slower: int = 6
 
 
 DEFAULT = Limits()

@@ -84,7 +84,7 @@ class NodeProbes:
         """The targets, in the order that `told` takes their attempts in."""
         limits = self.limits
         return [
-            *((tries.target(one.address, one.port, "TCP"), limits.tries_at_least) for one in self.own),
+            *((tries.target(one.address, one.port, "TCP"), limits.node_tries) for one in self.own),
             *(
                 (tries.target(one.address, door.node_port, door.protocol), limits.node_port_tries)
                 for door, one in self.forwarding

@@ -2,15 +2,17 @@
 
 A first pass tries every port a few times. Ports of which a try was lost are tried again, more often, and beside them
 the nodes themselves, their NodePorts and kube-proxy's own word: each from the vantage, as a client would, none from a
-node. How fast is a budget (`tries_apart`), how many of everything is in `Limits`.
+node. How fast is a budget (`tries_apart`), how many of everything is in `Limits`. Where a port loses some tries and
+serves others, the lost ones are made again, more slowly: what is lost for good has met an endpoint, or whatever else
+goes by the connection; what is lost for its pace is not lost then.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from clusters import budgets
 from clusters.observation import tries
@@ -28,6 +30,8 @@ from clusters.observation.snapshot import (
 if TYPE_CHECKING:
     from clusters.vantage import Attempt, Target, Vantage
 
+#: So many times as slowly tries are made again that were lost beside others that were served.
+_SLOWER = 50
 #: The golden ratio's fraction: its multiples are spread evenly, whatever the distance of two observations in time.
 _SPREAD = 0.6180339887498949
 
@@ -103,14 +107,47 @@ class Reaching:
         plan = [(tries.target(door.address, door.port, door.protocol), often) for door in trouble]
         found = self.vantage.try_all([*plan, *around.plan], every=self.every, timeout=self.timeout)
         second = dict(zip(trouble, found, strict=False))
+        slowly = self._slowly(second)
         attempts = [_told(before, second.get(door, ())) for door, before in zip(wanted, first, strict=True)]
         node_reach, node_ports, health = around.told(found[len(plan) :])
         return Found(
-            reached=tuple(map(_reached, wanted, attempts)),
+            reached=tuple(
+                replace(_reached(door, found), **slowly.get(door, {}))
+                for door, found in zip(wanted, attempts, strict=True)
+            ),
             node_reach=node_reach,
             node_ports=node_ports,
             proxy_health=health,
         )
+
+    def _slowly(self, attempts: Mapping[Door, Sequence[Attempt]]) -> dict[Door, dict[str, Any]]:
+        """What became of the lost tries at ports that lose some of them, made again, by the port."""
+        partly = {
+            door: [one.source for one in found if not one.ok and one.source][: self.limits.tries_again]
+            for door, found in attempts.items()
+            if door.protocol == "TCP" and any(one.ok for one in found)
+        }
+        doors = [door for door, sources in partly.items() if len(sources) > 1][: self.limits.partly_lost]
+        if not doors:
+            return {}
+        plan: list[tuple[Target, int]] = []
+        for door in doors:
+            fresh = tries.target(door.address, door.port, door.protocol)
+            plan.append((fresh, self.limits.tries_slower))
+            plan += [(replace(fresh, source=source), 1) for source in partly[door]]
+        apart = self.every * _SLOWER / len(doors)
+        ended = iter(self.vantage.try_all(plan, every=apart, timeout=self.timeout))
+        found: dict[Door, dict[str, Any]] = {}
+        for door in doors:
+            slower = next(ended)
+            again = [one for _ in partly[door] for one in next(ended) if one.source]
+            found[door] = {
+                "again": len(again),
+                "again_lost": sum(not one.ok for one in again),
+                "slower": len(slower),
+                "slower_lost": sum(not one.ok for one in slower),
+            }
+        return found
 
     def _first_count(self, ports: int) -> int:
         """How often each port is tried at first: more often where there are few, for it costs nothing there."""

@@ -24,6 +24,7 @@ from clusters.observation.field_types import (
     Status,
 )
 from clusters.observation.wire_records import (
+    Believed,
     ConsumerAnswer,
     ConsumerProbe,
     Heard,
@@ -43,6 +44,7 @@ __all__ = [
     "SNAPSHOT_VERSION",
     "AnswerCount",
     "AnswerCounts",
+    "Believed",
     "Consumer",
     "ConsumerAnswer",
     "ConsumerProbe",

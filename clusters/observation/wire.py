@@ -7,6 +7,7 @@ pause, because a speaker that just started or stopped makes two nodes answer for
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -20,13 +21,15 @@ from clusters.observation.field_types import Purpose
 from clusters.observation.limits import Limits
 from clusters.observation.node_macs import NodeMacs
 from clusters.observation.nodes_around import Nodes
-from clusters.observation.snapshot import Heard, PoolShare, Route, Snapshot, Status, WireView
+from clusters.observation.snapshot import Believed, Heard, PoolShare, Route, Snapshot, Status, WireView
 from clusters.vantage import VantageError
 
 if TYPE_CHECKING:
     from clusters.vantage import Vantage
 
 _ROUNDS, _RATE = 3, 200.0
+#: The kernel's word for an entry of its table that somebody made, by which nothing is learnt of the wire.
+_BY_HAND = "permanent"
 _NOBODY_NEAR = "no node has an address on a segment of the vantage"
 
 
@@ -101,6 +104,7 @@ class _Look:
             shares=shares,
             by_kernel=not asks,
             ports=ports,
+            networks=self.vantage.networks(),
         )
         macs = node_macs.learn(replace(self.snapshot, wire=view))
         if control_ok and (why := self._indistinct(macs)):
@@ -110,15 +114,93 @@ class _Look:
             for one in heard
             if one.purpose is Purpose.ASSIGNED
         }
-        reached = reaching.Reaching(self.vantage, self.limits)
-        found = reached.ports(doors, Nodes(self.snapshot, announcers))
+        view = self._tried(view, doors, Nodes(self.snapshot, announcers))
+        gateways = {route.gateway for route in view.routes if route.gateway}
+        with ThreadPoolExecutor(1) as beside:
+            # After the tries: this question would mend a neighbour table that is wrong.
+            others = beside.submit(self._proxied, view.heard, (*assigned, *firsts), gateways, routes)
+            view = replace(view, consumers=consumer_probes.answers(self.snapshot, self.vantage))
+            heard = others.result()
+        known = {one.address for one in view.believed}
+        more = self._believed(gateways - known) if any(one.by_proxy for one in heard) else ()
+        return replace(view, heard=heard, believed=(*view.believed, *more))
+
+    def _tried(self, view: WireView, doors: Sequence[reaching.Door], nodes: Nodes) -> WireView:
+        """What is reached besides, and whom the vantage's kernel believed in where something was lost."""
+        routes = {route.address: route for route in view.routes}
+        found = reaching.Reaching(self.vantage, self.limits).ports(doors, nodes)
+        troubled = {one.address for one in found.reached if one.lost}
+        troubled |= {one.address for one in found.node_reach if one.lost}
+        believed = self._believed({one for one in troubled if one in routes and routes[one].on_link})
         return replace(
             view,
+            heard=view.heard if view.by_kernel else self._heard_again(view.heard, believed, routes),
+            believed=believed,
             reached=found.reached,
             node_reach=found.node_reach,
             node_ports=found.node_ports,
             proxy_health=found.proxy_health,
-            consumers=consumer_probes.answers(self.snapshot, self.vantage),
+        )
+
+    def _believed(self, addresses: set[str]) -> tuple[Believed, ...]:
+        """Whom the vantage's own kernel takes for the holders of these addresses, where it takes anybody."""
+        if not addresses:
+            return ()
+        return tuple(
+            Believed(address=one.address, mac=one.mac, state=one.state)
+            for one in self.vantage.neighbours()
+            if one.address in addresses and one.mac
+        )
+
+    def _heard_again(
+        self, heard: tuple[Heard, ...], believed: Iterable[Believed], routes: dict[str, Route]
+    ) -> tuple[Heard, ...]:
+        """What was heard; addresses for which the kernel believes in another host are asked for once more.
+
+        Between the first question and the tries the address may have moved: then the kernel is right.
+        """
+        known = {one.address: one for one in heard if one.purpose is not Purpose.FREE}
+        doubtful = [
+            known[one.address]
+            for one in believed
+            if one.address in known and known[one.address].macs and one.mac not in known[one.address].macs
+        ]
+        again = {
+            each.address: each
+            for purpose in (Purpose.NODE, Purpose.ASSIGNED)
+            for each in self._heard(
+                [one.address for one in doubtful if one.purpose is purpose], purpose, routes
+            )
+            if each.macs
+        }
+        return tuple(again.get(one.address, one) if one.purpose is not Purpose.FREE else one for one in heard)
+
+    def _proxied(
+        self, heard: tuple[Heard, ...], addresses: Iterable[str], gateways: set[str], routes: dict[str, Route]
+    ) -> tuple[Heard, ...]:
+        """What was heard, with who answers for these addresses only now that the vantage asks under its own.
+
+        A kernel answers for others only one that has an address (RFC 1027), and only a router has a reason to: where no
+        gateway is known there is nobody to wait for.
+        """
+        wanted = {one for one in addresses if routes[one].on_link}
+        if not (wanted and gateways and "arp" in self.vantage.capabilities):
+            return heard
+        found = self.vantage.who_answers_all(wanted, rounds=1, rate=_RATE, probe=False, patient=True)
+        known = {one.address: set(one.macs) for one in heard if one.purpose is not Purpose.NODE}
+        late = {
+            address: others
+            for address, one in found.items()
+            if (others := set(one.macs) - known.get(address, set(one.macs)))
+        }
+        if late:  # an address may have moved meanwhile: its new holder replies to the first question, too
+            again = self.vantage.who_answers_all(late, rounds=_ROUNDS, rate=_RATE)
+            late = {address: others - set(again[address].macs) for address, others in late.items()}
+        return tuple(
+            replace(one, by_proxy=tuple(sorted(late[one.address])))
+            if one.address in late and one.purpose is not Purpose.NODE
+            else one
+            for one in heard
         )
 
     def _indistinct(self, macs: NodeMacs) -> str:
@@ -134,7 +216,7 @@ class _Look:
     def _by_kernel(
         self, nodes: list[str], assigned: list[str], free: dict[str, list[str]], routes: dict[str, Route]
     ) -> tuple[bool, str, tuple[Heard, ...]]:
-        """Whom the vantage's kernel takes for the holder of each address; the nodes' own prove that it learns."""
+        """Whom the vantage's kernel has learnt to hold each address; the nodes' own prove that it learns."""
         pools = {address: pool for pool, addresses in free.items() for address in addresses}
         purposes = {
             **dict.fromkeys(pools, Purpose.FREE),
@@ -142,6 +224,8 @@ class _Look:
             **dict.fromkeys(assigned, Purpose.ASSIGNED),
         }
         found = self.vantage.learned(purposes)
+        by_hand = {one.address for one in self.vantage.neighbours() if one.state == _BY_HAND}
+        found = {address: mac for address, mac in found.items() if address not in by_hand}
         heard = tuple(
             Heard(
                 address=address,

@@ -14,6 +14,7 @@ from clusters.observation.field_types import (
     Count,
     Finite,
     Moment,
+    Network,
     NoAddress,
     Part,
     PortNumber,
@@ -69,6 +70,11 @@ class Tries:
             end.detail == "reset" or end.icmp == "port-unreachable" for end in self.ends
         )
 
+    @property
+    def prohibited(self) -> bool:
+        """Whether a filter said by ICMP that it lets nobody in, which somebody on the way may have said."""
+        return any(end.icmp == "admin-prohibited" for end in self.ends)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Reached(Tries):
@@ -77,12 +83,20 @@ class Reached(Tries):
     `outcome` is "answered", "refused", "timeout", "unreachable" (no route, or somebody said so by ICMP), "broken" (any
     other end, said in `detail`) or "silent" (UDP without an answer, which proves nothing).
     A port of which a try of the first pass was lost was tried again, more often: then only those tries are told.
+
+    Where some of these were lost, `again` of them were made once more, from the same source ports, and `again_lost` of
+    them were lost again; a node that forwards sends them to the same endpoint again. `slower` tries were made beside
+    them from new source ports, ten a second or fewer, of which `slower_lost` were lost.
     """
 
     service: str
     address: Address
     port: PortNumber
     protocol: str
+    again: Count = 0
+    again_lost: Count = 0
+    slower: Count = 0
+    slower_lost: Count = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,7 +184,9 @@ class ConsumerAnswer:
     """What came of one request to one address of a consumer ("namespace/name"), sent from the vantage.
 
     `error` is empty where something answered, else a word or two, and `stage` how far it came. `status` is HTTP's, or
-    the code of DNS. `holds` says whether the answer held the text that was expected, None where none was.
+    the code of DNS. `holds` says whether the answer held the text that was expected, None where none was. `size` is how
+    many bytes of certificate and body came. Where a connection was made and no answer came, the request was made once
+    more for small packets: `in_small` is how that ended, "answered" or an error, empty where it was not made.
     """
 
     service: str
@@ -182,6 +198,8 @@ class ConsumerAnswer:
     location: str = ""
     holds: bool | None = None
     certificate: ServerCertificate | None = None
+    size: Count = 0
+    in_small: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,13 +222,27 @@ class Heard:
 
     `purpose` is "assigned" (a service holds it), "free" (a pool could give it away) or "node" (a node's own,
     which teaches whose hardware address is whose). `macs` is empty where nobody answered. `pool` is set for
-    free addresses.
+    free addresses. `by_proxy` are those that answered only when the vantage asked under its own address, and later:
+    they answer for others.
     """
 
     address: Address
     purpose: Purpose
     macs: tuple[str, ...] = ()
     pool: str = ""
+    by_proxy: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Believed:
+    """Whom the vantage's own kernel takes for the holder of an address, by its neighbour table.
+
+    `state` is the kernel's word, such as "reachable" or "permanent": what somebody entered by hand is permanent.
+    """
+
+    address: Address
+    mac: str
+    state: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,7 +265,9 @@ class WireView(Part):
     vantage was asked for. `place` is the vantage's name, also of one that sees nothing of the wire: a pod.
     `ports` is how many ports of services there are: beyond a limit some were tried in this observation and others will
     be in the next ones. `node_reach`, `node_ports` and `proxy_health` are empty where no port was in trouble.
-    `consumers` are the answers of those that the profile names.
+    `consumers` are the answers of those that the profile names. `networks` are those of the vantage's own addresses,
+    empty in an observation of an older release. `believed` is what the kernel's table held after the tries for the
+    addresses around a port in trouble, and for gateways where somebody answers for others, where it knew somebody.
     """
 
     place: str = ""
@@ -249,3 +283,5 @@ class WireView(Part):
     node_ports: tuple[NodePortReach, ...] = ()
     proxy_health: tuple[ProxyHealth, ...] = ()
     consumers: tuple[ConsumerAnswer, ...] = ()
+    networks: tuple[Network, ...] = ()
+    believed: tuple[Believed, ...] = ()

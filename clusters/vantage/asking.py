@@ -63,8 +63,12 @@ def ask(
     asker: Asker,
     count: int,
     every: float,
+    until: budgets.Budget = budgets.FRAMES_ARRIVED,
 ) -> Heard:
-    """Send `count` questions, the given ones in turn, one every `every` s, and hear what comes back."""
+    """Send `count` questions, the given ones in turn, one every `every` s, and hear what comes back.
+
+    After the last one it listens for as long as the budget `until`.
+    """
     began_ns = client.now_ns()
     limit = count * every + 30
     with capture(client, interface.name, [asker], at_most=limit + 30) as task:
@@ -77,7 +81,7 @@ def ask(
             **{"for": limit},
         )
         sending.until_started().until_done(limit + 10)
-        wait.pause(budgets.get(budgets.FRAMES_ARRIVED))
+        wait.pause(budgets.get(until))
     heard = frames_of(task.messages)
     wire = Wire([asker])
     for frame in heard:

@@ -37,6 +37,10 @@ class Vantage(Protocol):
         """How packets to `address` leave; VantageError where there is no route or the address is its own."""
         ...
 
+    def networks(self) -> tuple[str, ...]:
+        """The networks of its own addresses, in CIDR notation."""
+        ...
+
     def neighbours(self) -> tuple[Neighbour, ...]:
         """The kernel's neighbour table."""
         ...
@@ -83,10 +87,17 @@ class Vantage(Protocol):
         ...
 
     def who_answers_all(
-        self, addresses: Iterable[AddressLike], *, rounds: int = 3, rate: float = 100.0, probe: bool = True
+        self,
+        addresses: Iterable[AddressLike],
+        *,
+        rounds: int = 3,
+        rate: float = 100.0,
+        probe: bool = True,
+        patient: bool = False,
     ) -> dict[str, Answers]:
         """Everybody who answers for any of many addresses; keys are addresses in their usual notation.
 
+        A `patient` asker waits a second for those who answer for others.
         Sends at most `rate` frames a second: n addresses take n x rounds / rate seconds.
         """
         ...

@@ -35,6 +35,12 @@ NETNS = Path("/run/netns")
 #: States of an entry by which nobody is known, and by which somebody is known for certain (ip-neighbour(8)).
 UNKNOWN = frozenset({"incomplete", "failed"})
 FRESH = frozenset({"reachable", "permanent", "noarp"})
+#: What the kernel says of a route or rule that keeps packets back (ip-route(8)); without any way it says ENETUNREACH.
+_OWN_RULE = {
+    errno.EINVAL: "a blackhole route or rule of its own drops it",
+    errno.EHOSTUNREACH: "a route or rule of its own says that it is unreachable",
+    errno.EACCES: "a route or rule of its own prohibits it",
+}
 
 
 class AgentVantage:
@@ -77,6 +83,11 @@ class AgentVantage:
                 raise VantageError(
                     f"{to} is an address of vantage {self.name} itself, so it shows nothing."
                 ) from None
+            if said := _OWN_RULE.get(error.errno or 0):
+                raise VantageError(
+                    f"Vantage {self.name} itself keeps what it would send to {to}: {said}.",
+                    remedy="Remove that route or rule there (`ip rule`, `ip route show table all`).",
+                ) from None
             raise VantageError(
                 f"{to} is not on a network of vantage {self.name}: {error.strerror}.",
                 remedy="Choose a vantage that has a route to it.",
@@ -89,6 +100,10 @@ class AgentVantage:
             gateway=found["gateway"],
             up=found["up"],
         )
+
+    def networks(self) -> tuple[str, ...]:
+        """The networks of its own addresses, in CIDR notation."""
+        return tuple(str(each) for each in self._client.ask("networks"))
 
     def neighbours(self) -> tuple[Neighbour, ...]:
         """The kernel's neighbour table."""
@@ -195,18 +210,28 @@ class AgentVantage:
         return asking.answers(heard, to, vantage=self.name)
 
     def who_answers_all(
-        self, addresses: Iterable[AddressLike], *, rounds: int = 3, rate: float = 100.0, probe: bool = True
+        self,
+        addresses: Iterable[AddressLike],
+        *,
+        rounds: int = 3,
+        rate: float = 100.0,
+        probe: bool = True,
+        patient: bool = False,
     ) -> dict[str, Answers]:
         """Everybody who answers for any of many addresses, asked at most `rate` frames a second.
 
+        A `patient` asker waits for those who answer for others, which take their time.
         `probe` asks with the sender address 0.0.0.0 (RFC 5227), which no host takes for a claim.
         """
         found: dict[str, Answers] = {}
+        until = budgets.PROXY_REPLIED if patient else budgets.FRAMES_ARRIVED
         for route, group in self._by_interface(addresses).items():
             asker = _probing(route, group[0]) if probe else frames.own(route)
             questions = [frames.question(address, asker) for address in group]
             count, every = len(group) * rounds, 1 / rate
-            heard = asking.ask(self._client, route, questions, asker=asker, count=count, every=every)
+            heard = asking.ask(
+                self._client, route, questions, asker=asker, count=count, every=every, until=until
+            )
             found |= {address: asking.answers(heard, address, vantage=self.name) for address in group}
         return found
 

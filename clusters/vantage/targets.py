@@ -19,6 +19,7 @@ from clusters.vantage.vantage_data import Attempt
 class Target:
     """What traffic goes to. `path` and `hostname` (the Host header) are for HTTP, `payload` for UDP.
 
+    `source` is the port that it is tried from, 0 for one that has not been used lately.
     The default payload makes agnhost's UDP server answer with its host name, as its /hostname does for HTTP.
     """
 
@@ -28,6 +29,7 @@ class Target:
     path: str = "/hostname"
     payload: str = "hostname"
     hostname: str = ""
+    source: int = 0
 
     @property
     def name(self) -> str:
@@ -44,6 +46,7 @@ class Target:
             "path": self.path,
             "payload": self.payload,
             "hostname": self.hostname,
+            "source": self.source,
         }
 
 
@@ -105,6 +108,7 @@ def attempts_of(messages: Iterable[Message], *, began_ns: int) -> list[Attempt]:
             late=round(one["late"] / 1000, 6),
             icmp=one.get("icmp", ""),
             sent_by=one.get("sent_by", ""),
+            source=one.get("source", 0),
         )
         for one in messages
         if one["event"] == "attempt"
@@ -122,7 +126,8 @@ class Exchange:
     """A request. `protocol` is tcp, http, https, udp, dns or quic.
 
     `hostname` is the Host header, the name in TLS, the query. `ca` holds the certificates that are trusted, as PEM (""
-    for those of the place), `proxy` puts a PROXY header (version 1) before everything.
+    for those of the place), `proxy` puts a PROXY header (version 1) before everything. `segment` is the
+    most bytes that the other side may put into one packet, 0 for any.
     """
 
     address: str
@@ -134,6 +139,7 @@ class Exchange:
     payload: str = ""
     ca: str = ""
     proxy: bool = False
+    segment: int = 0
 
     @property
     def arguments(self) -> dict[str, str | int | bool]:
@@ -147,7 +153,7 @@ class Exchanged:
     """What came back. `error` is empty where that was an answer, else a word or two, and `stage` says how far it came.
 
     `status` is HTTP's, or the code of DNS, `body` at most 64 KiB of the answer. `certificate` is the server's own, as
-    DER; `untrusted` says why it is not to be trusted, "" where it is.
+    DER; `untrusted` says why it is not to be trusted, "" where it is. `size` is how many bytes of both came.
     """
 
     error: str
@@ -157,6 +163,7 @@ class Exchanged:
     body: str = ""
     certificate: bytes = b""
     untrusted: str = ""
+    size: int = 0
 
 
 def of_message(message: Mapping[str, Any]) -> Exchanged:
@@ -173,4 +180,5 @@ def of_message(message: Mapping[str, Any]) -> Exchanged:
         body=str(message.get("body", "")),
         certificate=certificate,
         untrusted=str(message.get("untrusted", "")),
+        size=int(message.get("size", 0)),
     )

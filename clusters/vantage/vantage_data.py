@@ -73,7 +73,7 @@ class Attempt:
 
     `latency` (s) is the time to the answer or to giving up; `late` (s) is how late the probe itself was.
     `icmp` is the kind of ICMP message that refused it (`clusters.vantage.agent.refusals`), `sent_by` who sent that;
-    both are told by `try_all` only.
+    both, and the port that it left from (`source`), are told by `try_all` only.
     """
 
     t: float
@@ -84,6 +84,7 @@ class Attempt:
     late: float = 0.0
     icmp: str = ""
     sent_by: str = ""
+    source: int = 0
 
     @property
     def ended(self) -> float:

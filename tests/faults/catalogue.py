@@ -18,6 +18,7 @@ from tests.faults import (
     catalogue_repository,
     catalogue_services,
     catalogue_speakers,
+    catalogue_wire,
 )
 from tests.faults.catalogue_clone import Clone, cloned
 from tests.faults.catalogue_fault import Fault, Healthy
@@ -31,6 +32,7 @@ IN_THE_CLUSTER: tuple[Fault, ...] = (
     *catalogue_advertisements.FAULTS,
     *catalogue_network.FAULTS,
     *catalogue_forwarding.FAULTS,
+    *catalogue_wire.FAULTS,
     *catalogue_components.FAULTS,
     *catalogue_consumers.FAULTS,
     *catalogue_speakers.FAULTS,

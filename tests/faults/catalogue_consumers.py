@@ -21,7 +21,8 @@ def serving(stage: Stage) -> Iterator[None]:
         yield
 
 
-def _promised(*probes: dict[str, Any]) -> dict[str, Any]:
+def promised(*probes: dict[str, Any]) -> dict[str, Any]:
+    """Fields of a profile whose one consumer is that service, asked by these probes."""
     return {"consumers": [{"service": "shop/promised", "address": _ADDRESS, "probe": list(probes)}]}
 
 
@@ -32,7 +33,7 @@ FAULTS = (
         make=serving,
         says=ONE_CONSUMER,
         shows=_SUBJECT,
-        profile=_promised({"protocol": "http", "port": 80, "path": "/echo?msg=down&code=502", "status": 200}),
+        profile=promised({"protocol": "http", "port": 80, "path": "/echo?msg=down&code=502", "status": 200}),
     ),
     Fault(
         name="a consumer that speaks HTTP where TLS is promised",
@@ -40,7 +41,7 @@ FAULTS = (
         make=serving,
         says=ONE_CONSUMER,
         shows=_SUBJECT,
-        profile=_promised({"protocol": "https", "port": 80, "host": "shop.example"}),
+        profile=promised({"protocol": "https", "port": 80, "host": "shop.example"}),
     ),
     Fault(
         name="a consumer whose service lacks the UDP port that HTTP/3 needs",
@@ -48,14 +49,14 @@ FAULTS = (
         make=serving,
         says=ONE_CONSUMER,
         shows=_SUBJECT,
-        profile=_promised({"protocol": "tcp", "port": 80}, {"protocol": "udp", "port": 443}),
+        profile=promised({"protocol": "tcp", "port": 80}, {"protocol": "udp", "port": 443}),
     ),
 )
 HEALTHY = (
     Healthy(
         name="a consumer that keeps what its probes promise",
         make=serving,
-        profile=_promised(
+        profile=promised(
             {"protocol": "tcp", "port": 80},
             {"protocol": "http", "port": 80, "path": "/echo?msg=welcome", "body": "welcome"},
             {"protocol": "http", "port": 80, "path": "/echo?msg=gone&code=410", "status": [404, 410]},

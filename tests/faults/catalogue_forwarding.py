@@ -94,8 +94,16 @@ def tunnel_broken(stage: Stage) -> Iterator[None]:
     with stage.addressed("open"):
         owner = _owner(stage, "open")
         other = next(node for node in sorted(_endpoints(stage, "open")) if node != owner)
-        pods = next(host.pod_ranges[0] for host in stage.lab.nodes if host.name == other)
-        with filters.forwarding_filtered(stage.changes, stage.lab, owner, to=str(pods)):
+        hosts = {host.name: host for host in stage.lab.nodes}
+        lost = filters.arriving_lost(
+            stage.changes,
+            stage.lab,
+            other,
+            sender=hosts[owner].address,
+            to=str(hosts[other].pod_ranges[0]),
+            port=8080,
+        )
+        with lost:
             yield
 
 
@@ -187,7 +195,7 @@ def router_keeps_the_former(stage: Stage) -> Iterator[None]:
             _until_announced_by(stage, "roving", first.name)
         with (
             stage.changes.created(_pod("after", stage, labels, second.name), foreign=WHY),
-            lab_hosts.router_remembers(stage.changes, stage.lab, address, first.mac),
+            lab_hosts.remembers(stage.changes, stage.lab, "lan", address, mac=first.mac),
         ):
             _until_announced_by(stage, "roving", second.name)
             stage.until_reached(address)

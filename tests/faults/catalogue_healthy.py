@@ -12,7 +12,7 @@ from clusters import budgets, wait
 from clusters.api.resources import DAEMON_SETS, DEPLOYMENTS, ENDPOINT_SLICES, L2_ADVERTISEMENTS, NODES, PODS
 from clusters.faults import lab_hosts
 from clusters.lab.plan import LabOptions
-from tests.faults import catalogue_consumers
+from tests.faults import catalogue_consumers, catalogue_wire
 from tests.faults.catalogue_clone import Clone
 from tests.faults.catalogue_fault import Healthy
 from tests.faults.catalogue_repository import PAGE, RUNBOOK, recorded, without_a_plan
@@ -343,6 +343,7 @@ HEALTHY = (
     Healthy(name="a policy that admits the clients' network", make=admitting_policy),
     Healthy(name="an external address of a service's own, in no pool", make=external_beside_the_pools),
     *catalogue_consumers.HEALTHY,
+    *catalogue_wire.HEALTHY,
     Healthy(name="a node that repels speakers, two left", make=dedicated_node),
     Healthy(name="an advertisement for nodes to come", make=for_nodes_to_come, edit=renders_later),
     Healthy(name="local traffic policy with one replica", make=local_with_one_replica),

@@ -232,6 +232,37 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
+        id=CauseId.PROXY_ARP,
+        title="A router replies for the addresses of services",
+        meaning=(
+            "A router, or another host with proxy ARP, replies for addresses that it thinks are behind it, so some "
+            "clients send to it what is for MetalLB's node."
+        ),
+        remedy=(
+            "Turn proxy ARP off on the interface of that host that is on this network, or take its route or proxy "
+            "entry for these addresses away."
+        ),
+        commands=(
+            "sysctl -a 2>/dev/null | grep -E 'proxy_(arp|ndp)'",
+            "ip neighbour show proxy",
+            "ip route get {address}",
+        ),
+        scope=Scope.CLUSTER,
+        link=Link.ANSWER,
+        layer=Layer.NODES_AND_NETWORK,
+        proven_by=(
+            "Asked under the vantage's own address, a host replied that had not replied to the same question without a "
+            "sender's address, which holders of an address answer and proxies do not."
+        ),
+        excluded_by="It replies to both questions, or to neither.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by=CheckId.TRAFFIC_SINGLE_ANNOUNCER,
+        rests_on=(),
+        last_resort=False,
+    ),
+    Cause(
         id=CauseId.NOBODY_ANSWERS,
         title="No ARP reply for the address",
         meaning="The address is assigned and a node is elected to announce it, but no host answers ARP or NDP for it.",
@@ -345,8 +376,8 @@ CAUSES = (
         scope=Scope.POOL,
         link=Link.ROUTE,
         layer=Layer.NODES_AND_NETWORK,
-        proven_by="Nodes are on a segment of the vantage, and the address is on none.",
-        excluded_by="The address is on a segment of the vantage.",
+        proven_by="Every address of a node is on a segment of the vantage, and this address is in no network of it.",
+        excluded_by="The address is in a network of the vantage, or a node has an address where the vantage is not.",
         effects=frozenset(),
         rank=None,
         narrowed_by_subject=False,
@@ -365,8 +396,38 @@ CAUSES = (
         scope=Scope.NONE,
         link=Link.ROUTE,
         layer=Layer.VANTAGE,
-        proven_by="The vantage's kernel has no route to the address.",
+        proven_by=(
+            "The vantage's kernel has no route to the address, or a route or rule of its own keeps it from the network "
+            "that it is on."
+        ),
         excluded_by="The vantage reaches something on that network.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by=CheckId.TRAFFIC_L2_SEGMENT,
+        rests_on=(),
+        last_resort=False,
+    ),
+    Cause(
+        id=CauseId.VANTAGE_NEIGHBOUR_WRONG,
+        title="The vantage sends to another host than the one that replies",
+        meaning=(
+            "The vantage's own neighbour table holds another MAC for the address than that of the host that replies to "
+            "ARP or NDP, so what it sends there goes astray, whatever MetalLB does."
+        ),
+        remedy=(
+            "Remove the entry on the vantage (`ip neighbour del`). Where nobody made it by hand, the vantage missed "
+            "gratuitous ARP: other clients may have missed it, too."
+        ),
+        commands=(NEIGHBOUR, "ip neighbour flush to {address}", ARPING),
+        scope=Scope.NONE,
+        link=Link.ROUTE,
+        layer=Layer.VANTAGE,
+        proven_by=(
+            "The vantage heard who replies for the address, and after the tries its kernel's neighbour table had a MAC "
+            "of another host; without raw sockets, an entry made by hand whose MAC is no node's."
+        ),
+        excluded_by="The kernel's entry is a MAC of the host that replies, or the table has no entry.",
         effects=frozenset(),
         rank=None,
         narrowed_by_subject=False,

@@ -42,6 +42,37 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
+        id=CauseId.LARGE_ANSWERS_LOST,
+        title="Large answers are lost on the way back",
+        meaning=(
+            "Connections are made and small answers come back, and packets of the usual size are lost on the way from "
+            "the endpoint to the client: an MTU is smaller than the servers know, and nobody tells them."
+        ),
+        remedy=(
+            "Find the smallest MTU on the way back (pod, tunnel, node, switches), set the pods' network to it, and let "
+            "ICMP 'fragmentation needed' (IPv6: 'packet too big') through every firewall."
+        ),
+        commands=(
+            "ip -o link | grep -o '^[^@:]*: [^@:]*\\|mtu [0-9]*'",
+            "tracepath -n {address}",
+            "nft list ruleset | grep -E 'icmp|length|maxseg'",
+        ),
+        scope=Scope.SERVICE,
+        link=Link.RETURN,
+        layer=Layer.NODES_AND_NETWORK,
+        proven_by=(
+            "A request to a consumer got a connection and no answer, and the same request was answered when the "
+            "vantage allowed small packets only, and not without that limit right after."
+        ),
+        excluded_by="The answer came in packets of any size, or did not come in small ones either.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by=CheckId.TRIGGER_EDGE_ADDRESS,
+        rests_on=(),
+        last_resort=False,
+    ),
+    Cause(
         id=CauseId.CERTIFICATE_INVALID,
         title="A consumer's certificate is not valid for its users",
         meaning="The certificate has expired, names other hosts, or is signed by nobody whom its users trust.",

@@ -21,6 +21,8 @@ _POLICIES = "kubectl -n {namespace} get networkpolicies -o yaml"
 FORWARDS = "sysctl net.ipv4.ip_forward net.ipv6.conf.all.forwarding"
 FILTERS = "nft list ruleset | grep -A 4 'hook forward'"
 WAY_BACK = "ip route get {address}"
+#: Counters of what limits connections, in rules and in the kernel.
+LIMITS = "nft list ruleset | grep -B 3 -A 1 -E 'limit|ct count|meter'"
 TO_ENDPOINT = "nc -vz -w 3 {address} {port}"
 
 CAUSES = (
@@ -71,6 +73,40 @@ CAUSES = (
         effects=frozenset(),
         rank=None,
         narrowed_by_subject=False,
+        reported_by=CheckId.TRIGGER_UNREACHABLE_ADDRESS,
+        rests_on=(),
+        last_resort=False,
+    ),
+    Cause(
+        id=CauseId.NODE_NOT_REACHED,
+        title="Nothing comes back from a node",
+        meaning=(
+            "The vantage gets nothing back from one node, at its own address either, and does from others: frames do "
+            "not get to that node, or its answers do not get back."
+        ),
+        remedy=(
+            "See on that node whether the vantage's packets arrive. Where they do not, look at the switch port, its "
+            "VLAN and its table of MACs; where they do, at the node's way back, its neighbour entry for the vantage, "
+            "rp_filter and its input filter."
+        ),
+        commands=(
+            "tcpdump -n -e -c 20 -i any host {address}",
+            WAY_BACK,
+            "ip neighbour show",
+            "sysctl -a 2>/dev/null | grep '[.]rp_filter'",
+            "nft list ruleset | grep -A 4 'hook input'",
+        ),
+        scope=Scope.CLUSTER,
+        link=Link.NODE,
+        layer=Layer.NODES_AND_NETWORK,
+        proven_by=(
+            "The node's own addresses and all that it announces are silent from the vantage, to connections or to "
+            "ARP, and another node's own address is not."
+        ),
+        excluded_by="Anything comes back from the node, or no other node's own address is reached either.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=True,
         reported_by=CheckId.TRIGGER_UNREACHABLE_ADDRESS,
         rests_on=(),
         last_resort=False,
@@ -142,17 +178,46 @@ CAUSES = (
         layer=Layer.NODES_AND_NETWORK,
         proven_by=(
             "Of many tries from different source ports some were lost, in the share that the endpoints of one other "
-            "node, or of all other nodes, have of the service's endpoints."
+            "node, or of all other nodes, have of the service's endpoints; from the same source ports they were lost "
+            "again, more slowly made, and the announcing node's own address lost none. Or that node says by ICMP that "
+            "it knows no way."
         ),
         excluded_by=(
-            "No try was lost, the lost share fits no other node's endpoints, or another service has endpoints on that "
-            "node and loses nothing."
+            "No try was lost, the lost share fits no other node's endpoints, a lost try is served from the same source "
+            "port, or another service has endpoints on that node and loses nothing."
         ),
         effects=frozenset(),
         rank=None,
         narrowed_by_subject=True,
         reported_by=CheckId.TRIGGER_UNREACHABLE_ADDRESS,
         rests_on=(SLICES,),
+        last_resort=False,
+    ),
+    Cause(
+        id=CauseId.CONNECTIONS_LIMITED,
+        title="Connections that begin fast are lost",
+        meaning=(
+            "Tries at the port are lost while they follow one another fast, and none is at ten a second: a limit on "
+            "new connections drops what is above it, on the announcing node or before it."
+        ),
+        remedy=(
+            "Find the limit on the announcing node, then on what stands before it, and raise it above what clients "
+            "need; where it is meant, let the suite try more slowly (`budgets: tries_apart` of the profile)."
+        ),
+        commands=(LIMITS, "iptables-save -c | grep -E 'limit|hashlimit|connlimit'", "conntrack -S"),
+        scope=Scope.SERVICE,
+        link=Link.FORWARD,
+        layer=Layer.NODES_AND_NETWORK,
+        proven_by=(
+            "Of many fast tries some were lost, and of those that were made again, and of others beside them, at ten a "
+            "second or fewer, none: too many for chance."
+        ),
+        excluded_by="A try is lost at the slower pace, too, or none was lost.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by=CheckId.TRIGGER_UNREACHABLE_ADDRESS,
+        rests_on=(),
         last_resort=False,
     ),
     Cause(

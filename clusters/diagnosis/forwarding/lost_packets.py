@@ -16,7 +16,7 @@ from clusters.checks.causes import Effect, forwarding_causes, having
 from clusters.commands import command
 from clusters.diagnosis import kube_proxy
 from clusters.diagnosis.facts import Facts
-from clusters.diagnosis.forwarding.stretch import SEVERAL, Stretch
+from clusters.diagnosis.forwarding.stretch import SEVERAL, Stretch, ending
 from clusters.diagnosis.root_cause import KnownCauses, RootCause
 from clusters.diagnosis.wire_index import Responder
 from clusters.metallb.ranges import within
@@ -31,6 +31,8 @@ _PROXY_PODS = (
 )
 _POLICIES = "kubectl -n {namespace} get networkpolicies -o yaml"
 _BACKENDS = "kubectl -n {namespace} get endpointslices -l kubernetes.io/service-name={service} -o wide"
+#: How a node says that it knows no way on.
+_NO_WAY = frozenset({"network-unreachable", "host-unreachable"})
 #: How tries end that were refused or cut off by whoever was reached.
 _TURNED_AWAY = frozenset({ProbeOutcome.REFUSED, ProbeOutcome.BROKEN})
 
@@ -45,7 +47,8 @@ class Forwarding:
     def root(self, stretch: Stretch, *others: Candidate) -> RootCause:
         """The first of these causes that is proved, else a neutral one, with candidates from before that stretch."""
         finders: tuple[Callable[[Stretch], RootCause | None], ...] = (
-            self._source, self._dead_node, self._prohibited, self._policy, self._refused, self._proxy, self._partly
+            self._source, self._dead_node, self._node, self._prohibited, self._wayless, self._policy, self._refused,
+            self._proxy, self._partly,
         )  # fmt: skip
         found = next((root for find in finders if (root := find(stretch))), None)
         return found or self._neutral(stretch, others)
@@ -73,6 +76,41 @@ class Forwarding:
                     return root
         return None
 
+    def _node(self, stretch: Stretch) -> RootCause | None:
+        """Nothing at all comes back from the announcing node, at its own address either, and it does from others."""
+        beside = [one for one in stretch.node_ports if one.node == stretch.node and one.replied]
+        if not stretch.silent or not stretch.node or stretch.served_beside or beside:
+            return None
+        health = self.facts.snapshot.wire.proxy_health
+        if any(one.replied for one in health if one.node == stretch.node):
+            return None
+        return self.unreached_node(stretch.node, *stretch.told)
+
+    def unreached_node(self, node: str, *told: str) -> RootCause | None:
+        """The node at whose own addresses nothing comes back, where something does from another node; else None."""
+        wire = self.facts.wire_index
+        tried = [one for one in self.facts.snapshot.wire.node_reach if wire.astray(one.address) is None]
+        own = [one for one in tried if one.node == node]
+        other = next((one for one in tried if one.node != node and one.replied), None)
+        if not own or other is None or any(one.replied or one.prohibited for one in own):
+            return None
+        return RootCause(
+            cause=CauseId.NODE_NOT_REACHED,
+            subject=Subject.node(node),
+            summary=f"Nothing comes back from node {node}, neither from its own address {own[0].address} nor from what "
+            f"it announces; node {other.node} is reached.",
+            evidence=(
+                *(f"port {one.port} of its {one.kind} {one.address}: {ending(one)}" for one in own),
+                f"port {other.port} of node {other.node}'s {other.address}: {ending(other)}",
+                *told,
+            ),
+            fields=self.facts.command_fields(node=node, address=self._vantage_at(own[0].address)),
+        )
+
+    def _vantage_at(self, address: str) -> str:
+        """The vantage's own address where it reaches another one: what the way back leads to."""
+        return getattr(self.facts.wire_index.routes.get(address), "source", "")
+
     def _prohibited(self, stretch: Stretch) -> RootCause | None:
         """An ICMP prohibition by the node that replies for the address is a filter's own word.
 
@@ -93,6 +131,26 @@ class Forwarding:
                     f"{end.count} tries were refused by ICMP, administratively prohibited{by}",
                 )
                 return replace(found, subject=Subject.node(stretch.node))
+        return None
+
+    def _wayless(self, stretch: Stretch) -> RootCause | None:
+        """An ICMP message of the announcing node's that it knows no way to an endpoint."""
+        names = {stretch.address: stretch.node}
+        for one in stretch.lost:
+            for end in one.ends:
+                sender = names.get(end.sent_by) or self._node_of(end.sent_by)
+                if end.icmp in _NO_WAY and sender == stretch.node != "":
+                    found = self._root(
+                        CauseId.BACKEND_PATH_BROKEN,
+                        stretch,
+                        f"Node {stretch.node} has no way to an endpoint of {stretch.service.key}, by its own word.",
+                        f"{end.count} tries were refused by ICMP, {end.icmp}, by {end.sent_by}",
+                        *(
+                            f"endpoint {self._endpoint(stretch, node)} is on node {node}"
+                            for node in sorted(set(stretch.endpoints) - {"", stretch.node})
+                        ),
+                    )
+                    return replace(found, subject=Subject.node(stretch.node))
         return None
 
     def _node_of(self, address: str) -> str:
@@ -157,11 +215,15 @@ class Forwarding:
         if one is None:
             return None
         share = f"{one.lost} of {one.tries} tries at {one.protocol} {one.address}:{one.port} are lost"
+        if limited := self._limited(stretch, one, share):
+            return limited
         nodes = self._losing(stretch, one)
         if not nodes or not stretch.node:
             return self._leaking(stretch, share)
         if len(nodes) == 1 and (root := self._forwards_nothing(nodes[0])):
             return root
+        if not _sticks(one) or not self._reached_whole(stretch):
+            return self._leaking(stretch, share, nodes)
         every = sum(stretch.endpoints.values())
         behind = sum(stretch.endpoints[node] for node in nodes)
         whose = f"node {', '.join(nodes)}" if len(nodes) < 2 else f"the other nodes ({', '.join(nodes)})"
@@ -172,11 +234,32 @@ class Forwarding:
             f"{behind} of {every} endpoints are on {', '.join(nodes)}, {100 * behind // every} % of them, or "
             f"{100 * behind * behind // (every * every)} % where a lost packet is sent again to any endpoint; "
             f"{100 * one.lost // one.tries} % of the tries were lost",
+            f"{one.again} of the lost tries were made again from their source ports, which that node hands on to the "
+            "same endpoints, and all were lost again",
             *(f"endpoint {self._endpoint(stretch, node)} is on node {node}" for node in nodes),
         )
         return replace(
             found,
             subject=Subject.node(nodes[0] if len(nodes) == 1 else stretch.node),
+        )
+
+    def _limited(self, stretch: Stretch, one: Reached, share: str) -> RootCause | None:
+        """What is lost while tries follow one another fast, and is not at a tenth of that pace, is lost to a limit."""
+        slow = one.again + one.slower
+        if one.again_lost or one.slower_lost or (1 - one.lost / one.tries) ** slow >= _CHANCE:
+            return None
+        return self._root(
+            CauseId.CONNECTIONS_LIMITED,
+            stretch,
+            f"{share} while they follow one another fast, and none of {slow} at ten a second or fewer: something "
+            "limits how many connections a second may begin.",
+        )
+
+    def _reached_whole(self, stretch: Stretch) -> bool:
+        """Whether the announcing node itself loses no try: what drops some connections before it would show there."""
+        reach = stretch.reach
+        return bool(
+            reach and reach.replied and not any(end.outcome is ProbeOutcome.TIMEOUT for end in reach.ends)
         )
 
     def _forwards_nothing(self, node: str) -> RootCause | None:
@@ -231,17 +314,26 @@ class Forwarding:
         found = self.facts.endpoints.get(stretch.service.key, ())
         return next((each.addresses[0] for each in found if each.node == node and each.addresses), "")
 
-    def _leaking(self, stretch: Stretch, share: str) -> RootCause:
+    def _leaking(self, stretch: Stretch, share: str, fitting: tuple[str, ...] = ()) -> RootCause:
+        """Some are lost, and nothing proves where; `fitting` are the nodes whose endpoints have such a share."""
+        as_many = f", about as many as go to the endpoints on {', '.join(fitting)}" if fitting else ""
         root = self._root(
-            CauseId.BACKEND_NOT_REACHED, stretch, f"{share}; which endpoints they went to is not proved."
+            CauseId.BACKEND_NOT_REACHED,
+            stretch,
+            f"{share}{as_many}; which endpoints they went to is not proved.",
         )
         candidates = tuple(
             Candidate(
                 cause=CauseId.BACKEND_PATH_BROKEN,
                 command=command(forwarding_causes.TO_ENDPOINT, address=self._endpoint(stretch, node)),
             )
-            for node in sorted(set(stretch.endpoints) - {""})
+            for node in (*fitting, *sorted(set(stretch.endpoints) - {"", *fitting}))
         )
+        one = stretch.partly
+        if one is None or not _sticks(one):
+            candidates += (
+                Candidate(cause=CauseId.CONNECTIONS_LIMITED, command=command(forwarding_causes.LIMITS)),
+            )
         candidates += (
             Candidate(cause=CauseId.BACKEND_REFUSES, command=command(_BACKENDS, **self._place(stretch))),
         )
@@ -327,6 +419,11 @@ class Forwarding:
 
 
 _CHANCE = 0.02
+
+
+def _sticks(one: Reached) -> bool:
+    """Whether what was lost is lost again from the same source ports, and not by chance."""
+    return 1 < one.again == one.again_lost and (one.lost / one.tries) ** one.again < _CHANCE
 
 
 def _off(one: Reached, share: float) -> float:

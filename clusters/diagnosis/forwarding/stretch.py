@@ -67,7 +67,11 @@ class Stretch:
     @cached_property
     def reach(self) -> NodeReach | None:
         """The tries at the announcing node's own address, the ones that replied first."""
-        found = [one for one in self.facts.snapshot.wire.node_reach if one.node == self.node]
+        found = [
+            one
+            for one in self.facts.snapshot.wire.node_reach
+            if one.node == self.node and self.facts.wire_index.astray(one.address) is None
+        ]
         return next((one for one in found if one.replied), found[0] if found else None)
 
     @cached_property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from clusters.checks import LinkReading
 from clusters.checks.path_links import Link
+from clusters.diagnosis import consumers
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.forwarding import Stretch
 from clusters.diagnosis.forwarding.stretch import SEVERAL, ending
@@ -158,6 +159,8 @@ def backend(case: Case) -> LinkReading:
 
 def returning(case: Case) -> LinkReading:
     """Whether answers come back whole."""
+    if whole := consumers.large(case.facts, case.service, case.address):
+        return ok(Link.RETURN, f"{whole.size} bytes came back from {consumers.url(whole)}")
     small = (
         "small answers come back, and no large one was asked for" if _replied(case) else "nothing came back"
     )

@@ -63,9 +63,12 @@ def ask(task: dict[str, Any]) -> dict[str, Any]:
 
     `error` is empty where an answer was had, else a word or two; `stage` says how far it came. `status` is that of
     HTTP or the code of DNS, `body` as much of the answer as is looked at. Of TLS, `certificate` is the server's own
-    (DER in base64), and `untrusted` says why it is not to be trusted, empty where it is.
+    (DER in base64), and `untrusted` says why it is not to be trusted, empty where it is. `size` is how many bytes of
+    certificate and body came. A `segment` is the most that the other side may put into one packet (TCP_MAXSEG).
     """
-    found: dict[str, Any] = {"error": "", "stage": "connecting", "status": 0, "body": "", "location": ""}
+    found: dict[str, Any] = {
+        "error": "", "stage": "connecting", "status": 0, "body": "", "location": "", "size": 0,
+    }  # fmt: skip
     try:
         if task["protocol"] in ("udp", "dns", "quic"):
             _by_datagram(task, found)
@@ -175,7 +178,15 @@ def _by_connection(task: dict[str, Any], found: dict[str, Any]) -> None:
 
 
 def _connected(task: dict[str, Any]) -> socket.socket:
-    sock = socket.create_connection((task["host"], task["port"]), timeout=task["timeout"])
+    sock = socket.socket(socket.AF_INET6 if ":" in task["host"] else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        sock.settimeout(task["timeout"])
+        if task.get("segment"):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, task["segment"])
+        sock.connect((task["host"], task["port"]))
+    except OSError:
+        sock.close()
+        raise
     if task["proxy"]:
         own, other = sock.getsockname()[:2], sock.getpeername()[:2]
         family = "TCP6" if ":" in other[0] else "TCP4"
@@ -211,7 +222,9 @@ def _secured(
         anyway = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         anyway.check_hostname, anyway.verify_mode = False, ssl.CERT_NONE
         secured = anyway.wrap_socket(sock, server_hostname=name)
-    found["certificate"] = base64.b64encode(secured.getpeercert(binary_form=True) or b"").decode()
+    certificate = secured.getpeercert(binary_form=True) or b""
+    found["certificate"] = base64.b64encode(certificate).decode()
+    found["size"] = len(certificate)
     return secured
 
 
@@ -227,4 +240,6 @@ def _by_http(task: dict[str, Any], sock: socket.socket, found: dict[str, Any], d
     answer.begin()
     found["status"] = answer.status
     found["location"] = answer.getheader("Location", "")[:2000]
-    found["body"] = answer.read(MOST_BODY).decode("utf-8", "replace")
+    body = answer.read(MOST_BODY)
+    found["body"] = body.decode("utf-8", "replace")
+    found["size"] += len(body)

@@ -14,10 +14,11 @@ import struct
 from typing import Any, Iterator  # noqa: UP035 - Iterator of collections.abc is no alias before Python 3.9
 
 # <linux/rtnetlink.h>, <linux/neighbour.h>, <linux/sockios.h>
-RTM_GETNEIGH, RTM_GETROUTE = 30, 26
+RTM_GETADDR, RTM_GETNEIGH, RTM_GETROUTE = 22, 30, 26
 NLM_F_REQUEST, NLM_F_DUMP = 0x1, 0x300
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PREFSRC, RTA_VIA = 1, 4, 5, 7, 18
+IFA_ADDRESS, IFA_LOCAL = 1, 2
 NDA_DST, NDA_LLADDR = 1, 2
 RTN_UNICAST = 1
 DISCARD = 9  # RFC 863
@@ -82,6 +83,21 @@ def route(address: str) -> dict[str, Any]:
         "gateway": str(ipaddress.ip_address(gateway)) if gateway else "",
         **interface(socket.if_indextoname(index)),
     }
+
+
+def networks() -> list[str]:
+    """The networks of this host's own addresses, in CIDR notation; those of one address alone are left out."""
+    found = []
+    for body in _exchange(RTM_GETADDR, NLM_F_DUMP, struct.pack("BBBBI", socket.AF_UNSPEC, 0, 0, 0, 0)):
+        family, prefix = struct.unpack("BB", body[:2])
+        told = dict(_attributes(body[8:]))
+        address = told.get(IFA_LOCAL) or told.get(IFA_ADDRESS)
+        if family not in (socket.AF_INET, socket.AF_INET6) or not address:
+            continue
+        own = ipaddress.ip_interface((address, prefix))
+        if prefix < own.max_prefixlen and not (own.is_loopback or own.is_link_local):
+            found.append(str(own.network))
+    return found
 
 
 def interface(name: str) -> dict[str, Any]:

@@ -75,6 +75,7 @@ TASKS: dict[str, Any] = {
 QUESTIONS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "clock": lambda _: {"real": time.time_ns(), "mono": time.monotonic_ns()},
     "route": lambda task: kernel.route(task["address"]),
+    "networks": lambda _: kernel.networks(),
     "neighbours": lambda _: kernel.neighbours(),
     "poke": lambda task: kernel.poke(task["addresses"]),
 }

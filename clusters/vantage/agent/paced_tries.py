@@ -16,7 +16,8 @@ AT_ONCE = 512
 class Sweep:
     """Tries `order`, indexes into `targets`, one every `every` s; where too many wait for an answer, the next waits.
 
-    Each is told with its place in the order, and how it was refused where an ICMP message said so.
+    Each is told with its place in the order, its source port, and how it was refused where an ICMP message said so.
+    A target with a `source` is tried from that port.
     """
 
     def __init__(self, loop: Loop, output: Output, task: dict[str, Any], ended: Callable[[], None]) -> None:
@@ -75,6 +76,7 @@ class Sweep:
             server=attempt.server,
             icmp=attempt.icmp,
             sent_by=attempt.sent_by,
+            source=attempt.source,
         )
 
     def finished(self, reason: str) -> None:

@@ -122,6 +122,7 @@ class Attempt:
         self.loop, self.task, self.done = loop, task, done
         self.ok, self.error, self.server, self.ms = False, "", "", 0.0
         self.icmp, self.sent_by = "", ""
+        self.source = 0
         self.data = b""
         self.stage = "connecting"
         self.over = False
@@ -150,8 +151,12 @@ class Attempt:
     def open(self) -> None:
         """Begin to connect (TCP), or send at once (UDP, where connecting sends nothing)."""
         destination = self.task["protocol"], self.task["host"], self.task["port"]
-        of_this_host().bind(self.socket, destination)
+        if self.task.get("source"):
+            self.socket.bind(("", self.task["source"]))
+        else:
+            of_this_host().bind(self.socket, destination)
         code = self.socket.connect_ex((self.task["host"], self.task["port"]))
+        self.source = self.socket.getsockname()[1]
         if self.task["protocol"] == "udp":
             if code:
                 raise OSError(code, os.strerror(code))

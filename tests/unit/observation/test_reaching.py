@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -40,10 +41,9 @@ class Place:
         self, plan: Sequence[tuple[Target, int]], *, every: float, timeout: float
     ) -> tuple[tuple[Attempt, ...], ...]:
         self.plans.append(list(plan))
-        assert (every, timeout) == (
-            budgets.seconds(budgets.TRIES_APART),
-            budgets.seconds(budgets.PROBE_ANSWERED),
-        )
+        slowly = any(target.source for target, _ in plan)
+        assert timeout == budgets.seconds(budgets.PROBE_ANSWERED)
+        assert every == budgets.seconds(budgets.TRIES_APART) * (50 if slowly else 1)
         return tuple(tuple(self.end(target, turn) for turn in range(count)) for target, count in plan)
 
 
@@ -130,6 +130,32 @@ def test_a_port_with_a_lost_try_is_tried_often_and_the_nodes_are_tried_beside_it
         ("node2", 30080, 20, 0),
     ]
     assert {(one.status, one.behind, one.outcome) for one in found.proxy_health} == {(503, 60.0, "answered")}
+
+
+def test_lost_tries_beside_served_ones_are_made_again_from_their_ports_and_more_slowly() -> None:
+    tried: list[int] = []
+
+    def end(target: Target, turn: int) -> Attempt:
+        if target.source:
+            tried.append(target.source)
+            return replace(SILENT if target.source % 2 else SERVED, source=target.source)
+        return replace(SERVED if turn % 4 else SILENT, source=40000 + turn // 4 * 3)
+
+    found, place = looked(end)
+
+    (port,) = found.reached
+    assert tried == [40000, 40003, 40006, 40009, 40012]
+    assert (port.again, port.again_lost, port.slower, port.slower_lost) == (5, 2, 6, 2)
+    assert [count for _, count in place.plans[-1]] == [6, 1, 1, 1, 1, 1]
+
+
+def test_a_port_that_is_free_no_more_tells_nothing() -> None:
+    def end(target: Target, turn: int) -> Attempt:
+        return replace(SERVED if turn % 4 else SILENT, source=0 if target.source else 40000 + turn)
+
+    found, _ = looked(end)
+
+    assert (found.reached[0].again, found.reached[0].again_lost) == (0, 0)
 
 
 def test_a_glitch_of_the_first_pass_is_over_in_the_second() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import socket
 import threading
 from collections.abc import Iterator
 
+import psutil
 import pytest
 
 from clusters.errors import UsageError
@@ -82,3 +84,18 @@ def test_other_texts_name_no_vantage(spec: str) -> None:
 def test_a_namespace_that_is_not_there_is_named() -> None:
     with pytest.raises(VantageError, match="no network namespace no-such-place"):
         open_vantage("netns:no-such-place")
+
+
+def test_its_networks_are_those_of_its_addresses_and_not_the_loopback(host: HostVantage) -> None:
+    own = {
+        str(ipaddress.ip_network(f"{one.address.split('%')[0]}/{one.netmask.split('/')[-1]}", strict=False))
+        for found in psutil.net_if_addrs().values()
+        for one in found
+        if one.family is socket.AF_INET and one.netmask not in (None, "255.255.255.255")
+    }
+    found = host.networks()
+
+    assert not any(ipaddress.ip_network(each).is_loopback for each in found)
+    assert {each for each in found if ":" not in each} == {
+        each for each in own if not ipaddress.ip_network(each).is_loopback
+    }

@@ -63,6 +63,15 @@ def lost(seen: Snapshot, count: int, of: int = 20, service: str = LATE, **end: A
     )
 
 
+def again(seen: Snapshot, lost: int, of: int = 12, *, slower: int, tries: int = 10) -> Snapshot:
+    """The observation in which so many lost tries were lost again, and `slower` of six beside them.
+
+    The announcing node was tried at its own address so many times, and lost none.
+    """
+    found = tried(seen, again=of, again_lost=lost, slower=6, slower_lost=slower)
+    return around(found, node_reach=(itself(tries=tries),))
+
+
 def around(seen: Snapshot, **fields: Any) -> Snapshot:
     return replace(seen, wire=replace(seen.wire, **fields))
 
@@ -259,8 +268,11 @@ def test_kube_proxy_is_named_by_its_pod_on_the_announcing_node(
 
 
 @pytest.mark.parametrize("count", [4, 6, 10, 14])
-def test_a_loss_in_the_share_of_another_nodes_endpoints_is_the_way_to_it(seen: Snapshot, count: int) -> None:
-    changed = lost(seen, count)
+def test_a_loss_in_the_share_of_another_nodes_endpoints_is_the_way_to_it_where_it_sticks(
+    seen: Snapshot, count: int
+) -> None:
+    made_again = min(count, 12)
+    changed = again(lost(seen, count), made_again, made_again, slower=2)
 
     found = finding(changed)
 
@@ -272,6 +284,44 @@ def test_a_loss_in_the_share_of_another_nodes_endpoints_is_the_way_to_it(seen: S
     assert "endpoint 10.244.3.6 is on node node3" in found.evidence
 
 
+def test_a_share_alone_proves_no_endpoint(seen: Snapshot) -> None:
+    found = Diagnosis(lost(seen, 10)).unreached[LATE].root
+
+    assert found.cause == "backend-not-reached"
+    assert "about as many as go to the endpoints on node3" in found.summary
+    assert [each.cause for each in found.candidates] == [
+        "backend-path-broken", "backend-path-broken", "connections-limited", "backend-refuses"
+    ]  # fmt: skip
+
+
+def test_what_is_lost_at_random_is_no_endpoints(seen: Snapshot) -> None:
+    assert finding(again(lost(seen, 10), 7, slower=3)).cause == "backend-not-reached"
+
+
+def test_what_sticks_where_the_node_itself_was_not_tried_may_be_on_the_way_to_it(seen: Snapshot) -> None:
+    changed = around(again(lost(seen, 10), 12, slower=3), node_reach=())
+
+    found = Diagnosis(changed).unreached[LATE].root
+
+    assert found.cause == "backend-not-reached"
+    assert "connections-limited" not in {each.cause for each in found.candidates}
+
+
+def test_what_only_fast_tries_lose_is_a_limit(seen: Snapshot) -> None:
+    found = finding(again(lost(seen, 15), 0, slower=0))
+
+    assert found.cause == "connections-limited"
+    assert "none of 18 at ten a second or fewer" in found.summary
+
+
+def test_a_few_slow_tries_that_are_served_prove_no_limit(seen: Snapshot) -> None:
+    assert finding(again(lost(seen, 3), 0, 3, slower=0)).cause == "backend-not-reached"
+
+
+def test_a_limit_that_bites_at_any_pace_is_not_told_from_other_losses(seen: Snapshot) -> None:
+    assert finding(again(lost(seen, 15), 6, slower=3)).cause == "backend-not-reached"
+
+
 @pytest.mark.parametrize("count", [17, 19])
 def test_a_loss_that_fits_no_nodes_share_is_told_openly(seen: Snapshot, count: int) -> None:
     changed = lost(seen, count)
@@ -279,7 +329,9 @@ def test_a_loss_that_fits_no_nodes_share_is_told_openly(seen: Snapshot, count: i
     assert finding(changed).cause == "backend-not-reached"
     reading = link(changed, Link.BACKEND_PATH)
     assert reading.reading == Reading.BROKEN
-    assert {each.cause for each in reading.candidates} == {"backend-path-broken", "backend-refuses"}
+    assert {each.cause for each in reading.candidates} == {
+        "backend-path-broken", "connections-limited", "backend-refuses"
+    }  # fmt: skip
 
 
 def test_one_lost_try_is_chance(seen: Snapshot) -> None:
@@ -301,10 +353,11 @@ def test_a_service_that_loses_nothing_with_endpoints_on_that_node_takes_the_node
         replace(one, macs=("02:6d:6c:00:00:0c",)) if one.address == "172.30.0.200" else one
         for one in seen.wire.heard
     )))  # fmt: skip
-    whole = tried(lost(beside, 10), WEB, outcome=ProbeOutcome.ANSWERED, tries=20, lost=0)
+    beside = again(lost(beside, 10), 10, 10, slower=3)
+    whole = tried(beside, WEB, outcome=ProbeOutcome.ANSWERED, tries=20, lost=0)
 
     assert finding(whole).cause == "backend-not-reached"
-    assert finding(lost(beside, 10)).cause == "backend-path-broken"
+    assert finding(beside).cause == "backend-path-broken"
 
 
 def test_tries_that_are_refused_by_some_are_the_workloads(seen: Snapshot) -> None:
@@ -410,3 +463,79 @@ def test_one_address_that_gives_a_sign_shows_that_its_network_is_there(seen: Sna
     answer = all_answered(behind_a_gateway(seen, also=sign))["trigger.unreachable-address"]
 
     assert {found.cause for found in answer.findings} >= {"address-not-forwarded"}
+
+
+OTHER_NODE = itself("node1", "172.30.0.11")
+
+
+def all_lost(seen: Snapshot) -> Snapshot:
+    """Nothing comes back from any address that the node announces."""
+    found = lost(lost(seen, 20), 20, service="traefik/traefik")
+    return around(found, reached=tuple(one for one in found.wire.reached if one.protocol == "TCP"))
+
+
+def mute(**fields: Any) -> NodeReach:
+    """The announcing node's own address, of which nothing comes back."""
+    ends = (TryEnd(outcome=TIMEOUT, count=10, **fields),)
+    return itself(outcome=TIMEOUT, tries=10, lost=10, ends=ends)
+
+
+def test_a_node_of_which_nothing_comes_back_leads(seen: Snapshot) -> None:
+    changed = around(all_lost(seen), node_reach=(mute(), OTHER_NODE))
+
+    found = Diagnosis(changed).unreached[LATE].root
+
+    assert (found.cause, found.subject) == ("node-not-reached", f"node {OWNER}")
+    assert f"own address {OWN_ADDRESS}" in found.summary
+    assert "ip route get 172.30.0.100" in found.commands()
+    assert link(changed, Link.NODE).reading == Reading.BROKEN
+
+
+@pytest.mark.parametrize(
+    "around_it",
+    [
+        {"node_reach": (mute(),)},
+        {"node_reach": (mute(), replace(mute(), node="node1", address="172.30.0.11"))},
+        {"node_reach": (mute(), OTHER_NODE), "node_ports": (node_port(OWNER, ProbeOutcome.ANSWERED),)},
+        {"node_reach": (mute(icmp="admin-prohibited"), OTHER_NODE)},
+    ],
+    ids=["no other was tried", "no other is reached", "its NodePort answers", "a filter says so"],
+)
+def test_a_silent_kubelet_alone_is_no_silent_node(seen: Snapshot, around_it: dict[str, Any]) -> None:
+    assert finding(around(all_lost(seen), **around_it)).cause != "node-not-reached"
+
+
+def test_a_node_that_serves_another_address_is_reached(seen: Snapshot) -> None:
+    changed = around(lost(seen, 20), node_reach=(mute(), OTHER_NODE))
+
+    assert finding(changed).cause == "address-not-forwarded"
+
+
+@pytest.mark.parametrize("replies", [True, False])
+def test_a_node_that_is_not_heard_at_all_is_told_before_what_it_announces(
+    seen: Snapshot, *, replies: bool
+) -> None:
+    silent = {"172.30.0.202", *(() if replies else (OWN_ADDRESS,))}
+    heard = tuple(replace(one, macs=()) if one.address in silent else one for one in seen.wire.heard)
+
+    found = Diagnosis(around(seen, heard=heard)).wrongly_answered[LATE].root
+
+    owner = Diagnosis(seen).announcers.elected(Diagnosis(seen).facts.services[LATE])
+    assert owner == OWNER
+    assert found.cause == ("nobody-answers" if replies else "node-not-reached")
+
+
+@pytest.mark.parametrize("sender", [OWN_ADDRESS, "172.30.0.202"])
+def test_a_nodes_own_word_that_it_knows_no_way_is_proof(seen: Snapshot, sender: str) -> None:
+    refused = {"outcome": ProbeOutcome.UNREACHABLE, "icmp": "host-unreachable", "detail": "host unreachable"}
+
+    found = Diagnosis(lost(seen, 9, sent_by=sender, **refused)).unreached[LATE].root
+
+    assert (found.cause, found.subject) == ("backend-path-broken", f"node {OWNER}")
+    assert "by its own word" in found.summary
+
+
+def test_the_vantages_own_word_that_nobody_replies_is_no_nodes(seen: Snapshot) -> None:
+    refused = {"outcome": ProbeOutcome.UNREACHABLE, "icmp": "host-unreachable", "detail": "host unreachable"}
+
+    assert finding(lost(seen, 9, sent_by="172.30.0.100", **refused)).cause != "backend-path-broken"

@@ -1,0 +1,185 @@
+"""Faults that only the wire shows: what the vantage does to its own packets, who replies for others, what is cut short.
+
+Each has a healthy twin, in which the same thing is there and does no harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from clusters.checks import Scope
+from clusters.faults import filters, lab_hosts
+from tests.faults.catalogue_consumers import promised, serving
+from tests.faults.catalogue_fault import ALL_BY_NETWORK, ONE_ADDRESS, Fault, Healthy, Less, Summary
+from tests.faults.catalogue_network import ADDRESS, FREE, TRAEFIK, announcer_of
+from tests.faults.catalogue_stage import SHOP, Stage
+
+#: A hardware address that no host of a lab has.
+NOBODY = "02:00:00:00:99:99"
+VANTAGE_ALONE = Summary(Scope.NONE, "the vantage alone")
+#: More than an Ethernet carries in one packet.
+_LARGE = {"protocol": "http", "port": 80, "path": f"/echo?msg={'x' * 1900}"}
+
+
+def _owner(stage: Stage) -> str:
+    return announcer_of(stage, "traefik", "traefik")
+
+
+@contextmanager
+def kept_back(stage: Stage) -> Iterator[None]:
+    """A leftover of somebody's test: the vantage itself drops what it would send to one address."""
+    with lab_hosts.routed_to(stage.changes, stage.lab, "client", ADDRESS):
+        yield
+
+
+@contextmanager
+def another_kept_back(stage: Stage) -> Iterator[None]:
+    with lab_hosts.routed_to(stage.changes, stage.lab, "client", "198.51.100.7"):
+        yield
+
+
+@contextmanager
+def sent_astray(stage: Stage) -> Iterator[None]:
+    """An entry that somebody made by hand, long before the address moved."""
+    with lab_hosts.remembers(stage.changes, stage.lab, "client", ADDRESS, mac=NOBODY):
+        yield
+
+
+@contextmanager
+def sent_right_by_hand(stage: Stage) -> Iterator[None]:
+    owner = next(host for host in stage.lab.nodes if host.name == _owner(stage))
+    with lab_hosts.remembers(stage.changes, stage.lab, "client", ADDRESS, mac=owner.mac):
+        yield
+
+
+@contextmanager
+def replied_for(stage: Stage) -> Iterator[None]:
+    """The router believes that the address is behind it."""
+    with lab_hosts.replying_for(stage.changes, stage.lab, ADDRESS):
+        yield
+
+
+@contextmanager
+def others_replied_for(stage: Stage) -> Iterator[None]:
+    """The router replies for an address of its network that is in no pool."""
+    with lab_hosts.replying_for(stage.changes, stage.lab, "172.30.0.240"):
+        yield
+
+
+@contextmanager
+def free_replied_for(stage: Stage) -> Iterator[None]:
+    """The router believes that every address of the pool that is free by now is behind it."""
+    with lab_hosts.replying_for(stage.changes, stage.lab, FREE):
+        yield
+
+
+@contextmanager
+def cut_short(stage: Stage) -> Iterator[None]:
+    """Small answers come back from the announcing node, and large ones do not."""
+    with (
+        serving(stage),
+        filters.large_lost(stage.changes, stage.lab, announcer_of(stage, SHOP, "promised"), size=600),
+    ):
+        yield
+
+
+@contextmanager
+def smaller_everywhere(stage: Stage) -> Iterator[None]:
+    """Every host knows of the smaller MTU, as in a provider's network."""
+    hosts = (*(host.name for host in stage.lab.nodes), "client")
+    with serving(stage), lab_hosts.smaller_frames(stage.changes, stage.lab, 1400, *hosts):
+        yield
+
+
+@contextmanager
+def limited(stage: Stage) -> Iterator[None]:
+    """A rule against floods that lets too little pass."""
+    with filters.connections_limited(stage.changes, stage.lab, _owner(stage), ADDRESS, rate=25, burst=5):
+        yield
+
+
+@contextmanager
+def hardly_limited(stage: Stage) -> Iterator[None]:
+    with filters.connections_limited(stage.changes, stage.lab, _owner(stage), ADDRESS, rate=2000, burst=500):
+        yield
+
+
+@contextmanager
+def replies_lost(stage: Stage) -> Iterator[None]:
+    """A switch passes what is sent to an address, and not what comes from it."""
+    with filters.replies_lost(stage.changes, stage.lab, ADDRESS):
+        yield
+
+
+@contextmanager
+def held_by_its_announcer(stage: Stage) -> Iterator[None]:
+    """The announcing node holds the address on its loopback as well, and replies by the same card."""
+    with lab_hosts.holding_address(stage.changes, stage.lab, ADDRESS, _owner(stage)):
+        yield
+
+
+FAULTS = (
+    Fault(
+        name="a route of the vantage's own that drops what it sends",
+        cause="vantage-not-on-segment",
+        make=kept_back,
+        says=VANTAGE_ALONE,
+        shows={"traffic.l2-segment": TRAEFIK},
+    ),
+    Fault(
+        name="an entry by hand in the vantage's neighbour table",
+        cause="vantage-neighbour-wrong",
+        make=sent_astray,
+        says=VANTAGE_ALONE,
+        shows={"traffic.l2-segment": TRAEFIK},
+    ),
+    Fault(
+        name="a router that replies for an assigned address",
+        cause="proxy-arp",
+        make=replied_for,
+        says=ALL_BY_NETWORK,
+        shows={"traffic.single-announcer": "cluster"},
+        less=Less(why="A kernel believes whom it hears first, and a proxy takes its time."),
+    ),
+    Fault(
+        name="a router that replies for a free address",
+        cause="proxy-arp",
+        make=free_replied_for,
+        says=ALL_BY_NETWORK,
+        shows={"traffic.single-announcer": "cluster"},
+        less=Less(why="A kernel that has learnt nobody was not asked for long enough to hear a proxy."),
+    ),
+    Fault(
+        name="large answers are lost on the way back",
+        cause="large-answers-lost",
+        make=cut_short,
+        says=ONE_ADDRESS,
+        shows={"trigger.edge-address": "service shop/promised"},
+        profile=promised(_LARGE),
+    ),
+    Fault(
+        name="a limit on new connections at the announcing node",
+        cause="connections-limited",
+        make=limited,
+        says=ONE_ADDRESS,
+        shows={"trigger.unreachable-address": TRAEFIK},
+    ),
+    Fault(
+        name="a switch that passes no replies of an address",
+        cause="address-not-forwarded",
+        make=replies_lost,
+        says=ONE_ADDRESS,
+        shows={"trigger.unreachable-address": TRAEFIK},
+    ),
+)
+HEALTHY = (
+    Healthy(name="a route of the vantage's own to what is no concern of the cluster", make=another_kept_back),
+    Healthy(
+        name="an entry by hand in the vantage's neighbour table, and a right one", make=sent_right_by_hand
+    ),
+    Healthy(name="a router that replies for an address in no pool", make=others_replied_for),
+    Healthy(name="a smaller MTU that every host knows", make=smaller_everywhere, profile=promised(_LARGE)),
+    Healthy(name="a limit on new connections that nobody meets", make=hardly_limited),
+    Healthy(name="an announcer that holds its address itself", make=held_by_its_announcer),
+)
