@@ -81,6 +81,14 @@ TASKS: dict[str, tuple[Command, ...]] = {
             "metallb_conformance.what_if:main",
         ),
     ),
+    "Upgrade MetalLB": (
+        Command(
+            "upgrade",
+            "PROFILE ready --target-version V | before | after",
+            "may it start, and what it changed: who holds which address",
+            "metallb_conformance.command:upgrade",
+        ),
+    ),
     "Look back": (
         Command(
             "reports",
@@ -95,6 +103,14 @@ TASKS: dict[str, tuple[Command, ...]] = {
             "up|down|status|exec …",
             "a real cluster on this machine (Linux, root)",
             "clusters.lab.__main__:main",
+        ),
+    ),
+    "Type less": (
+        Command(
+            "completion",
+            "bash|zsh|fish",
+            "print what lets the shell complete commands, options and profiles",
+            "metallb_conformance.completion:main",
         ),
     ),
 }
@@ -173,6 +189,34 @@ def run(arguments: Sequence[str]) -> int:
         return _pytest([*chosen, *options])
     print(f"usage: {COMMANDS['run'].word} {COMMANDS['run'].takes}\n", flush=True)
     return _pytest(["--help"])
+
+
+#: The parts of an upgrade that somebody performs: the options that each stands for.
+_UPGRADE = {"ready": (), "before": ("--phase", "before"), "after": ("--phase", "after")}
+
+
+def upgrade(arguments: Sequence[str]) -> int:
+    """`upgrade PROFILE ready|before|after [pytest options]`: the runs around an upgrade that somebody else performs."""
+    given, options = _profiles(arguments)
+    asked = {"-h", "--help"} & set(options)
+    if asked or len(given) != 2 or given[1] not in _UPGRADE:
+        print(_UPGRADE_HELP, file=sys.stdout if asked else sys.stderr)
+        return 0 if asked else 4
+    profile, part = given
+    if part == "ready" and "--target-version" not in {word.partition("=")[0] for word in options}:
+        print("error: Name the release that the upgrade would go to: --target-version V.", file=sys.stderr)
+        return 4
+    return _pytest(["--cluster", profile, *_UPGRADE[part], *options])
+
+
+_UPGRADE_HELP = f"""usage: {NAME} upgrade PROFILE ready|before|after [pytest options]
+
+  ready --target-version V   GO or NO-GO, and what to expect; nothing is written to the cluster
+  before                     keep who holds which address and who announces it, before somebody upgrades
+  after                      compare with what was kept, after it
+
+--phase-file FILE names what `before` keeps (default: reports/out/upgrade-NAME.json), --helm-values FILE the values that
+the upgrade would be made with."""
 
 
 def explain(arguments: Sequence[str]) -> int:

@@ -94,6 +94,15 @@ def holder_of(kubeconfig: Path | None, context: str) -> Path:
     return next(file.path for file in files if context in file.sections["contexts"]).absolute()
 
 
+def contexts(kubeconfig: Path | None) -> list[str]:
+    """The names of all contexts in the files that `files_for` gives. Raises KubeconfigInvalid."""
+    return _names(_read(files_for(kubeconfig)))
+
+
+def _names(files: list[File]) -> list[str]:
+    return sorted({name for file in files for name in file.sections["contexts"]})
+
+
 def _expanded(path: Path) -> Path:
     try:
         return path.expanduser()
@@ -128,7 +137,7 @@ def _listed(paths: tuple[Path, ...]) -> str:
 
 
 def _context(files: list[File], wanted: str | None, paths: tuple[Path, ...]) -> str:
-    names = sorted({name for file in files for name in file.sections["contexts"]})
+    names = _names(files)
     chosen = wanted or next((file.current for file in files if file.current), "")
     listing = f"It has: {', '.join(names)}." if names else "It has none at all."
     if not chosen:
