@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from clusters.changes import Changes, HostUndo
 from clusters.errors import Inconclusive, Refused
 from clusters.lab.lab import Lab
+from clusters.lab.network import port_name
+from clusters.lab.plan import Host
 
 TABLE = "mlc_fault"
 MEMBERLIST_PORT = 7946
@@ -100,6 +102,24 @@ table inet {table} {{
   chain pass {{
     type filter hook prerouting priority -300;
     ip saddr {sender} tcp dport {port} ip daddr {to} drop
+  }}
+}}
+"""
+# Of a switch: nothing passes between two of its ports, or frames for one host from one of them do not.
+_PARTED = """
+table bridge {table} {{
+  chain pass {{
+    type filter hook forward priority -10;
+    iifname "{one}" oifname "{other}" drop
+    iifname "{other}" oifname "{one}" drop
+  }}
+}}
+"""
+_ASTRAY = """
+table bridge {table} {{
+  chain pass {{
+    type filter hook forward priority -10;
+    iifname "{port}" ether daddr {mac} drop
   }}
 }}
 """
@@ -199,6 +219,26 @@ def arriving_lost(
     """Drop what comes to `host` from one address to a TCP port of the addresses `to`."""
     rules = _ARRIVING.format(table=TABLE, sender=sender, to=to, port=port)
     with _table(changes, lab, host, family="inet", rules=rules, text=f"{host} drops what {sender} sends"):
+        yield
+
+
+@contextmanager
+def parted(changes: Changes, lab: Lab, one: Host, other: Host) -> Iterator[None]:
+    """Let nothing pass between two hosts on the lab's LAN, as between ports of a switch that are kept apart."""
+    ports = {name: port_name(host, host.interfaces[0]) for name, host in (("one", one), ("other", other))}
+    rules = _PARTED.format(table=TABLE, **ports)
+    text = f"{one.name} and {other.name} are kept apart"
+    with _table(changes, lab, "lan", family="bridge", rules=rules, text=text):
+        yield
+
+
+@contextmanager
+def frames_astray(changes: Changes, lab: Lab, sender: Host, to: Host) -> Iterator[None]:
+    """Lose what one host sends to another's MAC; broadcasts pass, as where a switch has that MAC at a wrong port."""
+    port = port_name(sender, sender.interfaces[0])
+    rules = _ASTRAY.format(table=TABLE, port=port, mac=to.mac)
+    text = f"frames of {sender.name} for {to.name} go astray"
+    with _table(changes, lab, "lan", family="bridge", rules=rules, text=text):
         yield
 
 

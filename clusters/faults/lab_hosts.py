@@ -222,15 +222,20 @@ def ordinary_frames(lab: str, host: str) -> None:
 
 
 @contextmanager
-def routed_to(changes: Changes, lab: Lab, host: str, address: str, *, via: str = "") -> Iterator[None]:
-    """Give a host a route of its own to an address: by another host, or without `via` one that drops silently."""
+def routed_to(
+    changes: Changes, lab: Lab, host: str, address: str, *, via: str = "", nowhere: str = "blackhole"
+) -> Iterator[None]:
+    """Give a host a route of its own to an address: by another host, or without `via` one that leads `nowhere`.
+
+    A "blackhole" drops silently, what is "unreachable" is said to be so by ICMP.
+    """
     undo = HostUndo(
         text=f"{host} has a route to {address}",
         action="clusters.faults.lab_hosts:forget_route",
         args={"lab": lab.name, "host": host, "address": address},
     )
     with changes.host_change(undo):
-        way = [address, "via", via] if via else ["blackhole", address]
+        way = [address, "via", via] if via else [nowhere, address]
         done = lab.run(host, ["ip", "route", "replace", *way])
         if done.returncode:
             raise Inconclusive(f"{host} does not take a route to {address}: {done.stderr.strip()}")

@@ -29,7 +29,7 @@ ADDRESSES, ASKED = "metallb.io/loadBalancerIPs", "172.30.0.219"
 ANY_NODE = r"node node\d"
 
 
-def _owner(stage: Stage, name: str) -> str:
+def owner_of(stage: Stage, name: str) -> str:
     """The node that announces a service of the shop, once it does."""
     return wait.until(
         f"a node announces {name}",
@@ -39,7 +39,7 @@ def _owner(stage: Stage, name: str) -> str:
     )
 
 
-def _endpoints(stage: Stage, name: str) -> dict[str, str]:
+def endpoints_of(stage: Stage, name: str) -> dict[str, str]:
     """The addresses of a service's endpoints, by their nodes, once there are any that serve."""
 
     def read() -> dict[str, str]:
@@ -92,8 +92,8 @@ def one_proxy_frozen(stage: Stage) -> Iterator[None]:
 def tunnel_broken(stage: Stage) -> Iterator[None]:
     """What the announcing node sends to the pods of another node is lost on the way."""
     with stage.addressed("open"):
-        owner = _owner(stage, "open")
-        other = next(node for node in sorted(_endpoints(stage, "open")) if node != owner)
+        owner = owner_of(stage, "open")
+        other = next(node for node in sorted(endpoints_of(stage, "open")) if node != owner)
         hosts = {host.name: host for host in stage.lab.nodes}
         lost = filters.arriving_lost(
             stage.changes,
@@ -115,9 +115,9 @@ def half_lost(stage: Stage) -> Iterator[None]:
         stage.changes.created(_pod("lone", stage, labels), foreign=WHY),
         stage.addressed("lone", selector=labels),
     ):
-        (address,) = _endpoints(stage, "lone").values()
+        (address,) = endpoints_of(stage, "lone").values()
         some = f"{address} tcp sport & 2 == 2"
-        with filters.forwarding_filtered(stage.changes, stage.lab, _owner(stage, "lone"), to=some):
+        with filters.forwarding_filtered(stage.changes, stage.lab, owner_of(stage, "lone"), to=some):
             yield
 
 
@@ -131,7 +131,7 @@ def policy(stage: Stage) -> Iterator[None]:
         stage.changes.created(_policy("default-deny", labels), foreign=WHY),
         ExitStack() as stack,
     ):
-        (address,) = _endpoints(stage, "walled").values()
+        (address,) = endpoints_of(stage, "walled").values()
         for host in stage.lab.nodes:
             stack.enter_context(filters.forwarding_filtered(stage.changes, stage.lab, host.name, to=address))
         yield

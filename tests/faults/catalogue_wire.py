@@ -10,8 +10,10 @@ from contextlib import contextmanager
 
 from clusters.checks import Scope
 from clusters.faults import filters, lab_hosts
+from clusters.lab.plan import Host
 from tests.faults.catalogue_consumers import promised, serving
 from tests.faults.catalogue_fault import ALL_BY_NETWORK, ONE_ADDRESS, Fault, Healthy, Less, Summary
+from tests.faults.catalogue_forwarding import ANY_NODE, endpoints_of, owner_of
 from tests.faults.catalogue_network import ADDRESS, FREE, TRAEFIK, announcer_of
 from tests.faults.catalogue_stage import SHOP, Stage
 
@@ -112,6 +114,67 @@ def replies_lost(stage: Stage) -> Iterator[None]:
         yield
 
 
+def _announcing(stage: Stage) -> Host:
+    owner = _owner(stage)
+    return next(host for host in stage.lab.nodes if host.name == owner)
+
+
+@contextmanager
+def no_way_back(stage: Stage) -> Iterator[None]:
+    """The announcing node takes everything in, and knows no way back to where it came from."""
+    with lab_hosts.routed_to(stage.changes, stage.lab, _owner(stage), stage.lab.client.address):
+        yield
+
+
+@contextmanager
+def answers_astray(stage: Stage) -> Iterator[None]:
+    """The announcing node keeps another MAC for the client than the client has."""
+    owner, client = _owner(stage), stage.lab.client.address
+    with lab_hosts.remembers(stage.changes, stage.lab, owner, client, mac=NOBODY):
+        yield
+
+
+@contextmanager
+def kept_apart(stage: Stage) -> Iterator[None]:
+    """The switch keeps the ports of the client and of the announcing node apart, and no others."""
+    with filters.parted(stage.changes, stage.lab, stage.lab.client, _announcing(stage)):
+        yield
+
+
+@contextmanager
+def frames_astray(stage: Stage) -> Iterator[None]:
+    """The switch takes the announcing node for a host at another port."""
+    with filters.frames_astray(stage.changes, stage.lab, stage.lab.client, _announcing(stage)):
+        yield
+
+
+@contextmanager
+def no_way_to_a_pod(stage: Stage) -> Iterator[None]:
+    """The announcing node has lost its route to another node's pods, and says so."""
+    with stage.addressed("open"):
+        owner = owner_of(stage, "open")
+        found = endpoints_of(stage, "open")
+        lost = next(address for node, address in sorted(found.items()) if node != owner)
+        with lab_hosts.routed_to(stage.changes, stage.lab, owner, lost, nowhere="unreachable"):
+            yield
+
+
+@contextmanager
+def hardly_any(stage: Stage) -> Iterator[None]:
+    """A limit that drops what comes slowly as well."""
+    with filters.connections_limited(stage.changes, stage.lab, _owner(stage), ADDRESS, rate=5, burst=5):
+        yield
+
+
+@contextmanager
+def by_another_node(stage: Stage) -> Iterator[None]:
+    """What the announcing node answers goes by way of another node, as where a default route differs."""
+    owner = _owner(stage)
+    via = next(host.address for host in stage.lab.nodes if host.name != owner)
+    with lab_hosts.routed_to(stage.changes, stage.lab, owner, stage.lab.client.address, via=via):
+        yield
+
+
 @contextmanager
 def held_by_its_announcer(stage: Stage) -> Iterator[None]:
     """The announcing node holds the address on its loopback as well, and replies by the same card."""
@@ -172,8 +235,51 @@ FAULTS = (
         says=ONE_ADDRESS,
         shows={"trigger.unreachable-address": TRAEFIK},
     ),
+    Fault(
+        name="an announcing node that knows no way back to the clients",
+        cause="node-not-reached",
+        make=no_way_back,
+        says=ALL_BY_NETWORK,
+        shows={"trigger.unreachable-address": ANY_NODE},
+    ),
+    Fault(
+        name="an announcing node that keeps a wrong MAC for a client",
+        cause="node-not-reached",
+        make=answers_astray,
+        says=ALL_BY_NETWORK,
+        shows={"trigger.unreachable-address": ANY_NODE},
+    ),
+    Fault(
+        name="ports of a switch that are kept apart",
+        cause="node-not-reached",
+        make=kept_apart,
+        says=ALL_BY_NETWORK,
+        shows={"trigger.unreachable-address": ANY_NODE},
+    ),
+    Fault(
+        name="a switch that has the announcing node's MAC at another port",
+        cause="node-not-reached",
+        make=frames_astray,
+        says=ALL_BY_NETWORK,
+        shows={"trigger.unreachable-address": ANY_NODE},
+    ),
+    Fault(
+        name="an announcing node that knows no way to a pod, and says so",
+        cause="backend-path-broken",
+        make=no_way_to_a_pod,
+        says=ALL_BY_NETWORK,
+        shows={"trigger.unreachable-address": ANY_NODE},
+    ),
+    Fault(
+        name="a limit that drops slow connections, too",
+        cause="backend-not-reached",
+        make=hardly_any,
+        says=ONE_ADDRESS,
+        shows={"trigger.unreachable-address": TRAEFIK},
+    ),
 )
 HEALTHY = (
+    Healthy(name="answers that go by way of another node", make=by_another_node),
     Healthy(name="a route of the vantage's own to what is no concern of the cluster", make=another_kept_back),
     Healthy(
         name="an entry by hand in the vantage's neighbour table, and a right one", make=sent_right_by_hand
