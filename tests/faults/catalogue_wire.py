@@ -231,6 +231,7 @@ FAULTS = (
     Fault(
         name="a switch that passes no replies of an address",
         cause="address-not-forwarded",
+        neutral="What is lost on the way back and what was never sent are one silence from outside.",
         make=replies_lost,
         says=ONE_ADDRESS,
         shows={"trigger.unreachable-address": TRAEFIK},
@@ -273,6 +274,7 @@ FAULTS = (
     Fault(
         name="a limit that drops slow connections, too",
         cause="backend-not-reached",
+        neutral="What is lost at any pace, and now and then only, is as well a lossy cable.",
         make=hardly_any,
         says=ONE_ADDRESS,
         shows={"trigger.unreachable-address": TRAEFIK},
