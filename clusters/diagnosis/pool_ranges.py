@@ -14,8 +14,9 @@ from clusters.diagnosis.root_cause import RootCause
 from clusters.metallb import configuration, ranges
 from clusters.metallb.nodes import Node
 from clusters.metallb.pools import Pool
-from clusters.metallb.ranges import Address, AddressRange, Network, parse_address
+from clusters.metallb.ranges import Address, AddressRange, Network
 from clusters.metallb.reasons import Reason
+from clusters.observation import surroundings
 from clusters.subject import Subject
 
 
@@ -34,7 +35,10 @@ def problems(
 def root_causes(facts: Facts) -> Iterator[RootCause]:
     """What is wrong with the live pools' ranges. What MetalLB itself refuses is told with its configuration."""
     found = configuration.reserved_addresses(
-        facts.pools, nodes=tuple(facts.nodes.values()), gateways=gateways(facts), networks=()
+        facts.pools,
+        nodes=tuple(facts.nodes.values()),
+        gateways=gateways(facts),
+        networks=surroundings.networks(facts.snapshot),
     )
     for reason in found:
         yield RootCause(
@@ -46,9 +50,8 @@ def root_causes(facts: Facts) -> Iterator[RootCause]:
 
 
 def gateways(facts: Facts) -> tuple[Address, ...]:
-    """The gateways that the vantage is known to use; a cluster does not tell its nodes' gateways."""
-    found = {route.gateway for route in facts.snapshot.wire.routes if route.gateway}
-    return tuple(parse_address(each) for each in sorted(found))
+    """The gateways that are known; a cluster does not tell its nodes' gateways."""
+    return surroundings.gateways(facts.snapshot)
 
 
 def not_intended(facts: Facts) -> Iterator[RootCause]:

@@ -5,7 +5,7 @@ overlay.ranges-valid, overlay.recent-change and maintenance.single-address-pools
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 
 from clusters.cause_ids import CauseId
@@ -19,21 +19,27 @@ from clusters.gitops.pool_objects import bounds, listed, pool_from, pools_of, si
 from clusters.gitops.repository_snapshot import RepositorySnapshot, usable
 from clusters.metallb import configuration, nodes, services
 from clusters.metallb.pools import Pool
-from clusters.metallb.ranges import Address
+from clusters.metallb.ranges import Address, Network
 from clusters.metallb.reasons import Reason
 from clusters.metallb.services import Service
+from clusters.observation import surroundings
 from clusters.observation.snapshot import Snapshot
 from clusters.subject import Subject
 
 LIVE = "the cluster"
 
 
-def ranges_valid(repository: RepositorySnapshot, snapshot: Snapshot) -> list[Finding]:
+def ranges_valid(
+    repository: RepositorySnapshot, snapshot: Snapshot, note: Callable[[str], None] = lambda _: None
+) -> list[Finding]:
     """What is wrong with a range, in any overlay of the working tree or live; one finding for each fault.
 
-    Node addresses count for this cluster's overlay and live; gateways and the edges of networks where the
-    service page says which they are. Raises Inconclusive where an overlay does not render.
+    Node addresses count for this cluster's overlay and live; gateways and the edges of networks as far as the profile,
+    the vantage, the nodes or the service page tell them, and `note` is told where nobody does. Raises Inconclusive
+    where an overlay does not render.
     """
+    for line in surroundings.unknown(live_pools(snapshot), *_around(repository, snapshot)):
+        note(line)
     places: dict[tuple[str, Subject, str], list[str]] = {}
     for place, found in _everywhere(repository, snapshot).items():
         for reason in (*configuration.range_problems(found), *_reserved(place, found, repository, snapshot)):
@@ -63,18 +69,29 @@ def _reserved(
     place: str, found: tuple[Pool, ...], repository: RepositorySnapshot, snapshot: Snapshot
 ) -> Iterator[Reason]:
     own = place in {LIVE, repository.layout.overlay}
-    cluster = repository.layout.cluster if own else place.rpartition("/")[2]
-    rows = [
-        row
-        for row in pages.clusters(repository.optional(repository.layout.service_page))
-        if row.cluster == cluster
-    ]
+    gateways, networks = _around(repository, snapshot, "" if own else place.rpartition("/")[2])
     return configuration.reserved_addresses(
         found,
         nodes=map(nodes.parse, known(snapshot.nodes, "nodes")) if own else (),
-        gateways=dict.fromkeys(row.gateway for row in rows if row.gateway),
-        networks=dict.fromkeys(row.network for row in rows if row.network),
+        gateways=gateways,
+        networks=networks,
     )
+
+
+def _around(
+    repository: RepositorySnapshot, snapshot: Snapshot, cluster: str = ""
+) -> tuple[tuple[Address, ...], tuple[Network, ...]]:
+    """The gateways and networks that are known of a cluster; of the observed one (""), by what was observed as well."""
+    own = not cluster or cluster == repository.layout.cluster
+    rows = [
+        row
+        for row in pages.clusters(repository.optional(repository.layout.service_page))
+        if row.cluster == (cluster or repository.layout.cluster)
+    ]
+    seen = (surroundings.gateways(snapshot), surroundings.networks(snapshot)) if own else ((), ())
+    gateways = (*seen[0], *(row.gateway for row in rows if row.gateway))
+    networks = (*seen[1], *(row.network for row in rows if row.network))
+    return tuple(dict.fromkeys(gateways)), tuple(dict.fromkeys(networks))
 
 
 def recent_change(repository: RepositorySnapshot, snapshot: Snapshot) -> list[Finding]:

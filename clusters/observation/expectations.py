@@ -39,6 +39,8 @@ def of(profile: Profile | None) -> Expectations:
         },
         announcer_selector=profile.announcers.selector,
         pools={pool.name: pool.addresses for pool in profile.pools},
+        networks=tuple(each.cidr for each in profile.networks),
+        gateways=tuple(each.gateway for each in profile.networks if each.gateway),
         single_address_pools=tuple(pool.name for pool in profile.pools if pool.single_address),
         budgets=within,
         macs=dict(profile.macs),

@@ -211,9 +211,9 @@ class Expectations:
     """What the cluster's profile says should be so; kept in the Snapshot, as a judgement needs it too.
 
     `announcers` are node names, `announcer_selector` a label selector; `pools` maps a pool's name to the
-    addresses it is meant to hold. Something else than MetalLB announces the pools of which `pools_announced` says
-    so, and the others where `announced_by_others` does. `budgets` are seconds by budget name. `macs` are hardware
-    addresses of nodes, by the node's name, where the profile says whose they are.
+    addresses it is meant to hold, `networks` and `gateways` are around them. Something else than MetalLB announces the
+    pools of which `pools_announced` says so, and the others where `announced_by_others` does. `budgets` are seconds by
+    budget name. `macs` are hardware addresses of nodes, by the node's name, where the profile says whose they are.
     """
 
     consumers: tuple[Consumer, ...] = ()
@@ -222,6 +222,8 @@ class Expectations:
     pools: dict[str, tuple[str, ...]] = field(default_factory=dict)
     announced_by_others: bool = False
     pools_announced: dict[str, bool] = field(default_factory=dict)
+    networks: tuple[str, ...] = ()
+    gateways: tuple[Address, ...] = ()
     single_address_pools: tuple[str, ...] = ()
     budgets: dict[str, Seconds] = field(default_factory=dict)
     macs: dict[str, tuple[str, ...]] = field(default_factory=dict)

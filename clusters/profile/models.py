@@ -70,6 +70,17 @@ def _address(text: str) -> str:
         raise ValueError(f"{text!r} is not an IP address") from None
 
 
+def _address_or_none(text: str) -> str:
+    return _address(text) if text else ""
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no network ({error}); give it as in 192.168.1.0/24") from None
+
+
 def _addresses(texts: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(map(_address, _some(texts)))
 
@@ -227,6 +238,13 @@ class PoolExpectation(Model):
         return self
 
 
+class NetworkAround(Model):
+    """A network that addresses of pools are in, and its gateway: neither that nor the network's edges may be in one."""
+
+    cidr: Annotated[str, AfterValidator(_network)]
+    gateway: Annotated[str, AfterValidator(_address_or_none)] = ""
+
+
 class Announcers(Model):
     """The nodes that are expected to announce: by name, or by a selector as kubectl takes it. Neither means all."""
 
@@ -346,6 +364,7 @@ class Profile(Model):
     workloads_namespace: Annotated[str, Field(pattern=f"^$|{_NAME}"), AfterValidator(_workloads)] = ""
     gitops: GitOps | None = None
     pools: tuple[PoolExpectation, ...] = ()
+    networks: tuple[NetworkAround, ...] = ()
     spare_addresses: tuple[RangeText, ...] = ()
     reserve: Annotated[int, Field(ge=0, le=bounds.MOST_RESERVED)] = 1
     announcers: Announcers = Announcers()

@@ -6,7 +6,7 @@ from clusters.cause_ids import CauseId
 from clusters.gitops import drift, range_findings, repository_collection, version_skew
 from clusters.gitops.repository_snapshot import RepositorySnapshot
 from clusters.observation.snapshot import Snapshot
-from suites.plugin import OBSERVE, Findings, check
+from suites.plugin import OBSERVE, Findings, Record, check
 
 _LIVE_CONFIG = "kubectl -n {metallb_namespace} get ipaddresspools,l2advertisements -o yaml"
 _LAST_CHANGE = "git diff HEAD~1 -- metallb/"
@@ -47,12 +47,15 @@ def test_the_legacy_overlay_has_not_moved_further(repository: RepositorySnapshot
     needs={"cluster", "repository"},
     commands=(_LIVE_CONFIG, "kubectl get nodes -o wide"),
 )
-def test_every_range_is_sound(repository: RepositorySnapshot, snapshot: Snapshot, findings: Findings) -> None:
+def test_every_range_is_sound(
+    repository: RepositorySnapshot, snapshot: Snapshot, findings: Findings, record: Record
+) -> None:
     """No range overlaps another, is malformed, or holds a reserved address, in any overlay or live.
 
-    Reserved are the addresses of nodes and gateways, and the network's own and broadcast addresses.
+    Reserved are the addresses of nodes and gateways, and the network's own and broadcast addresses, as far as the
+    profile (networks), the vantage, the nodes or the service page tell them; where none does, that is noted.
     """
-    findings.extend(range_findings.ranges_valid(repository, snapshot))
+    findings.extend(range_findings.ranges_valid(repository, snapshot, note=record.note))
 
 
 @check(

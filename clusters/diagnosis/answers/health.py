@@ -18,6 +18,7 @@ from clusters.diagnosis.root_cause import Explanation, RootCause
 from clusters.diagnosis.signals import Event, lasting
 from clusters.metallb import signatures, versions
 from clusters.metallb.versions import Feature
+from clusters.observation import surroundings
 from clusters.observation.snapshot import Part, PodMetrics, Snapshot
 from clusters.subject import Subject
 
@@ -74,9 +75,15 @@ def config_present(diagnosis: Diagnosis) -> Answer:
     bgp += [f"pool {name}: {why}" for name, why in sorted(diagnosis.facts.announced_by_others.items())]
     return Answer(
         needs=("nodes", "bgp_advertisements"),
-        notes=tuple(bgp),
+        notes=(*bgp, *_not_looked_for(diagnosis)),
         missing=missing(("the pools", seen.ip_address_pools), ("the advertisements", seen.l2_advertisements)),
     )
+
+
+def _not_looked_for(diagnosis: Diagnosis) -> Iterator[str]:
+    seen = diagnosis.snapshot
+    known = (surroundings.gateways(seen), surroundings.networks(seen))
+    yield from list(surroundings.unknown(diagnosis.facts.pools, *known))[:_TOLD]
 
 
 def services_addressed(diagnosis: Diagnosis) -> Answer:
