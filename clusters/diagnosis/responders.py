@@ -221,7 +221,7 @@ class Responders:
             return self._explanation(service, astray, f"{stretch.told[0]}. {astray.summary}")
         if by_bgp and (found := self._of_bgp(stretch, nowhere=nowhere)):
             root = found
-        elif hosts is None and route and nowhere:
+        elif hosts is None and route and nowhere and not by_bgp:
             root = self.off_segment(service, stretch.address, *stretch.told)
         elif not by_bgp and self.kept_out(service, tries):
             return None

@@ -34,6 +34,8 @@ _ROOT = Path(__file__).resolve().parents[2]
 _OPEN, _UPDATE, _KEEPALIVE = 1, 2, 4
 _NEXT_HOP = 3
 _HOLD = 90
+#: The one capability: IPv4 routes. (MetalLB takes no OPEN without any: internal/bgp/native/messages.go.)
+_IPV4 = struct.pack("!BBBBHH", 2, 6, 1, 4, 1, 1)
 _EVERY = budgets.Budget(
     name="bgp.keepalive",
     within=10.0,
@@ -91,7 +93,8 @@ class Router:
         """Hold one session until its peer ends it."""
         with connection, contextlib.suppress(OSError, EOFError, struct.error):
             connection.settimeout(_HOLD)
-            _send(connection, _OPEN, struct.pack("!BHH4sB", 4, self._asn, _HOLD, self._id, 0))
+            own = struct.pack("!BHH4sB", 4, self._asn, _HOLD, self._id, len(_IPV4))
+            _send(connection, _OPEN, own + _IPV4)
             threading.Thread(target=_keep_alive, args=(connection,), daemon=True).start()
             while True:
                 kind, body = _received(connection)

@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.faults import (
     catalogue_advertisements,
+    catalogue_bgp,
     catalogue_components,
     catalogue_consumers,
     catalogue_forwarding,
@@ -33,6 +34,7 @@ IN_THE_CLUSTER: tuple[Fault, ...] = (
     *catalogue_network.FAULTS,
     *catalogue_forwarding.FAULTS,
     *catalogue_wire.FAULTS,
+    *catalogue_bgp.FAULTS,
     *catalogue_components.FAULTS,
     *catalogue_consumers.FAULTS,
     *catalogue_speakers.FAULTS,

@@ -79,6 +79,7 @@ def may_not_list(stage: Stage) -> Iterator[None]:
             accept=lambda text: "forbidden" in text,
             budget=budgets.get(budgets.PODS_READY),
         )
+        stage.until_webhook_decides()
         yield
     anew(stage, "controller")
 

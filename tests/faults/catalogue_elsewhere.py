@@ -10,10 +10,6 @@ ELSEWHERE: Mapping[str, str] = {
         "Only a check of level create can name it, for it watches an address being taken; "
         "`tests/faults/test_create_and_disrupt.py` drops the packets and sees it named."
     ),
-    "bgp-route-missing": (
-        "It takes a router that holds a BGP session and passes no route on, which the lab has not; "
-        "`tests/unit/diagnosis/paths` judges an observation of it."
-    ),
     "pool-in-other-namespace": (
         "MetalLB's webhook refuses such an object, and only one from before the webhook, or past it, is there; "
         "`tests/unit/diagnosis/paths` judges an observation of it."

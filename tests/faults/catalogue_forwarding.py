@@ -18,10 +18,9 @@ from tests.faults.catalogue_fault import (
     UNTOUCHED,
     Fault,
     Summary,
-    drift,
 )
 from tests.faults.catalogue_network import announcer_of
-from tests.faults.catalogue_stage import NAMESPACE, SHOP, WHY, Json, Stage
+from tests.faults.catalogue_stage import SHOP, WHY, Json, Stage
 
 OPEN = "service shop/open"
 ADDRESSES, ASKED = "metallb.io/loadBalancerIPs", "172.30.0.219"
@@ -211,25 +210,6 @@ def _until_announced_by(stage: Stage, name: str, node: str) -> None:
     )
 
 
-@contextmanager
-def no_bgp_router(stage: Stage) -> Iterator[None]:
-    """A BGP peer at whose address no router listens."""
-    peer = {
-        "apiVersion": "metallb.io/v1beta2",
-        "kind": "BGPPeer",
-        "metadata": {"name": "nobody", "namespace": NAMESPACE},
-        "spec": {"myASN": 64512, "peerASN": 64513, "peerAddress": "172.30.0.1"},
-    }
-    with stage.by_hand(peer):
-        wait.until(
-            "the speakers tell of the session",
-            read=lambda: [each for each in stage.look().notes["traffic.bgp-session"] if "172.30.0.1" in each],
-            accept=bool,
-            budget=budgets.ROLLOUT,
-        )
-        yield
-
-
 FAULTS = (
     Fault(
         name="a router that keeps the MAC of the node that announced before",
@@ -238,14 +218,6 @@ FAULTS = (
         profile={"routed_vantage": "remote"},
         says=UNTOUCHED,
         shows={"traffic.routed": "service shop/roving"},
-    ),
-    Fault(
-        name="a BGP peer at which no router listens",
-        cause="bgp-session-down",
-        make=no_bgp_router,
-        says=ALL_BY_NETWORK,
-        also=drift(f"BGPPeer {NAMESPACE}/nobody"),
-        shows={"traffic.bgp-session": "peer .*"},
     ),
     Fault(
         name="a service that takes an address of a pool for itself",

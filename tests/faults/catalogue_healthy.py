@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -12,18 +11,26 @@ from clusters import budgets, wait
 from clusters.api.resources import DAEMON_SETS, DEPLOYMENTS, ENDPOINT_SLICES, L2_ADVERTISEMENTS, NODES, PODS
 from clusters.faults import lab_hosts
 from clusters.lab.plan import LabOptions
-from tests.faults import catalogue_consumers, catalogue_wire
+from tests.faults import catalogue_bgp, catalogue_consumers, catalogue_wire
 from tests.faults.catalogue_clone import Clone
 from tests.faults.catalogue_fault import Healthy
-from tests.faults.catalogue_repository import PAGE, RUNBOOK, recorded, without_a_plan
+from tests.faults.catalogue_renderings import (
+    ANNOUNCES,
+    EDGE,
+    SPARE,
+    renders_both,
+    renders_chart_names,
+    renders_later,
+    renders_no_speaker,
+    renders_one,
+    renders_selector,
+    renders_spare,
+)
+from tests.faults.catalogue_repository import RUNBOOK, without_a_plan
 from tests.faults.catalogue_services import KEY, POOL, admission, written_slice
-from tests.faults.catalogue_site import SIXES
 from tests.faults.catalogue_stage import NAMESPACE, SHOP, WHY, Stage
 from tests.faults.catalogue_workloads import usage_of
 
-OVERLAY = "metallb/overlays/lab"
-EDGE, SPARE = "edge", "172.30.0.230-172.30.0.232"
-ANNOUNCES = "example.org/announces"
 GATEWAY, ROUTED = "172.30.0.1", ("172.30.0.200", "172.30.0.201", "172.30.0.210")
 
 
@@ -144,52 +151,6 @@ def nothing(_: Stage) -> Iterator[None]:
     yield
 
 
-def renders_edge(clone: Clone, *addresses: str) -> None:
-    """The overlay has a second pool, given on request, and the documents say so."""
-    listed = "".join(f"    - {each}\n" for each in addresses)
-    more = (
-        f"---\napiVersion: metallb.io/v1beta1\nkind: IPAddressPool\nmetadata:\n  name: {EDGE}\n"
-        f"  namespace: {NAMESPACE}\nspec:\n  autoAssign: false\n  addresses:\n{listed}"
-        f"---\napiVersion: metallb.io/v1beta1\nkind: L2Advertisement\nmetadata:\n  name: {EDGE}\n"
-        f"  namespace: {NAMESPACE}\nspec:\n  ipAddressPools: [{EDGE}]\n"
-    )
-    for other in ("lab-dual", "lab-ipv6"):  # they stand on the lab's, and would have it too
-        if (clone.root / "metallb/overlays" / other).is_dir():
-            shutil.rmtree(clone.root / "metallb/overlays" / other)
-            recorded(clone, other, f"no more, and had {SIXES}")
-    config = f"{OVERLAY}/config.yaml"
-    clone.write(config, (clone.root / config).read_text(encoding="utf-8") + more)
-    ranges = ", ".join(addresses)
-    row = f"| lab | {OVERLAY} | 172.30.0.0/24 | 172.30.0.1 | {EDGE} | {ranges} | 0.16.2 |\n"
-    clone.replace(PAGE, r"(\| local \|)", rf"{row}\g<1>")
-    recorded(clone, "lab", ranges)
-    clone.commit("Give the lab a second pool")
-
-
-def renders_spare(clone: Clone) -> None:
-    renders_edge(clone, SPARE)
-
-
-def renders_one(clone: Clone) -> None:
-    renders_edge(clone, "172.30.0.231/32")
-
-
-def renders_both(clone: Clone) -> None:
-    renders_edge(clone, SPARE, "fd00:172:30::230-fd00:172:30::232")
-
-
-def renders_selector(clone: Clone) -> None:
-    """The overlay puts speakers on labelled nodes only."""
-    patch = '- op: add\n  path: /spec/template/spec/nodeSelector/example.org~1announces\n  value: "yes"\n'
-    clone.write(f"{OVERLAY}/announcers.yaml", patch)
-    clone.replace(
-        f"{OVERLAY}/kustomization.yaml",
-        r"\npatches:\n",
-        "\npatches:\n  - path: announcers.yaml\n    target: {kind: DaemonSet, name: speaker}\n",
-    )
-    clone.commit("Let two of three nodes announce")
-
-
 def planned_change(clone: Clone) -> None:
     """A pool change of another cluster, written down and planned, and not committed yet."""
     without_a_plan(clone)
@@ -201,17 +162,6 @@ def runbook_reworded(clone: Clone) -> None:
     """A table more in the runbook: nothing that a check would have to encode."""
     clone.replace(RUNBOOK, r"\n## 1\. ", "\n| Who | When |\n| --- | --- |\n| Platform | always |\n\n## 1. ")
     clone.commit("Say who is called")
-
-
-def renders_chart_names(clone: Clone) -> None:
-    """The overlay gives MetalLB the names of its Helm chart: over a folder of its own with all the rest."""
-    settings, probes = (f"{OVERLAY}/{name}" for name in ("kustomization.yaml", "quick-probes.yaml"))
-    (clone.root / OVERLAY / "plain").mkdir()
-    plain = (clone.root / settings).read_text(encoding="utf-8").replace("../../", "../../../")
-    clone.write(f"{OVERLAY}/plain/kustomization.yaml", plain.replace("  - config.yaml\n", ""))
-    (clone.root / probes).rename(clone.root / OVERLAY / "plain" / "quick-probes.yaml")
-    clone.write(settings, "resources: [plain, config.yaml]\ncomponents: [../../components/helm-names]\n")
-    clone.commit("Name MetalLB as its chart does")
 
 
 @contextmanager
@@ -240,18 +190,6 @@ def for_nodes_to_come(stage: Stage) -> Iterator[None]:
         yield
 
 
-def renders_later(clone: Clone) -> None:
-    """The overlay has the advertisement for nodes to come."""
-    more = (
-        "---\napiVersion: metallb.io/v1beta1\nkind: L2Advertisement\nmetadata:\n  name: later\n"
-        f"  namespace: {NAMESPACE}\nspec:\n  ipAddressPools: [metallb-pool]\n"
-        "  nodeSelectors:\n    - matchLabels: {example.org/zone: later}\n"
-    )
-    config = f"{OVERLAY}/config.yaml"
-    clone.write(config, (clone.root / config).read_text(encoding="utf-8") + more)
-    clone.commit("Advertise from the nodes of the next zone")
-
-
 @contextmanager
 def announced_by_others(stage: Stage) -> Iterator[None]:
     """No speaker and no advertisement: a router leads to each address by a node, as a network's BGP daemon tells it."""
@@ -278,18 +216,6 @@ def announced_by_others(stage: Stage) -> Iterator[None]:
         for address in ROUTED:
             stage.until_reached(address)
         yield
-
-
-def renders_no_speaker(clone: Clone) -> None:
-    """The overlay takes the speakers and the advertisement away."""
-    gone = (
-        "\npatches:\n  - patch: |-\n      $patch: delete\n      apiVersion: apps/v1\n      kind: DaemonSet\n"
-        f"      metadata:\n        name: speaker\n        namespace: {NAMESPACE}\n"
-    )
-    clone.replace(f"{OVERLAY}/kustomization.yaml", r"\npatches:\n", gone)
-    config = f"{OVERLAY}/config.yaml"
-    clone.write(config, (clone.root / config).read_text(encoding="utf-8").partition("---\n")[0])
-    clone.commit("Let the network announce")
 
 
 @contextmanager
@@ -344,6 +270,7 @@ HEALTHY = (
     Healthy(name="an external address of a service's own, in no pool", make=external_beside_the_pools),
     *catalogue_consumers.HEALTHY,
     *catalogue_wire.HEALTHY,
+    *catalogue_bgp.HEALTHY,
     Healthy(name="a node that repels speakers, two left", make=dedicated_node),
     Healthy(name="an advertisement for nodes to come", make=for_nodes_to_come, edit=renders_later),
     Healthy(name="local traffic policy with one replica", make=local_with_one_replica),

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from clusters import budgets, profile, wait
-from clusters.api import Api
+from clusters.api import Api, ApiError
 from clusters.api.resources import SERVICES
 from clusters.changes import MANAGER_LABEL, Changes
 from clusters.gitops import release_manifests, repository_collection, repository_snapshot
@@ -160,6 +160,17 @@ class Stage:
             read=self.site.problems,
             accept=lambda problems: not problems,
             budget=budgets.get(budgets.API_BACK),
+        )
+
+    def until_webhook_decides(self) -> None:
+        """Wait until MetalLB's webhook takes a pool: a controller that was just started serves it a moment later."""
+        pool = _object("IPAddressPool", "asked", {"addresses": ["192.0.2.1/32"], "autoAssign": False})
+        wait.until(
+            "MetalLB's webhook decides",
+            read=lambda: self.api.create(pool, dry_run=True),
+            accept=bool,
+            budget=budgets.get(budgets.WEBHOOK_READY),
+            tolerate=(ApiError,),
         )
 
     # What many faults are made of.
