@@ -14,6 +14,7 @@ from clusters.diagnosis.root_cause import RootCause
 from clusters.diagnosis.signals import seconds
 from clusters.metallb import install, services
 from clusters.metallb.nodes import Node
+from clusters.metallb.signature_table import Component
 from clusters.objects import quantity
 from clusters.observation.snapshot import Json
 from clusters.subject import Subject
@@ -92,6 +93,35 @@ def _doubled(facts: Facts, pods: tuple[Pod, ...]) -> Iterator[RootCause]:
             subject=facts.components.workload("controller"),
             summary=f"The controller's Deployment asks for {replicas} replicas, and each of them assigns addresses.",
             evidence=tuple(f"pod {pod.name} on node {pod.node}" for pod in pods),
+            fields=facts.command_fields(),
+        )
+    if pods:
+        yield from _second_metallb(facts)
+
+
+def _second_metallb(facts: Facts) -> Iterator[RootCause]:
+    """Controllers of MetalLBs in other namespaces that serve the same services as this one.
+
+    What tells them apart is the class alone: a controller without one takes every service that names none.
+    """
+    ours = facts.components.lb_class
+    beside: dict[str, list[str]] = {}
+    for raw in facts.snapshot.metallb_pods_elsewhere.items:
+        runs = raw.get("status", {}).get("phase") == "Running"
+        decides = runs and install.container_of(raw, Component.CONTROLLER)
+        if decides and install.settings(raw, Component.CONTROLLER).lb_class == ours:
+            beside.setdefault(raw["metadata"]["namespace"], []).append(raw["metadata"]["name"])
+    served = f"services of class {ours}" if ours else "services that name no class"
+    for namespace, names in sorted(beside.items()):
+        yield RootCause(
+            cause=CauseId.CONTROLLER_DOUBLED,
+            subject=Subject("namespace", namespace),
+            summary=f"A second MetalLB runs in namespace {namespace}, and its controller serves {served} as well.",
+            evidence=tuple(f"pod {namespace}/{name} runs a controller" for name in names[:3]),
+            remedy=(
+                f"Give one of the two a class of its own (--lb-class of its controller and speakers), or remove the "
+                f"MetalLB in namespace {namespace}."
+            ),
             fields=facts.command_fields(),
         )
 

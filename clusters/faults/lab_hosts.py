@@ -296,8 +296,8 @@ def _rename(lab: Lab, host: str, name: str, other: str) -> None:
 
 
 @contextmanager
-def without_ipv6(changes: Changes, lab: Lab, name: str, *hosts: str) -> Iterator[None]:
-    """Give hosts one more interface, on which IPv6 is switched off, as Docker's bridge has it."""
+def bridged(changes: Changes, lab: Lab, name: str, *hosts: str) -> Iterator[None]:
+    """Give hosts one more interface: a bridge without any address, as one for virtual machines is."""
     with ExitStack() as stack:
         for host in hosts:
             undo = HostUndo(
@@ -307,7 +307,6 @@ def without_ipv6(changes: Changes, lab: Lab, name: str, *hosts: str) -> Iterator
             )
             stack.enter_context(changes.host_change(undo))
             _run(lab, host, "ip", "link", "add", name, "type", "bridge")
-            _run(lab, host, "sysctl", "-qw", f"net.ipv6.conf.{name}.disable_ipv6=1")
             _run(lab, host, "ip", "link", "set", name, "up")
         yield
 

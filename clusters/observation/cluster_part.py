@@ -91,7 +91,7 @@ def listings() -> Iterable[Listing]:
         labels=(KUBE_VIP_LABELS,),
     )  # fmt: skip
     yield Listing(
-        field="metallb_pods_elsewhere", resource=known.PODS, trim=trimming.pod_in_passing, elsewhere=True,
+        field="metallb_pods_elsewhere", resource=known.PODS, trim=trimming.metallb_in_passing, elsewhere=True,
         labels=METALLB_LABELS,
     )  # fmt: skip
     yield Listing(field="daemon_sets", resource=known.DAEMON_SETS, trim=trimming.small)

@@ -268,10 +268,18 @@ class PassingStatus(TypedDict, total=False):
     containerStatuses: list[ContainerStatus]
 
 
+class PassingContainer(TypedDict, total=False):
+    """How a container of another MetalLB's is started."""
+
+    name: str
+    args: Texts
+
+
 class PassingSpec(TypedDict, total=False):
-    """Where somebody else's pod runs."""
+    """Where somebody else's pod runs, and what in it."""
 
     nodeName: str | None
+    containers: list[PassingContainer] | None
 
 
 class PassingPod(TypedDict, total=False):

@@ -203,6 +203,14 @@ def pod_in_passing(found: Json) -> Json:
     }
 
 
+def metallb_in_passing(found: Json) -> Json:
+    """A pod of another MetalLB's: as one in passing, and how its containers are started."""
+    kept = pod_in_passing(found)
+    containers = [_pick(each, ("name", "args")) for each in found.get("spec", {}).get("containers") or ()]
+    kept["spec"] |= {"containers": containers}
+    return kept
+
+
 def proxy_pod(found: Json) -> Json:
     """A pod of kube-proxy's: as one in passing, and how its containers fare."""
     kept = pod_in_passing(found)

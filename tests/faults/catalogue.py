@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any
 
+from clusters.checks import Outcome
 from tests.faults import (
     catalogue_advertisements,
     catalogue_bgp,
@@ -86,12 +87,23 @@ def heard(stage: Stage, variant: Healthy, *, ordinary: bool = True) -> list[str]
         stack.enter_context(stage.changes.scope())
         stack.enter_context(variant.make(stage))
         looked = stage.look(variant.profile, repository=repository, later=variant.later)
-        said = looked.trouble
+        said = _beside(looked, looked.trouble, variant)
         if ordinary:
-            said += unexpected(stage.look_as_ordinary_user(looked, variant.profile, later=variant.later))
+            plain = stage.look_as_ordinary_user(looked, variant.profile, later=variant.later)
+            said += _beside(plain, unexpected(plain), variant)
     stage.healthy()
     stage.until_silent()
     return said
+
+
+def _beside(looked: Looked, trouble: list[str], variant: Healthy) -> list[str]:
+    """What is said besides that checks cannot be decided of which the set-up says so, or that they were."""
+    found = trouble
+    for check in sorted(variant.undecided):
+        found = [line for line in found if f"{check}: {Outcome.INCONCLUSIVE}: " not in line]
+        if looked.outcomes[check] is Outcome.PASSED:
+            found.append(f"{check} cannot be decided here, and passes")
+    return found
 
 
 class _Clock:

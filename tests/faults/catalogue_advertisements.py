@@ -12,6 +12,9 @@ from clusters.api.resources import (
     PODS,
     VALIDATING_WEBHOOKS,
 )
+from clusters.faults import lab_hosts
+from clusters.metallb import election
+from clusters.metallb.ranges import parse_address
 from tests.faults.catalogue_fault import (
     ALL_BY_CONFIGURATION,
     ONE_POOL,
@@ -22,6 +25,10 @@ from tests.faults.catalogue_fault import (
 )
 from tests.faults.catalogue_pools import EDGE, FROM_EDGE, MAIN, OPEN, SPARE, WEBHOOKS
 from tests.faults.catalogue_stage import NAMESPACE, SHOP, WHY, Stage
+from tests.faults.catalogue_workloads import log_of
+
+#: On the nodes' second network, where they have one.
+_SECOND = "172.30.1.230"
 
 
 @contextmanager
@@ -65,6 +72,35 @@ def no_such_interface(stage: Stage) -> Iterator[None]:
             accept=lambda found: "announceFailed" in found,
             budget=budgets.get(budgets.EVENT_SEEN),
         )  # fmt: skip
+        yield
+
+
+@contextmanager
+def named_otherwise(stage: Stage) -> Iterator[None]:
+    """The second card is called otherwise on one node, and that node is elected."""
+    names = [host.name for host in stage.lab.nodes]
+    node, other = election.order(names, parse_address(_SECOND))[0], "lan1"
+    card = stage.lab.host(node).interfaces[1].name
+    with ExitStack() as stack:
+        stack.enter_context(lab_hosts.renamed(stage.changes, stage.lab, node, name=card, other=other))
+        wait.until(
+            "the speaker knows the card by its other name",
+            read=lambda: log_of(stage, "speaker"),
+            accept=lambda text: f'"interface":"{other}"' in text,
+            budget=budgets.get(budgets.ROLLOUT),
+        )
+        stack.enter_context(stage.own_pool(EDGE, f"{_SECOND}/32", interfaces=[card]))
+        stack.enter_context(stage.addressed("open", serves=False, annotations=FROM_EDGE))
+        wait.until(
+            "the speaker says that it cannot announce",
+            read=lambda: [
+                one["reason"]
+                for one in stage.api.list(EVENTS, SHOP)
+                if one["involvedObject"].get("name") == "open"
+            ],
+            accept=lambda found: "announceFailed" in found,
+            budget=budgets.get(budgets.EVENT_SEEN),
+        )
         yield
 
 
@@ -130,6 +166,19 @@ FAULTS = (
         says=ONE_POOL,
         also=OWN,
         shows={"traffic.speakers-placed": "advertisement edge", "traffic.single-announcer": OPEN},
+    ),
+    Fault(
+        name="an interface that is called otherwise on the elected node",
+        cause="advertisement-interface-missing",
+        make=named_otherwise,
+        says=ONE_POOL,
+        also=OWN,
+        shows={
+            "traffic.speakers-placed": r"advertisement edge|node node\d",
+            "traffic.single-announcer": OPEN,
+        },
+        where={"nics": 2},
+        reports=("siutsin/otaru#2749",),
     ),
     Fault(
         name="local traffic policy, and no endpoint on the announcing node",

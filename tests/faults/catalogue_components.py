@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from clusters import budgets, wait
@@ -17,7 +18,7 @@ from clusters.api.resources import (
 )
 from clusters.metallb import versions
 from tests.faults.catalogue_fault import ALL_BY_CONFIGURATION, ALL_BY_METALLB, UNMEASURED, Also, Fault, drift
-from tests.faults.catalogue_stage import EDGE_ADDRESS, NAMESPACE, WHY, Stage
+from tests.faults.catalogue_stage import EDGE_ADDRESS, NAMESPACE, WHY, Json, Stage
 from tests.faults.catalogue_workloads import anew, arguments, log_of, logs_of, until_crashing, usage_of
 
 _CONTROLLER = "deployment controller"
@@ -161,6 +162,65 @@ def two_classes(stage: Stage) -> Iterator[None]:
     stage.until_reached(EDGE_ADDRESS)
 
 
+@contextmanager
+def second_metallb(stage: Stage, *arguments: str) -> Iterator[None]:
+    """Another controller in a namespace of its own, as a second release brings it, with the rights of the first."""
+    namespace = "metallb-second"
+    own = stage.api.get(DEPLOYMENTS, "controller", NAMESPACE)
+    account = own["spec"]["template"]["spec"]["serviceAccountName"]
+    template = copy.deepcopy(own["spec"]["template"])
+    spec, container = template["spec"], template["spec"]["containers"][0]
+    # It keeps its hands off the first one's webhook.
+    container["args"] = [*container["args"], "--webhook-mode=disabled", *arguments]
+    for part in (spec, container):
+        part.pop("volumes" if part is spec else "volumeMounts", None)
+    container["env"] = [each for each in container.get("env", ()) if "METALLB_DEPLOYMENT" not in each["name"]]
+    objects: tuple[Json, ...] = (
+        _named("v1", "Namespace", namespace),
+        _named("v1", "ServiceAccount", account, namespace=namespace),
+        _binding(
+            "ClusterRoleBinding", "metallb-second", "metallb-system:controller", f"{namespace}/{account}"
+        ),
+        _named("rbac.authorization.k8s.io/v1", "Role", "controller", namespace=namespace)
+        | {"rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]},
+        _binding("RoleBinding", "controller", "controller", f"{namespace}/{account}"),
+        _named("apps/v1", "Deployment", "controller", namespace=namespace)
+        | {"spec": {"replicas": 1, "selector": own["spec"]["selector"], "template": template}},
+    )
+    with ExitStack() as stack:
+        for obj in objects:
+            stack.enter_context(stage.changes.created(obj, foreign=WHY))
+        wait.until(
+            "the second controller runs",
+            read=lambda: [pod["status"].get("phase") for pod in stage.api.list(PODS, namespace)],
+            accept=lambda phases: "Running" in phases,
+            budget=budgets.get(budgets.PODS_READY),
+        )
+        yield
+
+
+@contextmanager
+def second_of_the_same_class(stage: Stage) -> Iterator[None]:
+    with second_metallb(stage):
+        yield
+
+
+def _named(version: str, kind: str, name: str, *, namespace: str = "") -> Json:
+    where = {"namespace": namespace} if namespace else {}
+    return {"apiVersion": version, "kind": kind, "metadata": {"name": name, **where}}
+
+
+def _binding(kind: str, name: str, role: str, account: str) -> Json:
+    namespace, _, user = account.partition("/")
+    group = "rbac.authorization.k8s.io"
+    made = _named(f"{group}/v1", kind, name, namespace=namespace if kind == "RoleBinding" else "")
+    of = "ClusterRole" if kind == "ClusterRoleBinding" else "Role"
+    return made | {
+        "roleRef": {"apiGroup": group, "kind": of, "name": role},
+        "subjects": [{"kind": "ServiceAccount", "name": user, "namespace": namespace}],
+    }
+
+
 _CLASS = "example.org/metallb"
 _SPEAKERS = drift("DaemonSet metallb-system/speaker")
 _DEPLOYMENT = drift("Deployment metallb-system/controller")
@@ -212,6 +272,14 @@ FAULTS = (
         shows={"health.pods-ready": _CONTROLLER},
         also=_DEPLOYMENT,
         undecided=UNMEASURED,
+    ),
+    Fault(
+        name="a second MetalLB in another namespace, and no class to tell them apart",
+        cause="controller-doubled",
+        make=second_of_the_same_class,
+        says=ALL_BY_METALLB,
+        shows={"health.pods-ready": "namespace metallb-second"},
+        full=True,
     ),
     Fault(
         name="a controller with an argument that it does not know",

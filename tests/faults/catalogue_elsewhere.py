@@ -10,10 +10,6 @@ ELSEWHERE: Mapping[str, str] = {
         "Only a check of level create can name it, for it watches an address being taken; "
         "`tests/faults/test_create_and_disrupt.py` drops the packets and sees it named."
     ),
-    "pool-in-other-namespace": (
-        "MetalLB's webhook refuses such an object, and only one from before the webhook, or past it, is there; "
-        "`tests/unit/diagnosis/paths` judges an observation of it."
-    ),
     "certificate-invalid": (
         "The lab's consumers serve no TLS; `tests/wire/test_consumer_answers.py` meets certificates that have expired, "
         "name another host or are signed by an unknown CA, of real servers on a segment."

@@ -127,7 +127,7 @@ class Healthy:
     """A set-up that is unusual and right: every check must stay silent.
 
     `edit` makes the repository say so as well. It is looked at `later` seconds after it stands, by the clock
-    of the observation. Other fields are those of a Fault.
+    of the observation. `undecided` checks cannot be decided there, and say so. Other fields are those of a Fault.
     """
 
     name: str
@@ -135,6 +135,7 @@ class Healthy:
     edit: Callable[[Clone], None] | None = None
     profile: Mapping[str, Any] = field(default_factory=dict)
     later: float = 0.0
+    undecided: frozenset[str] = frozenset()
     where: Mapping[str, str | int] = field(default_factory=dict)
     reports: tuple[str, ...] = ()
     full: bool = False

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from clusters import budgets, wait
-from clusters.api.resources import ENDPOINT_SLICES
+from clusters.api.resources import ENDPOINT_SLICES, PODS
 from clusters.checks import Scope
 from clusters.faults import filters, lab_hosts
 from clusters.metallb import election
@@ -53,6 +53,22 @@ def endpoints_of(stage: Stage, name: str) -> dict[str, str]:
 def drops(stage: Stage) -> Iterator[None]:
     """Docker's FORWARD policy, or ufw's: what is forwarded from outside is dropped without a word."""
     with filters.forwarding_filtered(stage.changes, stage.lab, announcer_of(stage, "traefik", "traefik")):
+        yield
+
+
+@contextmanager
+def not_forwarding(stage: Stage) -> Iterator[None]:
+    """Somebody put net.ipv4.ip_forward back to 0, as a hardening script does.
+
+    It is a node that neither the API server nor what it asks runs on: else nothing at all would be reached.
+    """
+    asked = {pod["spec"].get("nodeName") for pod in stage.api.list(PODS, "kube-system")}
+    asked |= {stage.lab.plan.control_plane.name}
+    announcing = [
+        announcer_of(stage, *each.split("/")) for each in ("traefik/traefik", "shop/web", "shop/web-local")
+    ]
+    node = next(each for each in announcing if each not in asked)
+    with lab_hosts.not_forwarding(stage.changes, stage.lab, node):
         yield
 
 
@@ -236,6 +252,15 @@ FAULTS = (
         make=drops,
         says=Summary(Scope.CLUSTER, "nodes and network alone"),
         shows={"trigger.unreachable-address": ANY_NODE},
+    ),
+    Fault(
+        name="the announcing node's kernel does not forward",
+        cause="address-not-forwarded",
+        neutral="From outside it is the same silence as that of a filter; `sysctl net.ipv4.ip_forward` there decides.",
+        make=not_forwarding,
+        says=Summary(Scope.CLUSTER, "nodes and network alone"),
+        shows={"trigger.unreachable-address": ANY_NODE},
+        reports=("kubernetes#39658",),
     ),
     Fault(
         name="kube-proxy stands still",

@@ -11,7 +11,7 @@ from clusters import budgets, wait
 from clusters.api.resources import DAEMON_SETS, DEPLOYMENTS, ENDPOINT_SLICES, L2_ADVERTISEMENTS, NODES, PODS
 from clusters.faults import lab_hosts
 from clusters.lab.plan import LabOptions
-from tests.faults import catalogue_bgp, catalogue_consumers, catalogue_wire
+from tests.faults import catalogue_bgp, catalogue_consumers, catalogue_unusual, catalogue_wire
 from tests.faults.catalogue_clone import Clone
 from tests.faults.catalogue_fault import Healthy
 from tests.faults.catalogue_renderings import (
@@ -271,6 +271,7 @@ HEALTHY = (
     *catalogue_consumers.HEALTHY,
     *catalogue_wire.HEALTHY,
     *catalogue_bgp.HEALTHY,
+    *catalogue_unusual.HEALTHY,
     Healthy(name="a node that repels speakers, two left", make=dedicated_node),
     Healthy(name="an advertisement for nodes to come", make=for_nodes_to_come, edit=renders_later),
     Healthy(name="local traffic policy with one replica", make=local_with_one_replica),
@@ -311,6 +312,7 @@ class HealthyLab:
 
 
 LABS = (
+    HealthyLab(name="MetalLB on one node alone", options=LabOptions(name="faults-one", nodes=1)),
     HealthyLab(
         name="MetalLB 0.16.2 with the names of its Helm chart",
         options=LabOptions(name="faults-helm", install="helm"),

@@ -25,7 +25,7 @@ from tests.faults.catalogue_fault import (
     drift,
 )
 from tests.faults.catalogue_services import POOL, REQUESTED
-from tests.faults.catalogue_stage import FURTHER_POOLS, NAMESPACE, WHY, Stage
+from tests.faults.catalogue_stage import FURTHER_POOLS, NAMESPACE, SHOP, WHY, Stage
 
 MAIN, EDGE = "metallb-pool", "edge"
 SPARE = "172.30.0.230-172.30.0.232"
@@ -171,6 +171,21 @@ def another_range(stage: Stage) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def in_another_namespace(stage: Stage) -> Iterator[None]:
+    """A pool where no MetalLB reads it, made while its webhook is away: it would refuse that."""
+    pool = {
+        "apiVersion": "metallb.io/v1beta1",
+        "kind": "IPAddressPool",
+        "metadata": {"name": EDGE, "namespace": SHOP},
+        "spec": {"addresses": [SPARE]},
+    }
+    with ExitStack() as stack:
+        with stage.changes.deleted(VALIDATING_WEBHOOKS, WEBHOOKS, foreign=WHY):
+            stack.enter_context(stage.changes.created(pool, foreign=WHY))
+        yield
+
+
 _ONE_ADDRESS = {"name": EDGE, "addresses": ["172.30.0.231/32"], "single_address": True}
 
 FAULTS = (
@@ -231,6 +246,13 @@ FAULTS = (
         says=ALL_BY_CONFIGURATION,
         also=OWN,
         shows={"overlay.ranges-valid": "pool edge", "traffic.no-squatter": "pool edge"},
+    ),
+    Fault(
+        name="a pool in a namespace that no MetalLB reads",
+        cause="pool-in-other-namespace",
+        make=in_another_namespace,
+        says=ONE_POOL,
+        shows={"health.config-present": "pool shop/edge"},
     ),
     Fault(
         name="two pools with a common address",

@@ -69,10 +69,10 @@ CAUSES = (
         id=CauseId.CONTROLLER_DOUBLED,
         title="More than one controller assigns addresses",
         meaning=(
-            "MetalLB's controller has no leader election: each replica decides for itself, so two services may get "
-            "the same address, and every event appears twice."
+            "MetalLB's controller has no leader election: each replica, and each MetalLB of the same class, decides "
+            "for itself, so two services may get the same address, or one may lose its own again and again."
         ),
-        remedy="Run one replica.",
+        remedy="Run one replica, of one MetalLB for a class.",
         commands=(
             "kubectl -n {metallb_namespace} get {controller} -o wide",
             "kubectl -n {metallb_namespace} scale {controller} --replicas=1",
@@ -80,8 +80,11 @@ CAUSES = (
         scope=Scope.CLUSTER,
         link=Link.CONTROLLER,
         layer=Layer.METALLB,
-        proven_by="The controller's Deployment asks for more than one replica.",
-        excluded_by="It asks for one.",
+        proven_by=(
+            "The controller's Deployment asks for more than one replica, or a controller with the same --lb-class runs "
+            "in another namespace."
+        ),
+        excluded_by="It asks for one, and every other MetalLB's controller has another class.",
         effects=frozenset({Effect.CHANGES_ADDRESS}),
         rank=65,
         narrowed_by_subject=False,

@@ -168,7 +168,9 @@ def no_squatter(diagnosis: Diagnosis) -> Answer:
         for share in wire.shares
     ]
     by_bgp = diagnosis.facts.bgp_only
-    shares += [f"pool {name} is announced by BGP alone: no address of it is asked for" for name in sorted(by_bgp)]
+    shares += [
+        f"pool {name} is announced by BGP alone: no address of it is asked for" for name in sorted(by_bgp)
+    ]
     away = [share.pool for share in wire.shares if share.asked and share.pool not in {*asked, *by_bgp}]
     unseen = [f"Pool {pool} is not on a segment of the vantage." for pool in away] if wire.ok else []
     elsewhere = [

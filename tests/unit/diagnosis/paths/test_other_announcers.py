@@ -230,6 +230,28 @@ def test_the_pool_of_another_metallb_is_its_own_matter(healthy: Snapshot) -> Non
     assert causes(elsewhere(healthy, "controller-1")) == {}
 
 
+def second(seen: Snapshot, *arguments: str, phase: str = "Running") -> Snapshot:
+    pod = {
+        "metadata": {"name": "controller-1", "namespace": "metallb"},
+        "spec": {"containers": [{"name": "controller", "args": ["--port=7472", *arguments]}]},
+        "status": {"phase": phase},
+    }
+    return replace(seen, metallb_pods_elsewhere=Objects(status=Status.OK, items=(pod,)))
+
+
+def test_a_second_metallb_that_serves_the_same_services_is_told(healthy: Snapshot) -> None:
+    found = causes(second(healthy))
+
+    assert found["health.pods-ready"] == {("controller-doubled", "namespace metallb")}
+
+
+@pytest.mark.parametrize(("arguments", "phase"), [(("--lb-class=other",), "Running"), ((), "Pending")])
+def test_a_second_metallb_of_another_class_or_that_does_not_run_is_no_fault(
+    healthy: Snapshot, arguments: tuple[str, ...], phase: str
+) -> None:
+    assert causes(second(healthy, *arguments, phase=phase)) == {}
+
+
 def test_where_pods_elsewhere_were_not_read_nothing_is_said_of_pools_there(healthy: Snapshot) -> None:
     refused = Objects(status=Status.NOT_PERMITTED, verb="list", resource="pods", detail="no")
 
