@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clusters import extras
 from clusters.errors import ConformanceError, ExitCode, Parser
 from clusters.outbound import say
 from metallb_conformance.command import NAME
@@ -81,8 +82,15 @@ def _here(chosen: Profile | None) -> Iterator[Ability]:
         place = shutil.which(program)
         said = f"{use}: {place}" if place else use
         yield Ability(what=program, there=bool(place), said=said, gives=gives, needed=needed)
-    kind = chosen is not None and chosen.provider == "kind"
-    yield _extra("pytest_kind", "kind", "makes kind clusters (provider kind)", needed=kind)
+    provider = chosen.provider if chosen is not None else ""
+    for extra, use in (
+        ("kind", "makes kind clusters (provider kind)"),
+        ("lab", "boots clusters on this machine (provider lab; Linux, root)"),
+        ("notify", "sends messages (--notify)"),
+    ):
+        there = all(importlib.util.find_spec(name) for name in extras.NAMES[extra])
+        gives = extras.installing(extra)
+        yield Ability(what=f"extra {extra}", there=there, said=use, gives=gives, needed=provider == extra)
 
 
 def _raw_sockets() -> Ability:
@@ -95,18 +103,13 @@ def _raw_sockets() -> Ability:
             there=False,
             said=f"{said} (Linux only)",
             gives="vantage: ssh:HOST, a Linux host",
+            needed=False,
         )
     try:
         socket.socket(family, socket.SOCK_RAW, 0).close()
     except OSError:
         return Ability(what="raw sockets", there=False, said=said, gives=gives, needed=False)
     return Ability(what="raw sockets", there=True, said=said)
-
-
-def _extra(module: str, name: str, use: str, *, needed: bool) -> Ability:
-    there = importlib.util.find_spec(module) is not None
-    gives = f"pip install 'metallb-conformance[{name}]'"
-    return Ability(what=f"extra {name}", there=there, said=use, gives=gives, needed=needed)
 
 
 def _of_profile(chosen: Profile) -> Iterator[Ability]:

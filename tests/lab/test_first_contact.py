@@ -19,6 +19,8 @@ from clusters.lab.plan import LabOptions
 from clusters.providers.lab_cluster import metrics_answer
 from metallb_conformance.command import main
 
+ROOT = Path(__file__).parents[2]
+
 
 @pytest.fixture(scope="module")
 def lab(as_root: None) -> Iterator[Lab]:
@@ -64,6 +66,26 @@ def test_a_run_with_the_profile_that_init_wrote_passes(profile: Path, tmp_path: 
     assert outcomes <= {"passed", "not_supported"}
     reasons = {each["reason"] for each in results["not_tested"]}
     assert any("GitOps repository" in reason for reason in reasons)
+
+
+def test_a_machine_that_is_no_linux_does_the_same_but_for_the_wire(lab: Lab, tmp_path: Path) -> None:
+    def elsewhere(*words: str | Path) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, ROOT / "tests" / "without_linux.py", *words]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
+
+    printed = elsewhere("init", "--kubeconfig", lab.kubeconfig, "--context", lab.name)
+    assert printed.returncode == ExitCode.PASSED, printed.stderr
+    (profile := tmp_path / "profile.yaml").write_text(printed.stdout)
+    assert elsewhere("what-if", profile, "--without-node", lab.nodes[0].name).returncode == ExitCode.PASSED
+    read = elsewhere("why", profile, "shop/web")
+    assert read.returncode == ExitCode.INCOMPLETE, read.stdout + read.stderr
+    assert "verdict: no link is broken; not known: route, answer" in read.stdout
+    run = elsewhere("run", profile, "--report-dir", tmp_path / "run")
+    assert run.returncode == ExitCode.INCOMPLETE, run.stdout[-3000:]
+    outcomes = {
+        check["outcome"] for check in json.loads((tmp_path / "run" / "results.json").read_text())["checks"]
+    }
+    assert outcomes == {"passed", "not_supported", "inconclusive"}
 
 
 def test_why_reads_both_paths_of_a_service(profile: Path, capsys: pytest.CaptureFixture[str]) -> None:
