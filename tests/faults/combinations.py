@@ -76,6 +76,8 @@ COMBINATIONS: tuple[Combination, ...] = (
     Combination(key="E", login="token", proxy="nftables"),
     Combination(key="F", families="dual", nics=2, proxy="nftables"),
 )
+#: Two of them have every property between them.
+OPPOSITES = (COMBINATIONS[3], COMBINATIONS[4])
 
 
 class Placed(Protocol):
@@ -106,6 +108,12 @@ def spread(things: Sequence[_Placed], *, turn: int = 0) -> list[tuple[Combinatio
         fitting = [each for each in COMBINATIONS if each.fits(thing.where)]
         found.append((fitting[(place + turn) % len(fitting)], thing))
     return found
+
+
+def kinds_for(thing: Placed, *, slow: bool) -> list[Combination]:
+    """Every combination that a healthy set-up can be made on; of a slow one those that have everything between them."""
+    fitting = [each for each in COMBINATIONS if each.fits(thing.where)]
+    return [each for each in fitting if each in OPPOSITES] or fitting[:1] if slow else fitting
 
 
 def renders_both_families(clone: Clone) -> None:

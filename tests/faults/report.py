@@ -30,7 +30,7 @@ from tests.faults.catalogue_healthy import HEALTHY, LABS
 from tests.faults.catalogue_judging import observe_checks
 from tests.faults.catalogue_stage import Edit, Stage, opened
 from tests.faults.catalogue_trial import Told, Trial, unexpected
-from tests.faults.combinations import COMBINATIONS, Combination, Login, spread
+from tests.faults.combinations import COMBINATIONS, Combination, Login, kinds_for, spread
 from tests.faults.report_page import Conditions, Quiet, page
 
 PAGE = ROOT / "docs" / "faults.md"
@@ -83,7 +83,8 @@ class Run:
         ):
             self._add(work, f"{fault.cause}: {fault.name}", self._trial(fault, own), given.only)
         for variant in HEALTHY:
-            if own.fits(variant.where):
+            kinds = kinds_for(variant, slow=variant.full)
+            if own.fits(variant.where) if everything else own in kinds:
                 task = self._variant(variant.name, own, _hears(variant))
                 self._add(work, f"healthy: {variant.name}", task, given.only)
 

@@ -43,7 +43,8 @@ _COMBINATIONS = """\
 
 What can be read of a cluster differs with MetalLB's version and the login, what is on the wire with the rest. So the
 faults are spread over labs of six kinds, on which every pair of these properties occurs together; each fault is made on
-one of them, and each healthy set-up on every one that it can be made on.
+one of them. Each healthy set-up is made on every one that it can be made on, and those that take long on D and E, which
+have every property between them.
 """
 _CONFUSION = """\
 ## The confusion table

@@ -7,7 +7,7 @@ from clusters.checks.path_links import Link
 from clusters.diagnosis import Diagnosis
 from tests.faults.catalogue import FAULTS
 from tests.faults.catalogue_healthy import HEALTHY
-from tests.faults.combinations import COMBINATIONS, FACTORS, spread, uncovered
+from tests.faults.combinations import COMBINATIONS, FACTORS, OPPOSITES, kinds_for, spread, uncovered
 from tests.faults.confusion import Case, section, stretches
 from tests.unit.diagnosis.recorded import TROUBLE, observed
 
@@ -24,6 +24,18 @@ def test_faults_are_made_only_where_they_can_be_and_every_turn_elsewhere() -> No
     for place, fault in enumerate(FAULTS):
         kinds = {turn[place][0] for turn in turns}
         assert kinds == {each for each in COMBINATIONS if each.fits(fault.where)}
+
+
+def test_a_healthy_set_up_is_made_on_every_kind_or_on_two_that_have_everything_between_them() -> None:
+    first, second = OPPOSITES
+    for factor, levels in FACTORS.items():
+        assert all(first.fits({factor: level}) != second.fits({factor: level}) for level in levels)
+    for one in HEALTHY:
+        kinds = kinds_for(one, slow=one.full)
+        fitting = [each for each in COMBINATIONS if each.fits(one.where)]
+        assert kinds
+        assert set(kinds) <= set(fitting)
+        assert one.full or kinds == fitting
 
 
 def test_no_kind_of_cluster_goes_without_faults() -> None:
