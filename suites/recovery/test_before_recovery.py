@@ -36,7 +36,11 @@ def test_nodes_and_network_are_not_in_trouble(observed: Observed) -> None:
     commands=("ip route get {address}",),
 )
 def test_every_pool_is_routable(observed: Observed) -> None:
-    """The address block is routable on the target network from the vantage."""
+    """The address block is routable on the target network from the vantage.
+
+    Range by range: it is on a segment of the vantage by the vantage's own routes, or an address of it gave a sign. That
+    somebody serves there is for other checks to say; a range of which no address was looked at is noted.
+    """
     observed.expect(recovery.address_routable)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import islice
 
 from clusters.api import Api
 from clusters.api.resources import IP_ADDRESS_POOLS, NAMESPACES, SERVICES
@@ -18,6 +19,8 @@ from clusters.vantage.base import Vantage
 from clusters.workloads import builders
 
 _LOOKED_AT = 256
+#: Addresses that are for documentation only, by family.
+_NOBODYS = {4: "192.0.2.1-192.0.2.254", 6: "2001:db8::1-2001:db8::fe"}
 
 
 @dataclass(frozen=True)
@@ -55,10 +58,11 @@ class Addresses:
         labels = {
             raw["metadata"]["name"]: raw["metadata"].get("labels") or {} for raw in self.api.list(NAMESPACES)
         }
-        plain = services.Service(namespace=namespace, name="new", families=("IPv4",))
-        taken = self.taken()
-        for group in pools.ranked(self.pools(), plain, labels):
-            usable = {pool.name for pool in group if next(_free(pool, taken), None)}
+        found = self.pools()
+        version, taken = _version(found), self.taken()
+        plain = services.Service(namespace=namespace, name="new", families=(f"IPv{version}",))
+        for group in pools.ranked(found, plain, labels):
+            usable = {pool.name for pool in group if next(_free(pool, taken, version), None)}
             if usable:
                 return frozenset(usable)
         return frozenset()
@@ -70,23 +74,26 @@ class Addresses:
         Raises Inconclusive where there is none.
         """
         wanted, voters, taken = frozenset(announced_by), tuple(among), self.taken()
-        for pool in self.pools():
-            if not pool.auto_assign or pool.allocation is not None:
+        found = self.pools()
+        version = _version(found)
+        for pool in found:
+            if not _gives(pool):
                 continue
-            for address in _free(pool, taken):
+            for address in _free(pool, taken, version):
                 if wanted and election.order(voters, address)[0] not in wanted:
                     continue
                 if not self._answered(address):
                     return str(address)
         why = f" that one of {', '.join(sorted(wanted))} would announce" if wanted else ""
         raise Inconclusive(
-            f"No pool has a free IPv4 address{why} to test with.", remedy="Free an address, or widen a pool."
+            f"No pool has a free IPv{version} address{why} to test with.",
+            remedy="Free an address, or widen a pool.",
         )
 
     def foreign(self) -> str:
-        """An address that no pool holds: it is for documentation only (RFC 5737), so it is nobody's."""
+        """An address that no pool holds: it is for documentation only (RFC 5737, RFC 3849), so it is nobody's."""
         everything = self.pools()
-        block = ranges.parse("192.0.2.1-192.0.2.254")
+        block = ranges.parse(_NOBODYS[_version(everything)])
         return str(next(each for each in block.addresses() if not any(each in pool for pool in everything)))
 
     def spare(self, count: int) -> tuple[str, ...]:
@@ -95,11 +102,14 @@ class Addresses:
         The profile grants them, or where it names none the provider, which knows the network's free ones.
         """
         named = self.profile.spare_addresses or self.known_spare
-        granted = [each for text in named for each in ranges.parse(str(text)).addresses()]
-        free = [str(each) for each in granted if each not in self.taken()][:count]
+        version, taken = _version(self.pools()), self.taken()
+        granted = (each for text in named for each in ranges.parse(str(text)).addresses())
+        fit = (str(each) for each in granted if each.version == version and each not in taken)
+        free = list(islice(fit, count))
         if len(free) < count:
             raise Inconclusive(
-                f"Profile {self.profile.name} grants {len(free)} of the {count} addresses that this check needs.",
+                f"Profile {self.profile.name} grants {len(free)} of the {count} IPv{version} addresses that this check "
+                "needs.",
                 remedy="Name addresses that nobody uses under spare_addresses.",
             )
         return tuple(free)
@@ -110,10 +120,20 @@ class Addresses:
         return bool(self.vantage.who_answers(str(address), rounds=2, every=0.1).macs)
 
 
-def _free(pool: Pool, taken: frozenset[Address]) -> Iterator[Address]:
-    """The first free IPv4 addresses of a pool, in order."""
+def _gives(pool: Pool) -> bool:
+    """Whether a pool gives to any new service."""
+    return pool.auto_assign and pool.allocation is None
+
+
+def _version(found: Iterable[Pool]) -> int:
+    """The family that the checks' services are tested in: IPv4 where a pool that gives to them has it, else IPv6."""
+    return min((version for pool in found if _gives(pool) for version in pool.versions), default=4)
+
+
+def _free(pool: Pool, taken: frozenset[Address], version: int) -> Iterator[Address]:
+    """The first free addresses of a pool in one family, in order."""
     looked = 0
-    for each in pool.of_version(4):
+    for each in pool.of_version(version):
         for address in each.addresses(avoid_buggy=pool.avoid_buggy):
             looked += 1
             if looked > _LOOKED_AT:

@@ -5,7 +5,7 @@ Where the trouble lies, whether the address block is routable, and who still ask
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from clusters.cause_ids import CauseId
 from clusters.check_ids import CheckId
@@ -18,7 +18,8 @@ from clusters.diagnosis.diagnosis import Diagnosis
 from clusters.diagnosis.root_cause import Explanation, RootCause
 from clusters.metallb import services
 from clusters.metallb.pools import Pool
-from clusters.metallb.ranges import parse_address
+from clusters.metallb.ranges import AddressRange, parse_address
+from clusters.observation.snapshot import Route
 from clusters.subject import Subject
 
 
@@ -47,12 +48,23 @@ def incident_scope(diagnosis: Diagnosis) -> Answer:
 def address_routable(diagnosis: Diagnosis) -> Answer:
     """The address block of every pool can be reached from the vantage."""
     wire = diagnosis.snapshot.wire
-    judged = [_routable(diagnosis, pool) for pool in diagnosis.facts.pools]
-    shown = [each for each in judged if isinstance(each, Explanation)]
-    unsure = [each for each in judged if isinstance(each, str)]
+    shown, unsure, notes = list[Explanation](), list[str](), list[str]()
+    ways = [(parse_address(address), route) for address, route in diagnosis.facts.wire_index.routes.items()]
+    for pool in diagnosis.facts.pools:
+        judged = [
+            (one, _routable(diagnosis, pool, one, [route for address, route in ways if address in one]))
+            for one in pool.ranges
+        ]
+        shown += [found for _, found in judged if isinstance(found, Explanation)][:1]
+        unknown = [str(one) for one, found in judged if isinstance(found, str)]
+        if unknown and len(unknown) == len(judged):
+            unsure.append(next(found for _, found in judged if isinstance(found, str)))
+        elif unknown:
+            notes.append(f"of pool {pool.name} no address in {', '.join(unknown)} was looked at")
     return Answer(
         needs=("services", *ELECTION),
         explanations=tuple(shown),
+        notes=tuple(notes),
         missing=(
             *missing(("the pools", diagnosis.snapshot.ip_address_pools), ("what answers from outside", wire)),
             *(unsure if wire.ok else ()),
@@ -60,14 +72,16 @@ def address_routable(diagnosis: Diagnosis) -> Answer:
     )
 
 
-def _routable(diagnosis: Diagnosis, pool: Pool) -> Explanation | str | None:
-    """Why a pool's addresses cannot be reached; a sentence where nothing tells; None where they can."""
-    if not pool.ranges:
-        return None
-    wire_index = diagnosis.facts.wire_index
-    held = {str(address): holders for address, holders in diagnosis.facts.usage[pool.name].held}
-    tries = [each for each in diagnosis.snapshot.wire.reached if each.address in held]
-    routes = [route for address, route in wire_index.routes.items() if _inside(pool, address)]
+def _routable(
+    diagnosis: Diagnosis, pool: Pool, one: AddressRange, routes: Sequence[Route]
+) -> Explanation | str | None:
+    """Why addresses of one range of a pool cannot be reached; a sentence where nothing tells; None where they can.
+
+    `routes` are the vantage's ways to addresses of the range.
+    """
+    of_address = diagnosis.facts.wire_index.of_address
+    held = [str(address) for address, _ in diagnosis.facts.usage[pool.name].held if address in one]
+    tries = [each for address in held for each in of_address.get(address, ())]
     if any(route.on_link for route in routes) or any(each.outcome.replied for each in tries):
         return None
     for each in tries:
@@ -86,10 +100,6 @@ def _routable(diagnosis: Diagnosis, pool: Pool) -> Explanation | str | None:
         )
         return Explanation(root=root, subject=root.subject, summary=root.summary)
     return f"The vantage shares no segment with pool {pool.name}, and no address of the pool could be tried."
-
-
-def _inside(pool: Pool, address: str) -> bool:
-    return any(str(each.first) == address for each in pool.ranges) or parse_address(address) in pool
 
 
 def stale_consumers(diagnosis: Diagnosis) -> Answer:

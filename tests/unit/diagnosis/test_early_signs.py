@@ -11,7 +11,7 @@ import pytest
 from clusters.metallb import selectors
 from clusters.metallb.selectors import SelectorError
 from clusters.observation import Snapshot, load
-from clusters.observation.snapshot import LogTail
+from clusters.observation.snapshot import LogTail, Route
 from tests.answers import Told, answered
 from tests.unit.diagnosis.test_unusual_clusters import edited
 
@@ -180,3 +180,37 @@ def test_a_controller_that_logs_errors_alone_is_noted(healthy: Snapshot) -> None
 
     assert "the controller logs at level error only: what it does at level info goes unseen" in told.notes
     assert not any("goes unseen" in one for one in answered("health.controller-log", healthy).notes)
+
+
+class TestRoutable:
+    @staticmethod
+    def told(seen: Snapshot, *ranges: str, **route: Any) -> Told:
+        def pool(raw: dict[str, Any]) -> None:
+            raw["spec"]["addresses"] = [*raw["spec"]["addresses"], *ranges]
+
+        ways = (Route(address="198.51.100.10", **route),) if route else ()
+        wire = replace(seen.wire, routes=(*seen.wire.routes, *ways))
+        return answered(
+            "recovery.address-routable",
+            replace(seen, wire=wire, ip_address_pools=edited(seen.ip_address_pools, pool)),
+        )
+
+    def test_one_range_that_the_vantage_has_no_way_to_is_told_though_another_is_near(
+        self, healthy: Snapshot
+    ) -> None:
+        (found,) = self.told(healthy, "198.51.100.10-198.51.100.19", problem="there is no route").findings
+
+        assert found.cause == "vantage-not-on-segment"
+        assert "has no route to 198.51.100.10: there is no route" in found.summary
+
+    def test_a_second_range_on_the_segment_is_well(self, healthy: Snapshot) -> None:
+        told = self.told(healthy, "198.51.100.10-198.51.100.19", on_link=True, source="198.51.100.1")
+
+        assert not told.findings
+        assert not told.missing
+
+    def test_a_range_of_which_no_address_was_looked_at_is_noted(self, healthy: Snapshot) -> None:
+        told = self.told(healthy, "203.0.113.10-203.0.113.19")
+
+        assert not told.findings
+        assert any("no address in 203.0.113.10-203.0.113.19 was looked at" in note for note in told.notes)
