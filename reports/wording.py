@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import inf
 
-from clusters.checks import Outcome, RunResult
+from clusters.checks import Finding, Outcome, RunResult
 
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60))
 
@@ -55,6 +55,19 @@ def not_tested(result: RunResult) -> dict[str, list[str]]:
     for name, reason in (*skipped, *result.not_tested):
         groups.setdefault(reason, []).append(name)
     return dict(sorted(groups.items(), key=lambda group: -len(group[1])))
+
+
+#: With such a word a summary goes on where its subject stands before it.
+_GOES_ON = frozenset({"asks", "can", "cannot", "does", "had", "has", "holds", "is", "was"})
+
+
+def in_a_sentence(finding: Finding) -> str:
+    """What was found, with what it is about where a summary begins in the middle of a sentence."""
+    summary, subject = finding.summary, finding.subject
+    name = subject.rpartition(" ")[2]
+    if not subject or not summary[:1].islower() or name in summary.partition(":")[0]:
+        return summary
+    return f"{subject}{'' if summary.partition(' ')[0] in _GOES_ON else ':'} {summary}"
 
 
 def named(ids: Sequence[str], *, most: int = 3) -> str:

@@ -46,7 +46,7 @@ _SIGNS = {
     Verdict.CLEANUP_FAILED: "!",
 }
 _REACH = {
-    "none": "nothing found",
+    "none": "",
     "service": "single services",
     "pool": "a pool",
     "cluster": "the whole cluster",

@@ -60,6 +60,7 @@ def _environment() -> jinja2.Environment:
         "notes": notes,
         "moment": wording.moment,
         "named": wording.named,
+        "in_a_sentence": wording.in_a_sentence,
         "attributions": attribution.listed,
         "long": wording.long,
         "grid": drawings.grid,

@@ -9,7 +9,7 @@
   bar.className = "filter";
   bar.setAttribute("role", "search");
   bar.innerHTML =
-    '<label for="filter">Filter</label><input id="filter" type="search" autocomplete="off"><output for="filter"></output>';
+    '<label for="filter">Filter</label><input id="filter" type="search" autocomplete="off" placeholder="a check, a cause, a service, a node"><output for="filter"></output>';
   document.querySelector("main").prepend(bar);
   const [input, count] = [bar.querySelector("input"), bar.querySelector("output")];
 

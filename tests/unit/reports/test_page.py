@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from clusters.checks import Measurement, Outcome, RunResult, Verdict
+from clusters.checks import Finding, Measurement, Outcome, RunResult, Verdict
 from reports.__main__ import main
 from reports.history.history_view import HistoryView
 from reports.model import load, save
 from reports.pages.page import page
+from reports.wording import in_a_sentence
 from tests.unit.reports.conftest import result_of
 from tests.unit.reports.dom import Element, parsed
 from tests.unit.reports.kept_pages import APPROVED, approvable, names, unpacked
@@ -290,3 +291,16 @@ class TestRender:
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith("error: ")
         assert "is not a results.json of this suite" in line
+
+
+@pytest.mark.parametrize(
+    ("summary", "read"),
+    [
+        ("has been waiting for 33 s: no pool.", "service a/b has been waiting for 33 s: no pool."),
+        ("its speaker is down", "service a/b: its speaker is down"),
+        ("a/b asks for a pool", "a/b asks for a pool"),
+        ("No pool holds 10.0.0.1.", "No pool holds 10.0.0.1."),
+    ],
+)
+def test_what_was_found_says_what_it_is_about(summary: str, read: str) -> None:
+    assert in_a_sentence(Finding(cause="x", subject="service a/b", summary=summary)) == read

@@ -1,0 +1,87 @@
+"""docs/tutorial.md, followed literally in one shell: every command, and what the page shows of its output."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "tutorial.md"
+#: Before each command; no output of one has it.
+MARK = "@@@ command"
+#: Commands that say by their exit code that a service is in trouble.
+IN_TROUBLE = 1
+
+
+@dataclass
+class Step:
+    """A command of the page with the lines that the page shows of its output."""
+
+    command: str
+    shown: list[str]
+
+
+def steps(name: str) -> list[Step]:
+    """The commands in their order, in a lab of another name than the page's."""
+    text = re.sub(r"(?<!/)\btutorial\b(?!\.)", name, PAGE.read_text()).replace(
+        "labs/tutorial", f"labs/{name}"
+    )
+    found: list[Step] = []
+    for block in re.findall(r"```console\n(.*?)```", text, flags=re.DOTALL):
+        for line in block.splitlines():
+            if line.startswith("$ "):
+                found.append(Step(line[2:], []))
+            else:
+                found[-1].shown.append(line)
+    return found
+
+
+def shows(printed: list[str], shown: list[str]) -> str:
+    """The first line of the page that was not printed, in order; "" where all were. … stands for anything."""
+    rest = iter(" ".join(line.split()) for line in printed)
+    for line in shown:
+        pattern = " ".join(line.split()).replace("[", "[[]").replace("…", "*")
+        if pattern != "*" and not any(fnmatch.fnmatchcase(each, pattern) for each in rest):
+            return line
+    return ""
+
+
+def test_the_tutorial_is_followed_to_its_end(lab_name: str, tmp_path: Path) -> None:
+    for there in (".venv", "examples"):
+        (tmp_path / there).symlink_to(ROOT / there)
+    followed = steps(lab_name)
+    assert len(followed) > 20
+    script = "shopt -s expand_aliases\nexec 2>&1\n" + "".join(
+        f"{step.command}\necho; echo '{MARK}' {number} $?\n" for number, step in enumerate(followed)
+    )
+
+    done = subprocess.run(
+        ["bash"],
+        input=script,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=540,
+    )
+
+    parts = re.split(rf"^{MARK} \d+ (\d+)\n", done.stdout, flags=re.MULTILINE)
+    printed, codes = parts[0::2], [int(code) for code in parts[1::2]]
+    assert len(codes) == len(followed), done.stdout + done.stderr
+    for step, text, code in zip(followed, printed, codes, strict=False):
+        assert shows(text.splitlines(), step.shown) == "", f"$ {step.command}\n{text}"
+        broken = any("BROKEN" in line for line in step.shown)
+        assert code == (IN_TROUBLE if broken else 0), f"$ {step.command}\n{text}"
+
+
+def test_a_line_that_is_not_printed_is_missed() -> None:
+    printed = ["NAME   TYPE", "api    LoadBalancer   10.96.0.7   <pending>     80:31569/TCP   2s"]
+
+    assert shows(printed, ["…", "api    LoadBalancer   …   <pending>     80:…"]) == ""
+    assert shows(printed, ["api    LoadBalancer   …   172.30.0.1     80:…"]) != ""
+    assert shows(printed, ["api    LoadBalancer   …", "NAME   TYPE"]) == "NAME   TYPE"
