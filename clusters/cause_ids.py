@@ -97,6 +97,7 @@ class CauseId(StrEnum):
     UNEXPLAINED = "unexplained"
     OVERLAY_DRIFT = "overlay-drift"
     OVERLAY_INVALID = "overlay-invalid"
+    RECONCILIATION_STOPPED = "reconciliation-stopped"
     LEGACY_DIVERGED = "legacy-diverged"
     CHANGE_UNDOCUMENTED = "change-undocumented"
     CHANGE_UNPLANNED = "change-unplanned"

@@ -38,6 +38,14 @@ class FileError(UsageError):
     """A file of the repository that cannot be used; the sentence names it, and the line if there is one."""
 
 
+class OverlayError(FileError):
+    """An overlay that cannot be rendered, with the one reason and where it stands."""
+
+
+class NeedsNetworkError(OverlayError):
+    """An overlay that names something on another machine, which is not at hand here. It was not fetched."""
+
+
 @dataclass(frozen=True)
 class Document:
     """One YAML document: its content as plain data, the file's name, and the nodes that know their lines."""

@@ -13,7 +13,7 @@ from clusters.check_ids import CheckId
 from clusters.checks import Finding
 from clusters.commands import command
 from clusters.errors import Inconclusive
-from clusters.gitops import field_comparison
+from clusters.gitops import field_comparison, reconciliation
 from clusters.gitops.field_comparison import Difference, schema_of
 from clusters.gitops.findings import (
     INTENDED,
@@ -50,7 +50,8 @@ _CONFIGURATION = {
 def intended_config(repository: RepositorySnapshot, snapshot: Snapshot) -> list[Finding]:
     """What runs but is not rendered so, and what is configured but not rendered at all.
 
-    Raises Inconclusive where the overlay needs the network, or nothing live could be read.
+    Raises Inconclusive where the overlay needs the network, where nothing live could be read, where only a part of it
+    was rendered, and where the clone lacks the commit that is deployed.
     """
     render = repository.intended
     if render.broken:
@@ -69,9 +70,13 @@ def intended_config(repository: RepositorySnapshot, snapshot: Snapshot) -> list[
         for finding in _object(repository, rendered[each.key], each, skewed=skewed)
     ]
     found += _extras(repository, snapshot, rendered)
+    if found:
+        reconciliation.require_deployed(repository)
+    found += reconciliation.stopped(repository)
     if not found:
         _all_readable(repository.live)
         _all_defaults_known(repository, rendered)
+        _all_rendered(repository)
     return found
 
 
@@ -81,7 +86,7 @@ def _invalid(repository: RepositorySnapshot) -> Finding:
         cause=CauseId.OVERLAY_INVALID,
         subject=Subject("overlay", render.overlay),
         summary=render.problem,
-        evidence=_revision(repository),
+        evidence=tuple(reconciliation.compared_with(repository)),
         remedy=render.remedy,
         commands=(command("kubectl kustomize {folder}", folder=render.overlay), diff_command(repository)),
     )
@@ -108,7 +113,7 @@ def _object(
             cause=cause,
             subject=subject,
             summary=f"{live.key} is rendered by {repository.layout.overlay} and does not exist.",
-            evidence=_revision(repository),
+            evidence=tuple(reconciliation.compared_with(repository)),
             commands=commands,
             root=root,
         )
@@ -121,7 +126,7 @@ def _object(
             cause=cause,
             subject=subject,
             summary=f"{live.key} differs from what {repository.layout.overlay} renders: {_first(found)}",
-            evidence=(*evidence(map(str, found)), *_revision(repository)),
+            evidence=(*evidence(map(str, found)), *reconciliation.compared_with(repository)),
             commands=commands,
             root=root,
         )
@@ -156,7 +161,7 @@ def _extras(
                     cause=CauseId.OVERLAY_DRIFT,
                     subject=subject_of(kind, name),
                     summary=f"{kind} {name} exists in the cluster, and {repository.layout.overlay} does not render it.",
-                    evidence=_revision(repository),
+                    evidence=tuple(reconciliation.compared_with(repository)),
                     remedy="Add it to the overlay, or delete it.",
                     commands=(
                         command(
@@ -167,6 +172,17 @@ def _extras(
                         ),
                     ),
                 )
+
+
+def _all_rendered(repository: RepositorySnapshot) -> None:
+    """Raise Inconclusive where MetalLB's own objects were not rendered: they may be anything then."""
+    render = repository.intended
+    if render.left_out:
+        raise Inconclusive(
+            f"MetalLB's own objects were not compared, its pools and advertisements alone: {listed(render.left_out)} "
+            f"of MetalLB {render.version or '(no version named)'} is not at hand here.",
+            remedy="Name the release manifest by --manifest FILE, or commit it where the overlay names it.",
+        )
 
 
 def _all_readable(live: tuple[LiveObject, ...]) -> None:
@@ -192,18 +208,6 @@ def _all_defaults_known(repository: RepositorySnapshot, rendered: Mapping[str, O
                 f"determined: the definition of {kind} was not read.",
                 remedy="Allow this login to get customresourcedefinitions.apiextensions.k8s.io.",
             )
-
-
-def _revision(repository: RepositorySnapshot) -> tuple[str, ...]:
-    """Which state of the files was compared, and what of the working tree is not in it."""
-    past = repository.history
-    if past.problem:
-        return (f"compared with the files in {repository.root}; {past.problem}",)
-    where = f" on {past.branch}" if past.branch else ", with no branch checked out"
-    lines = [f"compared with commit {past.head[:12]}{where}"]
-    if past.dirty:
-        lines.append(f"not committed, so not compared: {', '.join(past.dirty)}")
-    return tuple(lines)
 
 
 def pool_owner(repository: RepositorySnapshot, snapshot: Snapshot) -> list[Finding]:

@@ -92,11 +92,11 @@ class Git:
         """What the command prints. Raises NoHistory with one sentence where it fails."""
         return self.output(*arguments).decode("utf-8", errors="replace")
 
-    def status(self, path: str) -> str:
-        """What differs from HEAD below `path`, as `git status` prints it; none of the filters is run."""
+    def status(self, *paths: str) -> str:
+        """What differs from HEAD below `paths`, as `git status` prints it; none of the filters is run."""
         printed = self.output(
             "status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames", "--ignore-submodules=all",
-            "--", path,
+            "--", *paths,
             settings=self._without_filters,
         )  # fmt: skip
         return printed.decode("utf-8", errors="replace")

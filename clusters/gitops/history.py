@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -34,11 +37,6 @@ class PoolChange(Frozen):
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
 
-    @property
-    def cluster(self) -> str:
-        """The overlay's last folder name, which is how people call the cluster."""
-        return PurePosixPath(self.folder).name
-
 
 class Change(Frozen):
     """One commit that touched the folder; `date` is the committer's, as YYYY-MM-DD.
@@ -60,6 +58,8 @@ class History(Frozen):
     commit that touched the folder and `previous` the one before it (empty for a first commit, or where a
     shallow clone ends). `dirty` are files of the folder that differ from HEAD; `changes` comes newest first.
     `unread` is the one sentence of the first file whose pools could not be read in a change, empty for none.
+    `upstream` is the branch that the clone follows ("origin/main"), as it was when the clone last fetched, empty for
+    none; `behind` and `ahead` are how many commits lie between the two. `fetched` is the day of the last fetch.
     """
 
     problem: str = ""
@@ -74,6 +74,10 @@ class History(Frozen):
     uncommitted: Change | None = None
     cut: bool = False
     unread: str = ""
+    upstream: str = ""
+    behind: int = 0
+    ahead: int = 0
+    fetched: str = ""
 
     def needed(self) -> History:
         """Itself; raises NoHistory with the reason where nothing could be read."""
@@ -82,18 +86,18 @@ class History(Frozen):
         return self
 
 
-def read(git: Git, tree: str) -> History:
-    """The history of the folder `tree`. Never raises: what prevents it stands in `problem`."""
+def read(git: Git, *trees: str) -> History:
+    """The history of these folders. Never raises: what prevents it stands in `problem`."""
     try:
-        return _read(git, tree)
+        return _read(git, trees)
     except NoHistory as error:
         return History(problem=str(error.args[0]), remedy=error.remedy)
 
 
-def _read(git: Git, tree: str) -> History:
+def _read(git: Git, trees: Sequence[str]) -> History:
     prefix, shallow, head, branch = _state(git)
-    rows = _rows(git, tree)
-    dirty = _dirty(git, tree, prefix)
+    rows = _rows(git, trees)
+    dirty = _dirty(git, trees, prefix)
     unread: list[str] = []
     return History(
         head=head,
@@ -103,8 +107,9 @@ def _read(git: Git, tree: str) -> History:
         last=rows[0].commit if rows else "",
         previous=rows[0].parent if rows else "",
         changes=_changes(git, rows, unread),
-        uncommitted=_uncommitted(git, tree, dirty, unread),
+        uncommitted=_uncommitted(git, trees, dirty, unread),
         cut=len(rows) == DEPTH,
+        **_upstream(git),
         unread=unread[0] if unread else "",
     )
 
@@ -123,6 +128,21 @@ def _state(git: Git) -> tuple[str, str, str, str]:
         ) from None
     shallow, head, branch, prefix = printed.split("\n", 3)
     return prefix.removesuffix("\n"), shallow, head, branch
+
+
+def _upstream(git: Git) -> dict[str, Any]:
+    """The branch that this one follows, how far they are apart, and when the clone last fetched."""
+    try:
+        name = git.text("rev-parse", "--abbrev-ref", "--symbolic-full-name", "@{upstream}").strip()
+        counts = git.text("rev-list", "--left-right", "--count", "HEAD...@{upstream}").split()
+        folder = git.text("rev-parse", "--absolute-git-dir").removesuffix("\n")
+    except NoHistory:  # it follows none, or was taken away from it
+        return {}
+    ahead, behind = map(int, counts)
+    fetched = ""
+    with suppress(OSError, OverflowError, ValueError):
+        fetched = f"{datetime.fromtimestamp((Path(folder) / 'FETCH_HEAD').stat().st_mtime, UTC):%Y-%m-%d}"
+    return {"upstream": shown(name), "behind": behind, "ahead": ahead, "fetched": fetched}
 
 
 @dataclass(frozen=True)
@@ -145,14 +165,14 @@ class _Row:
     files: list[_File] = field(default_factory=list)
 
 
-def _rows(git: Git, tree: str) -> list[_Row]:
+def _rows(git: Git, trees: Sequence[str]) -> list[_Row]:
     """Commits on the branch's own line: a merged branch counts as the one change that it was to it.
 
     A NUL ends every field and every path, as neither can hold one; what else a subject may hold is its own.
     """
     form = "--format=%H%x00%P%x00%cs%x00%s"
     how = ("-m", "--first-parent", "--raw", "--no-abbrev", "--relative", "--no-renames", "--no-ext-diff")
-    printed = git.text("log", *how, "--encoding=UTF-8", "-z", f"-{DEPTH}", form, "--", tree)
+    printed = git.text("log", *how, "--encoding=UTF-8", "-z", f"-{DEPTH}", form, "--", *trees)
     fields = iter(printed.split("\0"))
     rows: list[_Row] = []
     for each in fields:
@@ -205,16 +225,16 @@ def _is_yaml(path: str) -> bool:
     return path.endswith((".yaml", ".yml"))
 
 
-def _dirty(git: Git, tree: str, prefix: str) -> tuple[str, ...]:
-    names = (entry[3:] for entry in git.status(tree).split("\0") if entry)
+def _dirty(git: Git, trees: Sequence[str], prefix: str) -> tuple[str, ...]:
+    names = (entry[3:] for entry in git.status(*trees).split("\0") if entry)
     return tuple(sorted(name.removeprefix(prefix) for name in names))
 
 
-def _uncommitted(git: Git, tree: str, dirty: tuple[str, ...], unread: list[str]) -> Change | None:
+def _uncommitted(git: Git, trees: Sequence[str], dirty: tuple[str, ...], unread: list[str]) -> Change | None:
     if not dirty:
         return None
     judged = [path for path in dirty if _is_yaml(path)]
-    objects = git.objects("HEAD", [tree])
+    objects = git.objects("HEAD", trees)
     committed = git.read(objects[path] for path in judged if path in objects)
     sides: list[tuple[str, str, str]] = []
     for path in judged:

@@ -1,7 +1,8 @@
 """The tree of kustomization files below an overlay, read and checked before kubectl is asked to render it.
 
-kustomize fetches what it does not find on disk. Here everything that would need the network is found first and
-refused by file and line, and only what was read here is given to kubectl: a render depends on the repository alone.
+kustomize fetches what it does not find on disk. Here everything that would need the network is found first, and only
+what was read here is given to kubectl: a render depends on the repository alone. MetalLB's own release and chart are
+put in place from what is at hand (`clusters.gitops.kustomize`); all else is refused by file and line.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ import yaml
 
 from clusters.confinement import Found, RefusedPath, Tree, joined, shown
 from clusters.gitops import kustomization_fields
-from clusters.gitops.documents import Document, FileError, bounded, mappings, parse
+from clusters.gitops.documents import Document, NeedsNetworkError, OverlayError, bounded, mappings, parse
+from clusters.gitops.helm import ChartUse
 from clusters.gitops.kustomization_fields import Entry, NetworkError, Use
+from clusters.gitops.release_manifests import Release
 from clusters.objects import Object
 
 #: The names under which kustomize looks for its file, in its order.
@@ -29,20 +32,13 @@ _EXPLAINED = 50_000
 _MANIFEST = re.compile(r"metallb[\w.-]*\.ya?ml")
 
 
-class OverlayError(FileError):
-    """An overlay that cannot be rendered, with the one reason and where it stands."""
-
-
-class NeedsNetworkError(OverlayError):
-    """A kustomization that names something on another machine. It was not tried."""
-
-
 @dataclass
 class Kustomization:
     """One kustomization file: its folder and own path, its content, and those that it stands on.
 
     `files` is everything that kubectl may read for it, by path, `links` are those on the way, and `missing` the
-    release manifests that it names and that are not there. All paths are from the repository's root.
+    release manifests that it names and that are not there. All paths are from the repository's root. `releases` are
+    those that it names where MetalLB publishes them, by what it calls them, and `charts` what it has Helm render.
     """
 
     folder: str
@@ -50,6 +46,8 @@ class Kustomization:
     document: Document
     stands_on: list[Kustomization] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    releases: dict[str, Release] = field(default_factory=dict)
+    charts: list[ChartUse] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
 
@@ -152,8 +150,50 @@ class _Reader:
         one.files[real.path] = content
         one.links.update(real.links)
         for entry in kustomization_fields.entries(found[0]):
-            self._take(one, entry, name=name, above=above)
+            if release := kustomization_fields.release_of(entry):
+                one.releases[entry.text] = release
+            else:
+                self._take(one, entry, name=name, above=above)
+        for chart, line in kustomization_fields.charts(found[0]):
+            one.charts.append(self._chart(one, chart, where=f"{name} line {line}"))
         return one
+
+    def _chart(self, one: Kustomization, chart: Object, *, where: str) -> ChartUse:
+        """A chart with its values, which lie in files beside it, and inline: these win unless it says otherwise."""
+        name, inline = str(chart["name"]), chart.get("valuesInline") or {}
+        home = f"{kustomization_fields.chart_home(one.document)}/{name}"
+        merge = chart.get("valuesMerge") or "override"
+        own = [chart["valuesFile"]] if chart.get("valuesFile") and merge != "replace" else []
+        values = [self._values(one, each, where) for each in own]
+        if inline:
+            values.insert(0 if merge == "merge" else len(values), yaml.safe_dump(inline).encode("utf-8"))
+        values += [self._values(one, each, where) for each in chart.get("additionalValuesFiles") or ()]
+        return ChartUse(
+            where=where,
+            name=name,
+            repository=str(chart.get("repo") or ""),
+            version=str(chart.get("version") or ""),
+            path=self._lies_at(one, home),
+            release=str(chart.get("releaseName") or name),
+            namespace=str(chart.get("namespace") or "default"),
+            values=tuple(values),
+            crds=bool(chart.get("includeCRDs")),
+        )
+
+    def _values(self, one: Kustomization, path: str, where: str) -> bytes:
+        try:
+            found = self._tree.find(joined(one.folder, path))
+            if found.kind != "file":
+                raise OverlayError(f"{where} names {shown(path)}, which does not exist.")
+            return self._content(found.path)
+        except RefusedPath as error:
+            raise OverlayError(f"{where} names what is not read: {error.args[0]}") from None
+
+    def _lies_at(self, one: Kustomization, path: str) -> str:
+        with suppress(RefusedPath):
+            whole = joined(one.folder, path)
+            return whole if self._tree.find(whole).kind == "folder" else ""
+        return ""
 
     def _take(self, one: Kustomization, entry: Entry, *, name: str, above: tuple[str, ...]) -> None:
         """Read what an entry in the file `name` names."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Strict
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Strict
 from clusters.confinement import shown
 from clusters.errors import UsageError
 from clusters.gitops.documents import Document, FileError, mapping, parse, validated
+from clusters.gitops.release_manifests import Release, release_named
 from clusters.objects import Object
 
 # What kustomize takes for a remote base: a scheme, git:: or gh: before it, an scp-like host, a known forge, ?ref=.
@@ -23,7 +24,11 @@ _REMOTE = re.compile(
     re.IGNORECASE,
 )
 _SCHEME = "://"
-_HELM = ("helmCharts", "helmChartInflationGenerator")
+#: The older way to name a chart, which kustomize is about to drop.
+_OLD_HELM = "helmChartInflationGenerator"
+CHARTS, GLOBALS = "helmCharts", "helmGlobals"
+#: Where a release of MetalLB's may be named by its URL; and fields that are read here, and never given to kubectl.
+_RELEASES, _OURS = frozenset({"resources", "bases"}), frozenset({CHARTS, GLOBALS})
 #: Fields whose texts kustomize never takes for the name of a file: a URL may stand in them.
 _INERT = frozenset(
     {"patch", "jsonOp", "literals", "annotations", "commonAnnotations", "labels", "commonLabels"}
@@ -65,6 +70,23 @@ class _OpenApi(_Fields):
     path: _Text | None = None
 
 
+class _Chart(_Fields):
+    name: _Text
+    repo: _Text | None = None
+    version: _Text | None = None
+    releaseName: _Text | None = None  # noqa: N815 - the field's name
+    namespace: _Text | None = None
+    valuesFile: _Text | None = None  # noqa: N815 - as above
+    additionalValuesFiles: _Texts = None  # noqa: N815 - as above
+    valuesInline: _Names = None  # noqa: N815 - as above
+    valuesMerge: Literal["merge", "override", "replace"] | None = None  # noqa: N815 - as above
+    includeCRDs: bool | None = None  # noqa: N815 - as above
+
+
+class _Globals(_Fields):
+    chartHome: _Text | None = None  # noqa: N815 - as above
+
+
 class _Kustomization(_Fields):
     resources: _Texts = None
     bases: _Texts = None
@@ -82,11 +104,15 @@ class _Kustomization(_Fields):
     secretGenerator: list[_Generator] | None = None  # noqa: N815 - as above
     openapi: _OpenApi | None = None
     images: list[dict[_Text, Any]] | None = None
+    helmCharts: list[_Chart] | None = None  # noqa: N815 - as above
+    helmGlobals: _Globals | None = None  # noqa: N815 - as above
 
 
 # kustomize reads a field however its letters are cased; here only the one spelling is known.
 _KNOWN = {
-    name for model in (_Kustomization, _Patch, _Generator) for name in (*model.model_fields, *_HELM, *_INERT)
+    name
+    for model in (_Kustomization, _Patch, _Generator)
+    for name in (*model.model_fields, _OLD_HELM, *_INERT)
 }
 _SPELLINGS = {name.lower(): name for name in _KNOWN}
 
@@ -129,14 +155,13 @@ class Entry:
 
 def checked(document: Document) -> None:
     """Raise FileError for fields of another shape than kustomize has, NetworkError for what needs the network."""
-    for key in _HELM:
-        if mapping(document.data).get(key):
-            raise NetworkError(
-                f"{document.name} line {document.line((key,))} renders a Helm chart and needs the network.",
-                remedy="Commit what the chart renders, and name that file.",
-            )
+    if mapping(document.data).get(_OLD_HELM):
+        raise NetworkError(
+            f"{document.name} line {document.line((_OLD_HELM,))} names a Helm chart in the old way, which is not read.",
+            remedy=f"Name the chart under {CHARTS}, or commit what it renders and name that file.",
+        )
     if document.node is not None:
-        _check_nodes(document.node, document.name, spelling=True)
+        _check_nodes(document.node, document.name, spelling=True, top=True)
     validated(_Kustomization, document, remedy="Correct the field; kustomize would refuse it too.")
 
 
@@ -226,6 +251,22 @@ def _scalars(value: Any) -> Iterator[str]:
             yield from _scalars(each)
 
 
+def charts(document: Document) -> Iterator[tuple[Object, int]]:
+    """The charts that a checked kustomization names, each with its line."""
+    for number, each in enumerate(document.data.get(CHARTS) or ()):
+        yield each, document.line((CHARTS, number))
+
+
+def chart_home(document: Document) -> str:
+    """The folder in which kustomize looks for charts before it fetches them."""
+    return str((document.data.get(GLOBALS) or {}).get("chartHome") or "charts")
+
+
+def release_of(entry: Entry) -> Release | None:
+    """The release of MetalLB's that an entry names where it is published, None for anything else."""
+    return release_named(entry.text) if entry.use is Use.RESOURCE else None
+
+
 def is_remote(entry: Entry) -> bool:
     """Whether kustomize would fetch what an entry names, though it may be there: a folder's name may be a URL."""
     return entry.use in {Use.RESOURCE, Use.PLUGIN} and bool(_REMOTE.search(entry.text))
@@ -239,8 +280,11 @@ def needs_network(name: str, line: int, text: str) -> NetworkError:
     )
 
 
-def _check_nodes(node: yaml.Node, name: str, *, spelling: bool) -> None:
-    """Look at the text of everything but inert fields, as it is written: keys that are given twice included."""
+def _check_nodes(node: yaml.Node, name: str, *, spelling: bool, top: bool = False) -> None:
+    """Look at the text of everything but inert fields, as it is written: keys that are given twice included.
+
+    At the `top` of a kustomization a release of MetalLB's may be named, and charts, which kubectl is never given.
+    """
     line = node.start_mark.line + 1
     if node.tag not in _PLAIN_TAGS:
         tag = shown(node.tag.removeprefix("tag:yaml.org,2002:"))
@@ -260,5 +304,18 @@ def _check_nodes(node: yaml.Node, name: str, *, spelling: bool) -> None:
                     f"{name} line {key.start_mark.line + 1}: the field {shown(field)} is {right}."
                 )
             _check_nodes(key, name, spelling=spelling)
-            if field not in _INERT:
-                _check_nodes(value, name, spelling=spelling)
+            for each in _looked_at(field, value, top=top):
+                _check_nodes(each, name, spelling=spelling)
+
+
+def _looked_at(field: str, value: yaml.Node, *, top: bool) -> Iterator[yaml.Node]:
+    if field in _INERT or (top and field in _OURS):
+        return
+    if top and field in _RELEASES and isinstance(value, yaml.SequenceNode):
+        yield from (each for each in value.value if not _is_release(each))
+    else:
+        yield value
+
+
+def _is_release(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode) and release_named(node.value) is not None

@@ -69,7 +69,7 @@ def _reserved(
     place: str, found: tuple[Pool, ...], repository: RepositorySnapshot, snapshot: Snapshot
 ) -> Iterator[Reason]:
     own = place in {LIVE, repository.layout.overlay}
-    gateways, networks = _around(repository, snapshot, "" if own else place.rpartition("/")[2])
+    gateways, networks = _around(repository, snapshot, "" if own else repository.layout.cluster_of(place))
     return configuration.reserved_addresses(
         found,
         nodes=map(nodes.parse, known(snapshot.nodes, "nodes")) if own else (),

@@ -19,13 +19,27 @@ from clusters.api.errors import ApiError, Forbidden, NotFound
 from clusters.api.resources import CUSTOM_RESOURCE_DEFINITIONS, Resource, for_kind
 from clusters.checks.spec import Place, may
 from clusters.confinement import Folder, RefusedPath, Tree, joined, shown
-from clusters.errors import Inconclusive
-from clusters.gitops import example, field_comparison, history, kustomization, release_manifests
+from clusters.errors import Inconclusive, UsageError
+from clusters.gitops import (
+    argo_cd,
+    example,
+    field_comparison,
+    flux,
+    history,
+    kustomization,
+    overlay_copy,
+    reconcilers,
+    release_manifests,
+)
+from clusters.gitops.documents import FileError, mappings
 from clusters.gitops.field_comparison import schemas_in
+from clusters.gitops.forms import Renderer
 from clusters.gitops.git import Git, NoHistory
+from clusters.gitops.helm import Helm
 from clusters.gitops.history import History
-from clusters.gitops.kustomize import Kustomize, Render
-from clusters.gitops.pool_objects import is_configuration, key
+from clusters.gitops.kustomize import Kustomize, Render, version_of
+from clusters.gitops.pool_objects import CONFIGURATION, is_configuration, key
+from clusters.gitops.reconcilers import Reconciler
 from clusters.gitops.release_manifests import Manifest
 from clusters.gitops.repository_snapshot import Layout, LiveObject, RepositorySnapshot
 from clusters.objects import Object, metadata_of
@@ -35,15 +49,22 @@ _RENDERS_AT_ONCE = 2
 _LONGEST = 1_000_000
 #: More overlays than this beside the cluster's own are not rendered.
 _MOST_OVERLAYS = 100
+#: Bytes of a rendering of somebody else's.
+_LONGEST_RENDERED = 16 << 20
 
 
 @dataclass(frozen=True)
 class Tools:
-    """What a collection works with: kubectl, release manifests by version, and the cluster's door."""
+    """What a collection works with: kubectl, release manifests by version, Helm, and the cluster's door.
+
+    `rendered` is a file of what somebody else has rendered of the cluster's own overlay, None for none.
+    """
 
     kubectl: Path | None
     manifests: Mapping[str, Manifest] = field(default_factory=dict)
     reader: Reader | None = None
+    helm: Helm = field(default_factory=Helm)
+    rendered: Path | None = None
 
 
 def collect(repository: Path, layout: Layout, tools: Tools) -> RepositorySnapshot:
@@ -72,20 +93,28 @@ def intended(repository: Path, layout: Layout, tools: Tools) -> tuple[str, Rende
 
 class _Collection:
     def __init__(self, root: Path, layout: Layout, tools: Tools, kubectl: Path) -> None:
-        self._root, self._layout, self._reader = root, layout, tools.reader
+        self._root, self._layout, self._reader, self._rendered = root, layout, tools.reader, tools.rendered
         self._git = Git(root)
         self._tree = Tree(root)
         # A manifest that somebody put beside the base serves the revisions that lack it, too.
-        self._kustomize = Kustomize(
-            kubectl, {**tools.manifests, **release_manifests.in_repository(self._tree, layout.tree)}
+        manifests = {**release_manifests.in_repository(self._tree, layout.tree), **tools.manifests}
+        self._renderer = Renderer(
+            Kustomize(kubectl, manifests, tools.helm),
+            followers=(flux.deliverer_of, argo_cd.deliverer_of),
+            published=layout.chart,
+            application=layout.application,
         )
 
     def snapshot(self, *, shown: Path) -> RepositorySnapshot:
         layout = self._layout
-        past = history.read(self._git, layout.tree)
+        past = history.read(self._git, *layout.trees)
         renders = self._renders()
-        intended = self._revision("HEAD", past) if past.dirty and past.head else renders[layout.overlay]
+        latest = self._revision("HEAD", past) if past.dirty and past.head else renders[layout.overlay]
         previous = self._previous(past)
+        living, found = self._living(latest)
+        intended, deployed = self._deployed(latest, past, found)
+        if intended is not latest:
+            living, _ = self._living(intended)
         wanted = [*intended.objects, *(previous.objects if previous else ())]
         files, refused = self._files()
         return RepositorySnapshot(
@@ -98,12 +127,40 @@ class _Collection:
             intended=intended,
             previous=previous,
             history=past,
-            live=counterparts(self._reader, intended.objects) if self._reader else None,
+            live=living,
+            reconcilers=found,
+            deployed=deployed,
+            committed=None if intended is latest else latest,
             schemas=schemas(self._reader, wanted) if self._reader else {},
         )
 
+    def _living(self, render: Render) -> tuple[tuple[LiveObject, ...] | None, tuple[Reconciler, ...]]:
+        """The live counterparts of a render, and what applies them."""
+        if self._reader is None:
+            return None, ()
+        living = counterparts(self._reader, render.objects)
+        marks = dict.fromkeys(render.deliverers, False)
+        for each in living:
+            configures = each.key.partition(" ")[0] in CONFIGURATION
+            marks |= {mark: configures or marks.get(mark, False) for mark in each.applied_by}
+        return living, reconcilers.read(self._reader, marks)
+
+    def _deployed(self, latest: Render, past: History, found: Iterable[Reconciler]) -> tuple[Render, str]:
+        """What was applied, by the revision that is said to be, and that revision; the last commit's where none is.
+
+        A revision that the clone does not have is named all the same: then nothing of it can be rendered.
+        """
+        commit, _ = reconcilers.deployed(found)
+        if not commit or not past.head or commit == past.head or self._rendered is not None:
+            return latest, commit
+        try:
+            self._git.text("rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}^{{commit}}")
+        except NoHistory:
+            return latest, commit
+        return self._revision(commit, past), commit
+
     def committed(self) -> tuple[str, Render]:
-        past = history.read(self._git, self._layout.tree)
+        past = history.read(self._git, *self._layout.trees)
         if past.dirty and past.head:
             return past.head, self._revision("HEAD", past)
         return past.head, self._attempt(self._layout.overlay)
@@ -123,19 +180,34 @@ class _Collection:
         return renders
 
     def _siblings(self) -> list[str]:
-        """The folders beside the cluster's overlay that are overlays, too; what is refused there is none."""
+        """The overlays of other clusters; what is refused there is none.
+
+        Those that the profile's pattern names, else the neighbours of the cluster's own that say what they are.
+        """
         found = []
+        pattern = self._layout.pattern or f"{self._layout.overlays}/*"
+        folder, after = pattern.partition("*")[0].rstrip("/"), pattern.partition("*")[2]
         with suppress(RefusedPath):
-            for name in self._tree.names(self._layout.overlays):
-                path = joined(self._layout.overlays, name)
+            for name in self._tree.names(folder):
+                stem = name.removesuffix(after) if "/" not in after else name
+                path = joined("", pattern.replace("*", stem))
                 with suppress(RefusedPath):
-                    if kustomization.file_in(self._tree, path):
+                    if self._is_overlay(path):
                         found.append(path)
         return found
 
+    def _is_overlay(self, path: str) -> bool:
+        if self._layout.pattern:
+            return bool(self._tree.find(path).kind)
+        chart = self._tree.find(f"{path}/Chart.yaml").kind == "file"
+        return chart or kustomization.file_in(self._tree, path) is not None
+
     def _attempt(self, overlay: str) -> Render:
-        version = self._layout.version if overlay == self._layout.overlay else ""
-        return _bare(self._kustomize.attempt(self._root, overlay, version=version))
+        own = overlay == self._layout.overlay
+        if own and self._rendered is not None:
+            return _bare(_from_file(overlay, self._rendered))
+        version = self._layout.version if own else ""
+        return _bare(self._renderer.attempt(self._root, overlay, version=version, own=own))
 
     def _kept(self, render: Render) -> Render:
         """Other clusters' overlays are judged by their configuration alone."""
@@ -151,13 +223,18 @@ class _Collection:
         return self._revision(revision, past) if revision else None
 
     def _revision(self, revision: str, past: History) -> Render:
-        overlay = self._layout.overlay
         name = (past.head if revision == "HEAD" else revision)[:12]
+        found = self._revision_of(revision, name, self._layout.trees)
+        # What an overlay stands on may lie elsewhere: then all of the revision is laid out.
+        return self._revision_of(revision, name, ("",)) if found.broken or found.needs_network else found
+
+    def _revision_of(self, revision: str, name: str, folders: Sequence[str]) -> Render:
+        overlay = self._layout.overlay
         with tempfile.TemporaryDirectory(prefix="revision-") as scratch:
             root = Path(scratch) / f"commit {name}"
             root.mkdir()
             try:
-                for path, content in self._git.files(revision, [self._layout.tree]).items():
+                for path, content in self._git.files(revision, [each or "." for each in folders]).items():
                     Folder(root).write(path, content)
             except NoHistory as error:
                 return Render(overlay=overlay, problem=str(error.args[0]), remedy=error.remedy)
@@ -166,7 +243,7 @@ class _Collection:
             except OSError as error:
                 problem = f"Commit {name} cannot be laid out in {scratch}: {error.strerror}."
                 return Render(overlay=overlay, problem=problem, given_up=True)
-            render = self._kustomize.attempt(root, overlay, version=self._layout.version)
+            render = self._renderer.attempt(root, overlay, version=self._layout.version)
             return _bare(render.model_copy(update={"problem": render.problem.replace(str(root), root.name)}))
 
     def _files(self) -> tuple[dict[str, str], dict[str, str]]:
@@ -194,6 +271,21 @@ class _Collection:
         return [f"{folder}/{name}" for name in names if fnmatch(name, "*.y*ml") and name[0] != "."]
 
 
+def _from_file(overlay: str, path: Path) -> Render:
+    """What somebody else has rendered, as the overlay's."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(_LONGEST_RENDERED + 1).decode("utf-8")
+        if len(text) > _LONGEST_RENDERED:
+            raise FileError(f"{path} is larger than {_LONGEST_RENDERED >> 20} MiB.")
+        found = [document.data for document in mappings(text, str(path))]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}, named by --rendered, cannot be read: {error}.") from None
+    objects = overlay_copy.kept([each for each in found if each.get("kind")])
+    brought = (f"{overlay}: what it renders was taken from {path}",)
+    return Render(overlay=overlay, objects=objects, version=version_of(objects), brought=brought)
+
+
 def _bare(render: Render) -> Render:
     return render.model_copy(update={"objects": tuple(bare(found) for found in render.objects)})
 
@@ -214,6 +306,7 @@ READS = (
         "customresourcedefinitions.apiextensions.k8s.io",
         "validatingwebhookconfigurations.admissionregistration.k8s.io",
     ),
+    *reconcilers.READS,
 )
 _READS_AT_ONCE = 8
 #: CRDs are named by plural; these are MetalLB's whose plural is not the kind with an s.
@@ -248,7 +341,11 @@ def _counterpart(reader: Reader, rendered: Object) -> LiveObject:
         return LiveObject(key=name, unreadable=str(error.args[0]), verb=error.verb, resource=error.resource)
     except ApiError as error:
         return LiveObject(key=name, unreadable=str(error.args[0]))
-    return LiveObject(key=name, found=field_comparison.kept(bare(found), rendered))
+    return LiveObject(
+        key=name,
+        found=field_comparison.kept(bare(found), rendered),
+        applied_by=tuple(reconcilers.applied_by(found)),
+    )
 
 
 def schemas(reader: Reader, rendered: Sequence[Object]) -> dict[str, Object]:

@@ -13,8 +13,10 @@ from clusters.confinement import RefusedPath, joined
 from clusters.errors import Inconclusive, UsageError
 from clusters.gitops.documents import FileError
 from clusters.gitops.field_comparison import schemas_in
+from clusters.gitops.forms import Published
 from clusters.gitops.history import Frozen, History
 from clusters.gitops.kustomize import Render
+from clusters.gitops.reconcilers import Reconciler
 from clusters.objects import Object
 from clusters.profile import GitOps
 
@@ -39,6 +41,14 @@ class Layout(Frozen):
     """Where things lie in the repository; paths from its root, empty where the profile names none."""
 
     overlay: Annotated[str, AfterValidator(_below_the_root)]
+    #: The overlays of all clusters, with one * where their names stand; empty for the overlay's neighbours.
+    pattern: str = ""
+    #: What pages and plans call the cluster, and the folder whose changes are MetalLB's, where the profile says.
+    name: str = ""
+    top: str = ""
+    #: The chart that the overlay has the values of, where nothing in the repository names it.
+    chart: Published | None = None
+    application: str = ""
     base: str = ""
     legacy: str = ""
     service_page: str = ""
@@ -49,8 +59,14 @@ class Layout(Frozen):
 
     @property
     def tree(self) -> str:
-        """The top folder of the overlays ("metallb"), whose changes are MetalLB's changes."""
-        return PurePosixPath(self.overlay).parts[0]
+        """The folder whose changes are MetalLB's changes: the top one of the overlays ("metallb"), if none is named."""
+        return self.top or PurePosixPath(self.overlay).parts[0]
+
+    @property
+    def trees(self) -> tuple[str, ...]:
+        """That folder, and the overlay where it lies elsewhere."""
+        within = PurePosixPath(self.overlay).is_relative_to(self.tree)
+        return (self.tree,) if within else (self.tree, self.overlay)
 
     @property
     def overlays(self) -> str:
@@ -59,8 +75,24 @@ class Layout(Frozen):
 
     @property
     def cluster(self) -> str:
-        """What the repository calls the cluster: the overlay's folder name."""
-        return PurePosixPath(self.overlay).name
+        """What the repository calls the cluster: the name in the overlay's path."""
+        return self.name or self.cluster_of(self.overlay)
+
+    def cluster_of(self, folder: str) -> str:
+        """What the repository calls the cluster that a folder is for.
+
+        That is what stands in the place of the *, else the cluster's own name, where that is given, of a folder that is
+        its own; else the folder's.
+        """
+        before, star, after = self.pattern.partition("*")
+        if star and folder.startswith(before):
+            inner = folder.removeprefix(before).partition("/")[0].removesuffix(after.partition("/")[0])
+            if inner:
+                return inner
+        own = any(
+            PurePosixPath(folder).is_relative_to(each) for each in (self.overlay, self.top or self.overlay)
+        )
+        return self.name if self.name and own and not star else PurePosixPath(folder).stem
 
     @property
     def accepted(self) -> str:
@@ -88,14 +120,22 @@ class Layout(Frozen):
         return "follow-ups.md"
 
 
-def layout_of(gitops: GitOps, *, version: str = "") -> Layout:
+def layout_of(gitops: GitOps, *, version: str = "", namespace: str = "metallb-system") -> Layout:
     """The layout that a profile's `gitops` names; `version` for a cluster that runs another than is pinned.
+
+    `namespace` is MetalLB's.
 
     Raises UsageError for an overlay that is no folder below the repository's root.
     """
+    chart = gitops.chart and Published(**gitops.chart.model_dump(), namespace=namespace)
     try:
         return Layout(
             overlay=gitops.overlay.strip("/"),
+            pattern=gitops.overlays.strip("/"),
+            name=gitops.cluster,
+            top=gitops.tree.strip("/"),
+            chart=chart,
+            application=gitops.application,
             base=gitops.base.strip("/"),
             legacy=gitops.legacy_overlay.strip("/"),
             service_page=gitops.service_page,
@@ -114,7 +154,8 @@ def layout_of(gitops: GitOps, *, version: str = "") -> Layout:
 class LiveObject(Frozen):
     """The live counterpart of one rendered object, cut down to the fields that were rendered.
 
-    `found` is None where there is none. `unreadable` says why it could not be looked at.
+    `found` is None where there is none. `unreadable` says why it could not be looked at. `applied_by` names the
+    objects of Flux and Argo CD that mark it as their own.
     """
 
     key: str
@@ -122,13 +163,15 @@ class LiveObject(Frozen):
     unreadable: str = ""
     verb: str = ""
     resource: str = ""
+    applied_by: tuple[str, ...] = ()
 
 
 class RepositorySnapshot(Frozen):
     """What one run saw of the repository, and of the live objects that it renders.
 
     `renders` holds the working tree's overlays by folder, the base and the legacy overlay among them;
-    `intended` what the last commit renders for this cluster, `previous` what the commit before the last
+    `intended` what the last commit renders for this cluster, or the commit that `reconcilers` say they applied: that is
+    `deployed` then, and `committed` what the last commit renders. `previous` is what the commit before the last
     change of the folder renders for it (None where there is none). `files` are texts by path; what is not
     there is not in it, and of what is there and was not read, `refused` holds the one sentence why. `schemas` are
     the installed CRDs' by kind and version ("IPAddressPool v1beta1").
@@ -145,12 +188,20 @@ class RepositorySnapshot(Frozen):
     previous: Render | None = None
     history: History = History()
     live: tuple[LiveObject, ...] | None = None
+    reconcilers: tuple[Reconciler, ...] = ()
+    deployed: str = ""
+    committed: Render | None = None
     schemas: dict[str, Object] = Field(default_factory=dict)
 
     @property
     def known_schemas(self) -> Mapping[str, Object]:
         """The schemas by kind and version: those that are installed, else those that the overlay renders."""
         return {**schemas_in(self.intended.objects), **self.schemas}
+
+    @property
+    def latest(self) -> Render:
+        """What the last commit renders for this cluster, whether it is deployed yet or not."""
+        return self.committed or self.intended
 
     @property
     def today(self) -> str:
@@ -213,6 +264,8 @@ class RepositorySnapshot(Frozen):
                 "renders": {name: render(each) for name, each in self.renders.items()},
                 "intended": render(self.intended),
                 "previous": self.previous and render(self.previous),
+                "committed": self.committed and render(self.committed),
+                "reconcilers": tuple(_read_again(each, text) for each in self.reconcilers),
                 "history": _read_again(self.history, text),
                 "live": None if self.live is None else tuple(map(counterpart, self.live)),
             }

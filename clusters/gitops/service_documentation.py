@@ -49,7 +49,7 @@ def pool_documented(repository: RepositorySnapshot) -> list[Finding]:
         _undocumented(repository, change, pool)
         for change in changes
         for pool in change.pools
-        if not _documented(pool, entries)
+        if not _documented(pool, layout.cluster_of(pool.folder), entries)
     ]
     changed = {(pool.folder, pool.pool) for change in changes for pool in change.pools}
     for folder in sorted({folder for folder, _ in changed}):
@@ -57,7 +57,7 @@ def pool_documented(repository: RepositorySnapshot) -> list[Finding]:
         pools = [
             pool for pool in pools_of(render.objects if render else ()) if (folder, pool.name) in changed
         ]
-        found += _off_page(repository, page, folder.rpartition("/")[2], pools, place=folder)
+        found += _off_page(repository, page, repository.layout.cluster_of(folder), pools, place=folder)
     if past.shallow and not found:
         raise Inconclusive(
             f"{repository.root} is a shallow clone of {len(past.changes)} changes; older ones are not there.",
@@ -68,24 +68,25 @@ def pool_documented(repository: RepositorySnapshot) -> list[Finding]:
     return found
 
 
-def _documented(change: PoolChange, entries: Iterable[Entry]) -> bool:
+def _documented(change: PoolChange, cluster: str, entries: Iterable[Entry]) -> bool:
     before, after = pool_from(change.pool, change.before), pool_from(change.pool, change.after)
     if after.invalid:
         return True  # no document can state what is no range; overlay.ranges-valid names it
     old, new = {each.bounds for each in before.ranges}, {each.bounds for each in after.ranges}
     added = [each for each in after.ranges if each.bounds not in old]
     wanted = added or [each for each in before.ranges if each.bounds not in new]
-    named = [entry for entry in entries if entry.names(change.cluster)]
+    named = [entry for entry in entries if entry.names(cluster)]
     return all(any(entry.mentions(each) for entry in named) for each in wanted)
 
 
 def _undocumented(repository: RepositorySnapshot, change: Change, pool: PoolChange) -> Finding:
     when = f"Commit {change.commit[:12]} of {change.date}" if change.commit else "An uncommitted edit"
+    cluster = repository.layout.cluster_of(pool.folder)
     return Finding(
         cause=CauseId.CHANGE_UNDOCUMENTED,
         subject=Subject.pool(pool.pool),
         summary=(
-            f"{when} changes pool {pool.pool} of {pool.cluster} from {listed(pool.before)} to "
+            f"{when} changes pool {pool.pool} of {cluster} from {listed(pool.before)} to "
             f"{listed(pool.after)}, and {repository.layout.changelog} has no entry that says so."
         ),
         evidence=(f"subject of the change: {change.subject}",),
@@ -93,7 +94,7 @@ def _undocumented(repository: RepositorySnapshot, change: Change, pool: PoolChan
             command("git show {revision} -- {folder}/", revision=change.commit[:12], folder=pool.folder)
             if change.commit
             else command("git diff"),
-            mentions_command(pool.cluster, repository.layout.changelog),
+            mentions_command(cluster, repository.layout.changelog),
         ),
     )
 
@@ -251,7 +252,8 @@ def change_plan(repository: RepositorySnapshot, snapshot: Snapshot) -> list[Find
             continue
         over = [f"{path} expired on {plan.expires}" for path, plan in covering]
         text = (
-            f"Pool {change.pool} of {change.cluster} is about to change from {listed(change.before)} to "
+            f"Pool {change.pool} of {repository.layout.cluster_of(change.folder)} is about to change from "
+            f"{listed(change.before)} to "
             f"{listed(change.after)}, and no plan in {repository.layout.plans}/ covers it."
         )
         found.append(_unplanned(Subject.pool(change.pool), text, lines=over, repository=repository))
@@ -267,7 +269,7 @@ def _unapplied(repository: RepositorySnapshot, snapshot: Snapshot) -> Iterator[P
         return
     before = {pool.name: pool for pool in pools_of(repository.previous.objects)}
     live = {pool.name: bounds(pool) for pool in live_pools(snapshot)}
-    for pool in pools_of(repository.intended.objects):
+    for pool in pools_of(repository.latest.objects):
         old = before.get(pool.name)
         still_old = live.get(pool.name) == (bounds(old) if old else None)
         if still_old and live.get(pool.name) != bounds(pool):

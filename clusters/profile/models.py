@@ -204,10 +204,26 @@ class LabSettings(Model):
 AnnouncedBy = Literal["metallb", "other"]
 
 
+class ChartOfValues(Model):
+    """The chart that the overlay's files of `values` are for, where nothing in the repository names it.
+
+    That is how `helm upgrade RELEASE metallb --repo URL --version VERSION --values FILE` is called.
+    """
+
+    version: Annotated[str, Field(min_length=1)]
+    values: tuple[str, ...] = ()
+    name: str = "metallb"
+    repository: str = "https://metallb.github.io/metallb"
+    release: str = "metallb"
+
+
 class GitOps(Model):
     """The repository that the cluster is configured from; all other paths are relative to `repository`.
 
-    `overlay`, `base` and `legacy_overlay` are kustomize folders; the other three are Markdown files.
+    `overlay` is what this cluster is configured from, in whichever form (docs/gitops.md); `base` and `legacy_overlay`
+    are folders of that kind. `overlays` is a pattern for the overlays of all clusters, with one * for their names;
+    `cluster` is what pages and plans call this one, and `tree` the folder whose changes are MetalLB's. `application` is
+    one of those that an ApplicationSet makes. `suspend` lets drills suspend what applies the repository, and resume it.
     """
 
     repository: Path
@@ -217,6 +233,12 @@ class GitOps(Model):
     service_page: str = ""
     changelog: str = ""
     runbook: str = ""
+    overlays: Annotated[str, Field(pattern=r"^([^*]*\*[^*]*)?$")] = ""
+    cluster: str = ""
+    tree: str = ""
+    chart: ChartOfValues | None = None
+    application: str = ""
+    suspend: bool = False
 
 
 class PoolExpectation(Model):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clusters.cause_ids import CauseId
-from clusters.gitops import drift, range_findings, repository_collection, version_skew
+from clusters.gitops import drift, range_findings, reconciliation, repository_collection, version_skew
 from clusters.gitops.repository_snapshot import RepositorySnapshot
 from clusters.observation.snapshot import Snapshot
 from suites.plugin import OBSERVE, Findings, Record, check
@@ -22,9 +22,13 @@ _LAST_CHANGE = "git diff HEAD~1 -- metallb/"
     uses=repository_collection.READS,
 )
 def test_what_runs_is_what_the_overlay_renders(
-    repository: RepositorySnapshot, snapshot: Snapshot, findings: Findings
+    repository: RepositorySnapshot, snapshot: Snapshot, findings: Findings, record: Record
 ) -> None:
-    """What runs equals what the cluster's overlay renders, object by object and field by field."""
+    """What runs equals what the cluster's overlay renders, object by object and field by field.
+
+    The commit that Flux or Argo CD says it applied is compared, else the last one; and whether they still apply it.
+    """
+    record.notes(reconciliation.notes(repository))
     findings.extend(drift.intended_config(repository, snapshot))
 
 

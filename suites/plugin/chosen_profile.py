@@ -71,9 +71,9 @@ def gitops_of(repository: Path | None, overlay: str) -> GitOps | None:
         given, lacking = ("--overlay", "--repository DIR") if overlay else ("--repository", "--overlay PATH")
         raise UsageError(f"{given} needs {lacking} beside it.", remedy="Give both.")
     root = repository.expanduser().resolve()
-    if not (root / overlay).is_dir():
+    if not (root / overlay).exists():
         raise UsageError(
-            f"There is no folder {overlay} in {repository}.", remedy="Give --overlay from the root."
+            f"There is no folder or file {overlay} in {repository}.", remedy="Give --overlay from the root."
         )
     from clusters.profile.models import GitOps  # noqa: PLC0415 - see above
 
@@ -81,7 +81,7 @@ def gitops_of(repository: Path | None, overlay: str) -> GitOps | None:
     folders = {"base": f"{tree}/base", "legacy_overlay": f"{tree}/legacy/prod"}
     found = {name: path for name, path in folders.items() if (root / path).is_dir()}
     found |= {name: path for name, path in _PAGES.items() if (root / path).is_file()}
-    return GitOps(repository=root, overlay=overlay, **found)
+    return GitOps.model_validate({"repository": root, "overlay": overlay, **found})
 
 
 def of_repository(gitops: GitOps) -> Profile:

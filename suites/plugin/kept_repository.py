@@ -9,7 +9,7 @@ from filelock import FileLock
 
 from clusters import budgets, files
 from clusters.errors import Inconclusive, UsageError
-from clusters.gitops import release_manifests, repository_collection, repository_snapshot
+from clusters.gitops import helm, release_manifests, repository_collection, repository_snapshot
 from clusters.gitops.repository_collection import Tools
 from clusters.gitops.repository_snapshot import Layout, RepositorySnapshot
 from clusters.observation import load
@@ -76,12 +76,18 @@ def _sources(run: Run) -> tuple[Path, Layout, Tools]:
     profile = run.settings.profile
     if profile.gitops is None:
         raise Inconclusive(f"The profile {profile.name} names no repository.", remedy="Name it under gitops.")
-    if run.settings.repository_alone:
-        kubectl = shutil.which("kubectl")
-        tools = Tools(kubectl=Path(kubectl) if kubectl else None, manifests=release_manifests.of_lab_parts())
-        return profile.gitops.repository, repository_snapshot.layout_of(profile.gitops), tools
-    layout = repository_snapshot.layout_of(profile.gitops, version=run.cluster.metallb)
-    tools = Tools(kubectl=run.cluster.kubectl, manifests=release_manifests.of_lab_parts(), reader=run.api)
+    alone, installed = run.settings.repository_alone, shutil.which("kubectl")
+    kubectl = (Path(installed) if installed else None) if alone else run.cluster.kubectl
+    layout = repository_snapshot.layout_of(
+        profile.gitops, version="" if alone else run.cluster.metallb, namespace=profile.namespace
+    )
+    tools = Tools(
+        kubectl=kubectl,
+        manifests=release_manifests.at_hand(run.settings.manifest),
+        reader=None if alone else run.api,
+        helm=helm.at_hand(release_manifests.of_module_cache()),
+        rendered=run.settings.rendered,
+    )
     return profile.gitops.repository, layout, tools
 
 

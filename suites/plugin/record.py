@@ -68,6 +68,11 @@ class Record:
         """Keep one plain sentence beside the outcome."""
         self.evidence.append(outbound.text(text))
 
+    def notes(self, texts: Iterable[str]) -> None:
+        """Keep several."""
+        for text in texts:
+            self.note(text)
+
     def attach(self, name: str, data: str | bytes | Path | dict[str, Any] | list[Any]) -> str:
         """Keep `data` as a file and return its path relative to the run's directory.
 

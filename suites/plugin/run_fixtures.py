@@ -117,7 +117,9 @@ def readiness(request: pytest.FixtureRequest, run: Settings, record: Record, sna
         found: RepositorySnapshot | None = request.getfixturevalue("repository")
     except Inconclusive:  # the profile names none, or none was kept
         found = None
-    return upgrade_state.decided(run.target_version, run.helm_values, record, snapshot, found)
+    return upgrade_state.decided(
+        run.target_version, run.helm_values, record, snapshot, found, named=run.manifest
+    )
 
 
 @dataclass(frozen=True)

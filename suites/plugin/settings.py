@@ -39,7 +39,8 @@ class Settings:
     `level` is what may be done: the lower one of --allow and the profile's ceiling. `directory` is
     absolute. `started` is RFC 3339, UTC. `phase` is "before" or "after" around an upgrade that somebody else
     performs, else empty; `phase_file` is what the first keeps and the second compares with. With `repository_alone`
-    only what needs no cluster is judged, and `profile` names none.
+    only what needs no cluster is judged, and `profile` names none. `manifest` is a release manifest of MetalLB's for an
+    overlay that only names it, or for the upgrade; `rendered` what somebody else has rendered of the cluster's overlay.
     """
 
     profile: Profile
@@ -59,6 +60,8 @@ class Settings:
     phase: str = ""
     phase_file: Path = Path()
     repository_alone: bool = False
+    manifest: Path | None = None
+    rendered: Path | None = None
 
     @property
     def asks_cluster(self) -> bool:
@@ -115,6 +118,13 @@ def add_options(parser: pytest.Parser) -> None:
     add("--overlay", metavar="PATH", default="", help="the overlay in it that is meant, see --repository")
     add("--baseline", metavar="FILE", type=Path, help="an earlier results.json to compare with")
     add("--target-version", metavar="V", default="", help="the MetalLB version that an upgrade would go to")
+    add(
+        "--manifest",
+        metavar="FILE",
+        type=Path,
+        help="MetalLB's release manifest, of the overlay or the upgrade",
+    )
+    add("--rendered", metavar="FILE", type=Path, help="what the overlay renders, rendered by somebody else")
     add("--helm-values", metavar="FILE", type=Path, help="the Helm values that it would be made with")
     add(
         "--phase",
@@ -194,6 +204,8 @@ def settings_from(config: pytest.Config) -> Settings:
         phase_file=_phase_file(config, chosen.name),
         shard=shard,
         repository_alone=alone,
+        manifest=option.manifest,
+        rendered=option.rendered,
     )
 
 

@@ -34,8 +34,13 @@ def decided(
     record: Record,
     snapshot: Snapshot,
     repository: RepositorySnapshot | None,
+    *,
+    named: Path | None = None,
 ) -> Decision:
-    """The decision about the upgrade to `version` with these Helm values; it is kept among the check's evidence."""
+    """The decision about the upgrade to `version` with these Helm values; it is kept among the check's evidence.
+
+    `named` is the target's release manifest, where a person gave one.
+    """
     target = versions.parse(version)
     assert target is not None  # the check is not run without one
     found = decide(
@@ -43,7 +48,7 @@ def decided(
             snapshot=snapshot,
             target=target,
             repository=repository,
-            manifest=_manifest(version),
+            manifest=_manifest(version.removeprefix("v"), named),
             values=values,
         )
     )
@@ -53,12 +58,11 @@ def decided(
     return found
 
 
-def _manifest(version: str) -> tuple[Json, ...] | None:
-    """The objects of the target's release, from the manifest in MetalLB's own module; None where it is not at hand."""
-    place = release_manifests.of_lab_parts().get(version)
-    if place is None:
-        return None
-    return tuple(yaml_text.documents(place.read_text(encoding="utf-8")))
+def _manifest(version: str, named: Path | None) -> tuple[Json, ...] | None:
+    """The objects of the target's release, from the manifest that was named or is at hand; None where there is none."""
+    found = release_manifests.at_hand(named).get(version)
+    place = found or release_manifests.of_module_cache().manifest(version)
+    return tuple(yaml_text.documents(place.read_bytes().decode("utf-8"))) if place else None
 
 
 class SavedPhase(BaseModel):

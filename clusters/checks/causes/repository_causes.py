@@ -49,6 +49,30 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
+        id=CauseId.RECONCILIATION_STOPPED,
+        title="Flux or Argo CD does not apply the repository",
+        meaning=(
+            "What applies the repository to the cluster says that it fails, or it is suspended while the repository "
+            "says something else than runs: what is committed does not get there."
+        ),
+        remedy="Look at what it says and mend that, or resume it; until then what is committed changes nothing.",
+        commands=(
+            "kubectl get kustomizations,helmreleases,gitrepositories -A",
+            "kubectl get applications -A",
+        ),
+        scope=Scope.CLUSTER,
+        link=None,
+        layer=Layer.REPOSITORY,
+        proven_by="The status of its object was read: failed, not ready, or out of sync; or it is suspended.",
+        excluded_by="Its status says that it applied the revision that is compared, and it is not suspended.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=True,
+        reported_by=CheckId.OVERLAY_INTENDED_CONFIG,
+        rests_on=(),
+        last_resort=False,
+    ),
+    Cause(
         id=CauseId.LEGACY_DIVERGED,
         title="The legacy overlay has moved further away",
         meaning="The legacy overlay differs from the shared base in more than was accepted.",

@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from clusters.errors import ConformanceError
+from clusters.gitops import helm as helm_program
+from clusters.gitops import release_manifests
+from clusters.gitops.helm import Helm
 from clusters.gitops.kustomize import Kustomize
 from tests.unit.gitops import manifest
 from tests.unit.gitops.site import Site
@@ -30,6 +33,15 @@ def kubectl() -> Path:
         return Parts(slots(root, toolchain.find(root).version)).binary("kubectl")
     except ConformanceError as error:
         pytest.skip(f"needs a kubectl: {error}")
+
+
+@pytest.fixture(scope="session")
+def helm() -> Helm:
+    """Helm as it is installed, or of the lab's parts, with MetalLB's modules."""
+    found = helm_program.at_hand(release_manifests.of_module_cache())
+    if found.program is None:
+        pytest.skip("needs Helm: install it, or build it: python -m clusters.lab.parts --extra helm")
+    return found
 
 
 @pytest.fixture(scope="session")

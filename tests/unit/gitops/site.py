@@ -157,8 +157,9 @@ class Site:
         )
 
     def _pods(self) -> list[Json]:
-        workloads = (("Deployment", "controller"), ("DaemonSet", "speaker"))
-        found = (self.cluster.objects[key] for key in workloads if key in self.cluster.objects)
+        found = (
+            each for (kind, _), each in self.cluster.objects.items() if kind in {"Deployment", "DaemonSet"}
+        )
         return [
             {
                 "metadata": {"name": f"{each['metadata']['name']}-1", **each["spec"]["template"]["metadata"]},
@@ -189,7 +190,7 @@ def lived(rendered: Json) -> Json:
         for container in spec["containers"]:
             container["terminationMessagePath"] = "/dev/termination-log"
             for port in container["ports"]:
-                port["protocol"] = "TCP"
+                port.setdefault("protocol", "TCP")
     if found["kind"] == "IPAddressPool":
         found["spec"].setdefault("autoAssign", True)
     for webhook in found.get("webhooks", ()):

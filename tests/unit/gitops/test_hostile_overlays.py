@@ -22,8 +22,7 @@ from clusters.gitops import (
     service_documentation,
     version_skew,
 )
-from clusters.gitops.documents import FileError
-from clusters.gitops.kustomization import NeedsNetworkError, OverlayError
+from clusters.gitops.documents import FileError, NeedsNetworkError, OverlayError
 from clusters.gitops.kustomize import GivenUp, Kustomize
 from clusters.profile import GitOps
 from tests.unit.gitops import manifest

@@ -9,8 +9,7 @@ import pytest
 from clusters import budgets
 from clusters.errors import Inconclusive
 from clusters.gitops import kustomize, release_manifests
-from clusters.gitops.documents import FileError
-from clusters.gitops.kustomization import NeedsNetworkError, OverlayError
+from clusters.gitops.documents import FileError, NeedsNetworkError, OverlayError
 from clusters.gitops.kustomize import Kustomize
 from clusters.gitops.pool_objects import key
 from tests.unit.gitops import manifest
@@ -153,8 +152,10 @@ def test_what_is_wrong_is_one_sentence(root: Path, kubectl: Path, file: tuple[st
 @pytest.mark.parametrize(
     "entry",
     [
-        "https://raw.githubusercontent.com/metallb/metallb/v0.16.2/config/manifests/metallb-native.yaml",
-        "github.com/metallb/metallb/config/native?ref=v0.16.2",
+        "https://raw.githubusercontent.com/somebody/metallb/v0.16.2/config/manifests/metallb-native.yaml",
+        "https://raw.githubusercontent.com/metallb/metallb/v0.16.2/config/manifests/../../x.yaml",
+        "github.com/metallb/metallb/config/crd?ref=v0.16.2",
+        "github.com/metallb/metallb-operator/config/native?ref=v0.16.2",
         "git@example.org:platform/metallb.git",
         "ssh://git@example.org/platform/metallb",
     ],
@@ -170,10 +171,36 @@ def test_what_needs_the_network_is_refused_by_line_and_not_tried(root: Path, ent
     assert entry in str(told.value)
 
 
-def test_a_helm_chart_is_refused_by_line(root: Path) -> None:
-    write(root, "metallb/base/kustomization.yaml", "helmCharts:\n- name: metallb\n")
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "https://raw.githubusercontent.com/metallb/metallb/v0.16.2/config/manifests/metallb-native.yaml",
+        "https://github.com/metallb/metallb/raw/refs/tags/v0.16.2/config/manifests/metallb-native.yaml",
+        "github.com/metallb/metallb/config/native?ref=v0.16.2",
+        "https://github.com/metallb/metallb//config/native?ref=v0.16.2&timeout=90s",
+        "git@github.com:metallb/metallb.git//config/native?ref=v0.16.2",
+    ],
+)
+def test_metallbs_own_release_is_put_in_place_of_its_name(
+    root: Path, kubectl: Path, manifests: dict[str, Path], entry: str
+) -> None:
+    write(root, "metallb/base/kustomization.yaml", f"resources:\n# upstream\n- {entry}\n")
 
-    with pytest.raises(NeedsNetworkError, match=r"base/kustomization.yaml line 1 renders a Helm chart"):
+    found = Kustomize(kubectl, manifests).render(root, LAB)
+
+    assert found.complete
+    assert found.version == "0.16.2"
+    assert found.brought == (
+        f"{entry} stands for metallb-native.yaml of MetalLB 0.16.2, taken from {manifests['0.16.2']}",
+    )
+
+
+def test_a_chart_in_the_old_way_is_refused_by_line(root: Path) -> None:
+    write(root, "metallb/base/kustomization.yaml", "helmChartInflationGenerator:\n- chartName: metallb\n")
+
+    with pytest.raises(
+        NeedsNetworkError, match=r"base/kustomization.yaml line 1 names a Helm chart in the old way"
+    ):
         Kustomize(Path("/nonexistent/kubectl")).render(root, LAB)
 
 

@@ -1,0 +1,324 @@
+"""One cluster's overlay in every form that a repository keeps it in: on all of them, the same answers of all checks."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from clusters.cause_ids import CauseId
+from clusters.errors import Inconclusive
+from clusters.gitops import (
+    argo_cd,
+    drift,
+    flux,
+    range_findings,
+    reconciliation,
+    release_manifests,
+    repository_collection,
+    repository_snapshot,
+    revisions,
+    service_documentation,
+    version_skew,
+)
+from clusters.gitops.forms import Published, Renderer
+from clusters.gitops.helm import Helm
+from clusters.gitops.kustomize import Kustomize
+from clusters.gitops.repository_collection import Tools
+from clusters.gitops.repository_snapshot import Layout, RepositorySnapshot
+from clusters.profile.models import GitOps
+from tests.unit.gitops.site import LAYOUT, WRITTEN_FOR, Json, Site, lived
+
+POOL = ("IPAddressPool", "metallb-pool")
+NARROW = "172.30.0.200-172.30.0.205"
+VALUES = "forms/helm-values/lab/values.yaml"
+PUBLISHED = Published(
+    name="metallb",
+    repository="https://metallb.github.io/metallb",
+    version="0.16.2",
+    release="metallb",
+    namespace="metallb-system",
+    values=(VALUES,),
+)
+
+
+@dataclass(frozen=True)
+class Form:
+    """One twin: its overlay, the file in which its range stands, and what the profile says besides."""
+
+    overlay: str
+    config: str
+    layout: Json = field(default_factory=dict)
+    helm: bool = False
+    whole: bool = True
+
+
+FORMS = {
+    "kustomize, remote resource": Form(
+        "forms/kustomize-remote/lab", "forms/kustomize-remote/lab/config.yaml"
+    ),
+    "kustomize, helmCharts": Form(
+        "forms/kustomize-chart/lab", "forms/kustomize-chart/lab/config.yaml", helm=True
+    ),
+    "Helm values": Form(
+        "forms/helm-values/lab", "forms/helm-values/lab/config.yaml", {"chart": PUBLISHED}, helm=True
+    ),
+    "Helm chart of one's own": Form("forms/helm-chart/lab", "forms/helm-chart/lab/values.yaml", helm=True),
+    "Flux HelmRelease": Form(
+        "forms/flux/clusters/lab", "forms/flux/clusters/lab/metallb.yaml", {"top": "forms/flux"}, helm=True
+    ),
+    "Flux Kustomization": Form("forms/flux-kustomize/lab.yaml", "forms/kustomize-remote/lab/config.yaml"),
+    "Argo CD, chart and folder": Form("forms/argo-cd/lab.yaml", "forms/argo-cd/pools/config.yaml", helm=True),
+    "Argo CD, kustomize": Form("forms/argo-cd-kustomize", "forms/kustomize-remote/lab/config.yaml"),
+    "Argo CD ApplicationSet": Form(
+        "forms/argo-cd-set/metallb.yaml",
+        "forms/plain/lab/metallb/config.yaml",
+        {"application": "metallb-lab"},
+        whole=False,
+    ),
+    "plain manifests": Form(
+        "forms/plain/lab/metallb",
+        "forms/plain/lab/metallb/config.yaml",
+        {"pattern": "forms/plain/*/metallb"},
+        whole=False,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Twin:
+    """A twin with the cluster that runs it."""
+
+    site: Site
+    form: Form
+    layout: Layout
+    helm: Helm
+
+    def repository(self) -> RepositorySnapshot:
+        tools = Tools(self.site.kubectl, self.site.manifests, self.site.cluster, self.helm)
+        found = repository_collection.collect(self.site.root, self.layout, tools)
+        return found.model_copy(update={"taken_at": f"{WRITTEN_FOR.isoformat()}T12:00:00Z"})
+
+    def edit_range(self, after: str) -> None:
+        self.site.edit(self.form.config, "172.30.0.200-172.30.0.220", after)
+
+
+@pytest.fixture(params=FORMS.values(), ids=FORMS.keys())
+def form(request: pytest.FixtureRequest) -> Form:
+    found: Form = request.param
+    return found
+
+
+@pytest.fixture
+def twin(site: Site, form: Form, helm: Helm) -> Twin:
+    """A cluster that runs the twin as it was committed; one of configuration alone stands on the site's MetalLB."""
+    site.edit(
+        form.config, "172.30.0.200-172.30.0.220", "172.30.0.200-172.30.0.220  # since the network was planned"
+    )
+    site.commit("Say why the range is what it is")
+    fields = {"overlay": form.overlay, "top": "forms", "name": "lab", "base": "", "legacy": "", **form.layout}
+    layout = LAYOUT.model_copy(update=fields)
+    renderer = Renderer(
+        Kustomize(site.kubectl, site.manifests, helm),
+        (flux.deliverer_of, argo_cd.deliverer_of),
+        layout.chart,
+        layout.application,
+    )
+    render = renderer.attempt(site.root, form.overlay)
+    assert not render.problem
+    rendered = {(each["kind"], each["metadata"]["name"]): lived(each) for each in render.objects}
+    cluster = copy.deepcopy(site.cluster)
+    cluster.objects = {**cluster.objects, **rendered} if not form.whole else rendered
+    return Twin(replace(site, cluster=cluster, unchanged=None), form, layout, helm)
+
+
+def test_what_runs_is_what_the_twin_says(twin: Twin) -> None:
+    repository, snapshot = twin.repository(), twin.site.snapshot()
+
+    assert drift.intended_config(repository, snapshot) == []
+    assert drift.pool_owner(repository, snapshot) == []
+    assert range_findings.ranges_valid(repository, snapshot) == []
+    assert range_findings.recent_change(repository, snapshot) == []
+    assert version_skew.version_skew(repository, snapshot) == []
+    assert service_documentation.change_plan(repository, snapshot) == []
+    assert revisions.previous_renders(repository) == []
+
+
+def test_a_pool_that_was_changed_by_hand_is_drift(twin: Twin) -> None:
+    twin.site.cluster.objects[POOL]["spec"]["addresses"] = [NARROW]
+
+    (finding,) = drift.intended_config(twin.repository(), twin.site.snapshot())
+
+    assert (finding.cause, finding.subject) == (CauseId.OVERLAY_DRIFT, "pool metallb-pool")
+    assert finding.evidence[0] == (
+        f'spec.addresses: intended ["172.30.0.200-172.30.0.220"], live ["{NARROW}"]'
+    )
+
+
+def test_a_workload_that_was_changed_by_hand_is_drift(twin: Twin) -> None:
+    if not twin.form.whole:  # said, since nothing of it can be compared
+        assert any(
+            "renders none of MetalLB's own workloads" in note
+            for note in reconciliation.notes(twin.repository())
+        )
+        return
+    (name,) = (name for kind, name in twin.site.cluster.objects if kind == "DaemonSet")
+    containers = twin.site.cluster.objects["DaemonSet", name]["spec"]["template"]["spec"]["containers"]
+    containers[0]["args"] = ["--lb-class=another"]
+
+    found = drift.intended_config(twin.repository(), twin.site.snapshot())
+
+    assert [each.cause for each in found] == [CauseId.OVERLAY_DRIFT]
+    assert found[0].summary.startswith(
+        f"DaemonSet metallb-system/{name} differs from what {twin.form.overlay} renders"
+    )
+
+
+def test_a_committed_range_that_takes_a_held_address_away_is_told(twin: Twin) -> None:
+    twin.edit_range(NARROW)
+    twin.site.commit("Take addresses from the lab")
+
+    (finding,) = range_findings.recent_change(twin.repository(), twin.site.snapshot())
+
+    assert (finding.cause, finding.subject) == (CauseId.CHANGE_UNPLANNED, "service traefik/traefik")
+
+
+def test_a_range_that_is_none_is_found_in_the_twin(twin: Twin) -> None:
+    twin.edit_range("172.30.0.220-172.30.0.200")
+
+    found = range_findings.ranges_valid(twin.repository(), twin.site.snapshot())
+
+    assert {each.cause for each in found} == {CauseId.POOL_RANGE_INVALID}
+
+
+def test_what_is_only_named_is_told_where_it_was_taken_from(twin: Twin) -> None:
+    told = "\n".join(reconciliation.notes(twin.repository()))
+
+    assert not twin.form.whole or "0.16.2" in told
+    assert "compared with commit" in told
+
+
+class TestWhatIsNotAtHand:
+    def test_a_release_that_is_not_at_hand_leaves_the_comparison_undecided(self, site: Site) -> None:
+        layout = LAYOUT.model_copy(update={"overlay": "forms/kustomize-remote/lab", "base": "", "legacy": ""})
+        found = repository_collection.collect(site.root, layout, Tools(site.kubectl, {}, site.cluster))
+
+        assert found.intended.left_out == ("github.com/metallb/metallb/config/native?ref=v0.16.2",)
+        with pytest.raises(
+            Inconclusive, match=r"its pools and advertisements alone: .* is not at hand here"
+        ) as told:
+            drift.intended_config(found, site.snapshot())
+        assert "--manifest FILE" in told.value.remedy
+
+    def test_a_drift_of_the_configuration_is_found_all_the_same(self, site: Site) -> None:
+        layout = LAYOUT.model_copy(update={"overlay": "forms/kustomize-remote/lab", "base": "", "legacy": ""})
+        site.cluster.objects[POOL]["spec"]["addresses"] = [NARROW]
+        found = repository_collection.collect(site.root, layout, Tools(site.kubectl, {}, site.cluster))
+
+        assert [each.cause for each in drift.intended_config(found, site.snapshot())] == [
+            CauseId.OVERLAY_DRIFT
+        ]
+
+    def test_a_manifest_that_a_person_named_serves_a_branch(self, site: Site, tmp_path: Path) -> None:
+        named = tmp_path / "named.yaml"
+        named.write_bytes(site.manifests["0.16.2"].read_bytes())
+        site.edit("forms/kustomize-remote/lab/kustomization.yaml", "?ref=v0.16.2", "?ref=main")
+        layout = LAYOUT.model_copy(update={"overlay": "forms/kustomize-remote/lab", "base": "", "legacy": ""})
+
+        without = Renderer(Kustomize(site.kubectl, site.manifests)).attempt(site.root, layout.overlay)
+        found = Renderer(
+            Kustomize(site.kubectl, release_manifests.at_hand(named)),
+        ).attempt(site.root, layout.overlay)
+
+        assert without.left_out == ("github.com/metallb/metallb/config/native?ref=main",)
+        assert (found.left_out, found.version) == ((), "0.16.2")
+        assert str(named) in found.brought[0]
+
+    def test_without_helm_a_chart_says_what_to_install(self, site: Site) -> None:
+        found = Renderer(Kustomize(site.kubectl)).attempt(site.root, "forms/kustomize-chart/lab")
+
+        assert found.needs_network
+        assert found.problem.endswith(
+            "installs the Helm chart metallb, and Helm is not installed here to render it."
+        )
+        assert "--extra helm" in found.remedy
+
+    def test_a_chart_whose_module_is_not_at_hand_is_told(self, site: Site, helm: Helm) -> None:
+        bare = Kustomize(site.kubectl, helm=Helm(helm.program))
+        found = Renderer(bare).attempt(site.root, "forms/kustomize-chart/lab")
+
+        assert found.needs_network
+        assert "installs MetalLB's chart 0.16.2, which is not at hand here" in found.problem
+
+    @pytest.mark.parametrize("version", [">=0.16.0", "0.16.x", ""])
+    def test_a_version_that_names_no_one_release_is_not_guessed(
+        self, site: Site, helm: Helm, version: str
+    ) -> None:
+        site.edit("forms/kustomize-chart/lab/kustomization.yaml", "version: 0.16.2", f'version: "{version}"')
+        found = Renderer(Kustomize(site.kubectl, helm=helm)).attempt(site.root, "forms/kustomize-chart/lab")
+
+        assert found.needs_network
+        assert "names no one release" in found.problem
+
+    def test_a_chart_of_somebody_elses_is_not_taken_for_metallbs(self, site: Site, helm: Helm) -> None:
+        site.edit(
+            "forms/kustomize-chart/lab/kustomization.yaml",
+            "https://metallb.github.io/metallb",
+            "https://charts.example.org",
+        )
+        found = Renderer(Kustomize(site.kubectl, helm=helm)).attempt(site.root, "forms/kustomize-chart/lab")
+
+        assert found.needs_network
+        assert "which is not MetalLB's own, and was not fetched" in found.problem
+
+    def test_an_application_set_of_several_clusters_asks_which_is_meant(self, site: Site) -> None:
+        renderer = Renderer(Kustomize(site.kubectl), (flux.deliverer_of, argo_cd.deliverer_of))
+        found = renderer.attempt(site.root, "forms/argo-cd-set/metallb.yaml")
+
+        assert found.broken
+        assert "makes 2 applications (metallb-lab, metallb-homelab)" in found.problem
+        assert "gitops.application" in found.remedy
+
+
+def test_what_somebody_else_has_rendered_stands_for_the_overlay(site: Site, tmp_path: Path) -> None:
+    render = Kustomize(site.kubectl, site.manifests).render(site.root, LAYOUT.overlay)
+    named = tmp_path / "rendered.yaml"
+    named.write_text(yaml.safe_dump_all(render.objects), encoding="utf-8")
+    tools = Tools(site.kubectl, {}, site.cluster, rendered=named)
+
+    found = repository_collection.collect(site.root, LAYOUT, tools)
+
+    assert drift.intended_config(found, site.snapshot()) == []
+    assert str(named) in "\n".join(reconciliation.notes(found))
+
+
+@pytest.mark.parametrize("form", [FORMS["plain manifests"]], indirect=True)
+def test_overlays_of_other_clusters_are_found_by_the_pattern(twin: Twin) -> None:
+    repository = twin.repository()
+
+    assert set(repository.renders) == {"forms/plain/lab/metallb", "forms/plain/homelab/metallb"}
+    assert repository.layout.cluster_of("forms/plain/homelab/metallb") == "homelab"
+
+
+def test_a_profile_says_where_things_are() -> None:
+    gitops = GitOps.model_validate(
+        {
+            "repository": Path("/srv/platform"),
+            "overlay": "clusters/homelab/metallb",
+            "overlays": "clusters/*/metallb",
+            "tree": "infrastructure/metallb",
+            "chart": {"version": "0.16.2", "values": ("clusters/homelab/metallb/values.yaml",)},
+        }
+    )
+    layout = repository_snapshot.layout_of(gitops, namespace="metallb")
+
+    assert (layout.cluster, layout.tree) == ("homelab", "infrastructure/metallb")
+    assert layout.trees == ("infrastructure/metallb", "clusters/homelab/metallb")
+    assert layout.chart is not None
+    assert (layout.chart.repository, layout.chart.namespace) == (
+        "https://metallb.github.io/metallb",
+        "metallb",
+    )
