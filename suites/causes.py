@@ -60,7 +60,7 @@ STUCK = _together(UNSERVED, having(Effect.PREVENTS_TAKEOVER))
 NOT_RESTORED = _together(
     UNSERVED,
     of_links(Link.CONFIGURATION, Link.INTENDED),
-    (CauseId.OVERLAY_DRIFT, CauseId.OVERLAY_INVALID, CauseId.VERSION_SKEW),
+    (CauseId.OVERLAY_DRIFT, CauseId.OVERLAY_INVALID, CauseId.RECONCILIATION_STOPPED, CauseId.VERSION_SKEW),
 )
 #: Whatever touches the whole cluster.
 EVERYWHERE = tuple(cause.id for cause in CAUSES.values() if cause.link and cause.scope is Scope.CLUSTER)

@@ -29,6 +29,13 @@ from clusters.sandbox import Limits, TooMuch, TooSlow
 _MEMORY, _PRINTED = 1 << 30, 16 << 20
 _MOST_FILES, _MOST_BYTES = 2000, 64 << 20
 _ENDING = ".tgz"
+#: Nothing that is fetched is left where a program of ours is run; were it, this would make it fail at once instead of
+#: fetching it, also where the kernel does not let it go without a network. A crash is to be told in one line.
+OFFLINE = {
+    "HTTPS_PROXY": "http://127.0.0.1:9",
+    "HTTP_PROXY": "http://127.0.0.1:9",
+    "GOTRACEBACK": "none",
+}
 
 
 class GivenUp(Inconclusive):
@@ -184,7 +191,7 @@ class Helm:
                         "PATH": sandbox.search_path(),
                         "HOME": home,
                         "HELM_PLUGINS": home,
-                        "GOTRACEBACK": "none",
+                        **OFFLINE,
                     },
                     limits=Limits(
                         seconds=budgets.seconds(budgets.OVERLAY_RENDERED), output=_PRINTED, memory=_MEMORY
@@ -196,10 +203,12 @@ class Helm:
             ) from None
         except (TooSlow, TooMuch):
             raise GivenUp(
-                f"{use.where}: helm template takes more time or prints more than it gets."
+                f"{use.where}: rendering its chart takes more time or prints more than it gets."
             ) from None
         if done.code == -signal.SIGKILL or done.errors.startswith(("fatal error: ", "runtime: ")):
-            raise GivenUp(f"{use.where}: helm template asks for more than {_MEMORY >> 20} MiB of memory.")
+            raise GivenUp(
+                f"{use.where}: rendering its chart asks for more than {_MEMORY >> 20} MiB of memory."
+            )
         if done.code != 0:
             said = " ".join(done.errors.split()).removeprefix("Error: ").replace(f"{root}/", "")
             reason = (shown(said, most=400) or "helm gave no reason").rstrip(".")

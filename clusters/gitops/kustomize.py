@@ -28,7 +28,7 @@ from clusters.gitops.documents import (
     mapping,
     mappings,
 )
-from clusters.gitops.helm import GivenUp, Helm
+from clusters.gitops.helm import OFFLINE, GivenUp, Helm
 from clusters.gitops.history import Frozen
 from clusters.gitops.kustomization import Kustomization
 from clusters.gitops.overlay_copy import OverlayCopy, Placed
@@ -42,14 +42,10 @@ _MEMORY, _PRINTED = 512 << 20, 16 << 20
 
 _OUT_OF_MEMORY = ("fatal error: ", "runtime: ")  # how a program in Go ends where it gets no more
 _STAMP = re.compile(r"^[EFIW]\d{4} [\d:.]+ +\d+ \S+\] ")  # what kubectl puts before some of its errors
-# Nothing remote is left in the files; were it, these would make kubectl fail at once instead of fetching it, also
-# where the kernel does not let it go without a network. A crash is to be told in one line.
 _OFFLINE = {
+    **OFFLINE,
     "GIT_ALLOW_PROTOCOL": "none",
     "GIT_TERMINAL_PROMPT": "0",
-    "HTTPS_PROXY": "http://127.0.0.1:9",
-    "HTTP_PROXY": "http://127.0.0.1:9",
-    "GOTRACEBACK": "none",
     "KUBERC": "off",
     "KUBECONFIG": os.devnull,
 }

@@ -29,6 +29,7 @@ from suites.scenes.free_addresses import Addresses, OwnPools
 from suites.scenes.own_pods import Echoes, InClusterProbes, ready
 from suites.scenes.own_services import Services
 from suites.scenes.rebuild import Rebuild
+from suites.scenes.suspension import suspended
 
 ECHO = "echo"
 
@@ -136,11 +137,12 @@ def drill(
     wire: Wire,
     record: Record,
 ) -> Iterator[Drill]:
-    """A drill on the cluster; when it ends every service holds what it held before."""
-    made = Drill(disruption, overlay, repository, profile, wire, record)
-    before = made.state()
-    yield made
-    made.restored(before)
+    """A drill on the cluster, which nothing else brings back; when it ends every service holds what it held before."""
+    with suspended(overlay.changes, repository, profile, record):
+        made = Drill(disruption, overlay, repository, profile, wire, record)
+        before = made.state()
+        yield made
+        made.restored(before)
 
 
 @pytest.fixture

@@ -14,6 +14,10 @@ ELSEWHERE: Mapping[str, str] = {
         "The lab's consumers serve no TLS; `tests/wire/test_consumer_answers.py` meets certificates that have expired, "
         "name another host or are signed by an unknown CA, of real servers on a segment."
     ),
+    "reconciliation-stopped": (
+        "It takes Flux or Argo CD, whose status tells of it; `tests/lab/test_gitops.py` writes into a lab what their "
+        "controllers would, suspended, failing and out of sync, and sees it named and silent."
+    ),
     "over-budget": (
         "Checks that measure name it where a figure misses its budget and nothing explains it; "
         "no check of level observe measures."

@@ -15,6 +15,7 @@ from tests.faults.catalogue import IN_THE_REPOSITORY, edited
 from tests.faults.catalogue_clone import Clone
 from tests.faults.catalogue_fault import Fault
 from tests.faults.catalogue_judging import Looked, judged
+from tests.unit.gitops import manifest
 from tests.unit.gitops.site import WRITTEN_FOR, Site
 
 OBSERVED = load(Path(__file__).with_name("healthy.json.gz"))
@@ -32,7 +33,14 @@ def test_without_a_fault_all_is_silent(site: Site) -> None:
 
 
 @pytest.mark.parametrize("fault", IN_THE_REPOSITORY, ids=lambda fault: fault.name)
-def test_a_fault_of_the_repository_is_named_and_nothing_else(site: Site, fault: Fault) -> None:
+def test_a_fault_of_the_repository_is_named_and_nothing_else(
+    site: Site, tmp_path: Path, fault: Fault
+) -> None:
+    # One fault pins the other version that a lab has at hand.
+    other = tmp_path / "metallb-native.yaml"
+    other.write_text(manifest.text("0.15.2"), encoding="utf-8")
+    site = replace(site, manifests={**site.manifests, "0.15.2": other})
+
     tried = edited(Clone.at(site.root, today=WRITTEN_FOR), fault, lambda: look(site))
 
     assert tried.wrong == ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +12,7 @@ import yaml
 from clusters.cause_ids import CauseId
 from clusters.errors import Inconclusive
 from clusters.gitops import (
-    argo_cd,
     drift,
-    flux,
     range_findings,
     reconciliation,
     release_manifests,
@@ -24,68 +22,17 @@ from clusters.gitops import (
     service_documentation,
     version_skew,
 )
-from clusters.gitops.forms import Published, Renderer
+from clusters.gitops.forms import Renderer
 from clusters.gitops.helm import Helm
 from clusters.gitops.kustomize import Kustomize
 from clusters.gitops.repository_collection import Tools
 from clusters.gitops.repository_snapshot import Layout, RepositorySnapshot
 from clusters.profile.models import GitOps
-from tests.unit.gitops.site import LAYOUT, WRITTEN_FOR, Json, Site, lived
+from tests.unit.gitops.site import LAYOUT, WRITTEN_FOR, Site, lived
+from tests.unit.gitops.twins import FOLLOWERS, FORMS, Form
 
 POOL = ("IPAddressPool", "metallb-pool")
 NARROW = "172.30.0.200-172.30.0.205"
-VALUES = "forms/helm-values/lab/values.yaml"
-PUBLISHED = Published(
-    name="metallb",
-    repository="https://metallb.github.io/metallb",
-    version="0.16.2",
-    release="metallb",
-    namespace="metallb-system",
-    values=(VALUES,),
-)
-
-
-@dataclass(frozen=True)
-class Form:
-    """One twin: its overlay, the file in which its range stands, and what the profile says besides."""
-
-    overlay: str
-    config: str
-    layout: Json = field(default_factory=dict)
-    helm: bool = False
-    whole: bool = True
-
-
-FORMS = {
-    "kustomize, remote resource": Form(
-        "forms/kustomize-remote/lab", "forms/kustomize-remote/lab/config.yaml"
-    ),
-    "kustomize, helmCharts": Form(
-        "forms/kustomize-chart/lab", "forms/kustomize-chart/lab/config.yaml", helm=True
-    ),
-    "Helm values": Form(
-        "forms/helm-values/lab", "forms/helm-values/lab/config.yaml", {"chart": PUBLISHED}, helm=True
-    ),
-    "Helm chart of one's own": Form("forms/helm-chart/lab", "forms/helm-chart/lab/values.yaml", helm=True),
-    "Flux HelmRelease": Form(
-        "forms/flux/clusters/lab", "forms/flux/clusters/lab/metallb.yaml", {"top": "forms/flux"}, helm=True
-    ),
-    "Flux Kustomization": Form("forms/flux-kustomize/lab.yaml", "forms/kustomize-remote/lab/config.yaml"),
-    "Argo CD, chart and folder": Form("forms/argo-cd/lab.yaml", "forms/argo-cd/pools/config.yaml", helm=True),
-    "Argo CD, kustomize": Form("forms/argo-cd-kustomize", "forms/kustomize-remote/lab/config.yaml"),
-    "Argo CD ApplicationSet": Form(
-        "forms/argo-cd-set/metallb.yaml",
-        "forms/plain/lab/metallb/config.yaml",
-        {"application": "metallb-lab"},
-        whole=False,
-    ),
-    "plain manifests": Form(
-        "forms/plain/lab/metallb",
-        "forms/plain/lab/metallb/config.yaml",
-        {"pattern": "forms/plain/*/metallb"},
-        whole=False,
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -119,14 +66,9 @@ def twin(site: Site, form: Form, helm: Helm) -> Twin:
         form.config, "172.30.0.200-172.30.0.220", "172.30.0.200-172.30.0.220  # since the network was planned"
     )
     site.commit("Say why the range is what it is")
-    fields = {"overlay": form.overlay, "top": "forms", "name": "lab", "base": "", "legacy": "", **form.layout}
-    layout = LAYOUT.model_copy(update=fields)
-    renderer = Renderer(
-        Kustomize(site.kubectl, site.manifests, helm),
-        (flux.deliverer_of, argo_cd.deliverer_of),
-        layout.chart,
-        layout.application,
-    )
+    layout = form.layout(LAYOUT)
+    kustomize = Kustomize(site.kubectl, site.manifests, helm)
+    renderer = Renderer(kustomize, FOLLOWERS, layout.chart, layout.application)
     render = renderer.attempt(site.root, form.overlay)
     assert not render.problem
     rendered = {(each["kind"], each["metadata"]["name"]): lived(each) for each in render.objects}
@@ -275,7 +217,7 @@ class TestWhatIsNotAtHand:
         assert "which is not MetalLB's own, and was not fetched" in found.problem
 
     def test_an_application_set_of_several_clusters_asks_which_is_meant(self, site: Site) -> None:
-        renderer = Renderer(Kustomize(site.kubectl), (flux.deliverer_of, argo_cd.deliverer_of))
+        renderer = Renderer(Kustomize(site.kubectl), FOLLOWERS)
         found = renderer.attempt(site.root, "forms/argo-cd-set/metallb.yaml")
 
         assert found.broken

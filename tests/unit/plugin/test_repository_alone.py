@@ -79,7 +79,7 @@ def test_a_pool_that_nobody_wrote_down_fails_the_pull_request(repository: Path, 
     [
         (["--overlay", OVERLAY], "--overlay needs --repository DIR beside it."),
         (["--repository", "."], "--repository needs --overlay PATH beside it."),
-        (["--repository", ".", "--overlay", "gone"], "There is no folder gone in ."),
+        (["--repository", ".", "--overlay", "gone"], "There is no folder or file gone in ."),
     ],
 )
 def test_one_without_the_other_is_refused(tmp_path: Path, arguments: list[str], said: str) -> None:
