@@ -91,6 +91,40 @@ def rival_controller(lab: Lab, api: Api, address: str, *, prefix: str) -> Iterat
 
 
 @contextmanager
+def emptied(lab: Lab, api: Api, service: str) -> Iterator[None]:
+    """Let somebody empty a service's status whenever it holds an address, under a name that says nothing."""
+    namespace, _, name = service.partition("/")
+    patch = {"status": {"loadBalancer": {"ingress": None}}}
+
+    def empty(kind: str, found: Object) -> None:
+        if (
+            kind == "DELETED"
+            or found["metadata"]["namespace"] != namespace
+            or not services.parse(found).ingress
+        ):
+            return
+        command = [
+            *(
+                str(lab.kubectl),
+                "--kubeconfig",
+                str(lab.kubeconfig),
+                "-n",
+                namespace,
+                "patch",
+                "service",
+                name,
+            ),
+            *("--subresource=status", "--field-manager=janitor", "--type=merge", "-p", json.dumps(patch)),
+        ]
+        subprocess.run(
+            command, capture_output=True, check=False, timeout=budgets.seconds(budgets.FAULT_MADE)
+        )  # the service may be gone by now
+
+    with following(api, empty, prefix=name):
+        yield
+
+
+@contextmanager
 def crowding(changes: Changes, api: Api, *wanted: Object) -> Iterator[None]:
     """Let other services take addresses as soon as a run has a namespace of its own: it began while they were free."""
     crowded = threading.Event()

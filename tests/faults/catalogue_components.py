@@ -221,11 +221,67 @@ def _binding(kind: str, name: str, role: str, account: str) -> Json:
     }
 
 
+@contextmanager
+def second_deployment(stage: Stage) -> Iterator[None]:
+    """A Deployment under another name that was left over, with a controller that works."""
+    found = stage.api.get(DEPLOYMENTS, "controller", NAMESPACE)
+    labels = {**found["spec"]["selector"]["matchLabels"], "example.org/copy": "yes"}
+    template = {**found["spec"]["template"], "metadata": {"labels": labels}}
+    obj = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "controller-old", "namespace": NAMESPACE, "labels": found["metadata"]["labels"]},
+        "spec": {"replicas": 1, "selector": {"matchLabels": labels}, "template": template},
+    }
+    with stage.changes.created(obj, foreign=WHY):
+        stage.metallb.rolled_out()
+        wait.until(
+            "both controllers are ready",
+            read=lambda: [
+                pod
+                for pod in stage.api.list(PODS, NAMESPACE, labels="component=controller")
+                if all(each.get("ready") for each in pod["status"].get("containerStatuses") or [{}])
+            ],
+            accept=lambda ready: len(ready) == 2,
+            budget=budgets.get(budgets.ROLLOUT),
+        )
+        yield
+    stage.metallb.rolled_out()
+
+
+@contextmanager
+def only_a_webhook(stage: Stage) -> Iterator[None]:
+    with arguments(stage, DEPLOYMENTS, "controller", "--webhook-mode=onlywebhook"):
+        stage.metallb.rolled_out()
+        with stage.waiting("waiting"):
+            yield
+    stage.metallb.rolled_out()
+
+
 _CLASS = "example.org/metallb"
 _SPEAKERS = drift("DaemonSet metallb-system/speaker")
 _DEPLOYMENT = drift("Deployment metallb-system/controller")
 
 FAULTS = (
+    Fault(
+        name="a second Deployment with a controller",
+        cause="controller-doubled",
+        make=second_deployment,
+        says=ALL_BY_METALLB,
+        shows={"health.pods-ready": _CONTROLLER},
+        undecided=UNMEASURED,
+        full=True,
+    ),
+    Fault(
+        name="a controller that answers the webhook alone",
+        cause="controller-down",
+        make=only_a_webhook,
+        says=ALL_BY_METALLB,
+        shows={"health.pods-ready": _CONTROLLER},
+        also=_DEPLOYMENT,
+        undecided=UNMEASURED,
+        full=True,
+    ),
     Fault(
         name="speakers that serve a class, and a controller that serves none",
         cause="class-mismatch",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from clusters import budgets, wait
-from clusters.api.resources import ENDPOINT_SLICES, PODS
+from clusters.api.resources import ENDPOINT_SLICES, EVENTS, PODS, SERVICES
 from clusters.faults import rival_controllers
 from tests.faults.catalogue_fault import ALL_BY_CONFIGURATION, ONE_CONSUMER, ONE_SERVICE, OWN, Fault
 from tests.faults.catalogue_stage import SHOP, WHY, Stage
@@ -318,6 +318,65 @@ def denying_policy(stage: Stage) -> Iterator[None]:
             yield
 
 
+@contextmanager
+def two_pools_named(stage: Stage) -> Iterator[None]:
+    with (
+        stage.own_pool("edge", "172.30.0.230-172.30.0.232"),
+        stage.waiting("waiting", annotations={POOL: "edge,metallb-pool"}),
+    ):
+        yield
+
+
+@contextmanager
+def prefix_asked_for(stage: Stage) -> Iterator[None]:
+    with stage.waiting("waiting", annotations={REQUESTED: "172.30.0.219/32"}):
+        yield
+
+
+@contextmanager
+def key_with_a_blank(stage: Stage) -> Iterator[None]:
+    asked = {REQUESTED: "172.30.0.219"}
+    other = [{"name": "http", "port": 81, "targetPort": 8080}]
+    with (
+        stage.addressed("first", annotations={**asked, KEY: "blue"}),
+        stage.waiting("waiting", annotations={**asked, KEY: "blue "}, ports=other),
+    ):
+        yield
+
+
+@contextmanager
+def holder_leaves(stage: Stage) -> Iterator[None]:
+    """The holder of the address is deleted, and a finalizer of somebody keeps it."""
+    asked = {REQUESTED: "172.30.0.219"}
+    with stage.addressed("leaving", annotations=asked):
+        keep = {"metadata": {"finalizers": ["example.org/guard"]}}
+        with stage.changes.patched(SERVICES, "leaving", keep, SHOP, foreign=WHY):
+            stage.changes.delete(SERVICES, "leaving", SHOP, foreign="a finalizer keeps it")
+            with stage.waiting("waiting", annotations=asked):
+                yield
+
+
+@contextmanager
+def status_emptied(stage: Stage) -> Iterator[None]:
+    """Somebody empties a service's status as often as MetalLB writes it."""
+    with (
+        stage.addressed("open", serves=False),
+        rival_controllers.emptied(stage.lab, stage.api, f"{SHOP}/open"),
+    ):
+        wait.until(
+            "MetalLB gives the address again and again",
+            read=lambda: [
+                event.get("count") or 1
+                for event in stage.api.list(
+                    EVENTS, SHOP, fields="involvedObject.name=open,reason=IPAllocated"
+                )
+            ],
+            accept=lambda counts: sum(counts) > 4,
+            budget=budgets.get(budgets.ASSIGNED),
+        )
+        yield
+
+
 #: No status says when a binding counts.
 _POLICY_COUNTS = budgets.Budget(
     name="policy-counts", within=3.0, every=3.0, reason="The API server looks for new policies each second."
@@ -368,6 +427,47 @@ FAULTS = (
         make=denying_policy,
         says=ALL_BY_CONFIGURATION,
         shows={"health.controller-log": "ValidatingAdmissionPolicy freeze"},
+        full=True,
+    ),
+    Fault(
+        name="two pools in one annotation",
+        cause="pool-missing",
+        make=two_pools_named,
+        says=ONE_SERVICE,
+        shows={**_WAITS, "pending.annotations": WAITING},
+        also=OWN,
+        full=True,
+    ),
+    Fault(
+        name="a prefix where an address is asked for",
+        cause="requested-outside-pools",
+        make=prefix_asked_for,
+        says=ONE_SERVICE,
+        shows={**_WAITS, "pending.requested-address": WAITING, "rollback.stale-consumers": WAITING},
+        full=True,
+    ),
+    Fault(
+        name="a sharing key with a blank behind it",
+        cause="sharing-refused",
+        make=key_with_a_blank,
+        says=ONE_SERVICE,
+        shows={**_WAITS, "pending.annotations": WAITING},
+        full=True,
+    ),
+    Fault(
+        name="an address whose holder is being deleted",
+        cause="requested-taken",
+        make=holder_leaves,
+        says=ONE_SERVICE,
+        shows={**_WAITS, "pending.requested-address": WAITING},
+        full=True,
+    ),
+    Fault(
+        name="somebody who empties a service's status again and again",
+        cause="rival-controller",
+        make=status_emptied,
+        says=ONE_SERVICE,
+        shows={"health.services-addressed": OPEN},
         full=True,
     ),
     Fault(
