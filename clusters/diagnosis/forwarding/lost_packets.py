@@ -127,7 +127,7 @@ class Forwarding:
                 found = self._root(
                     CauseId.NODE_DOES_NOT_FORWARD,
                     stretch,
-                    f"Node {stretch.node} refuses to forward to {stretch.address}: its packet filter says so.",
+                    f"Node {stretch.node} refuses to forward: its packet filter says so.",
                     f"{end.count} tries were refused by ICMP, administratively prohibited{by}",
                 )
                 return replace(found, subject=Subject.node(stretch.node))
