@@ -46,15 +46,18 @@ def installing(extra: str) -> str:
 
     Never by the suite's own name: it is in no package index, and whoever took the name there would be asked.
     """
-    pip = importlib.util.find_spec("pip") is not None
     words = (
         [sys.executable, "-m", "pip", "install"]
-        if pip
+        if _has_pip()
         else ["uv", "pip", "install", "--python", sys.executable]
     )
     lock = _LOCKS / f"{extra}.txt"
     words += ["--require-hashes", "-r", str(lock)] if lock.is_file() else _requirements(extra)
     return shlex.join(words)
+
+
+def _has_pip() -> bool:
+    return importlib.util.find_spec("pip") is not None
 
 
 def _requirements(extra: str) -> list[str]:

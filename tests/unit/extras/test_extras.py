@@ -22,6 +22,12 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 BASE, OPTIONAL = PROJECT["dependencies"], PROJECT["optional-dependencies"]
 
 
+@pytest.fixture(autouse=True)
+def _pip(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in most environments, whatever this one is."""
+    monkeypatch.setattr(extras, "_has_pip", lambda: True)
+
+
 def hidden(monkeypatch: pytest.MonkeyPatch, package: str, *modules: str) -> None:
     """As if `package` were not installed, and `modules` had not been loaded yet."""
     for name in [name for name in sys.modules if name.partition(".")[0] == package or name in modules]:
@@ -100,6 +106,12 @@ def test_outside_of_a_checkout_it_is_installed_by_what_it_consists_of(
     monkeypatch.setattr("importlib.metadata.requires", lambda name: made)
 
     assert shlex.split(extras.installing(extra))[4:] == OPTIONAL[extra]
+
+
+def test_where_there_is_no_pip_it_is_uv(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extras, "_has_pip", lambda: False)
+
+    assert extras.installing("lab").startswith(f"uv pip install --python {sys.executable} ")
 
 
 @pytest.mark.parametrize("extra", sorted(extras.NAMES))
