@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from filelock import FileLock
 
@@ -23,9 +24,9 @@ from clusters.lab.parts.provisioning import ensure
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = "registry.example/metallb-conformance:checkout"
 _BASE = "localhost/python:3.11"
-_RECIPE = 1
-#: What a base has beside the minimum: the image of that name has Python alone, too.
-_PACKAGES = "python3,python3-venv,ca-certificates"
+_RECIPE = 2
+#: What a base has beside the minimum: Python, and what the Containerfile would fetch from a mirror.
+_PACKAGES = "python3,python3-venv,ca-certificates,git,openssh-client"
 _DROPPED = (
     "var/cache/apt/archives",
     "var/lib/apt/lists",
@@ -38,19 +39,30 @@ _DROPPED = (
 def built(archive: Path) -> Path:
     """Build the image of this checkout and leave it as `archive`, under the name REFERENCE. Needs root."""
     base, wheels = _base(), _wheels()
-    with FileLock(cache_root() / "locks" / "buildah.lock"):
+    with TemporaryDirectory() as folder, FileLock(cache_root() / "locks" / "buildah.lock"):
         if _buildah("inspect", "--type=image", _BASE, check=False).returncode != 0:
             _buildah("pull", "--quiet", f"docker-archive:{base / 'base.tar'}")
         _buildah(
             *("bud", "--layers", "--isolation=chroot", f"--ignorefile={ROOT / '.containerignore'}"),
             *("--build-arg", f"BASE={_BASE}", "--build-arg", "PIP_OPTIONS=--no-index --find-links /wheels"),
             *("--volume", f"{wheels}:/wheels:ro", f"--file={ROOT / 'deploy/cluster/Containerfile'}"),
-            *("--tag", REFERENCE, str(ROOT)),
+            *("--tag", REFERENCE, str(_context(Path(folder)))),
         )
         archive.unlink(missing_ok=True)
         _buildah("push", "--quiet", REFERENCE, f"docker-archive:{archive}:{REFERENCE}")
         _buildah("rmi", "--prune", "--force", check=False)
     return archive
+
+
+def _context(folder: Path) -> Path:
+    """The checkout as it is now, as far as git knows it, with the lab's kubectl beside what goes into the image."""
+    known = _run("git", "-C", ROOT, "ls-files", "-z").stdout.split("\0")
+    for name in filter(None, known):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    shutil.copy2(ensure().binary("kubectl"), folder / "deploy" / "cluster" / "tools" / "kubectl")
+    return folder
 
 
 def _base() -> Path:
@@ -126,3 +138,8 @@ def imported(archive: Path, lab: Lab, node: str) -> None:
             check=False,
         )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+if __name__ == "__main__":
+    made = built(Path(sys.argv[1] if sys.argv[1:] else "image.tar").resolve())
+    sys.stdout.write(f"{made}: {made.stat().st_size >> 20} MiB, {REFERENCE}; docker load --input {made}\n")

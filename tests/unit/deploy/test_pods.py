@@ -177,3 +177,19 @@ def test_the_image_is_built_on_a_digest_alone(base: str, *, taken: bool) -> None
 
     assert (done.returncode == 0) == taken
     assert done.stderr.startswith("error: BASE is ") != taken
+
+
+def test_what_the_image_copies_is_let_into_its_build_and_is_there() -> None:
+    text = (DEPLOY / "cluster" / "Containerfile").read_text()
+    copied = {
+        source.rstrip("/")
+        for line in re.findall(r"^COPY (.*)$", text, flags=re.MULTILINE)
+        for source in line.split()[:-1]
+    }
+    root = DEPLOY.parent
+    let_in = {
+        line[1:] for line in (root / ".containerignore").read_text().splitlines() if line.startswith("!")
+    }
+
+    assert copied == let_in
+    assert all((root / source).exists() for source in copied)
