@@ -58,6 +58,26 @@ def _present(facts: Facts) -> Iterator[RootCause]:
     if not (unknown or any(_no_pool(facts, each.subject) for each in selecting)):
         # With such an advertisement about, a bare pool is what it was meant for: one fault, told once.
         yield from (_root(facts, each) for each in bare)
+    yield from _without_peer(facts)
+
+
+def _without_peer(facts: Facts) -> Iterator[RootCause]:
+    """Pools that BGP alone would announce, and no router is told of: a BGPAdvertisement tells nobody by itself."""
+    seen = facts.snapshot
+    if not (seen.bgp_peers.known and seen.bgp_advertisements.known) or seen.bgp_peers.items:
+        return
+    for name in sorted(facts.bgp_only - facts.announced_by_others.keys()):
+        tries = (facts.wire_index.of_address.get(str(address), ()) for address, _ in facts.usage[name].held)
+        if any(one.replied for found in tries for one in found):
+            continue  # then somebody else tells the routers
+        yield RootCause(
+            cause=CauseId.POOL_NOT_ADVERTISED,
+            subject=Subject.pool(name),
+            summary=f"Pool {name} is announced by BGP alone, and there is no BGPPeer: no router is told of it.",
+            evidence=("no L2Advertisement selects it", "BGPPeers: none"),
+            remedy="Make the BGPPeer of the router, or an L2Advertisement for the pool if it is meant for a segment.",
+            fields=facts.command_fields(pool=name),
+        )
 
 
 def _elsewhere(facts: Facts) -> Iterator[RootCause]:

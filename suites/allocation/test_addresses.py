@@ -55,7 +55,7 @@ def test_a_new_service_gets_an_address_of_the_expected_pool(
 def test_a_service_gets_the_address_it_asks_for(
     services: Services, addresses: Addresses, record: Record
 ) -> None:
-    """A service that asks for a free address gets that one."""
+    """A service that asks for a free address gets that one, by the annotation and by spec.loadBalancerIP."""
     wanted = addresses.free()
 
     with timed(record, "address assigned after", budget=budgets.ASSIGNED):
@@ -64,6 +64,13 @@ def test_a_service_gets_the_address_it_asks_for(
 
     text = f"it asked for {wanted} and got {address}"
     expect(address == wanted, service.broken_promise(Symptom.WRONG_ADDRESS, text, address=address))
+    services.delete(service)
+
+    by_field = services.create("by-field", loadBalancerIP=wanted)
+    address = by_field.assigned()
+
+    text = f"it asked for {wanted} by spec.loadBalancerIP and got {address}"
+    expect(address == wanted, by_field.broken_promise(Symptom.WRONG_ADDRESS, text, address=address))
 
 
 @check(

@@ -20,7 +20,11 @@ from suites.plugin import OBSERVE, Findings, Record, check
 def test_a_moved_address_is_in_the_change_log(
     repository: RepositorySnapshot, snapshot: Snapshot, earlier: Snapshot | None, findings: Findings
 ) -> None:
-    """An address that moved since the baseline has its entry in CHANGELOG.md."""
+    """An address that moved since the baseline has its entry in CHANGELOG.md.
+
+    The baseline is the observation beside the results that --baseline names; without it, the addresses by which the
+    profile or the service page know consumers.
+    """
     findings.extend(service_documentation.changelog(repository, snapshot, earlier=earlier))
 
 

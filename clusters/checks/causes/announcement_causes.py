@@ -30,13 +30,19 @@ CAUSES = (
     Cause(
         id=CauseId.POOL_NOT_ADVERTISED,
         title="No advertisement covers the pool",
-        meaning="Addresses of the pool are assigned, but no L2Advertisement lets a node announce them.",
+        meaning=(
+            "Addresses of the pool are assigned, but no L2Advertisement lets a node announce them, or BGP alone would "
+            "and no router is configured."
+        ),
         remedy="Create an L2Advertisement that names the pool, or one without a pool selection.",
         commands=(_ADS, "kubectl apply -k {overlay}"),
         scope=Scope.POOL,
         link=Link.ADVERTISED,
         layer=Layer.CONFIGURATION,
-        proven_by="Pools and advertisements were read, and none of the latter covers the pool.",
+        proven_by=(
+            "Pools and advertisements were read, and none of the latter covers the pool; or BGPAdvertisements alone "
+            "do, there is no BGPPeer, and none of its addresses is reached."
+        ),
         excluded_by="An advertisement covers it, or the advertisements could not be read.",
         effects=frozenset(),
         rank=None,

@@ -17,6 +17,7 @@ from clusters.diagnosis.metallb_components import Pod
 from clusters.diagnosis.root_cause import Explanation, RootCause
 from clusters.diagnosis.signals import Event, lasting
 from clusters.metallb import signatures, versions
+from clusters.metallb.install import component_of
 from clusters.metallb.versions import Feature
 from clusters.observation import surroundings
 from clusters.observation.snapshot import Part, PodMetrics, Snapshot
@@ -28,6 +29,8 @@ _CURRENT, _REPEATED = 30.0, 3
 _TOLD = 20
 _ALLOCATION = frozenset({"AllocationFailed", "LoadBalancerFailed", "InternalError", "not enough clusterips"})
 
+#: The event of a service that prefers both families and gets one.
+_SECOND_FAMILY = "AdditionalAssignFailed"
 _DOWN = {"controller": CauseId.CONTROLLER_DOWN, "speaker": CauseId.SPEAKER_DOWN}
 
 
@@ -50,7 +53,7 @@ def pods_ready(diagnosis: Diagnosis) -> Answer:
     ]
     return Answer(
         explanations=tuple(shown),
-        notes=(*restarts, *starting),
+        notes=(*restarts, *starting, *_beside(seen)),
         missing=missing(
             ("MetalLB's pods", seen.pods),
             ("its Deployment", seen.deployments),
@@ -58,6 +61,17 @@ def pods_ready(diagnosis: Diagnosis) -> Answer:
             ("the nodes", seen.nodes),
         ),
     )
+
+
+def _beside(seen: Snapshot) -> Iterator[str]:
+    """A sentence on each pod of MetalLB's namespace that is neither controller nor speaker and is not ready."""
+    for raw in seen.pods.items:
+        status = raw.get("status") or {}
+        ready = any(
+            each["type"] == "Ready" and each["status"] == "True" for each in status.get("conditions") or ()
+        )
+        if not ready and not component_of(raw) and status.get("phase") not in {"Succeeded", "Failed"}:
+            yield f"pod {raw['metadata']['name']}, which is neither controller nor speaker, is not ready"
 
 
 def _ready(pods: Iterable[Pod]) -> Iterator[bool]:
@@ -176,10 +190,16 @@ def allocation_events(diagnosis: Diagnosis) -> Answer:
         for event in said.get(key, ())
         if event.reason in _ALLOCATION
     ]
+    halves = [
+        f"service {key} has an address of one family and not of the other, {lasting(event.age)} ago: {event}"
+        for key, service in diagnosis.facts.addressed.items()
+        for event in said.get(key, ())[:1]
+        if event.reason == _SECOND_FAMILY and len({each.version for each in service.ingress}) == 1
+    ]
     return Answer(
         needs=("ip_address_pools", *ALLOCATION),
         explanations=tuple(explanations),
-        notes=tuple(f"resolved: {line}" for line in resolved[:10]),
+        notes=(*(f"resolved: {line}" for line in resolved[:10]), *halves[:10]),
         missing=missing(
             ("the services", diagnosis.snapshot.services), ("their events", diagnosis.snapshot.service_events)
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -214,3 +215,61 @@ class TestRoutable:
 
         assert not told.findings
         assert any("no address in 203.0.113.10-203.0.113.19 was looked at" in note for note in told.notes)
+
+
+def test_a_pod_beside_controller_and_speakers_that_is_not_ready_is_noted(healthy: Snapshot) -> None:
+    pod = copy.deepcopy(healthy.pods.items[0])
+    pod["metadata"].update(name="frr-k8s-x1", labels={"app": "frr-k8s"})
+    pod["spec"]["containers"] = [{"name": "frr", "image": "quay.io/frrouting/frr:10"}]
+    pod["status"] = {"phase": "Pending", "conditions": [{"type": "Ready", "status": "False"}]}
+    beside = replace(healthy, pods=replace(healthy.pods, items=(*healthy.pods.items, pod)))
+
+    told = answered("health.pods-ready", beside)
+
+    assert not told.findings
+    assert "pod frr-k8s-x1, which is neither controller nor speaker, is not ready" in told.notes
+    assert not any("neither controller" in one for one in answered("health.pods-ready", healthy).notes)
+
+
+def test_a_service_that_got_one_family_of_two_is_noted(healthy: Snapshot) -> None:
+    about = healthy.services.items[0]["metadata"]
+    event = {
+        "metadata": {"name": "e", "namespace": about["namespace"]},
+        "involvedObject": {"kind": "Service", "name": about["name"], "namespace": about["namespace"]},
+        "reason": "AdditionalAssignFailed",
+        "message": "no IPv6 address in the pool",
+        "type": "Warning",
+        "lastTimestamp": healthy.taken_at,
+    }
+    seen = replace(healthy, service_events=replace(healthy.service_events, items=(event,)))
+
+    (note,) = [one for one in answered("health.allocation-events", seen).notes if "of one family" in one]
+
+    assert note.startswith(f"service {about['namespace']}/{about['name']} has an address of one family")
+
+
+def test_warnings_that_are_no_finding_are_noted(healthy: Snapshot) -> None:
+    pod = next(
+        each["metadata"] for each in healthy.pods.items if each["metadata"]["name"].startswith("controller")
+    )
+    event = {
+        "metadata": {"name": "w", "namespace": pod["namespace"]},
+        "involvedObject": {
+            "kind": "Pod",
+            "name": pod["name"],
+            "namespace": pod["namespace"],
+            "uid": pod["uid"],
+        },
+        "reason": "Unhealthy",
+        "message": "Readiness probe failed: HTTP 500",
+        "type": "Warning",
+        "count": 1,
+        "lastTimestamp": healthy.taken_at,
+    }
+    told = answered(
+        "health.probes",
+        replace(healthy, events=replace(healthy.events, items=(*healthy.events.items, event))),
+    )
+
+    assert not told.findings
+    assert any(f"pod {pod['name']}, 0 s ago: event Unhealthy: Readiness" in one for one in told.notes)

@@ -166,6 +166,20 @@ def test_a_session_that_is_up_leaves_the_route(
         assert root.candidates[0].cause == first
 
 
+@pytest.mark.parametrize(
+    ("outcome", "told"),
+    [(ProbeOutcome.TIMEOUT, True), (ProbeOutcome.UNREACHABLE, True), (ProbeOutcome.ANSWERED, False)],
+)
+def test_a_pool_by_bgp_alone_with_no_router_is_not_advertised(
+    healthy: Snapshot, outcome: ProbeOutcome, *, told: bool
+) -> None:
+    seen = without(by_bgp(routed(healthy, outcome)), "bgp_peers")
+
+    assert (
+        ("pool-not-advertised", "pool metallb-pool") in causes(seen).get("health.config-present", set())
+    ) is told
+
+
 def test_without_a_peer_there_is_nothing_to_look_at(healthy: Snapshot) -> None:
     assert all_answered(without(healthy, "bgp_peers"))["traffic.bgp-session"].unsupported
 
