@@ -169,7 +169,7 @@ def _recorded(found: Any, each: Callable[[str], str]) -> Any:
     if isinstance(found, str):
         return each(found)
     if isinstance(found, dict):
-        return {key: _recorded(one, each) for key, one in found.items()}
+        return {_recorded(key, each): _recorded(one, each) for key, one in found.items()}
     if isinstance(found, tuple | list):
         return type(found)(_recorded(one, each) for one in found)
     if is_dataclass(found) and not isinstance(found, type):

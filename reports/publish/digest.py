@@ -19,6 +19,8 @@ from reports.wording import headline, in_maintenance, long, moment
 
 _UNDECIDED = frozenset({Outcome.INCONCLUSIVE, Outcome.SKIPPED})
 _SHOWN, _LONGEST = 8, 300
+#: How long a line of a message, a message and its subject are at most: a phone is to show it, and a gateway to take it.
+_LINE, _MESSAGE, _TITLE = 500, 12_000, 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +98,8 @@ def _sorted(names: Iterable[str]) -> tuple[str, ...]:
 def title(result: RunResult) -> str:
     """The subject: suite, verdict and cluster."""
     work = " (in declared maintenance)" if result.run.maintenance else ""
-    return for_chat(f"MetalLB conformance: {str(result.run.verdict).upper()} on {result.run.cluster}{work}")
+    subject = f"MetalLB conformance: {str(result.run.verdict).upper()} on {result.run.cluster}"
+    return for_chat(f"{subject[:_TITLE]}{work}")
 
 
 def body(result: RunResult, found: ChangesSince, *, report: str) -> str:
@@ -149,7 +152,24 @@ def _head(result: RunResult) -> list[str]:
 
 def _text(lines: Iterable[str], report: str) -> str:
     # The place of the report is this suite's own, and a link is to stay one.
-    return for_chat("\n".join(lines)) + f"\n\nReport: {report}\n"
+    shown: list[str] = []
+    room = _MESSAGE
+    for line in (part for text in lines for part in text.split("\n")):
+        room -= len(short := _cut(line)) + 1
+        if room < 0:
+            shown.append("… and more, which the report has")
+            break
+        shown.append(short)
+    return for_chat("\n".join(shown)) + f"\n\nReport: {report}\n"
+
+
+def _cut(line: str) -> str:
+    """The line, or its beginning; a command whole or not at all, for half of one may be another one."""
+    if len(line) <= _LINE:
+        return line
+    return (
+        "  (a command too long for a message: see the report)" if line[:4] == "  $ " else f"{line[:_LINE]}…"
+    )
 
 
 def _since(found: ChangesSince) -> str:
