@@ -17,6 +17,7 @@ from clusters.checks import CheckResult, Level, Outcome, RunResult
 from clusters.checks.run_verdict import Member, worst
 from clusters.checks.serialise import run_to_dict
 from clusters.errors import ExitCode, UsageError
+from reports.attribution import RootCause, root_causes
 from reports.history import HistoryError, opened
 from reports.history.validation import Validation, validation
 from reports.model import FLEET, RESULTS, keep, load, read, write_text
@@ -63,6 +64,11 @@ class Column:
     def verdict(self) -> str:
         """How its run ended, in the words of a run's verdict."""
         return _VERDICTS.get(self.member.exit_code, "failed")
+
+    @cached_property
+    def causes(self) -> tuple[RootCause, ...]:
+        """What its failures are attributed to, by how many checks fail because of it."""
+        return root_causes(self.result) if self.result else ()
 
     @property
     def not_validated(self) -> tuple[str, ...]:

@@ -23,6 +23,9 @@ ROOT = Path(__file__).resolve().parents[3]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 #: What stands before a command that is meant: other users, other environments, other folders.
 _BEFORE = re.compile(r"^(?:sudo(?: -u \S+)?|env|[A-Z_]+=\S*|\S*/?python3?(?=\s+-m\s)|then|do)\s+")
+_OURS = re.compile(
+    r"(?:\S*/)?(?:metallb-conformance|mlc|pytest suites|make|tox)\s|-m (?:reports|clusters|metallb_conformance)\b"
+)
 _OPTION = re.compile(r"^--[a-z][a-z-]*")
 
 
@@ -36,14 +39,18 @@ def commands(page: Path) -> list[str]:
     return [found_ for found_ in map(str.strip, found) if found_]
 
 
+def bare(command: str) -> str:
+    """A command without what stands before it."""
+    while (rest := _BEFORE.sub("", command)) != command:
+        command = rest
+    return command
+
+
 OURS = [
     pytest.param(command, id=f"{page.stem}: {command[:60]}")
     for page in PAGES
-    for command in dict.fromkeys(commands(page))
-    if re.search(
-        r"metallb-conformance |\bmlc |-m (reports|clusters|metallb_conformance|suites)\b|pytest suites|^make |tox ",
-        command,
-    )
+    for command in dict.fromkeys(map(bare, commands(page)))
+    if _OURS.match(command)
 ]
 
 
@@ -64,9 +71,7 @@ def said(*command: str) -> str:
 
 
 def words_of(command: str) -> list[str]:
-    while (rest := _BEFORE.sub("", command)) != command:
-        command = rest
-    return shlex.split(command.replace("…", ""))
+    return shlex.split(bare(command).replace("…", ""))
 
 
 def understood(command: str) -> tuple[str, list[str]]:
@@ -95,11 +100,11 @@ def understood(command: str) -> tuple[str, list[str]]:
 
 @pytest.mark.parametrize("command", OURS)
 def test_what_a_page_says_to_type_is_understood(command: str) -> None:
-    if command.startswith(("make ", "sudo make ")):
+    if command.startswith("make "):
         targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
         assert {word for word in words_of(command)[1:] if "=" not in word} <= targets
         return
-    if "tox " in command:
+    if command.startswith("tox "):
         environments = set(
             re.findall(r"^\[testenv:([a-z]+)\]", (ROOT / "tox.ini").read_text(), flags=re.MULTILINE)
         )
@@ -114,7 +119,7 @@ def test_what_a_page_says_to_type_is_understood(command: str) -> None:
 
 
 def test_commands_are_found_at_all() -> None:
-    assert len(OURS) > 60
+    assert len(OURS) > 50
 
 
 def test_an_option_that_is_not_there_would_be_missed() -> None:
