@@ -214,6 +214,9 @@ VANTAGE_ANSWERED = _budget("vantage_answered", 10, 0.1,
     "An agent answers in milliseconds, and over ssh in a round trip; its machine may be busy.")
 CONSUMER_ANSWERED = _budget("consumer_answered", 3, 0.02,
     "A connection, TLS and an answer take milliseconds on a segment; a lost SYN is sent again after 1 s.")
+CONSUMER_EVERY = _budget("consumer_every", 0.2, 0.01,
+    "Pause between two requests to a consumer of the profile while something is disturbed: five a second tell a gap "
+    "to a fifth of one, and are noticed by no service; a site that counts requests wants a longer one.")
 VANTAGE_READY = _budget("vantage_ready", 15, 0.1,
     "Python starts in a second on a slow host; a login over ssh may ask a directory first.")
 VANTAGE_ENDED = _budget("vantage_ended", 3, 0.1,

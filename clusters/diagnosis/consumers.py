@@ -203,6 +203,12 @@ def notes(facts: Facts) -> Iterator[str]:
             yield f"the certificate of {url(answer)} expires in {left:.0f} days"
 
 
+def unkept(answer: ConsumerAnswer) -> str:
+    """What an answer does not keep of what was promised, as a sentence; "" where it keeps all but its certificate."""
+    why = _by_default(answer) if answer.probe.by_default else _promised(answer)
+    return f"{url(answer)} {why}" if why else ""
+
+
 def _of(facts: Facts, service: Service) -> tuple[ConsumerAnswer, ...]:
     return tuple(each for each in facts.snapshot.wire.consumers if each.service == service.key)
 
@@ -275,8 +281,8 @@ def _certificate(facts: Facts, answer: ConsumerAnswer) -> Explanation | None:
 
 
 def _answer(facts: Facts, answer: ConsumerAnswer) -> Explanation | None:
-    why = _by_default(answer) if answer.probe.by_default else _promised(answer)
-    return _explained(facts, CauseId.CONSUMER_ANSWER_WRONG, answer, f"{url(answer)} {why}.") if why else None
+    why = unkept(answer)
+    return _explained(facts, CauseId.CONSUMER_ANSWER_WRONG, answer, f"{why}.") if why else None
 
 
 def _by_default(answer: ConsumerAnswer) -> str:

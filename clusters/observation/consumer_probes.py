@@ -9,7 +9,7 @@ import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from clusters import budgets
@@ -36,47 +36,66 @@ _SECURE, _PLAIN = (
 _USUAL = {"https": 443, "http": 80, "dns": 53, "quic": 443}
 
 
+class Question(NamedTuple):
+    """One request to one address of a service ("namespace/name"), as its probe has it.
+
+    `unread` says why the probe's CA could not be read, "" where it could.
+    """
+
+    service: str
+    address: str
+    probe: ConsumerProbe
+    request: Exchange
+    unread: str
+
+
 def answers(snapshot: Snapshot, vantage: Vantage) -> tuple[ConsumerAnswer, ...]:
     """What each consumer answered, at each of its addresses, all asked side by side.
 
     One whose service is not there, or holds no address, is not asked: that is told elsewhere.
     """
-    from clusters.vantage.targets import Exchange  # noqa: PLC0415 - only who has consumers needs it
+    return asked(questions(snapshot), vantage)
 
+
+def asked(wanted: Sequence[Question], vantage: Vantage) -> tuple[ConsumerAnswer, ...]:
+    """What came of each question, all asked side by side; those that hang are asked again for small packets only."""
+    if not wanted:
+        return ()
+    requests, limit = [each.request for each in wanted], budgets.seconds(budgets.CONSUMER_ANSWERED)
+    found = vantage.exchange_all(requests, timeout=limit)
+    hanging = {n: one for n, one in enumerate(requests) if one.protocol in _LARGE and _hangs(found[n])}
+    small = _in_small(vantage, hanging, limit)
+    return tuple(
+        _unasked(each.service, each.address, each.probe, each.unread)
+        if each.unread
+        else replace(_answer(each.service, each.address, each.probe, got), in_small=small.get(place, ""))
+        for place, (each, got) in enumerate(zip(wanted, found, strict=True))
+    )
+
+
+def questions(snapshot: Snapshot) -> tuple[Question, ...]:
+    """What is asked of the profile's consumers."""
     wanted = list(_wanted(snapshot))[:_AT_MOST]
     if not wanted:
         return ()
-    requests, unread = [], {}
-    for place, (_, address, probe) in enumerate(wanted):
-        ca, problem = _ca(probe)
-        if problem:
-            unread[place] = problem
-        requests.append(
-            Exchange(
-                address=address,
-                port=probe.port,
-                protocol=probe.protocol,
-                hostname=probe.host,
-                method=probe.method,
-                path=probe.path,
-                payload=probe.send,
-                ca=ca,
-                proxy=probe.proxy_protocol,
-            )
+    from clusters.vantage.targets import Exchange  # noqa: PLC0415 - only who has consumers needs it
+
+    found = []
+    for service, address, probe in wanted:
+        ca, unread = _ca(probe)
+        request = Exchange(
+            address=address,
+            port=probe.port,
+            protocol=probe.protocol,
+            hostname=probe.host,
+            method=probe.method,
+            path=probe.path,
+            payload=probe.send,
+            ca=ca,
+            proxy=probe.proxy_protocol,
         )
-    limit = budgets.seconds(budgets.CONSUMER_ANSWERED)
-    found = vantage.exchange_all(requests, timeout=limit)
-    small = _in_small(
-        vantage,
-        {n: one for n, one in enumerate(requests) if one.protocol in _LARGE and _hangs(found[n])},
-        limit,
-    )
-    return tuple(
-        _unasked(*each, unread[place])
-        if place in unread
-        else replace(_answer(*each, got), in_small=small.get(place, ""))
-        for place, (each, got) in enumerate(zip(wanted, found, strict=True))
-    )
+        found.append(Question(service, address, probe, request, unread))
+    return tuple(found)
 
 
 def _hangs(got: Exchanged) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from clusters.vantage.targets import Exchange, Exchanged, Target
+from clusters.vantage.targets import Asked, Exchange, Exchanged, Target
 from clusters.vantage.vantage_data import AddressLike, Answers, Attempt, Control, Interface, Mac, Neighbour
 from clusters.vantage.watch import Measurement
 
@@ -131,8 +131,9 @@ class Vantage(Protocol):
         at_most: float = 900.0,
         neighbours: Sequence[AddressLike] = (),
         control: Target | None = None,
+        asked: Sequence[Asked] = (),
     ) -> AbstractContextManager[Measurement]:
-        """Measure several at once, on one clock and in one capture."""
+        """Measure several at once, on one clock and in one capture; ask consumers for their answer besides."""
         ...
 
 

@@ -15,7 +15,7 @@ from clusters.vantage import asking, frames, targets
 from clusters.vantage.client import Client
 from clusters.vantage.frames import Asker
 from clusters.vantage.launch import Launch
-from clusters.vantage.targets import Exchange, Exchanged, Settings, Target
+from clusters.vantage.targets import Asked, Exchange, Exchanged, Settings, Target
 from clusters.vantage.vantage_data import (
     AddressLike,
     Answers,
@@ -275,8 +275,9 @@ class AgentVantage:
     ) -> Iterator[Measurement]:
         """Measure one address through a block: traffic, questions, capture."""
         target = Target(address=str(ip_address(str(address))), port=port, protocol=protocol, path=path)
-        settings = {"every": every, "arp_every": arp_every}
-        with self.watch_all([target], neighbours=neighbours, control=control, **settings) as measurement:
+        with self.watch_all(
+            [target], every=every, arp_every=arp_every, neighbours=neighbours, control=control
+        ) as measurement:
             yield measurement
 
     @contextmanager
@@ -290,8 +291,12 @@ class AgentVantage:
         at_most: float = 900.0,
         neighbours: Sequence[AddressLike] = (),
         control: Target | None = None,
+        asked: Sequence[Asked] = (),
     ) -> Iterator[Measurement]:
-        """Measure several at once, on one clock and in one capture. `at_most` (s) ends it in any case."""
+        """Measure several at once, on one clock and in one capture. `at_most` (s) ends it in any case.
+
+        Consumers in `asked` are asked for their answer besides.
+        """
         live = tuple(str(ip_address(str(address))) for address in neighbours)
         settings = Settings(
             every=every,
@@ -301,7 +306,7 @@ class AgentVantage:
             neighbours=live,
             control=control,
         )
-        measurement = Measurement(self._client, targets, settings, vantage=self.name)
+        measurement = Measurement(self._client, targets, settings, vantage=self.name, asked=asked)
         reached = [target.address for target in targets]
         routes = {address: self.interface_for(address) for address in (*live, *reached)}
         askers = {} if self._unable() else self._askers_for(routes, reached, live)

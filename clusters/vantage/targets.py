@@ -149,6 +149,36 @@ class Exchange:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A request that is made again and again through a measurement, and what its answer has to be.
+
+    `service` is whose ("namespace/name"), `every` in seconds. `expected` are the codes of which its answer has one
+    (none given: any), `holds` a text in it.
+    """
+
+    service: str
+    request: Exchange
+    every: float
+    expected: tuple[int, ...] = ()
+    holds: str = ""
+
+    @property
+    def name(self) -> str:
+        """Like "https 192.0.2.9:443"."""
+        return f"{self.request.protocol} {self.request.address}:{self.request.port}"
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What the agent needs to know of it."""
+        return {
+            **self.request.arguments,
+            "every": self.every,
+            "expected": list(self.expected),
+            "holds": self.holds,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
 class Exchanged:
     """What came back. `error` is empty where that was an answer, else a word or two, and `stage` says how far it came.
 

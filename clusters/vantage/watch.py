@@ -15,7 +15,7 @@ from clusters.vantage import asking, captured_frames, frames
 from clusters.vantage.captured_frames import Wire, seconds
 from clusters.vantage.client import Client, Task
 from clusters.vantage.frames import Asker
-from clusters.vantage.targets import Settings, Target, attempts_of
+from clusters.vantage.targets import Asked, Settings, Target, attempts_of
 from clusters.vantage.timeline import Timeline
 from clusters.vantage.vantage_data import (
     Attempt,
@@ -45,19 +45,39 @@ class _Stream:
     taken: int = 0
 
 
+@dataclass
+class _Asking:
+    """A consumer's task, and how far its messages were taken into records."""
+
+    asked: Asked
+    probe: Task
+    attempts: list[Attempt] = field(default_factory=list)
+    taken: int = 0
+
+
 class Measurement:
     """A measurement under way.
 
     `mark` names moments; `so_far` can be asked at any time; after the block, `timeline` (of the first target)
-    and `timelines` (by `Target.name`) stand, and `save` writes the evidence.
+    and `timelines` (by `Target.name`) stand, and `save` writes the evidence. `answers` has by then, for each of the
+    consumers in `asked`, a timeline of its requests alone.
     """
 
     def __init__(
-        self, client: Client, targets: Sequence[Target], settings: Settings, *, vantage: str
+        self,
+        client: Client,
+        targets: Sequence[Target],
+        settings: Settings,
+        *,
+        vantage: str,
+        asked: Sequence[Asked] = (),
     ) -> None:
         self.client, self.targets, self.settings, self.vantage = client, tuple(targets), settings, vantage
         self.marks: list[Mark] = []
+        self.asked = tuple(asked)
         self.timelines: dict[str, Timeline] = {}
+        self.answers: tuple[tuple[Asked, Timeline], ...] = ()
+        self._asking: list[_Asking] = []
         self.frames: list[Frame] = []
         self._streams: list[_Stream] = []
         self._control: _Stream | None = None
@@ -107,6 +127,8 @@ class Measurement:
             paths.append(
                 timeline.write(directory / ("timeline.json" if number == 1 else f"timeline-{number}.json"))
             )
+        for number, (_, timeline) in enumerate(self.answers, start=1):
+            paths.append(timeline.write(directory / f"consumer-{number}.json"))
         return (*paths, captured_frames.write(directory / "capture.pcap", self.frames))
 
     def __enter__(self) -> Self:
@@ -148,6 +170,7 @@ class Measurement:
         self._streams = [self._stream(target, routes, askers) for target in self.targets]
         if self.settings.control:
             self._control = _Stream(target=self.settings.control, probe=self._probe(self.settings.control))
+        self._asking = [_Asking(one, self._ask(one)) for one in self.asked]
         for task in self._tasks():
             task.until_started()
 
@@ -163,6 +186,7 @@ class Measurement:
         self._clocks.append(self._clock())
         self._take()
         self.timelines = {stream.target.name: self._timeline(stream) for stream in self._streams}
+        self.answers = tuple((one.asked, self._answers(one)) for one in self._asking)
 
     def abandon(self) -> None:
         """Stop without results, where the agent failed or nobody waits for them."""
@@ -179,6 +203,10 @@ class Measurement:
         every, timeout = self.settings.every, self.settings.timeout
         bounds = {"every": every, "timeout": timeout, "for": self._limit}
         return self.client.start("probe", **target.arguments, body=128, **bounds)
+
+    def _ask(self, asked: Asked) -> Task:
+        bounds = {"timeout": self.settings.timeout, "for": self._limit}
+        return self.client.start("asking", **asked.arguments, **bounds)
 
     def _stream(self, target: Target, routes: dict[str, Interface], askers: dict[str, Asker]) -> _Stream:
         stream = _Stream(target=target, probe=self._probe(target))
@@ -211,7 +239,7 @@ class Measurement:
     def _tasks(self) -> list[Task]:
         streams = [*self._streams, *([self._control] if self._control else [])]
         each = [task for one in streams for task in (one.probe, one.questions, one.table) if task]
-        return [*each, *self._others]
+        return [*each, *self._others, *(one.probe for one in self._asking)]
 
     def _clock(self) -> int:
         reading = self.client.ask("clock")
@@ -227,7 +255,8 @@ class Measurement:
                 self.frames += fresh
                 for frame in fresh:
                     self._wire.add(frame)
-            for stream in [*self._streams, *([self._control] if self._control else [])]:
+            streams: list[_Stream | _Asking] = [*self._streams, *self._asking]
+            for stream in (*streams, *([self._control] if self._control else [])):
                 upto = len(stream.probe.messages)
                 messages = stream.probe.messages[stream.taken : upto]
                 stream.attempts += attempts_of(messages, began_ns=self.began_ns)
@@ -266,6 +295,28 @@ class Measurement:
             frames_dropped=sum(task.last.get("dropped", 0) for task, _ in self._captures),
             clock_step=round((self._clocks[-1] - self._clocks[0]) / 1e9, 6),
             truncated=any(task.last.get("reason") == "limit" for task in self._tasks()),
+        )
+
+    def _answers(self, asking: _Asking) -> Timeline:
+        """The timeline of a consumer's requests: who answers for its address is not asked."""
+        return Timeline(
+            vantage=self.vantage,
+            address=asking.asked.request.address,
+            port=asking.asked.request.port,
+            protocol=asking.asked.request.protocol,
+            began_ns=self.began_ns,
+            ended=seconds(self._ended_ns or self.client.now_ns(), self.began_ns),
+            every=asking.asked.every,
+            arp_every=self.settings.arp_every,
+            attempts=tuple(sorted(asking.attempts, key=lambda one: one.t)),
+            requests=(),
+            answers=(),
+            gratuitous=(),
+            learned=(),
+            marks=tuple(self.marks),
+            slips=tuple(self._slips(asking.probe, "probe")),
+            control=Control(ok=False, reason="a consumer is only asked for its answer"),
+            truncated=asking.probe.last.get("reason") == "limit",
         )
 
     def _learned(self, table: Task | None) -> tuple[Learned, ...]:

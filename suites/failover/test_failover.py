@@ -38,7 +38,7 @@ def test_the_address_moves_when_its_speaker_is_deleted(
     with announced.watched(record) as seen, disruption.speaker_deleted(owner, seen):
         announced.settles(seen)
 
-    expect_failover(announced, seen.timeline, GRACEFUL, record)
+    expect_failover(announced, seen, GRACEFUL, record)
 
 
 @check(
@@ -62,7 +62,7 @@ def test_the_address_moves_when_its_speaker_dies_without_a_farewell(
             announced.settles(seen)
         announced.settles(seen)
 
-    expect_failover(announced, seen.timeline, KILLED, record)
+    expect_failover(announced, seen, KILLED, record)
 
 
 @check(
@@ -87,7 +87,7 @@ def test_the_address_moves_when_its_node_is_lost(
             announced.serves_steadily(seen)
         announced.settles(seen)
 
-    expect_failover(announced, seen.timeline, LOST, record)
+    expect_failover(announced, seen, LOST, record)
 
 
 @check(
@@ -111,7 +111,7 @@ def test_an_excluded_node_hands_its_address_over_without_loss(
             announced.settles(seen)
         announced.settles(seen)
 
-    expect_failover(announced, seen.timeline, EXCLUDED, record)
+    expect_failover(announced, seen, EXCLUDED, record)
 
 
 @check(
@@ -135,4 +135,4 @@ def test_restarting_the_controller_changes_nothing(
 
     changed = disruption.changed_since(before)
     expect(not changed, announced.broken_promise(Symptom.ADDRESS_CHANGED, changed))
-    expect_failover(announced, seen.timeline, RESTARTED, record)
+    expect_failover(announced, seen, RESTARTED, record)

@@ -36,4 +36,4 @@ def test_services_receive_their_address_again_after_a_pool_change(
                 drill.same(before, budget=budgets.CHANGED_POOL)
         announced.settles(seen)
 
-    drill.cost(seen.timeline)
+    drill.cost(seen)

@@ -51,7 +51,7 @@ def test_reapplying_the_overlay_brings_everything_back(
             drill.same(before, budget=budgets.REAPPLIED)
         announced.settles(seen)
 
-    drill.cost(seen.timeline)
+    drill.cost(seen)
 
 
 @check(

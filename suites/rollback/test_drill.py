@@ -37,4 +37,4 @@ def test_reverting_a_bad_overlay_brings_every_address_back(
                 drill.same(before, budget=budgets.ROLLED_BACK)
         announced.settles(seen)
 
-    drill.cost(seen.timeline)
+    drill.cost(seen)

@@ -24,6 +24,7 @@ from clusters.vantage.vantage_data import Attempt, Mac
 from clusters.vantage.watch import Measurement
 from clusters.workloads.builders import HTTP_PORT, UDP_PORT
 from suites.plugin.record import Record
+from suites.scenes.asked_consumers import Consumers
 from suites.scenes.own_services import BrokenPromise, Service
 
 ASKED_FOR_SILENCE = 5
@@ -46,12 +47,19 @@ class Wire:
     neighbours: tuple[str, ...]
     metallb_namespace: str
     metrics: Metrics = announcers.NO_LOGIN
+    consumers: Consumers | None = None
 
     @contextmanager
     def listening(self, address: str, record: Record) -> Iterator[Measurement]:
-        """Traffic, questions and capture for an address, through a block; what was seen is kept as evidence."""
+        """Traffic, questions and capture for an address, through a block; what was seen is kept as evidence.
+
+        Consumers of the profile are asked meanwhile, as their probes say.
+        """
+        asked = self.consumers.to_ask(record) if self.consumers else ()
+        own = Target(address=address, port=HTTP_PORT)
         with ExitStack() as stack:
-            seen = stack.enter_context(self.vantage.watch(address, HTTP_PORT, neighbours=self.neighbours))
+            watching = self.vantage.watch_all([own], neighbours=self.neighbours, asked=asked)
+            seen = stack.enter_context(watching)
             try:
                 yield seen
             finally:

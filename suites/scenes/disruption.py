@@ -22,12 +22,12 @@ from clusters.providers.cluster import Cluster, Machines
 from clusters.subject import CLUSTER
 from clusters.vantage import failover
 from clusters.vantage.failover import FAULT, RESTORED, Failover
-from clusters.vantage.timeline import Timeline
 from clusters.vantage.watch import Measurement
 from clusters.wait import NotWithinBudget
 from clusters.workloads.metallb_control import MetalLB
 from suites.plugin.record import Record
 from suites.scenes.announced import Announced, Wire
+from suites.scenes.asked_consumers import record_gaps
 from suites.scenes.own_services import Services, held_addresses
 
 
@@ -252,13 +252,14 @@ RESTARTED = Limits(
 )
 
 
-def expect_failover(announced: Announced, timeline: Timeline, limits: Limits, record: Record) -> Failover:
+def expect_failover(announced: Announced, measured: Measurement, limits: Limits, record: Record) -> Failover:
     """Keep every figure of a failover and raise BrokenPromise where it did not happen as promised.
 
     Figures over their budget are told by the record when the check has ended, so all of them are kept first.
     """
-    seen = announced.failover(timeline)
+    seen = announced.failover(measured.timeline)
     failover.record(seen, record, limits.seconds())
+    record_gaps(measured, record, budget=limits.budgets["gap of the service"])
     turns = " → ".join(seen.owners) or "nobody"
     record.note(f"{announced.address} was answered by {turns}")
     if seen.unseen:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 from clusters import budgets, wait
 from clusters.api.resources import SERVICES
@@ -21,18 +22,27 @@ from clusters.gitops.repository_snapshot import RepositorySnapshot
 from clusters.metallb import services
 from clusters.objects import Object
 from clusters.profile import Profile
-from clusters.vantage.timeline import Timeline
+from clusters.vantage.watch import Measurement
 from clusters.wait import NotWithinBudget
 from clusters.workloads.builders import REQUESTED
 from suites.plugin.record import Record
 from suites.scenes import announcement_state
 from suites.scenes.announced import Wire
 from suites.scenes.announcement_state import AnnouncementChange, AnnouncementState
+from suites.scenes.asked_consumers import record_gaps
 from suites.scenes.committed_overlay import Overlay, OverlayPart
 from suites.scenes.disruption import Disruption
-from suites.scenes.promise_explainer import CONFIG_ACCEPTED, CONFIG_PRESENT, PODS_READY, FailureAttribution
+from suites.scenes.promise_explainer import (
+    CONFIG_ACCEPTED,
+    CONFIG_PRESENT,
+    EDGE_ADDRESS,
+    PODS_READY,
+    FailureAttribution,
+)
 
 _WHY = "MetalLB is lost in a drill"
+#: Seconds between two questions to each consumer while it is waited for.
+_ASKED_EVERY = 0.5
 #: What must be well before anything is taken away, or it could not be brought back.
 _FIRST = (PODS_READY, CONFIG_PRESENT, CONFIG_ACCEPTED)
 
@@ -47,6 +57,29 @@ class Drill:
     profile: Profile
     wire: Wire
     record: Record
+
+    @cached_property
+    def serving(self) -> frozenset[str]:
+        """The consumers that keep what their probes promise before anything is taken away."""
+        return self.wire.consumers.keeping() if self.wire.consumers else frozenset()
+
+    def serve(self, *, budget: Budget) -> None:
+        """Wait until the consumers that served before serve again, by their own probes. CheckFailed where not."""
+        asking = self.wire.consumers
+        if asking is None or not self.serving:
+            return
+        serving = self.serving
+        try:
+            wait.until(
+                f"consumers serve as their probes promise: {', '.join(sorted(serving))}",
+                read=lambda: asking.unkept(serving),
+                accept=lambda found: not found,
+                budget=replace(budgets.get(budget), every=_ASKED_EVERY),
+            )
+        except NotWithinBudget as late:
+            raise self.attribution.failure_of(
+                EDGE_ADDRESS, CauseId.CONSUMER_ANSWER_WRONG, str(late)
+            ) from None
 
     @property
     def attribution(self) -> FailureAttribution:
@@ -68,6 +101,9 @@ class Drill:
         found = drift.intended_config(both, snapshot)
         if found:
             raise CheckFailed(found)
+        if self.serving:
+            names = ", ".join(sorted(self.serving))
+            self.record.note(f"serving as their probes promise, and so to serve at the end: {names}")
         return self.state()
 
     def state(self) -> AnnouncementState:
@@ -180,7 +216,10 @@ class Drill:
             raise self.attribution.failure_of(PODS_READY, CauseId.CONTROLLER_DOWN, str(late)) from None
 
     def same(self, before: AnnouncementState, *, budget: Budget) -> None:
-        """Wait until every service holds its address, and the same node alone answers for it. CheckFailed else."""
+        """Wait until every service holds its address, the same node alone answers for it, and consumers serve.
+
+        CheckFailed where that does not come true.
+        """
         nodes = frozenset(self.wire.macs.nodes.values())
         last: list[AnnouncementChange] = []
 
@@ -197,6 +236,7 @@ class Drill:
             )
         except NotWithinBudget as late:
             raise self.attribution.changes(last, str(late)) from None
+        self.serve(budget=budget)
 
     @contextmanager
     def timed(self, figure: str, *, budget: Budget) -> Iterator[None]:
@@ -205,10 +245,11 @@ class Drill:
         yield
         self.record.measure(figure, time.monotonic() - began, budget=budgets.get(budget).within)
 
-    def cost(self, timeline: Timeline) -> None:
-        """Keep how long the watched address was silent and its service was out; a drill has no limit for that."""
-        self.record.measure("gap of the address", timeline.address_gap)
-        self.record.measure("gap of the service", timeline.outages.longest)
+    def cost(self, seen: Measurement) -> None:
+        """Keep how long the watched address was silent, and its service and the consumers were out; without a limit."""
+        self.record.measure("gap of the address", seen.timeline.address_gap)
+        self.record.measure("gap of the service", seen.timeline.outages.longest)
+        record_gaps(seen, self.record)
 
     def restored(self, before: AnnouncementState) -> None:
         """Wait until services that are still there hold what they held. CleanupFailed where they do not."""

@@ -29,6 +29,7 @@ from suites.plugin.record import OverBudget
 from suites.plugin.run import Run
 from suites.scenes.announced import Announced, Wire
 from suites.scenes.announcement_state import AnnouncementChange
+from suites.scenes.asked_consumers import consumer_of
 from suites.scenes.own_services import METALLB_WRITES_AS, BrokenPromise
 
 #: What a symptom means where the observation shows nothing else that is wrong.
@@ -115,8 +116,16 @@ def _late(item: pytest.Item, error: BaseException) -> BrokenPromise | None:
     announced = getattr(item, "funcargs", {}).get("announced")
     if not isinstance(error, OverBudget) or not isinstance(announced, Announced):
         return None
+    if consumer := consumer_of(error.figures) if not _own(error.figures) else "":
+        namespace, _, name = consumer.partition("/")
+        return BrokenPromise(Symptom.GAP, namespace=namespace, service=name, readings=str(error))
     symptom = Symptom.TWO_ANNOUNCERS if failover.OVERLAPS & error.figures else Symptom.GAP
     return announced.broken_promise(symptom, str(error))
+
+
+def _own(figures: frozenset[str]) -> bool:
+    """Whether one of these figures is of the run's own service."""
+    return any(not consumer_of(frozenset({each})) for each in figures)
 
 
 def _subject(broken: BrokenPromise) -> Subject:
@@ -145,6 +154,7 @@ PODS_READY = ObserveCheck(CheckId.HEALTH_PODS_READY, health.pods_ready)
 CONFIG_PRESENT = ObserveCheck(CheckId.HEALTH_CONFIG_PRESENT, health.config_present)
 CONFIG_ACCEPTED = ObserveCheck(CheckId.HEALTH_CONFIG_ACCEPTED, health.config_accepted)
 INCIDENT_SCOPE = ObserveCheck(CheckId.RECOVERY_INCIDENT_SCOPE, recovery.incident_scope)
+EDGE_ADDRESS = ObserveCheck(CheckId.TRIGGER_EDGE_ADDRESS, trigger.edge_address)
 PENDING_SERVICES = ObserveCheck(CheckId.TRIGGER_PENDING_SERVICES, trigger.pending_services)
 
 

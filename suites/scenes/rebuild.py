@@ -85,7 +85,7 @@ class Rebuild:
                 lambda: drill.overlay.missing(OverlayPart.CONFIGURATION), CONFIG_PRESENT, CauseId.OVERLAY_DRIFT,
             ),
             Stage.CONSUMERS: Gate(
-                "every consumer has its address",
+                "every consumer has its address, and keeps what its probe promises",
                 self._consumers, PENDING_SERVICES, CauseId.UNEXPLAINED,
             ),
         }  # fmt: skip
@@ -200,7 +200,9 @@ class Rebuild:
     def _consumers(self) -> list[str]:
         now = self._drill.disruption.addresses()
         held = self._before.addresses if self._before else {}
-        return [f"{name} has no address" for name, had in held.items() if had and not now.get(name, had)]
+        lost = [f"{name} has no address" for name, had in held.items() if had and not now.get(name, had)]
+        asking = self._drill.wire.consumers
+        return lost or (asking.unkept(self._drill.serving) if asking else [])
 
     def _metallb(self) -> list[str]:
         if unready := self._drill.disruption.metallb.unready():

@@ -22,6 +22,7 @@ from suites.plugin.record import Record
 from suites.plugin.run import RUN
 from suites.plugin.settings import Settings
 from suites.scenes.announced import Announced, Wire
+from suites.scenes.asked_consumers import Consumers
 from suites.scenes.committed_overlay import Overlay
 from suites.scenes.disruption import Disruption
 from suites.scenes.drill import Drill
@@ -87,14 +88,15 @@ def own_pools(changes: Changes, addresses: Addresses) -> Iterator[OwnPools]:
 
 
 @pytest.fixture(scope="session")
-def wire(cluster: Cluster, vantage: Vantage, profile: Profile) -> Wire:
+def wire(cluster: Cluster, vantage: Vantage, profile: Profile, api: Api) -> Wire:
     """The segment as the vantage sees it, with the nodes' MACs learnt."""
     own = {node.name: node.addresses[:1] for node in cluster.nodes}
     static = {mac: node.name for node in cluster.nodes for mac in node.macs}
     static |= {mac: node for node, macs in profile.macs.items() for mac in macs}
     macs = MacTable.learn(vantage, own, static=static)
     neighbours = tuple(str(one[0]) for one in own.values() if one)
-    return Wire(vantage, macs, neighbours, profile.namespace, profile.scraping)
+    consumers = Consumers(api, profile, vantage)
+    return Wire(vantage, macs, neighbours, profile.namespace, profile.scraping, consumers)
 
 
 @pytest.fixture

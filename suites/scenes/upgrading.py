@@ -39,6 +39,7 @@ from suites.plugin.upgrade_state import SavedPhase
 from suites.scenes import announcement_state
 from suites.scenes.announced import BASELINE, Announced, Wire, keep
 from suites.scenes.announcement_state import AnnouncementChange, AnnouncementState
+from suites.scenes.asked_consumers import record_gaps
 from suites.scenes.committed_overlay import OverlayPart, part_of
 from suites.scenes.drill import Drill
 from suites.scenes.own_services import held_addresses
@@ -161,7 +162,8 @@ class LabUpgrade:
     def _watched(self, before: AnnouncementState) -> Iterator[Measurement]:
         """Traffic and questions for the run's own service and others of the cluster, once all are served."""
         wire, targets = self.announced.wire, self._targets(before)
-        with wire.vantage.watch_all(targets, neighbours=wire.neighbours) as seen:
+        asked = wire.consumers.to_ask(self.drill.record) if wire.consumers else ()
+        with wire.vantage.watch_all(targets, neighbours=wire.neighbours, asked=asked) as seen:
             wait.until(
                 "the measurement sees every address answered and served before anything is upgraded",
                 read=lambda: {each.name: failover.baseline(seen.so_far(each)) for each in targets},
@@ -189,6 +191,7 @@ class LabUpgrade:
             timeline.require_control()
             for way in (timeline.between(FAULT, RESTORED), timeline.between(RESTORED)):
                 self._figures(way)
+        record_gaps(seen, self.drill.record, budget=_LIMITS["gap of the service"])
 
     def _figures(self, way: Timeline) -> None:
         figures = {

@@ -22,7 +22,7 @@ from tests.faults.catalogue_stage import Stage
 ADDRESS = "172.30.0.210"
 _WHY = "Traefik is broken for a test"
 _SUBJECT = {"trigger.edge-address": f"service {NAMESPACE}/{NAME}"}
-_ROUTE: dict[str, Any] = {
+ROUTE: dict[str, Any] = {
     "apiVersion": "traefik.io/v1alpha1",
     "kind": "IngressRoute",
     "metadata": {"name": "shop-secure", "namespace": "shop"},
@@ -32,7 +32,7 @@ _ROUTE: dict[str, Any] = {
 @contextmanager
 def no_router(stage: Stage) -> Iterator[None]:
     """Nobody has a route for the shop's name."""
-    with stage.changes.deleted(stage.api.resource_for(_ROUTE), "shop-secure", "shop", foreign=_WHY):
+    with stage.changes.deleted(stage.api.resource_for(ROUTE), "shop-secure", "shop", foreign=_WHY):
         _answers(stage, lambda got: got.status == 404, "answers 404")
         yield
 
@@ -53,7 +53,7 @@ def backend_down(stage: Stage) -> Iterator[None]:
     with (
         stage.changes.created(behind, foreign=_WHY),
         stage.changes.patched(
-            stage.api.resource_for(_ROUTE), "shop-secure", {"spec": {"routes": [rule]}}, "shop", foreign=_WHY
+            stage.api.resource_for(ROUTE), "shop-secure", {"spec": {"routes": [rule]}}, "shop", foreign=_WHY
         ),
     ):
         _answers(stage, lambda got: got.status == 502, "answers 502")

@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from clusters.api import Resource
-from clusters.api.resources import DEPLOYMENTS, IP_ADDRESS_POOLS
+from clusters.api.resources import DEPLOYMENTS, IP_ADDRESS_POOLS, PODS
+from clusters.faults import filters
 from clusters.lab import rendering
 from clusters.lab.parts import ensure
 from clusters.lab.rest import FIELD_MANAGER
@@ -36,6 +38,39 @@ def nodes_close(bench: Bench) -> Iterator[None]:
             return False
 
         with _when(bench, DEPLOYMENTS, close):
+            yield
+
+
+@contextmanager
+def consumer_refused(bench: Bench, address: str, *, seconds: float) -> Iterator[None]:
+    """Nobody is let in at an address for some seconds from the moment when a speaker is told to end."""
+
+    def refuse(kind: str, obj: Json) -> bool:
+        ends = kind == "MODIFIED" and "deletionTimestamp" in obj["metadata"]
+        if ends and obj["metadata"]["name"].startswith("speaker-"):
+            with filters.address_refused(bench.changes, bench.lab, "client", address=address):
+                time.sleep(seconds)
+            return True
+        return False
+
+    with _when(bench, PODS, refuse):
+        yield
+
+
+@contextmanager
+def route_lost(bench: Bench, route: Json) -> Iterator[None]:
+    """A route of Traefik's is gone from the moment when MetalLB's controller is."""
+    with ExitStack() as stack:
+
+        def lose(kind: str, obj: Json) -> bool:
+            if kind == "DELETED" and obj["metadata"]["name"] == "controller":
+                meta, res = route["metadata"], bench.api.resource_for(route)
+                gone = bench.changes.deleted(res, meta["name"], meta["namespace"], foreign="the fault")
+                stack.enter_context(gone)
+                return True
+            return False
+
+        with _when(bench, DEPLOYMENTS, lose):
             yield
 
 

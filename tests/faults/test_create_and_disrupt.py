@@ -11,6 +11,7 @@ from clusters.api.resources import DEPLOYMENTS, IP_ADDRESS_POOLS, L2_ADVERTISEME
 from clusters.faults import filters, foreign_responder, lab_hosts, rival_controllers
 from clusters.metallb import services
 from clusters.workloads import builders
+from tests.faults import somebody
 from tests.faults.bench import Bench
 
 ADVERTISEMENT = "metallb-l2"
@@ -203,6 +204,19 @@ def test_a_controller_that_cannot_come_back_is_named(bench: Bench) -> None:
     # The cluster is left without its controller, and that is worse than a check that failed.
     assert seen.code == 7
     assert "not as well as before it was disturbed" in seen.text
+
+
+@pytest.mark.full
+def test_a_consumer_that_serves_nobody_during_a_failover_is_named(bench: Bench) -> None:
+    with somebody.consumer_refused(bench, "172.30.0.210", seconds=4):
+        seen = bench.run("failover.speaker-deleted")
+
+    assert seen.failed == {"failover.speaker-deleted": {"over-budget"}}
+    (finding,) = seen["failover.speaker-deleted"]["findings"]
+    assert finding["subject"] == "service traefik/traefik"
+    figures = seen["failover.speaker-deleted"]["measurements"]
+    assert 3.5 < figures["gap of consumer traefik/traefik"]["value"] < 5.5
+    assert figures["gap of the service"]["value"] < 1
 
 
 @pytest.mark.full

@@ -15,13 +15,15 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Callable  # noqa: UP035 - Callable of collections.abc is no alias before Python 3.9
 
-from .loop import Loop, Output
+from .loop import Loop, Output, Ticker
 from .probes import word
 
 if TYPE_CHECKING:
     import ssl
 
 LOOKED_EVERY = 0.02
+#: So many requests of one task may be under way: with a second each, five times as many as are sent.
+AT_ONCE = 25
 MOST_BODY = 1 << 16
 DNS_HEADER = struct.Struct(">6H")
 A, AAAA = 1, 28
@@ -56,6 +58,94 @@ class Exchange:
 
     def stop(self) -> None:
         """The request has its own time limit; nothing is left of it."""
+
+
+class Asking:
+    """A task: the same request every `every` seconds, each told as an attempt: whether its answer kept the promise."""
+
+    def __init__(self, loop: Loop, output: Output, task: dict[str, Any], ended: Callable[[], None]) -> None:
+        self.loop, self.output, self.task, self.ended = loop, output, task, ended
+        self.pending: list[Asked] = []
+        self.reason = ""
+        output.send(id=task["id"], event="started", t=time.time_ns())
+        self.ticker = Ticker(
+            loop,
+            every=task["every"],
+            limit=task["for"],
+            count=0,
+            tick=self.tick,
+            slipped=self.slipped,
+            finished=self.finished,
+        )
+        self.look()
+
+    def tick(self, number: int, late: float) -> None:
+        """Send one request; where too many are under way already, this one is left out."""
+        if len(self.pending) < AT_ONCE:
+            self.pending.append(Asked(self.task, number, late))
+        else:
+            self.slipped(time.monotonic(), late, 1)
+
+    def slipped(self, due: float, late: float, skipped: int) -> None:
+        """Tell that no request was made when one was due, which says nothing of the service."""
+        t = time.time_ns() - int((time.monotonic() - due) * 1e9)
+        self.output.send(id=self.task["id"], event="slip", t=t, late=round(late * 1000, 3), skipped=skipped)
+
+    def look(self) -> None:
+        """Tell those that are done, and end with the last one after the last tick."""
+        for one in [one for one in self.pending if one.told is not None or not one.thread.is_alive()]:
+            self.pending.remove(one)
+            lost = {"t": one.began, "ok": False, "ms": 0.0, "error": "nothing came of it"}
+            self.output.send(
+                id=self.task["id"],
+                event="attempt",
+                n=one.number,
+                late=round(one.late * 1000, 3),
+                server="",
+                **(one.told or lost),
+            )
+        if self.reason and not self.pending:
+            self.output.send(
+                id=self.task["id"], event="done", reason=self.reason, skipped=self.ticker.skipped
+            )
+            self.ended()
+            return
+        self.loop.at(time.monotonic() + LOOKED_EVERY, self.look)
+
+    def finished(self, reason: str) -> None:
+        """No more requests; those under way still count."""
+        self.reason = reason
+
+    def stop(self) -> None:
+        """Send no more."""
+        self.ticker.stop()
+
+
+class Asked:
+    """One request of many, in a thread of its own, and what is to be told of it."""
+
+    def __init__(self, task: dict[str, Any], number: int, late: float) -> None:
+        self.task, self.number, self.late = task, number, late
+        self.told: dict[str, Any] | None = None
+        self.began = time.time_ns()
+        self.thread = threading.Thread(target=self.work, daemon=True)
+        self.thread.start()
+
+    def work(self) -> None:
+        """Ask, and judge the answer."""
+        began = time.monotonic()
+        found = ask(self.task)
+        error = found["error"] or broken(self.task, found)
+        took = round((time.monotonic() - began) * 1000, 3)
+        self.told = {"t": self.began, "ok": not error, "ms": took, "error": error}
+
+
+def broken(task: dict[str, Any], found: dict[str, Any]) -> str:
+    """What an answer does not keep, in a word or two: its code is none of those expected, or its text is not there."""
+    code = found["status"]
+    if task["expected"] and code not in task["expected"]:
+        return "{} {}".format("http" if task["protocol"].startswith("http") else task["protocol"], code)
+    return "" if task["holds"] in found["body"] else "another text"
 
 
 def ask(task: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import time
 from typing import Any, Callable  # noqa: UP035 - Callable of collections.abc is no alias before Python 3.9
 
 from . import kernel, packets
-from .exchange import Exchange
+from .exchange import Asking, Exchange
 from .loop import Loop, Output, Ticker
 from .paced_tries import Sweep
 from .packets import Capture, Sender
@@ -68,6 +68,7 @@ TASKS: dict[str, Any] = {
     "probe": Probe,
     "sweep": Sweep,
     "exchange": Exchange,
+    "asking": Asking,
     "capture": Capture,
     "send": Sender,
     "table": Table,
