@@ -18,6 +18,7 @@ from clusters.observation.snapshot import ConsumerAnswer, WireView
 from clusters.profile import Profile, Provider
 from clusters.profile.models import Consumer, Probe
 from clusters.vantage import NetnsVantage
+from clusters.vantage.targets import Asked, Exchange, Target
 from tests.wire.promises import HOST, Certificates, dns, quic, serve_datagrams, serve_http
 from tests.wire.segment import VIP, Segment
 
@@ -107,6 +108,40 @@ def test_a_promise_that_is_kept(
 
     assert (cause, summary) == ("", "")
     assert not answer.error
+
+
+def test_a_consumer_is_asked_through_a_measurement_as_often_as_is_said(
+    served: Segment, client: NetnsVantage, certificates: Certificates
+) -> None:
+    """Each request is judged where it is made: by its code and its text, and a refusal by its name."""
+
+    def asked(protocol: str, port: int, **more: Any) -> Asked:
+        request = {"ca": certificates.authority.read_text(), "hostname": HOST, **more.pop("request", {})}
+        exchange = Exchange(address=VIP, port=port, protocol=protocol, **request)
+        return Asked(service="shop/web", request=exchange, every=0.1, **more)
+
+    wanted = [
+        asked("https", PORTS["secure"], expected=(200,), holds=HOST),
+        asked("http", PORTS["plain"], expected=(200,), request={"path": "/down"}),
+        asked("http", PORTS["plain"], holds="welcome"),
+        asked("tcp", 9),
+        asked("quic", PORTS["quic"]),
+    ]
+
+    with client.watch_all([Target(address=VIP, port=PORTS["plain"], path="/")], asked=wanted) as seen:
+        time.sleep(1.05)
+
+    errors = [{attempt.error for attempt in timeline.attempts} for _, timeline in seen.answers]
+    assert errors == [{""}, {"http 502"}, {"another text"}, {"refused"}, {""}]
+    assert all(8 <= len(timeline.attempts) <= 12 for _, timeline in seen.answers)
+    assert [round(timeline.outages.longest, 1) > 0.8 for _, timeline in seen.answers] == [
+        False,
+        True,
+        True,
+        True,
+        False,
+    ]
+    assert seen.timeline.outages.longest == 0.0
 
 
 @pytest.mark.parametrize(
