@@ -310,7 +310,8 @@ class AgentVantage:
         reached = [target.address for target in targets]
         routes = {address: self.interface_for(address) for address in (*live, *reached)}
         askers = {} if self._unable() else self._askers_for(routes, reached, live)
-        unseen = self._unable() or ("" if askers else f"{reached[0]} is reached through a router")
+        far = f"{reached[0]} is reached through a router" if reached else "nothing is watched but answers"
+        unseen = self._unable() or ("" if askers else far)
         with measurement.begin(routes, askers, unseen=unseen):
             yield measurement
 

@@ -24,7 +24,7 @@ from clusters.vantage.vantage_data import Attempt, Mac
 from clusters.vantage.watch import Measurement
 from clusters.workloads.builders import HTTP_PORT, UDP_PORT
 from suites.plugin.record import Record
-from suites.scenes.asked_consumers import Consumers
+from suites.scenes.asked_consumers import Consumers, record_gaps
 from suites.scenes.own_services import BrokenPromise, Service
 
 ASKED_FOR_SILENCE = 5
@@ -66,6 +66,23 @@ class Wire:
                 # A block that failed is the one whose timeline is wanted most.
                 stack.close()
                 keep(seen, record)
+
+    @contextmanager
+    def consumers_asked(self, record: Record) -> Iterator[None]:
+        """The profile's consumers are asked through a block, where there are any; what they missed is kept."""
+        asked = self.consumers.to_ask(record) if self.consumers else ()
+        if not asked:
+            yield
+            return
+        with ExitStack() as stack:
+            watching = self.vantage.watch_all([], neighbours=self.neighbours, asked=asked)
+            seen = stack.enter_context(watching)
+            try:
+                yield
+            finally:
+                stack.close()
+                keep(seen, record)
+        record_gaps(seen, record)
 
     def answering(self, address: str, *, rounds: int = 3) -> frozenset[str]:
         """The names of all who answer for `address` now: nodes, or MACs of hosts outside the cluster.

@@ -95,6 +95,7 @@ class Rebuild:
         """Configuration, controller and speakers are gone through the block, in the reverse order of a rebuild."""
         self._before = before
         with self._drill.pinned(before), ExitStack() as stack:
+            stack.enter_context(self._drill.wire.consumers_asked(self._drill.record))
             stack.enter_context(self._drill.lost(OverlayPart.CONFIGURATION))
             stack.enter_context(self._drill.lost(OverlayPart.WORKLOADS))
             yield

@@ -68,6 +68,7 @@ def test_traefik_serves_through_failovers_drills_and_an_upgrade(bench: Bench) ->
         "failover.node-excluded",
         "failover.controller-restart",
         "recovery.reapply",
+        "recovery.rebuild-order",
         "upgrade.preserved",
     }
     assert measured["failover.controller-restart"]["value"] < 0.2
