@@ -88,12 +88,8 @@ class _Look:
         else:
             gateways = {route.gateway for route in (*routes.values(), *beyond) if route.gateway}
             ways = routes | {gateway: self._route(gateway) for gateway in gateways}
-            control_ok, control = self._control(_neighbours(nodes, assigned, sorted(gateways), ways))
-            heard = (
-                *self._heard(nodes, Purpose.NODE, routes, probe=False),
-                *self._confirmed(assigned, routes),
-                *self._heard_free(free, routes),
-            )
+            near = _neighbours(nodes, assigned, sorted(gateways), ways)
+            control_ok, control, heard = self._by_questions(nodes, assigned, free, routes, near=near)
         view = WireView(
             status=Status.OK,
             place=self.vantage.name,
@@ -212,6 +208,25 @@ class _Look:
             f"nodes {', '.join(nodes)} all answer by one hardware address, {mac}: something between them and vantage "
             f"{self.vantage.name} answers for them, so that it cannot be told which node an answer comes from"
         )
+
+    def _by_questions(
+        self,
+        nodes: list[str],
+        assigned: list[str],
+        free: dict[str, list[str]],
+        routes: dict[str, Route],
+        *,
+        near: Sequence[str],
+    ) -> tuple[bool, str, tuple[Heard, ...]]:
+        """Who replies for each address. Every question waits for answers, and none needs what another hears."""
+        with ThreadPoolExecutor(4) as beside:
+            control = beside.submit(self._control, near)
+            parts = (
+                beside.submit(self._heard, nodes, Purpose.NODE, routes, probe=False),
+                beside.submit(self._confirmed, assigned, routes),
+                beside.submit(lambda: tuple(self._heard_free(free, routes))),
+            )
+            return *control.result(), tuple(one for part in parts for one in part.result())
 
     def _by_kernel(
         self, nodes: list[str], assigned: list[str], free: dict[str, list[str]], routes: dict[str, Route]
