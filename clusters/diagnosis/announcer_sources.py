@@ -227,10 +227,12 @@ def answered_for_others(facts: Facts, address: str, proxies: tuple[Responder, ..
 
 
 def _restless(facts: Facts, pool: str, known: KnownCauses) -> RootCause | None:
-    """The root of a service that is given and loses addresses of a pool without end."""
-    for root in known.get(CauseId.FAMILY_UNAVAILABLE, ()):
+    """The root of a service that is given and loses addresses of a pool without end, by itself or by a rival."""
+    roots = (*known.get(CauseId.FAMILY_UNAVAILABLE, ()), *known.get(CauseId.RIVAL_CONTROLLER, ()))
+    for root in roots:
         service = facts.services.get(root.subject.key)
-        if service is None or not pool_usage.prefers_in_vain(service):
+        never = root.cause == CauseId.RIVAL_CONTROLLER or (service and pool_usage.prefers_in_vain(service))
+        if service is None or not never:
             continue
         held = {found.name for each in service.ingress if (found := facts.pool_of(each))}
         if pool in {*held, services.request(service).pool, service.annotation(services.ALLOCATED_FROM)}:

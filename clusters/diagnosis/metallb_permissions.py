@@ -57,12 +57,20 @@ def writes_refused(facts: Facts) -> Iterator[RootCause]:
     MetalLB tries again later and later, and says it each time: it holds while a service waits for which, by MetalLB's
     own rules, an address is free.
     """
-    waiting = (each for each in facts.owned.values() if not each.ingress)
-    if not any(predict_allocation(each, facts.world).outcome is Outcome.ASSIGNED for each in waiting):
-        return
+    waiting = [
+        facts.age(each.key)
+        for each in facts.owned.values()
+        if not each.ingress and predict_allocation(each, facts.world).outcome is Outcome.ASSIGNED
+    ]
     for pod in facts.components.controllers:
         for hit in facts.hits.get(pod.name, ()):
-            if hit.cause == CauseId.STATUS_WRITE_REFUSED and hit.subjects:
+            # What was said before the eldest of them was made is not about any of them.
+            since = facts.now - hit.when.timestamp() if hit.when else 0.0
+            if (
+                hit.cause == CauseId.STATUS_WRITE_REFUSED
+                and hit.subjects
+                and max(waiting, default=-1.0) >= since - 1
+            ):
                 ((kind, name),) = hit.subjects.items()
                 yield _unwritten(facts, pod.name, hit, kind=kind, name=name)
 

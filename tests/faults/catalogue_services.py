@@ -351,7 +351,7 @@ def holder_leaves(stage: Stage) -> Iterator[None]:
     with stage.addressed("leaving", annotations=asked):
         keep = {"metadata": {"finalizers": ["example.org/guard"]}}
         with stage.changes.patched(SERVICES, "leaving", keep, SHOP, foreign=WHY):
-            stage.changes.delete(SERVICES, "leaving", SHOP, foreign="a finalizer keeps it")
+            stage.api.delete(SERVICES, "leaving", SHOP)
             with stage.waiting("waiting", annotations=asked):
                 yield
 

@@ -552,3 +552,16 @@ def test_a_webhook_that_is_late_is_a_consequence_of_a_cpu_limit_that_is_used_up(
 
     assert ("webhook-unreachable" in causes) == unreachable
     assert ("controller-cpu-bound" in causes) == (recording != "healthy")
+
+
+def test_a_refusal_from_before_a_service_was_made_does_not_explain_it(healthy: Snapshot) -> None:
+    now = dt.datetime.fromisoformat(healthy.taken_at)
+
+    def young(raw: Json) -> None:
+        raw["metadata"]["creationTimestamp"] = f"{now - dt.timedelta(seconds=30):%Y-%m-%dT%H:%M:%SZ}"
+
+    seen = without_address(healthy)
+    seen = replace(seen, services=edited(seen.services, young, "web"))
+
+    assert "status-write-refused" not in {cause for _, cause, _ in own(saying(seen, DENIED, age=200.0))}
+    assert "status-write-refused" in {cause for _, cause, _ in own(saying(seen, DENIED, age=20.0))}
