@@ -81,7 +81,7 @@ class Helm:
         if self.program is None:
             raise NeedsNetworkError(
                 f"{use.where} installs the Helm chart {shown(use.name)}, and Helm is not installed here to render it.",
-                remedy="Install helm, or build it: python -m clusters.lab.parts --extra helm",
+                remedy="Install helm, or build it: python -m clusters.lab.parts helm",
             )
         with tempfile.TemporaryDirectory(prefix="chart-") as scratch:
             target = Folder(Path(scratch).resolve())

@@ -155,6 +155,8 @@ _LEGO = (
 
 #: Parts by the name of what asks for them; nothing else makes these.
 EXTRAS: Mapping[str, tuple[Part, ...]] = {
+    # Renders charts of a GitOps repository (clusters/gitops/helm.py); no lab runs it.
+    "helm": (Part("helm", "helm", {"helm": "helm.sh/helm/v3/cmd/helm"}),),
     "traefik": (
         Part(
             "traefik",

@@ -40,7 +40,7 @@ def helm() -> Helm:
     """Helm as it is installed, or of the lab's parts, with MetalLB's modules."""
     found = helm_program.at_hand(release_manifests.of_module_cache())
     if found.program is None:
-        pytest.skip("needs Helm: install it, or build it: python -m clusters.lab.parts --extra helm")
+        pytest.skip("needs Helm: install it, or build it: python -m clusters.lab.parts helm")
     return found
 
 

@@ -186,7 +186,7 @@ class TestWhatIsNotAtHand:
         assert found.problem.endswith(
             "installs the Helm chart metallb, and Helm is not installed here to render it."
         )
-        assert "--extra helm" in found.remedy
+        assert "python -m clusters.lab.parts helm" in found.remedy
 
     def test_a_chart_whose_module_is_not_at_hand_is_told(self, site: Site, helm: Helm) -> None:
         bare = Kustomize(site.kubectl, helm=Helm(helm.program))
