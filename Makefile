@@ -51,6 +51,7 @@ conformance: setup ## Boot the embedded lab, run every suite its level allows, w
 
 test: setup lint ## Pass the project's own tests
 	@$(BIN)/python -m clusters.lab.parts.system --tests
+	@$(BIN)/python -m clusters.lab.parts helm
 	@failed=0; \
 	$(BIN)/pytest $(SIDE_BY_SIDE) $(QUICK) -n 2 --dist loadfile --cov-report= || failed=1; \
 	$(BIN)/pytest $(LABS_SIDE_BY_SIDE) $(QUICK) -n 2 --dist loadgroup --cov-append --cov-report= || failed=1; \

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 
 from clusters.cause_ids import CauseId
-from clusters.checks import Finding
-from clusters.commands import command
+from clusters.checks import Finding, NotSupported
+from clusters.commands import Command, command
 from clusters.errors import Inconclusive
 from clusters.gitops import pages, plans
 from clusters.gitops.findings import INTENDED, diff_command, evidence, known, live_pools
@@ -30,9 +30,11 @@ LIVE = "the cluster"
 
 
 def ranges_valid(
-    repository: RepositorySnapshot, snapshot: Snapshot, note: Callable[[str], None] = lambda _: None
+    repository: RepositorySnapshot | None, snapshot: Snapshot, note: Callable[[str], None] = lambda _: None
 ) -> list[Finding]:
     """What is wrong with a range, in any overlay of the working tree or live; one finding for each fault.
+
+    Without a repository the live ranges alone are judged.
 
     Node addresses count for this cluster's overlay and live; gateways and the edges of networks as far as the profile,
     the vantage, the nodes or the service page tell them, and `note` is told where nobody does. Raises Inconclusive
@@ -50,26 +52,32 @@ def ranges_valid(
             subject=subject,
             summary=text,
             evidence=(f"so in {listed(where)}",),
-            commands=(diff_command(repository), command("kubectl get ipaddresspools -A -o yaml")),
+            commands=(*_last_change(repository), command("kubectl get ipaddresspools -A -o yaml")),
         )
         for (cause, subject, text), where in places.items()
     ]
-    if not findings:
+    if not findings and repository:
         for render in repository.renders.values():
             usable(render)
     return findings
 
 
-def _everywhere(repository: RepositorySnapshot, snapshot: Snapshot) -> dict[str, tuple[Pool, ...]]:
-    rendered = {name: pools_of(render.objects) for name, render in repository.renders.items()}
+def _last_change(repository: RepositorySnapshot | None) -> tuple[Command, ...]:
+    return (diff_command(repository),) if repository else ()
+
+
+def _everywhere(repository: RepositorySnapshot | None, snapshot: Snapshot) -> dict[str, tuple[Pool, ...]]:
+    renders = repository.renders if repository else {}
+    rendered = {name: pools_of(render.objects) for name, render in renders.items()}
     return {LIVE: live_pools(snapshot), **rendered}
 
 
 def _reserved(
-    place: str, found: tuple[Pool, ...], repository: RepositorySnapshot, snapshot: Snapshot
+    place: str, found: tuple[Pool, ...], repository: RepositorySnapshot | None, snapshot: Snapshot
 ) -> Iterator[Reason]:
-    own = place in {LIVE, repository.layout.overlay}
-    gateways, networks = _around(repository, snapshot, "" if own else repository.layout.cluster_of(place))
+    own = repository is None or place in {LIVE, repository.layout.overlay}
+    other = "" if own or repository is None else repository.layout.cluster_of(place)
+    gateways, networks = _around(repository, snapshot, other)
     return configuration.reserved_addresses(
         found,
         nodes=map(nodes.parse, known(snapshot.nodes, "nodes")) if own else (),
@@ -79,19 +87,22 @@ def _reserved(
 
 
 def _around(
-    repository: RepositorySnapshot, snapshot: Snapshot, cluster: str = ""
+    repository: RepositorySnapshot | None, snapshot: Snapshot, cluster: str = ""
 ) -> tuple[tuple[Address, ...], tuple[Network, ...]]:
     """The gateways and networks that are known of a cluster; of the observed one (""), by what was observed as well."""
-    own = not cluster or cluster == repository.layout.cluster
-    rows = [
-        row
-        for row in pages.clusters(repository.optional(repository.layout.service_page))
-        if row.cluster == (cluster or repository.layout.cluster)
-    ]
+    own = repository is None or not cluster or cluster == repository.layout.cluster
+    rows = [row for row in _page(repository) if not cluster or row.cluster == cluster]
+    if own:
+        rows = [row for row in rows if repository and row.cluster == repository.layout.cluster]
     seen = (surroundings.gateways(snapshot), surroundings.networks(snapshot)) if own else ((), ())
     gateways = (*seen[0], *(row.gateway for row in rows if row.gateway))
     networks = (*seen[1], *(row.network for row in rows if row.network))
     return tuple(dict.fromkeys(gateways)), tuple(dict.fromkeys(networks))
+
+
+def _page(repository: RepositorySnapshot | None) -> tuple[pages.ClusterRow, ...]:
+    """What the service page says of clusters."""
+    return pages.clusters(repository.optional(repository.layout.service_page)) if repository else ()
 
 
 def recent_change(repository: RepositorySnapshot, snapshot: Snapshot) -> list[Finding]:
@@ -162,19 +173,20 @@ def _taken(
     )
 
 
-def single_address_pools(repository: RepositorySnapshot, snapshot: Snapshot) -> list[Finding]:
+def single_address_pools(repository: RepositorySnapshot | None, snapshot: Snapshot) -> list[Finding]:
     """Pools of one address that hold another one than intended, in the overlay or live.
 
-    What is intended says the profile, else the service page. Raises Inconclusive where neither does.
+    What is intended says the profile, else the service page. Raises Inconclusive where neither does, and NotSupported
+    where there is no repository either, so that nobody has to say so.
     """
     intended = _intended(repository, snapshot)
     flagged = set(snapshot.expectations.single_address_pools)
     findings = []
     unknown = []
-    for place, found in (
-        (LIVE, live_pools(snapshot)),
-        (repository.layout.overlay, pools_of(usable(repository.working).objects)),
-    ):
+    places = {LIVE: live_pools(snapshot)}
+    if repository:
+        places[repository.layout.overlay] = pools_of(usable(repository.working).objects)
+    for place, found in places.items():
         for pool in found:
             wanted = intended.get(pool.name)
             if size(pool) != 1 and pool.name not in flagged:
@@ -183,6 +195,10 @@ def single_address_pools(repository: RepositorySnapshot, snapshot: Snapshot) -> 
                 unknown.append(pool.name)
             elif bounds(wanted) != bounds(pool):
                 findings.append(_unintended(repository, pool, wanted=wanted, place=place))
+    if unknown and not findings and repository is None:
+        raise NotSupported(
+            f"pool {unknown[0]} has one address, and the profile names none under pools for it"
+        )
     if unknown and not findings:
         raise Inconclusive(
             f"Pool {unknown[0]} has one address, and nothing says which one is intended.",
@@ -191,12 +207,11 @@ def single_address_pools(repository: RepositorySnapshot, snapshot: Snapshot) -> 
     return findings
 
 
-def _intended(repository: RepositorySnapshot, snapshot: Snapshot) -> Mapping[str, Pool]:
-    rows = pages.clusters(repository.optional(repository.layout.service_page))
+def _intended(repository: RepositorySnapshot | None, snapshot: Snapshot) -> Mapping[str, Pool]:
     paged = {
         row.pool: pool_from(row.pool, (f"{each.first}-{each.last}" for each in row.ranges))
-        for row in rows
-        if row.cluster == repository.layout.cluster and row.pool and row.ranges
+        for row in _page(repository)
+        if repository and row.cluster == repository.layout.cluster and row.pool and row.ranges
     }
     expected = snapshot.expectations.pools.items()
     return paged | {name: pool_from(name, map(_as_range, addresses)) for name, addresses in expected}
@@ -206,8 +221,9 @@ def _as_range(text: str) -> str:
     return text if "-" in text or "/" in text else f"{text}-{text}"
 
 
-def _unintended(repository: RepositorySnapshot, pool: Pool, *, wanted: Pool, place: str) -> Finding:
-    rendered = {each.name: bounds(each) for each in pools_of(repository.intended.objects)}
+def _unintended(repository: RepositorySnapshot | None, pool: Pool, *, wanted: Pool, place: str) -> Finding:
+    objects = repository.intended.objects if repository else ()
+    rendered = {each.name: bounds(each) for each in pools_of(objects)}
     past_overlay = place == LIVE and rendered.get(pool.name) == bounds(wanted)
     return Finding(
         cause=CauseId.ADDRESS_NOT_INTENDED,
@@ -218,6 +234,6 @@ def _unintended(repository: RepositorySnapshot, pool: Pool, *, wanted: Pool, pla
         ),
         commands=(
             command("kubectl get ipaddresspools {pool} -A -o yaml", pool=pool.name),
-            diff_command(repository),
+            *_last_change(repository),
         ),
     )

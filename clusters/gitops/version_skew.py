@@ -13,7 +13,7 @@ from packaging.version import Version
 from clusters.cause_ids import CauseId
 from clusters.check_ids import CheckId
 from clusters.checks import Finding, NotSupported
-from clusters.commands import command
+from clusters.commands import Command, command
 from clusters.errors import Inconclusive
 from clusters.gitops import field_comparison, pages, plans
 from clusters.gitops.field_comparison import schema_of
@@ -31,15 +31,15 @@ LEGACY_VERSION = CheckId.MAINTENANCE_LEGACY_VERSION
 _PODS = "kubectl -n {metallb_namespace} get pods -o custom-columns=POD:.metadata.name,IMAGE:.spec.containers[0].image"
 
 
-def version_skew(repository: RepositorySnapshot, snapshot: Snapshot) -> list[Finding]:
-    """Parts of MetalLB, live or in the overlay, that are not of one version."""
+def version_skew(repository: RepositorySnapshot | None, snapshot: Snapshot) -> list[Finding]:
+    """Parts of MetalLB, live or in the overlay, that are not of one version; without a repository the live alone."""
     running = _running(snapshot)
-    pinned = usable(repository.intended).version
+    pinned = usable(repository.intended).version if repository else ""
     found = [
         *_mixed(repository, snapshot, running, pinned=pinned),
         *_definitions(repository, snapshot, running),
     ]
-    return [*found, *_from_base(repository)]
+    return [*found, *(_from_base(repository) if repository else ())]
 
 
 def _running(snapshot: Snapshot) -> dict[str, str]:
@@ -63,10 +63,10 @@ def _running(snapshot: Snapshot) -> dict[str, str]:
 
 
 def _mixed(
-    repository: RepositorySnapshot, snapshot: Snapshot, running: dict[str, str], *, pinned: str
+    repository: RepositorySnapshot | None, snapshot: Snapshot, running: dict[str, str], *, pinned: str
 ) -> Iterator[Finding]:
     seen = sorted(set(running.values()))
-    commands = (command(_PODS, metallb_namespace=snapshot.metallb_namespace), apply_command(repository))
+    commands = (command(_PODS, metallb_namespace=snapshot.metallb_namespace), *_applied(repository))
     lines = evidence([*(f"pod {pod} runs {version}" for pod, version in sorted(running.items()))])
     if len(seen) > 1:
         yield Finding(
@@ -76,7 +76,7 @@ def _mixed(
             evidence=lines,
             commands=commands,
         )
-    elif pinned and seen != [pinned]:
+    elif repository and pinned and seen != [pinned]:
         yield Finding(
             cause=CauseId.VERSION_SKEW,
             subject=CLUSTER,
@@ -86,8 +86,12 @@ def _mixed(
         )
 
 
+def _applied(repository: RepositorySnapshot | None) -> tuple[Command, ...]:
+    return (apply_command(repository),) if repository else ()
+
+
 def _definitions(
-    repository: RepositorySnapshot, snapshot: Snapshot, running: dict[str, str]
+    repository: RepositorySnapshot | None, snapshot: Snapshot, running: dict[str, str]
 ) -> Iterator[Finding]:
     """CRDs that the newest running version lacks, or that are not as the overlay renders them."""
     newest = max((found for text in running.values() if (found := versions.parse(text))), default=None)
@@ -99,14 +103,14 @@ def _definitions(
         for name, feature in versions.DEFINITIONS.items()
         if versions.supports(newest, feature) and name not in crds
     ]
-    lines += _outdated(repository, installed=crds)
+    lines += _outdated(repository, installed=crds) if repository else []
     if lines:
         yield Finding(
             cause=CauseId.CRD_OUTDATED,
             subject=CLUSTER,
             summary=f"MetalLB's resource definitions are not those of {newest or 'the overlay'}: {lines[0]}.",
             evidence=evidence(lines),
-            commands=(command("kubectl get crds | grep metallb.io"), apply_command(repository)),
+            commands=(command("kubectl get crds | grep metallb.io"), *_applied(repository)),
         )
 
 

@@ -48,18 +48,18 @@ def test_the_legacy_overlay_has_not_moved_further(repository: RepositorySnapshot
     "overlay.ranges-valid",
     runbook="2.3",
     level=OBSERVE,
-    needs={"cluster", "repository"},
+    needs={"cluster"},
     commands=(_LIVE_CONFIG, "kubectl get nodes -o wide"),
 )
 def test_every_range_is_sound(
-    repository: RepositorySnapshot, snapshot: Snapshot, findings: Findings, record: Record
+    any_repository: RepositorySnapshot | None, snapshot: Snapshot, findings: Findings, record: Record
 ) -> None:
     """No range overlaps another, is malformed, or holds a reserved address, in any overlay or live.
 
     Reserved are the addresses of nodes and gateways, and the network's own and broadcast addresses, as far as the
     profile (networks), the vantage, the nodes or the service page tell them; where none does, that is noted.
     """
-    findings.extend(range_findings.ranges_valid(repository, snapshot, note=record.note))
+    findings.extend(range_findings.ranges_valid(any_repository, snapshot, note=record.note))
 
 
 @check(
@@ -81,7 +81,7 @@ def test_the_last_change_takes_no_held_address_away(
     "overlay.version-skew",
     runbook="2.3",
     level=OBSERVE,
-    needs={"cluster", "repository"},
+    needs={"cluster"},
     commands=(
         "kubectl -n {metallb_namespace} get pods -o custom-columns=POD:.metadata.name,IMAGE:.spec.containers[0].image",
         "git grep -n newTag -- metallb/",
@@ -89,7 +89,10 @@ def test_the_last_change_takes_no_held_address_away(
     uses=repository_collection.READS,
 )
 def test_every_part_is_of_one_version(
-    repository: RepositorySnapshot, snapshot: Snapshot, findings: Findings
+    any_repository: RepositorySnapshot | None, snapshot: Snapshot, findings: Findings
 ) -> None:
-    """Controller, speakers, CRDs and overlay are of one version, within the accepted skew to the base."""
-    findings.extend(version_skew.version_skew(repository, snapshot))
+    """Controller, speakers, CRDs and overlay are of one version, within the accepted skew to the base.
+
+    Without a repository it is said of what runs alone.
+    """
+    findings.extend(version_skew.version_skew(any_repository, snapshot))

@@ -20,6 +20,7 @@ from suites.plugin.item_outcome import STATE, ItemState
 from suites.plugin.record import Findings, Record
 from suites.plugin.run import RUN, Run
 from suites.plugin.run_state import SNAPSHOT, SNAPSHOT_LOCK
+from suites.plugin.selection import repository_at_hand
 from suites.plugin.settings import Settings
 
 # Imported when first used, as elsewhere in this plugin: it is loaded for the project's own tests as well.
@@ -98,6 +99,15 @@ def repository(request: pytest.FixtureRequest) -> RepositorySnapshot:
     from suites.plugin import kept_repository  # noqa: PLC0415 - see above
 
     return kept_repository.of_run(request.config.stash[RUN])
+
+
+@pytest.fixture(scope="session")
+def any_repository(request: pytest.FixtureRequest, run: Settings) -> RepositorySnapshot | None:
+    """The same where there is a repository, None where the profile names none and none was kept."""
+    if not repository_at_hand(run):
+        return None
+    found: RepositorySnapshot = request.getfixturevalue("repository")
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -147,14 +147,14 @@ def _lacking(spec: CheckSpec, settings: Settings) -> str:
         return "needs --target-version"
     if Need.CLUSTER in spec.needs and settings.repository_alone:
         return chosen_profile.WITHOUT_CLUSTER
-    if Need.REPOSITORY in spec.needs and not _repository_at_hand(settings):
+    if Need.REPOSITORY in spec.needs and not repository_at_hand(settings):
         return f"needs the GitOps repository, and the profile {name} names none under gitops"
     if Need.POD in spec.needs and not settings.profile.inside:
         return f"needs a probe pod, and the profile {name} does not ask for one (vantage: pod)"
     return ""
 
 
-def _repository_at_hand(settings: Settings) -> bool:
+def repository_at_hand(settings: Settings) -> bool:
     """Whether the profile names a GitOps repository, or one was kept beside the observation that is judged."""
     kept = settings.snapshot
     return settings.profile.gitops is not None or (kept is not None and repository_file_for(kept).exists())

@@ -84,6 +84,7 @@ def judged(snapshot: Snapshot, repository: RepositorySnapshot) -> Looked:
                 "snapshot": snapshot,
                 "diagnosis": diagnosis,
                 "repository": repository,
+                "any_repository": repository,
                 "earlier": None,
                 "record": record,
                 "findings": findings,

@@ -7,6 +7,7 @@ reads that status sees what they would see.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -136,7 +137,7 @@ def cloned(lab: Lab, folder: Path, form: Form, helm: Helm) -> Clone:
 @pytest.fixture(scope="session")
 def helm() -> Helm:
     found = helm_program.at_hand(release_manifests.of_module_cache())
-    assert found.program is not None, "make setup builds Helm, or: python -m clusters.lab.parts helm"
+    assert found.program is not None, "make test builds Helm, or: python -m clusters.lab.parts helm"
     return found
 
 
@@ -167,10 +168,9 @@ def charted(as_root: None, tmp_path_factory: pytest.TempPathFactory, helm: Helm)
     overlay = folder / "metallb/overlays/charted"
     overlay.mkdir(parents=True)
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "metallb-system"}}
-    # The chart gives its webhook's Secret no content: MetalLB's controller fills it in.
     (overlay / "all.yaml").write_text(yaml.safe_dump_all([namespace, *objects]))
     (overlay / "kustomization.yaml").write_text("resources: [all.yaml]\n")
-    name = "t-charted"
+    name = f"t{os.getpid()}-charted"
     try:
         yield life.up(LabOptions(name=name, metallb="0.16.2", overlay=str(overlay)))
     finally:
