@@ -24,6 +24,7 @@ from clusters.upgrade.decision_record import FILE, DecisionRecord, RuleRecord
 from reports.markup import code, fenced, plain
 from reports.model import write_text
 from reports.pages.page_templates import rendered
+from reports.wording import in_a_sentence
 
 CHECK = CheckId.UPGRADE_READINESS
 NAMES = ("decision.html", "decision.json", "decision.md")
@@ -184,7 +185,7 @@ def _stops(checks: list[CheckResult]) -> Iterator[Reason]:
                 any_cause = True
                 yield Reason(
                     check=check.id,
-                    text=one.summary,
+                    text=in_a_sentence(one),
                     stops=True,
                     subject=one.subject,
                     remedy=one.remedy,

@@ -197,7 +197,7 @@ def validated_on(one: Validation) -> str:
     days = [(str(level), part.validated_on[:10]) for level, part in _by_level(one)]
     apart = ", ".join(f"{level} {day}" for level, day in days if day)
     on = f"validated on {_when(one.validated_on)} UTC" if one.validated_on else "validated"
-    return f"{on} ({apart})" if len({day for _, day in days if day}) > 1 else on
+    return f"{on}, {apart}" if len({day for _, day in days if day}) > 1 else on
 
 
 def _by_level(one: Validation) -> list[tuple[Level, Validation]]:

@@ -187,7 +187,9 @@ class Summary:
                     terminalreporter.write_line(part)
             terminalreporter.write_line(f"decision: {self._directory / 'decision.html'}")
         if self._begins:
-            terminalreporter.write_line(f"history: begins with this run, in {self._begins}")
+            terminalreporter.write_line(
+                f"history: there was none, and it begins with this run, in {self._begins}"
+            )
         for fault in self._faults:
             terminalreporter.write_line(f"error: {fault}", red=True)
         terminalreporter.write_line(f"report: {self._directory / 'report.html'}")

@@ -33,7 +33,9 @@ def test_a_run_is_entered_and_the_next_says_what_changed(project: Project) -> No
     project.checks(FAILING)
     second = project.run()
 
-    first.stdout.fnmatch_lines([f"history: begins with this run, in {history(project)}"])
+    first.stdout.fnmatch_lines(
+        [f"history: there was none, and it begins with this run, in {history(project)}"]
+    )
     second.stdout.no_fnmatch_line("history: begins*")
     second.stdout.fnmatch_lines(
         ["since the previous run (*):", "  newly failing: health.fails (not tested before): *"]

@@ -191,6 +191,6 @@ def test_each_cluster_says_since_when_it_is_validated_over_all_its_runs(
     command = ["last-validated", "--history", str(history), "--cluster", "lab"]
     assert main([*command, "--stale-after", "36,disrupt=192"]) == ExitCode.PASSED
     said = capsys.readouterr().out
-    assert f"(observe {at(ago - 4)[:10]}, disrupt {at(ago - 100)[:10]})" in said
+    assert f" UTC, observe {at(ago - 4)[:10]}, disrupt {at(ago - 100)[:10]} (newest run " in said
     assert main(command) == ExitCode.FAILED
     assert main([*command, "--stale-after", "36,nightly=9"]) == ExitCode.USAGE

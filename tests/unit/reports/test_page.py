@@ -240,7 +240,7 @@ class TestEarlierRuns:
 
         found = read(run, tmp_path, replace(PAST, comparison=same))
 
-        assert "Nothing, against the previous run" in found.one("main").text
+        assert "Nothing changed since the previous run" in found.one("main").text
         assert found.all("dl", of_class="changes") == []
 
     def test_a_cluster_that_never_passed_was_never_validated(self, run: RunResult, tmp_path: Path) -> None:
