@@ -217,21 +217,24 @@ class Forwarding:
         share = f"{one.lost} of {one.tries} tries at {one.protocol} {one.address}:{one.port} are lost"
         if limited := self._limited(stretch, one, share):
             return limited
-        nodes = self._losing(stretch, one)
-        if not nodes or not stretch.node:
+        fitting = self._losing(stretch, one)
+        if not fitting or not stretch.node:
             return self._leaking(stretch, share)
-        if len(nodes) == 1 and (root := self._forwards_nothing(nodes[0])):
-            return root
+        for each in fitting:
+            if len(each) == 1 and (root := self._forwards_nothing(each[0])):
+                return root
+        nodes = tuple(sorted({name for each in fitting for name in each}))
         if not _sticks(one) or not self._reached_whole(stretch):
             return self._leaking(stretch, share, nodes)
         every = sum(stretch.endpoints.values())
-        behind = sum(stretch.endpoints[node] for node in nodes)
-        whose = f"node {', '.join(nodes)}" if len(nodes) < 2 else f"the other nodes ({', '.join(nodes)})"
+        behind = sum(stretch.endpoints[node] for node in fitting[0])
+        among = " or ".join(", ".join(each) for each in fitting)
+        whose = f"node {among}" if len(fitting[0]) < 2 else f"the other nodes ({among})"
         found = self._root(
             CauseId.BACKEND_PATH_BROKEN,
             stretch,
             f"{share}, as many as go from node {stretch.node} to the endpoints on {whose}.",
-            f"{behind} of {every} endpoints are on {', '.join(nodes)}, {100 * behind // every} % of them, or "
+            f"{behind} of {every} endpoints are on {among}, {100 * behind // every} % of them, or "
             f"{100 * behind * behind // (every * every)} % where a lost packet is sent again to any endpoint; "
             f"{100 * one.lost // one.tries} % of the tries were lost",
             f"{one.again} of the lost tries were made again from their source ports, which that node hands on to the "
@@ -240,6 +243,7 @@ class Forwarding:
         )
         return replace(
             found,
+            # Of nodes with equally many endpoints nobody outside can tell which one it is.
             subject=Subject.node(nodes[0] if len(nodes) == 1 else stretch.node),
         )
 
@@ -280,8 +284,8 @@ class Forwarding:
                     break
         return self._mute[node]
 
-    def _losing(self, stretch: Stretch, one: Reached) -> tuple[str, ...]:
-        """The other nodes whose endpoints have the lost share: those that fit best."""
+    def _losing(self, stretch: Stretch, one: Reached) -> list[tuple[str, ...]]:
+        """The other nodes whose endpoints have the lost share: those that fit best, each of several that fit alike."""
         others = sorted(set(stretch.endpoints) - {stretch.node, ""})
         sets = [(name,) for name in others] + ([tuple(others)] if len(others) > 1 else [])
         every = sum(stretch.endpoints.values())
@@ -290,7 +294,7 @@ class Forwarding:
             off = _off(one, sum(stretch.endpoints[name] for name in nodes) / every)
             if off <= _DEVIATIONS and not any(self._serves_from(stretch, name) for name in nodes):
                 fits.append((off, nodes))
-        return min(fits)[1] if fits else ()
+        return [nodes for off, nodes in fits if off == min(fits)[0]]
 
     def _serves_from(self, stretch: Stretch, name: str) -> bool:
         """Whether another service of the same announcer loses nothing although that node has endpoints of it."""

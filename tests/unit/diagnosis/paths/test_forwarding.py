@@ -284,6 +284,20 @@ def test_a_loss_in_the_share_of_another_nodes_endpoints_is_the_way_to_it_where_i
     assert "endpoint 10.244.3.6 is on node node3" in found.evidence
 
 
+def test_of_nodes_with_equally_many_endpoints_none_is_picked_out(seen: Snapshot) -> None:
+    items = copy.deepcopy(seen.endpoint_slices.items)
+    (late,) = (raw for raw in items if raw["metadata"]["labels"]["kubernetes.io/service-name"] == "late")
+    (there,) = (one for one in late["endpoints"] if one["nodeName"] == "node3")
+    late["endpoints"] = [*late["endpoints"], there | {"nodeName": "node1", "addresses": ["10.244.1.9"]}]
+    changed = again(lost(seen, 7), 7, 7, slower=2)
+    changed = replace(changed, endpoint_slices=replace(seen.endpoint_slices, items=items))
+
+    root = Diagnosis(changed).unreached[LATE].root
+
+    assert (root.cause, root.subject) == ("backend-path-broken", f"node {OWNER}")
+    assert f"from node {OWNER} to the endpoints on node node1 or node3" in root.summary
+
+
 def test_a_share_alone_proves_no_endpoint(seen: Snapshot) -> None:
     found = Diagnosis(lost(seen, 10)).unreached[LATE].root
 
