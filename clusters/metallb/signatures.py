@@ -93,6 +93,7 @@ def read_log(
 ) -> tuple[Hit, ...]:
     """The failures that a tail of a log tells of and that still hold, each kind and subject once.
 
+    Of refusals each resource counts by itself: what the metrics endpoint may not ask hides nothing else.
     `now` is when the tail was read; without it the last line's time stands for it.
     """
     reading = _Reading()
@@ -100,7 +101,7 @@ def read_log(
         fields = fields_of(line)
         reading.advance(fields)
         if found := _match(Component(component), fields, version):
-            reading.add(*found, line)
+            reading.add(*found, line, refused=refusal_in(found[0], fields))
     return reading.standing(now)
 
 
@@ -130,11 +131,14 @@ class _Reading:
         elif fields.get("msg") == "memberlist join successfully":
             self._drop(lambda hit: hit.signature.id == "memberlist-partial-join")
 
-    def add(self, signature: Signature, subjects: Mapping[str, str], line: str) -> None:
+    def add(
+        self, signature: Signature, subjects: Mapping[str, str], line: str, *, refused: Refusal | None
+    ) -> None:
         """Count a line that tells of a failure."""
         if reconciler := subjects.get("reconciler"):
             self.failed.add(reconciler)
-        key = (signature.id, *sorted(f"{name}={value}" for name, value in subjects.items()))
+        kind = (signature.id, refused.resource if refused else "")
+        key = (*kind, *sorted(f"{name}={value}" for name, value in subjects.items()))
         before = self.hits.get(key)
         self.hits[key] = Hit(signature, line, subjects, before.count + 1 if before else 1, self.clock)
 

@@ -166,11 +166,13 @@ def address_pool(name: str, *, namespace: str, addresses: Sequence[str], auto_as
     }
 
 
-def l2_advertisement(name: str, *, namespace: str, pools: Sequence[str]) -> Object:
-    """An L2Advertisement of exactly the pools named, from every node and interface."""
+def l2_advertisement(
+    name: str, *, namespace: str, pools: Sequence[str], limits: Mapping[str, Any] | None = None
+) -> Object:
+    """An L2Advertisement of exactly the pools named, from every node and interface but for `limits` in its spec."""
     return {
         "apiVersion": "metallb.io/v1beta1",
         "kind": "L2Advertisement",
         "metadata": {"name": name, "namespace": namespace},
-        "spec": {"ipAddressPools": list(pools)},
+        "spec": {"ipAddressPools": list(pools), **(limits or {})},
     }

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 from clusters.api import Api
-from clusters.api.resources import IP_ADDRESS_POOLS, NAMESPACES, SERVICES
+from clusters.api.resources import IP_ADDRESS_POOLS, L2_ADVERTISEMENTS, NAMESPACES, SERVICES
 from clusters.changes import Changes
 from clusters.errors import Inconclusive
-from clusters.metallb import election, pools, ranges, services
+from clusters.metallb import advertisements, election, pools, ranges, services
 from clusters.metallb.pools import Pool
 from clusters.metallb.ranges import Address
+from clusters.objects import Object, spec_of
 from clusters.profile import Profile
 from clusters.vantage.base import Vantage
 from clusters.workloads import builders
@@ -21,6 +23,8 @@ from clusters.workloads import builders
 _LOOKED_AT = 256
 #: Addresses that are for documentation only, by family.
 _NOBODYS = {4: "192.0.2.1-192.0.2.254", 6: "2001:db8::1-2001:db8::fe"}
+#: What of an L2Advertisement's spec says from where it may be announced.
+_LIMITS = ("nodeSelectors", "interfaces")
 
 
 @dataclass(frozen=True)
@@ -130,6 +134,29 @@ def _version(found: Iterable[Pool]) -> int:
     return min((version for pool in found if _gives(pool) for version in pool.versions), default=4)
 
 
+def limits_near(
+    address: Address, known: Iterable[Pool], advertised: Sequence[Object]
+) -> tuple[Mapping[str, Any], ...]:
+    """Which nodes and interfaces may announce an address: as the advertisements of the nearest pool say.
+
+    The nearest pool is the one with the nearest address of its family: it is on the same network, if any is.
+    """
+    covered = [
+        (min(_distance(address, part) for part in parts), covering)
+        for pool in known
+        if (parts := pool.of_version(address.version))
+        and (covering := [raw for raw in advertised if advertisements.parse(raw).covers(pool)])
+    ]
+    found = min(covered, key=lambda each: each[0])[1] if covered else []
+    limits = [{key: value for key, value in spec_of(raw).items() if key in _LIMITS} for raw in found]
+    return tuple(each for number, each in enumerate(limits) if each not in limits[:number]) or ({},)
+
+
+def _distance(address: Address, part: ranges.AddressRange) -> int:
+    """How far an address is from a range of its own family."""
+    return max(int(part.first) - int(address), int(address) - int(part.last), 0)
+
+
 def _free(pool: Pool, taken: frozenset[Address], version: int) -> Iterator[Address]:
     """The first free addresses of a pool in one family, in order."""
     looked = 0
@@ -151,14 +178,17 @@ class OwnPool:
     namespace: str
     changes: Changes
     advertised: ExitStack
+    limits: tuple[Mapping[str, Any], ...] = ({},)
 
     def advertise(self) -> None:
-        """Create an L2Advertisement of this pool alone."""
-        made = builders.l2_advertisement(self.name, namespace=self.namespace, pools=[self.name])
-        self.advertised.enter_context(self.changes.created(made))
+        """Create an L2Advertisement of this pool alone, one for each of the `limits`."""
+        for number, limits in enumerate(self.limits):
+            name = f"{self.name}-{number}" if number else self.name
+            made = builders.l2_advertisement(name, namespace=self.namespace, pools=[self.name], limits=limits)
+            self.advertised.enter_context(self.changes.created(made))
 
     def stop_advertising(self) -> None:
-        """Delete the pool's L2Advertisement now."""
+        """Delete what advertises the pool now."""
         self.advertised.close()
 
 
@@ -172,11 +202,13 @@ class OwnPools:
         """A pool of `size` spare addresses, with an L2Advertisement of its own."""
         namespace = self._addresses.metallb_namespace
         granted = self._addresses.spare(size)
+        listed = self._addresses.api.list(L2_ADVERTISEMENTS, namespace)
+        limits = limits_near(ranges.parse_address(granted[0]), self._addresses.pools(), listed)
         name = f"conformance-{self._changes.run_id}-{self._changes.serial()}"
         spans = [f"{one}-{one}" for one in granted]
         made = builders.address_pool(name, namespace=namespace, addresses=spans)
         self._stack.enter_context(self._changes.created(made))
         advertised = self._stack.enter_context(ExitStack())
-        pool = OwnPool(name, granted, namespace, self._changes, advertised)
+        pool = OwnPool(name, granted, namespace, self._changes, advertised, limits)
         pool.advertise()
         return pool

@@ -7,7 +7,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +19,7 @@ from clusters import budgets, wait
 from clusters.api import Api
 from clusters.api.resources import SERVICES, Resource
 from clusters.changes import Changes
+from clusters.journal import Journal
 from clusters.lab.lab import Lab
 from clusters.metallb import services
 from clusters.observation import announcers
@@ -51,6 +53,31 @@ class Outcome:
     @property
     def outcomes(self) -> dict[str, str]:
         return {one["id"]: one["outcome"] for one in self.results["checks"]}
+
+
+@contextmanager
+def opened_bench(lab: Lab, profile: Path, folder: Path) -> Iterator[Bench]:
+    """A bench; what a test breaks is mended at its end, and the lab is healthy then."""
+    api = Api.connect(lab.kubeconfig, lab.name)
+    # A journal of the bench's own: a run must not take the fault for what an earlier run left behind.
+    # It is a label's value too, and so may not end in a sign.
+    run = re.sub(r"[^a-z0-9]+", "-", f"bench-{os.getpid()}-{folder.name}".lower())[:40].strip("-")
+    journal = Journal.for_run(run, cluster=f"{lab.name}-bench")
+    journal.identify(uid=api.uid(), kubeconfig=str(lab.kubeconfig), context=lab.name)
+    changes = Changes(api, journal, run)
+    metallb = MetalLB(api, changes, "metallb-system")
+    try:
+        yield Bench(lab, api, changes, metallb, profile, folder)
+    finally:
+        changes.undo_all()
+        metallb.speakers_ready()
+        metallb.controller_ready()
+        wait.until(
+            "no component of the lab is dead",
+            read=lab.problems,
+            accept=lambda problems: not problems,
+            budget=budgets.get(budgets.API_BACK),
+        )
 
 
 @dataclass(frozen=True)

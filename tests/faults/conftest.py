@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
-from clusters import budgets, wait
-from clusters.api import Api
-from clusters.changes import Changes
-from clusters.journal import Journal
 from clusters.lab import life
 from clusters.lab.lab import Lab
 from clusters.lab.plan import LabOptions
-from clusters.workloads.metallb_control import MetalLB
-from tests.faults.bench import ROOT, Bench
+from tests.faults.bench import ROOT, Bench, opened_bench
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -52,23 +46,5 @@ def profile_file(faulty_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> P
 @pytest.fixture
 def bench(faulty_lab: Lab, profile_file: Path, tmp_path: Path) -> Iterator[Bench]:
     """The lab, healthy, and what it is broken with; what a test breaks is mended at its end."""
-    api = Api.connect(faulty_lab.kubeconfig, faulty_lab.name)
-    # A journal of the bench's own: a run must not take the fault for what an earlier run left behind.
-    # It is a label's value too, and so may not end in a sign.
-    run = re.sub(r"[^a-z0-9]+", "-", f"bench-{os.getpid()}-{tmp_path.name}".lower())[:40].strip("-")
-    journal = Journal.for_run(run, cluster=f"{faulty_lab.name}-bench")
-    journal.identify(uid=api.uid(), kubeconfig=str(faulty_lab.kubeconfig), context=faulty_lab.name)
-    changes = Changes(api, journal, run)
-    metallb = MetalLB(api, changes, "metallb-system")
-    try:
-        yield Bench(faulty_lab, api, changes, metallb, profile_file, tmp_path)
-    finally:
-        changes.undo_all()
-        metallb.speakers_ready()
-        metallb.controller_ready()
-        wait.until(
-            "no component of the lab is dead",
-            read=faulty_lab.problems,
-            accept=lambda problems: not problems,
-            budget=budgets.get(budgets.API_BACK),
-        )
+    with opened_bench(faulty_lab, profile_file, tmp_path) as found:
+        yield found

@@ -383,3 +383,23 @@ def test_every_row_is_sound() -> None:
     for event in (*EVENT_SIGNATURES, *POD_EVENTS[Component.CONTROLLER], *POD_EVENTS[Component.SPEAKER]):
         assert event.errors or event.cause in CAUSES
     assert all(error.cause in CAUSES for error in ALLOCATION_ERRORS)
+
+
+def test_a_refusal_of_the_metrics_endpoints_hides_no_other() -> None:
+    account = "system:serviceaccount:metallb-system:speaker"
+    refused = (
+        f'servicel2statuses.metallb.io is forbidden: User "{account}" cannot list resource "servicel2statuses" '
+        'in API group "metallb.io" at the cluster scope'
+    )
+    metrics = (
+        f'tokenreviews.authentication.k8s.io is forbidden: User "{account}" cannot create resource "tokenreviews" '
+        'in API group "authentication.k8s.io" at the cluster scope'
+    )
+    lines = (
+        line(logger="controller-runtime.cache.UnhandledError", msg="Failed to watch", error=refused),
+        line(logger="controller-runtime.metrics", msg="Authentication failed", error=metrics),
+    )
+
+    found = read_log("speaker", "\n".join(lines))
+
+    assert [hit.refusal.resource for hit in found if hit.refusal] == ["servicel2statuses", "tokenreviews"]
