@@ -110,10 +110,10 @@ def spread(things: Sequence[_Placed], *, turn: int = 0) -> list[tuple[Combinatio
     return found
 
 
-def kinds_for(thing: Placed, *, slow: bool) -> list[Combination]:
-    """Every combination that a healthy set-up can be made on; of a slow one those that have everything between them."""
+def kinds_for(thing: Placed, *, everywhere: bool = False) -> list[Combination]:
+    """The combinations that a healthy set-up is made on: those that have everything between them, or every one."""
     fitting = [each for each in COMBINATIONS if each.fits(thing.where)]
-    return [each for each in fitting if each in OPPOSITES] or fitting[:1] if slow else fitting
+    return fitting if everywhere else [each for each in fitting if each in OPPOSITES] or fitting[:1]
 
 
 def renders_both_families(clone: Clone) -> None:

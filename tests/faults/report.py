@@ -1,7 +1,7 @@
 """`python -m tests.faults.report`: make every fault of the catalogue, and write what came of it to docs/faults.md.
 
 The faults are spread over labs of several kinds, so that every pair of a lab's properties occurs together; healthy
-set-ups are made on each kind. It boots the labs itself, --labs of them side by side, and removes them. Exit code 1
+set-ups are made on two of them, or with --everywhere on each. It boots the labs itself, --labs of them side by side, and removes them. Exit code 1
 where anything is not as the catalogue says.
 """
 
@@ -83,7 +83,7 @@ class Run:
         ):
             self._add(work, f"{fault.cause}: {fault.name}", self._trial(fault, own), given.only)
         for variant in HEALTHY:
-            kinds = kinds_for(variant, slow=variant.full)
+            kinds = kinds_for(variant, everywhere=given.everywhere)
             if own.fits(variant.where) if everything else own in kinds:
                 task = self._variant(variant.name, own, _hears(variant))
                 self._add(work, f"healthy: {variant.name}", task, given.only)
@@ -242,6 +242,11 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         choices=[one.key for one in COMBINATIONS],
         default="",
         help="make everything on this kind of lab alone; no page",
+    )
+    parser.add_argument(
+        "--everywhere",
+        action="store_true",
+        help="make each healthy set-up on every kind of lab, not on two that have everything between them",
     )
     parser.add_argument(
         "--turn",

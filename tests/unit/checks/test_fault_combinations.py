@@ -26,16 +26,14 @@ def test_faults_are_made_only_where_they_can_be_and_every_turn_elsewhere() -> No
         assert kinds == {each for each in COMBINATIONS if each.fits(fault.where)}
 
 
-def test_a_healthy_set_up_is_made_on_every_kind_or_on_two_that_have_everything_between_them() -> None:
+def test_a_healthy_set_up_is_made_on_two_kinds_that_have_everything_between_them_or_on_every_one() -> None:
     first, second = OPPOSITES
     for factor, levels in FACTORS.items():
         assert all(first.fits({factor: level}) != second.fits({factor: level}) for level in levels)
     for one in HEALTHY:
-        kinds = kinds_for(one, slow=one.full)
         fitting = [each for each in COMBINATIONS if each.fits(one.where)]
-        assert kinds
-        assert set(kinds) <= set(fitting)
-        assert one.full or kinds == fitting
+        assert kinds_for(one, everywhere=True) == fitting
+        assert kinds_for(one) == [each for each in fitting if each in OPPOSITES]
 
 
 def test_no_kind_of_cluster_goes_without_faults() -> None:
