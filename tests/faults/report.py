@@ -1,8 +1,8 @@
 """`python -m tests.faults.report`: make every fault of the catalogue, and write what came of it to docs/faults.md.
 
 The faults are spread over labs of several kinds, so that every pair of a lab's properties occurs together; healthy
-set-ups are made on two of them, or with --everywhere on each. It boots the labs itself, --labs of them side by side, and removes them. Exit code 1
-where anything is not as the catalogue says.
+set-ups are made on two of them, or with --everywhere on each. It boots the labs itself, --labs of them side by side,
+and removes them. Exit code 1 where anything is not as the catalogue says.
 """
 
 from __future__ import annotations

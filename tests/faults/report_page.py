@@ -43,8 +43,8 @@ _COMBINATIONS = """\
 
 What can be read of a cluster differs with MetalLB's version and the login, what is on the wire with the rest. So the
 faults are spread over labs of six kinds, on which every pair of these properties occurs together; each fault is made on
-one of them. Each healthy set-up is made on D and on E, which have every property between them, and as it was booted a lab
-of each kind has to be silent; `python -m tests.faults.report --everywhere` makes every set-up on every kind.
+one of them. Each healthy set-up is made on D and on E, which have every property between them, and a lab of each kind
+has to be silent as it was booted; `python -m tests.faults.report --everywhere` makes every set-up on every kind.
 """
 _CONFUSION = """\
 ## The confusion table
