@@ -24,6 +24,7 @@ from tests.faults.catalogue_fault import (
     drift,
 )
 from tests.faults.catalogue_pools import EDGE, FROM_EDGE, MAIN, OPEN, SPARE, WEBHOOKS
+from tests.faults.catalogue_services import REQUESTED
 from tests.faults.catalogue_stage import NAMESPACE, SHOP, WHY, Stage
 
 #: On the nodes' second network, where they have one.
@@ -89,8 +90,9 @@ def named_otherwise(stage: Stage) -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(lab_hosts.renamed(stage.changes, stage.lab, node, name=card, other=other))
         wait.pause(_SEEN)
-        stack.enter_context(stage.own_pool(EDGE, f"{_SECOND}/32", interfaces=[card]))
-        stack.enter_context(stage.addressed("open", serves=False, annotations=FROM_EDGE))
+        stack.enter_context(stage.own_pool(EDGE, f"{_SECOND}-172.30.1.232", interfaces=[card]))
+        asked = {**FROM_EDGE, REQUESTED: _SECOND}
+        stack.enter_context(stage.addressed("open", serves=False, annotations=asked))
         wait.until(
             "the speaker says that it cannot announce",
             read=lambda: [

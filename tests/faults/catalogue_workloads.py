@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from clusters import budgets, wait
+from clusters.api import NotFound
 from clusters.api.resources import DEPLOYMENTS, POD_METRICS, PODS
 from clusters.objects import quantity
 from tests.faults.catalogue_stage import NAMESPACE, WHY, Stage
@@ -50,9 +52,11 @@ def log_of(stage: Stage, component: str) -> str:
 
 
 def anew(stage: Stage, component: str) -> None:
-    """Delete all pods of a component; others are made."""
+    """Delete all pods of a component; others are made. One that is going already is left to go."""
     for pod in stage.api.list(PODS, NAMESPACE, labels=f"component={component}"):
-        stage.changes.delete(PODS, pod["metadata"]["name"], NAMESPACE, foreign="another is made")
+        if not pod["metadata"].get("deletionTimestamp"):
+            with contextlib.suppress(NotFound):
+                stage.changes.delete(PODS, pod["metadata"]["name"], NAMESPACE, foreign="another is made")
 
 
 def usage_of(stage: Stage, component: str) -> float | None:
