@@ -30,8 +30,9 @@ from clusters.observation.snapshot import (
 if TYPE_CHECKING:
     from clusters.vantage import Attempt, Target, Vantage
 
-#: So many times as slowly tries are made again that were lost beside others that were served.
-_SLOWER = 50
+#: So many times as slowly tries are made again that were lost beside others that were served, and each waits for such a
+#: part of the time: a lost SYN is sent again once within either, after a second.
+_SLOWER, _SHORTER = 50, 0.6
 #: The golden ratio's fraction: its multiples are spread evenly, whatever the distance of two observations in time.
 _SPREAD = 0.6180339887498949
 
@@ -136,7 +137,7 @@ class Reaching:
             plan.append((fresh, self.limits.tries_slower))
             plan += [(replace(fresh, source=source), 1) for source in partly[door]]
         apart = self.every * _SLOWER / len(doors)
-        ended = iter(self.vantage.try_all(plan, every=apart, timeout=self.timeout))
+        ended = iter(self.vantage.try_all(plan, every=apart, timeout=self.timeout * _SHORTER))
         found: dict[Door, dict[str, Any]] = {}
         for door in doors:
             slower = next(ended)

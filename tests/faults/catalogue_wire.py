@@ -162,7 +162,7 @@ def no_way_to_a_pod(stage: Stage) -> Iterator[None]:
 @contextmanager
 def hardly_any(stage: Stage) -> Iterator[None]:
     """A limit that drops what comes slowly as well."""
-    with filters.connections_limited(stage.changes, stage.lab, _owner(stage), ADDRESS, rate=5, burst=5):
+    with filters.connections_limited(stage.changes, stage.lab, _owner(stage), ADDRESS, rate=3, burst=5):
         yield
 
 

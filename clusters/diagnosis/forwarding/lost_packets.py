@@ -427,7 +427,11 @@ _CHANCE = 0.02
 
 def _sticks(one: Reached) -> bool:
     """Whether what was lost is lost again from the same source ports, and not by chance."""
-    return 1 < one.again == one.again_lost and (one.lost / one.tries) ** one.again < _CHANCE
+    return (
+        1 < one.again == one.again_lost
+        and one.slower_lost < one.slower
+        and (one.lost / one.tries) ** one.again < _CHANCE
+    )
 
 
 def _off(one: Reached, share: float) -> float:

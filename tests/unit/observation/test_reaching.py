@@ -42,7 +42,7 @@ class Place:
     ) -> tuple[tuple[Attempt, ...], ...]:
         self.plans.append(list(plan))
         slowly = any(target.source for target, _ in plan)
-        assert timeout == budgets.seconds(budgets.PROBE_ANSWERED)
+        assert timeout == budgets.seconds(budgets.PROBE_ANSWERED) * (0.6 if slowly else 1)
         assert every == budgets.seconds(budgets.TRIES_APART) * (50 if slowly else 1)
         return tuple(tuple(self.end(target, turn) for turn in range(count)) for target, count in plan)
 
