@@ -24,11 +24,14 @@ _DAY = dt.timedelta(days=1)
 
 
 class Promised(http.server.BaseHTTPRequestHandler):
-    """200 with the host that was asked for, 404 beneath /missing, 502 beneath /down, 302 beneath /moved."""
+    """200 with the host that was asked for, 404 beneath /missing, 502 beneath /down, 302 beneath /moved.
+
+    Beneath /large it comes with more than a packet carries.
+    """
 
     def do_GET(self) -> None:
         code = {"/missing": 404, "/down": 502, "/moved": 302}.get(self.path, 200)
-        said = f"host {self.headers['Host']}".encode()
+        said = f"host {self.headers['Host']}".encode() + b"." * (4000 if self.path == "/large" else 0)
         self.send_response(code)
         if code == 302:
             self.send_header("Location", "https://login.example/in?token=s3cret")

@@ -62,6 +62,16 @@ class Host:
     def down(self) -> None:
         self.link.link("set", index=self.index, state="down")
 
+    def sysctl(self, name: str, value: int) -> None:
+        """Set one of the host's own."""
+        command = ["nsenter", f"--net=/run/netns/{self.netns}", "sysctl", "-qw", f"{name}={value}"]
+        subprocess.run(command, check=True)
+
+    def filter(self, rules: str) -> None:
+        """Load rules of nftables into the host, for as long as it is there."""
+        command = ["nsenter", f"--net=/run/netns/{self.netns}", "nft", "-f", "-"]
+        subprocess.run(command, input=rules, text=True, check=True)
+
     def announce(self, address: str, *, count: int = 1) -> None:
         """Send `count` pairs of gratuitous ARP (request and reply), or as many advertisements."""
         pair = [frames.announcement(address, self.mac, reply=reply).hex() for reply in (False, True)]

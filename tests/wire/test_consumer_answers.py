@@ -217,6 +217,57 @@ def test_unasked_a_port_of_another_protocol_and_an_expired_certificate_are_told(
     assert told(client, seen)[1] == "certificate-invalid"
 
 
+LARGE_DROPPED = """
+table inet cut {
+  chain out {
+    type filter hook output priority 0;
+    ip daddr 10.77.0.1 meta length > 600 drop
+  }
+}
+"""
+
+
+@pytest.mark.parametrize("protocol", ["http", "https"])
+def test_answers_that_come_back_in_small_packets_only_are_told_as_such(
+    place: tuple[NetnsVantage, Certificates], served: Segment, protocol: str
+) -> None:
+    client, certificates = place
+    port = PORTS["plain" if protocol == "http" else "secure"]
+    probe = {"protocol": protocol, "port": port, "host": HOST, "path": "/large"}
+    probe |= {"ca": certificates.authority} if protocol == "https" else {}
+    served["a"].filter(LARGE_DROPPED)
+
+    (answer,), cause, summary = told(client, snapshot(probe))
+
+    assert (answer.error, answer.in_small, cause) == ("timeout", "answered", "large-answers-lost")
+    assert "answers in small packets only" in summary
+
+
+def test_an_answer_of_several_packets_that_comes_back_shows_that_large_ones_do(
+    served: Segment, client: NetnsVantage
+) -> None:
+    probe = {"protocol": "http", "port": PORTS["plain"], "path": "/large"}
+    link = served["a"].link
+    link.link("set", index=served["a"].index, mtu=1400)  # known to whoever sends, so it does no harm
+
+    (answer,), cause, _ = told(client, snapshot(probe))
+
+    assert (answer.error, answer.in_small, cause) == ("", "", "")
+    assert answer.size > 4000
+
+
+def test_a_server_that_never_answers_is_not_told_by_its_packets(
+    served: Segment, client: NetnsVantage
+) -> None:
+    served["a"].filter(LARGE_DROPPED.replace("meta length > 600", "tcp flags & (syn | psh) == psh"))
+
+    (answer,), cause, _ = told(
+        client, snapshot({"protocol": "http", "port": PORTS["plain"], "status": (200,)})
+    )
+
+    assert (answer.error, answer.in_small, cause) == ("timeout", "timeout", "consumer-answer-wrong")
+
+
 def test_five_consumers_are_asked_side_by_side(served: Segment, client: NetnsVantage) -> None:
     probe = {"protocol": "https", "port": PORTS["secure"], "host": HOST}
 
