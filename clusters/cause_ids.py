@@ -51,6 +51,7 @@ class CauseId(StrEnum):
     WRONG_SEGMENT = "wrong-segment"
     VANTAGE_NOT_ON_SEGMENT = "vantage-not-on-segment"
     VANTAGE_NEIGHBOUR_WRONG = "vantage-neighbour-wrong"
+    VANTAGE_DROPS_PACKETS = "vantage-drops-packets"
     NO_ENDPOINTS = "no-endpoints"
     ENDPOINTS_UNREADY = "endpoints-unready"
     TARGET_PORT_MISSING = "target-port-missing"

@@ -41,6 +41,8 @@ _OWN_ROUTE = (
 )
 
 _SILENT = CauseId.NOBODY_ANSWERS
+#: How tries end of which something came back.
+_CAME_BACK = frozenset({ProbeOutcome.ANSWERED, ProbeOutcome.REFUSED})
 
 
 class Responders:
@@ -221,7 +223,7 @@ class Responders:
             return self._explanation(service, astray, f"{stretch.told[0]}. {astray.summary}")
         if by_bgp and (found := self._of_bgp(stretch, nowhere=nowhere)):
             root = found
-        elif hosts is None and route and nowhere and not by_bgp:
+        elif hosts is None and route and nowhere and not by_bgp and (route.problem or not route.on_link):
             root = self.off_segment(service, stretch.address, *stretch.told)
         elif not by_bgp and self.kept_out(service, tries):
             return None
@@ -240,6 +242,10 @@ class Responders:
     def _astray(self, service: Service, stretch: Stretch) -> RootCause | None:
         """Whether the vantage itself sends to another host than the one that replies."""
         address, wire = stretch.address, self.facts.wire_index
+        if wire.never_asked(address) and not any(
+            end.outcome in _CAME_BACK for one in stretch.lost for end in one.ends
+        ):
+            return self._kept(service, stretch)
         entry = wire.astray(address)
         if entry is None:
             return None
@@ -257,6 +263,20 @@ class Responders:
             subject=Subject.service(service.key),
             summary=f"Vantage {place} sends what is for {address} to {holder.named}, and {replies}.",
             evidence=(f"in its neighbour table {address} has {entry.mac}, {made}", *stretch.told),
+            fields=self._fields(service, address=address),
+        )
+
+    def _kept(self, service: Service, stretch: Stretch) -> RootCause:
+        """The vantage's kernel dropped what was to be sent before it came to ask who has the address."""
+        address, place = stretch.address, self.facts.snapshot.wire.place
+        return RootCause(
+            cause=CauseId.VANTAGE_DROPS_PACKETS,
+            subject=Subject.service(service.key),
+            summary=f"Vantage {place} has sent nothing to {address}: a filter of its own drops it.",
+            evidence=(
+                f"after the tries its neighbour table has no entry for {address}, which it is on a segment with",
+                *stretch.told,
+            ),
             fields=self._fields(service, address=address),
         )
 

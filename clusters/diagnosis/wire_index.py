@@ -87,13 +87,18 @@ class WireIndex:
         Where nobody could be asked, that is an entry made by hand with a MAC that is no node's.
         """
         entry, heard = self._believed.get(address), self._heard.get(address)
-        if entry is None or not self.node_of_mac:
+        if entry is None or not entry.mac or not self.node_of_mac:
             return None
         if heard is None or not heard.macs:
             by_hand = entry.state == "permanent" and entry.mac not in self.node_of_mac
             every_node = set(self.nodes) <= set(self.node_of_mac.values())
             return entry if by_hand and self.wire.by_kernel and every_node else None
         return None if set(self.behind((entry.mac,))) <= set(self.behind(heard.macs)) else entry
+
+    def never_asked(self, address: str) -> bool:
+        """Whether the vantage's kernel was to send to an address that is replied for, and has not asked who has it."""
+        entry, heard = self._believed.get(address), self._heard.get(address)
+        return entry is not None and entry.state == "absent" and bool(heard and heard.macs) and self.asked
 
     @cached_property
     def reached(self) -> Mapping[str, tuple[Reached, ...]]:

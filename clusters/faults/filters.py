@@ -123,6 +123,14 @@ table bridge {table} {{
   }}
 }}
 """
+_SENT = """
+table inet {table} {{
+  chain out {{
+    type filter hook output priority 0;
+    ip daddr {address} drop
+  }}
+}}
+"""
 _REPLIES = """
 table bridge {table} {{
   chain pass {{
@@ -239,6 +247,14 @@ def frames_astray(changes: Changes, lab: Lab, sender: Host, to: Host) -> Iterato
     rules = _ASTRAY.format(table=TABLE, port=port, mac=to.mac)
     text = f"frames of {sender.name} for {to.name} go astray"
     with _table(changes, lab, "lan", family="bridge", rules=rules, text=text):
+        yield
+
+
+@contextmanager
+def sending_lost(changes: Changes, lab: Lab, host: str, address: str) -> Iterator[None]:
+    """Drop what `host` itself sends to one address, before it leaves."""
+    rules = _SENT.format(table=TABLE, address=address)
+    with _table(changes, lab, host, family="inet", rules=rules, text=f"{host} sends nothing to {address}"):
         yield
 
 

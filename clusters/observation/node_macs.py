@@ -185,14 +185,21 @@ class _Learning:
         }
 
     def _strange(self) -> Iterator[str]:
-        """Those of no node: on their network every node that could announce has an address of its own, or is listed."""
+        """Those of no node: on their network every node that could announce replies for its own address, or is listed.
+
+        One that does not may be there all the same: a kernel that takes the vantage's address for a wrong one
+        (rp_filter) replies to nothing, and the speaker beside it does.
+        """
+        replied = {heard.address for heard in self._of(Purpose.NODE) if heard.macs}
         listed = {node for _, node in self._listed()}
         complete: dict[str, bool] = {}
         for heard in self._of(Purpose.ASSIGNED):
             network = self.network.get(heard.address, "")
             if network not in complete:
                 there = {
-                    node for address, node in self.node_of.items() if self.network.get(address) == network
+                    node
+                    for address, node in self.node_of.items()
+                    if self.network.get(address) == network and address in replied
                 }
                 complete[network] = self._announcing_nodes() <= there | listed
             if complete[network]:

@@ -108,12 +108,20 @@ class Reaching:
         plan = [(tries.target(door.address, door.port, door.protocol), often) for door in trouble]
         found = self.vantage.try_all([*plan, *around.plan], every=self.every, timeout=self.timeout)
         second = dict(zip(trouble, found, strict=False))
-        slowly = self._slowly(second)
+        slowly, slow = self._slowly(second)
+        every = {
+            door: (*before, *second.get(door, ()), *slow.get(door, ()))
+            for door, before in zip(wanted, first, strict=True)
+        }
         attempts = [_told(before, second.get(door, ())) for door, before in zip(wanted, first, strict=True)]
         node_reach, node_ports, health = around.told(found[len(plan) :])
         return Found(
             reached=tuple(
-                replace(_reached(door, found), **slowly.get(door, {}))
+                replace(
+                    _reached(door, found),
+                    refusals=tries.refusals(every[door], door.protocol),
+                    **slowly.get(door, {}),
+                )
                 for door, found in zip(wanted, attempts, strict=True)
             ),
             node_reach=node_reach,
@@ -121,8 +129,10 @@ class Reaching:
             proxy_health=health,
         )
 
-    def _slowly(self, attempts: Mapping[Door, Sequence[Attempt]]) -> dict[Door, dict[str, Any]]:
-        """What became of the lost tries at ports that lose some of them, made again, by the port."""
+    def _slowly(
+        self, attempts: Mapping[Door, Sequence[Attempt]]
+    ) -> tuple[dict[Door, dict[str, Any]], dict[Door, tuple[Attempt, ...]]]:
+        """What became of the lost tries at ports that lose some of them, made again, by the port, and these tries."""
         partly = {
             door: [one.source for one in found if not one.ok and one.source][: self.limits.tries_again]
             for door, found in attempts.items()
@@ -130,7 +140,7 @@ class Reaching:
         }
         doors = [door for door, sources in partly.items() if len(sources) > 1][: self.limits.partly_lost]
         if not doors:
-            return {}
+            return {}, {}
         plan: list[tuple[Target, int]] = []
         for door in doors:
             fresh = tries.target(door.address, door.port, door.protocol)
@@ -139,16 +149,18 @@ class Reaching:
         apart = self.every * _SLOWER / len(doors)
         ended = iter(self.vantage.try_all(plan, every=apart, timeout=self.timeout * _SHORTER))
         found: dict[Door, dict[str, Any]] = {}
+        made: dict[Door, tuple[Attempt, ...]] = {}
         for door in doors:
             slower = next(ended)
             again = [one for _ in partly[door] for one in next(ended) if one.source]
+            made[door] = (*slower, *again)
             found[door] = {
                 "again": len(again),
                 "again_lost": sum(not one.ok for one in again),
                 "slower": len(slower),
                 "slower_lost": sum(not one.ok for one in slower),
             }
-        return found
+        return found, made
 
     def _first_count(self, ports: int) -> int:
         """How often each port is tried at first: more often where there are few, for it costs nothing there."""

@@ -45,6 +45,11 @@ def summed(attempts: Sequence[Attempt], protocol: str) -> dict[str, Any]:
     }
 
 
+def refusals(attempts: Iterable[Attempt], protocol: str) -> tuple[TryEnd, ...]:
+    """The tries that somebody refused by ICMP, all of one kind and sender together."""
+    return _ends([one for one in attempts if one.icmp], protocol)
+
+
 def in_trouble(attempts: Sequence[Attempt], protocol: str) -> bool:
     """Whether some were lost. Datagrams without any answer prove nothing: that server may never answer such a one."""
     if protocol == "UDP" and all(_outcome(one, protocol) is ProbeOutcome.SILENT for one in attempts):

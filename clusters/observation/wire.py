@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _ROUNDS, _RATE = 3, 200.0
 #: The kernel's word for an entry of its table that somebody made, by which nothing is learnt of the wire.
 _BY_HAND = "permanent"
+#: Where the table has none.
+_ABSENT = "absent"
 _NOBODY_NEAR = "no node has an address on a segment of the vantage"
 
 
@@ -118,8 +120,9 @@ class _Look:
             view = replace(view, consumers=consumer_probes.answers(self.snapshot, self.vantage))
             heard = others.result()
         known = {one.address for one in view.believed}
-        more = self._believed(gateways - known) if any(one.by_proxy for one in heard) else ()
-        return replace(view, heard=heard, believed=(*view.believed, *more))
+        if more := gateways - known if any(one.by_proxy for one in heard) else set():
+            self.vantage.learned(more)
+        return replace(view, heard=heard, believed=(*view.believed, *self._believed(more)))
 
     def _tried(self, view: WireView, doors: Sequence[reaching.Door], nodes: Nodes) -> WireView:
         """What is reached besides, and whom the vantage's kernel believed in where something was lost."""
@@ -139,13 +142,15 @@ class _Look:
         )
 
     def _believed(self, addresses: set[str]) -> tuple[Believed, ...]:
-        """Whom the vantage's own kernel takes for the holders of these addresses, where it takes anybody."""
+        """Whom the vantage's own kernel takes for the holder of each of these addresses."""
         if not addresses:
             return ()
+        table = {one.address: one for one in self.vantage.neighbours() if one.address in addresses}
         return tuple(
-            Believed(address=one.address, mac=one.mac, state=one.state)
-            for one in self.vantage.neighbours()
-            if one.address in addresses and one.mac
+            Believed(address=address, mac=table[address].mac, state=table[address].state)
+            if address in table
+            else Believed(address=address, mac="", state=_ABSENT)
+            for address in sorted(addresses)
         )
 
     def _heard_again(
@@ -159,7 +164,7 @@ class _Look:
         doubtful = [
             known[one.address]
             for one in believed
-            if one.address in known and known[one.address].macs and one.mac not in known[one.address].macs
+            if one.mac and one.address in known and one.mac not in (known[one.address].macs or (one.mac,))
         ]
         again = {
             each.address: each

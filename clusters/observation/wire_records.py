@@ -86,7 +86,8 @@ class Reached(Tries):
 
     Where some of these were lost, `again` of them were made once more, from the same source ports, and `again_lost` of
     them were lost again; a node that forwards sends them to the same endpoint again. `slower` tries were made beside
-    them from new source ports, ten a second or fewer, of which `slower_lost` were lost.
+    them from new source ports, ten a second or fewer, of which `slower_lost` were lost. `refusals` are tries of all
+    passes that somebody refused by ICMP: as a kernel sends few such messages, `ends` may have none of them.
     """
 
     service: str
@@ -97,6 +98,7 @@ class Reached(Tries):
     again_lost: Count = 0
     slower: Count = 0
     slower_lost: Count = 0
+    refusals: tuple[TryEnd, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,7 +239,8 @@ class Heard:
 class Believed:
     """Whom the vantage's own kernel takes for the holder of an address, by its neighbour table.
 
-    `state` is the kernel's word, such as "reachable" or "permanent": what somebody entered by hand is permanent.
+    `state` is the kernel's word, such as "reachable" or "permanent": what somebody entered by hand is permanent. Where
+    the table has no entry it is "absent", and `mac` is empty: the kernel has not asked who has the address.
     """
 
     address: Address

@@ -42,6 +42,13 @@ def another_kept_back(stage: Stage) -> Iterator[None]:
 
 
 @contextmanager
+def dropped_by_itself(stage: Stage) -> Iterator[None]:
+    """A rule of the vantage's own drops what it sends to one address."""
+    with filters.sending_lost(stage.changes, stage.lab, "client", ADDRESS):
+        yield
+
+
+@contextmanager
 def sent_astray(stage: Stage) -> Iterator[None]:
     """An entry that somebody made by hand, long before the address moved."""
     with lab_hosts.remembers(stage.changes, stage.lab, "client", ADDRESS, mac=NOBODY):
@@ -196,6 +203,16 @@ FAULTS = (
         make=sent_astray,
         says=VANTAGE_ALONE,
         shows={"traffic.l2-segment": TRAEFIK},
+    ),
+    Fault(
+        name="a filter of the vantage's own that drops what it sends",
+        cause="vantage-drops-packets",
+        make=dropped_by_itself,
+        says=VANTAGE_ALONE,
+        shows={"traffic.l2-segment": TRAEFIK},
+        less=Less(
+            why="Whom nobody asks for nobody learns: a kernel's table says nothing of who would reply."
+        ),
     ),
     Fault(
         name="a router that replies for an assigned address",

@@ -442,6 +442,30 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
+        id=CauseId.VANTAGE_DROPS_PACKETS,
+        title="The vantage's own filter drops what it sends",
+        meaning=(
+            "Connections to the address were tried, and the vantage's kernel has not even asked who has it, so "
+            "nothing left the vantage: its own packet filter drops what goes there."
+        ),
+        remedy="Take the rule for this address out of the vantage's output filter, or name another vantage.",
+        commands=("nft list ruleset | grep -A 8 'hook output'", "iptables-save | grep -w OUTPUT"),
+        scope=Scope.NONE,
+        link=Link.ROUTE,
+        layer=Layer.VANTAGE,
+        proven_by=(
+            "The vantage heard who replies for the address, all tries at it were silent, and after them its kernel's "
+            "neighbour table had no entry for it."
+        ),
+        excluded_by="The table has an entry for the address, or something came back.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by=CheckId.TRAFFIC_L2_SEGMENT,
+        rests_on=(),
+        last_resort=False,
+    ),
+    Cause(
         id=CauseId.NO_ENDPOINTS,
         title="The service has no endpoints",
         meaning="No pod matches the service's selector, and MetalLB announces nothing for such a service.",

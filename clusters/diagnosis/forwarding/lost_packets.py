@@ -137,7 +137,7 @@ class Forwarding:
         """An ICMP message of the announcing node's that it knows no way to an endpoint."""
         names = {stretch.address: stretch.node}
         for one in stretch.lost:
-            for end in one.ends:
+            for end in (*one.ends, *one.refusals):
                 sender = names.get(end.sent_by) or self._node_of(end.sent_by)
                 if end.icmp in _NO_WAY and sender == stretch.node != "":
                     found = self._root(

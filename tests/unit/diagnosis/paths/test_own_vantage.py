@@ -11,7 +11,7 @@ from clusters.diagnosis import Diagnosis
 from clusters.diagnosis.root_cause import RootCause
 from clusters.observation import Snapshot, load
 from clusters.observation.field_types import ProbeOutcome, Purpose
-from clusters.observation.snapshot import Believed, Heard, Route
+from clusters.observation.snapshot import Believed, Heard, Route, TryEnd
 
 FOLDER = Path(__file__).parents[1] / "observations"
 LATE, ADDRESS = "shop/late", "172.30.0.202"
@@ -139,3 +139,35 @@ def test_a_free_address_that_is_replied_for_has_the_same_cause(seen: Snapshot) -
     (found,) = (one for one in Diagnosis(changed).root_causes if one.cause == "proxy-arp")
 
     assert "172.30.0.202, 172.30.0.219" in found.summary
+
+
+def test_a_vantage_whose_kernel_asked_nobody_has_sent_nothing(seen: Snapshot) -> None:
+    found = root(believing(seen, "", "absent"))
+
+    assert (found.cause, found.subject) == ("vantage-drops-packets", f"service {LATE}")
+
+
+def test_a_kernel_that_asked_in_vain_has_sent(seen: Snapshot) -> None:
+    assert root(believing(seen, "", "failed")).cause == "address-not-forwarded"
+
+
+def test_where_something_came_back_something_was_sent(seen: Snapshot) -> None:
+    refused = TryEnd(outcome=ProbeOutcome.REFUSED, count=20)
+    reached = tuple(
+        replace(one, outcome=ProbeOutcome.REFUSED, ends=(refused,)) if one.service == LATE else one
+        for one in seen.wire.reached
+    )
+
+    assert root(believing(seen, "", "absent", reached=reached)).cause == "backend-refuses"
+
+
+def test_a_node_that_does_not_reply_for_itself_may_be_the_host_that_nobody_knows(seen: Snapshot) -> None:
+    """Its kernel replies to nobody (rp_filter), and its speaker does."""
+    heard = tuple(
+        replace(one, macs=()) if OWNER in one.macs and one.purpose is Purpose.NODE else one
+        for one in seen.wire.heard
+    )
+    changed = replace(seen, wire=replace(seen.wire, heard=heard))
+
+    assert LATE not in Diagnosis(changed).wrongly_answered
+    assert "foreign-responder" not in {one.cause for one in Diagnosis(changed).root_causes}
