@@ -86,6 +86,10 @@ def unreached(facts: Facts, known: KnownCauses, stretch: Stretch, *, refused: st
 
     `refused` is how the way to it ends where somebody on it says that there is none.
     """
+    pool = facts.pool_of(stretch.service.ingress[0])
+    for root in known.get(CauseId.POOL_NOT_ADVERTISED, ()):
+        if pool is not None and root.subject == Subject.pool(pool.name):
+            return root  # no router is told of it at all
     every = set(sessions(facts))
     if every and not any(one.up for one in every) and (down := known.get(CauseId.BGP_SESSION_DOWN, ())):
         return down[0]

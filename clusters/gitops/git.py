@@ -20,7 +20,7 @@ from clusters.sandbox import Finished, Limits, TooMuch, TooSlow
 #: Bytes that one git command may print, and that are read of files of the past at once.
 _MOST_PRINTED, _MOST_READ = 96 << 20, 64 << 20
 
-# Nothing here may reach out, run somebody's program, ask for a password or write to the repository.
+# Nothing here may reach out, run somebody's program or ask for a password; only clusters/gitops/commits.py writes.
 _QUIET = (
     "--no-pager",
     "--literal-pathspecs",

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from clusters import budgets, wait
 from clusters.faults import bgp_router
 from tests.faults.catalogue_clone import Clone
-from tests.faults.catalogue_fault import ALL_BY_NETWORK, ONE_ADDRESS, OWN, Fault, Healthy, drift
+from tests.faults.catalogue_fault import ALL_BY_NETWORK, ONE_ADDRESS, ONE_POOL, OWN, Fault, Healthy, drift
 from tests.faults.catalogue_renderings import EDGE, renders
 from tests.faults.catalogue_services import POOL
 from tests.faults.catalogue_stage import NAMESPACE, Json, Stage
@@ -56,6 +56,17 @@ def no_router(stage: Stage) -> Iterator[None]:
 
 
 @contextmanager
+def tells_nobody(stage: Stage) -> Iterator[None]:
+    """A pool that BGP alone would announce, and no BGPPeer: no router is told."""
+    with (
+        stage.pool(EDGE, RANGE),
+        stage.by_hand(_advertisement()),
+        stage.addressed("open", serves=False, annotations={POOL: EDGE}),
+    ):
+        yield
+
+
+@contextmanager
 def _by_bgp_alone(stage: Stage, *, takes_routes: bool) -> Iterator[str]:
     """A pool that BGP alone announces to a router, and a service with an address of it."""
     with (
@@ -93,6 +104,15 @@ def renders_bgp(clone: Clone) -> None:
 
 _BY_HAND = (*OWN, *drift(f"BGPPeer {NAMESPACE}/{EDGE}", f"BGPAdvertisement {NAMESPACE}/{EDGE}"))
 FAULTS = (
+    Fault(
+        name="a pool that BGP alone announces, and no router to tell it",
+        cause="pool-not-advertised",
+        make=tells_nobody,
+        says=ONE_POOL,
+        also=(*OWN, *drift(f"BGPAdvertisement {NAMESPACE}/{EDGE}")),
+        undecided=frozenset({"traffic.no-squatter"}),
+        shows={"health.config-present": "pool edge", "trigger.unreachable-address": OPEN},
+    ),
     Fault(
         name="a BGP peer at which no router listens",
         cause="bgp-session-down",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.faults.catalogue_fault import ONE_CONSUMER, Fault, Healthy
+from tests.faults.catalogue_fault import ONE_CONSUMER, ONE_SERVICE, Fault, Healthy
 from tests.faults.catalogue_stage import Stage
 
 _ADDRESS = "172.30.0.219"
@@ -21,12 +21,35 @@ def serving(stage: Stage) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def of_another_class(stage: Stage) -> Iterator[None]:
+    """A service that another load balancer would give its address to, and there is none."""
+    with stage.waiting("promised", loadBalancerClass="example.com/other"):
+        yield
+
+
 def promised(*probes: dict[str, Any]) -> dict[str, Any]:
     """Fields of a profile whose one consumer is that service, asked by these probes."""
     return {"consumers": [{"service": "shop/promised", "address": _ADDRESS, "probe": list(probes)}]}
 
 
 FAULTS = (
+    Fault(
+        name="a consumer of another load balancer's whose address is gone",
+        cause="address-not-intended",
+        make=of_another_class,
+        says=ONE_SERVICE,
+        shows=_SUBJECT,
+        profile=promised({"protocol": "tcp", "port": 80}),
+    ),
+    Fault(
+        name="a consumer without one of the two addresses that it is known by",
+        cause="address-not-intended",
+        make=serving,
+        says=ONE_SERVICE,
+        shows=_SUBJECT,
+        profile={"consumers": [{"service": "shop/promised", "address": [_ADDRESS, "fd00:172:30::219"]}]},
+    ),
     Fault(
         name="a consumer that answers 502 where 200 is promised",
         cause="consumer-answer-wrong",

@@ -95,6 +95,12 @@ def not_selected(stage: Stage) -> Iterator[None]:
 
 
 @contextmanager
+def untouched(stage: Stage) -> Iterator[None]:
+    """Nothing is done to the cluster: it is the profile that still names a node which has left."""
+    yield
+
+
+@contextmanager
 def excluded(stage: Stage) -> Iterator[None]:
     label = {"node.kubernetes.io/exclude-from-external-load-balancers": ""}
     with stage.changes.labelled_node(NODE, label):
@@ -164,6 +170,14 @@ FAULTS = (
         also=_DAEMON_SET,
         profile={"announcers": {"nodes": ["node1", "node2", "node3"]}},
         full=True,
+    ),
+    Fault(
+        name="a node that is expected to announce has left the cluster",
+        cause="speaker-missing-on-node",
+        make=untouched,
+        says=ALL_BY_METALLB,
+        shows={"traffic.speakers-placed": "node gone"},
+        profile={"announcers": {"nodes": ["node1", "node2", "node3", "gone"]}},
     ),
     Fault(
         name="a node is labelled out of load balancing",

@@ -175,9 +175,10 @@ def test_a_pool_by_bgp_alone_with_no_router_is_not_advertised(
 ) -> None:
     seen = without(by_bgp(routed(healthy, outcome)), "bgp_peers")
 
-    assert (
-        ("pool-not-advertised", "pool metallb-pool") in causes(seen).get("health.config-present", set())
-    ) is told
+    found = causes(seen)
+    assert (("pool-not-advertised", "pool metallb-pool") in found.get("health.config-present", set())) is told
+    unreached = {cause for cause, _ in found.get("trigger.unreachable-address", set())}
+    assert unreached == ({"pool-not-advertised"} if told else set())
 
 
 def test_without_a_peer_there_is_nothing_to_look_at(healthy: Snapshot) -> None:
