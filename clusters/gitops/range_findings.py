@@ -40,7 +40,8 @@ def ranges_valid(
     the vantage, the nodes or the service page tell them, and `note` is told where nobody does. Raises Inconclusive
     where an overlay does not render.
     """
-    for line in surroundings.unknown(live_pools(snapshot), *_around(repository, snapshot)):
+    asked = "the profile's networks, the vantage, the nodes nor the service page"
+    for line in surroundings.unknown(live_pools(snapshot), *_around(repository, snapshot), asked):
         note(line)
     places: dict[tuple[str, Subject, str], list[str]] = {}
     for place, found in _everywhere(repository, snapshot).items():

@@ -44,20 +44,23 @@ def _of_nodes(seen: Snapshot) -> Iterator[Network]:
 
 
 def unknown(
-    pools: Iterable[Pool], known_gateways: Iterable[Address], known_networks: Iterable[Network]
+    pools: Iterable[Pool],
+    known_gateways: Iterable[Address],
+    known_networks: Iterable[Network],
+    asked: str = "the profile's networks, the vantage nor the nodes",
 ) -> Iterator[str]:
-    """A sentence on each pool of which nobody knows the gateway, or the edges of its network."""
+    """A sentence on each pool of which none that was `asked` knows the gateway, or the edges of its network."""
     gateway_of, network_of = tuple(known_gateways), tuple(known_networks)
     for pool in pools:
         for version in sorted({each.version for each in pool.ranges}):
             around = [
                 each for each in network_of if any(one.first in each for one in pool.of_version(version))
             ]
-            lacking = [] if around or version == 6 else ["the network's own and its broadcast address"]
+            lacking = [] if around or version == 6 else ["the addresses of the network and for broadcasts"]
             if not any(each.version == version for each in gateway_of):
                 lacking.insert(0, "the gateway")
             if lacking:
                 yield (
-                    f"whether pool {pool.name} holds {' or '.join(lacking)} (IPv{version}) was not looked for: neither "
-                    "profile (networks), vantage, nodes nor service page tell"
+                    f"in pool {pool.name} nobody looked for {' and '.join(lacking)} (IPv{version}): neither {asked} "
+                    "tell them"
                 )

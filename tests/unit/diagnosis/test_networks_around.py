@@ -41,13 +41,16 @@ def told(seen: Snapshot) -> set[tuple[str, str]]:
 
 def notes(seen: Snapshot) -> str:
     return " ".join(
-        one for one in answered("health.config-present", seen).notes if "was not looked for" in one
+        one for one in answered("health.config-present", seen).notes if "nobody looked for" in one
     )
 
 
 def test_where_nobody_tells_it_is_told_that_nobody_does(healthy: Snapshot) -> None:
     assert told(healthy) == set()
-    assert "holds the gateway or the network's own and its broadcast address (IPv4)" in notes(healthy)
+    assert (
+        "the gateway and the addresses of the network and for broadcasts (IPv4) were not looked for"
+        in notes(healthy)
+    )
 
 
 def test_the_profile_tells_both(healthy: Snapshot) -> None:
@@ -66,7 +69,7 @@ def test_the_vantage_tells_the_gateway(healthy: Snapshot) -> None:
     seen = replace(healthy, wire=replace(healthy.wire, routes=(*healthy.wire.routes, way)))
 
     assert told(seen) == {("pool-holds-gateway-address", "the gateway 198.51.100.2.")}
-    assert "holds the network's own and its broadcast address (IPv4)" in notes(seen)
+    assert "for the addresses of the network and for broadcasts (IPv4): neither" in notes(seen)
 
 
 @pytest.mark.parametrize(("prefix", "found"), [("24", True), ("32", False), ("x", False)])
