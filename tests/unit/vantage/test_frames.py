@@ -185,9 +185,11 @@ class TestAsAPacketLibraryHasThem:
         assert frames.question(target, Asker(mac=who, address=str(address))) == bytes(ask)
         assert frames.announcement(target, who) == bytes(has)
 
-    @pytest.mark.parametrize("option", ["none", "own", "behind another"])
-    @pytest.mark.parametrize("solicited", [0, 1])
-    @given(drawn=st.tuples(MACS, MACS, st.ip_addresses(v=6)))
+    @given(
+        option=st.sampled_from(["none", "own", "behind another"]),
+        solicited=st.sampled_from([0, 1]),
+        drawn=st.tuples(MACS, MACS, st.ip_addresses(v=6)),
+    )
     def test_an_advertisement_is_read_as_it_was_built(self, option: str, solicited: int, drawn: Any) -> None:
         source, owner, target = drawn
         built = l2.Ether(src=source, dst=CLIENT) / inet6.IPv6(src=str(target), dst="fd00::9", hlim=255)
