@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ipaddress import ip_address
 
 from clusters.changes import Changes, HostUndo
 from clusters.errors import Inconclusive, Refused
@@ -73,11 +74,10 @@ _FORWARDED = """
 table inet {table} {{
   chain pass {{
     type filter hook forward priority -10;
-    ip saddr {{ {clients} }} {to}{verdict}
+    {filtered}
   }}
 }}
 """
-_TO = "ip daddr {to} "
 # As early as connection tracking, so that what is dropped leaves no trace of itself there.
 _LIMIT = """
 table inet {table} {{
@@ -187,14 +187,17 @@ def address_refused(changes: Changes, lab: Lab, host: str, *, address: str) -> I
 def forwarding_filtered(
     changes: Changes, lab: Lab, host: str, *, to: str = "", verdict: str = "drop"
 ) -> Iterator[None]:
-    """Drop what `host` forwards from clients of the lab, all of it or only to the addresses `to`.
+    """Drop what `host` forwards from clients of the lab, all of it or only to the IPv4 addresses `to`.
 
     `verdict` is nftables' word for what happens to it instead, such as "reject with icmpx admin-prohibited".
     """
-    clients = ", ".join(each.address for each in (lab.client, lab.remote))
-    rules = _FORWARDED.format(
-        table=TABLE, clients=clients, to=_TO.format(to=to) if to else "", verdict=verdict
-    )
+    clients = [ip_address(each) for one in (lab.client, lab.remote) for each in one.addresses]
+    filtered = [
+        f"{'ip' if each.version == 4 else 'ip6'} saddr {each} {f'ip daddr {to} ' if to else ''}{verdict}"
+        for each in clients
+        if each.version == 4 or not to
+    ]
+    rules = _FORWARDED.format(table=TABLE, filtered="\n    ".join(filtered))
     text = f"{host} does not forward{f' to {to}' if to else ''}"
     with _table(changes, lab, host, family="inet", rules=rules, text=text):
         yield

@@ -260,6 +260,7 @@ FAULTS = (
         make=not_forwarding,
         says=Summary(Scope.CLUSTER, "nodes and network alone"),
         shows={"trigger.unreachable-address": ANY_NODE},
+        where={"families": "ipv4"},
         reports=("kubernetes#39658",),
     ),
     Fault(
