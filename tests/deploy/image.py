@@ -54,6 +54,19 @@ def built(archive: Path) -> Path:
     return archive
 
 
+def said(script: str) -> str:
+    """What a shell of the image that was built last prints, as the image's own user."""
+    with FileLock(cache_root() / "locks" / "buildah.lock"):
+        container = _buildah("from", REFERENCE).stdout.strip()
+        try:
+            done = _buildah(
+                "run", "--isolation=chroot", "--user=65532:65532", container, "--", "sh", "-c", script
+            )
+        finally:
+            _buildah("rm", container)
+    return done.stdout
+
+
 def _context(folder: Path) -> Path:
     """The checkout as it is now, as far as git knows it, with the lab's kubectl beside what goes into the image."""
     known = _run("git", "-C", ROOT, "ls-files", "-z").stdout.split("\0")

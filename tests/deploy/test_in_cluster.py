@@ -150,6 +150,22 @@ def written_overlay(place: Path) -> Path:
     return folder
 
 
+def test_the_image_has_what_a_run_calls_and_the_command(deployed: InCluster) -> None:
+    del deployed  # it made the image
+    printed = image.said(
+        "id -u; git --version; ssh -V 2>&1; kubectl version --client; cd /tmp; mlc --version; "
+        "metallb-conformance explain traffic.routed | head -1; "
+        "find /opt/metallb-conformance/suites -name '*pytest*.pyc' | head -1"
+    )
+
+    user, git, ssh, *rest = printed.splitlines()
+    assert (user, git[:11], ssh[:7]) == (str(USER), "git version", "OpenSSH")
+    assert any(line.startswith("Client Version: v") for line in rest)
+    assert any(line.startswith("metallb-conformance ") for line in rest)
+    assert rest[-2].startswith("traffic.routed")
+    assert rest[-1].endswith(".pyc")  # compiled when it was built
+
+
 def test_a_nightly_run_in_a_pod_says_what_a_pod_can_know(deployed: InCluster) -> None:
     deployed.do("create", "job", "night", "--from=cronjob/metallb-conformance")
 
