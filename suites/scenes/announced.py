@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from clusters.vantage import failover
 from clusters.vantage.base import Vantage
 from clusters.vantage.failover import Failover
 from clusters.vantage.mac_table import MacTable
-from clusters.vantage.targets import Target
+from clusters.vantage.targets import Asked, Target
 from clusters.vantage.timeline import Timeline, require_control
 from clusters.vantage.vantage_data import Attempt, Mac
 from clusters.vantage.watch import Measurement
@@ -50,12 +50,13 @@ class Wire:
     consumers: Consumers | None = None
 
     @contextmanager
-    def listening(self, address: str, record: Record) -> Iterator[Measurement]:
+    def listening(
+        self, address: str, record: Record, *, asked: Sequence[Asked] = ()
+    ) -> Iterator[Measurement]:
         """Traffic, questions and capture for an address, through a block; what was seen is kept as evidence.
 
-        Consumers of the profile are asked meanwhile, as their probes say.
+        Consumers in `asked` are asked meanwhile.
         """
-        asked = self.consumers.to_ask(record) if self.consumers else ()
         own = Target(address=address, port=HTTP_PORT)
         with ExitStack() as stack:
             watching = self.vantage.watch_all([own], neighbours=self.neighbours, asked=asked)
@@ -67,10 +68,14 @@ class Wire:
                 stack.close()
                 keep(seen, record)
 
+    def to_ask(self, record: Record) -> tuple[Asked, ...]:
+        """What the profile's consumers are asked while something is disturbed."""
+        return self.consumers.to_ask(record) if self.consumers else ()
+
     @contextmanager
     def consumers_asked(self, record: Record) -> Iterator[None]:
         """The profile's consumers are asked through a block, where there are any; what they missed is kept."""
-        asked = self.consumers.to_ask(record) if self.consumers else ()
+        asked = self.to_ask(record)
         if not asked:
             yield
             return
@@ -273,8 +278,11 @@ class Announced:
 
     @contextmanager
     def watched(self, record: Record) -> Iterator[Measurement]:
-        """Traffic, questions and capture through a block, begun when the address was seen answered and served."""
-        with self.wire.listening(self.address, record) as seen:
+        """Traffic, questions and capture through a block, begun when the address was seen answered and served.
+
+        The profile's consumers are asked as well, as their probes say.
+        """
+        with self.wire.listening(self.address, record, asked=self.wire.to_ask(record)) as seen:
             self.service.until(
                 f"the measurement sees {self.address} answered and served before anything is disturbed",
                 lambda: failover.baseline(seen.so_far()),

@@ -162,7 +162,7 @@ class LabUpgrade:
     def _watched(self, before: AnnouncementState) -> Iterator[Measurement]:
         """Traffic and questions for the run's own service and others of the cluster, once all are served."""
         wire, targets = self.announced.wire, self._targets(before)
-        asked = wire.consumers.to_ask(self.drill.record) if wire.consumers else ()
+        asked = wire.to_ask(self.drill.record)
         with wire.vantage.watch_all(targets, neighbours=wire.neighbours, asked=asked) as seen:
             wait.until(
                 "the measurement sees every address answered and served before anything is upgraded",

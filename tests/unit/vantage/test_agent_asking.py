@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import socket
 import threading
@@ -36,10 +37,11 @@ class Served(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path == "/late":
             time.sleep(1.5)
-        self.send_response(502 if self.path == "/down" else 200)
-        self.send_header("Content-Length", "7")
-        self.end_headers()
-        self.wfile.write(b"welcome")
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self.send_response(502 if self.path == "/down" else 200)
+            self.send_header("Content-Length", "7")
+            self.end_headers()
+            self.wfile.write(b"welcome")
 
     def log_message(self, *_: object) -> None:
         pass
