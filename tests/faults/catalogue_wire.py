@@ -104,7 +104,7 @@ def smaller_everywhere(stage: Stage) -> Iterator[None]:
 @contextmanager
 def limited(stage: Stage) -> Iterator[None]:
     """A rule against floods that lets too little pass."""
-    with filters.connections_limited(stage.changes, stage.lab, _owner(stage), ADDRESS, rate=25, burst=5):
+    with filters.connections_limited(stage.changes, stage.lab, _owner(stage), ADDRESS, rate=10, burst=2):
         yield
 
 
