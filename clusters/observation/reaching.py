@@ -109,6 +109,13 @@ class Reaching:
         found = self.vantage.try_all([*plan, *around.plan], every=self.every, timeout=self.timeout)
         second = dict(zip(trouble, found, strict=False))
         slowly, slow = self._slowly(second)
+        for door, burst in self._fast_again([door for door, one in slowly.items() if not _lost(one)]).items():
+            missed = sum(not one.ok for one in burst)
+            if missed:
+                slowly[door] |= {"burst": len(burst), "burst_lost": missed}
+            else:  # it was a glitch, of both passes, such as an announcer that was lost meanwhile
+                second[door] = burst
+                del slowly[door]
         every = {
             door: (*before, *second.get(door, ()), *slow.get(door, ()))
             for door, before in zip(wanted, first, strict=True)
@@ -162,6 +169,18 @@ class Reaching:
             }
         return found, made
 
+    def _fast_again(self, doors: Sequence[Door]) -> dict[Door, tuple[Attempt, ...]]:
+        """As many tries as before and as fast, at ports that lost none at the slower pace: it may be over."""
+        if not doors:
+            return {}
+        plan = [
+            (tries.target(door.address, door.port, door.protocol), self.limits.tries_at_most)
+            for door in doors
+        ]
+        return dict(
+            zip(doors, self.vantage.try_all(plan, every=self.every, timeout=self.timeout), strict=True)
+        )
+
     def _first_count(self, ports: int) -> int:
         """How often each port is tried at first: more often where there are few, for it costs nothing there."""
         few = self.limits.tries_at_first // max(ports, 1)
@@ -177,6 +196,10 @@ class Reaching:
         found = self.vantage.try_all(plan, every=self.every, timeout=self.timeout)
         by_door: Mapping[Door, tuple[Attempt, ...]] = dict(zip(able, found, strict=True))
         return [by_door.get(door, ()) for door in wanted]
+
+
+def _lost(slowly: Mapping[str, Any]) -> int:
+    return int(slowly["again_lost"]) + int(slowly["slower_lost"])
 
 
 def _told(first: Sequence[Attempt], second: Sequence[Attempt]) -> tuple[Attempt, ...]:

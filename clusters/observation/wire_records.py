@@ -86,8 +86,10 @@ class Reached(Tries):
 
     Where some of these were lost, `again` of them were made once more, from the same source ports, and `again_lost` of
     them were lost again; a node that forwards sends them to the same endpoint again. `slower` tries were made beside
-    them from new source ports, ten a second or fewer, of which `slower_lost` were lost. `refusals` are tries of all
-    passes that somebody refused by ICMP: as a kernel sends few such messages, `ends` may have none of them.
+    them from new source ports, ten a second or fewer, of which `slower_lost` were lost. Where none was lost so, a
+    `burst` was made as fast as before, and `burst_lost` of it were lost; one that lost none shows that it was a
+    glitch, and is told instead. `refusals` are tries of all passes that somebody refused by ICMP: as a kernel sends few
+    such messages, `ends` may have none of them.
     """
 
     service: str
@@ -98,6 +100,8 @@ class Reached(Tries):
     again_lost: Count = 0
     slower: Count = 0
     slower_lost: Count = 0
+    burst: Count = 0
+    burst_lost: Count = 0
     refusals: tuple[TryEnd, ...] = ()
 
 

@@ -210,7 +210,7 @@ CAUSES = (
         layer=Layer.NODES_AND_NETWORK,
         proven_by=(
             "Of many fast tries some were lost, and of those that were made again, and of others beside them, at ten a "
-            "second or fewer, none: too many for chance."
+            "second or fewer, none: too many for chance. As fast again after that, some were lost again."
         ),
         excluded_by="A try is lost at the slower pace, too, or none was lost.",
         effects=frozenset(),

@@ -18,7 +18,7 @@ from clusters.diagnosis import kube_proxy
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.forwarding.stretch import SEVERAL, Stretch, ending
 from clusters.diagnosis.root_cause import KnownCauses, RootCause
-from clusters.diagnosis.wire_index import Responder
+from clusters.diagnosis.wire_index import MOST_LOST, Responder
 from clusters.metallb.ranges import within
 from clusters.observation.field_types import ProbeOutcome
 from clusters.observation.snapshot import Reached
@@ -248,15 +248,21 @@ class Forwarding:
         )
 
     def _limited(self, stretch: Stretch, one: Reached, share: str) -> RootCause | None:
-        """What is lost while tries follow one another fast, and is not at a tenth of that pace, is lost to a limit."""
+        """What is lost while tries follow one another fast, and in between more slowly is not, is lost to a limit."""
         slow = one.again + one.slower
-        if one.again_lost or one.slower_lost or (1 - one.lost / one.tries) ** slow >= _CHANCE:
+        if (
+            one.burst_lost < MOST_LOST
+            or one.again_lost
+            or one.slower_lost
+            or (1 - one.lost / one.tries) ** slow >= _CHANCE
+        ):
             return None
         return self._root(
             CauseId.CONNECTIONS_LIMITED,
             stretch,
             f"{share} while they follow one another fast, and none of {slow} at ten a second or fewer: something "
             "limits how many connections a second may begin.",
+            f"made as fast again after that, {one.burst_lost} of {one.burst} tries were lost",
         )
 
     def _reached_whole(self, stretch: Stretch) -> bool:

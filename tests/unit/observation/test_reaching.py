@@ -149,6 +149,27 @@ def test_lost_tries_beside_served_ones_are_made_again_from_their_ports_and_more_
     assert [count for _, count in place.plans[-1]] == [6, 1, 1, 1, 1, 1]
 
 
+@pytest.mark.parametrize("over", [True, False])
+def test_what_loses_none_more_slowly_is_made_as_fast_again(*, over: bool) -> None:
+    passes = [0]
+
+    def end(target: Target, turn: int) -> Attempt:
+        if (target.address, target.port) != ("192.0.2.200", 80):
+            return replace(SERVED, source=target.source)
+        passes[0] += turn == 0 and not target.source
+        slow, last = passes[0] == 3, passes[0] == 4
+        fine = target.source or slow or (last and over) or turn % 2
+        return replace(SERVED if fine else SILENT, source=target.source or 40000 + turn)
+
+    found, place = looked(end)
+
+    (port,) = found.reached
+    assert place.plans[-1] == [(Target(address="192.0.2.200", port=80, protocol="tcp"), 20)]
+    assert (port.lost, port.again, port.burst, port.burst_lost) == (
+        (0, 0, 0, 0) if over else (10, 10, 20, 10)
+    )
+
+
 def test_a_port_that_is_free_no_more_tells_nothing() -> None:
     def end(target: Target, turn: int) -> Attempt:
         return replace(SERVED if turn % 4 else SILENT, source=0 if target.source else 40000 + turn)

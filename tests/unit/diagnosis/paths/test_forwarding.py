@@ -322,7 +322,7 @@ def test_what_sticks_where_the_node_itself_was_not_tried_may_be_on_the_way_to_it
 
 
 def test_what_only_fast_tries_lose_is_a_limit(seen: Snapshot) -> None:
-    found = finding(again(lost(seen, 15), 0, slower=0))
+    found = finding(tried(again(lost(seen, 15), 0, slower=0), burst=20, burst_lost=14))
 
     assert found.cause == "connections-limited"
     assert "none of 18 at ten a second or fewer" in found.summary
@@ -330,6 +330,10 @@ def test_what_only_fast_tries_lose_is_a_limit(seen: Snapshot) -> None:
 
 def test_a_few_slow_tries_that_are_served_prove_no_limit(seen: Snapshot) -> None:
     assert finding(again(lost(seen, 3), 0, 3, slower=0)).cause == "backend-not-reached"
+
+
+def test_what_was_not_lost_again_at_the_same_pace_is_no_limit(seen: Snapshot) -> None:
+    assert finding(again(lost(seen, 15), 0, slower=0)).cause == "backend-not-reached"
 
 
 def test_a_limit_that_bites_at_any_pace_is_not_told_from_other_losses(seen: Snapshot) -> None:
