@@ -195,21 +195,26 @@ def unnamed_port(stage: Stage) -> Iterator[None]:
 
 @contextmanager
 def one_port_unnamed(stage: Stage) -> Iterator[None]:
-    ports = [
-        {"name": "http", "port": 80, "targetPort": 8080},
-        {"name": "metrics", "port": 9100, "targetPort": "metrics"},
-    ]
-    with stage.addressed("open", ports=ports) as address:
-        rival_controllers.until_refused(stage.vantage, address, port=9100)
+    with stage.addressed("open", ports=_TWO_PORTS):
         yield
 
 
 @contextmanager
 def slice_of_another_port(stage: Stage) -> Iterator[None]:
-    """A slice that somebody wrote for a service without a selector, with another name for its port."""
-    with stage.addressed("open", serves=False, selector=None) as address, written_slice(stage, "open", "web"):
-        rival_controllers.until_refused(stage.vantage, address)
+    """A slice that somebody wrote for a service without a selector, with another name for one of its ports."""
+    with (
+        stage.addressed("open", serves=False, selector=None, ports=_TWO_PORTS) as address,
+        written_slice(stage, "open", "http", "metric"),
+    ):
+        stage.until_reached(address)
         yield
+
+
+#: Of the second one no container has a port.
+_TWO_PORTS = [
+    {"name": "http", "port": 80, "targetPort": 8080},
+    {"name": "metrics", "port": 9100, "targetPort": "metrics"},
+]
 
 
 @contextmanager
