@@ -45,7 +45,7 @@ def root_causes(facts: Facts) -> Iterator[RootCause]:
                 cause=CauseId.PERMISSION_MISSING,
                 subject=subject,
                 summary=f"The API server denies requests of the {subject}{_what(refused)}.",
-                evidence=tuple(f"pod {name}: {hit.line}" for name, hit in told[:3]),
+                evidence=tuple(f"pod {name}: {_said(hit)}" for name, hit in told[:3]),
                 reporter=home,
                 fields=facts.command_fields(**refused),
             )
@@ -105,6 +105,12 @@ def refused_to(facts: Facts, known: KnownCauses, component: str) -> tuple[RootCa
     """Of the roots known so far, by cause, that of a component ("controller", "speaker") that lacks a permission."""
     own = facts.components.workload(component)
     return tuple(root for root in known.get(CauseId.PERMISSION_MISSING, ()) if root.subject == own)
+
+
+def _said(hit: Hit) -> str:
+    """What the API server answered, without the rest of the line, which may be a page of a program's stack."""
+    fields = fields_of(hit.line)
+    return fields.get("error") or fields.get("err") or hit.line
 
 
 def _refused(refusal: Refusal) -> dict[str, str]:

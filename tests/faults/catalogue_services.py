@@ -365,15 +365,15 @@ def holder_leaves(stage: Stage) -> Iterator[None]:
 def status_emptied(stage: Stage) -> Iterator[None]:
     """Somebody empties a service's status as often as MetalLB writes it."""
     with (
-        stage.addressed("open", serves=False),
-        rival_controllers.emptied(stage.lab, stage.api, f"{SHOP}/open"),
+        stage.addressed("emptied", serves=False),
+        rival_controllers.emptied(stage.lab, stage.api, f"{SHOP}/emptied"),
     ):
         wait.until(
             "MetalLB gives the address again and again",
             read=lambda: [
                 event.get("count") or 1
                 for event in stage.api.list(
-                    EVENTS, SHOP, fields="involvedObject.name=open,reason=IPAllocated"
+                    EVENTS, SHOP, fields="involvedObject.name=emptied,reason=IPAllocated"
                 )
             ],
             accept=lambda counts: sum(counts) > 4,
@@ -472,7 +472,7 @@ FAULTS = (
         cause="rival-controller",
         make=status_emptied,
         says=ONE_SERVICE,
-        shows={"health.services-addressed": OPEN},
+        shows={"health.services-addressed": "service shop/emptied"},
         full=True,
     ),
     Fault(
