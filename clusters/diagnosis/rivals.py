@@ -88,17 +88,25 @@ def _fight(facts: Facts, key: str, service: Service) -> Iterator[str]:
     for event in facts.signals.of_services.get(key, ()):
         if event.reason == "ClearAssignment" and event.count >= _FIGHT and event.age < _LATELY:
             yield f"MetalLB took its address away {event.count} times, last {event.age:.0f} s ago"
-        if event.reason == "IPAllocated" and _again_and_again(event) and _writes(facts, service):
+        if event.reason == "IPAllocated" and _again_and_again(event) and _writes(facts, service, event.begun):
             yield f"somebody takes its address away: MetalLB gave it {event.count} times, last {event.age:.0f} s ago"
 
 
-def _writes(facts: Facts, service: Service) -> bool:
-    """Whether MetalLB is known to write what it gives, and to leave it: what it cannot write it gives again as well."""
+def _writes(facts: Facts, service: Service, lately: float) -> bool:
+    """Whether MetalLB is known to write what it gives, and to leave it: what it cannot write it gives again as well.
+
+    What its log says counts for the last `lately` seconds: a refusal before it gave the address first kept nothing.
+    """
     if pool_usage.prefers_in_vain(service):
         return False
     logs = [facts.signals.logs.get(pod.name) for pod in facts.components.controllers]
     refused = {CauseId.PERMISSION_MISSING, CauseId.STATUS_WRITE_REFUSED, CauseId.API_UNREACHABLE}
-    said = (hit.cause for pod in facts.components.controllers for hit in facts.hits.get(pod.name, ()))
+    said = (
+        hit.cause
+        for pod in facts.components.controllers
+        for hit in facts.hits.get(pod.name, ())
+        if hit.when is None or facts.now - hit.when.timestamp() <= lately
+    )
     return bool(logs) and all(tail and tail.ok and tail.lines for tail in logs) and refused.isdisjoint(said)
 
 

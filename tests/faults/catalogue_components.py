@@ -62,6 +62,7 @@ def throttled(stage: Stage) -> Iterator[None]:
             accept=lambda cores: cores is not None and cores > 0.002,
             budget=budgets.get(budgets.ROLLOUT),
         )
+        stage.until_webhook_decides()
         yield
     stage.metallb.rolled_out()
 

@@ -510,6 +510,7 @@ FAULTS = (
         name="a service that prefers both families where the cluster has one",
         cause="family-unavailable",
         make=never_settled,
+        where={"families": "ipv4"},
         says=ONE_SERVICE,
         shows={"pending.annotations": OPEN},
         also=OWN,

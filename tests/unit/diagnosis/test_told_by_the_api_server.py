@@ -454,6 +454,29 @@ def test_an_address_that_is_given_again_and_again_is_taken_away_by_somebody(
     assert (("health.services-addressed", "rival-controller", WEB) in own(seen)) == fought
 
 
+@pytest.mark.parametrize(("before", "fought"), [(60.0, True), (10.0, False)])
+def test_what_kept_metallb_from_writing_before_it_gave_the_address_first_excuses_nobody(
+    healthy: Snapshot, *, before: float, fought: bool
+) -> None:
+    when = dt.datetime.fromisoformat(healthy.taken_at) - dt.timedelta(seconds=before)
+    refused = {
+        "level": "error",
+        "ts": f"{when:%Y-%m-%dT%H:%M:%SZ}",
+        "op": "updateServiceStatus",
+        "error": 'Put "https://10.96.0.1:443/api": dial tcp 10.96.0.1:443: connect: connection refused',
+    }
+    logs = tuple(
+        replace(tail, lines=(*tail.lines, json.dumps(refused))) if tail.container == "controller" else tail
+        for tail in healthy.logs
+    )
+    again = event("IPAllocated", healthy, first=20.0, last=1.0, count=6)
+    events = replace(healthy.service_events, items=(again,))
+
+    seen = replace(healthy, service_events=events, logs=logs)
+
+    assert (("health.services-addressed", "rival-controller", WEB) in own(seen)) == fought
+
+
 def asking_for(seen: Snapshot, annotation: str, value: str) -> Snapshot:
     def asking(raw: Json) -> None:
         raw["metadata"]["annotations"] = {annotation: value}
