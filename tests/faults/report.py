@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import get_args
 
 from clusters.errors import ConformanceError
@@ -32,6 +33,7 @@ from tests.faults.catalogue_stage import Edit, Stage, opened
 from tests.faults.catalogue_trial import Told, Trial, unexpected
 from tests.faults.combinations import COMBINATIONS, Combination, Login, kinds_for, spread
 from tests.faults.report_page import Conditions, Quiet, page
+from tests.faults.report_store import Store
 
 PAGE = ROOT / "docs" / "faults.md"
 #: The set-up that comes before all others: a lab of its kind, and nothing made in it.
@@ -56,8 +58,7 @@ class Run:
     """What is still to be made, and what came of the rest."""
 
     works: list[Work] = field(default_factory=list)
-    trials: list[Trial] = field(default_factory=list)
-    quiet: list[Quiet] = field(default_factory=list)
+    store: Store = field(default_factory=Store)
     conditions: Conditions | None = None
 
     def plan(self, given: argparse.Namespace) -> None:
@@ -81,10 +82,12 @@ class Run:
         for fault in sorted(
             _share(own, turn=given.turn, everything=everything), key=lambda one: not one.full
         ):
-            self._add(work, f"{fault.cause}: {fault.name}", self._trial(fault, own), given.only)
+            if not self.store.has(fault.name, own.key):
+                self._add(work, f"{fault.cause}: {fault.name}", self._trial(fault, own), given.only)
         for variant in HEALTHY:
             kinds = kinds_for(variant, everywhere=given.everywhere)
-            if own.fits(variant.where) if everything else own in kinds:
+            made = self.store.has(variant.name, own.key)
+            if not made and (own.fits(variant.where) if everything else own in kinds):
                 task = self._variant(variant.name, own, _hears(variant))
                 self._add(work, f"healthy: {variant.name}", task, given.only)
 
@@ -93,7 +96,8 @@ class Run:
         for one in LABS:
             work = Work(COMBINATIONS[0], one.options, edits=(one.edit,) if one.edit else ())
             task = self._variant(one.name, None, _settles)
-            self._add(work, f"healthy: {one.name}", task, wanted)
+            if not self.store.has(one.name, ""):
+                self._add(work, f"healthy: {one.name}", task, wanted)
             yield work
 
     @staticmethod
@@ -108,7 +112,7 @@ class Run:
                 found = tried(stage, fault) if fault.make else _edited(stage, fault)
             except Exception as error:  # noqa: BLE001 - whatever breaks, the others are still made
                 found = Trial.broken(fault, f"it broke: {error}", seconds=time.monotonic() - begun)
-            self.trials.append(replace(found, combination=combination.key))
+            self.store.add_trial(replace(found, combination=combination.key))
             return found.wrong
 
         return make
@@ -123,7 +127,7 @@ class Run:
             except Exception as error:  # noqa: BLE001 - as above
                 said = [f"it broke: {error}"]
             key = combination.key if combination else ""
-            self.quiet.append(Quiet(name, tuple(said), time.monotonic() - begun, key))
+            self.store.add_quiet(Quiet(name, tuple(said), time.monotonic() - begun, key))
             return "\n".join(said)
 
         return make
@@ -137,7 +141,7 @@ class Run:
             self._go_through(work)
         except (ConformanceError, OSError) as error:
             said = (f"it broke: {error}", f"{len(work.tasks)} were not made")
-            self.quiet.append(Quiet(BOOTED, said, 0.0, work.combination.key))
+            self.store.add_quiet(Quiet(BOOTED, said, 0.0, work.combination.key))
             sys.stdout.write(f"no lab {work.combination.key}: {error}\n")
 
     def _go_through(self, work: Work) -> None:
@@ -185,21 +189,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = _arguments(arguments)
     parts.ensure()
     observe_checks()  # imported before threads are
-    run, begun = Run(), time.monotonic()
+    run, begun = Run(store=Store.of(given.resume)), time.monotonic()
+    earlier = len(run.store.trials) + len(run.store.quiet)
     run.plan(given)
     with ThreadPoolExecutor(given.labs) as pool, run.stopping():
         list(pool.map(run.work_off, sorted(run.works, key=lambda one: -len(one.tasks))))
     seconds = time.monotonic() - begun
+    trials, quiet = run.store.trials, run.store.quiet
     if run.conditions and not (given.only or given.combination or given.lab):
-        PAGE.write_text(
-            page(run.trials, run.quiet, run.conditions.ended(seconds, labs=given.labs)), encoding="utf-8"
-        )
+        conditions = run.conditions.ended(seconds, labs=given.labs, earlier=earlier)
+        PAGE.write_text(page(trials, quiet, conditions), encoding="utf-8")
     sys.stdout.write(
-        f"{len(run.trials)} faults, {_summed([one.told for one in run.trials])}; without raw sockets "
-        f"{_summed([one.ordinary for one in run.trials if one.ordinary])}; {len(run.quiet)} healthy set-ups, "
-        f"{sum(not one.said for one in run.quiet)} silent; {seconds:.0f} s\n"
+        f"{len(trials)} faults, {_summed([one.told for one in trials])}; without raw sockets "
+        f"{_summed([one.ordinary for one in trials if one.ordinary])}; {len(quiet)} healthy set-ups, "
+        f"{sum(not one.said for one in quiet)} silent; {seconds:.0f} s\n"
     )
-    return int(any(one.wrong for one in run.trials) or any(one.said for one in run.quiet))
+    return int(any(one.wrong for one in trials) or any(one.said for one in quiet))
 
 
 def _share(own: Combination, *, turn: int, everything: bool) -> list[Fault]:
@@ -247,6 +252,12 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--everywhere",
         action="store_true",
         help="make each healthy set-up on every kind of lab, not on two that have everything between them",
+    )
+    parser.add_argument(
+        "--resume",
+        type=Path,
+        metavar="FILE",
+        help="keep results in this file, and make only what it has no right result of",
     )
     parser.add_argument(
         "--turn",

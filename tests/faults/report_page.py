@@ -94,6 +94,7 @@ class Conditions:
     load: float
     seconds: float = 0.0
     labs: int = 1
+    earlier: int = 0
 
     @classmethod
     def of(cls, lab: Lab) -> Self:
@@ -108,16 +109,21 @@ class Conditions:
             load=os.getloadavg()[1],
         )
 
-    def ended(self, seconds: float, *, labs: int) -> Self:
-        """The same with the time that everything took, and in how many labs side by side."""
-        return replace(self, seconds=seconds, labs=labs)
+    def ended(self, seconds: float, *, labs: int, earlier: int = 0) -> Self:
+        """The same with the time that it took, in how many labs side by side, and how much was made in earlier runs."""
+        return replace(self, seconds=seconds, labs=labs, earlier=earlier)
 
     def __str__(self) -> str:
         side = "one lab at a time" if self.labs == 1 else f"{self.labs} labs side by side, each"
         return (
             f"{self.processors} processors, {self.memory:.0f} GiB, kernel {self.kernel}, cgroup {self.cgroups}; {side} "
             f"of {self.nodes} nodes with Kubernetes {self.kubernetes}; load of the machine "
-            f"{self.load:.1f} (5 minutes) when the first lab was ready; {self.seconds:.0f} s for everything."
+            f"{self.load:.1f} (5 minutes) when the first lab was ready; {self.seconds:.0f} s for "
+            + (
+                f"what was left after {self.earlier} results of earlier runs."
+                if self.earlier
+                else "everything."
+            )
         )
 
 
