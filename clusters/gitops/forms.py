@@ -187,7 +187,7 @@ class Rendering:
 
         def is_it(obj: Object) -> bool:
             metadata = metadata_of(obj)
-            there = metadata.get("namespace") in {None, "", namespace} or not namespace
+            there = not namespace or metadata.get("namespace") in (None, "", namespace)
             return obj.get("kind") == kind and metadata.get("name") == name and there
 
         here = next(filter(is_it, self.known), None)
