@@ -47,6 +47,8 @@ class Need(StrEnum):
     CLUSTER = "cluster"
     WIRE = "wire"
     REPOSITORY = "repository"
+    #: A cluster, the repository, or both: each is judged as far as it is there.
+    EITHER = "either"
     #: That the profile asks for pods to look from. Without that such a check is not run at all.
     POD = "pod"
     #: The version that an upgrade would go to. Without one such a check is not run at all.

@@ -30,19 +30,22 @@ LIVE = "the cluster"
 
 
 def ranges_valid(
-    repository: RepositorySnapshot | None, snapshot: Snapshot, note: Callable[[str], None] = lambda _: None
+    repository: RepositorySnapshot | None,
+    snapshot: Snapshot | None,
+    note: Callable[[str], None] = lambda _: None,
 ) -> list[Finding]:
     """What is wrong with a range, in any overlay of the working tree or live; one finding for each fault.
 
-    Without a repository the live ranges alone are judged.
+    Without a repository the live ranges alone are judged, without a cluster (None) the repository's alone.
 
     Node addresses count for this cluster's overlay and live; gateways and the edges of networks as far as the profile,
     the vantage, the nodes or the service page tell them, and `note` is told where nobody does. Raises Inconclusive
     where an overlay does not render.
     """
     asked = "the profile's networks, the vantage, the nodes nor the service page"
-    for line in surroundings.unknown(live_pools(snapshot), *_around(repository, snapshot), asked):
-        note(line)
+    if snapshot:
+        for line in surroundings.unknown(live_pools(snapshot), *_around(repository, snapshot), asked):
+            note(line)
     places: dict[tuple[str, Subject, str], list[str]] = {}
     for place, found in _everywhere(repository, snapshot).items():
         for reason in (*configuration.range_problems(found), *_reserved(place, found, repository, snapshot)):
@@ -67,35 +70,39 @@ def _last_change(repository: RepositorySnapshot | None) -> tuple[Command, ...]:
     return (diff_command(repository),) if repository else ()
 
 
-def _everywhere(repository: RepositorySnapshot | None, snapshot: Snapshot) -> dict[str, tuple[Pool, ...]]:
+def _everywhere(
+    repository: RepositorySnapshot | None, snapshot: Snapshot | None
+) -> dict[str, tuple[Pool, ...]]:
     renders = repository.renders if repository else {}
     rendered = {name: pools_of(render.objects) for name, render in renders.items()}
-    return {LIVE: live_pools(snapshot), **rendered}
+    return {LIVE: live_pools(snapshot), **rendered} if snapshot else rendered
 
 
 def _reserved(
-    place: str, found: tuple[Pool, ...], repository: RepositorySnapshot | None, snapshot: Snapshot
+    place: str, found: tuple[Pool, ...], repository: RepositorySnapshot | None, snapshot: Snapshot | None
 ) -> Iterator[Reason]:
     own = repository is None or place in {LIVE, repository.layout.overlay}
     other = "" if own or repository is None else repository.layout.cluster_of(place)
     gateways, networks = _around(repository, snapshot, other)
     return configuration.reserved_addresses(
         found,
-        nodes=map(nodes.parse, known(snapshot.nodes, "nodes")) if own else (),
+        nodes=map(nodes.parse, known(snapshot.nodes, "nodes")) if own and snapshot else (),
         gateways=gateways,
         networks=networks,
     )
 
 
 def _around(
-    repository: RepositorySnapshot | None, snapshot: Snapshot, cluster: str = ""
+    repository: RepositorySnapshot | None, snapshot: Snapshot | None, cluster: str = ""
 ) -> tuple[tuple[Address, ...], tuple[Network, ...]]:
     """The gateways and networks that are known of a cluster; of the observed one (""), by what was observed as well."""
     own = repository is None or not cluster or cluster == repository.layout.cluster
     rows = [row for row in _page(repository) if not cluster or row.cluster == cluster]
     if own:
         rows = [row for row in rows if repository and row.cluster == repository.layout.cluster]
-    seen = (surroundings.gateways(snapshot), surroundings.networks(snapshot)) if own else ((), ())
+    seen = (
+        (surroundings.gateways(snapshot), surroundings.networks(snapshot)) if own and snapshot else ((), ())
+    )
     gateways = (*seen[0], *(row.gateway for row in rows if row.gateway))
     networks = (*seen[1], *(row.network for row in rows if row.network))
     return tuple(dict.fromkeys(gateways)), tuple(dict.fromkeys(networks))

@@ -44,9 +44,14 @@ def previous_renders(repository: RepositorySnapshot) -> list[Finding]:
 
 def _invalid(repository: RepositorySnapshot, found: Object) -> Iterator[Finding]:
     kind, version = str(found["kind"]), str(found["apiVersion"]).rpartition("/")[2]
-    schema = repository.schemas.get(f"{kind} {version}")
+    # Without a cluster the definitions that the overlay itself brings say what is valid, as far as it brings any.
+    alone = repository.live is None
+    schemas = repository.known_schemas if alone else repository.schemas
+    schema = schemas.get(f"{kind} {version}")
     if schema is None:
-        if any(name.startswith(f"{kind} ") for name in repository.schemas):
+        if alone and not schemas:
+            return
+        if any(name.startswith(f"{kind} ") for name in schemas):
             text = f"{key(found)} is of version {version}, which the cluster does not serve."
             yield _finding(repository, _subject(found), text, ())
             return

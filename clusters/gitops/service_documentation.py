@@ -63,6 +63,11 @@ def pool_documented(repository: RepositorySnapshot) -> list[Finding]:
             f"{repository.root} is a shallow clone of {len(past.changes)} changes; older ones are not there.",
             remedy="Fetch the rest: git fetch --unshallow",
         )
+    if past.cut and not found:
+        raise Inconclusive(
+            f"Only the last {len(past.changes)} changes under {layout.tree}/ were read; older ones were not judged.",
+            remedy="Name a narrower folder as gitops.tree in the profile.",
+        )
     if past.unread and not found:
         raise Inconclusive(f"Not every pool change is known: {past.unread}")
     return found
@@ -234,13 +239,13 @@ def _moved(
     )
 
 
-def change_plan(repository: RepositorySnapshot, snapshot: Snapshot) -> list[Finding]:
+def change_plan(repository: RepositorySnapshot, snapshot: Snapshot | None) -> list[Finding]:
     """Pending pool changes without a complete plan that still holds, and plans that are not complete.
 
     Pending is what is edited and not committed, and what is committed while the cluster still runs what was
-    before it.
+    before it. Without a cluster (None) nobody can tell that, and only the edits and the plans themselves are judged.
     """
-    pending = [*_uncommitted(repository), *_unapplied(repository, snapshot)]
+    pending = [*_uncommitted(repository), *(_unapplied(repository, snapshot) if snapshot else ())]
     try:
         written = plans.read_plans(repository)
     except FileError as error:

@@ -48,18 +48,21 @@ def test_the_legacy_overlay_has_not_moved_further(repository: RepositorySnapshot
     "overlay.ranges-valid",
     runbook="2.3",
     level=OBSERVE,
-    needs={"cluster"},
+    needs={"either"},
     commands=(_LIVE_CONFIG, "kubectl get nodes -o wide"),
 )
 def test_every_range_is_sound(
-    any_repository: RepositorySnapshot | None, snapshot: Snapshot, findings: Findings, record: Record
+    any_repository: RepositorySnapshot | None,
+    any_snapshot: Snapshot | None,
+    findings: Findings,
+    record: Record,
 ) -> None:
     """No range overlaps another, is malformed, or holds a reserved address, in any overlay or live.
 
     Reserved are the addresses of nodes and gateways, and the network's own and broadcast addresses, as far as the
     profile (networks), the vantage, the nodes or the service page tell them; where none does, that is noted.
     """
-    findings.extend(range_findings.ranges_valid(any_repository, snapshot, note=record.note))
+    findings.extend(range_findings.ranges_valid(any_repository, any_snapshot, note=record.note))
 
 
 @check(

@@ -73,7 +73,7 @@ def check(
 ) -> Callable[[Check], Check]:
     """Declare a test function as the check `check_id`.
 
-    `needs` are names of `Need`; the cluster is implied unless the repository alone is named. `causes` are
+    `needs` are names of `Need`; the cluster is implied unless the repository alone is named, or either. `causes` are
     ids of `clusters.checks.causes` that others report and that it may refer to; those that it reports itself
     are known from their records. `commands` are the templates of what a person would type to see the same (see
     `clusters.commands`), `uses` the permissions beyond those of the observation, which every check of a cluster
@@ -168,7 +168,7 @@ def _marked(function: Check, spec: CheckSpec) -> Check:
 
 def _needs(names: Collection[str]) -> frozenset[Need]:
     needs = frozenset(Need(name) for name in names)
-    return needs if needs == {Need.REPOSITORY} else needs | {Need.CLUSTER}
+    return needs if needs in ({Need.REPOSITORY}, {Need.EITHER}) else needs | {Need.CLUSTER}
 
 
 def _first_line(function: FunctionType) -> str:

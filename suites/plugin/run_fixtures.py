@@ -111,6 +111,15 @@ def any_repository(request: pytest.FixtureRequest, run: Settings) -> RepositoryS
 
 
 @pytest.fixture(scope="session")
+def any_snapshot(request: pytest.FixtureRequest, run: Settings) -> Snapshot | None:
+    """What was observed, None where a repository alone is judged."""
+    if run.repository_alone:
+        return None
+    found: Snapshot = request.getfixturevalue("snapshot")
+    return found
+
+
+@pytest.fixture(scope="session")
 def earlier(run: Settings) -> Snapshot | None:
     """The observation beside the results that --baseline names, if there is one."""
     from suites.plugin import kept_repository  # noqa: PLC0415 - see above

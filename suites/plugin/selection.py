@@ -29,6 +29,7 @@ _MARKERS = (
     "disrupt: breaks something and restores it",
     "wire: needs a vantage on the addresses' network",
     "repository: needs the GitOps repository",
+    "either: judges a cluster, the GitOps repository, or both",
     "pod: needs a profile that asks for probe pods, by its vantage",
     "target: about an upgrade, needs --target-version",
     "measured: its figures are measured --repeat times",

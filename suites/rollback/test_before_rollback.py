@@ -15,12 +15,15 @@ from suites.plugin.run_fixtures import Observed
     "rollback.previous-renders",
     runbook="6",
     level=OBSERVE,
-    needs={"cluster", "repository"},
+    needs={"repository"},
     causes=(CauseId.OVERLAY_INVALID,),
     commands=("git log -2 -- metallb/", "kubectl kustomize {overlay}"),
 )
 def test_the_previous_overlay_still_renders(repository: RepositorySnapshot, findings: Findings) -> None:
-    """The previous revision of the overlay still renders and is valid against the installed CRDs."""
+    """The previous revision of the overlay still renders and is valid against the installed CRDs.
+
+    Where the repository alone is judged, against those that the overlay renders, as far as it renders any.
+    """
     findings.extend(revisions.previous_renders(repository))
 
 

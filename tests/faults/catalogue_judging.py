@@ -85,6 +85,7 @@ def judged(snapshot: Snapshot, repository: RepositorySnapshot) -> Looked:
                 "diagnosis": diagnosis,
                 "repository": repository,
                 "any_repository": repository,
+                "any_snapshot": snapshot,
                 "earlier": None,
                 "record": record,
                 "findings": findings,

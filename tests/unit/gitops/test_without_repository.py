@@ -1,4 +1,4 @@
-"""The checks that judge the live cluster alone where a profile names no repository."""
+"""The checks that judge a cluster alone where there is no repository, and a repository alone without a cluster."""
 
 from __future__ import annotations
 
@@ -6,8 +6,16 @@ import pytest
 
 from clusters.cause_ids import CauseId
 from clusters.checks import NotSupported
-from clusters.gitops import range_findings, version_skew
-from tests.unit.gitops.site import Json, Site
+from clusters.gitops import (
+    range_findings,
+    repository_collection,
+    revisions,
+    service_documentation,
+    version_skew,
+)
+from clusters.gitops.repository_collection import Tools
+from clusters.gitops.repository_snapshot import RepositorySnapshot
+from tests.unit.gitops.site import LAB_CONFIG, LAYOUT, WRITTEN_FOR, Json, Site
 
 POOL = ("IPAddressPool", "metallb-pool")
 
@@ -79,3 +87,44 @@ class TestVersions:
         found = version_skew.version_skew(None, site.snapshot())
 
         assert [each.cause for each in found] == [CauseId.CRD_OUTDATED]
+
+
+class TestWithoutACluster:
+    """And those that judge the repository alone, for a pull request."""
+
+    def alone(self, site: Site) -> RepositorySnapshot:
+        tools = Tools(kubectl=site.kubectl, manifests=site.manifests)
+        found = repository_collection.collect(site.root, LAYOUT, tools)
+        return found.model_copy(update={"taken_at": f"{WRITTEN_FOR.isoformat()}T12:00:00Z"})
+
+    def test_all_is_silent_on_the_example(self, site: Site) -> None:
+        found = self.alone(site)
+
+        assert range_findings.ranges_valid(found, None) == []
+        assert service_documentation.change_plan(found, None) == []
+        assert revisions.previous_renders(found) == []
+
+    def test_a_range_of_any_overlay_that_is_wrong_is_found(self, site: Site) -> None:
+        site.edit("metallb/overlays/jls/config.yaml", "203.0.113.10", "203.0.113.12-203.0.113.10")
+
+        found = range_findings.ranges_valid(self.alone(site), None)
+
+        assert {each.cause for each in found} == {CauseId.POOL_RANGE_INVALID}
+
+    def test_an_edit_without_a_plan_is_found(self, site: Site) -> None:
+        site.edit(LAB_CONFIG, "172.30.0.220", "172.30.0.219")
+
+        found = service_documentation.change_plan(self.alone(site), None)
+
+        assert [each.cause for each in found] == [CauseId.CHANGE_UNPLANNED]
+
+    def test_a_previous_revision_that_was_not_valid_is_found(self, site: Site) -> None:
+        site.edit(LAB_CONFIG, "  addresses:", "  addressses: [a]\n  addresses:")
+        site.commit("Misspell a field")
+        site.edit(LAB_CONFIG, "  addressses: [a]\n", "")
+        site.commit("Spell it as it is")
+
+        found = revisions.previous_renders(self.alone(site))
+
+        assert {each.cause for each in found} == {CauseId.OVERLAY_INVALID}
+        assert "addressses" in found[0].summary

@@ -52,10 +52,13 @@ def test_what_needs_no_cluster_is_judged_and_the_rest_is_listed(repository: Path
     assert code == ExitCode.PASSED, said
     assert set(outcomes) == {
         "overlay.legacy-divergence",
+        "overlay.ranges-valid",
         "maintenance.pool-documented",
+        "maintenance.change-plan",
         "maintenance.legacy-version",
         "postincident.runbook-current",
         "postincident.skew-follow-up",
+        "rollback.previous-renders",
     }
     assert "needs a cluster, and --repository without --cluster judges the repository alone" in said
     results = json.loads((tmp_path / "run" / "results.json").read_text())
