@@ -273,7 +273,7 @@ def test_a_part_that_somebody_else_put_into_the_cache_is_not_used(tmp_path: Path
 
 def test_files_are_written_atomically_in_one_place_alone() -> None:
     """Beside it: the journal, which keeps its file open; the cache, which renames folders; a lab host's own program."""
-    own = re.compile(r"delete=False|\.partial\"|mkstemp\(|os\.replace\(|rename\(")
+    own = re.compile(r"delete=False|\.partial\"|mkstemp\(|os\.replace\(|\.rename\(")
     found = {
         str(path.relative_to(ROOT))
         for package in ("clusters", "reports", "suites")
