@@ -54,6 +54,7 @@ def address_routable(diagnosis: Diagnosis) -> Answer:
         judged = [
             (one, _routable(diagnosis, pool, one, [route for address, route in ways if address in one]))
             for one in pool.ranges
+            if _in_use(diagnosis, pool, one)
         ]
         shown += [found for _, found in judged if isinstance(found, Explanation)][:1]
         unknown = [str(one) for one, found in judged if isinstance(found, str)]
@@ -70,6 +71,13 @@ def address_routable(diagnosis: Diagnosis) -> Answer:
             *(unsure if wire.ok else ()),
         ),
     )
+
+
+def _in_use(diagnosis: Diagnosis, pool: Pool, one: AddressRange) -> bool:
+    """Whether a range may matter: nobody needs a way to addresses of a family that no node and no service has."""
+    families = {each.version for node in diagnosis.facts.nodes.values() for each in node.addresses}
+    held = any(address in one for address, _ in diagnosis.facts.usage[pool.name].held)
+    return not families or one.version in families or held or len({each.version for each in pool.ranges}) == 1
 
 
 def _routable(

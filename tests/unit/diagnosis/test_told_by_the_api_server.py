@@ -18,7 +18,7 @@ from clusters.diagnosis import Diagnosis
 from clusters.diagnosis.paths import of_service
 from clusters.observation import Snapshot, load
 from clusters.observation.field_types import ProbeOutcome
-from clusters.observation.snapshot import DryRun, Objects, Status
+from clusters.observation.snapshot import DryRun, Objects, Route, Status
 from tests.answers import all_answered, answered
 
 FOLDER = Path(__file__).parent / "observations"
@@ -588,3 +588,24 @@ def test_a_refusal_from_before_a_service_was_made_does_not_explain_it(healthy: S
 
     assert "status-write-refused" not in {cause for _, cause, _ in own(saying(seen, DENIED, age=200.0))}
     assert "status-write-refused" in {cause for _, cause, _ in own(saying(seen, DENIED, age=20.0))}
+
+
+def test_nobody_needs_a_way_to_a_family_that_neither_nodes_nor_services_have(healthy: Snapshot) -> None:
+    def both(raw: Json) -> None:
+        raw["spec"]["addresses"] = [*raw["spec"]["addresses"], "fd00:172:30::230-fd00:172:30::232"]
+
+    away = Route(address="fd00:172:30::230", problem="Network is unreachable.")
+    seen = replace(
+        healthy,
+        expectations=replace(healthy.expectations, pools={}),
+        ip_address_pools=edited(healthy.ip_address_pools, both, "metallb-pool"),
+        wire=replace(healthy.wire, routes=(*healthy.wire.routes, away)),
+    )
+
+    def of_both(raw: Json) -> None:
+        raw["status"]["addresses"].append({"type": "InternalIP", "address": "fd00:172:30::11"})
+
+    assert found_in(seen) == {}
+    dual = replace(seen, nodes=edited(seen.nodes, of_both, "node1"))
+    (found,) = answered("recovery.address-routable", dual).findings
+    assert found.cause == "vantage-not-on-segment"
