@@ -78,7 +78,8 @@ def compared_with(repository: RepositorySnapshot) -> Iterator[str]:
     if past.dirty:
         yield f"not committed, so not compared: {', '.join(past.dirty)}"
     if past.behind:
-        yield f"the clone is {past.behind} commits behind {past.upstream}, which were not compared"
+        many = "1 commit" if past.behind == 1 else f"{past.behind} commits"
+        yield f"the clone is {many} behind {past.upstream}: what is in there was not compared"
 
 
 def notes(repository: RepositorySnapshot) -> list[str]:

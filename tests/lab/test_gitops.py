@@ -423,4 +423,4 @@ def test_a_clone_that_is_behind_says_so(lab: Lab, tmp_path: Path, helm: Helm) ->
     subprocess.run((*git, "fetch", "--quiet"), cwd=target, check=True, timeout=60)
 
     assert clone.intended() == []
-    assert "the clone is 1 commits behind origin/main, which were not compared" in clone.notes()
+    assert "the clone is 1 commit behind origin/main: what is in there was not compared" in clone.notes()
