@@ -116,7 +116,7 @@ def tunnel_broken(stage: Stage) -> Iterator[None]:
             other,
             sender=hosts[owner].address,
             to=str(hosts[other].pod_ranges[0]),
-            port=8080,
+            ports="8000, 8080",  # of all pods that serve here, and of none that the cluster itself needs
         )
         with lost:
             yield
