@@ -101,7 +101,7 @@ _ARRIVING = """
 table inet {table} {{
   chain pass {{
     type filter hook prerouting priority -300;
-    ip saddr {sender} tcp dport {{ {ports} }} ip daddr {to} drop
+    ip saddr {sender} ip daddr {to} meta l4proto {{ tcp, udp }} th dport {{ {ports} }} drop
   }}
 }}
 """
@@ -227,7 +227,7 @@ def large_lost(changes: Changes, lab: Lab, host: str, *, size: int) -> Iterator[
 def arriving_lost(
     changes: Changes, lab: Lab, host: str, *, sender: str, to: str, ports: str
 ) -> Iterator[None]:
-    """Drop what comes to `host` from one address to TCP `ports` of the addresses `to`."""
+    """Drop what comes to `host` from one address to these `ports` of the addresses `to`."""
     rules = _ARRIVING.format(table=TABLE, sender=sender, to=to, ports=ports)
     with _table(changes, lab, host, family="inet", rules=rules, text=f"{host} drops what {sender} sends"):
         yield

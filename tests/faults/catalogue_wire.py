@@ -202,8 +202,13 @@ FAULTS = (
         make=dropped_by_itself,
         says=VANTAGE_ALONE,
         shows={"traffic.l2-segment": TRAEFIK},
+        # That it passes says that the segment is the right one, which it is.
+        undecided=frozenset({"traffic.l2-segment"}),
         less=Less(
-            why="Whom nobody asks for nobody learns: a kernel's table says nothing of who would reply."
+            why="Only the kernel asks then, and one that may not send asks nobody: it looks as if nobody replied.",
+            cause="nobody-answers",
+            shows={"traffic.single-announcer": TRAEFIK},
+            says=ONE_ADDRESS,
         ),
     ),
     Fault(
