@@ -263,6 +263,7 @@ HEALTHY = (
     Healthy(
         name="addresses that a router leads to, and no speaker",
         make=announced_by_others,
+        where={"families": "ipv4"},  # the router is given routes of that family
         edit=renders_no_speaker,
         full=True,
     ),

@@ -224,6 +224,7 @@ def written_slice(stage: Stage, service: str, *names: str) -> Iterator[None]:
     endpoints = [
         {"addresses": each["addresses"], "nodeName": each["nodeName"], "conditions": {"ready": True}}
         for raw in slices
+        if raw["addressType"] == "IPv4"  # a dual-stack service has one of the other family too
         for each in raw.get("endpoints") or ()
     ]
     obj = {
