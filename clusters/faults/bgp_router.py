@@ -36,12 +36,6 @@ _NEXT_HOP = 3
 _HOLD = 90
 #: The one capability: IPv4 routes. (MetalLB takes no OPEN without any: internal/bgp/native/messages.go.)
 _IPV4 = struct.pack("!BBBBHH", 2, 6, 1, 4, 1, 1)
-_EVERY = budgets.Budget(
-    name="bgp.keepalive",
-    within=10.0,
-    every=10.0,
-    reason="A session is held by a word well within its hold time.",
-)
 _MARKER = b"\xff" * 16
 #: Routes that this router took, as the kernel numbers their origin: `ip route flush proto bgp`.
 _PROTO = "bgp"
@@ -172,7 +166,7 @@ def _keep_alive(connection: socket.socket) -> None:
     with contextlib.suppress(OSError):
         while True:
             _send(connection, _KEEPALIVE)
-            wait.pause(_EVERY)
+            wait.pause(budgets.get(budgets.BGP_KEPT_ALIVE))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

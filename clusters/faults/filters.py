@@ -70,6 +70,7 @@ table bridge {table} {{
 }}
 """
 # Only what comes from clients: between nodes and pods all goes on, as it does where a firewall knows their ranges.
+_BOUND_FOR = "ip daddr {address} "
 _FORWARDED = """
 table inet {table} {{
   chain pass {{
@@ -192,8 +193,9 @@ def forwarding_filtered(
     `verdict` is nftables' word for what happens to it instead, such as "reject with icmpx admin-prohibited".
     """
     clients = [ip_address(each) for one in (lab.client, lab.remote) for each in one.addresses]
+    bound_for = _BOUND_FOR.format(address=to) if to else ""
     filtered = [
-        f"{'ip' if each.version == 4 else 'ip6'} saddr {each} {f'ip daddr {to} ' if to else ''}{verdict}"
+        f"{'ip' if each.version == 4 else 'ip6'} saddr {each} {bound_for}{verdict}"
         for each in clients
         if each.version == 4 or not to
     ]

@@ -23,7 +23,7 @@ from clusters.checks import RunResult, Verdict
 from clusters.errors import ExitCode, UsageError
 from reports import report_url
 from reports.history import DEFAULT, HistoryError, Standing, opened, outbox, standings
-from reports.history.history_view import Known, known_before
+from reports.history.history_view import Known, Successes, known_before
 from reports.history.outbox import Message
 from reports.history.recording import writing
 from reports.model import NotWritten, write_text
@@ -73,7 +73,7 @@ class Delivering:
 
     def _deliver(self, result: RunResult, known: Known) -> None:
         post = Post(self._outlets, self._history, cluster=result.run.cluster)
-        actions = dict(metric_actions(self._outlets, result, known))
+        actions = dict(metric_actions(self._outlets, result, known.successes))
         if self._outlets.receivers:
             post.add(self._message(result, known), allow=result.run.allow)
             actions |= post.actions()
@@ -218,14 +218,14 @@ def _counted(messages: int) -> str:
     return "1 message" if messages == 1 else f"{messages} messages"
 
 
-def metric_actions(outlets: Outlets, result: RunResult, known: Known) -> Mapping[str, Action]:
+def metric_actions(outlets: Outlets, result: RunResult, successes: Successes) -> Mapping[str, Action]:
     """What brings the metrics to where they are asked for, by the name that a failure is reported under."""
     actions: dict[str, Action] = {}
     if outlets.textfiles:
         file = outlets.textfiles / f"metallb-conformance-{result.run.cluster}.prom"
-        actions[f"metrics to {file}"] = lambda: _written(file, prometheus.metrics(result, known.successes))
+        actions[f"metrics to {file}"] = lambda: _written(file, prometheus.metrics(result, successes))
     if outlets.gateway:
-        target, registry = outlets.gateway, prometheus.registry(result, known.successes)
+        target, registry = outlets.gateway, prometheus.registry(result, successes)
         timeout = budgets.get(budgets.DELIVERED).within
         actions[f"metrics to {target.url}"] = lambda: target.push(
             registry, cluster=result.run.cluster, timeout=timeout

@@ -17,12 +17,16 @@ DOCUMENTATION = Path(__file__).parents[3] / "docs" / "gitops.md"
 BLOCKS = re.findall(r"```yaml\n(.*?)```", DOCUMENTATION.read_text(encoding="utf-8"), flags=re.DOTALL)
 
 
-@pytest.mark.parametrize("number", range(4), ids=["plan", "waivers", "accepted", "encoding"])
-def test_the_documented_examples_are_valid(number: int) -> None:
-    models: tuple[type[Frozen], ...] = (ChangePlan, Waivers, Accepted, Encoding)
-    (document,) = mappings(BLOCKS[1 + number], "docs/gitops.md")
+@pytest.mark.parametrize(
+    ("begins", "model"),
+    [("id: ", ChangePlan), ("waivers:", Waivers), ("base: ", Accepted), ("sections:", Encoding)],
+    ids=["plan", "waivers", "accepted", "encoding"],
+)
+def test_the_documented_examples_are_valid(begins: str, model: type[Frozen]) -> None:
+    (block,) = (one for one in BLOCKS if one.startswith(begins))
+    (document,) = mappings(block, "docs/gitops.md")
 
-    assert validated(models[number], document)
+    assert validated(model, document)
 
 
 @pytest.mark.parametrize(

@@ -340,7 +340,7 @@ def test_the_command_makes_lists_and_prunes(fake: Fake, capsys: pytest.CaptureFi
     assert command.main(["--list"]) == 0
     listed = {line.split()[0]: line.split()[2:] for line in capsys.readouterr().out.splitlines()}
     assert listed["pause"][1] == "MB"
-    assert listed["kubelet"] == ["-"]
+    assert listed["kubelet"] == ["-", "-"]
     assert command.main(["--prune"]) == 0
     assert capsys.readouterr().out == f"removed {folder.parent}/pause-ba9876543210\n"
 

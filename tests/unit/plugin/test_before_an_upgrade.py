@@ -39,7 +39,9 @@ def test_what_fails_besides_stops_the_upgrade(project: Project) -> None:
     result = project.run("--target-version", "0.16.2")
 
     assert result.ret == ExitCode.FAILED
-    result.stdout.fnmatch_lines(["NO-GO: MetalLB on fake *", "  its speaker is not ready", "decision: *"])
+    result.stdout.fnmatch_lines(
+        ["NO-GO: MetalLB on fake *", "  node w1: its speaker is not ready", "decision: *"]
+    )
     assert "its speaker is not ready" in (project.directory / "decision.md").read_text()
 
 

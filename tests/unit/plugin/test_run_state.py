@@ -29,7 +29,7 @@ def part(name: str, outcome: Outcome = Outcome.PASSED, *, cleanup_failed: bool =
 @pytest.fixture
 def state(tmp_path: Path) -> RunState:
     settings: Any = SimpleNamespace(
-        profile=SimpleNamespace(name="lab", provider="lab"),
+        profile=SimpleNamespace(name="lab", provider="lab", maintenance=()),
         run_id="r1",
         started="2026-01-01T00:00:00Z",
         level=Level.OBSERVE,

@@ -129,7 +129,7 @@ def test_a_cluster_must_be_named(project: Project) -> None:
     for arguments in (["suites"], ["."], ["suites/test_checks.py::test_sees"]):
         result = project.pytest(*arguments)
         assert result.ret == ExitCode.USAGE
-        result.stderr.fnmatch_lines(["*pass --cluster NAME (homelab, jls, lab, local).*"])
+        result.stderr.fnmatch_lines(["*pass --cluster NAME (homelab, jls, lab, lab-traefik, local).*"])
     assert not (project.path / "reports").exists()
 
 
