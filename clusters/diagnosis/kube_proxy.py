@@ -73,7 +73,8 @@ def _mute(facts: Facts, node: str) -> Iterator[str]:
     well = sorted({one.node for one in wire.proxy_health if one.status == _HEALTHY} - {node})
     mute = [one for one in wire.proxy_health if one.node == node and not one.status]
     spoke = any(one.node == node and one.status for one in wire.proxy_health)
-    reached = any(one.node == node and one.replied for one in wire.node_reach)
+    asked = {one.address for one in mute}  # one family's way back may be lost, and the other's not
+    reached = any(one.node == node and one.replied and one.address in asked for one in wire.node_reach)
     if well and mute and reached and not spoke:
         yield (
             f"kube-proxy on node {node} says nothing at /healthz ({mute[0].detail or mute[0].outcome}), and on "

@@ -16,7 +16,7 @@ from clusters.checks.causes import Effect, forwarding_causes, having
 from clusters.commands import command
 from clusters.diagnosis import kube_proxy
 from clusters.diagnosis.facts import Facts
-from clusters.diagnosis.forwarding.stretch import SEVERAL, Stretch, ending
+from clusters.diagnosis.forwarding.stretch import SEVERAL, Stretch, ending, same_family
 from clusters.diagnosis.root_cause import KnownCauses, RootCause
 from clusters.diagnosis.wire_index import MOST_LOST, Responder
 from clusters.metallb.ranges import within
@@ -84,12 +84,19 @@ class Forwarding:
         health = self.facts.snapshot.wire.proxy_health
         if any(one.replied for one in health if one.node == stretch.node):
             return None
-        return self.unreached_node(stretch.node, *stretch.told)
+        return self.unreached_node(stretch.node, stretch.address, *stretch.told)
 
-    def unreached_node(self, node: str, *told: str) -> RootCause | None:
-        """The node at whose own addresses nothing comes back, where something does from another node; else None."""
+    def unreached_node(self, node: str, announced: str, *told: str) -> RootCause | None:
+        """The node at whose own addresses nothing comes back, where something does from another node; else None.
+
+        Of the family of the address `announced` alone: the other one has ways of its own.
+        """
         wire = self.facts.wire_index
-        tried = [one for one in self.facts.snapshot.wire.node_reach if wire.astray(one.address) is None]
+        tried = [
+            one
+            for one in self.facts.snapshot.wire.node_reach
+            if same_family(one.address, announced) and wire.astray(one.address) is None
+        ]
         own = [one for one in tried if one.node == node]
         other = next((one for one in tried if one.node != node and one.replied), None)
         if not own or other is None or any(one.replied or one.prohibited for one in own):

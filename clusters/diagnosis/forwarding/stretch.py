@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from ipaddress import ip_address
 
 from clusters.diagnosis import kube_proxy
 from clusters.diagnosis.facts import Facts
@@ -66,11 +67,16 @@ class Stretch:
 
     @cached_property
     def reach(self) -> NodeReach | None:
-        """The tries at the announcing node's own address, the ones that replied first."""
+        """The tries at the announcing node's own address of the same family, the ones that replied first.
+
+        The other family has ways of its own: what comes back by it says nothing of this one.
+        """
         found = [
             one
             for one in self.facts.snapshot.wire.node_reach
-            if one.node == self.node and self.facts.wire_index.astray(one.address) is None
+            if one.node == self.node
+            and same_family(one.address, self.address)
+            and self.facts.wire_index.astray(one.address) is None
         ]
         return next((one for one in found if one.replied), found[0] if found else None)
 
@@ -214,3 +220,8 @@ def ending(one: Tries) -> str:
             f" ({said})" if said != ProbeOutcome.ANSWERED else ""
         )
     return said
+
+
+def same_family(one: str, other: str) -> bool:
+    """Whether two addresses are both IPv4 or both IPv6."""
+    return ip_address(one).version == ip_address(other).version

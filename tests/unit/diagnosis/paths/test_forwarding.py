@@ -239,6 +239,18 @@ def test_kube_proxy_is_named_by_its_own_word_or_by_its_silence_beside_others(
     assert (healthy in found.ruled_out) == (status == 200)
 
 
+def test_a_kube_proxy_is_not_silent_where_only_the_other_family_comes_back(seen: Snapshot) -> None:
+    silence = ProxyHealth(
+        node=OWNER, address=OWN_ADDRESS, port=10256, status=0, outcome=TIMEOUT, tries=1, lost=1
+    )
+    health = (silence, replace(silence, node="node3", address="172.30.0.13", status=200))
+    by_ipv6 = itself(address="fd00:172:30::12")
+
+    found = finding(around(lost(seen, 20), proxy_health=health, node_reach=(mute(), by_ipv6)))
+
+    assert found.cause == "address-not-forwarded"
+
+
 def proxy_pod(node: str, *, ready: bool) -> dict[str, Any]:
     conditions = [{"type": "Ready", "status": "True" if ready else "False"}]
     return {
@@ -507,6 +519,14 @@ def test_a_node_of_which_nothing_comes_back_leads(seen: Snapshot) -> None:
     assert f"own address {OWN_ADDRESS}" in found.summary
     assert "ip route get 172.30.0.100" in found.commands()
     assert link(changed, Link.NODE).reading == Reading.BROKEN
+
+
+def test_a_node_of_which_ipv4_does_not_come_back_leads_though_ipv6_does(seen: Snapshot) -> None:
+    by_ipv6 = itself(address="fd00:172:30::12")
+
+    found = finding(around(all_lost(seen), node_reach=(by_ipv6, mute(), OTHER_NODE)))
+
+    assert found.cause == "node-not-reached"
 
 
 @pytest.mark.parametrize(
