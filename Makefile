@@ -13,7 +13,8 @@ COMPILE := --quiet --universal --python-version 3.11 --generate-hashes --no-head
 STAMP := $(VENV)/.installed-from-lock
 LEAN_LOCK := requirements/run.txt
 LEAN_STAMP := $(VENV)/.installed-lean
-# What may share the machine with another test; what may too, in one process for each folder; and what measures,
+# What may share the machine with another test; what may too, in one process for each folder
+# (at most three labs at a time: the kernel's inotify instances do for no more); and what measures,
 # or looks at all that a machine has.
 SIDE_BY_SIDE := tests/unit tests/api tests/disk tests/browser tests/deploy tests/monitoring tests/fuzz
 LOOKS_AT_THE_MACHINE := tests/lab/test_life.py
@@ -54,7 +55,7 @@ test: setup lint ## Pass the project's own tests
 	@$(BIN)/python -m clusters.lab.parts helm
 	@failed=0; \
 	$(BIN)/pytest $(SIDE_BY_SIDE) $(QUICK) -n 2 --dist loadfile --cov-report= || failed=1; \
-	$(BIN)/pytest $(LABS_SIDE_BY_SIDE) $(QUICK) -n 2 --dist loadgroup --cov-append --cov-report= || failed=1; \
+	$(BIN)/pytest $(LABS_SIDE_BY_SIDE) $(QUICK) -n 2 -p tests.by_folder --cov-append --cov-report= || failed=1; \
 	$(BIN)/pytest $(BY_ITSELF) $(QUICK) --cov-append --cov-fail-under=90 || failed=1; \
 	exit $$failed
 

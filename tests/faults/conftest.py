@@ -15,11 +15,6 @@ from clusters.lab.plan import LabOptions
 from tests.faults.bench import ROOT, Bench, opened_bench
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """One process for all of these: one lab at a time, of the three that the kernel's inotify instances do for."""
-    item.add_marker(pytest.mark.xdist_group("faults"))
-
-
 @pytest.fixture(scope="package")
 def faulty_lab() -> Iterator[Lab]:
     """A lab that faults are made in."""

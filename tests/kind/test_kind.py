@@ -26,13 +26,13 @@ LACKING = (
 THEIRS = """
 import pytest
 from clusters import profile
-from clusters.providers.kind import metallb
+from clusters.providers.kind import metallb_install
 
 @pytest.fixture(scope="session")
 def with_metallb(kind_cluster):
     for image in {images!r}:
         kind_cluster.load_docker_image(image)
-    metallb.install(kind_cluster.kubeconfig_path, profile=profile.load("local"))
+    metallb_install.install(kind_cluster.kubeconfig_path, profile=profile.load("local"))
     return kind_cluster
 """
 

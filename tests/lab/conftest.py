@@ -20,11 +20,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "variants: boots a lab of its own for one combination of options")
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """One process for all of these: two labs at a time, of the three that the kernel's inotify instances do for."""
-    item.add_marker(pytest.mark.xdist_group("lab"))
-
-
 @pytest.fixture(scope="session", autouse=True)
 def as_root() -> None:
     """Nothing here works without root; saying so once is enough."""

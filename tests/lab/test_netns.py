@@ -80,7 +80,7 @@ def test_what_was_mounted_over_our_names_is_told_and_nothing_else_is_kept() -> N
 import os
 os.environ["METALLB_CONFORMANCE_STATE"] = "/run/state"
 from clusters.errors import CleanupFailed
-from clusters.lab import plan, teardown
+from clusters.lab import life, plan
 from clusters.lab.lab_state import LabPaths
 LabPaths("x").root.mkdir(parents=True)
 first, *others = plan.every_netns("x")
@@ -88,7 +88,7 @@ netns.create(first)
 subprocess.run(["mount", "--bind", "/run/netns", "/run/netns"], check=True)
 netns.create(others[0])
 try:
-    teardown.remove("x")
+    life.remove("x")
 except CleanupFailed as error:
     told = str(error)
 assert f"Network namespace {first} of lab x could not be removed" in told, told
@@ -96,8 +96,8 @@ assert "umount /run/netns" in told, told
 assert not Path("/run/netns", others[0]).exists()
 assert not LabPaths("x").root.exists()
 subprocess.run(["umount", "/run/netns"], check=True)
-teardown.remove("x")
-assert teardown.leftovers("x") == []
+life.remove("x")
+assert life.leftovers("x") == []
 """)
 
 
