@@ -114,4 +114,5 @@ def test_what_is_lost_on_the_way_through_the_router_alone_is_told(lab: Lab, fold
     assert outcomes(well)["traffic.routed"] == ("passed", "")
     (routed,) = (one for one in lost["checks"] if one["id"] == "traffic.routed")
     assert [finding["cause"] for finding in routed["findings"]] == ["not-routed"]
-    assert [one["id"] for one in lost["checks"] if one["outcome"] == "failed"] == ["traffic.routed"]
+    failed = {one["id"]: one["findings"] for one in lost["checks"] if one["outcome"] == "failed"}
+    assert failed == {"traffic.routed": routed["findings"]}
