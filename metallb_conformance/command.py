@@ -92,7 +92,7 @@ TASKS: dict[str, tuple[Command, ...]] = {
     "Look back": (
         Command(
             "reports",
-            "render|merge|compare|record|last-validated|stamp|encode …",
+            "render|merge|compare|record|last-validated|stamp|encode|deliver|prune …",
             "reports from stored results",
             "reports.__main__:main",
         ),
@@ -216,7 +216,7 @@ _UPGRADE_HELP = f"""usage: {NAME} upgrade PROFILE ready|before|after [pytest opt
   after                      compare with what was kept, after it
 
 --phase-file FILE names what `before` keeps (default: reports/out/upgrade-NAME.json), --helm-values FILE the values that
-the upgrade would be made with."""
+the upgrade would be made with, --manifest FILE the release manifest of V where none is at hand."""
 
 
 def explain(arguments: Sequence[str]) -> int:

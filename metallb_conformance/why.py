@@ -1,7 +1,4 @@
-"""`why PROFILE [NAMESPACE/SERVICE]`: the two paths of a service, link by link, and what breaks the first broken one.
-
-How a command comes by an observation, `looking`, stands here too.
-"""
+"""`why PROFILE [NAMESPACE/SERVICE]`: the two paths of a service, link by link, and what breaks the first broken one."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from urllib.parse import unquote
 import pytest
 import yaml
 
+from clusters.checks.causes import CAUSES, Layer
 from clusters.checks.path_links import Link
 
 ROOT = Path(__file__).parents[3]
@@ -76,6 +77,17 @@ def test_the_page_on_the_diagnosis_has_every_link_of_the_two_paths() -> None:
 
     for link in Link:
         assert f"| {link.path} | {link} | {link.question} |" in page
+
+
+def test_the_page_on_the_diagnosis_says_which_check_reports_each_cause_of_a_cluster() -> None:
+    page = (ROOT / "docs" / "diagnosis.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `([a-z0-9.-]+)` \| ([a-z0-9, -]+) \|$", page, re.MULTILINE))
+    reported: dict[str, set[str]] = {}
+    for cause in CAUSES.values():
+        if cause.reported_by and cause.layer not in (Layer.REPOSITORY, Layer.UPGRADE):
+            reported.setdefault(cause.reported_by, set()).add(cause.id)
+
+    assert {check: set(causes.split(", ")) for check, causes in rows.items()} == reported
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
