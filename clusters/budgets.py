@@ -239,7 +239,7 @@ FAULT_MADE = _budget("fault_made", 30, 1,
     "One kubectl patch; a busy API server takes seconds.")
 FAULT_ENDED = _budget("fault_ended", 10, 1,
     "A watch is let go within a tenth of a second.")
-BGP_KEPT_ALIVE = _budget("bgp_kept_alive", 10, 10,
+BGP_KEPT_ALIVE = _budget("bgp_kept_alive", 10, 1,
     "A session is held by a word well within its hold time.")
 LAB_PROGRAM_STARTED = _budget("lab_program_started", 60, 0.05,
     "A program that finds its files starts in a second.")
