@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import ip_address
 
+from clusters.cause_ids import CauseId
 from clusters.diagnosis import kube_proxy
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.forwarding import policies
+from clusters.diagnosis.root_cause import RootCause
 from clusters.metallb.services import Service
 from clusters.observation.field_types import ProbeOutcome
 from clusters.observation.snapshot import NodePortReach, NodeReach, Reached, Tries, TryEnd
+from clusters.subject import Subject
 
 #: So many tries that were all alike say something of more than the one endpoint that one of them meets.
 SEVERAL = 3
@@ -209,6 +212,28 @@ class Stretch:
             for raw in self.facts.slices.get(self.service.key, ())
             for port in raw.get("ports") or ()
             if port.get("port") and (port.get("name") or "") in names
+        )
+
+    @property
+    def place(self) -> dict[str, str]:
+        """What commands about the stretch name: the service and the announcing node."""
+        return self.facts.command_fields(
+            namespace=self.service.namespace, service=self.service.name, node=self.node
+        )
+
+    def endpoint(self, node: str) -> str:
+        """The address of an endpoint of the service on a node; empty where there is none."""
+        found = self.facts.endpoints.get(self.service.key, ())
+        return next((each.addresses[0] for each in found if each.node == node and each.addresses), "")
+
+    def root(self, cause: CauseId, summary: str, *proof: str) -> RootCause:
+        """A cause behind what is lost here, reported of the service, with how the tries ended as its evidence."""
+        return RootCause(
+            cause=cause,
+            subject=Subject.service(self.service.key),
+            summary=summary,
+            evidence=(*self.told, *proof),
+            fields=self.place | {"address": self.address, "port": str(self.lost[0].port)},
         )
 
 
