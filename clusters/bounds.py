@@ -1,7 +1,7 @@
 """How large, deep, early or late what comes from outside may be: files, numbers, dates, times. One table.
 
 Each figure is far beyond what is in use, and small enough that what keeps to it costs little memory and no
-exception: what does not is refused with one sentence by whoever reads it.
+exception: what does not is refused with one sentence by whoever reads it. `content` reads a file no further than that.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from clusters.changes.undo import (
     to_nothing,
     to_restore,
 )
-from clusters.changes.undo_forms import fault_of
+from clusters.changes.undo_forms import action_fault
 from clusters.errors import Inconclusive
 from clusters.journal import Entry, Journal
 from clusters.objects import Object
@@ -148,7 +148,7 @@ class Maker:
 
     def host(self, undo: HostUndo) -> int:
         """Record a change outside the API server that is about to be made."""
-        if fault := fault_of(undo.action, dict(undo.args)):
+        if fault := action_fault(undo.action, dict(undo.args)):
             raise ForeignObject(f"{undo.text} could not be undone: {fault}")
         return self.record(undo.text, by_host(undo))
 

@@ -93,7 +93,7 @@ def perform(api: Api, entry: Entry) -> str:
             f"The journal has a change of an unknown kind {kind!r}: {entry.change}.",
             remedy="It is of a newer version of this project: sweep with that one.",
         )
-    if fault := undo_forms.fault(entry.undo):
+    if fault := undo_forms.undo_fault(entry.undo):
         raise CleanupFailed(
             f"The journal does not say how to undo it: {fault}.",
             remedy="Look at the object by hand, and who else may write to the folder of journals.",

@@ -72,7 +72,7 @@ FORMER = {
 }
 
 
-def fault_of(action: object, args: object) -> str:
+def action_fault(action: object, args: object) -> str:
     """What is wrong with an action or its arguments, "" where it is one of ours."""
     forms = ACTIONS.get(FORMER.get(action, action)) if isinstance(action, str) else None
     if forms is None:
@@ -85,7 +85,7 @@ def fault_of(action: object, args: object) -> str:
 
 def call(action: object, args: Mapping[str, Any]) -> object:
     """Call the function. Raises CleanupFailed for what is none of ours."""
-    if fault := fault_of(action, args):
+    if fault := action_fault(action, args):
         raise CleanupFailed(
             f"The journal asks for what no run of this project wrote: {fault}.",
             remedy="Look who else may write to the folder of journals.",
@@ -157,7 +157,7 @@ def kinds() -> frozenset[str]:
     return frozenset(_FORMS)
 
 
-def fault(undo: Object) -> str:
+def undo_fault(undo: Object) -> str:
     """What is wrong with an undo of a known kind, "" where nothing is."""
     for name, is_right in _FORMS[undo["kind"]].items():
         if name not in undo:
@@ -166,4 +166,4 @@ def fault(undo: Object) -> str:
             return f"its {name!r} is not of the form that it must have"
     if undo["kind"] == "create" and undo["object"]["metadata"].get("name") != undo["name"]:
         return "its object is another than the one that it names"
-    return fault_of(undo["action"], undo["args"]) if undo["kind"] == "host" else ""
+    return action_fault(undo["action"], undo["args"]) if undo["kind"] == "host" else ""

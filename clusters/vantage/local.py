@@ -194,7 +194,7 @@ class AgentVantage:
         for task in tasks:
             task.until_started()
         return tuple(
-            targets.of_message(task.until_done(limit + budgets.seconds(budgets.VANTAGE_ANSWERED)).last)
+            targets.exchanged_of(task.until_done(limit + budgets.seconds(budgets.VANTAGE_ANSWERED)).last)
             for task in tasks
         )
 

@@ -1,4 +1,4 @@
-"""What traffic goes to, and how often; tries at many targets in turns, and what became of each; whole requests."""
+"""What traffic goes to: single targets, many in turns, and whole requests; and what became of each."""
 
 from __future__ import annotations
 
@@ -196,7 +196,7 @@ class Exchanged:
     size: int = 0
 
 
-def of_message(message: Mapping[str, Any]) -> Exchanged:
+def exchanged_of(message: Mapping[str, Any]) -> Exchanged:
     """What the agent told of one request."""
     try:
         certificate = base64.b64decode(str(message.get("certificate", "")), validate=True)

@@ -76,7 +76,7 @@ class Ports:
 
 
 @functools.lru_cache
-def of_this_host() -> Ports:
+def ports_of_this_host() -> Ports:
     """One for the whole process: the ports that the kernel of this network namespace itself would choose from."""
     first, last = 32768, 60999
     with contextlib.suppress(OSError, ValueError):
@@ -154,7 +154,7 @@ class Attempt:
         if self.task.get("source"):
             self.socket.bind(("", self.task["source"]))
         else:
-            of_this_host().bind(self.socket, destination)
+            ports_of_this_host().bind(self.socket, destination)
         code = self.socket.connect_ex((self.task["host"], self.task["port"]))
         self.source = self.socket.getsockname()[1]
         if self.task["protocol"] == "udp":

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from clusters.changes.undo_forms import ACTIONS, FORMER, call, fault_of
+from clusters.changes.undo_forms import ACTIONS, FORMER, action_fault, call
 from clusters.errors import CleanupFailed
 from clusters.providers.kind import containers
 
@@ -27,7 +27,7 @@ def test_the_table_fits_the_function(action: str) -> None:
     function = getattr(importlib.import_module(module), name)
 
     assert set(inspect.signature(function).parameters) == set(ACTIONS[action])
-    assert fault_of(action, {key: RIGHT[key] for key in ACTIONS[action]}) == ""
+    assert action_fault(action, {key: RIGHT[key] for key in ACTIONS[action]}) == ""
 
 
 def test_whatever_asks_for_an_undo_finds_it_in_the_table() -> None:

@@ -72,6 +72,6 @@ def test_attempts_leave_from_this_hosts_own_range(family: socket.AddressFamily) 
     first, last = (int(text) for text in Path(probes.RANGE).read_text().split())
 
     with socket.socket(family) as leaving:
-        probes.of_this_host().bind(leaving, (*WEB, family))
+        probes.ports_of_this_host().bind(leaving, (*WEB, family))
 
         assert first <= leaving.getsockname()[1] <= last
