@@ -221,6 +221,15 @@ class Stage:
                 self.until_reached(address)
             yield address
 
+    def until_answered(self, address: str) -> None:
+        """Wait until somebody on the LAN answers for an address, whatever its ports do."""
+        wait.until(
+            f"{address} is answered for",
+            read=lambda: self.vantage.who_answers(address, rounds=1).macs,
+            accept=bool,
+            budget=budgets.get(budgets.SERVED),
+        )
+
     def until_reached(self, address: str) -> None:
         """Wait until an address answers on TCP port 80 from the LAN."""
         wait.until(

@@ -106,21 +106,6 @@ def test_an_address_on_a_node_s_own_card_is_told_as_such(lab: Lab) -> None:
     assert f"Node {node} answers ARP for {ADDRESS}, which its speaker does not announce" in roots[0].summary
 
 
-def test_with_the_plain_manifest_nobody_reads_them_and_nothing_is_made_of_that(
-    as_root: None, tmp_path: Path
-) -> None:
-    with booted(tmp_path, "manifest") as lab:
-        well = looked_at(lab)
-        with held_by_one_more(lab):
-            ill = looked_at(lab).root_causes
-
-    assert {page.status for page in well.snapshot.metrics} == {Status.FAILED}
-    assert all("may create tokenreviews" in page.detail for page in well.snapshot.metrics)
-    assert not well.root_causes
-    assert [root.cause for root in ill] == ["duplicate-announcer"]
-    assert "The cause cannot be determined" in ill[0].summary
-
-
 @contextmanager
 def held_by_one_more(lab: Lab) -> Iterator[str]:
     """The address of a service on a card of another node than the one that announces it."""
