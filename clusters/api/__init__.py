@@ -21,7 +21,7 @@ from clusters.api.errors import (
     Unreachable,
     WebhookFailed,
 )
-from clusters.api.resources import Resource, for_object
+from clusters.api.resources import Resource
 from clusters.api.watching import WatchEvent
 
 __all__ = [
@@ -46,5 +46,4 @@ __all__ = [
     "Unreachable",
     "WatchEvent",
     "WebhookFailed",
-    "for_object",
 ]

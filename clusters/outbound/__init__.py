@@ -27,7 +27,6 @@ from clusters.outbound.marks import REDACTED, Mark, SameMark, same_marks, shown,
 
 __all__ = [
     "REDACTED",
-    "Mark",
     "SameMark",
     "clean_folder",
     "file_content",
@@ -36,7 +35,6 @@ __all__ = [
     "same_marks",
     "say",
     "secretless",
-    "shown",
     "shown_in_json",
     "text",
     "value",

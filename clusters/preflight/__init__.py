@@ -5,17 +5,14 @@ observe, the run's own objects for create, MetalLB's and the nodes for disrupt.
 """
 
 from clusters.preflight.inspection import check, inspect, unopened, versions_of
-from clusters.preflight.missing_permissions import HOLD, Needs, needs_of
+from clusters.preflight.missing_permissions import Needs, needs_of
 from clusters.preflight.other_runs import Turn, left_behind, undo_former_parts
-from clusters.preflight.problems import Preflight, Problem, Wanted
+from clusters.preflight.problems import Preflight
 
 __all__ = [
-    "HOLD",
     "Needs",
     "Preflight",
-    "Problem",
     "Turn",
-    "Wanted",
     "check",
     "inspect",
     "left_behind",

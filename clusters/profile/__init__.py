@@ -2,34 +2,16 @@
 
 from clusters.profile.allowances import resolve_level, waiver_of
 from clusters.profile.metrics import Metrics
-from clusters.profile.models import (
-    DISPOSED,
-    Announcers,
-    Consumer,
-    GitOps,
-    KindSettings,
-    LabSettings,
-    PoolExpectation,
-    Probe,
-    Profile,
-    Provider,
-    Waiver,
-)
+from clusters.profile.models import DISPOSED, GitOps, KindSettings, Profile, Provider
 from clusters.profile.profile_file import load, shipped
 
 __all__ = [
     "DISPOSED",
-    "Announcers",
-    "Consumer",
     "GitOps",
     "KindSettings",
-    "LabSettings",
     "Metrics",
-    "PoolExpectation",
-    "Probe",
     "Profile",
     "Provider",
-    "Waiver",
     "load",
     "resolve_level",
     "shipped",

@@ -8,7 +8,7 @@ from typing import cast
 
 from clusters import extras
 from clusters.profile import Profile
-from clusters.providers.cluster import Cluster, Machines, NodeHost, Opener
+from clusters.providers.cluster import Cluster, NodeHost, Opener
 
 _OPENERS = {
     "existing": ("clusters.providers.cluster", "open_existing"),
@@ -29,4 +29,4 @@ def open_cluster(profile: Profile) -> AbstractContextManager[Cluster]:
     return cast("Opener", getattr(module, function))(profile)
 
 
-__all__ = ["Cluster", "Machines", "NodeHost", "Opener", "open_cluster"]
+__all__ = ["Cluster", "NodeHost", "open_cluster"]

@@ -8,7 +8,6 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 
 from clusters.errors import UsageError
-from clusters.vantage.analysis import Outages, Overlap, OwnerChange, Span, Window
 from clusters.vantage.base import Vantage
 from clusters.vantage.local import AgentVantage, HostVantage, NetnsVantage
 from clusters.vantage.mac_table import MacTable
@@ -19,10 +18,7 @@ from clusters.vantage.vantage_data import (
     Answers,
     Attempt,
     Control,
-    Gratuitous,
     Interface,
-    Mac,
-    Mark,
     Neighbour,
     NotOnSegment,
     Reply,
@@ -49,27 +45,19 @@ __all__ = [
     "Answers",
     "Attempt",
     "Control",
-    "Gratuitous",
     "HostVantage",
     "Interface",
-    "Mac",
     "MacTable",
-    "Mark",
     "Measurement",
     "Neighbour",
     "NetnsVantage",
     "NotOnSegment",
-    "Outages",
-    "Overlap",
-    "OwnerChange",
     "Reply",
-    "Span",
     "SshVantage",
     "Target",
     "Timeline",
     "Vantage",
     "VantageError",
-    "Window",
     "mac",
     "open_vantage",
     "require_control",

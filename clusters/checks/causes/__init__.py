@@ -23,11 +23,10 @@ from clusters.checks.causes import (
 )
 from clusters.checks.causes.cause import Cause, Effect, Layer
 from clusters.checks.path_links import Link
-from clusters.commands import DEFAULTS, FIELDS
+from clusters.commands import FIELDS
 
 __all__ = [
     "CAUSES",
-    "DEFAULTS",
     "FIELDS",
     "Cause",
     "Effect",

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from clusters.lab.parts.cache import PartError, cache_root
-from clusters.lab.parts.image_store import Store
+from clusters.lab.parts.cache import cache_root
 from clusters.lab.parts.part_table import SUPPORTED_METALLB
-from clusters.lab.parts.provisioning import Progress, ensure
+from clusters.lab.parts.provisioning import ensure
 from clusters.lab.parts.ready import Parts
 
-__all__ = ["SUPPORTED_METALLB", "PartError", "Parts", "Progress", "Store", "cache_root", "ensure"]
+__all__ = ["SUPPORTED_METALLB", "Parts", "cache_root", "ensure"]

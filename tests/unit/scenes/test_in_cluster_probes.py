@@ -11,7 +11,7 @@ from clusters.budgets import Budget
 from clusters.diagnosis.symptoms import Symptom
 from clusters.errors import Inconclusive
 from clusters.wait import NotWithinBudget
-from clusters.workloads import probe_deployment
+from clusters.workloads.builders import probe_deployment
 from suites.scenes import own_pods
 from suites.scenes.own_pods import InClusterProbes, Readings
 from suites.scenes.own_services import BrokenPromise, Service
