@@ -96,13 +96,13 @@ def spec(identity: str, *, seconds: float, transitions: int, now: dt.datetime) -
     return {
         "holderIdentity": identity,
         "leaseDurationSeconds": max(1, round(seconds)),
-        "acquireTime": written(now),
-        "renewTime": written(now),
+        "acquireTime": micro_time(now),
+        "renewTime": micro_time(now),
         "leaseTransitions": transitions,
     }
 
 
-def written(when: dt.datetime) -> str:
+def micro_time(when: dt.datetime) -> str:
     """A time as Kubernetes' MicroTime."""
     return when.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
@@ -248,7 +248,7 @@ class ClusterLease:
     def _renew(self) -> None:
         metadata = self._now["metadata"]
         version = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
-        patch: Object = {"metadata": version, "spec": {"renewTime": written(now())}}
+        patch: Object = {"metadata": version, "spec": {"renewTime": micro_time(now())}}
         try:
             self._now = self._api.patch(LEASES, NAME, patch, self._target.namespace)
         except (Conflict, NotFound):

@@ -239,7 +239,7 @@ def _cut_off(facts: Facts, answer: ConsumerAnswer) -> Explanation | None:
     )
 
 
-def large(facts: Facts, service: Service, address: str) -> ConsumerAnswer | None:
+def large_answer(facts: Facts, service: Service, address: str) -> ConsumerAnswer | None:
     """An answer of that address that came back whole and was larger than a packet of an ordinary network."""
     found = (each for each in _of(facts, service) if each.address == address and not each.error)
     return next((each for each in found if each.size > _ONE_PACKET), None)

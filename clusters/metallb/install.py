@@ -151,7 +151,7 @@ def _is(raw: Raw, component: Component) -> bool:
     return component_of(raw) is component or component_of(template) is component
 
 
-def made(pod: Raw, by: Install, replica_sets: Iterable[Raw]) -> bool:
+def made_pod(pod: Raw, by: Install, replica_sets: Iterable[Raw]) -> bool:
     """Whether MetalLB's own workloads made a pod, by the UIDs of its owner and of that one's owner.
 
     Labels prove nothing of the kind: whoever may create a pod chooses them.

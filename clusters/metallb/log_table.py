@@ -1,4 +1,4 @@
-"""The log lines that tell of a failure, of speakers that do not see each other too; the first row that fits counts.
+"""The log lines that tell of a failure, also of speakers that do not see each other; the first row that fits counts.
 
 Their columns are those of `signature_table`.
 """

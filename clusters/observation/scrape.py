@@ -58,7 +58,7 @@ class Owners:
     def against(self, pod: Json) -> str:
         """Why a pod is not to be asked for anything; empty for MetalLB's own."""
         workloads = install.detect(self.deployments.items, self.daemon_sets.items, namespace=self.namespace)
-        if install.made(pod, workloads, self.replica_sets.items):
+        if install.made_pod(pod, workloads, self.replica_sets.items):
             return ""
         speaker = install.component_of(pod) == "speaker"
         needed = (self.daemon_sets,) if speaker else (self.deployments, self.replica_sets)

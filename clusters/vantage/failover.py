@@ -95,8 +95,8 @@ def read(timeline: Timeline, nodes: Mapping[Mac, str]) -> Failover:
     )
     announced = [one.t for one in timeline.gratuitous_after(FAULT) if one.mac != old]
     return Failover(
-        before=name(old, nodes),
-        owners=tuple(name(span.mac, nodes) for span in timeline.spans),
+        before=node_name(old, nodes),
+        owners=tuple(node_name(span.mac, nodes) for span in timeline.spans),
         moved_after=None if first_other is None else first_other - fault,
         address_gap=after.address_gap,
         service_gap=after.outages.longest,
@@ -121,8 +121,8 @@ def _by_kernel(timeline: Timeline, nodes: Mapping[Mac, str]) -> Failover:
     reset = len(resets_caused_by_move(timeline, since=fault))
     back = timeline.time_of(RESTORED) if RESTORED in marks else fault
     return Failover(
-        before=name(old, nodes),
-        owners=tuple(name(mac, nodes) for mac in owners_learned(timeline)),
+        before=node_name(old, nodes),
+        owners=tuple(node_name(mac, nodes) for mac in owners_learned(timeline)),
         moved_after=move_learned_after(timeline, fault),
         address_gap=None,
         service_gap=after.outages.longest,
@@ -153,7 +153,7 @@ def settled_for(timeline: Timeline, owner: str, nodes: Mapping[Mac, str]) -> flo
     alone = timeline.ended
     # The last question may not be answered yet.
     for asked in reversed(timeline.rounds[:-1]):
-        if {name(mac, nodes) for mac in asked.macs} != {owner}:
+        if {node_name(mac, nodes) for mac in asked.macs} != {owner}:
             break
         alone = asked.t
     return timeline.ended - alone
@@ -170,7 +170,7 @@ def _steady_after(timeline: Timeline, fault: float) -> float | None:
     return max(ended) - fault if ended else None
 
 
-def name(mac: Mac | None, nodes: Mapping[Mac, str]) -> str:
+def node_name(mac: Mac | None, nodes: Mapping[Mac, str]) -> str:
     """The node behind a MAC, the MAC itself where it is of no node, "nobody" where there is none."""
     return "nobody" if mac is None else nodes.get(mac, mac)
 

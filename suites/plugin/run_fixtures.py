@@ -136,7 +136,7 @@ def readiness(request: pytest.FixtureRequest, run: Settings, record: Record, sna
         found: RepositorySnapshot | None = request.getfixturevalue("repository")
     except Inconclusive:  # the profile names none, or none was kept
         found = None
-    return upgrade_state.decided(
+    return upgrade_state.readiness(
         run.target_version, run.helm_values, record, snapshot, found, named=run.manifest
     )
 

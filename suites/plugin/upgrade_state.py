@@ -28,7 +28,7 @@ VERSION = 1
 _KEEP_AGAIN = "Keep the state anew with --phase before, before the upgrade."
 
 
-def decided(
+def readiness(
     version: str,
     values: Json | None,
     record: Record,

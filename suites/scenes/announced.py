@@ -122,7 +122,7 @@ class Wire:
         return {one: frozenset({self._named(mac)} if mac else ()) for one, mac in found.items()}
 
     def _named(self, mac: Mac) -> str:
-        return failover.name(mac, self.macs.nodes)
+        return failover.node_name(mac, self.macs.nodes)
 
     def proved(self) -> None:
         """Nothing where answers would be seen here; Inconclusive where silence proves nothing."""
@@ -184,7 +184,9 @@ class Announced:
         self.wire.proved()
         self.service.until(
             f"{node} announces {self.address} by gratuitous ARP",
-            lambda: tuple(failover.name(one.mac, self.wire.macs.nodes) for one in seen.so_far().gratuitous),
+            lambda: tuple(
+                failover.node_name(one.mac, self.wire.macs.nodes) for one in seen.so_far().gratuitous
+            ),
             lambda senders: node in senders,
             budget=budgets.GRATUITOUS_SEEN,
             symptom=Symptom.NO_GRATUITOUS,

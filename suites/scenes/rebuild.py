@@ -191,7 +191,7 @@ class Rebuild:
         own = {str(node.addresses[0]): node.name for node in self._cluster.nodes if node.addresses}
         heard = wire.vantage.who_answers_all(own, rounds=3, probe=False)
         for address, name in own.items():
-            answered = {failover.name(mac, wire.macs.nodes) for mac in heard[address].macs}
+            answered = {failover.node_name(mac, wire.macs.nodes) for mac in heard[address].macs}
             if answered != {name}:
                 found.append(
                     f"{address} of node {name} is answered by {', '.join(sorted(answered)) or 'nobody'}"

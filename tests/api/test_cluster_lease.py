@@ -54,7 +54,7 @@ def leases(api: Api, namespace: str) -> list[dict[str, Any]]:
 
 
 def expire(api: Api, namespace: str) -> None:
-    long_ago = cluster_lease.written(dt.datetime(2020, 1, 1, tzinfo=dt.UTC))
+    long_ago = cluster_lease.micro_time(dt.datetime(2020, 1, 1, tzinfo=dt.UTC))
     api.patch(LEASES, cluster_lease.NAME, {"spec": {"renewTime": long_ago}}, namespace)
 
 

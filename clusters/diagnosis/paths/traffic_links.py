@@ -159,7 +159,7 @@ def backend(case: Case) -> LinkReading:
 
 def returning(case: Case) -> LinkReading:
     """Whether answers come back whole."""
-    if whole := consumers.large(case.facts, case.service, case.address):
+    if whole := consumers.large_answer(case.facts, case.service, case.address):
         return ok(Link.RETURN, f"{whole.size} bytes came back from {consumers.url(whole)}")
     small = (
         "small answers come back, and no large one was asked for" if _replied(case) else "nothing came back"
