@@ -1,6 +1,7 @@
 """The services that people know by their address: whether they hold it, and whether they serve what is promised there.
 
-What is promised is the profile's: status, text, certificate, a DNS answer.
+What is promised is the profile's: status, text, certificate, a DNS answer. What has an ingress controller behind it and
+is not named there is noted.
 """
 
 from __future__ import annotations

@@ -126,29 +126,6 @@ def _second_metallb(facts: Facts) -> Iterator[RootCause]:
         )
 
 
-def classes(facts: Facts) -> Iterator[RootCause]:
-    """Controller and speakers that serve different classes: what the one gives an address, the others ignore."""
-    giving, speaking = facts.components.install.controller, facts.components.install.speaker
-    if giving is None or speaking is None or giving.settings.lb_class == speaking.settings.lb_class:
-        return
-    one, other = giving.settings.lb_class, speaking.settings.lb_class
-    yield RootCause(
-        cause=CauseId.CLASS_MISMATCH,
-        subject=facts.components.workload("speaker" if other else "controller"),
-        summary=f"The controller gives addresses to {services.served_by(one)}, and the speakers announce "
-        f"{services.served_by(other)}: what is given an address is not announced.",
-        evidence=(
-            f"--lb-class of the controller: {one or '(unset)'}",
-            f"--lb-class of the speakers: {other or '(unset)'}",
-        ),
-        remedy="Start the controller and the speakers with the same --lb-class, or both without it (Helm: "
-        "loadBalancerClass).",
-        reporter=CheckId.TRAFFIC_SPEAKERS_PLACED,
-        rests_on=("deployments", DAEMON_SETS),
-        fields=facts.command_fields(),
-    )
-
-
 def _controller_root(facts: Facts, pods: tuple[Pod, ...]) -> RootCause:
     deployment = facts.components.deployment
     if deployment is None and not pods:
@@ -222,6 +199,29 @@ def _cores_of_node(facts: Facts, node: str) -> float | None:
 
 def _cores(cpu: str) -> float:
     return float(quantity(cpu) or 0)
+
+
+def classes(facts: Facts) -> Iterator[RootCause]:
+    """Controller and speakers that serve different classes: what the one gives an address, the others ignore."""
+    giving, speaking = facts.components.install.controller, facts.components.install.speaker
+    if giving is None or speaking is None or giving.settings.lb_class == speaking.settings.lb_class:
+        return
+    one, other = giving.settings.lb_class, speaking.settings.lb_class
+    yield RootCause(
+        cause=CauseId.CLASS_MISMATCH,
+        subject=facts.components.workload("speaker" if other else "controller"),
+        summary=f"The controller gives addresses to {services.served_by(one)}, and the speakers announce "
+        f"{services.served_by(other)}: what is given an address is not announced.",
+        evidence=(
+            f"--lb-class of the controller: {one or '(unset)'}",
+            f"--lb-class of the speakers: {other or '(unset)'}",
+        ),
+        remedy="Start the controller and the speakers with the same --lb-class, or both without it (Helm: "
+        "loadBalancerClass).",
+        reporter=CheckId.TRAFFIC_SPEAKERS_PLACED,
+        rests_on=("deployments", DAEMON_SETS),
+        fields=facts.command_fields(),
+    )
 
 
 def speakers(facts: Facts) -> Iterator[RootCause]:
