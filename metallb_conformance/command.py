@@ -63,7 +63,7 @@ TASKS: dict[str, tuple[Command, ...]] = {
         Command(
             "explain",
             "ID",
-            "what a check promises, and every cause that it names",
+            "what a check promises, or what a cause means",
             "metallb_conformance.command:explain",
         ),
         Command(
@@ -222,9 +222,7 @@ the upgrade would be made with, --manifest FILE the release manifest of V where 
 def explain(arguments: Sequence[str]) -> int:
     """`explain ID`: the page of one check or cause."""
     if len(arguments) != 1 or arguments[0].startswith("-"):
-        print(
-            f"usage: {NAME} explain ID   (as in the report: pending.pool, traffic.routed, …)", file=sys.stderr
-        )
+        print(f"usage: {NAME} explain ID   (as in the report: traffic.routed, proxy-arp, …)", file=sys.stderr)
         return 0 if arguments and arguments[0] in ("-h", "--help") else 4
     return _pytest(["--explain", arguments[0]])
 

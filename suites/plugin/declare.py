@@ -1,6 +1,6 @@
 """`@check`: a check's specification, validated when its module is imported, and the registry of all.
 
-The registry is what `--explain ID` prints from, and it is filled without pytest's collection by `load`.
+The registry is what `--explain ID` prints checks from, and it is filled without pytest's collection by `load`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import pytest
 
 from clusters.cause_ids import CauseId
 from clusters.checks import Access, CheckSpec, Level, Need
-from clusters.checks.causes import CAUSES, reported_by
+from clusters.checks.causes import CAUSES, Cause, reported_by
 from clusters.commands import FIELDS, commands, fields_in
 from clusters.errors import ConformanceError, UsageError
 
@@ -191,12 +191,13 @@ def _place(function: FunctionType) -> str:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
-    """Print one check's page and leave, where --explain asks for it."""
+    """Print the page of one check or cause and leave, where --explain asks for it."""
     wanted = config.option.explain
     if not wanted:
         return None
     try:
-        text = page(find(wanted, load(suites_folder(config))))
+        cause = CAUSES.get(wanted)
+        text = cause_page(cause) if cause else page(find(wanted, load(suites_folder(config))))
     except (ConformanceError, DeclarationError) as error:
         raise pytest.UsageError(str(error)) from None
     sys.stdout.write(f"{text}\n")  # there is no terminal reporter yet
@@ -227,7 +228,7 @@ def find(wanted: str, known: Mapping[str, Declared]) -> Declared:
     """The check of that id. Raises UsageError, with the nearest ids, where there is none."""
     if wanted in known:
         return known[wanted]
-    close = difflib.get_close_matches(wanted, known, n=3, cutoff=0.4)
+    close = difflib.get_close_matches(wanted, [*known, *CAUSES], n=3, cutoff=0.4)
     hint = f"Did you mean {' or '.join(close)}?" if close else "docs/checks.md lists them all."
     raise UsageError(f"There is no check {wanted}.", remedy=hint)
 
@@ -258,4 +259,20 @@ def page(declared: Declared) -> str:
             f"    Proof:  {known.proven_by}",
             f"    Remedy: {known.remedy}",
         ]
+    return "\n".join(lines)
+
+
+def cause_page(cause: Cause) -> str:
+    """What a cause means, what proves and excludes it, what to do, and which check reports it."""
+    lines = [
+        f"{cause.id}: {cause.title}",
+        "",
+        f"  {cause.meaning}",
+        "",
+        f"Proof:    {cause.proven_by}",
+        f"Excluded: {cause.excluded_by}",
+        f"Remedy:   {cause.remedy}",
+    ]
+    lines += [f"  $ {command}" for command in commands(cause.commands)]
+    lines += ["", f"Reported by {cause.reported_by}."] if cause.reported_by else []
     return "\n".join(lines)

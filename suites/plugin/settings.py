@@ -140,7 +140,7 @@ def add_options(parser: pytest.Parser) -> None:
     )
     add("--patience", metavar="X", type=positive, default=1.0, help="multiply every time budget")
     add("--repeat", metavar="N", type=count, default=1, help="repetitions of every measured check")
-    add("--explain", metavar="ID", help="print what a check promises, sees and says, and run nothing")
+    add("--explain", metavar="ID", help="print what a check promises, or a cause means, and run nothing")
     parser.addini(
         SUITES,
         "where the checks are (default: suites, of the root directory)",

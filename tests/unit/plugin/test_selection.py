@@ -288,6 +288,14 @@ def test_explain_prints_a_check_s_page_and_runs_nothing(project: Project) -> Non
     )
 
 
+def test_explain_has_the_page_of_a_cause_as_well(project: Project) -> None:
+    result = project.pytest_apart("--explain", "speaker-down")
+
+    assert result.ret == ExitCode.PASSED
+    cause = causes.get("speaker-down")
+    assert {f"{cause.id}: {cause.title}", f"Remedy:   {cause.remedy}"} <= set(result.outlines)
+
+
 def test_explain_helps_with_a_misspelt_id(project: Project) -> None:
     project.checks(THREE)
 
