@@ -126,7 +126,7 @@ class JournalClusters:
             return None, "", ""
         try:
             api = Api.connect(holder_of(profile.kubeconfig, profile.context), profile.context)
-            return api, uid_of(api), ""
+            return api, _uid_of(api), ""
         except ApiError as error:
             return None, "", str(error)
 
@@ -162,7 +162,7 @@ class JournalClusters:
             raise ClusterGone
         try:
             api = Api.connect(Path(header.kubeconfig), header.context)
-            uid = uid_of(api)
+            uid = _uid_of(api)
         except ApiError as error:
             raise _away(str(error)) from error
         if uid != header.uid:
@@ -185,7 +185,7 @@ class JournalClusters:
         return is_over(left, holder, ahead=ahead)
 
 
-def uid_of(api: Api) -> str:
+def _uid_of(api: Api) -> str:
     """Which cluster it is; one that is too busy at the moment is asked again."""
     return wait.bear(
         api.uid,

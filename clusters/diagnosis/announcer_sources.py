@@ -127,7 +127,7 @@ def sources(facts: Facts, announcers: Announcers, service: Service) -> Announcer
     )
 
 
-def status_sticks(facts: Facts) -> bool:
+def _status_sticks(facts: Facts) -> bool:
     """Whether this MetalLB leaves a ServiceL2Status with the node that wrote it first."""
     return bool(versions.supports(facts.components.version, Feature.STATUS_STAYS))
 
@@ -147,7 +147,7 @@ def disputed(facts: Facts, announcers: Announcers) -> Iterator[tuple[str, Announ
 
 def left_over(facts: Facts, disputes: Mapping[str, AnnouncerSources]) -> Iterator[str]:
     """Sentences on statuses that still name another node than the one that announces."""
-    for key, found in disputes.items() if status_sticks(facts) else ():
+    for key, found in disputes.items() if _status_sticks(facts) else ():
         if found.only_status_dissents:
             yield f"service {key}: the ServiceL2Status still names another node, as it does before 0.16.0: {found}"
 
@@ -157,7 +157,7 @@ def disagreements(
 ) -> Iterator[tuple[str, Explanation]]:
     """The services on whose announcer the sources do not agree, but for a status that was left over."""
     for key, found in disputes.items():
-        if found.only_status_dissents and status_sticks(facts):
+        if found.only_status_dissents and _status_sticks(facts):
             continue
         service = facts.layer2[key]
         address = str(service.ingress[0])

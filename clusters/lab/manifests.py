@@ -150,7 +150,7 @@ def apply_all(client: RestClient, things: Iterable[Object], *, controls: Control
     """Apply everything; every object is accepted when this returns."""
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         for wave in waves(things):
-            for done in [pool.submit(apply_one, client, thing, controls) for thing in wave]:
+            for done in [pool.submit(_apply_one, client, thing, controls) for thing in wave]:
                 done.result()
 
 
@@ -166,7 +166,7 @@ def waves(things: Iterable[Object]) -> list[list[Object]]:
     return ordered
 
 
-def apply_one(client: RestClient, thing: Object, controls: Controls) -> None:
+def _apply_one(client: RestClient, thing: Object, controls: Controls) -> None:
     """Apply one object, again while what it depends on is still coming up.
 
     Raises `LabFailed` with the API server's words when it is refused for good.

@@ -199,7 +199,7 @@ def component_of(raw: Raw) -> Component | None:
     return Component(name)
 
 
-def flavour_of(labels: Mapping[str, str]) -> Flavour:
+def _flavour_of(labels: Mapping[str, str]) -> Flavour:
     """How an object with these labels was installed."""
     return Flavour.HELM if "app.kubernetes.io/component" in labels else Flavour.MANIFEST
 
@@ -261,7 +261,7 @@ def _workload(raw: Raw, component: Component, kind: str) -> Workload:
     selected = (spec.get("selector") or {}).get("matchLabels") or {}
     return Workload(
         component=component,
-        flavour=flavour_of(selected or meta.get("labels") or {}),
+        flavour=_flavour_of(selected or meta.get("labels") or {}),
         namespace=meta.get("namespace") or "",
         name=meta.get("name") or "",
         kind=kind,

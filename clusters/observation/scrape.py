@@ -30,9 +30,9 @@ from clusters.profile.metrics import Metrics
 
 _FILE = "deploy/rbac/metrics.yaml"
 #: What would let the metrics of 0.16.0 and newer be read, as the end of a sentence.
-HOW = f"to have it read, apply {_FILE} and put `metrics: token-request` into the profile"
+_HOW = f"to have it read, apply {_FILE} and put `metrics: token-request` into the profile"
 _ASKS_FOR_LOGIN = (
-    f"from 0.16.0 on MetalLB's metrics ask for a login, and no pod is given this run's own; {HOW}"
+    f"from 0.16.0 on MetalLB's metrics ask for a login, and no pod is given this run's own; {_HOW}"
 )
 _SWITCHED_OFF = "the profile says `metrics: no`; without that line, or with another, metrics are read"
 _NO_ACCOUNT = (

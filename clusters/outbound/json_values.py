@@ -178,9 +178,9 @@ class Values:
     def _field(self, owner: Json, key: str, value: Any) -> Any:
         if key in _LABELS or key == "annotations":
             return self._any(value, key)
-        if key in _ALL_HIDDEN or (key in _RELEASE_VALUES and owner_kind(owner) in _OF_RELEASES):
+        if key in _ALL_HIDDEN or (key in _RELEASE_VALUES and _owner_kind(owner) in _OF_RELEASES):
             return self._all_hidden(value)
-        if key == "spec" and owner_kind(owner) in _OF_RELEASES and isinstance(value, dict):
+        if key == "spec" and _owner_kind(owner) in _OF_RELEASES and isinstance(value, dict):
             kept = {
                 one: self._all_hidden(each) if one in _RELEASE_VALUES else each for one, each in value.items()
             }
@@ -285,7 +285,7 @@ def _says_nothing(key: str) -> bool:
     return key not in _SAYING and key.lower() not in _ARGUMENTS and held_by(key) is Holds.NOTHING
 
 
-def owner_kind(owner: Json) -> str:
+def _owner_kind(owner: Json) -> str:
     """The kind of an object, "" where it says none."""
     kind = owner.get("kind")
     return kind if isinstance(kind, str) else ""

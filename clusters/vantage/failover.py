@@ -47,7 +47,7 @@ class Failover:
     `moved_after` is the time from the fault until another machine answered for the address, alone or beside
     the old one (None where none did); `address_gap` the longest time in which nobody answered; `service_gap`
     the longest without service; `failed` the number of failed requests, but for those that the move itself `cut`
-    (see `resets_caused_by_move`); `overlap` the longest time in which two machines answered, until the
+    (see `_resets_caused_by_move`); `overlap` the longest time in which two machines answered, until the
     restoration and (`overlap_after_return`) from then on.
     `gratuitous_after` counts from the fault; `back_after` from the restoration, or from the fault where
     nothing had to be restored; `steady_after` is the end of the last gap before that.
@@ -81,7 +81,7 @@ def read(timeline: Timeline, nodes: Mapping[Mac, str]) -> Failover:
 
     `nodes` gives the node of each MAC; a MAC of no node stands for itself.
     """
-    if known_by_kernel_alone(timeline):
+    if _known_by_kernel_alone(timeline):
         return _by_kernel(timeline, nodes)
     timeline.require_control()
     fault = timeline.time_of(FAULT)
@@ -89,7 +89,7 @@ def read(timeline: Timeline, nodes: Mapping[Mac, str]) -> Failover:
     after = timeline.between(FAULT)
     away = timeline.between(FAULT, RESTORED if RESTORED in marks else None)
     old = timeline.owner_at(FAULT)
-    reset = len(resets_caused_by_move(timeline, since=fault))
+    reset = len(_resets_caused_by_move(timeline, since=fault))
     first_other = min(
         (reply.t for reply in timeline.answers if reply.t >= fault and reply.mac != old), default=None
     )
@@ -117,13 +117,13 @@ def _by_kernel(timeline: Timeline, nodes: Mapping[Mac, str]) -> Failover:
     marks = {mark.name for mark in timeline.marks}
     after = timeline.between(FAULT)
     away = timeline.between(FAULT, RESTORED if RESTORED in marks else None)
-    old = owner_learned_at(timeline, fault)
-    reset = len(resets_caused_by_move(timeline, since=fault))
+    old = _owner_learned_at(timeline, fault)
+    reset = len(_resets_caused_by_move(timeline, since=fault))
     back = timeline.time_of(RESTORED) if RESTORED in marks else fault
     return Failover(
         before=node_name(old, nodes),
-        owners=tuple(node_name(mac, nodes) for mac in owners_learned(timeline)),
-        moved_after=move_learned_after(timeline, fault),
+        owners=tuple(node_name(mac, nodes) for mac in _owners_learned(timeline)),
+        moved_after=_move_learned_after(timeline, fault),
         address_gap=None,
         service_gap=after.outages.longest,
         service_gap_total=after.outages.total,
@@ -132,7 +132,7 @@ def _by_kernel(timeline: Timeline, nodes: Mapping[Mac, str]) -> Failover:
         overlap=None,
         overlap_after_return=None,
         gratuitous_after=None,
-        back_after=move_learned_after(timeline, back, to=old) if old else None,
+        back_after=_move_learned_after(timeline, back, to=old) if old else None,
         steady_after=_steady_after(away, fault),
         unseen=UNSEEN,
     )
@@ -140,7 +140,7 @@ def _by_kernel(timeline: Timeline, nodes: Mapping[Mac, str]) -> Failover:
 
 def baseline(timeline: Timeline) -> int:
     """How many requests in a row were served at the end of a timeline in which somebody answers; else 0."""
-    if timeline.owner_at(timeline.ended) is None and not known_by_kernel_alone(timeline):
+    if timeline.owner_at(timeline.ended) is None and not _known_by_kernel_alone(timeline):
         return 0
     failed = [attempt.t for attempt in timeline.attempts if not attempt.ok]
     return sum(attempt.t > max(failed, default=-1.0) for attempt in timeline.attempts)
@@ -148,8 +148,8 @@ def baseline(timeline: Timeline) -> int:
 
 def settled_for(timeline: Timeline, owner: str, nodes: Mapping[Mac, str]) -> float:
     """How long (s) `owner` alone has answered every question, at the end of a timeline."""
-    if known_by_kernel_alone(timeline):
-        return learned_alone_for(timeline, frozenset(mac for mac, node in nodes.items() if node == owner))
+    if _known_by_kernel_alone(timeline):
+        return _learned_alone_for(timeline, frozenset(mac for mac, node in nodes.items() if node == owner))
     alone = timeline.ended
     # The last question may not be answered yet.
     for asked in reversed(timeline.rounds[:-1]):
@@ -197,7 +197,7 @@ def record(failover: Failover, measures: Measures, budgets: Mapping[str, float])
     measures.measure("requests cut by a move", failover.cut, unit="requests")
 
 
-def resets_caused_by_move(timeline: Timeline, *, since: float) -> tuple[Attempt, ...]:
+def _resets_caused_by_move(timeline: Timeline, *, since: float) -> tuple[Attempt, ...]:
     """The attempts begun at `since` or later that were reset while the client began to send to another machine.
 
     Connection tracking is each node's own. Packets of a connection that stands go to the new owner from the first
@@ -230,7 +230,7 @@ def _moments(timeline: Timeline, since: float) -> Iterator[tuple[float, float]]:
 def answered(timeline: Timeline, mark: str) -> float:
     """Until somebody first answered for the address; without raw sockets, until the kernel had learnt of one."""
     times = [one.t for one in timeline.answers]
-    if known_by_kernel_alone(timeline):
+    if _known_by_kernel_alone(timeline):
         times = [one.t for one in timeline.learned if one.mac]
     return _first(timeline, mark, times, "an answer")
 
@@ -247,7 +247,7 @@ def announced(timeline: Timeline, mark: str) -> float:
 
 
 def _first(timeline: Timeline, mark: str, times: Iterable[float], what: str) -> float:
-    if not known_by_kernel_alone(timeline):
+    if not _known_by_kernel_alone(timeline):
         timeline.require_control()
     begun = timeline.time_of(mark)
     first = min((t for t in times if t >= begun), default=None)
@@ -259,12 +259,12 @@ def _first(timeline: Timeline, mark: str, times: Iterable[float], what: str) -> 
     return first - begun
 
 
-def known_by_kernel_alone(timeline: Timeline) -> bool:
+def _known_by_kernel_alone(timeline: Timeline) -> bool:
     """Whether the wire was not asked, but the kernel's table was read."""
     return not timeline.requests and any(one.mac for one in timeline.learned)
 
 
-def owners_learned(timeline: Timeline) -> tuple[Mac, ...]:
+def _owners_learned(timeline: Timeline) -> tuple[Mac, ...]:
     """The owners in turn, as the kernel believed in them."""
     turns: list[Mac] = []
     for one in _known(timeline.learned):
@@ -273,19 +273,19 @@ def owners_learned(timeline: Timeline) -> tuple[Mac, ...]:
     return tuple(turns)
 
 
-def owner_learned_at(timeline: Timeline, t: float) -> Mac | None:
+def _owner_learned_at(timeline: Timeline, t: float) -> Mac | None:
     """Whom the kernel took for the owner at a time; None before it knew any."""
     earlier = [one.mac for one in _known(timeline.learned) if one.t <= t]
     return earlier[-1] if earlier else None
 
 
-def move_learned_after(timeline: Timeline, t: float, *, to: Mac | None = None) -> float | None:
+def _move_learned_after(timeline: Timeline, t: float, *, to: Mac | None = None) -> float | None:
     """Seconds from a time until the kernel took another machine (`to`, where given) for the owner; None if never."""
     moves = (one.t for one in timeline.learned_changes if one.t >= t and to in (None, one.after))
     return next((moved - t for moved in moves), None)
 
 
-def learned_alone_for(timeline: Timeline, mac_of_owner: frozenset[Mac]) -> float:
+def _learned_alone_for(timeline: Timeline, mac_of_owner: frozenset[Mac]) -> float:
     """How long (s) one of these has been the kernel's owner at the end of a timeline, with no failed request."""
     known = _known(timeline.learned)
     if not known or known[-1].mac not in mac_of_owner:

@@ -70,7 +70,7 @@ def timed(record: Record, figure: str, *, budget: Budget) -> Iterator[None]:
     record.measure(figure, time.monotonic() - began, budget=budgets.get(budget).within)
 
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 METALLB_WRITES_AS = "controller"
 """The field manager of MetalLB's controller: the name of its binary, which is what Go's clients use."""
 _REFUSED = frozenset({"AllocationFailed", "LoadBalancerFailed", "AdditionalAssignFailed"})
@@ -188,13 +188,13 @@ class Service:
     def until(
         self,
         claim: str,
-        read: Callable[[], T],
-        accept: Callable[[T], bool],
+        read: Callable[[], _T],
+        accept: Callable[[_T], bool],
         *,
         budget: Budget,
         symptom: Symptom,
         address: str = "",
-    ) -> T:
+    ) -> _T:
         """Wait for a claim within its budget; BrokenPromise with the readings when it does not come true."""
         try:
             return wait.until(claim, read=read, accept=accept, budget=budgets.get(budget))
