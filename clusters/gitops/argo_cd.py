@@ -11,11 +11,9 @@ from dataclasses import replace
 from fnmatch import fnmatch
 from typing import Any
 
-import yaml
-
 from clusters.api.resources import for_kind
 from clusters.confinement import shown
-from clusters.gitops.documents import NeedsNetworkError, OverlayError, listing, mapping, mappings
+from clusters.gitops.documents import Filling, NeedsNetworkError, OverlayError, listing, mapping, mappings
 from clusters.gitops.forms import Bring, Rendering
 from clusters.gitops.helm import ChartUse
 from clusters.gitops.pool_objects import key
@@ -24,6 +22,9 @@ from clusters.objects import Object, metadata_of, spec_of
 GROUP = "argoproj.io"
 _PLACEHOLDER = re.compile(r"\{\{\s*\.?([\w.\[\]-]+)\s*\}\}")
 _INDEX = re.compile(r"[\[\]\\]")
+_WHOLE = re.compile(r"0|[-+]?[1-9][0-9]{0,17}")
+#: How deep a parameter may lie, and as many applications of a set are named.
+_DEEPEST, _NAMED = 50, 20
 
 
 def deliverer_of(obj: Object) -> Bring | None:
@@ -93,11 +94,25 @@ def _parameters(helm: Object, where: str) -> Object:
                 f"{where} sets {shown(name)}, a form of a parameter that is not followed."
             )
         inner = values
-        *above, last = name.split(".")
+        *above, last = name.split(".", maxsplit=_DEEPEST)
         for part in above:
             inner = inner.setdefault(part, {})
-        inner[last] = value if each.get("forceString") else yaml.safe_load(value)
+            if not isinstance(inner, dict):
+                raise OverlayError(f"{where} sets {shown(name)}, and sets what it is in as well.")
+        if "." in last:
+            raise OverlayError(f"{where} sets {shown(name)}, which is more than {_DEEPEST} deep.")
+        inner[last] = value if each.get("forceString") else _typed(value)
     return values
+
+
+def _typed(text: str) -> str | int | bool | list[Any] | None:
+    """What `--set` takes a value for: typedVal in Helm's pkg/strvals/parser.go; `{a,b}` is a list."""
+    if text.startswith("{") and text.endswith("}"):
+        return [_typed(each.strip()) for each in text[1:-1].split(",") if each.strip()]
+    words: dict[str, bool | None] = {"true": True, "false": False, "null": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    return int(text) if _WHOLE.fullmatch(text) else text
 
 
 def _kustomize(fields: Object, name: str) -> Object:
@@ -153,17 +168,20 @@ def _placed(obj: Object, namespace: str) -> Object:
 def _set(rendering: Rendering, obj: Object) -> list[Object]:
     """The one application that the set makes for this cluster."""
     template = mapping(spec_of(obj).get("template"))
-    made = [_filled(template, each) for each in _elements(rendering, obj)]
-    wanted = rendering.renderer.application
-    chosen = [each for each in made if not wanted or mapping(each.get("metadata")).get("name") == wanted]
+    name, wanted = mapping(template.get("metadata")).get("name"), rendering.renderer.application
+    what = shown(key(obj))
+    made = [(_filled(name, each, what), each) for each in _elements(rendering, obj)]
+    chosen = [each for called, each in made if not wanted or called == wanted]
     if len(chosen) != 1:
-        names = ", ".join(shown(str(mapping(each.get("metadata")).get("name"))) for each in made) or "none"
+        names = ", ".join(shown(str(called)) for called, _ in made[:_NAMED]) or "none"
+        names += ", …" if len(made) > _NAMED else ""
         raise OverlayError(
             f"{shown(key(obj))} makes {len(made)} applications ({names}), {len(chosen)} of them for this cluster.",
             remedy="Name the one of this cluster as gitops.application in the profile.",
         )
-    metadata = {"namespace": metadata_of(obj).get("namespace"), **mapping(chosen[0].get("metadata"))}
-    return [{**chosen[0], "apiVersion": obj["apiVersion"], "kind": "Application", "metadata": metadata}]
+    application = mapping(_filled(template, chosen[0], what))
+    metadata = {"namespace": metadata_of(obj).get("namespace"), **mapping(application.get("metadata"))}
+    return [{**application, "apiVersion": obj["apiVersion"], "kind": "Application", "metadata": metadata}]
 
 
 def _elements(rendering: Rendering, obj: Object) -> Iterator[dict[str, str]]:
@@ -192,12 +210,18 @@ def _directories(rendering: Rendering, git: Object) -> Iterator[dict[str, str]]:
                 yield {"path": path, "path.path": path, "path.basename": name}
 
 
-def _filled(value: Any, element: dict[str, str]) -> Any:
+def _filled(value: Any, element: dict[str, str], name: str) -> Any:
     """A template with its placeholders filled in; one that nothing is given for stays, as Argo CD leaves it."""
+    return _each(
+        value, Filling(_PLACEHOLDER, lambda found: element.get(found[1], found[0]), f"What {name} makes")
+    )
+
+
+def _each(value: Any, filling: Filling) -> Any:
     if isinstance(value, str):
-        return _PLACEHOLDER.sub(lambda found: element.get(found[1], found[0]), value)
+        return filling.fill(value)
     if isinstance(value, dict):
-        return {name: _filled(inner, element) for name, inner in value.items()}
+        return {name: _each(inner, filling) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_filled(inner, element) for inner in value]
+        return [_each(inner, filling) for inner in value]
     return value

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -19,6 +20,8 @@ Model = TypeVar("Model", bound=BaseModel)
 
 #: How many values a file may hold with every alias written out: a whole release has 15,000.
 _MOST = 500_000
+#: Characters that one object of Flux's or Argo CD's may bring, its variables filled in.
+_MOST_FILLED = 64 << 20
 #: Characters of a text that is parsed a second time, to name the place of a mistake.
 _EXPLAINED = 50_000
 #: What PyYAML raises for texts that are YAML and no values: `!!bool x`, a number of 5,000 digits, a date of no month.
@@ -137,6 +140,32 @@ def validated(
             f"{document.name} line {document.line(path)}: {field}: {said}{more}.",
             remedy=remedy,
         ) from None
+
+
+class Filling:
+    """Puts values in place of what `pattern`, which ends in "}", matches; all that it fills in has one bound."""
+
+    def __init__(self, pattern: re.Pattern[str], value: Callable[[re.Match[str]], str], name: str) -> None:
+        self._pattern, self._value, self._name = pattern, value, name
+        self._left = _MOST_FILLED
+
+    def fill(self, text: str) -> str:
+        """The text, filled in. Raises FileError where it grows beyond the bound."""
+        parts, at = [""], 0
+        # Behind the last "}" nothing ends: to look for it there anew from every beginning takes forever.
+        for found in self._pattern.finditer(text, 0, text.rfind("}") + 1):
+            parts += (text[at : found.start()], self._value(found))
+            at = found.end()
+            self._take(len(parts[-1]))
+        self._take(len(text))
+        return "".join((*parts, text[at:]))
+
+    def _take(self, characters: int) -> None:
+        self._left -= characters
+        if self._left < 0:
+            raise FileError(
+                f"{self._name} grows to more than {_MOST_FILLED >> 20} MiB, its variables filled in."
+            )
 
 
 def mapping(value: Any) -> Object:

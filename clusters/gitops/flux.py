@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 import yaml
 
 from clusters.confinement import shown
-from clusters.gitops.documents import NeedsNetworkError, OverlayError, listing, mapping, mappings
+from clusters.gitops.documents import Filling, NeedsNetworkError, OverlayError, listing, mapping, mappings
 from clusters.gitops.forms import Bring, Rendering
 from clusters.gitops.helm import ChartUse
 from clusters.gitops.pool_objects import key
@@ -80,13 +80,14 @@ def _variables(rendering: Rendering, obj: Object, after: Object) -> Iterator[tup
 
 
 def _substituted(objects: list[Object], variables: Mapping[str, str], name: str) -> Iterator[Object]:
+    filling = Filling(_VARIABLE, lambda found: _value(found, variables), f"What {name} brings")
     for obj in objects:
         metadata = metadata_of(obj)
         marks = (mapping(metadata.get(part)).get(_UNSUBSTITUTED) for part in ("labels", "annotations"))
         if "disabled" in marks:
             yield obj
         else:
-            text = _VARIABLE.sub(lambda found: _value(found, variables), yaml.safe_dump(obj, width=1 << 20))
+            text = filling.fill(yaml.safe_dump(obj, width=1 << 20))
             yield from (found.data for found in mappings(text, f"What {name} brings"))
 
 

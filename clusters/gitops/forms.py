@@ -33,6 +33,8 @@ from clusters.objects import Object, metadata_of
 _ENDINGS = (".yaml", ".yml", ".json")
 #: How often what is brought may bring more, and how many files of a folder are read, or searched for an object.
 _DEEPEST, _MOST_FILES = 6, 2000
+#: How many objects one overlay may have followed, and the characters that are searched for others.
+_MOST_FOLLOWED, _MOST_SEARCHED = 500, 64 << 20
 
 
 class Published(Frozen):
@@ -101,6 +103,7 @@ class Rendering:
     deliverers: list[str] = field(default_factory=list)
     known: list[Object] = field(default_factory=list)
     pinned: str = ""
+    _searched: dict[str, tuple[list[Object], Iterator[Object]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.tree = Tree(self.root)
@@ -133,6 +136,8 @@ class Rendering:
                     raise OverlayError(
                         f"{shown(key(obj))} is brought by {_DEEPEST} others, one by the other."
                     )
+                if len(self.deliverers) >= _MOST_FOLLOWED:
+                    raise OverlayError(f"More than {_MOST_FOLLOWED} objects are to bring something here.")
                 self.deliverers.append(key(obj))
                 yield from self.expanded(bring(self, obj), depth=depth + 1)
 
@@ -194,14 +199,27 @@ class Rendering:
         return here or next(filter(is_it, self._elsewhere(kind)), None)
 
     def _elsewhere(self, kind: str) -> Iterator[Object]:
+        """Those of a kind in the repository's files, each read once however often something is looked for."""
+        seen, more = self._searched.setdefault(kind, ([], self._in_files(kind)))
+        yield from seen
+        for obj in more:
+            seen.append(obj)
+            yield obj
+
+    def _in_files(self, kind: str) -> Iterator[Object]:
+        left = _MOST_SEARCHED
         for number, path in enumerate(self.tree.entries("", without=frozenset({".git"}))):
             if number >= _MOST_FILES:
                 return
             if path.endswith(_ENDINGS[:2]):
                 try:
                     text = self.tree.text(path)
+                    left -= len(text)
+                    if left < 0:
+                        return
                     if kind in text:
-                        yield from (found.data for found in mappings(text, shown(path)))
+                        found = [each.data for each in mappings(text, shown(path))]
+                        yield from (each for each in found if each.get("kind") == kind)
                 except (FileError, RefusedPath):  # other people's files need not be YAML
                     continue
 

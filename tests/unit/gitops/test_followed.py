@@ -114,6 +114,32 @@ class TestArgoCd:
 
         assert {"--lb-class=ours", "--log-level=debug"} <= set(args(attempt(self.CHART)))
 
+    @pytest.mark.parametrize("value", ["[", "!!bool x", "2020-02-31", "&a [*a]", "1.50", "007"])
+    def test_a_parameter_is_what_helm_takes_it_for(self, site: Site, attempt: Attempt, value: str) -> None:
+        parameters = [{"name": "loadBalancerClass", "value": value}]
+        changed(
+            site,
+            self.CHART,
+            lambda spec: spec["sources"][0]["helm"].update(valuesObject={}, parameters=parameters),
+        )
+
+        assert f"--lb-class={value}" in args(attempt(self.CHART))
+
+    @pytest.mark.parametrize(
+        ("names", "problem"),
+        [
+            (["speaker", "speaker.logLevel"], "sets speaker.logLevel, and sets what it is in as well"),
+            ([".".join("a" * 3000)], "which is more than 50 deep"),
+        ],
+    )
+    def test_a_parameter_that_has_no_place_is_named(
+        self, site: Site, attempt: Attempt, names: list[str], problem: str
+    ) -> None:
+        parameters = [{"name": each, "value": "x"} for each in names]
+        changed(site, self.CHART, lambda spec: spec["sources"][0]["helm"].update(parameters=parameters))
+
+        assert problem in attempt(self.CHART).problem
+
     def test_values_of_another_source_are_read_by_its_reference(self, site: Site, attempt: Attempt) -> None:
         site.write("forms/argo-cd/values.yaml", "loadBalancerClass: ours\n")
 
