@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import http.client
+import io
 import secrets
 import socket
 import struct
@@ -318,15 +319,40 @@ def _secured(
     return secured
 
 
+class Until(io.RawIOBase):
+    """What a connection brings until a time: a limit for each read alone is one that slow bytes never reach."""
+
+    def __init__(self, sock: socket.socket, deadline: float) -> None:
+        self.sock, self.deadline = sock, deadline
+
+    def makefile(self, *_: Any) -> io.BufferedReader:
+        """As HTTP of Python's library asks for it."""
+        return io.BufferedReader(self)
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def readinto(self, room: Any) -> int:
+        """Read what has come. Raises TimeoutError."""
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self.sock.settimeout(left)
+        return self.sock.recv_into(room)
+
+
 def _by_http(task: dict[str, Any], sock: socket.socket, found: dict[str, Any], deadline: float) -> None:
-    sock.settimeout(max(0.1, deadline - time.monotonic()))
+    deadline = max(deadline, time.monotonic() + 0.1)
+    sock.settimeout(deadline - time.monotonic())
     host = "[{}]".format(task["host"]) if ":" in task["host"] else task["host"]
     request = (
         "{} {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: metallb-conformance\r\nAccept: */*\r\n"
         "Connection: close\r\n\r\n"
     )
     sock.sendall(request.format(task["method"], task["path"], task["hostname"] or host).encode())
-    answer = http.client.HTTPResponse(sock, method=task["method"])
+    slowest = Until(sock, deadline)
+    answer = http.client.HTTPResponse(slowest, method=task["method"])  # type: ignore[arg-type]  # asks for a file only
     answer.begin()
     found["status"] = answer.status
     found["location"] = answer.getheader("Location", "")[:2000]

@@ -114,6 +114,45 @@ def test_no_more_are_under_way_than_are_allowed(port: int, monkeypatch: pytest.M
     assert sum(one["skipped"] for one in heard.messages if one["event"] == "slip") >= 2
 
 
+HEAD = b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize(
+    ("begin", "piece"),
+    [
+        (HEAD, b"x"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (HEAD + b"\r\n", b"x"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\n", b"a: b\r\n"),
+    ],
+    ids=["a header", "going on", "a body", "trailers"],
+)
+def test_an_answer_that_never_ends_is_left_in_time(begin: bytes, piece: bytes) -> None:
+    def answer(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.sendall(begin)
+            for _ in range(30):  # as long as three seconds
+                time.sleep(0.1)
+                connection.sendall(piece)
+
+    task = {
+        "host": "127.0.0.1",
+        "protocol": "http",
+        "hostname": "",
+        "method": "GET",
+        "path": "/",
+        "proxy": False,
+    }
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=answer, args=(server,), daemon=True).start()
+        began = time.monotonic()
+        found = exchange.ask({**task, "port": server.getsockname()[1], "timeout": 0.3})
+
+    assert found["error"] == "timeout"
+    assert time.monotonic() - began < 2
+
+
 def test_a_server_of_quic_is_known_by_the_versions_that_it_lists() -> None:
     there, here = b"\1" * 8, b"\2" * 8
     answer = b"\xc0" + bytes(4) + b"\x08" + here + b"\x08" + there + bytes.fromhex("000000016b3343cf")
