@@ -42,6 +42,8 @@ complete -c {NAME} -a '(__metallb_conformance)'
 complete -c mlc -a '(__metallb_conformance)'
 """
 _SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
+#: What every shell takes for one word as it stands: bash puts a candidate on the line as it is.
+_WORD = re.compile(r"[\w@%+=:,./-]+", re.ASCII)
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 
 
@@ -75,8 +77,8 @@ def candidates(words: Sequence[str], place: int) -> list[str]:
     elif current.startswith("-"):
         found = _options(words[1])
     else:
-        found = _values(words[1], words[place - 1], place)
-    return sorted({each for each in found if each.startswith(current) and each.isprintable()})
+        found = (each for each in _values(words[1], words[place - 1], place) if not each.startswith("-"))
+    return sorted({each for each in found if each.startswith(current) and _WORD.fullmatch(each)})
 
 
 def _values(command: str, before: str, place: int) -> Iterable[str]:

@@ -78,9 +78,11 @@ def test_each_shell_has_a_script_for_both_names(shell: str, capsys: pytest.Captu
 
 
 def test_bash_completes_and_runs_nothing_that_a_file_is_called(tmp_path: Path) -> None:
-    """A profile's name is never read as bash."""
+    """A profile's name is never read as bash, neither now nor once it stands on the line: bash quotes no candidate."""
     (tmp_path / "$(touch oops).yaml").touch()
     (tmp_path / "mine;touch oops.yaml").touch()
+    (tmp_path / "--allow=disrupt.yaml").touch()
+    (tmp_path / "my-site.yaml").touch()
     command = tmp_path / "mlc"
     command.write_text(f'#!/bin/sh\nexec {sys.executable} -m metallb_conformance "$@"\n')
     command.chmod(0o755)
@@ -94,12 +96,13 @@ def test_bash_completes_and_runs_nothing_that_a_file_is_called(tmp_path: Path) -
             ["bash", "-c", asked.format(typed)], cwd=tmp_path, capture_output=True, text=True, check=True,
             timeout=60, env=os.environ | {"PYTHONPATH": str(ROOT)},
         ).stdout.split("\n")[:-1]
-        for typed in ("lo", "", "mine")
+        for typed in ("lo", "", "my", "mine")
     }  # fmt: skip
 
     assert found["lo"] == ["local"]
-    assert "$(touch oops).yaml" in found[""]
-    assert found["mine"] == ["mine;touch oops.yaml"]
+    assert found["my"] == ["my-site.yaml"]
+    assert not [each for each in found[""] if "oops" in each or each.startswith("-")]
+    assert found["mine"] == [""]  # none: then bash completes files by itself, and quotes what it finds
     assert not (tmp_path / "oops").exists()
 
 
