@@ -73,8 +73,8 @@ def _profile(api: Api, given: argparse.Namespace, unseen: list[str]) -> Iterator
     found = given.namespace or _namespace(api, unseen)
     diagnosis = _looked_at(api, found)
     unseen += _not_read(diagnosis)
-    yield f"# Of context {api.context}, as it is now: read it, and correct what is not meant."
-    yield f"name: {given.name or _slug(api.context)}"
+    yield f"# Of context {_plain(api.context)}, as it is now: read it, and correct what is not meant."
+    yield _field("name", given.name or _slug(api.context))
     yield "provider: existing"
     yield _field("context", api.context)
     if given.kubeconfig is not None:
@@ -86,7 +86,7 @@ def _profile(api: Api, given: argparse.Namespace, unseen: list[str]) -> Iterator
     yield _field("namespace", found)
     lb_class = diagnosis.facts.components.lb_class
     if lb_class:
-        yield f"# MetalLB serves only services of the class {lb_class} here."
+        yield f"# MetalLB serves only services of the class {_plain(lb_class)} here."
     yield ""
     yield from _vantage(diagnosis)
     yield ""
@@ -159,7 +159,7 @@ def _not_read(diagnosis: Diagnosis) -> list[str]:
 
 def _uid(api: Api, unseen: list[str]) -> Iterator[str]:
     try:
-        yield f"uid: {api.uid()}   # of the namespace kube-system: no other cluster is taken for this one"
+        yield f"{_field('uid', api.uid())}   # of the namespace kube-system: no other cluster is taken for this one"
     except ApiError as error:
         unseen.append(f"the cluster's uid ({_reason(error)})")
 
@@ -202,7 +202,7 @@ def _pools(diagnosis: Diagnosis) -> Iterator[str]:
         return
     yield "pools:                      # as they are; a run tells where the cluster has others"
     for pool in diagnosis.facts.pools:
-        yield f"  - name: {pool.name}"
+        yield _field("  - name", pool.name)
         yield f"    addresses: [{', '.join(str(each) for each in pool.ranges)}]"
         if sum(each.size for each in pool.ranges) == 1:
             yield "    single_address: true"
@@ -217,7 +217,7 @@ def _announcers(diagnosis: Diagnosis) -> Iterator[str]:
         yield "# There is no speaker DaemonSet: the addresses are announced by something else, or by nobody."
     elif speakers and speakers != nodes:
         yield "announcers:                 # the other nodes run no speaker"
-        yield f"  nodes: [{', '.join(sorted(speakers))}]"
+        yield f"  nodes: [{', '.join(map(_scalar, sorted(speakers)))}]"
 
 
 def _consumers(diagnosis: Diagnosis) -> Iterator[str]:
@@ -230,7 +230,7 @@ def _consumers(diagnosis: Diagnosis) -> Iterator[str]:
         return
     yield "consumers:                  # found by their labels; a run tells where one has another address, or is silent"
     for service in found:
-        yield f"  - service: {service.key}"
+        yield _field("  - service", service.key)
         if len(service.ingress) == 1:
             yield _field("    address", str(service.ingress[0]))
         else:
@@ -320,8 +320,12 @@ def _slug(context: str) -> str:
 
 def _field(name: str, value: str) -> str:
     """One line of YAML, quoted where the value asks for it."""
-    indent = name[: len(name) - len(name.lstrip())]
-    return indent + yaml.safe_dump({name.strip(): value}, default_flow_style=False, width=1 << 16).strip()
+    return f"{name}: {_scalar(value)}"
+
+
+def _scalar(value: str) -> str:
+    """A text as YAML has it inside a list too, quoted where it would be something else."""
+    return yaml.safe_dump([value], default_flow_style=True, width=1 << 16).strip()[1:-1]
 
 
 def _plain(text: str) -> str:
