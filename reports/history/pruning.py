@@ -66,14 +66,16 @@ def plan(connection: sqlite3.Connection, out: Path, rule: Rule) -> list[Kept]:
     found: dict[str, Kept] = {}
     for folder, info in _folders(out):
         name = folder.relative_to(out).as_posix()
-        one = by_name.pop((info.id, info.cluster), None) or _alone(info, rule)
+        # More than one folder may hold a run: a copy is not what frees the run itself.
+        one = by_name.get((info.id, info.cluster)) or _alone(info, rule)
         found[name] = replace(one, folder=name, bytes=_size(folder))
     latest = os.path.realpath(out / _LATEST)
     for name, one in found.items():
         whole = os.path.realpath(out / name)
         if not one.because and (whole == latest or whole.startswith(f"{latest}{os.sep}")):
             found[name] = replace(one, because=_IS_LATEST)
-    return sorted([*found.values(), *by_name.values()], key=lambda one: (one.started, one.run))
+    folderless = [one for one in known if one.key not in {each.key for each in found.values()}]
+    return sorted([*found.values(), *folderless], key=lambda one: (one.started, one.run))
 
 
 def _reasons(connection: sqlite3.Connection, rule: Rule) -> Iterator[tuple[Run, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -117,6 +118,14 @@ def test_what_is_no_folder_of_a_run_is_left_alone(place: Path, tmp_path: Path) -
     assert {"link", "mine", "file"} <= folders(place)
     assert "unknown" not in folders(place)  # a run that the history does not know goes by its age
     assert (elsewhere / "results.json").exists()
+
+
+def test_a_copy_of_a_run_does_not_free_the_run(place: Path) -> None:
+    shutil.copytree(place / "out" / "night-50", place / "out" / "a-copy")
+
+    prune(place, "--older-than", "10", "--keep", "1", "--delete")
+
+    assert {"a-copy", "night-50"} <= folders(place)
 
 
 def test_a_fleet_goes_with_the_last_of_its_runs(place: Path) -> None:
