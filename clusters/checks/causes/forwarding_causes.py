@@ -180,7 +180,7 @@ CAUSES = (
             "Of many tries from different source ports some were lost, in the share that the endpoints of one other "
             "node, or of all other nodes, have of the service's endpoints; from the same source ports they were lost "
             "again, more slowly made, and the announcing node's own address lost none. Or that node says by ICMP that "
-            "it knows no way."
+            "it knows no way to a network, or none to a host while other tries are served."
         ),
         excluded_by=(
             "No try was lost, the lost share fits no other node's endpoints, a lost try is served from the same source "

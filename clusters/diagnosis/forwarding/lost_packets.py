@@ -131,12 +131,17 @@ class Forwarding:
         return None
 
     def _wayless(self, stretch: Stretch) -> RootCause | None:
-        """An ICMP message of the announcing node's that it knows no way to an endpoint."""
+        """An ICMP message of the announcing node's that it knows no way to an endpoint.
+
+        A host that is not there may be the service's address itself, where kube-proxy has not translated it and the
+        node looks for it on its own segment: that the packet was for an endpoint is known where others are served.
+        """
         names = {stretch.address: stretch.node}
         for one in stretch.lost:
+            proof = _NO_WAY if one.partly else _NO_WAY - {"host-unreachable"}
             for end in (*one.ends, *one.refusals):
                 sender = names.get(end.sent_by) or self._node_of(end.sent_by)
-                if end.icmp in _NO_WAY and sender == stretch.node != "":
+                if end.icmp in proof and sender == stretch.node != "":
                     found = stretch.root(
                         CauseId.BACKEND_PATH_BROKEN,
                         f"Node {stretch.node} has no way to an endpoint of {stretch.service.key}, by its own word.",

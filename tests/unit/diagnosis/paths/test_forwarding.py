@@ -577,3 +577,15 @@ def test_the_vantages_own_word_that_nobody_replies_is_no_nodes(seen: Snapshot) -
     refused = {"outcome": ProbeOutcome.UNREACHABLE, "icmp": "host-unreachable", "detail": "host unreachable"}
 
     assert finding(lost(seen, 9, sent_by="172.30.0.100", **refused)).cause != "backend-path-broken"
+
+
+@pytest.mark.parametrize(
+    ("icmp", "cause"),
+    [("host-unreachable", "address-not-forwarded"), ("network-unreachable", "backend-path-broken")],
+)
+def test_a_host_that_is_not_there_may_be_an_address_that_nobody_translated(
+    seen: Snapshot, icmp: str, cause: str
+) -> None:
+    refused = {"outcome": ProbeOutcome.UNREACHABLE, "icmp": icmp, "detail": icmp}
+
+    assert finding(lost(seen, 20, sent_by=OWN_ADDRESS, **refused)).cause == cause
