@@ -176,6 +176,7 @@ class Helm:
             use.namespace,
             "--skip-tests",
             "--no-hooks",
+            "--skip-schema-validation",  # a schema may refer to other places, which Helm would load
             *crds,
             *values,
             "--",
@@ -208,6 +209,11 @@ class Helm:
         if done.code == -signal.SIGKILL or done.errors.startswith(("fatal error: ", "runtime: ")):
             raise GivenUp(
                 f"{use.where}: rendering its chart asks for more than {_MEMORY >> 20} MiB of memory."
+            )
+        if done.code != 0 and "unknown flag: --skip-schema-validation" in done.errors:
+            raise Inconclusive(
+                f"helm at {self.program} is too old: it cannot leave out charts' schemas.",
+                remedy="Install Helm 3.16 or newer.",
             )
         if done.code != 0:
             said = " ".join(done.errors.split()).removeprefix("Error: ").replace(f"{root}/", "")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import json
+import socket
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -264,3 +266,25 @@ def test_a_profile_says_where_things_are() -> None:
         "https://metallb.github.io/metallb",
         "metallb",
     )
+
+
+def test_a_charts_schema_fetches_and_reads_nothing(site: Site, helm: Helm) -> None:
+    """Schemas may refer to other places, which Helm would load; values are the deliverer's to validate."""
+    chart = site.root / "chart"
+    (chart / "templates").mkdir(parents=True)
+    (chart / "Chart.yaml").write_text("apiVersion: v2\nname: own\nversion: 0.1.0\n")
+    (chart / "templates" / "a.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0)
+        place = f"http://127.0.0.1:{listener.getsockname()[1]}/schema.json"
+        (chart / "values.schema.json").write_text(json.dumps({"$ref": place}))
+        site.commit("Add a chart")
+
+        render = Renderer(Kustomize(site.kubectl, site.manifests, helm), FOLLOWERS).attempt(
+            site.root, "chart"
+        )
+
+        assert render.problem == ""
+        assert [each["kind"] for each in render.objects] == ["ConfigMap"]
+        with pytest.raises(BlockingIOError):
+            listener.accept()
