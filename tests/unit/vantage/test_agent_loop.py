@@ -46,8 +46,10 @@ def test_ticks_come_on_an_absolute_schedule() -> None:
     ticks.loop.run()
     assert [number for number, _, _ in ticks.seen] == list(range(20))
     assert ticks.reason == "count"
-    for number, late, when in ticks.seen:
-        assert when - (ticks.ticker.start + number * 0.02) == pytest.approx(late, abs=0.01)
+    # `when` is read after `late`: whatever ran between them on a busy machine is in the difference, and never less.
+    between = [when - (ticks.ticker.start + number * 0.02) - late for number, late, when in ticks.seen]
+    assert min(between) >= 0
+    assert min(between[10:]) < 0.01
 
 
 def test_what_was_missed_is_skipped_and_told() -> None:
