@@ -21,8 +21,6 @@ from clusters.confinement import Folder, RefusedPath, Tree, joined, shown
 from clusters.errors import Inconclusive
 from clusters.gitops import kustomization, overlay_copy
 from clusters.gitops.documents import (
-    FileError,
-    NeedsNetworkError,
     OverlayError,
     listing,
     mapping,
@@ -94,19 +92,6 @@ class Kustomize:
     kubectl: Path
     manifests: Mapping[str, Manifest] = field(default_factory=dict)
     helm: Helm = field(default_factory=Helm)
-
-    def attempt(self, root: Path, overlay: str, *, version: str = "") -> Render:
-        """`render`, with what prevents it in the Render's `problem`."""
-        try:
-            return self.render(root, overlay, version=version)
-        except (FileError, GivenUp) as error:
-            return Render(
-                overlay=overlay,
-                problem=str(error.args[0]),
-                remedy=error.remedy,
-                needs_network=isinstance(error, NeedsNetworkError),
-                given_up=isinstance(error, GivenUp),
-            )
 
     def render(self, root: Path, overlay: str, *, version: str = "") -> Render:
         """What `overlay`, a folder of the repository at `root`, renders.

@@ -10,6 +10,7 @@ from clusters import budgets
 from clusters.errors import Inconclusive
 from clusters.gitops import kustomize, release_manifests
 from clusters.gitops.documents import FileError, NeedsNetworkError, OverlayError
+from clusters.gitops.forms import Renderer
 from clusters.gitops.kustomize import Kustomize
 from clusters.gitops.pool_objects import key
 from tests.unit.gitops import manifest
@@ -146,7 +147,7 @@ def test_what_is_wrong_is_one_sentence(root: Path, kubectl: Path, file: tuple[st
         Kustomize(kubectl).render(root, LAB)
 
     assert "\n" not in str(told.value)
-    assert Kustomize(kubectl).attempt(root, LAB).problem == told.value.args[0]
+    assert Renderer(Kustomize(kubectl)).attempt(root, LAB).problem == told.value.args[0]
 
 
 @pytest.mark.parametrize(
