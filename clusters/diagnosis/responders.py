@@ -115,7 +115,7 @@ class Responders:
             f"another node replies for {others[0].address}.",
             evidence=tuple(f"ARP for {one.address}, an address of node {owner}: no reply" for one in own),
             fields=self.facts.command_fields(
-                node=owner, address=getattr(self.facts.wire_index.routes.get(own[0].address), "source", "")
+                node=owner, address=self.facts.wire_index.source_to(own[0].address)
             ),
         )
 

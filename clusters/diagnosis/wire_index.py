@@ -68,6 +68,11 @@ class WireIndex:
         """How the vantage reaches the addresses that it was asked about."""
         return {route.address: route for route in self.wire.routes}
 
+    def source_to(self, address: str) -> str:
+        """The vantage's own address where it reaches another one: what the way back leads to; empty where unknown."""
+        route = self.routes.get(address)
+        return route.source if route else ""
+
     def own_network(self, address: str) -> str:
         """The network of the vantage's own that an address lies in; empty where it lies in none, or none is known."""
         wanted = ip_address(address)

@@ -102,12 +102,8 @@ class Forwarding:
                 f"port {other.port} of node {other.node}'s {other.address}: {ending(other)}",
                 *told,
             ),
-            fields=self.facts.command_fields(node=node, address=self._vantage_at(own[0].address)),
+            fields=self.facts.command_fields(node=node, address=wire.source_to(own[0].address)),
         )
-
-    def _vantage_at(self, address: str) -> str:
-        """The vantage's own address where it reaches another one: what the way back leads to."""
-        return getattr(self.facts.wire_index.routes.get(address), "source", "")
 
     def _prohibited(self, stretch: Stretch) -> RootCause | None:
         """An ICMP prohibition by the node that replies for the address is a filter's own word.

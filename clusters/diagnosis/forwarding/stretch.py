@@ -47,7 +47,7 @@ class Stretch:
     @property
     def source(self) -> str:
         """The address that the vantage comes from; empty where it is not known."""
-        return getattr(self.facts.wire_index.routes.get(self.address), "source", "")
+        return self.facts.wire_index.source_to(self.address)
 
     @property
     def partly(self) -> Reached | None:
