@@ -29,7 +29,7 @@ from tests.faults.catalogue_renderings import (
 from tests.faults.catalogue_repository import RUNBOOK, without_a_plan
 from tests.faults.catalogue_services import KEY, POOL, admission, written_slice
 from tests.faults.catalogue_stage import NAMESPACE, SHOP, WHY, Stage
-from tests.faults.catalogue_workloads import usage_of
+from tests.faults.catalogue_workloads import until_measured
 
 GATEWAY, ROUTED = "172.30.0.1", ("172.30.0.200", "172.30.0.201", "172.30.0.210")
 
@@ -137,12 +137,7 @@ def rolled_out(stage: Stage) -> Iterator[None]:
     ):
         stage.metallb.speakers_ready()
         stage.metallb.rolled_out()
-        wait.until(
-            "the metrics API has measured the new controller",
-            read=lambda: usage_of(stage, "controller"),
-            accept=lambda cores: cores is not None,
-            budget=budgets.get(budgets.ROLLOUT),
-        )
+        until_measured(stage)
         yield
 
 

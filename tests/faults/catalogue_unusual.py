@@ -16,7 +16,7 @@ from tests.faults.catalogue_fault import Healthy
 from tests.faults.catalogue_renderings import EDGE, OVERLAY, appended, renders
 from tests.faults.catalogue_services import POOL
 from tests.faults.catalogue_stage import NAMESPACE, SHOP, WHY, Json, Stage
-from tests.faults.catalogue_workloads import arguments, log_of, usage_of
+from tests.faults.catalogue_workloads import arguments, log_of, until_measured
 
 #: On the nodes' second network, and how the overlay keeps its announcements to it.
 SECOND, CARD = "172.30.1.230-172.30.1.232", "eth1"
@@ -85,12 +85,7 @@ def of_a_class(stage: Stage) -> Iterator[None]:
         )
         for address in stage.addresses("traefik", "traefik")[:1]:
             stage.until_reached(address)
-        wait.until(
-            "the metrics API has measured the new controller",
-            read=lambda: usage_of(stage, "controller"),
-            accept=lambda cores: cores is not None,
-            budget=budgets.get(budgets.ROLLOUT),
-        )
+        until_measured(stage)
         yield
     stage.metallb.rolled_out()
     stage.metallb.speakers_ready()

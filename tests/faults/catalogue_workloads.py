@@ -71,3 +71,13 @@ def usage_of(stage: Stage, component: str) -> float | None:
         for one in found["containers"]
     ]
     return max((each for each in usages if each is not None), default=None)
+
+
+def until_measured(stage: Stage) -> None:
+    """Wait until the metrics API has measured the controller's present pod, so that its load can be judged."""
+    wait.until(
+        "the metrics API has measured the new controller",
+        read=lambda: usage_of(stage, "controller"),
+        accept=lambda cores: cores is not None,
+        budget=budgets.get(budgets.ROLLOUT),
+    )
