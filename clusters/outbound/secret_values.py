@@ -59,7 +59,7 @@ def kept_in_text(value: str, holds: Holds, *, message: bool = False, anything: b
     if anything:
         return False
     if holds is Holds.MAYBE:
-        return ordinary(value.strip(",;.}])"))
+        return ordinary(value.strip(",:;.}])"))
     if holds is Holds.LONG:
         return len(value) < 40 or " " in value or value.startswith(("/", "./"))
     if holds is Holds.SECRET:

@@ -10,6 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clusters.gitops.forms import Renderer
 from clusters.gitops.kustomize import Kustomize
 from tests.fuzz import mutator
 from tests.fuzz.tally import judged
@@ -53,7 +54,7 @@ def _read(kubectl: Path, root: Path, changed: tuple[Path, bytes], *, overlay: st
     whole = (root / file).read_bytes()
     (root / file).write_bytes(data)
     try:
-        found = Kustomize(kubectl).attempt(root, overlay)
+        found = Renderer(Kustomize(kubectl)).attempt(root, overlay)
     finally:
         (root / file).write_bytes(whole)
     assert "Traceback" not in found.problem

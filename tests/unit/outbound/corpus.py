@@ -401,6 +401,8 @@ def objects() -> list[tuple[Json, str]]:
 
 #: What must stay as it is, or nothing can be diagnosed.
 HARMLESS: tuple[str, ...] = (
+    "traffic.bgp-session: bgp-session-down: peer 172.30.0.1: The BGP session with 172.30.0.1 is down on node node1.",
+    "unrelated: traffic.bgp-session: bgp-session-down: peer 172.30.0.1",
     "second.18ece1d1b23aa56b",
     "Event shop/gitlab.17f3a9b2c4d5e6f7 cannot be read",
     "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from clusters import outbound
+from clusters.check_ids import CheckId
 from clusters.checks.causes import CAUSES
 from clusters.outbound.secret_names import SIGNS, Holds, held_by
 from tests.unit.outbound import corpus
@@ -86,6 +87,12 @@ def test_what_this_project_says_of_causes_stays_as_it_is() -> None:
 
     assert [text for text in said if outbound.text(text) != text] == []
     assert {held_by(cause) for cause in CAUSES} <= {Holds.NOTHING}
+
+
+def test_a_check_that_is_named_before_its_cause_hides_neither() -> None:
+    said = [f"{check}: {cause}: node1 is down." for check in CheckId for cause in CAUSES]
+
+    assert [line for line in said if outbound.text(line) != line] == []
 
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
