@@ -64,6 +64,7 @@ lint: $(STAMP) ## Formatting, lint, types and layers
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/python -m suites.docs --check
 	@$(BIN)/mypy
+	@$(BIN)/mypy --config-file tests/mypy.ini --cache-dir .mypy_cache/tests
 	@$(BIN)/lint-imports --no-cache > /dev/null || $(BIN)/lint-imports --no-cache
 
 unit: $(STAMP) ## Only the tests that need neither root nor a cluster

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -139,7 +139,7 @@ class Api:
         labels: str = "",
         fields: str = "",
         stop: Event,
-    ) -> Iterator[WatchEvent]:
+    ) -> Generator[WatchEvent, None, None]:
         """What is there as ADDED, then every change, until `stop` is set (from another thread, as a rule).
 
         It resumes by itself; see `clusters.api.watching.Watcher`.

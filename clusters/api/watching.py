@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Event, Thread
@@ -51,7 +51,7 @@ class Watcher:
     _version: str = ""
     _away_since: float | None = None
 
-    def events(self) -> Iterator[WatchEvent]:
+    def events(self) -> Generator[WatchEvent, None, None]:
         """The changes; ends soon after `stop` is set. Errors other than those named above are raised."""
         while not self.stop.is_set():
             try:

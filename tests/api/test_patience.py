@@ -14,6 +14,7 @@ from clusters.changes import Changes
 from clusters.changes.changed_fields import storable
 from clusters.errors import CleanupFailed, ExitCode
 from clusters.journal import STATE_VARIABLE, Journal
+from clusters.objects import Object
 from tests.api import faulty
 from tests.api.faulty import Fault, Front
 from tests.api.objects import config_map, service
@@ -148,7 +149,7 @@ def test_a_sweep_bears_it_as_well(
 
 
 def test_a_pod_that_was_replaced_meanwhile_is_told_and_left_alone(api: Api, namespace: str) -> None:
-    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "db-0", "namespace": namespace},
+    pod: Object = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "db-0", "namespace": namespace},
            "spec": {"containers": [{"name": "c", "image": "i"}]}}  # fmt: skip
     api.create(pod)
     api.create({**pod, "metadata": pod["metadata"] | {"name": "db-1"}})

@@ -392,7 +392,9 @@ def everything(
 
     def look() -> dict[str, Any]:
         found = api.list(CONFIG_MAPS, namespace) + api.list(SERVICES, namespace)
-        seen = {f"{each['kind']}/{each['metadata']['name']}": storable(each) for each in found}
+        seen: dict[str, object] = {
+            f"{each['kind']}/{each['metadata']['name']}": storable(each) for each in found
+        }
         seen["labels"] = api.get(NODES, namespace)["metadata"]["labels"]
         seen["flag"] = (tmp_path / "flag").exists()
         return seen

@@ -206,9 +206,12 @@ def _silence(quiet: Sequence[Quiet]) -> Iterator[str]:
 
 def _reports() -> Iterator[str]:
     """What stands in the catalogue for public reports."""
-    for one in (*FAULTS, *HEALTHY, *LABS):
-        if one.reports:
-            yield f"| {', '.join(one.reports)} | {one.name} |"
+    made = [(one.reports, one.name) for one in FAULTS] + [
+        (one.reports, one.name) for one in (*HEALTHY, *LABS)
+    ]
+    for reports, name in made:
+        if reports:
+            yield f"| {', '.join(reports)} | {name} |"
 
 
 def _totals(trials: Sequence[Trial], quiet: Sequence[Quiet]) -> Iterator[str]:

@@ -98,8 +98,9 @@ class Sshd:
             str(self.folder), *server,
         ]  # fmt: skip
         with connection, (self.folder / "sshd.log").open("ab") as log:
+            heard = connection.fileno()
             return subprocess.Popen(
-                command, stdin=connection, stdout=connection, stderr=log,
+                command, stdin=heard, stdout=heard, stderr=log,
                 env={"PATH": os.environ["PATH"], **self.program.environment},
             )  # fmt: skip
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +38,7 @@ def certificates(tmp_path: Path) -> Certificates:
 
 
 @pytest.fixture
-def served(lan: Segment, certificates: Certificates) -> Iterator[Segment]:
+def served(lan: Segment, certificates: Certificates) -> Segment:
     """Node a, which has the address, with a server of each kind."""
     host = lan["a"]
     serve_http(host, PORTS["plain"])

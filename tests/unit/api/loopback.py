@@ -33,7 +33,8 @@ class Heard:
 #: What a test says to a request: all of an answer, pieces until the client has had enough, or it takes the
 #: connection over, to write to it and to read from it.
 TakeOver = Callable[[socket.socket, Any], None]
-Say = Callable[[Heard], bytes | Iterator[bytes] | TakeOver]
+Answered = bytes | Iterator[bytes] | TakeOver
+Say = Callable[[Heard], Answered]
 
 
 @dataclass

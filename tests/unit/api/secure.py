@@ -26,6 +26,7 @@ class Secure(Loopback):
     def kubeconfig(self, folder: Path, **user: Any) -> Path:
         path = super().kubeconfig(folder, **user)
         content = json.loads(path.read_text())
+        assert self.authority
         (folder / "authority.crt").write_bytes(self.authority.pair.certificate)
         content["clusters"][0]["cluster"]["certificate-authority"] = "authority.crt"
         path.write_text(json.dumps(content))
@@ -47,7 +48,8 @@ def secure_server(
         wrapped = context.wrap_socket(raw, server_side=True)
         server.connections += 1
         if clients:
-            subject = dict(pair for part in wrapped.getpeercert()["subject"] for pair in part)
+            shown: Any = wrapped.getpeercert()
+            subject = dict(pair for part in shown["subject"] for pair in part)
             server.clients.append(subject["commonName"])
         return wrapped
 

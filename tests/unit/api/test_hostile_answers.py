@@ -28,7 +28,7 @@ from clusters.api import (
 from clusters.api.resources import CONFIG_MAPS, NODES, SERVICES
 from clusters.observation.reading import objects
 from clusters.observation.snapshot import Status
-from tests.unit.api.loopback import Heard, Say, answer, in_turn, serving, status
+from tests.unit.api.loopback import Answered, Heard, Say, answer, in_turn, serving, status
 
 HEAD = b"HTTP/1.1 200 Said\r\nContent-Type: application/json\r\n"
 BLOCK = b"x" * (1 << 16)
@@ -311,7 +311,7 @@ def test_a_watch_that_ends_with_a_status_of_any_kind(tmp_path: Path, code: Any) 
 
 
 def test_an_event_of_a_watch_that_does_not_end(tmp_path: Path, low: None) -> None:
-    def say(heard: Heard) -> bytes | Iterator[bytes]:
+    def say(heard: Heard) -> Answered:
         if "watch=true" not in heard.target:
             return listed(resourceVersion="1")
         return endless(*STREAMS["body"])(heard)
@@ -404,7 +404,7 @@ def test_a_clock_that_cannot_be_read(tmp_path: Path, date: str | None) -> None:
 
 
 def test_one_source_that_is_none_costs_an_observation_that_source_alone(tmp_path: Path, low: None) -> None:
-    def say(heard: Heard) -> bytes | Iterator[bytes]:
+    def say(heard: Heard) -> Answered:
         return (
             endless(*STREAMS["body"])(heard)
             if "services" in heard.target

@@ -26,7 +26,7 @@ def test_every_fault_is_made_in_one_place_and_shows_in_known_checks() -> None:
 
 
 def test_names_tell_faults_and_variants_apart() -> None:
-    names = [one.name for one in (*FAULTS, *HEALTHY)]
+    names = [*(fault.name for fault in FAULTS), *(shape.name for shape in HEALTHY)]
 
     assert len(names) == len(set(names))
 

@@ -43,9 +43,9 @@ def test_no_kind_of_cluster_goes_without_faults() -> None:
 
 
 def test_a_property_that_is_asked_for_is_one_that_clusters_have() -> None:
-    for one in (*FAULTS, *HEALTHY):
-        assert all(level in FACTORS[factor] for factor, level in one.where.items())
-        assert any(kind.fits(one.where) for kind in COMBINATIONS)
+    for asked in (*(fault.where for fault in FAULTS), *(shape.where for shape in HEALTHY)):
+        assert all(level in FACTORS[factor] for factor, level in asked.items())
+        assert any(kind.fits(asked) for kind in COMBINATIONS)
 
 
 def test_a_cause_that_leaves_open_what_it_is_says_why_no_more_can_be_proved() -> None:

@@ -55,7 +55,7 @@ class Twin:
         self.site.edit(self.form.config, "172.30.0.200-172.30.0.220", after)
 
 
-@pytest.fixture(params=FORMS.values(), ids=FORMS.keys())
+@pytest.fixture(params=list(FORMS.values()), ids=list(FORMS))
 def form(request: pytest.FixtureRequest) -> Form:
     found: Form = request.param
     return found

@@ -9,6 +9,7 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
+from _pytest.pytester import RunResult
 
 # Imported here so that pytester, which forgets the modules that a run imports, leaves them alone: a run would
 # else patch one copy of a module and use another.
@@ -74,19 +75,19 @@ class Project:
         """Let the fake cluster do something; see fake_cluster.py for what it knows."""
         (self.path / f"cluster-{what}").write_text(text)
 
-    def run(self, *arguments: str, allow: str = "disrupt") -> pytest.RunResult:
+    def run(self, *arguments: str, allow: str = "disrupt") -> RunResult:
         """Run the suites against the fake cluster, in this process."""
         return self._pytester.runpytest_inprocess(*self.arguments(arguments, allow))
 
-    def run_apart(self, *arguments: str, allow: str = "disrupt") -> pytest.RunResult:
+    def run_apart(self, *arguments: str, allow: str = "disrupt") -> RunResult:
         """The same in a process of its own."""
         return self._pytester.runpytest_subprocess(*self.arguments(arguments, allow))
 
-    def pytest(self, *arguments: str) -> pytest.RunResult:
+    def pytest(self, *arguments: str) -> RunResult:
         """Run pytest with these arguments alone."""
         return self._pytester.runpytest_inprocess(*arguments)
 
-    def pytest_apart(self, *arguments: str) -> pytest.RunResult:
+    def pytest_apart(self, *arguments: str) -> RunResult:
         """The same in a process of its own, for what ends before a session begins."""
         return self._pytester.runpytest_subprocess(*arguments)
 

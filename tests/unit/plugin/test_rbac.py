@@ -25,7 +25,7 @@ def allowed(level: str) -> set[tuple[str, str, str]]:
     return {
         (where, name, verb)
         for where, rule in rules(level)
-        for name in rule.get("resources", rule.get("nonResourceURLs"))
+        for name in rule.get("resources") or rule["nonResourceURLs"]
         for verb in rule["verbs"]
     }
 

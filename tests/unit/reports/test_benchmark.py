@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[3]
 def test_the_benchmark_renders_in_a_process_of_its_own(tmp_path: Path) -> None:
     command = [
         sys.executable,
-        ROOT / "benchmarks" / "render.py",
+        str(ROOT / "benchmarks" / "render.py"),
         "--checks",
         "40",
         "--runs",
@@ -22,7 +22,11 @@ def test_the_benchmark_renders_in_a_process_of_its_own(tmp_path: Path) -> None:
     ]
 
     done = subprocess.run(
-        [*command, "--keep", tmp_path / "page.html"], capture_output=True, text=True, check=True, cwd=tmp_path
+        [*command, "--keep", str(tmp_path / "page.html")],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
     )
 
     assert done.stdout.startswith("40 checks, 9 runs of history (made up), worst of 1: ")

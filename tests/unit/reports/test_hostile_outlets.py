@@ -46,7 +46,7 @@ NAMES = {
 ACTS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029]")
 
 
-@pytest.fixture(params=NAMES.values(), ids=NAMES)
+@pytest.fixture(params=list(NAMES.values()), ids=list(NAMES))
 def found(request: pytest.FixtureRequest, run: RunResult, tmp_path: Path) -> RunResult:
     """A run of a hostile cluster, as it is loaded from a file that nothing was taken out of."""
     made = hostile(run, request.param)

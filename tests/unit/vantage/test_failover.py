@@ -85,6 +85,7 @@ def test_both_answer_for_a_while() -> None:
     seen = failover.read(timeline(owned((0, 4, OLD), (2, 10, NEW))), NODES)
 
     assert seen.moved_after == pytest.approx(0.001)
+    assert seen.overlap is not None
     assert seen.overlap > 1.5
     assert seen.owners == ("node1", "node2")
 

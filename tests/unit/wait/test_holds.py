@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 
 import pytest
 
@@ -49,7 +50,7 @@ def test_errors_alone_prove_nothing() -> None:
 
 
 def test_a_tolerated_error_between_good_readings_does_no_harm() -> None:
-    readings = itertools.cycle([True, ConnectionResetError("reset")])
+    readings: Iterator[bool | Exception] = itertools.cycle([True, ConnectionResetError("reset")])
 
     def read() -> bool:
         value = next(readings)
@@ -63,7 +64,7 @@ def test_a_tolerated_error_between_good_readings_does_no_harm() -> None:
 
 
 def test_a_named_fault_is_tried_again_and_the_result_returned() -> None:
-    tries = iter([ConnectionResetError("once"), "answer"])
+    tries: Iterator[str | Exception] = iter([ConnectionResetError("once"), "answer"])
 
     def action() -> str:
         value = next(tries)

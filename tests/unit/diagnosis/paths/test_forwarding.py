@@ -413,7 +413,7 @@ def block(cidr: str, *but: str) -> dict[str, Any]:
 
 
 SELECTED = {"matchLabels": {"app.kubernetes.io/name": "shop"}}
-PODS_ONLY = {"from": [{"podSelector": {}}]}
+PODS_ONLY: dict[str, Any] = {"from": [{"podSelector": {}}]}
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from email import message_from_string, policy
 from pathlib import Path
 
@@ -23,7 +22,7 @@ FAILING = """\
 
 
 @pytest.fixture
-def failing(project: Project) -> Iterator[Project]:
+def failing(project: Project) -> Project:
     """A project whose first run fails."""
     project.checks(FAILING)
     (project.path / "broken").touch()
