@@ -16,7 +16,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Callable  # noqa: UP035 - Callable of collections.abc is no alias before Python 3.9
 
-from .loop import Loop, Output, Ticker
+from .loop import Loop, Output, Paced
 from .probes import word
 
 if TYPE_CHECKING:
@@ -61,23 +61,13 @@ class Exchange:
         """The request has its own time limit; nothing is left of it."""
 
 
-class Asking:
+class Asking(Paced):
     """A task: the same request every `every` seconds, each told as an attempt: whether its answer kept the promise."""
 
     def __init__(self, loop: Loop, output: Output, task: dict[str, Any], ended: Callable[[], None]) -> None:
-        self.loop, self.output, self.task, self.ended = loop, output, task, ended
         self.pending: list[Asked] = []
         self.reason = ""
-        output.send(id=task["id"], event="started", t=time.time_ns())
-        self.ticker = Ticker(
-            loop,
-            every=task["every"],
-            limit=task["for"],
-            count=0,
-            tick=self.tick,
-            slipped=self.slipped,
-            finished=self.finished,
-        )
+        super().__init__(loop, output, task, ended)
         self.look()
 
     def tick(self, number: int, late: float) -> None:
@@ -86,11 +76,6 @@ class Asking:
             self.pending.append(Asked(self.task, number, late))
         else:
             self.slipped(time.monotonic(), late, 1)
-
-    def slipped(self, due: float, late: float, skipped: int) -> None:
-        """Tell that no request was made when one was due, which says nothing of the service."""
-        t = time.time_ns() - int((time.monotonic() - due) * 1e9)
-        self.output.send(id=self.task["id"], event="slip", t=t, late=round(late * 1000, 3), skipped=skipped)
 
     def look(self) -> None:
         """Tell those that are done, and end with the last one after the last tick."""
@@ -106,20 +91,13 @@ class Asking:
                 **(one.told or lost),
             )
         if self.reason and not self.pending:
-            self.output.send(
-                id=self.task["id"], event="done", reason=self.reason, skipped=self.ticker.skipped
-            )
-            self.ended()
+            self.done(self.reason, skipped=self.ticker.skipped)
             return
         self.loop.at(time.monotonic() + LOOKED_EVERY, self.look)
 
     def finished(self, reason: str) -> None:
         """No more requests; those under way still count."""
         self.reason = reason
-
-    def stop(self) -> None:
-        """Send no more."""
-        self.ticker.stop()
 
 
 class Asked:

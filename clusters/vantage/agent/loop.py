@@ -149,3 +149,45 @@ class Ticker:
             self.stop("count")
             return
         self.loop.at(self.start + self.number * self.every, self.fire)
+
+
+class Paced:
+    """A task that acts every `every` seconds, for `for` seconds or `count` times: `tick` is what it does.
+
+    It tells that it started, when this process was late, and that it is done; then `ended` is called.
+    """
+
+    def __init__(self, loop: Loop, output: Output, task: dict[str, Any], ended: Callable[[], None]) -> None:
+        self.loop, self.output, self.task, self.ended = loop, output, task, ended
+        output.send(id=task["id"], event="started", t=time.time_ns())
+        self.ticker = Ticker(
+            loop,
+            every=task["every"],
+            limit=task["for"],
+            count=task.get("count", 0),
+            tick=self.tick,
+            slipped=self.slipped,
+            finished=self.finished,
+        )
+
+    def tick(self, number: int, late: float) -> None:
+        """Act once; `late` is in seconds."""
+        raise NotImplementedError
+
+    def slipped(self, due: float, late: float, skipped: int) -> None:
+        """Tell that this process was late, which says nothing of what it measures."""
+        t = time.time_ns() - int((time.monotonic() - due) * 1e9)
+        self.output.send(id=self.task["id"], event="slip", t=t, late=round(late * 1000, 3), skipped=skipped)
+
+    def finished(self, reason: str) -> None:
+        """Tell that it is done."""
+        self.done(reason)
+
+    def done(self, reason: str, **told: Any) -> None:
+        """End the task, and tell why, with what else is to be told."""
+        self.output.send(id=self.task["id"], event="done", reason=reason, **told)
+        self.ended()
+
+    def stop(self) -> None:
+        """Act no more."""
+        self.ticker.stop()

@@ -15,7 +15,7 @@ from typing import Any, Callable  # noqa: UP035 - Callable of collections.abc is
 
 from . import kernel, packets
 from .exchange import Asking, Exchange
-from .loop import Loop, Output, Ticker
+from .loop import Loop, Output, Paced
 from .paced_tries import Sweep
 from .packets import Capture, Sender
 from .probes import Probe, word
@@ -25,22 +25,12 @@ LONGEST = 4 * 3600.0
 PARENT_EVERY = 0.5
 
 
-class Table:
+class Table(Paced):
     """A task: what the kernel's neighbour table says of one address, told whenever it changes."""
 
     def __init__(self, loop: Loop, output: Output, task: dict[str, Any], ended: Callable[[], None]) -> None:
-        self.output, self.task, self.ended = output, task, ended
         self.last: tuple[str, str] | None = None
-        output.send(id=task["id"], event="started", t=time.time_ns())
-        self.ticker = Ticker(
-            loop,
-            every=task["every"],
-            limit=task["for"],
-            count=0,
-            tick=self.tick,
-            slipped=lambda *_: None,
-            finished=self.finished,
-        )
+        super().__init__(loop, output, task, ended)
 
     def tick(self, *_: float) -> None:
         """Look once."""
@@ -54,14 +44,8 @@ class Table:
                 id=self.task["id"], event="entry", t=time.time_ns(), mac=entry[0], state=entry[1]
             )
 
-    def finished(self, reason: str) -> None:
-        """Tell."""
-        self.output.send(id=self.task["id"], event="done", reason=reason)
-        self.ended()
-
-    def stop(self) -> None:
-        """Stop looking."""
-        self.ticker.stop()
+    def slipped(self, *_: float) -> None:
+        """A late look is a look: the table says what is so now."""
 
 
 TASKS: dict[str, Any] = {

@@ -6,14 +6,14 @@ import collections
 import time
 from typing import Any, Callable  # noqa: UP035 - Callable of collections.abc is no alias before Python 3.9
 
-from .loop import Loop, Output, Ticker
+from .loop import Loop, Output, Paced
 from .probes import Attempt, word
 
 #: Sockets that may be open at once: half of what a process has by default on most systems (RLIMIT_NOFILE).
 AT_ONCE = 512
 
 
-class Sweep:
+class Sweep(Paced):
     """Tries `order`, indexes into `targets`, one every `every` s; where too many wait for an answer, the next waits.
 
     Each is told with its place in the order, its source port, and how it was refused where an ICMP message said so.
@@ -21,21 +21,11 @@ class Sweep:
     """
 
     def __init__(self, loop: Loop, output: Output, task: dict[str, Any], ended: Callable[[], None]) -> None:
-        self.loop, self.output, self.task, self.ended = loop, output, task, ended
         self.left = collections.deque(enumerate(task["order"]))
         self.pending = 0
         self.reason = ""
         self.over = False
-        output.send(id=task["id"], event="started", t=time.time_ns())
-        self.ticker = Ticker(
-            loop,
-            every=task["every"],
-            limit=task["for"],
-            count=0,
-            tick=self.tick,
-            slipped=lambda *_: None,
-            finished=self.finished,
-        )
+        super().__init__(loop, output, task, ended)
 
     def tick(self, _: int, late: float) -> None:
         """Begin the next try, if there is room."""
@@ -79,6 +69,9 @@ class Sweep:
             source=attempt.source,
         )
 
+    def slipped(self, *_: float) -> None:
+        """Each try is told with how late it was."""
+
     def finished(self, reason: str) -> None:
         """No more tries; those under way still count."""
         self.reason = reason
@@ -88,9 +81,4 @@ class Sweep:
         """End the task where nothing is under way."""
         if self.reason and not self.pending and not self.over:
             self.over = True
-            self.output.send(id=self.task["id"], event="done", reason=self.reason, left=len(self.left))
-            self.ended()
-
-    def stop(self) -> None:
-        """Begin no more."""
-        self.ticker.stop()
+            self.done(self.reason, left=len(self.left))

@@ -9,7 +9,7 @@ import struct
 import time
 from typing import Any, Callable  # noqa: UP035 - Callable of collections.abc is no alias before Python 3.9
 
-from .loop import Loop, Output, Ticker
+from .loop import Loop, Output, Paced
 from .probes import word
 
 # Numbers of <linux/if_packet.h>, <asm-generic/socket.h> and <linux/if_ether.h> that Python does not name.
@@ -113,11 +113,10 @@ class Capture:
         self.ended()
 
 
-class Sender:
+class Sender(Paced):
     """A task: the given frames one after another, one a tick, again from the first when all were sent."""
 
     def __init__(self, loop: Loop, output: Output, task: dict[str, Any], ended: Callable[[], None]) -> None:
-        self.output, self.task, self.ended = output, task, ended
         self.frames = [bytes.fromhex(frame) for frame in task["frames"]]
         self.sent = self.failed = 0
         self.last_error = ""
@@ -128,16 +127,7 @@ class Sender:
             self.socket.close()
             raise
         self.socket.settimeout(0)
-        output.send(id=task["id"], event="started", t=time.time_ns())
-        self.ticker = Ticker(
-            loop,
-            every=task["every"],
-            limit=task["for"],
-            count=task.get("count", 0),
-            tick=self.tick,
-            slipped=self.slipped,
-            finished=self.finished,
-        )
+        super().__init__(loop, output, task, ended)
 
     def tick(self, number: int, _: float) -> None:
         """Send one frame; an interface that is down is tried again at the next tick."""
@@ -151,17 +141,7 @@ class Sender:
                 self.last_error = word(error)
                 self.output.send(id=self.task["id"], event="trouble", t=time.time_ns(), error=self.last_error)
 
-    def slipped(self, due: float, late: float, skipped: int) -> None:
-        """Tell that frames went out late or not at all."""
-        t = time.time_ns() - int((time.monotonic() - due) * 1e9)
-        self.output.send(id=self.task["id"], event="slip", t=t, late=round(late * 1000, 3), skipped=skipped)
-
     def finished(self, reason: str) -> None:
         """Close and tell."""
         self.socket.close()
-        self.output.send(id=self.task["id"], event="done", reason=reason, sent=self.sent, failed=self.failed)
-        self.ended()
-
-    def stop(self) -> None:
-        """Stop sending."""
-        self.ticker.stop()
+        self.done(reason, sent=self.sent, failed=self.failed)

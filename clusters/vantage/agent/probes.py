@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Callable  # noqa: UP035 - Callable of collections.abc is no alias before Python 3.9
 
 from . import refusals
-from .loop import Loop, Output, Ticker
+from .loop import Loop, Output, Paced
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 MOST_BODY = 1 << 20
@@ -219,24 +219,14 @@ class Attempt:
         self.done(self)
 
 
-class Probe:
+class Probe(Paced):
     """A task: one attempt every `every` seconds; ends when the last attempt has ended."""
 
     def __init__(self, loop: Loop, output: Output, task: dict[str, Any], ended: Callable[[], None]) -> None:
-        self.loop, self.output, self.task, self.ended = loop, output, task, ended
         self.pending = 0
         self.reason = ""
         self.over = False
-        output.send(id=task["id"], event="started", t=time.time_ns())
-        self.ticker = Ticker(
-            loop,
-            every=task["every"],
-            limit=task["for"],
-            count=task.get("count", 0),
-            tick=self.tick,
-            slipped=self.slipped,
-            finished=self.finished,
-        )
+        super().__init__(loop, output, task, ended)
 
     def tick(self, number: int, late: float) -> None:
         """Start one attempt."""
@@ -265,11 +255,6 @@ class Probe:
             self.pending -= 1
             self.output.send(id=self.task["id"], event="trouble", t=time.time_ns(), error=word(error))
 
-    def slipped(self, due: float, late: float, skipped: int) -> None:
-        """Tell that this process, not the service, was late."""
-        t = time.time_ns() - int((time.monotonic() - due) * 1e9)
-        self.output.send(id=self.task["id"], event="slip", t=t, late=round(late * 1000, 3), skipped=skipped)
-
     def finished(self, reason: str) -> None:
         """No more ticks; attempts under way still count."""
         self.reason = reason
@@ -279,11 +264,4 @@ class Probe:
         """End the task where nothing is under way."""
         if self.reason and not self.pending and not self.over:
             self.over = True
-            self.output.send(
-                id=self.task["id"], event="done", reason=self.reason, skipped=self.ticker.skipped
-            )
-            self.ended()
-
-    def stop(self) -> None:
-        """Stop ticking."""
-        self.ticker.stop()
+            self.done(self.reason, skipped=self.ticker.skipped)
