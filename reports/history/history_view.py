@@ -244,7 +244,7 @@ def known_before(history: Path, result: RunResult) -> Known:
             last_message = outbox.last_made(connection, result.run.cluster, allow=result.run.allow)
     except HistoryError:
         return Known()
-    successes = [_unix(one.finished) for one in known if one.verdict is Verdict.PASSED]
+    successes = [unix_time(one.finished) for one in known if one.verdict is Verdict.PASSED]
     checks = {check: when.timestamp() for check, when in passed.items()}
     return Known(
         successes=Successes(run=max(successes, default=None), checks=checks, never=never),
@@ -299,8 +299,9 @@ def _never_passed(connection: sqlite3.Connection, cluster: str) -> dict[str, flo
         "GROUP BY check_id HAVING SUM(outcome NOT IN (?, ?, ?)) = COUNT(*)",
         (cluster, *map(str, _GIVEN)),
     )
-    return {check: _unix(stored_runs.time(at)) for check, at in found}
+    return {check: unix_time(stored_runs.time(at)) for check, at in found}
 
 
-def _unix(text: str) -> float:
+def unix_time(text: str) -> float:
+    """The Unix time, in seconds, of an RFC 3339 text."""
     return datetime.fromisoformat(text).timestamp()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from clusters.checks import CheckResult, Outcome, RunResult, Verdict
-from reports.history.history_view import Successes
+from reports.history.history_view import Successes, unix_time
 
 PREFIX = "metallb_conformance"
 #: Every metric but its prefix: labels beside `cluster`, and its help text.
@@ -82,9 +81,9 @@ class _Run(Collector):
 
 def _run(result: RunResult, before: Successes) -> Iterator[Sample]:
     run = result.run
-    finished = _unix(run.finished)
+    finished = unix_time(run.finished)
     yield "run_info", (run.kubernetes_version, run.metallb_version, run.suite_version, run.allow), 1
-    yield "run_started_timestamp_seconds", (), _unix(run.started)
+    yield "run_started_timestamp_seconds", (), unix_time(run.started)
     yield "run_finished_timestamp_seconds", (), finished
     for verdict in Verdict:
         yield "run_verdict", (str(verdict),), float(run.verdict is verdict)
@@ -108,7 +107,7 @@ def _check(check: CheckResult) -> Iterator[Sample]:
 
 
 def _passed(result: RunResult, before: Successes) -> Iterator[Sample]:
-    now = _unix(result.run.finished)
+    now = unix_time(result.run.finished)
     passed = {check.id: now for check in result.checks if check.outcome is Outcome.PASSED}
     for check, when in {**before.checks, **passed}.items():
         yield "check_last_success_timestamp_seconds", (check,), when
@@ -118,8 +117,3 @@ def _passed(result: RunResult, before: Successes) -> Iterator[Sample]:
     for check, when in {**open_now, **before.never}.items():
         if check not in known and check not in excused:
             yield "check_never_passed_since_timestamp_seconds", (check,), when
-
-
-def _unix(text: str) -> float:
-    """The Unix time of an RFC 3339 text."""
-    return datetime.fromisoformat(text).timestamp()
