@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -19,7 +19,7 @@ from clusters.observation.cluster_part import Listing, listings, listings_before
 from clusters.observation.limits import DEFAULT, Limits
 from clusters.observation.reading import Trim, objects
 from clusters.observation.scrape import Owners, Scrape, counts_compared
-from clusters.observation.snapshot import AnswerCounts, Json, Objects, Snapshot, Status
+from clusters.observation.snapshot import AnswerCounts, Json, Objects, PodMetrics, Snapshot, Status
 from clusters.profile.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ _CILIUM_POOLS = Resource(
 )
 _SERVICE_NAME = "kubernetes.io/service-name"
 _OWN_GROUP = ".metallb.io"
+#: By these the wire is asked; and by these the logs and metrics of MetalLB's pods.
+_ASKED_FOR = ("services", "nodes", "ip_address_pools")
+_OF_PODS = ("pods", "deployments", "daemon_sets", "replica_sets")
 
 
 @dataclass(frozen=True)
@@ -71,21 +74,30 @@ def collect(
     version = api.version()
     scraping = profile.scraping if profile else Metrics()
     collection = _Collection(api, namespace, limits, scraping=scraping, upgrade=upgrade)
-    with _no_search_for_garbage(), ThreadPoolExecutor(limits.workers, thread_name_prefix="observe") as pool:
-        found = collection.gather(pool)
-    snapshot = Snapshot(
-        taken_at=taken_at,
-        metallb_namespace=namespace,
-        kubernetes_version=version,
-        context=api.context,
-        expectations=expectations.of(profile),
-        **(expectations.place(profile) | found),
-    )
-    unseen = expectations.unseen(profile)
-    seen = wire.seen(snapshot, vantage, limits, unseen=unseen)
+
+    def whole(found: dict[str, Any]) -> Snapshot:
+        return Snapshot(
+            taken_at=taken_at,
+            metallb_namespace=namespace,
+            kubernetes_version=version,
+            context=api.context,
+            expectations=expectations.of(profile),
+            **(expectations.place(profile) | found),
+        )
+
+    with wire.Looking(vantage, limits) as looking:
+        with (
+            _no_search_for_garbage(),
+            ThreadPoolExecutor(limits.workers, thread_name_prefix="observe") as pool,
+        ):
+            collection.begin(pool)
+            # The wire keeps whoever asks waiting: it is asked as soon as it is known for what.
+            looking.begin(lambda: whole(collection.asked_for))
+            found = collection.gather(pool)
+        seen = looking.end(whole(found), unseen=expectations.unseen(profile), routed=routed)
     if seen.wire.ok and node_macs.unclear(seen):
         seen = replace(seen, answer_counts=collection.answer_counts(seen))
-    return store.measured(replace(seen, routed=wire.reached_from(snapshot, routed, limits)))
+    return store.measured(seen)
 
 
 @contextmanager
@@ -111,27 +123,53 @@ class _Collection:
     def __init__(self, api: Api, namespace: str, limits: Limits, *, scraping: Metrics, upgrade: bool) -> None:
         self.api, self.namespace, self.limits, self.scraping = api, namespace, limits, scraping
         self.wanted = (*listings(), *(listings_before_an_upgrade() if upgrade else ()))
+        self.lists: dict[str, Future[Objects]] = {}
+        self.pages: list[Future[PodMetrics]] = []
+
+    def begin(self, pool: ThreadPoolExecutor) -> None:
+        """Send for every list and for MetalLB's metrics. What others wait for starts first, and the long lists."""
+        services = pool.submit(self._services)
+        self.lists = {"services": services, "endpoint_slices": pool.submit(self._slices, services)}
+        first = (*_ASKED_FOR, *_OF_PODS)
+        self.lists |= {
+            each.field: pool.submit(self._listed, each) for each in self.wanted if each.field in first
+        }
+        of_pods = {field: self.lists[field].result() for field in _OF_PODS}
+        scrape = Scrape(self.api, pool, self.namespace, self.scraping)
+        self.pages = scrape.begin(of_pods["pods"].items, self._owners(of_pods))
+        self.lists |= {
+            each.field: pool.submit(self._listed, each)
+            for each in self.wanted
+            if each.field not in self.lists
+        }
+        self.lists |= {
+            "external_ip_services": pool.submit(self._external_ip_services),
+            "network_policies": pool.submit(self._policies, services),
+            "secrets": pool.submit(self._secrets),
+            "custom_resource_definitions": pool.submit(self._definitions),
+            "pod_usage": pool.submit(self._usage),
+        }
+
+    @property
+    def asked_for(self) -> dict[str, Any]:
+        """The lists by which the wire is asked, as soon as they are read.
+
+        And not before the metrics are: what speakers count of the questions is compared with them.
+        """
+        wait(self.pages)
+        return {field: self.lists[field].result() for field in _ASKED_FOR}
 
     def gather(self, pool: ThreadPoolExecutor) -> dict[str, Any]:
-        """Everything but the wire, by the Snapshot's fields. The long lists start first."""
-        services = pool.submit(self._services)
-        slices = pool.submit(self._slices, services)
-        others = pool.submit(self._external_ip_services)
-        policies = pool.submit(self._policies, services)
-        listed = {each.field: pool.submit(self._listed, each) for each in self.wanted}
-        listed["secrets"] = pool.submit(self._secrets)
-        listed["custom_resource_definitions"] = pool.submit(self._definitions)
-        usage = pool.submit(self._usage)
-        found: dict[str, Any] = {field: future.result() for field, future in listed.items()}
-        tried = pool.submit(reading.dry_run, self.api, self.namespace, found["ip_address_pools"])
-        found |= self._of_pods(pool, found)
-        found["rival_pools"] = self._rivals(found["custom_resource_definitions"])
+        """Everything but the wire, by the Snapshot's fields."""
+        pools = self.lists["ip_address_pools"].result()
+        tried = pool.submit(reading.dry_run, self.api, self.namespace, pools)
+        containers = pods.containers(self.lists["pods"].result().items)
+        logs = pods.Source(self.api, pool, self.namespace).logs(containers, limits=self.limits)
+        found: dict[str, Any] = {field: future.result() for field, future in self.lists.items()}
         return found | {
-            "services": services.result(),
-            "endpoint_slices": slices.result(),
-            "external_ip_services": others.result(),
-            "network_policies": policies.result(),
-            "pod_usage": usage.result(),
+            "metrics": tuple(page.result() for page in self.pages),
+            "logs": logs,
+            "rival_pools": self._rivals(found["custom_resource_definitions"]),
             "dry_run": tried.result(),
         }
 
@@ -278,13 +316,3 @@ class _Collection:
             replica_sets=found["replica_sets"],
             namespace=self.namespace,
         )
-
-    def _of_pods(self, pool: ThreadPoolExecutor, found: Mapping[str, Objects]) -> dict[str, Any]:
-        owners = self._owners(found)
-        listed = found["pods"].items
-        logs = pods.Source(self.api, pool, self.namespace)
-        scrape = Scrape(self.api, pool, self.namespace, self.scraping)
-        return {
-            "metrics": scrape.pages(listed, owners),
-            "logs": logs.logs(pods.containers(listed), limits=self.limits),
-        }

@@ -12,12 +12,12 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from clusters import budgets
 from clusters.observation import tries
 from clusters.observation.limits import Limits
-from clusters.observation.nodes_around import NodeProbes, Nodes
+from clusters.observation.nodes_around import NodeProbes
 from clusters.observation.snapshot import (
     Json,
     NodePortReach,
@@ -87,6 +87,14 @@ class Found:
     proxy_health: tuple[ProxyHealth, ...] = ()
 
 
+class Around(Protocol):
+    """What tells which nodes are probed where ports are in trouble; asked only then."""
+
+    def around(self, trouble: Sequence[Door], limits: Limits) -> NodeProbes:
+        """The probes beside the tries at these ports."""
+        ...
+
+
 class Reaching:
     """The tries of one look from one vantage."""
 
@@ -95,7 +103,7 @@ class Reaching:
         self.every = budgets.seconds(budgets.TRIES_APART)
         self.timeout = budgets.seconds(budgets.PROBE_ANSWERED)
 
-    def ports(self, wanted: Sequence[Door], nodes: Nodes | None) -> Found:
+    def ports(self, wanted: Sequence[Door], nodes: Around | None) -> Found:
         """Every port, and what surrounds those in trouble; without `nodes` nothing does."""
         first = self._tried(wanted, self._first_count(len(wanted)))
         trouble = tuple(

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from clusters.api import Api, ApiError, NotFound
@@ -77,12 +77,16 @@ class Scrape:
 
     def pages(self, found: Iterable[Json], owners: Owners) -> tuple[PodMetrics, ...]:
         """The metallb_* samples of each of MetalLB's pods, or why there are none."""
+        return tuple(page.result() for page in self.begin(found, owners))
+
+    def begin(self, found: Iterable[Json], owners: Owners) -> list[Future[PodMetrics]]:
+        """Send for them; each comes when it has been read."""
         asked = [
             (one, self._unasked(one, owners.against(pod))) for pod in found if (one := Container.of(pod))
         ]
         with_token = any(not why and (place := _endpoint(one)) and place.token for one, why in asked)
         token = self._token() if with_token else ""
-        return tuple(self.pool.map(lambda pair: self._page(pair[0], pair[1], token), asked))
+        return [self.pool.submit(self._page, one, why, token) for one, why in asked]
 
     def _unasked(self, one: Container, stranger: str) -> PodMetrics | None:
         """The page of a pod that is not asked."""

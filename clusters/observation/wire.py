@@ -6,10 +6,10 @@ pause, because a speaker that just started or stopped makes two nodes answer for
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
 
 from clusters import budgets, wait
 from clusters.metallb import pools as metallb_pools
@@ -20,7 +20,7 @@ from clusters.observation import consumer_probes, node_macs, reaching
 from clusters.observation.field_types import Purpose
 from clusters.observation.limits import Limits
 from clusters.observation.node_macs import NodeMacs
-from clusters.observation.nodes_around import Nodes
+from clusters.observation.nodes_around import NodeProbes, Nodes
 from clusters.observation.snapshot import Believed, Heard, PoolShare, Route, Snapshot, Status, WireView
 from clusters.vantage import VantageError
 
@@ -41,30 +41,104 @@ _BEYOND = ("192.0.2.1", "2001:db8::1")
 
 def seen(snapshot: Snapshot, vantage: Vantage | None, limits: Limits, *, unseen: WireView) -> Snapshot:
     """`snapshot` with what the vantage sees of its services, pools and nodes; `unseen` where there is none."""
-    if vantage is None:
-        return replace(snapshot, wire=unseen)
-    try:
-        view = _Look(snapshot, vantage, limits).view()
-    except VantageError as error:
-        view = WireView(status=Status.FAILED, detail=error.args[0], place=vantage.name)
-    return replace(snapshot, wire=view)
+    with Looking(vantage, limits) as looking:
+        looking.begin(lambda: snapshot)
+        return looking.end(snapshot, unseen=unseen)
 
 
-def reached_from(snapshot: Snapshot, vantage: Vantage | None, limits: Limits) -> WireView:
-    """What a second vantage reaches of the services; it stands behind a router, so it asks no segment."""
-    if vantage is None:
-        return WireView(detail="the profile names no routed_vantage")
-    try:
-        return _Look(snapshot, vantage, limits).reach()
-    except VantageError as error:
-        return WireView(status=Status.FAILED, detail=error.args[0], place=vantage.name)
+class Looking:
+    """One look from a vantage, in two parts: its questions may be under way before all of the cluster has been read.
+
+    Use it as a context manager; leaving waits for what was begun.
+    """
+
+    def __init__(self, vantage: Vantage | None, limits: Limits) -> None:
+        self._vantage, self._limits = vantage, limits
+        self._beside = ThreadPoolExecutor(6, thread_name_prefix="look")
+        self._asked: Future[_Asked] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._beside.shutdown(cancel_futures=True)
+
+    def begin(self, known: Callable[[], Snapshot]) -> None:
+        """Ask for the addresses of the services, nodes and pools that `known` gives, which may wait for them."""
+        vantage, limits = self._vantage, self._limits
+        if vantage is not None:
+            self._asked = self._beside.submit(
+                lambda: _Look(known(), vantage, limits, self._beside).questions()
+            )
+
+    def end(self, snapshot: Snapshot, *, unseen: WireView, routed: Vantage | None = None) -> Snapshot:
+        """`snapshot` with all that is seen; `routed` looks too, where it disturbs nothing."""
+        far = _Far(snapshot, routed, self._limits, self._beside)
+        return replace(snapshot, wire=self._view(snapshot, unseen, far.begin), routed=far.view())
+
+    def _view(self, snapshot: Snapshot, unseen: WireView, tried: Callable[[], None]) -> WireView:
+        if self._vantage is None or self._asked is None:
+            return unseen
+        try:
+            look = _Look(snapshot, self._vantage, self._limits, self._beside)
+            return look.view(self._asked.result(), tried=tried)
+        except VantageError as error:
+            return WireView(status=Status.FAILED, detail=error.args[0], place=self._vantage.name)
+
+
+class _Far:
+    """What a second vantage reaches of the services; it stands behind a router, so it asks no segment.
+
+    It begins when the first one has made its tries: the two together would be twice as fast as the budget says.
+    """
+
+    def __init__(self, snapshot: Snapshot, vantage: Vantage | None, limits: Limits, beside: Executor) -> None:
+        self._snapshot, self._vantage, self._limits, self._beside = snapshot, vantage, limits, beside
+        self._reached: Future[WireView] | None = None
+
+    def begin(self) -> None:
+        """Try what it reaches, beside whatever follows."""
+        if self._vantage is not None and self._reached is None:
+            look = _Look(self._snapshot, self._vantage, self._limits, self._beside)
+            self._reached = self._beside.submit(look.reach)
+
+    def view(self) -> WireView:
+        """What it reached."""
+        if self._vantage is None:
+            return WireView(detail="the profile names no routed_vantage")
+        self.begin()
+        assert self._reached is not None  # begun above
+        try:
+            return self._reached.result()
+        except VantageError as error:
+            return WireView(status=Status.FAILED, detail=error.args[0], place=self._vantage.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """What a look begins with: which addresses and ports, the ways to them, and the questions that are under way.
+
+    `first` gives what is heard of nodes and assigned addresses, `all` of the others too, with whether the answers of a
+    neighbour prove that any are heard, and why. Both wait.
+    """
+
+    doors: tuple[reaching.Door, ...]
+    ports: int
+    assigned: tuple[str, ...]
+    firsts: tuple[str, ...]
+    shares: tuple[PoolShare, ...]
+    routes: dict[str, Route]
+    beyond: tuple[Route, ...]
+    first: Callable[[], tuple[Heard, ...]]
+    all: Callable[[], tuple[bool, str, tuple[Heard, ...]]]
 
 
 class _Look:
     """One look from one vantage."""
 
-    def __init__(self, snapshot: Snapshot, vantage: Vantage, limits: Limits) -> None:
-        self.snapshot, self.vantage, self.limits = snapshot, vantage, limits
+    def __init__(self, snapshot: Snapshot, vantage: Vantage, limits: Limits, beside: Executor) -> None:
+        self.snapshot, self.vantage, self.limits, self.beside = snapshot, vantage, limits, beside
+        self.asks = "arp" in vantage.capabilities
 
     def reach(self) -> WireView:
         """Only which ports are reached, and by which way."""
@@ -75,8 +149,8 @@ class _Look:
             status=Status.OK, place=self.vantage.name, routes=routes, reached=found.reached, ports=ports
         )
 
-    def view(self) -> WireView:
-        """Everything that the vantage can see. Raises VantageError where it cannot see at all."""
+    def questions(self) -> _Asked:
+        """Begin to ask who has which address. Raises VantageError where the vantage cannot see at all."""
         doors, ports = reaching.chosen(self.snapshot, self.limits)
         assigned = sorted({door.address for door in doors})
         nodes = sorted({each for raw in self.snapshot.nodes.items for each in node_macs.own_addresses(raw)})
@@ -84,50 +158,67 @@ class _Look:
         firsts = [each[0] for addresses in free.values() for each in _by_family(addresses)]
         routes = {address: self._route(address) for address in (*assigned, *nodes, *firsts)}
         beyond = [route for address in _BEYOND if (route := self._route(address)).gateway]
-        asks = "arp" in self.vantage.capabilities
-        if not asks:
-            control_ok, control, heard = self._by_kernel(nodes, assigned, free, routes)
-        else:
+        if self.asks:
             gateways = {route.gateway for route in (*routes.values(), *beyond) if route.gateway}
             ways = routes | {gateway: self._route(gateway) for gateway in gateways}
             near = _neighbours(nodes, assigned, sorted(gateways), ways)
-            control_ok, control, heard = self._by_questions(nodes, assigned, free, routes, near=near)
+            first, everything = self._by_questions(nodes, assigned, free, routes, near=near)
+        else:
+            learnt = self.beside.submit(self._by_kernel, nodes, assigned, free, routes)
+            first, everything = (lambda: learnt.result()[2]), learnt.result
+        return _Asked(
+            doors=doors,
+            ports=ports,
+            assigned=tuple(assigned),
+            firsts=tuple(firsts),
+            shares=shares,
+            routes=routes,
+            beyond=tuple(beyond),
+            first=first,
+            all=everything,
+        )
+
+    def view(self, asked: _Asked, *, tried: Callable[[], None]) -> WireView:
+        """Everything that the vantage can see; `tried` is called when it has tried the ports.
+
+        Raises VantageError where it cannot see at all.
+        """
         view = WireView(
             status=Status.OK,
             place=self.vantage.name,
-            routes=(*routes.values(), *beyond),
-            control_ok=control_ok,
-            control=control,
-            heard=heard,
-            shares=shares,
-            by_kernel=not asks,
-            ports=ports,
+            routes=(*asked.routes.values(), *asked.beyond),
+            heard=asked.first(),
+            shares=asked.shares,
+            by_kernel=not self.asks,
+            ports=asked.ports,
             networks=self.vantage.networks(),
         )
-        macs = node_macs.learn(replace(self.snapshot, wire=view))
+        # Whether the vantage hears at all, and free addresses, are asked about beside the tries.
+        view = self._tried(view, asked)
+        control_ok, control, heard = asked.all()
+        heard = view.heard if view.by_kernel else (*view.heard, *heard[len(view.heard) :])
+        macs = node_macs.learn(replace(self.snapshot, wire=replace(view, heard=asked.all()[2])))
         if control_ok and (why := self._indistinct(macs)):
-            view = replace(view, control_ok=False, control=why)
-        announcers = {
-            one.address: tuple(macs.nodes[mac] for mac in one.macs if mac in macs.nodes)
-            for one in heard
-            if one.purpose is Purpose.ASSIGNED
-        }
-        view = self._tried(view, doors, Nodes(self.snapshot, announcers))
+            control_ok, control = False, why
+        view = replace(view, heard=heard, control_ok=control_ok, control=control)
         gateways = {route.gateway for route in view.routes if route.gateway}
-        with ThreadPoolExecutor(1) as beside:
-            # After the tries: this question would mend a neighbour table that is wrong.
-            others = beside.submit(self._proxied, view.heard, (*assigned, *firsts), gateways, routes)
-            view = replace(view, consumers=consumer_probes.answers(self.snapshot, self.vantage))
-            heard = others.result()
+        # After the tries: this question would mend a neighbour table that is wrong.
+        others = self.beside.submit(
+            self._proxied, view.heard, (*asked.assigned, *asked.firsts), gateways, asked.routes
+        )
+        tried()
+        view = replace(view, consumers=consumer_probes.answers(self.snapshot, self.vantage))
+        heard = others.result()
         known = {one.address for one in view.believed}
         if more := gateways - known if any(one.by_proxy for one in heard) else set():
             self.vantage.learned(more)
         return replace(view, heard=heard, believed=(*view.believed, *self._believed(more)))
 
-    def _tried(self, view: WireView, doors: Sequence[reaching.Door], nodes: Nodes) -> WireView:
+    def _tried(self, view: WireView, asked: _Asked) -> WireView:
         """What is reached besides, and whom the vantage's kernel believed in where something was lost."""
         routes = {route.address: route for route in view.routes}
-        found = reaching.Reaching(self.vantage, self.limits).ports(doors, nodes)
+        around = _Around(self.snapshot, view, asked)
+        found = reaching.Reaching(self.vantage, self.limits).ports(asked.doors, around)
         troubled = {one.address for one in found.reached if one.lost}
         troubled |= {one.address for one in found.node_reach if one.lost}
         believed = self._believed({one for one in troubled if one in routes and routes[one].on_link})
@@ -222,16 +313,19 @@ class _Look:
         routes: dict[str, Route],
         *,
         near: Sequence[str],
-    ) -> tuple[bool, str, tuple[Heard, ...]]:
+    ) -> tuple[Callable[[], tuple[Heard, ...]], Callable[[], tuple[bool, str, tuple[Heard, ...]]]]:
         """Who replies for each address. Every question waits for answers, and none needs what another hears."""
-        with ThreadPoolExecutor(4) as beside:
-            control = beside.submit(self._control, near)
-            parts = (
-                beside.submit(self._heard, nodes, Purpose.NODE, routes, probe=False),
-                beside.submit(self._confirmed, assigned, routes),
-                beside.submit(lambda: tuple(self._heard_free(free, routes))),
-            )
-            return *control.result(), tuple(one for part in parts for one in part.result())
+        control = self.beside.submit(self._control, near)
+        first = (
+            self.beside.submit(self._heard, nodes, Purpose.NODE, routes, probe=False),
+            self.beside.submit(self._confirmed, assigned, routes),
+        )
+        rest = self.beside.submit(lambda: tuple(self._heard_free(free, routes)))
+
+        def of(*parts: Future[tuple[Heard, ...]]) -> tuple[Heard, ...]:
+            return tuple(one for part in parts for one in part.result())
+
+        return (lambda: of(*first)), (lambda: (*control.result(), of(*first, rest)))
 
     def _by_kernel(
         self, nodes: list[str], assigned: list[str], free: dict[str, list[str]], routes: dict[str, Route]
@@ -334,6 +428,24 @@ class _Look:
             free[pool.name] = [str(address) for address in found]
             shares.append(PoolShare(pool=pool.name, asked=len(found), free=total))
         return free, tuple(shares)
+
+
+class _Around:
+    """What is probed around ports in trouble, by all that was heard by then: only where one is in trouble."""
+
+    def __init__(self, snapshot: Snapshot, view: WireView, asked: _Asked) -> None:
+        self._snapshot, self._view, self._asked = snapshot, view, asked
+
+    def around(self, trouble: Sequence[reaching.Door], limits: Limits) -> NodeProbes:
+        """The probes of the nodes around, announcers first."""
+        _, _, heard = self._asked.all()
+        macs = node_macs.learn(replace(self._snapshot, wire=replace(self._view, heard=heard)))
+        announcers = {
+            one.address: tuple(macs.nodes[mac] for mac in one.macs if mac in macs.nodes)
+            for one in heard
+            if one.purpose is Purpose.ASSIGNED
+        }
+        return Nodes(self._snapshot, announcers).around(trouble, limits)
 
 
 def _neighbours(

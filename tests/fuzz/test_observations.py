@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Blind:
     """A vantage that nobody asks anything."""
 
-    name = "nowhere"
+    name, capabilities = "nowhere", frozenset[str]()
 
 
 @cache
@@ -57,8 +58,8 @@ def _read(place: Path, data: bytes) -> str:
     decide(Situation(seen, target=Version("0.16.2"), manifest=())).record.as_json()
     _compared(seen)
     address_map.seen(place.parent)
-    look = _Look(seen, Blind(), DEFAULT)  # type: ignore[arg-type]  # it sees nothing
-    look._free(set())
+    with ThreadPoolExecutor(1) as beside:
+        _Look(seen, Blind(), DEFAULT, beside)._free(set())  # type: ignore[arg-type]  # it sees nothing
     reaching.chosen(seen, DEFAULT)
     node_macs.learn(seen)
     list(consumer_probes._wanted(seen))

@@ -45,6 +45,30 @@ class FakeApi:
         return {}
 
 
+def speaking() -> dict[str, list[dict[str, Any]]]:
+    """A speaker that has metrics, with the DaemonSet that made it."""
+    own = {"namespace": "metallb-system", "labels": {"app": "metallb", "component": "speaker"}}
+    owner = {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "name": "speaker",
+        "uid": "d-1",
+        "controller": True,
+    }
+    container = {"name": "speaker", "image": "quay.io/metallb/speaker:v0.15.2", "args": ["--port=7472"]}
+    started = {"name": "speaker", "restartCount": 0, "containerID": "x"}
+    return {
+        "daemonsets": [{"metadata": {"name": "speaker", "uid": "d-1", **own}, "spec": {}}],
+        "pods": [
+            {
+                "metadata": {"name": "speaker-1", "ownerReferences": [owner], **own},
+                "spec": {"containers": [container]},
+                "status": {"containerStatuses": [started]},
+            }
+        ],
+    }
+
+
 def test_only_slices_of_load_balancer_services_are_kept() -> None:
     seen = collect(FakeApi())  # type: ignore[arg-type]  # as much of an Api as collecting needs
 
@@ -117,32 +141,7 @@ def test_what_a_pod_says_is_kept_without_secrets_down_to_the_last_line_of_a_key(
     pool = "ghp_0123456789abcdefghijABCDEFGHIJ012345"
     api.pod_http = lambda *_, **__: f'metallb_x{{pool="{pool}"}} 1\n'  # type: ignore[attr-defined]  # as Api has it
     api.logs = lambda *_, **__: f"before\n{corpus.PEM}\nafter"  # type: ignore[attr-defined]  # as Api has it
-    labels = {"app": "metallb", "component": "speaker"}
-    owner = {
-        "apiVersion": "apps/v1",
-        "kind": "DaemonSet",
-        "name": "speaker",
-        "uid": "d-1",
-        "controller": True,
-    }
-    daemon_set = {"name": "speaker", "uid": "d-1", "namespace": "metallb-system", "labels": labels}
-    api.objects["daemonsets"] = [{"metadata": daemon_set, "spec": {}}]
-    api.objects["pods"] = [
-        {
-            "metadata": {
-                "name": "speaker-1",
-                "namespace": "metallb-system",
-                "labels": labels,
-                "ownerReferences": [owner],
-            },
-            "spec": {
-                "containers": [
-                    {"name": "speaker", "image": "quay.io/metallb/speaker:v0.15.2", "args": ["--port=7472"]}
-                ]
-            },
-            "status": {"containerStatuses": [{"name": "speaker", "restartCount": 0, "containerID": "x"}]},
-        }
-    ]
+    api.objects |= speaking()
 
     seen = collect(api)  # type: ignore[arg-type]  # as above
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
+from clusters.api import Api, Resource
 from clusters.observation import wire
+from clusters.observation.collecting import collect
 from clusters.observation.limits import DEFAULT
 from clusters.observation.snapshot import Objects, Snapshot, Status, WireView
 from clusters.vantage import (
@@ -21,8 +24,10 @@ from clusters.vantage import (
     VantageError,
     mac,
 )  # fmt: skip
+from tests.unit.observation.test_collecting import FakeApi, speaking
 
 MACS = {"10.0.0.1": "02:00:00:00:00:0a", "10.0.0.2": "02:00:00:00:00:0b"}
+SERVED = MACS | {"10.0.0.9": MACS["10.0.0.2"]}
 
 
 class Place:
@@ -202,3 +207,89 @@ def test_who_replies_only_to_an_asker_with_an_address_replies_for_others() -> No
         ((MACS["10.0.0.2"],), ("02:00:00:00:00:fe",))
     ]
     assert [(one.address, one.mac) for one in found.believed] == [("10.0.0.254", "02:00:00:00:00:fe")]
+
+
+class Patient(Place):
+    """A place of which the proof that it hears anything ends only when the ports have been tried."""
+
+    def __init__(self, answers: dict[str, str], **more: str) -> None:
+        super().__init__(answers, **more)
+        self.tried = threading.Event()
+
+    def control(self, neighbours: Sequence[str]) -> Control:
+        return Control(ok=self.tried.wait(10), reason="tried meanwhile")
+
+    def try_all(self, plan: Sequence[tuple[Target, int]], **_: float) -> tuple[tuple[Attempt, ...], ...]:
+        self.tried.set()
+        return super().try_all(plan, **_)
+
+
+def test_ports_are_tried_while_others_are_still_being_asked() -> None:
+    found = seen(Patient(SERVED), "10.0.0.9")
+
+    assert (found.control_ok, found.control) == (True, "tried meanwhile")
+    assert [one.outcome for one in found.reached] == ["answered"]
+    assert [one.purpose for one in found.heard] == ["node", "node", "assigned"]
+
+
+def test_a_second_vantage_tries_when_the_first_one_has() -> None:
+    order = []
+
+    class Noting(Place):
+        def try_all(self, plan: Sequence[tuple[Target, int]], **_: float) -> tuple[tuple[Attempt, ...], ...]:
+            order.append(self)
+            return super().try_all(plan, **_)
+
+    near, far = Noting(SERVED), Noting(SERVED, lost="10.0.0.9")
+    far.name = "netns:far"
+    services = Objects(status=Status.OK, items=(SERVICE,))
+    known = Snapshot(taken_at="2026-11-30T18:00:00.000+00:00", services=services)
+    with wire.Looking(cast("Vantage", near), DEFAULT) as looking:
+        looking.begin(lambda: known)
+        found = looking.end(known, unseen=WireView(), routed=cast("Vantage", far))
+
+    # The first tries of both, and the second, more numerous ones of the one whose first were lost.
+    assert order == [near, far, far]
+    assert [one.lost for one in found.wire.reached] == [0]
+    assert found.routed.place == "netns:far"
+    assert found.routed.reached[0].lost
+
+
+SERVICE: dict[str, Any] = {
+    "metadata": {"namespace": "shop", "name": "web"},
+    "spec": {"type": "LoadBalancer", "ports": [{"port": 80}]},
+    "status": {"loadBalancer": {"ingress": [{"ip": "10.0.0.9"}]}},
+}
+
+
+def test_the_wire_is_asked_while_the_cluster_is_read_and_after_the_metrics() -> None:
+    """The counts of what speakers replied are compared with those of before: a question too early is one too few."""
+    asked, events = threading.Event(), []
+
+    class Early(Place):
+        def who_answers_all(self, addresses: Iterable[str], **more: Any) -> dict[str, Answers]:
+            events.append("asked")
+            asked.set()
+            return super().who_answers_all(addresses, **more)
+
+    class Slow(FakeApi):
+        def pod_http(self, *_: Any, **__: Any) -> str:
+            events.append("metrics")
+            return "metallb_x 1\n"
+
+        def logs(self, *_: Any, **__: Any) -> str:
+            return ""
+
+        def list_raw(self, res: Resource, namespace: str | None = None, **_: Any) -> Iterator[dict[str, Any]]:
+            if res.plural == "secrets":
+                events.append("all read" if asked.wait(10) else "never asked")
+            yield from super().list_raw(res, namespace)
+
+    api = Slow()
+    api.objects |= speaking() | {"services": [SERVICE]}
+
+    found = collect(cast("Api", api), vantage=cast("Vantage", Early(SERVED)))
+
+    assert found.wire.ok
+    assert events[0] == "metrics"
+    assert events.index("asked") < events.index("all read")
