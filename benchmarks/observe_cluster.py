@@ -16,6 +16,8 @@ import yaml
 
 from clusters.api import AlreadyExists, Api
 from clusters.api import resources as res
+from clusters.api.answers import Asked
+from clusters.api.transport import PATCH_TYPES, Request
 from clusters.metallb import election
 
 Json = dict[str, Any]
@@ -34,6 +36,7 @@ def basis(api: Api, manifest: Path) -> None:
         if thing and thing["kind"] not in {"ValidatingWebhookConfiguration", "Secret"}:
             _made(api, thing)
     _made(api, _bare("v1", "Namespace", "kube-node-lease"))
+    _made(api, _bare("v1", "Secret", "memberlist", NAMESPACE))
     _all(lambda number: _node(api, number), range(NODES))
     _controller(api)
     _speakers(api)
@@ -70,8 +73,16 @@ def _made(api: Api, thing: Json, status: Json | None = None) -> None:
         return
     if status is not None:
         place, about = api.resource_for(thing), thing["metadata"]
-        patch: Json = {"status": status}
-        api.patch(place, about["name"], patch, about.get("namespace"), subresource="status")
+        path = place.path(about.get("namespace"), about["name"], "status")
+        # As MetalLB's controller is called where it writes: a status by anybody else has a rival.
+        written = Request(
+            asked=Asked(verb="patch", path=path),
+            method="PATCH",
+            query={"fieldManager": "controller"},
+            body={"status": status},
+            content_type=PATCH_TYPES["merge"],
+        )
+        api.transport.send(written)
 
 
 def _node(api: Api, number: int) -> None:
@@ -174,7 +185,10 @@ def _slice(name: str, namespace: str, number: int) -> Json:
     return found | {
         "addressType": "IPv4",
         "endpoints": list(_endpoints(name, number)),
-        "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}],
+        "ports": [
+            {"name": "http", "port": 8080, "protocol": "TCP"},
+            {"name": "https", "port": 8443, "protocol": "TCP"},
+        ],
     }
 
 

@@ -132,20 +132,33 @@ _IN_IPV6 = MappingProxyType(
 
 def command(template: str, /, **fields: str) -> Command:
     """The template, filled in. A missing or unfit field stays "<name>"; an unknown one raises TypeError."""
-    if unknown := fields.keys() - set(FIELDS):
-        raise TypeError(f"no such field in a command: {', '.join(sorted(unknown))}")
-    given = {**DEFAULTS, **{name: value for name, value in fields.items() if value}}
-    values = {
-        name: (form(given[name]) if name in given else "") or f"<{name.replace('_', '-')}>"
-        for name, form in _FORMS.items()
-    }
-    chosen = _IN_IPV6.get(template, template) if ":" in values["address"] else template
-    return Command(chosen.format(**values))
+    return commands((template,), **fields)[0]
 
 
 def commands(templates: Iterable[str], /, **fields: str) -> tuple[Command, ...]:
     """Several templates, filled in with the same fields."""
-    return tuple(command(template, **fields) for template in templates)
+    if unknown := fields.keys() - _FORMS.keys():
+        raise TypeError(f"no such field in a command: {', '.join(sorted(unknown))}")
+    values = _Values({**DEFAULTS, **{name: value for name, value in fields.items() if value}})
+    family = _IN_IPV6 if ":" in values["address"] else _AS_WRITTEN
+    return tuple(Command(family.get(each, each).format_map(values)) for each in templates)
+
+
+class _Values(dict[str, str]):
+    """The fields as they are typed, each made when a template has it: most have few of them."""
+
+    def __init__(self, given: Mapping[str, str]) -> None:
+        super().__init__()
+        self._given = given
+
+    def __missing__(self, name: str) -> str:
+        value = (
+            _FORMS[name](self._given[name]) if name in self._given else ""
+        ) or f"<{name.replace('_', '-')}>"
+        return self.setdefault(name, value)
+
+
+_AS_WRITTEN: Mapping[str, str] = MappingProxyType({})
 
 
 def fields_in(template: str) -> frozenset[str]:

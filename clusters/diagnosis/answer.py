@@ -56,8 +56,11 @@ def findings(check: str, answer: Answer, diagnosis: Diagnosis) -> tuple[Finding,
     """The findings of `check`: the causes that it reports, and what suffers from those that others report."""
     if answer.unsupported:
         return ()
-    roots = diagnosis.root_causes if answer.root_causes is None else answer.root_causes
-    own = {root.key: root for root in roots if root.reported_by == check and not diagnosis.holds_back(root)}
+    if answer.root_causes is None:
+        own = {root.key: root for root in diagnosis.reported.get(check, ())}
+    else:
+        roots = (root for root in answer.root_causes if not diagnosis.holds_back(root))
+        own = {root.key: root for root in roots if root.reported_by == check}
     found: list[Finding] = []
     groups: dict[tuple[str, str], list[Explanation]] = {}
     for explained in answer.explanations:

@@ -232,6 +232,14 @@ class Diagnosis:
                 found.setdefault(explained.root.key, explained.root)
         return tuple(root for root in found.values() if not self.holds_back(root))
 
+    @cached_property
+    def reported(self) -> Mapping[str, tuple[RootCause, ...]]:
+        """The root causes by the check that reports them."""
+        found: dict[str, list[RootCause]] = {}
+        for root in self.root_causes:
+            found.setdefault(root.reported_by, []).append(root)
+        return {check: tuple(roots) for check, roots in found.items()}
+
     def holds_back(self, root: RootCause) -> bool:
         """Whether a root cannot be told, as what it rests on was not all read."""
         return unread_lists.held_back(root, self._unknown)

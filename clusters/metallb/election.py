@@ -85,15 +85,15 @@ class Ballot:
     def __init__(self, nodes: Iterable[str]) -> None:
         self._nodes = tuple(nodes)
         # What is hashed begins with the node for every address: that part is taken in once, and copied.
-        self._begun = [sha256(f"{node}#".encode()) for node in self._nodes]
+        self._copies = [sha256(f"{node}#".encode()).copy for node in self._nodes]
 
     def first(self, address: Address) -> str:
         """The first of `order` for an address. Raises ValueError where there are no nodes."""
         # Thousands of addresses and hundreds of nodes make a million digests: this is as short as it gets.
         rest = str(address).encode()
         digests = []
-        for begun in self._begun:
-            hashed = begun.copy()
+        for copy in self._copies:
+            hashed = copy()
             hashed.update(rest)
             digests.append(hashed.digest())
         return self._nodes[digests.index(min(digests))]

@@ -196,9 +196,12 @@ class _Collection:
             of, namespace, page=self.limits.page, metadata_only=metadata_only, **selected
         )
         for page in pages:
-            found: Any = page.get("items")
+            found: Any = page.pop("items", None)
             # Kubernetes writes nothing for an empty list in some versions. What is no list is no object, told as such.
-            yield from () if found is None else found if isinstance(found, list) else (found,)
+            items = [] if found is None else found[::-1] if isinstance(found, list) else [found]
+            del found
+            while items:
+                yield items.pop()  # and it is gone once it is trimmed: the next page is read beside none of this one
 
     def _objects(self, wanted: _Wanted, read: Callable[[], Iterable[Json]], trim: Trim) -> Objects:
         return objects(wanted.part, read, trim, keep=wanted.keep, verb="list", resource=str(wanted))

@@ -25,7 +25,7 @@ class Limits:
     """
 
     workers: int = 8
-    page: int = 1000
+    page: int = 500
     log_lines: int = 200
     log_lines_kept: int = 600
     log_lines_read: int = 2000

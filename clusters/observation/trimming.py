@@ -67,6 +67,19 @@ _CILIUM_SETTINGS = (
 )
 
 
+#: Parts that thousands of objects have alike, by what is in them. Nobody changes what was observed.
+_PARTS: dict[str, Any] = {}
+_MOST_PARTS, _LONGEST_PART = 4096, 512
+
+
+def _once(part: Any) -> Any:
+    """The first part that was equal to this one, so that all of them are kept once."""
+    text = repr(part)
+    if len(text) > _LONGEST_PART or len(_PARTS) >= _MOST_PARTS:
+        return _PARTS.get(text, part)
+    return _PARTS.setdefault(text, part)
+
+
 def _pick(found: Json, names: Iterable[str]) -> Json:
     return {name: found[name] for name in names if name in found}
 
@@ -99,6 +112,7 @@ def service(found: Json) -> Json:
     """A service with what the API server gives a form to; of managedFields the writers of its load balancer status."""
     spec, status = found.get("spec", {}), found.get("status", {})
     kept = {name: value for name, value in spec.items() if name in _SERVICE_SPEC}
+    kept |= {name: _once(kept[name]) for name in ("ports", "ipFamilies") if name in kept}
     if selector := kept.get("selector"):
         kept["selector"] = outbound.labels(selector)
     if address := kept.get("loadBalancerIP"):
@@ -152,7 +166,7 @@ def endpoint_slice(found: Json) -> Json:
         "metadata": about,
         "addressType": found.get("addressType", ""),
         "endpoints": [_endpoint(endpoint) for endpoint in found.get("endpoints") or ()],
-        "ports": [_pick(port, ("name", "port", "protocol")) for port in found.get("ports") or ()],
+        "ports": _once([_pick(port, ("name", "port", "protocol")) for port in found.get("ports") or ()]),
     }
 
 
@@ -168,6 +182,8 @@ def _formed(found: Json, *, keep_fields: bool = False) -> Json:
 
 def _endpoint(found: Json) -> Json:
     kept = _pick(found, ("addresses", "conditions", "nodeName"))
+    if conditions := kept.get("conditions"):
+        kept["conditions"] = _once(conditions)
     if target := found.get("targetRef"):
         kept["targetRef"] = _pick(target, ("kind", "name"))
     return kept

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from clusters.observation import trimming
 
 
@@ -39,3 +41,18 @@ def test_of_a_services_managers_only_writers_of_its_status_stay() -> None:
     kept = trimming.service(service)["metadata"]["managedFields"]
 
     assert [each["manager"] for each in kept] == ["kube-vip"]
+
+
+def test_parts_that_are_alike_are_kept_once_and_what_only_compares_equal_is_not() -> None:
+    def trimmed(ready: object) -> dict[str, Any]:
+        ports = [{"name": "http", "port": 8080, "protocol": "TCP", "appProtocol": "http"}]
+        return trimming.endpoint_slice(
+            {"metadata": {"name": "a"}, "endpoints": [{"conditions": {"ready": ready}}], "ports": ports}
+        )
+
+    first, second, other = trimmed(True), trimmed(True), trimmed(1)  # noqa: FBT003 - the field itself
+
+    assert first["ports"] is second["ports"]
+    assert first["ports"] == [{"name": "http", "port": 8080, "protocol": "TCP"}]
+    assert first["endpoints"][0]["conditions"] is second["endpoints"][0]["conditions"]
+    assert other["endpoints"][0]["conditions"]["ready"] is not True
