@@ -2,11 +2,16 @@
 
 Sources: the gauge `metallb_bgp_session_up` of speakers in native and FRR mode, by peer; and frr-k8s' BGPSessionStates,
 by node and peer. A source that was not read denies nothing.
+
+Until 0.16.0 a speaker in native mode counted a session under two names: when it began it set the gauge of the bare
+address to 0, for good, and only that of address and port followed the session (internal/bgp/native/native.go).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import ipaddress
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from clusters.cause_ids import CauseId
@@ -16,6 +21,7 @@ from clusters.commands import command
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.forwarding.stretch import Stretch
 from clusters.diagnosis.root_cause import KnownCauses, RootCause
+from clusters.objects import Object, spec_of
 from clusters.subject import Subject
 
 _ESTABLISHED = "Established"
@@ -39,17 +45,44 @@ def sessions(facts: Facts) -> Iterator[Session]:
         page = facts.signals.metrics.get(pod.name)
         if page is None or not page.ok or (pod.started or 0) < _YOUNG:
             continue
-        for sample in page.samples:
-            if sample.name == "metallb_bgp_session_up":
-                peer = sample.labels.get("peer", "")
-                said = f"metallb_bgp_session_up of {peer} on node {node} is {sample.value:g}"
-                yield Session(node, peer, sample.value == 1, said)
+        gauges = {
+            sample.labels.get("peer", ""): sample.value
+            for sample in page.samples
+            if sample.name == "metallb_bgp_session_up"
+        }
+        for peer, value in gauges.items():
+            if not _left_standing(peer, gauges, facts):
+                said = f"metallb_bgp_session_up of {peer} on node {node} is {value:g}"
+                yield Session(node, peer, value == 1, said)
     for raw in facts.snapshot.bgp_session_states.items:
         status = raw.get("status") or {}
         node, peer, state = (status.get(name) or "" for name in ("node", "peer", "bgpStatus"))
         if node and peer and state:
             said = f"BGPSessionState of {peer} on node {node}: {state}"
             yield Session(node, peer, state == _ESTABLISHED, said)
+
+
+def _left_standing(peer: str, gauges: Iterable[str], facts: Facts) -> bool:
+    """Whether the gauge of this peer is the bare address's, which no session moves, or that of a peer that is gone."""
+    beside = re.compile(re.escape(peer) + r":\d+")
+    if any(beside.fullmatch(other) for other in gauges):
+        return True
+    peers = facts.snapshot.bgp_peers
+    try:
+        ipaddress.ip_address(peer)
+    except ValueError:
+        return False  # it has its port, or is the name of an interface
+    return peers.known and bool(peers.items) and not any(_has_address(each, peer) for each in peers.items)
+
+
+def _has_address(raw: Object, peer: str) -> bool:
+    """Whether a BGPPeer is, or may be, the one with this address, which may have a port behind it (`fd00::1:179`)."""
+    address = spec_of(raw).get("peerAddress") or ""
+    try:
+        written = str(ipaddress.ip_address(address))
+    except ValueError:
+        return True  # reached by an interface, or written as nobody can read: what it is called is not known
+    return peer == written or peer.startswith(f"{written}:")
 
 
 def root_causes(facts: Facts) -> Iterator[RootCause]:

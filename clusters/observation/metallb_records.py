@@ -59,6 +59,19 @@ class Advertisement(TypedDict):
     spec: NotRequired[AdvertisementSpec | None]
 
 
+class PeerSpec(TypedDict, total=False):
+    """Which router the speakers speak BGP with."""
+
+    peerAddress: str | None
+
+
+class Peer(TypedDict):
+    """A BGPPeer."""
+
+    metadata: Metadata
+    spec: NotRequired[PeerSpec | None]
+
+
 class ConfiguredSpec(TypedDict):
     """An object of MetalLB's whose spec is only compared, whole."""
 

@@ -146,6 +146,42 @@ def test_a_node_without_any_session_is_told_by_its_name(healthy: Snapshot) -> No
     assert "trigger.unreachable-address" not in found
 
 
+def renamed_gauges(seen: Snapshot, *peers: tuple[str, float], address: str = GATEWAY) -> Snapshot:
+    """Each speaker says of these peers that their gauge has this value; the BGPPeer has this address."""
+    samples = tuple(
+        Sample(name="metallb_bgp_session_up", labels={"peer": peer}, value=up) for peer, up in peers
+    )
+    peer = {"metadata": {"name": "router", "namespace": "metallb-system"}, "spec": {"peerAddress": address}}
+    return replace(
+        seen,
+        bgp_peers=Objects(status=Status.OK, items=(peer,)),
+        metrics=tuple(replace(page, samples=samples) for page in seen.metrics),
+    )
+
+
+@pytest.mark.parametrize(
+    ("peers", "address", "named"),
+    [
+        # What a speaker of 0.15 shows of one session: the bare address's gauge stays at 0 whatever the session does.
+        (((GATEWAY, 0), (f"{GATEWAY}:179", 1)), GATEWAY, None),
+        (((GATEWAY, 0), (f"{GATEWAY}:179", 0)), GATEWAY, f"peer {GATEWAY}:179"),
+        (((GATEWAY, 0),), GATEWAY, f"peer {GATEWAY}"),
+        # A BGPPeer that was deleted leaves the bare one behind for as long as the speaker runs.
+        ((("192.0.2.7", 0), (f"{GATEWAY}:179", 1)), GATEWAY, None),
+        ((("192.0.2.7", 0),), "", "peer 192.0.2.7"),
+        ((("fd00::1", 0), ("fd00::1:179", 1)), "FD00:0::1", None),
+        ((("fd00::1", 0), ("fd00::1:179", 0)), "FD00:0::1", "peer fd00::1:179"),
+        ((("eth1", 0),), "", "peer eth1"),
+    ],
+)
+def test_a_gauge_that_no_session_moves_says_nothing(
+    healthy: Snapshot, peers: tuple[tuple[str, float], ...], address: str, named: str | None
+) -> None:
+    found = causes(renamed_gauges(by_bgp(routed(healthy), 0, 0, 0), *peers, address=address))
+
+    assert found.get("traffic.bgp-session", set()) == ({("bgp-session-down", named)} if named else set())
+
+
 @pytest.mark.parametrize(
     ("up", "outcome", "cause"),
     [
