@@ -153,7 +153,9 @@ def switched_off(stage: Stage) -> Iterator[None]:
 
 @contextmanager
 def moved_edge(stage: Stage) -> Iterator[None]:
-    patch = {"metadata": {"annotations": {REQUESTED: "172.30.0.219"}}}
+    """By one address of each family that it has: MetalLB refuses a request that names no more than one of two."""
+    wanted = ["172.30.0.219", "fd00:172:30::219"][: len(stage.addresses("traefik", "traefik"))]
+    patch = {"metadata": {"annotations": {REQUESTED: ",".join(wanted)}}}
     with stage.changes.patched(SERVICES, "traefik", patch, "traefik", foreign=WHY):
         stage.until_reached("172.30.0.219")
         yield

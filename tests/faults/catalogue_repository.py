@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 
+import yaml
+
 from tests.faults.catalogue_clone import Clone
 from tests.faults.catalogue_fault import UNTOUCHED, Also, Fault
 
@@ -24,14 +26,14 @@ _DAY = r"20\d\d-\d\d-\d\d"
 _NEEDS_OVERLAY = frozenset({"overlay.version-skew", "overlay.ranges-valid", "overlay.recent-change"})
 
 
-def ranged(clone: Clone, config: str, after: str, *, page: bool = True, log: bool = True) -> None:
-    """Another range for the pool of an overlay, told on the service page and in the change log."""
-    cluster = config.split("/")[-2]
-    clone.replace(config, r"(addresses:\n +- )\S+", rf"\g<1>{after}")
+def ranged(clone: Clone, config: str, *after: str, page: bool = True, log: bool = True) -> None:
+    """Other ranges in place of the pool's first one in an overlay, told on the service page and in the change log."""
+    cluster, told = config.split("/")[-2], ", ".join(after)
+    clone.replace(config, r"(addresses:\n( +- ))\S+", r"\g<1>" + r"\n\g<2>".join(after))
     if page:
-        clone.replace(PAGE, rf"(\| {cluster} \|.*\| metallb-pool \|) \S+ ", rf"\g<1> {after} ")
+        clone.replace(PAGE, rf"(\| {cluster} \|.*\| metallb-pool \|) \S+ ", rf"\g<1> {told} ")
     if log:
-        recorded(clone, cluster, after)
+        recorded(clone, cluster, told)
 
 
 def recorded(clone: Clone, cluster: str, ranges: str) -> None:
@@ -128,8 +130,10 @@ def page_of_another_version(clone: Clone) -> None:
 
 
 def two_owners(clone: Clone) -> None:
-    ranged(clone, LOCAL, "172.30.0.200-172.30.0.220")
-    clone.commit("Copy the lab's range to the local cluster")
+    """Everything that the lab's pool has, of each family: an overlay with a part of it would own another pool."""
+    pool, *_ = yaml.safe_load_all((clone.root / LAB).read_text(encoding="utf-8"))
+    ranged(clone, LOCAL, *pool["spec"]["addresses"])
+    clone.commit("Copy the lab's ranges to the local cluster")
 
 
 def backwards(clone: Clone) -> None:

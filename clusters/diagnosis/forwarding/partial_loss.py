@@ -14,7 +14,7 @@ from dataclasses import replace
 from clusters.cause_ids import CauseId
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.forwarding import undecided
-from clusters.diagnosis.forwarding.stretch import SEVERAL, Stretch
+from clusters.diagnosis.forwarding.stretch import SEVERAL, Stretch, same_family
 from clusters.diagnosis.root_cause import RootCause
 from clusters.diagnosis.wire_index import MOST_LOST, Responder
 from clusters.observation.field_types import ProbeOutcome
@@ -102,7 +102,10 @@ class PartialLoss:
         return [nodes for off, nodes in fits if off == min(fits)[0]]
 
     def _serves_from(self, stretch: Stretch, name: str) -> bool:
-        """Whether another service of the same announcer loses nothing although that node has endpoints of it."""
+        """Whether another service of the same announcer loses nothing although that node has endpoints of it.
+
+        By addresses of the same family: what comes back by the other one went another way.
+        """
         for key, tries in self.facts.wire_index.reached.items():
             service = self.facts.services.get(key)
             if key == stretch.service.key or service is None or service.local_policy:
@@ -112,6 +115,7 @@ class PartialLoss:
                 one
                 for one in tries
                 if one.outcome == ProbeOutcome.ANSWERED and not one.lost and one.tries >= SEVERAL
+                and same_family(one.address, stretch.address)
                 and self.facts.wire_index.responders(one.address) == (Responder(node=stretch.node),)
             ]  # fmt: skip
             # That so many tries all went elsewhere by chance is to be unlikely.

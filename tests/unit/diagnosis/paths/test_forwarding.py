@@ -388,6 +388,18 @@ def test_a_service_that_loses_nothing_with_endpoints_on_that_node_takes_the_node
 
     assert finding(whole).cause == "backend-not-reached"
     assert finding(beside).cause == "backend-path-broken"
+    # What comes back by the other family went another way.
+    assert finding(by_six(whole, "172.30.0.200")).cause == "backend-path-broken"
+
+
+def by_six(seen: Snapshot, address: str) -> Snapshot:
+    """The observation in which an address was an IPv6 one, to whoever asked and tried it."""
+    wire, six = seen.wire, "fd00:172:30::200"
+    return around(
+        seen,
+        heard=tuple(replace(one, address=six) if one.address == address else one for one in wire.heard),
+        reached=tuple(replace(one, address=six) if one.address == address else one for one in wire.reached),
+    )
 
 
 def test_tries_that_are_refused_by_some_are_the_workloads(seen: Snapshot) -> None:
