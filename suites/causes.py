@@ -21,6 +21,8 @@ CONTROLLER = having(Effect.STOPS_CONTROLLER)
 SPEAKER = having(Effect.STOPS_SPEAKER)
 #: What makes MetalLB refuse its configuration.
 REFUSED = having(Effect.REFUSES_CONFIGURATION)
+#: What keeps a pod of MetalLB's from being reached, by whatever runs on another node.
+CUT_OFF = having(Effect.CUTS_OFF)
 #: What makes two sides announce one address.
 SPLIT = having(Effect.SPLITS)
 #: What makes addresses change, or be given out against the rules.

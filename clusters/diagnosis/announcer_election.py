@@ -104,8 +104,8 @@ class Announcers:
         """Why nobody may announce the service; None where somebody may, or where that cannot be known."""
         if not self.facts.election_known or self.candidates(service):
             return None
-        if ignored := self._ignored(service):
-            return self._of_another_class(service, ignored)
+        if ignored := self.of_another_class(service):
+            return ignored
         endpoints = self.facts.endpoints.get(service.key, ())
         found = election.predict_announcer(service, endpoints, self.facts.scene)
         reason = found.reason or Reason("", "")
@@ -125,7 +125,7 @@ class Announcers:
         )  # fmt: skip
 
     def _ignored(self, service: Service) -> str:
-        """Why the speakers leave a service alone that the controller has given an address; "" where they do not."""
+        """The same as a sentence; "" where they do not."""
         speaking = self.facts.components.speaking
         if speaking is None or services.foreign(service, speaking.lb_class) is None:
             return ""
@@ -134,7 +134,11 @@ class Announcers:
             f"{services.served_by(speaking.lb_class)}."
         )
 
-    def _of_another_class(self, service: Service, why: str) -> Explanation:
+    def of_another_class(self, service: Service) -> Explanation | None:
+        """Why the speakers leave a service alone that holds an address; None where they do not."""
+        why = self._ignored(service)
+        if not why:
+            return None
         subject = self.facts.components.workload("speaker")
         known = [
             root for root in self.known.get(CauseId.CLASS_MISMATCH, ()) if root.subject.kind != "service"

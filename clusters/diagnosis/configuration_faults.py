@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from clusters import json_text
 from clusters.cause_ids import CauseId
+from clusters.checks.causes import Effect, having
 from clusters.diagnosis import workloads
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.metallb_components import Pod
-from clusters.diagnosis.root_cause import RootCause
+from clusters.diagnosis.root_cause import Explanation, RootCause
 from clusters.metallb import advertisements, configuration, install, services
 from clusters.metallb.advertisements import Advertisement
 from clusters.metallb.log_lines import fields_of
@@ -19,6 +20,11 @@ from clusters.subject import CLUSTER, Subject
 
 #: How the API server says that a webhook did not answer in time, rather than not at all.
 _TOO_LATE = re.compile(r"deadline exceeded|Client\.Timeout exceeded|handshake timeout")
+
+#: How it says that what it sent to the webhook, or asked of the network, never came there.
+_LOST = re.compile(r"deadline exceeded|Client\.Timeout exceeded|i/o timeout|timed out|no route to host")
+#: On such a node the API server may run.
+_CONTROL_PLANE = {f"node-role.kubernetes.io/{role}" for role in ("control-plane", "master")}
 
 
 def root_causes(facts: Facts) -> Iterator[RootCause]:
@@ -204,6 +210,49 @@ def _no_webhook(facts: Facts, service: str) -> RootCause:
         evidence=(f"server-side dry run of a pool: it {said}",) if tried.ok else (),
         ruled_out=("the controller is ready",),
         fields=facts.command_fields(),
+    )
+
+
+def behind_nodes(facts: Facts, webhook: RootCause, roots: Sequence[RootCause]) -> Explanation | None:
+    """Why the webhook cannot be reached, where every controller is on nodes that are proved to hand nothing on.
+
+    The API server's call is lost there as clients' packets are. One that runs on such a node itself would not notice.
+    """
+    places = {
+        (each.node or "", address)
+        for key in _served(facts)
+        for each in facts.endpoints.get("/".join(key), ())
+        if each.servable
+        for address in each.addresses
+    }
+    if not places or not _LOST.search(facts.snapshot.dry_run.detail):
+        return None
+    mute = [
+        next((root for root in roots if _mutes(facts, root, node, address)), None) for node, address in places
+    ]
+    root = mute[0]
+    if root is None or None in mute:
+        return None
+    nodes = ", ".join(sorted({node for node, _ in places}))
+    return Explanation(
+        root=root,
+        subject=webhook.subject,
+        summary=f"{webhook.summary.rstrip('.')}. The controller runs on node {nodes}: {root.summary}",
+        evidence=webhook.evidence,
+        ruled_out=webhook.ruled_out,
+        fields=webhook.fields,
+    )
+
+
+def _mutes(facts: Facts, root: RootCause, node: str, address: str) -> bool:
+    """Whether a root keeps what comes from other hosts from an address on this node."""
+    known, seen = facts.nodes.get(node), root.fields.get("address", "")
+    return (
+        root.cause in having(Effect.CUTS_OFF)
+        and root.subject == Subject.node(node)
+        and known is not None
+        and not _CONTROL_PLANE & known.labels.keys()
+        and (":" in seen) == (":" in address)
     )
 
 

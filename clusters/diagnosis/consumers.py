@@ -10,6 +10,7 @@ import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping
 
 from clusters.cause_ids import CauseId
+from clusters.diagnosis.announcer_election import Announcers
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.root_cause import Explanation, RootCause
 from clusters.metallb import services
@@ -19,12 +20,19 @@ from clusters.observation.snapshot import Consumer, ConsumerAnswer, ServerCertif
 from clusters.subject import Subject
 
 Explanations = Mapping[str, Explanation]
+#: How far a request came of which nothing was heard (clusters/vantage/agent/exchange.py).
+_CONNECTING = "connecting"
 #: Where HTTP/3 is asked for.
 _QUIC = 443
 
 
 def explain(
-    facts: Facts, *, pending: Explanations, unreached: Explanations, rivals: tuple[RootCause, ...]
+    facts: Facts,
+    *,
+    pending: Explanations,
+    unreached: Explanations,
+    rivals: tuple[RootCause, ...],
+    announcers: Announcers,
 ) -> Iterator[tuple[str, Explanation]]:
     """What is wrong with each of the profile's consumers, by namespace/name; the first thing that is."""
     for consumer in facts.snapshot.expectations.consumers:
@@ -41,6 +49,7 @@ def explain(
             found = (
                 _port_missing(facts, consumer, service)
                 or unreached.get(key)
+                or _unannounced(facts, service, announcers)
                 or broken_promise(facts, service)
             )
         if found:
@@ -70,6 +79,19 @@ def _port_missing(facts: Facts, consumer: Consumer, service: Service) -> Explana
             )
             return Explanation(root=root, subject=root.subject, summary=root.summary)
     return None
+
+
+def _unannounced(facts: Facts, service: Service, announcers: Announcers) -> Explanation | None:
+    """Nothing comes back from an address of MetalLB's, which its controller and speakers of different classes left.
+
+    As long as somebody remembers who announced it, it may still serve.
+    """
+    asked = _of(facts, service)
+    if facts.pool_of(service.ingress[0]) is None or not asked:
+        return None
+    found = announcers.of_another_class(service)
+    differ = found is not None and found.root in announcers.known.get(CauseId.CLASS_MISMATCH, ())
+    return found if differ and all(each.error and each.stage == _CONNECTING for each in asked) else None
 
 
 def _lost(facts: Facts, consumer: Consumer, service: Service) -> Explanation:

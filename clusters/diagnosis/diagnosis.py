@@ -198,13 +198,27 @@ class Diagnosis:
     def consumers(self) -> Mapping[str, Explanation]:
         """What is wrong with the profile's consumers."""
         rivals = self.known.get(CauseId.RIVAL_CONTROLLER, ())
-        found = consumers.explain(self.facts, pending=self.pending, unreached=self.unreached, rivals=rivals)
+        found = consumers.explain(
+            self.facts,
+            pending=self.pending,
+            unreached=self.unreached,
+            rivals=rivals,
+            announcers=self.announcers,
+        )
         return dict(found)
 
     @cached_property
     def outside_intended_pool(self) -> Mapping[str, Explanation]:
         """Services that hold an address which they should not hold."""
         return self._settled(dict(pool_usage.wrongly_held(self.facts, self.known)))
+
+    @cached_property
+    def cut_off(self) -> Explanation | None:
+        """Why the webhook is not reached, where that is the trouble of the nodes that the controllers run on."""
+        for webhook in self.known.get(CauseId.WEBHOOK_UNREACHABLE, ()):
+            roots = [explained.root for explained in self.unreached.values()]
+            return configuration_faults.behind_nodes(self.facts, webhook, roots)
+        return None
 
     @cached_property
     def disputed(self) -> Mapping[str, announcer_sources.AnnouncerSources]:
@@ -224,7 +238,11 @@ class Diagnosis:
     @cached_property
     def root_causes(self) -> tuple[RootCause, ...]:
         """Every root cause, the known ones first, each once."""
-        found = {root.key: root for root in self.known_causes}
+        found = {
+            root.key: root
+            for root in self.known_causes
+            if not (root.cause == CauseId.WEBHOOK_UNREACHABLE and self.cut_off)
+        }
         for root in announcer_sources.unexpected_responders(self.facts, self.known):
             found.setdefault(root.key, root)
         for explanations in self._of_services:

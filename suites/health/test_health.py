@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clusters.diagnosis.answers import health
-from suites.causes import CONTROLLER, EVERYWHERE, PENDING, REFUSED, SPEAKER
+from suites.causes import CONTROLLER, CUT_OFF, EVERYWHERE, PENDING, REFUSED, SPEAKER
 from suites.plugin import OBSERVE, check
 from suites.plugin.run_fixtures import Observed
 
@@ -57,7 +57,7 @@ def test_every_service_holds_an_address_of_a_pool(observed: Observed) -> None:
     "health.config-accepted",
     runbook="1",
     level=OBSERVE,
-    causes=(*REFUSED, *CONTROLLER),
+    causes=(*REFUSED, *CONTROLLER, *CUT_OFF),
     commands=(
         "kubectl -n {metallb_namespace} get configurationstates",
         "kubectl -n {metallb_namespace} get ipaddresspool {pool} -o yaml | kubectl apply --dry-run=server -f -",

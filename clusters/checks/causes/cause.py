@@ -40,6 +40,7 @@ class Effect(StrEnum):
     CHANGES_ADDRESS = "addresses change, or are given out against the rules"
     KEEPS_ADDRESS = "an address that no pool holds is not taken back"
     NOTHING_BEHIND = "nothing serves behind an address"
+    CUTS_OFF = "pods on the node are not reached from other hosts"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from clusters.cause_ids import CauseId
 from clusters.check_ids import CheckId
-from clusters.checks.causes.cause import Cause, Layer
+from clusters.checks.causes.cause import Cause, Effect, Layer
 from clusters.checks.outcome import Scope
 from clusters.checks.path_links import Link
 from clusters.checks.spec import POLICIES, SLICES
@@ -104,8 +104,8 @@ CAUSES = (
             "ARP, and another node's own address is not."
         ),
         excluded_by="Anything comes back from the node, or no other node's own address is reached either.",
-        effects=frozenset(),
-        rank=None,
+        effects=frozenset({Effect.CUTS_OFF}),
+        rank=92,
         narrowed_by_subject=True,
         reported_by=CheckId.TRIGGER_UNREACHABLE_ADDRESS,
         rests_on=(),
@@ -128,8 +128,8 @@ CAUSES = (
         layer=Layer.NODES_AND_NETWORK,
         proven_by="The node that replies for the address refuses the packets by ICMP, administratively prohibited.",
         excluded_by="The port answers or refuses, or another address that this node announces is served.",
-        effects=frozenset(),
-        rank=None,
+        effects=frozenset({Effect.CUTS_OFF}),
+        rank=94,
         narrowed_by_subject=True,
         reported_by=CheckId.TRIGGER_UNREACHABLE_ADDRESS,
         rests_on=(),
@@ -153,8 +153,8 @@ CAUSES = (
             "refused, and no other cause of this stretch is proved."
         ),
         excluded_by="Something comes back from the port, or another cause of this stretch is proved.",
-        effects=frozenset(),
-        rank=None,
+        effects=frozenset({Effect.CUTS_OFF}),
+        rank=96,
         narrowed_by_subject=True,
         reported_by=CheckId.TRIGGER_UNREACHABLE_ADDRESS,
         rests_on=(),

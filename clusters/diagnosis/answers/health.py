@@ -252,6 +252,8 @@ def config_accepted(diagnosis: Diagnosis) -> Answer:
     if seen.dry_run.webhook_failed:
         down = [cause for cause in having(Effect.STOPS_CONTROLLER) if get(cause).layer is Layer.METALLB]
         shown += [_as_is(root) for cause in down for root in diagnosis.known.get(cause, ())]
+    if diagnosis.cut_off:
+        shown.append(diagnosis.cut_off)
     # Each pod reads the configuration by itself, so that one of them may refuse what the others take.
     metrics = next((page for page in seen.metrics if not page.ok), None) or _unread(seen.metrics)
     sources = (

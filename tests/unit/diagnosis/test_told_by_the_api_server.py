@@ -18,7 +18,15 @@ from clusters.diagnosis import Diagnosis
 from clusters.diagnosis.paths import of_service
 from clusters.observation import Snapshot, load
 from clusters.observation.field_types import ProbeOutcome
-from clusters.observation.snapshot import DryRun, Objects, Route, Status
+from clusters.observation.snapshot import (
+    Consumer,
+    ConsumerAnswer,
+    ConsumerProbe,
+    DryRun,
+    Objects,
+    Route,
+    Status,
+)
 from tests.answers import all_answered, answered
 
 FOLDER = Path(__file__).parent / "observations"
@@ -115,6 +123,40 @@ def test_controller_and_speakers_of_different_classes_are_told_before_any_silenc
         one for path in of_service(Diagnosis(seen), KEY) for one in path.links if one.reading == "broken"
     )
     assert link.link == "class"
+
+
+@pytest.mark.parametrize(
+    ("speakers", "stage", "named"),
+    [
+        ("example.org/other", "connecting", {("class-mismatch", "traffic.speakers-placed")}),
+        # Something there keeps another promise than it was asked for, or both are of one class.
+        ("example.org/other", "waiting for its answer", {("consumer-answer-wrong", "")}),
+        (CLASS, "connecting", {("consumer-answer-wrong", "")}),
+    ],
+)
+def test_a_consumer_that_neither_class_serves_any_more_is_no_trouble_of_its_own(
+    healthy: Snapshot, speakers: str, stage: str, named: set[tuple[str, str]]
+) -> None:
+    edge = "traefik/traefik"
+    address = str(Diagnosis(healthy).facts.services[edge].ingress[0])
+    consumer = Consumer(namespace="traefik", name="traefik", addresses=(address,))
+    answer = ConsumerAnswer(
+        service=edge,
+        address=address,
+        probe=ConsumerProbe(protocol="http", port=80),
+        error="timeout",
+        stage=stage,
+    )
+    seen = classed(healthy, controller=CLASS, speakers=speakers)
+    seen = replace(
+        seen,
+        expectations=replace(seen.expectations, consumers=(consumer,)),
+        wire=replace(seen.wire, consumers=(answer,)),
+    )
+
+    found = answered("trigger.edge-address", seen).findings
+
+    assert {(each.cause, each.root) for each in found} == named
 
 
 def test_one_class_for_controller_speakers_and_services_is_well(healthy: Snapshot) -> None:

@@ -17,6 +17,7 @@ from clusters.diagnosis import Diagnosis, paths
 from clusters.observation import Objects, Snapshot, Status, load
 from clusters.observation.field_types import ProbeOutcome
 from clusters.observation.snapshot import (
+    DryRun,
     NodePortReach,
     NodeReach,
     ProxyHealth,
@@ -152,6 +153,62 @@ def test_what_others_lose_at_the_pods_of_a_node_that_forwards_nothing_is_the_sam
         ("address-not-forwarded", f"node {OWNER}")
     }
     assert set(diagnosis.unreached) == {LATE, WEB, "traefik/traefik"}
+
+
+def webhook_on(seen: Snapshot, node: str, end: str, *, address: str = "10.244.2.9") -> Snapshot:
+    """The dry run ended so at the webhook; the controller runs on that node."""
+    slices = copy.deepcopy(seen.endpoint_slices.items)
+    for raw in slices:
+        if raw["metadata"]["labels"]["kubernetes.io/service-name"] == "metallb-webhook-service":
+            raw["endpoints"][0] |= {"nodeName": node, "addresses": [address]}
+    said = DryRun(
+        status=Status.OK, accepted=False, webhook_failed=True, detail=f"failed to call webhook: {end}"
+    )
+    return replace(seen, endpoint_slices=replace(seen.endpoint_slices, items=slices), dry_run=said)
+
+
+LATE_CALL = "context deadline exceeded"
+
+
+@pytest.mark.parametrize(
+    ("node", "end", "address", "behind"),
+    [
+        (OWNER, LATE_CALL, "10.244.2.9", True),
+        (OWNER, "dial tcp 10.244.2.9:9443: i/o timeout", "10.244.2.9", True),
+        # It runs elsewhere, was refused or met somebody, or is called by the other family.
+        ("node3", LATE_CALL, "10.244.3.9", False),
+        (OWNER, "dial tcp 10.244.2.9:9443: connect: connection refused", "10.244.2.9", False),
+        (OWNER, "x509: certificate signed by unknown authority", "10.244.2.9", False),
+        (OWNER, LATE_CALL, "fd00:10:244:2::9", False),
+    ],
+)
+def test_a_webhook_on_a_node_that_passes_nothing_on_is_that_nodes_trouble(
+    seen: Snapshot, node: str, end: str, address: str, *, behind: bool
+) -> None:
+    late = webhook_on(alone(seen), node, end, address=address)
+    told = all_answered(late)
+
+    (found,) = told["health.config-accepted"].findings
+    assert found.cause == ("address-not-forwarded" if behind else "webhook-unreachable")
+    assert found.root == ("trigger.unreachable-address" if behind else "")
+    assert found.subject == "deployment controller"
+    assert end in found.summary
+    named = {cause.cause for cause in Diagnosis(late).root_causes}
+    assert ("webhook-unreachable" in named) is not behind
+
+
+def test_a_webhook_where_the_api_server_may_run_is_told_by_itself(seen: Snapshot) -> None:
+    def leading(raw: dict[str, Any]) -> dict[str, Any]:
+        if raw["metadata"]["name"] != OWNER:
+            return raw
+        labels = raw["metadata"]["labels"] | {"node-role.kubernetes.io/control-plane": ""}
+        return raw | {"metadata": raw["metadata"] | {"labels": labels}}
+
+    late = webhook_on(alone(seen), OWNER, LATE_CALL)
+    late = replace(late, nodes=replace(late.nodes, items=tuple(map(leading, late.nodes.items))))
+
+    (found,) = all_answered(late)["health.config-accepted"].findings
+    assert (found.cause, found.root) == ("webhook-unreachable", "")
 
 
 def test_a_node_port_that_is_served_elsewhere_alone_locates_it_too(seen: Snapshot) -> None:
