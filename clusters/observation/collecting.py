@@ -61,10 +61,12 @@ def collect(
     profile: Profile | None = None,
     upgrade: bool = False,
     limits: Limits = DEFAULT,
+    permitted: Callable[[], None] | None = None,
 ) -> Snapshot:
     """Observe the cluster once. Never raises for a part that cannot be read: the part says so itself.
 
-    With `upgrade` also what has to be known before one.
+    With `upgrade` also what has to be known before one. `permitted` waits until more may be done than to list objects,
+    and raises where it may not: then nothing more is, and that is raised.
 
     Only reads, but for one server-side dry run of a pool (see `dry_run`), and for a token that reads metrics where
     the profile has one asked for (see `scrape`). Raises Unreachable where the API
@@ -90,7 +92,7 @@ def collect(
             _no_search_for_garbage(),
             ThreadPoolExecutor(limits.workers, thread_name_prefix="observe") as pool,
         ):
-            collection.begin(pool)
+            collection.begin(pool, permitted)
             # The wire keeps whoever asks waiting: it is asked as soon as it is known for what.
             looking.begin(lambda: whole(collection.asked_for))
             found = collection.gather(pool)
@@ -126,7 +128,7 @@ class _Collection:
         self.lists: dict[str, Future[Objects]] = {}
         self.pages: list[Future[PodMetrics]] = []
 
-    def begin(self, pool: ThreadPoolExecutor) -> None:
+    def begin(self, pool: ThreadPoolExecutor, permitted: Callable[[], None] | None) -> None:
         """Send for every list and for MetalLB's metrics. What others wait for starts first, and the long lists."""
         services = pool.submit(self._services)
         self.lists = {"services": services, "endpoint_slices": pool.submit(self._slices, services)}
@@ -135,8 +137,8 @@ class _Collection:
             each.field: pool.submit(self._listed, each) for each in self.wanted if each.field in first
         }
         of_pods = {field: self.lists[field].result() for field in _OF_PODS}
-        scrape = Scrape(self.api, pool, self.namespace, self.scraping)
-        self.pages = scrape.begin(of_pods["pods"].items, self._owners(of_pods))
+        if permitted is None:
+            self._scrape(pool, of_pods)
         self.lists |= {
             each.field: pool.submit(self._listed, each)
             for each in self.wanted
@@ -149,6 +151,17 @@ class _Collection:
             "custom_resource_definitions": pool.submit(self._definitions),
             "pod_usage": pool.submit(self._usage),
         }
+        if permitted is not None:
+            try:
+                permitted()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+            self._scrape(pool, of_pods)
+
+    def _scrape(self, pool: ThreadPoolExecutor, of_pods: Mapping[str, Objects]) -> None:
+        scrape = Scrape(self.api, pool, self.namespace, self.scraping)
+        self.pages = scrape.begin(of_pods["pods"].items, self._owners(of_pods))
 
     @property
     def asked_for(self) -> dict[str, Any]:

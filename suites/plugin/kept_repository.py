@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from filelock import FileLock
@@ -42,7 +43,8 @@ def collected_once(run: Run, kept: Path) -> RepositorySnapshot:
         kept.with_suffix(".lock"), timeout=budgets.seconds(budgets.PROCESS_COLLECTED), mode=files.PRIVATE
     ):
         if not kept.exists():
-            keep(collected(run), kept)
+            begun = run.ahead.pop("repository", None)
+            keep(begun.result() if begun else collected(run), kept)
     return read(kept)
 
 
@@ -55,6 +57,12 @@ def collected(run: Run) -> RepositorySnapshot:
     """Collect the repository of the run's profile, and the live counterparts of what it renders."""
     repository, layout, tools = _sources(run)
     return repository_collection.collect(repository, layout, tools)
+
+
+def collected_when(run: Run, permitted: Callable[[], None]) -> RepositorySnapshot:
+    """The same, from the moment on in which it is `permitted`, which waits, and raises where it never is."""
+    permitted()
+    return collected(run)
 
 
 def to_apply(run: Run, kept: RepositorySnapshot) -> RepositorySnapshot:

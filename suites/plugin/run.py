@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import pytest
 
@@ -28,6 +30,51 @@ if TYPE_CHECKING:
     from clusters.providers import Cluster
 
 
+class Abandoned(Exception):  # noqa: N818 - it says what became of it
+    """The run may not start, so what was begun for it ends."""
+
+
+T = TypeVar("T")
+
+
+class Ahead(Generic[T]):
+    """Work that a run will ask for, begun in a thread of its own while preflight still looks.
+
+    The work is given a function that waits until preflight has passed, and raises Abandoned where it has not.
+    """
+
+    def __init__(self, work: Callable[[Callable[[], None]], T]) -> None:
+        self._work = work
+        self._decided = threading.Event()
+        self._may = False
+        self._found: Future[T] = Future()
+        threading.Thread(target=self._run, name="ahead", daemon=True).start()
+
+    def permit(self) -> None:
+        """Preflight has passed."""
+        self._may = True
+        self._decided.set()
+
+    def abandon(self) -> None:
+        """Nobody asks for it any more; what was permitted before goes on to its end."""
+        self._decided.set()
+
+    def result(self) -> T:
+        """What came of it, or what it raised."""
+        return self._found.result()
+
+    def _permitted(self) -> None:
+        self._decided.wait()
+        if not self._may:
+            raise Abandoned
+
+    def _run(self) -> None:
+        try:
+            self._found.set_result(self._work(self._permitted))
+        except BaseException as error:  # noqa: BLE001 - it is raised where it is asked for
+            self._found.set_exception(error)
+
+
 class Run:
     """The open cluster of one process. `state` is filled in the process that writes the report."""
 
@@ -40,6 +87,8 @@ class Run:
         #: What of the run's files could not be written while it ran, a sentence each.
         self.unkept: list[str] = []
         self._stack = ExitStack()
+        #: What was begun before a check asks for it; whoever asks first takes it away.
+        self.ahead: dict[str, Ahead[Any]] = {}
         #: Where a fixture of the user's gave the cluster.
         self.kubeconfig: Path | None = None
 
@@ -100,10 +149,17 @@ class Run:
             metallb_version=str(version or ""),
         )
 
-    def open(self, specs: Iterable[CheckSpec] = (), *, say: Callable[[str], None] = lambda _: None) -> None:
+    def open(
+        self,
+        specs: Iterable[CheckSpec] = (),
+        *,
+        say: Callable[[str], None] = lambda _: None,
+        ahead: Mapping[str, Callable[[Callable[[], None]], Any]] | None = None,
+    ) -> None:
         """Open the cluster and look whether a run of these checks may start; ConformanceError where not.
 
-        `say` is told when it waits for other parts of the same run.
+        `say` is told when it waits for other parts of the same run. What is in `ahead` is begun in the meantime, and
+        kept by its name in `self.ahead`.
         """
         from clusters import preflight  # noqa: PLC0415 - see above
 
@@ -123,11 +179,29 @@ class Run:
 
         def begin() -> None:
             preflight.undo_former_parts(self.settings, self.api, say)
+            self.ahead = {name: Ahead(work) for name, work in (ahead or {}).items()}
             self.found = preflight.check(self.settings, cluster, self.api, needs=needs)
             self._note_versions()
             self._take_lease()
+            for each in self.ahead.values():
+                each.permit()
 
         preflight.Turn(self.settings, self.api, say).take(begin)
+
+    def look(self, permitted: Callable[[], None] | None = None) -> Snapshot:
+        """Observe the cluster; see `clusters.observation.collecting.collect`."""
+        from clusters.observation.collecting import collect  # noqa: PLC0415 - see above
+
+        profile = self.settings.profile
+        return collect(
+            self.api,
+            namespace=profile.namespace,
+            vantage=self.cluster.vantage,
+            routed=self.cluster.routed,
+            profile=profile,
+            upgrade=bool(self.settings.target_version),
+            permitted=permitted,
+        )
 
     def _take_lease(self) -> None:
         """Keep other runs from changing the cluster meanwhile; a run that only looks writes nothing, so no Lease.
@@ -189,6 +263,8 @@ class Run:
 
         With `lost_workers` also what worker processes had changed that were killed.
         """
+        for each in self.ahead.values():
+            each.abandon()
         stack, self._stack = self._stack, ExitStack()
         try:
             with stack:

@@ -207,19 +207,11 @@ def _observed_once(run: Run, kept: Path) -> Diagnosis:
 
     from clusters.diagnosis import Diagnosis, observed  # noqa: PLC0415 - see above
     from clusters.observation import load, save  # noqa: PLC0415 - see above
-    from clusters.observation.collecting import collect  # noqa: PLC0415 - see above
-
-    settings = run.settings
 
     def look() -> Snapshot:
-        return collect(
-            run.api,
-            namespace=settings.profile.namespace,
-            vantage=run.cluster.vantage,
-            routed=run.cluster.routed,
-            profile=settings.profile,
-            upgrade=bool(settings.target_version),
-        )
+        begun = run.ahead.pop("observation", None)
+        found: Snapshot = begun.result() if begun else run.look()
+        return found
 
     with contextlib.ExitStack() as stack:
         with _lost_is_noted(run, kept):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
 
 from clusters import budgets, shield
-from clusters.checks import CheckSpec, Verdict
+from clusters.checks import CheckSpec, Level, Verdict
 from clusters.checks.run_verdict import exit_code
 from clusters.checks.serialise import REPORT_FIELD, path_from_dict, path_to_dict
 from clusters.errors import ConformanceError, ExitCode
@@ -92,7 +94,11 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
             return None
         _say(session.config, f"opening {run.settings.profile.name} ({run.settings.profile.provider})")
         _take_fixture(session, run)
-        run.open(_specs(session.config, run), say=lambda text: _say(session.config, text))
+        run.open(
+            _specs(session.config, run),
+            say=lambda text: _say(session.config, text),
+            ahead=_ahead(session, run),
+        )
         _say(session.config, "preflight passed")
         for note in (*run.found.notes, *([run.lease.note] if run.lease and run.lease.note else [])):
             _say(session.config, f"note: {note}")
@@ -189,6 +195,23 @@ def _specs(config: pytest.Config, run: Run) -> list[CheckSpec]:
     if not chosen and _distributed(config):
         chosen = [one.spec for one in load(suites_folder(config)).values()]
     return [spec for spec in chosen if run.settings.level.allows(spec.level)]
+
+
+def _ahead(session: pytest.Session, run: Run) -> dict[str, Callable[[Callable[[], None]], Any]]:
+    """What checks of this process will ask for and takes long, where none of them changes what others look at."""
+    if _distributed(session.config) or any(
+        spec.level is not Level.OBSERVE for spec in run.state.plan.checks.values()
+    ):
+        return {}
+    wanted = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    found: dict[str, Callable[[Callable[[], None]], Any]] = {}
+    if "diagnosis" in wanted:
+        found["observation"] = run.look
+    if "repository" in wanted:
+        from suites.plugin import kept_repository  # noqa: PLC0415 - only where there is one
+
+        found["repository"] = partial(kept_repository.collected_when, run)
+    return found
 
 
 def _distributed(config: pytest.Config) -> bool:

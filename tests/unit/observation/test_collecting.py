@@ -244,3 +244,29 @@ def test_what_this_metallb_does_not_read_is_listed_apart() -> None:
     seen = collect(api)  # type: ignore[arg-type]  # as above
 
     assert [each["metadata"]["name"] for each in seen.pools_elsewhere.items] == ["b"]
+
+
+class Refused(Exception):  # noqa: N818 - what the test raises
+    """The run may not start."""
+
+
+def test_until_more_is_permitted_only_lists_are_read() -> None:
+    api, asked = FakeApi(), []
+    api.objects |= speaking()
+    for each in ("pod_http", "logs", "pod_https", "account_token"):
+        setattr(api, each, lambda *_, **__: asked.append("pods"))
+
+    def refuse() -> None:
+        raise Refused
+
+    with pytest.raises(Refused):
+        collect(api, permitted=refuse)  # type: ignore[arg-type]  # as above
+
+    assert (api.wrote, asked) == ([], [])
+
+    waited: list[bool] = []
+    api.pod_http = api.logs = lambda *_, **__: ""  # type: ignore[attr-defined]  # as Api has it
+    seen = collect(api, permitted=lambda: waited.append(not api.wrote))  # type: ignore[arg-type]  # as above
+
+    assert (waited, api.wrote, seen.dry_run.accepted) == ([True], [True], True)
+    assert [page.status for page in seen.metrics] == [Status.OK]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,7 +11,8 @@ from typing import Any
 import pytest
 
 from clusters.checks import CheckResult, CheckSpec, Level, Outcome, Place, Verdict, may
-from suites.plugin.run import Run, describe_error
+from clusters.errors import Inconclusive
+from suites.plugin.run import Abandoned, Ahead, Run, describe_error
 from suites.plugin.run_state import NOT_REACHED, ItemResult, Plan, RunState
 
 
@@ -148,3 +150,35 @@ def test_a_plan_is_read_back_as_it_was_written(tmp_path: Path) -> None:
     plan.write(tmp_path)
 
     assert Plan.read(tmp_path) == plan
+
+
+def test_what_is_begun_ahead_does_not_go_on_before_preflight_has_passed() -> None:
+    steps: list[str] = []
+
+    def work(permitted: Callable[[], None]) -> str:
+        steps.append("listed")
+        permitted()
+        steps.append("asked the wire")
+        return "seen"
+
+    refused = Ahead(work)
+    refused.abandon()
+    with pytest.raises(Abandoned):
+        refused.result()
+    assert steps == ["listed"]
+
+    passed = Ahead(work)
+    passed.permit()
+    passed.abandon()  # the run ends: what was permitted goes on
+    assert passed.result() == "seen"
+    assert steps == ["listed", "listed", "asked the wire"]
+
+
+def test_what_fails_ahead_fails_where_it_is_asked_for() -> None:
+    def work(_: Callable[[], None]) -> str:
+        raise Inconclusive("kubectl was not found.")
+
+    begun = Ahead(work)
+
+    with pytest.raises(Inconclusive, match="kubectl was not found"):
+        begun.result()
