@@ -179,9 +179,9 @@ def _all_rendered(repository: RepositorySnapshot) -> None:
     render = repository.intended
     if render.left_out:
         raise Inconclusive(
-            f"MetalLB's own objects were not compared, its pools and advertisements alone: {listed(render.left_out)} "
-            f"of MetalLB {render.version or '(no version named)'} is not at hand here.",
-            remedy="Name the release manifest by --manifest FILE, or commit it where the overlay names it.",
+            "MetalLB's own objects were not compared, its pools and advertisements alone: of MetalLB "
+            f"{render.version or '(no version named)'}, {listed(render.left_out)} is not at hand here.",
+            remedy=render.remedy,
         )
 
 

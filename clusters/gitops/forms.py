@@ -103,6 +103,7 @@ class Rendering:
     deliverers: list[str] = field(default_factory=list)
     known: list[Object] = field(default_factory=list)
     pinned: str = ""
+    remedy: str = ""
     _searched: dict[str, tuple[list[Object], Iterator[Object]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -122,6 +123,7 @@ class Rendering:
             brought=tuple(self.brought),
             patches=tuple(self.patches),
             deliverers=tuple(self.deliverers),
+            remedy=self.remedy,
         )
 
     def expanded(self, objects: Sequence[Object], *, depth: int) -> Iterator[Object]:
@@ -162,9 +164,13 @@ class Rendering:
 
     def chart(self, use: ChartUse) -> list[Object]:
         """What a chart renders, each object in the namespace that it is released to."""
-        objects, source = self.renderer.kustomize.helm.render(use, self.tree, version=self.version)
-        self.brought.append(source)
-        return list(objects)
+        found = self.renderer.kustomize.helm.render(use, self.tree, version=self.version)
+        self.brought += [found.source] if found.source else []
+        if found.left_out is not None:
+            self.left_out.append(f"its chart ({use.where})")
+            self.remedy = self.remedy or found.left_out.remedy
+            self.pinned = self.pinned or found.left_out.release
+        return list(found.objects)
 
     def changed(self, objects: Sequence[Object], fields: Object) -> list[Object]:
         """The objects as a kustomization with these fields makes them."""
@@ -247,6 +253,7 @@ class Rendering:
     def _kustomized(self, root: Path, folder: str) -> list[Object]:
         found = self.renderer.kustomize.render(root, folder, version=self.version)
         self.left_out += found.left_out
+        self.remedy = self.remedy or found.remedy
         self.brought += found.brought
         self.patches += found.patches
         self.pinned = self.pinned or found.version

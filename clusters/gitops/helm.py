@@ -38,6 +38,17 @@ OFFLINE = {
 }
 
 
+class NotAtHandError(NeedsNetworkError):
+    """MetalLB's own chart is not at hand: the rest of an overlay can be rendered without it, for it holds no pools.
+
+    `release` is the version that is meant ("0.16.2"), empty where that is not one.
+    """
+
+    def __init__(self, message: str, *, remedy: str, release: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.release = release
+
+
 class GivenUp(Inconclusive):
     """A render that was ended because it took more than it gets: that says nothing of the overlay."""
 
@@ -60,10 +71,29 @@ class ChartUse:
     values: tuple[bytes, ...] = ()
     crds: bool = True
 
+    def release_of(self, version: str = "") -> str:
+        """The release that is meant ("0.16.2"), empty where that is not one; `version` in place of the chart's own."""
+        text = version or self.version
+        found = versions.parse(text)
+        return str(found) if found is not None and str(found) == text.removeprefix("v") else ""
+
     def with_values(self, values: Object) -> ChartUse:
         """The same with more values, which win."""
         more = (yaml.safe_dump(values).encode("utf-8"),) if values else ()
         return replace(self, values=(*self.values, *more))
+
+
+@dataclass(frozen=True)
+class ChartRender:
+    """What a chart renders, with a sentence on where it was taken from.
+
+    `left_out` is the one sentence, with its remedy, of MetalLB's own chart where that is not at hand: then it is not in
+    the objects.
+    """
+
+    objects: tuple[Object, ...] = ()
+    source: str = ""
+    left_out: NotAtHandError | None = None
 
 
 @dataclass(frozen=True)
@@ -73,20 +103,29 @@ class Helm:
     program: Path | None = None
     modules: Modules = field(default_factory=Modules)
 
-    def render(self, use: ChartUse, tree: Tree, *, version: str = "") -> tuple[tuple[Object, ...], str]:
-        """What the chart renders, and a sentence on where it was taken from; `version` in place of the chart's own.
+    def render(self, use: ChartUse, tree: Tree, *, version: str = "") -> ChartRender:
+        """What the chart renders; `version` in place of the chart's own.
 
-        Raises OverlayError, NeedsNetworkError for a chart or a Helm that is not at hand, and GivenUp.
+        Raises OverlayError, NeedsNetworkError for another chart than MetalLB's that is not at hand and for a Helm that
+        is not, and GivenUp.
         """
+        try:
+            return self._render(use, tree, version)
+        except NotAtHandError as error:
+            return ChartRender(left_out=error)
+
+    def _render(self, use: ChartUse, tree: Tree, version: str) -> ChartRender:
         if self.program is None:
-            raise NeedsNetworkError(
-                f"{use.where} installs the Helm chart {shown(use.name)}, and Helm is not installed here to render it.",
-                remedy="Install helm, or build it: python -m clusters.lab.parts helm",
-            )
+            named = f"{use.where} installs the Helm chart {shown(use.name)}"
+            text = f"{named}, and Helm is not installed here to render it."
+            remedy = "Install helm, or build it: python -m clusters.lab.parts helm"
+            if use.path or not release_manifests.is_chart(use.name, use.repository):
+                raise NeedsNetworkError(text, remedy=remedy)
+            raise NotAtHandError(text, remedy=remedy, release=use.release_of(version))
         with tempfile.TemporaryDirectory(prefix="chart-") as scratch:
             target = Folder(Path(scratch).resolve())
             try:
-                chart, source = self._laid_out(use, tree, target, version)
+                placed = self._laid_out(use, tree, target, version)
                 for number, content in enumerate(use.values):
                     target.write(f"values-{number}.yaml", content)
             except RefusedPath as error:
@@ -95,41 +134,51 @@ class Helm:
                 raise GivenUp(
                     f"The chart {shown(use.name)} cannot be copied to {scratch}: {error.strerror}."
                 ) from None
-            printed = self._run(use, target.root, chart)
-        objects = tuple(
-            found.data for found in mappings(printed, f"What the chart {shown(use.name)} renders")
-        )
-        return objects, f"{use.where}: the chart {shown(use.name)} was taken from {source}"
+            try:
+                printed = self._run(use, target.root, placed.path)
+            except OverlayError:
+                if placed.without is None:
+                    raise
+                # It may well be that it stands on what was left out.
+                raise NeedsNetworkError(str(placed.without.args[0]), remedy=placed.without.remedy) from None
+        found = mappings(printed, f"What the chart {shown(use.name)} renders")
+        source = f"{use.where}: the chart {shown(use.name)} was taken from {placed.source}"
+        return ChartRender(tuple(each.data for each in found), source, placed.without)
 
-    def _laid_out(self, use: ChartUse, tree: Tree, target: Folder, version: str) -> tuple[str, str]:
-        """Copy the chart to `target`: its path there, and where it was taken from."""
+    def _laid_out(self, use: ChartUse, tree: Tree, target: Folder, version: str) -> _Placed:
+        """Copy the chart to `target`."""
         if use.path:
             found = tree.find(joined("", use.path))
             if found.kind == "file" and found.path.endswith(_ENDING):
                 target.write(f"chart{_ENDING}", tree.read(found.path))
-                return f"chart{_ENDING}", shown(found.path)
+                return _Placed(f"chart{_ENDING}", shown(found.path))
             if found.kind == "folder":
                 files = dict(_files(tree, found))
-                brought = self._completed(use, files, version)
+                brought, without = self._completed(use, files, version)
                 _write(target, "chart", files)
-                return "chart", f"{shown(found.path)}{brought}"
+                return _Placed("chart", f"{shown(found.path)}{brought}", without)
             raise OverlayError(f"{use.where} installs the chart {shown(use.path)}, which does not exist.")
-        wanted = _exact(use, version)
         if not release_manifests.is_chart(use.name, use.repository):
             raise NeedsNetworkError(
                 f"{use.where} installs the chart {shown(use.name)} from {shown(use.repository) or 'nowhere'}, "
                 "which is not MetalLB's own, and was not fetched.",
                 remedy="Commit the chart, or what it renders, and name that.",
             )
+        wanted = _exact(use, version)
         _write(target, "chart", self._released(use, wanted))
-        return "chart", _from_module(wanted)
+        return _Placed("chart", _from_module(wanted))
 
-    def _completed(self, use: ChartUse, files: dict[str, bytes], version: str) -> str:
-        """Put MetalLB's chart where a chart depends on it and does not hold it; what to say of that."""
+    def _completed(
+        self, use: ChartUse, files: dict[str, bytes], version: str
+    ) -> tuple[str, NotAtHandError | None]:
+        """Put MetalLB's chart where a chart depends on it and does not hold it; what to say of that.
+
+        Where it is not at hand the chart no longer depends on it, and why is returned too.
+        """
         about = _about(files.get("Chart.yaml", b""), use)
         held = {name.partition("/")[2].partition("/")[0] for name in files if name.startswith("charts/")}
-        said = ""
-        for each in map(mapping, listing(about.get("dependencies"))):
+        said, without = "", None
+        for each in map(mapping, tuple(listing(about.get("dependencies")))):
             name, repository = str(each.get("name", "")), str(each.get("repository", ""))
             if repository.startswith("file://") or any(
                 one == name or one.startswith(f"{name}-") for one in held
@@ -144,24 +193,29 @@ class Helm:
                     "which is not in its charts/ and was not fetched.",
                     remedy="Commit it there: helm dependency build.",
                 )
-            wanted = _exact(inner, version)
-            for path, content in self._released(inner, wanted).items():
-                files[f"charts/{name}/{path}"] = content
-            each["version"] = wanted
+            try:
+                wanted = _exact(inner, version)
+                for path, content in self._released(inner, wanted).items():
+                    files[f"charts/{name}/{path}"] = content
+                each["version"] = wanted
+                said = f", and {name} from {_from_module(wanted)}"
+            except NotAtHandError as error:
+                without = error
+                about["dependencies"] = [one for one in listing(about.get("dependencies")) if one is not each]
             files["Chart.yaml"] = yaml.safe_dump(about).encode("utf-8")
             files.pop("Chart.lock", None)
-            said = f", and {name} from {_from_module(wanted)}"
-        return said
+        return said, without
 
     def _released(self, use: ChartUse, version: str) -> Mapping[str, bytes]:
         found = self.modules.chart(version)
         if found is None:
-            raise NeedsNetworkError(
+            raise NotAtHandError(
                 f"{use.where} installs MetalLB's chart {version}, which is not at hand here and was not fetched.",
                 remedy=(
                     f"Bring MetalLB's module to this machine (go mod download go.universe.tf/metallb@v{version}), "
                     "or name what the chart renders by --rendered FILE."
                 ),
+                release=version,
             )
         return found
 
@@ -222,6 +276,15 @@ class Helm:
         return done.output.decode("utf-8", errors="replace")
 
 
+@dataclass(frozen=True)
+class _Placed:
+    """A chart that was laid out: its path, where it was taken from, and what it goes without."""
+
+    path: str
+    source: str
+    without: NotAtHandError | None = None
+
+
 def at_hand(modules: Modules) -> Helm:
     """Helm as it is here: installed, or built as one of the lab's parts."""
     found = sandbox.program("helm")
@@ -241,16 +304,15 @@ def _built() -> Path | None:
 
 
 def _exact(use: ChartUse, version: str) -> str:
-    """The one release that is meant ("0.16.2"). Raises NeedsNetworkError for a range: its newest is not known."""
-    text = version or use.version
-    found = versions.parse(text)
-    if found is None or str(found) != text.removeprefix("v"):
-        raise NeedsNetworkError(
+    """The one release of MetalLB's that is meant. Raises NotAtHandError for a range: its newest is not known."""
+    found = use.release_of(version)
+    if not found:
+        raise NotAtHandError(
             f"{use.where} installs the chart {shown(use.name)} in version {shown(use.version) or '(none)'}, "
             "which names no one release: which it is today was not asked for.",
             remedy="Pin the version, or name what the chart renders by --rendered FILE.",
         )
-    return str(found)
+    return found
 
 
 def _from_module(version: str) -> str:

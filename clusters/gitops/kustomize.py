@@ -53,7 +53,8 @@ class Render(Frozen):
     """What an overlay renders. `problem` says in one sentence why it could not be; it then has no objects.
 
     `version` is the MetalLB version that it runs ("0.15.2"), empty where nothing says. `left_out` names the
-    release manifests that were not at hand: only the configuration was rendered then. `brought` says, a sentence
+    release manifests and charts of MetalLB's that were not at hand, `remedy` how to have them: only the configuration
+    was rendered then. `brought` says, a sentence
     each, what stands in for something that the repository only names. `patches` names what the overlay patches, for
     comparing one overlay's ways with another's. `deliverers` are the objects of Flux and Argo CD that were followed.
     """
@@ -156,8 +157,9 @@ def _finished(overlay: str, tree: Kustomization, printed: str, *, version: str, 
     return Render(
         overlay=overlay,
         objects=objects,
-        version=version_of(objects) or version,
+        version=version_of(objects) or version or placed.version,
         left_out=tuple(placed.left_out),
+        remedy=placed.remedy,
         brought=tuple(placed.brought),
         patches=tuple(label for each in tree.walk() for label in overlay_copy.patch_labels(each)),
     )

@@ -29,6 +29,14 @@ class Placed:
 
     left_out: list[str] = field(default_factory=list)
     brought: list[str] = field(default_factory=list)
+    #: How to have what is left out, and the version of a chart that is.
+    remedy: str = ""
+    version: str = ""
+
+    def leave_out(self, what: str, remedy: str) -> None:
+        """Note that there is nothing to put in for `what`."""
+        self.left_out.append(what)
+        self.remedy = self.remedy or remedy
 
 
 @dataclass(frozen=True)
@@ -78,9 +86,13 @@ class OverlayCopy:
         """Put what each chart renders beside the kustomization that names it; the files."""
         files = []
         for number, use in enumerate(each.charts):
-            objects, source = self.helm.render(use, self.tree, version=self.version)
-            placed.brought.append(source)
+            found = self.helm.render(use, self.tree, version=self.version)
+            placed.brought += [found.source] if found.source else []
+            if found.left_out is not None:
+                placed.leave_out(f"its chart ({use.where})", found.left_out.remedy)
+                placed.version = placed.version or found.left_out.release
             files.append(f"{_OURS}chart-{number}.yaml")
+            objects = found.objects or (_stand_in(len(placed.left_out)),)
             self.target.write(joined(each.folder, files[-1]), yaml.safe_dump_all(objects).encode("utf-8"))
         return files
 
@@ -92,10 +104,10 @@ class OverlayCopy:
             called = f"{name}.yaml{version and f' of MetalLB {version}'}"
             placed.brought.append(f"{what} stands for {called}, taken from {source}")
             return
-        placed.left_out.append(what)
-        metadata = {"name": f"placeholder-{len(placed.left_out)}", "annotations": {_MARK: "true"}}
-        stub = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
-        self.target.write(path, yaml.safe_dump(stub).encode("utf-8"))
+        placed.leave_out(
+            what, "Name the release manifest by --manifest FILE, or commit it where the overlay names it."
+        )
+        self.target.write(path, yaml.safe_dump(_stand_in(len(placed.left_out))).encode("utf-8"))
 
     def _manifest(self, version: str, name: str) -> tuple[Manifest | None, str]:
         """The manifest at hand, and where it comes from."""
@@ -124,6 +136,12 @@ class OverlayCopy:
         self.target.write(
             self.tree.find(each.path).path, yaml.safe_dump(data, sort_keys=False).encode("utf-8")
         )
+
+
+def _stand_in(number: int) -> Object:
+    """An object that `kept` takes out again."""
+    metadata = {"name": f"placeholder-{number}", "annotations": {_MARK: "true"}}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
 
 
 def kept(objects: list[Object]) -> tuple[Object, ...]:

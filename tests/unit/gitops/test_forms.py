@@ -181,18 +181,56 @@ class TestWhatIsNotAtHand:
         assert (found.left_out, found.version) == ((), "0.16.2")
         assert str(named) in found.brought[0]
 
-    def test_without_helm_a_chart_says_what_to_install(self, site: Site) -> None:
+    @pytest.mark.parametrize("form", [form for form in FORMS.values() if form.helm], indirect=True)
+    def test_the_pools_beside_metallbs_chart_are_judged_without_it(
+        self, site: Site, form: Form, helm: Helm
+    ) -> None:
+        site.edit(form.config, "172.30.0.200-172.30.0.220", "172.30.0.220-172.30.0.200")
+        tools = Tools(site.kubectl, {}, site.cluster, Helm(helm.program))
+        found = repository_collection.collect(site.root, form.layout(LAYOUT), tools)
+
+        assert [each.cause for each in range_findings.ranges_valid(found, None)] == [
+            CauseId.POOL_RANGE_INVALID
+        ]
+        assert (found.working.version, found.working.problem) == ("0.16.2", "")
+        assert found.working.left_out[0].startswith("its chart (")
+
+    def test_what_metallbs_chart_would_bring_is_told_as_not_compared(self, site: Site, helm: Helm) -> None:
+        layout = FORMS["Flux HelmRelease"].layout(LAYOUT)
+        tools = Tools(site.kubectl, {}, site.cluster, Helm(helm.program))
+        found = repository_collection.collect(site.root, layout, tools)
+
+        with pytest.raises(
+            Inconclusive, match=r"of MetalLB 0\.16\.2, its chart \(HelmRelease .*\) is not at"
+        ) as told:
+            drift.intended_config(found, site.snapshot())
+        assert "go mod download go.universe.tf/metallb@v0.16.2" in told.value.remedy
+
+    def test_without_helm_metallbs_chart_is_left_out_and_it_is_told_what_to_install(self, site: Site) -> None:
         found = Renderer(Kustomize(site.kubectl)).attempt(site.root, "forms/kustomize-chart/lab")
+
+        assert (found.problem, found.version) == ("", "0.16.2")
+        assert found.left_out == ("its chart (forms/kustomize-chart/lab/kustomization.yaml line 7)",)
+        assert "python -m clusters.lab.parts helm" in found.remedy
+
+    def test_without_helm_a_chart_of_ones_own_is_not_rendered(self, site: Site) -> None:
+        found = Renderer(Kustomize(site.kubectl)).attempt(site.root, "forms/helm-chart/lab")
 
         assert found.needs_network
         assert found.problem.endswith(
-            "installs the Helm chart metallb, and Helm is not installed here to render it."
+            "installs the Helm chart lab, and Helm is not installed here to render it."
         )
-        assert "python -m clusters.lab.parts helm" in found.remedy
 
-    def test_a_chart_whose_module_is_not_at_hand_is_told(self, site: Site, helm: Helm) -> None:
-        bare = Kustomize(site.kubectl, helm=Helm(helm.program))
-        found = Renderer(bare).attempt(site.root, "forms/kustomize-chart/lab")
+    def test_a_chart_that_stands_on_one_that_is_left_out_is_not_called_wrong(
+        self, site: Site, helm: Helm
+    ) -> None:
+        site.write(
+            "forms/helm-chart/lab/templates/notes.yaml",
+            'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ include "metallb.fullname" . }}}\n',
+        )
+        found = Renderer(Kustomize(site.kubectl, helm=Helm(helm.program))).attempt(
+            site.root, "forms/helm-chart/lab"
+        )
 
         assert found.needs_network
         assert "installs MetalLB's chart 0.16.2, which is not at hand here" in found.problem
@@ -204,8 +242,9 @@ class TestWhatIsNotAtHand:
         site.edit("forms/kustomize-chart/lab/kustomization.yaml", "version: 0.16.2", f'version: "{version}"')
         found = Renderer(Kustomize(site.kubectl, helm=helm)).attempt(site.root, "forms/kustomize-chart/lab")
 
-        assert found.needs_network
-        assert "names no one release" in found.problem
+        assert (found.problem, found.version) == ("", "")
+        assert not found.complete
+        assert "Pin the version" in found.remedy
 
     def test_a_chart_of_somebody_elses_is_not_taken_for_metallbs(self, site: Site, helm: Helm) -> None:
         site.edit(
