@@ -43,10 +43,46 @@ def main(arguments: Sequence[str]) -> int:
         raise UsageError(
             "--watch looks again and again, and --snapshot stays as it is.", remedy="Give one of the two."
         )
-    with looking(given.profile, given.snapshot, wire=True) as look:
+    one = given.service or given.address
+    shown = _Shown(given) if one and not (given.watch or given.json) else None
+    with looking(
+        given.profile, given.snapshot, wire=True, about=one, read=shown.read if shown else None
+    ) as look:
         if given.watch:
             return _watched(look, given)
-        return _told(look(), given)
+        return _told(look(), given, shown)
+
+
+class _Shown:
+    """What is shown of one service before the wire has been asked, which takes longest: how it got its address.
+
+    None of those links is read off the wire; where one is another all the same, the path is shown again.
+    """
+
+    def __init__(self, given: argparse.Namespace) -> None:
+        self._given = given
+        self._path: ServicePath | None = None
+
+    def read(self, snapshot: Snapshot) -> None:
+        """Show the first path. Raises UsageError where there is no such service."""
+        from clusters.diagnosis import Diagnosis  # noqa: PLC0415 - after the arguments were read
+
+        first = _asked_for(Diagnosis(snapshot), self._given)[0]
+        if not self.holds(first):
+            if self._path is not None:
+                say("meanwhile it has changed:")
+            self._path = first
+            for line in _of_path(first):
+                say(line)
+
+    def holds(self, path: ServicePath) -> bool:
+        """Whether this path was shown as it is."""
+        shown = self._path
+        return shown is not None and (shown.service, shown.path, shown.links) == (
+            path.service,
+            path.path,
+            path.links,
+        )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -66,12 +102,12 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _told(diagnosis: Diagnosis, given: argparse.Namespace) -> int:
+def _told(diagnosis: Diagnosis, given: argparse.Namespace, shown: _Shown | None = None) -> int:
     paths = _asked_for(diagnosis, given)
     if given.json:
         say(json.dumps([path_to_dict(path) for path in paths], indent=2))
     else:
-        for line in _lines(diagnosis, paths, one=bool(given.service or given.address)):
+        for line in _lines(diagnosis, paths, one=bool(given.service or given.address), shown=shown):
             say(line)
     # Nothing in trouble means something only where it was looked for on the wire too.
     if not paths and not diagnosis.facts.wire_index.asked:
@@ -122,14 +158,18 @@ def _holder(diagnosis: Diagnosis, text: str) -> str:
     return min(holders)
 
 
-def _lines(diagnosis: Diagnosis, paths: Sequence[ServicePath], *, one: bool) -> Iterator[str]:
+def _lines(
+    diagnosis: Diagnosis, paths: Sequence[ServicePath], *, one: bool, shown: _Shown | None = None
+) -> Iterator[str]:
     if not paths:
         yield "No service is in trouble."
     if not diagnosis.facts.wire_index.asked:
         yield f"No ARP probe was made and no port was tried: {_why_not_asked(diagnosis)}."
     for service in dict.fromkeys(path.service for path in paths):
         chosen = [path for path in paths if path.service == service]
-        yield from _of_service(service, chosen)
+        for path in chosen:
+            if not (shown and shown.holds(path)):
+                yield from _of_path(path)
         yield from _verdict(diagnosis, chosen)
         yield ""
     if paths and not one:
@@ -144,17 +184,16 @@ def _why_not_asked(diagnosis: Diagnosis) -> str:
     return (wire.detail or str(wire.status)).rstrip(".")
 
 
-def _of_service(service: str, paths: Iterable[ServicePath]) -> Iterator[str]:
-    for path in paths:
-        where = f" {path.address}" if path.address else ""
-        port = f" port {path.port}" if path.port else ""
-        yield f"service {service}{where}{port}, {path.path}:"
-        for link in path.links:
-            proof = link.proof[0] if link.proof else ""
-            yield f"  {_MARKS[link.reading]:8} {link.link:15} {proof}".rstrip()
-            if link.reading is Reading.BROKEN:
-                for more in link.proof[1:_PROOFS]:
-                    yield f"  {'':24} {more}"
+def _of_path(path: ServicePath) -> Iterator[str]:
+    where = f" {path.address}" if path.address else ""
+    port = f" port {path.port}" if path.port else ""
+    yield f"service {path.service}{where}{port}, {path.path}:"
+    for link in path.links:
+        proof = link.proof[0] if link.proof else ""
+        yield f"  {_MARKS[link.reading]:8} {link.link:15} {proof}".rstrip()
+        if link.reading is Reading.BROKEN:
+            for more in link.proof[1:_PROOFS]:
+                yield f"  {'':24} {more}"
 
 
 def _verdict(diagnosis: Diagnosis, paths: Sequence[ServicePath]) -> Iterator[str]:
@@ -198,10 +237,18 @@ def _serves(link: LinkReading) -> bool:
 
 
 @contextmanager
-def looking(name: str, snapshot: Path | None, *, wire: bool) -> Iterator[Look]:
+def looking(
+    name: str,
+    snapshot: Path | None,
+    *,
+    wire: bool,
+    about: str = "",
+    read: Callable[[Snapshot], None] | None = None,
+) -> Iterator[Look]:
     """What gives a diagnosis each time it is called: of the saved observation, or of the profile's cluster as it is.
 
-    With `wire` the addresses are also asked for from the profile's vantage. Raises ConformanceError.
+    With `wire` the addresses are also asked for from the profile's vantage, and where it is `about` one service no more
+    of them than it needs; `read` is told before they are. Raises ConformanceError.
     """
     if snapshot is not None:
         yield lambda: _saved(snapshot)
@@ -209,7 +256,7 @@ def looking(name: str, snapshot: Path | None, *, wire: bool) -> Iterator[Look]:
     from clusters import profile, providers  # noqa: PLC0415 - a saved observation needs no cluster
     from clusters.api import Api  # noqa: PLC0415 - see above
     from clusters.diagnosis import observed  # noqa: PLC0415 - see above
-    from clusters.observation.collecting import collect  # noqa: PLC0415 - see above
+    from clusters.observation.collecting import Course, collect  # noqa: PLC0415 - see above
 
     chosen = _without_vantage(profile.load(name), wire=wire)
     with providers.open_cluster(chosen) as cluster:
@@ -222,6 +269,7 @@ def looking(name: str, snapshot: Path | None, *, wire: bool) -> Iterator[Look]:
                 vantage=cluster.vantage if wire else None,
                 routed=cluster.routed if wire else None,
                 profile=chosen,
+                course=Course(about=about, read=read),
             )
 
         yield lambda: observed(look)

@@ -52,6 +52,20 @@ class _Wanted:
         return f"{self.of.plural}{group}{scope}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """How one observation goes.
+
+    `permitted` waits until more may be done than to list objects, and raises where it may not: then nothing more is,
+    and that is raised. `about` is a service (namespace/name) or an address of one: then the wire is asked for no more
+    than it needs. `read` is told when all but the wire was read.
+    """
+
+    permitted: Callable[[], None] | None = None
+    about: str = ""
+    read: Callable[[Snapshot], None] | None = None
+
+
 def collect(
     api: Api,
     *,
@@ -61,12 +75,11 @@ def collect(
     profile: Profile | None = None,
     upgrade: bool = False,
     limits: Limits = DEFAULT,
-    permitted: Callable[[], None] | None = None,
+    course: Course | None = None,
 ) -> Snapshot:
     """Observe the cluster once. Never raises for a part that cannot be read: the part says so itself.
 
-    With `upgrade` also what has to be known before one. `permitted` waits until more may be done than to list objects,
-    and raises where it may not: then nothing more is, and that is raised.
+    With `upgrade` also what has to be known before one.
 
     Only reads, but for one server-side dry run of a pool (see `dry_run`), and for a token that reads metrics where
     the profile has one asked for (see `scrape`). Raises Unreachable where the API
@@ -87,16 +100,20 @@ def collect(
             **(expectations.place(profile) | found),
         )
 
-    with wire.Looking(vantage, limits) as looking:
+    course = course or Course()
+    with wire.Looking(vantage, limits, about=course.about) as looking:
         with (
             _no_search_for_garbage(),
             ThreadPoolExecutor(limits.workers, thread_name_prefix="observe") as pool,
         ):
-            collection.begin(pool, permitted)
+            collection.begin(pool, course.permitted)
             # The wire keeps whoever asks waiting: it is asked as soon as it is known for what.
             looking.begin(lambda: whole(collection.asked_for))
             found = collection.gather(pool)
-        seen = looking.end(whole(found), unseen=expectations.unseen(profile), routed=routed)
+        known = whole(found)
+        if course.read is not None:
+            course.read(known)
+        seen = looking.end(known, unseen=expectations.unseen(profile), routed=routed)
     if seen.wire.ok and node_macs.unclear(seen):
         seen = replace(seen, answer_counts=collection.answer_counts(seen))
     return store.measured(seen)

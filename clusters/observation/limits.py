@@ -10,8 +10,8 @@ class Limits:
     """Bounds of one collection.
 
     `free_addresses` is how many free addresses of each pool are asked for on the wire, `reached` how many
-    service ports are tried from the vantage; what share that was is recorded. `workers` requests run at a
-    time, and a list is read in pages of `page` objects.
+    service ports are tried from the vantage, `reached_beside` how many where one service alone is asked about; what
+    share that was is recorded. `workers` requests run at a time, and a list is read in pages of `page` objects.
 
     Of each log the last `log_lines_read` lines are read, and without noise the last `log_lines` of them are kept, up to
     `log_lines_kept` where they are of the log's last `log_seconds`.
@@ -32,6 +32,7 @@ class Limits:
     log_seconds: float = 3600.0
     free_addresses: int = 64
     reached: int = 1024
+    reached_beside: int = 64
     tries_at_first: int = 100
     tries_at_least: int = 3
     tries_at_most: int = 20

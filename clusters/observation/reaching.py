@@ -58,22 +58,36 @@ def doors(services: Iterable[Json]) -> Iterator[Door]:
                 yield Door(key, entry["ip"], port["port"], protocol, port.get("nodePort") or 0)
 
 
-def chosen(snapshot: Snapshot, limits: Limits) -> tuple[tuple[Door, ...], int]:
+def addresses(snapshot: Snapshot, about: str) -> tuple[str, ...]:
+    """The addresses of the service that `about` names, by its namespace/name or by one of them."""
+    found: dict[str, dict[str, None]] = {}
+    for service in snapshot.services.items:
+        key = f"{service['metadata']['namespace']}/{service['metadata']['name']}"
+        for entry in (service["status"].get("loadBalancer") or {}).get("ingress") or ():
+            if entry.get("ip"):
+                found.setdefault(key, {})[entry["ip"]] = None
+    return tuple(address for key, held in found.items() if about == key or about in held for address in held)
+
+
+def chosen(snapshot: Snapshot, limits: Limits, *, about: str = "") -> tuple[tuple[Door, ...], int]:
     """The ports to be tried in this observation, and how many there are.
 
     Within the limit that is all. Beyond it three in four are the same each time, consumers' ports first, and the
-    others take turns by the time of the observation: each of them is tried in one observation or another.
+    others take turns by the time of the observation: each of them is tried in one observation or another. Where it is
+    `about` one service, its ports come first, and the limit is lower.
     """
     every = tuple(doors(snapshot.services.items))
-    if len(every) <= limits.reached:
+    most = limits.reached_beside if about else limits.reached
+    if len(every) <= most:
         return every, len(every)
     known = {f"{each.namespace}/{each.name}" for each in snapshot.expectations.consumers}
-    ranked = sorted(every, key=lambda door: door.service not in known)
-    fixed = limits.reached * 3 // 4
+    asked = set(addresses(snapshot, about)) if about else set()
+    ranked = sorted(every, key=lambda door: (door.address not in asked, door.service not in known))
+    fixed = min(most, max(most * 3 // 4, sum(door.address in asked for door in every)))
     rest = ranked[fixed:]
     seconds = dt.datetime.fromisoformat(snapshot.taken_at).timestamp()
     start = int(seconds * _SPREAD % 1 * len(rest))
-    turn = (rest[start:] + rest[:start])[: limits.reached - fixed]
+    turn = (rest[start:] + rest[:start])[: most - fixed]
     return (*ranked[:fixed], *turn), len(every)
 
 

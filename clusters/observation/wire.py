@@ -49,13 +49,14 @@ def seen(snapshot: Snapshot, vantage: Vantage | None, limits: Limits, *, unseen:
 class Looking:
     """One look from a vantage, in two parts: its questions may be under way before all of the cluster has been read.
 
-    Use it as a context manager; leaving waits for what was begun.
+    Use it as a context manager; leaving waits for what was begun. `about` is a service, or an address of one: of others
+    as many are looked at as tell what it has alone, and nobody is asked where it holds no address.
     """
 
-    def __init__(self, vantage: Vantage | None, limits: Limits) -> None:
-        self._vantage, self._limits = vantage, limits
+    def __init__(self, vantage: Vantage | None, limits: Limits, *, about: str = "") -> None:
+        self._vantage, self._limits, self._about = vantage, limits, about
         self._beside = ThreadPoolExecutor(6, thread_name_prefix="look")
-        self._asked: Future[_Asked] | None = None
+        self._asked: Future[_Asked | None] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -65,23 +66,30 @@ class Looking:
 
     def begin(self, known: Callable[[], Snapshot]) -> None:
         """Ask for the addresses of the services, nodes and pools that `known` gives, which may wait for them."""
-        vantage, limits = self._vantage, self._limits
-        if vantage is not None:
-            self._asked = self._beside.submit(
-                lambda: _Look(known(), vantage, limits, self._beside).questions()
-            )
+        if self._vantage is not None:
+            self._asked = self._beside.submit(self._questions, self._vantage, known)
+
+    def _questions(self, vantage: Vantage, known: Callable[[], Snapshot]) -> _Asked | None:
+        snapshot = known()
+        if self._about and not reaching.addresses(snapshot, self._about):
+            return None
+        return _Look(snapshot, vantage, self._limits, self._beside, about=self._about).questions()
 
     def end(self, snapshot: Snapshot, *, unseen: WireView, routed: Vantage | None = None) -> Snapshot:
         """`snapshot` with all that is seen; `routed` looks too, where it disturbs nothing."""
-        far = _Far(snapshot, routed, self._limits, self._beside)
+        if self._about and not reaching.addresses(snapshot, self._about):
+            nothing = WireView(detail="the service holds no address", place=unseen.place)
+            return replace(snapshot, wire=nothing, routed=nothing)
+        far = _Far(snapshot, routed, self._limits, self._beside, about=self._about)
         return replace(snapshot, wire=self._view(snapshot, unseen, far.begin), routed=far.view())
 
     def _view(self, snapshot: Snapshot, unseen: WireView, tried: Callable[[], None]) -> WireView:
         if self._vantage is None or self._asked is None:
             return unseen
         try:
-            look = _Look(snapshot, self._vantage, self._limits, self._beside)
-            return look.view(self._asked.result(), tried=tried)
+            look = _Look(snapshot, self._vantage, self._limits, self._beside, about=self._about)
+            asked = self._asked.result()
+            return look.view(asked, tried=tried) if asked else unseen
         except VantageError as error:
             return WireView(status=Status.FAILED, detail=error.args[0], place=self._vantage.name)
 
@@ -92,14 +100,17 @@ class _Far:
     It begins when the first one has made its tries: the two together would be twice as fast as the budget says.
     """
 
-    def __init__(self, snapshot: Snapshot, vantage: Vantage | None, limits: Limits, beside: Executor) -> None:
+    def __init__(
+        self, snapshot: Snapshot, vantage: Vantage | None, limits: Limits, beside: Executor, *, about: str
+    ) -> None:
         self._snapshot, self._vantage, self._limits, self._beside = snapshot, vantage, limits, beside
+        self._about = about
         self._reached: Future[WireView] | None = None
 
     def begin(self) -> None:
         """Try what it reaches, beside whatever follows."""
         if self._vantage is not None and self._reached is None:
-            look = _Look(self._snapshot, self._vantage, self._limits, self._beside)
+            look = _Look(self._snapshot, self._vantage, self._limits, self._beside, about=self._about)
             self._reached = self._beside.submit(look.reach)
 
     def view(self) -> WireView:
@@ -136,13 +147,16 @@ class _Asked:
 class _Look:
     """One look from one vantage."""
 
-    def __init__(self, snapshot: Snapshot, vantage: Vantage, limits: Limits, beside: Executor) -> None:
+    def __init__(
+        self, snapshot: Snapshot, vantage: Vantage, limits: Limits, beside: Executor, *, about: str = ""
+    ) -> None:
         self.snapshot, self.vantage, self.limits, self.beside = snapshot, vantage, limits, beside
+        self.about = about
         self.asks = "arp" in vantage.capabilities
 
     def reach(self) -> WireView:
         """Only which ports are reached, and by which way."""
-        doors, ports = reaching.chosen(self.snapshot, self.limits)
+        doors, ports = reaching.chosen(self.snapshot, self.limits, about=self.about)
         routes = tuple(self._route(address) for address in sorted({door.address for door in doors}))
         found = reaching.Reaching(self.vantage, self.limits).ports(doors, nodes=None)
         return WireView(
@@ -151,7 +165,7 @@ class _Look:
 
     def questions(self) -> _Asked:
         """Begin to ask who has which address. Raises VantageError where the vantage cannot see at all."""
-        doors, ports = reaching.chosen(self.snapshot, self.limits)
+        doors, ports = reaching.chosen(self.snapshot, self.limits, about=self.about)
         assigned = sorted({door.address for door in doors})
         nodes = sorted({each for raw in self.snapshot.nodes.items for each in node_macs.own_addresses(raw)})
         free, shares = self._free(set(assigned) | set(nodes))
@@ -413,6 +427,10 @@ class _Look:
     def _free(self, taken: set[str]) -> tuple[dict[str, list[str]], tuple[PoolShare, ...]]:
         """Some free addresses of each pool, and what share of all of them that is."""
         held = {ranges.parse_address(address) for address in taken}
+        wanted = [
+            ranges.parse_address(each)
+            for each in (reaching.addresses(self.snapshot, self.about) if self.about else ())
+        ]
         free: dict[str, list[str]] = {}
         shares = []
         for raw in self.snapshot.ip_address_pools.items:
@@ -421,6 +439,8 @@ class _Look:
             except SelectorError:
                 continue
             merged = ranges.merged(pool.ranges)
+            if self.about and not _inside(wanted, merged):
+                continue
             found = ranges.first_free(
                 merged, taken=held, count=self.limits.free_addresses, avoid_buggy=pool.avoid_buggy
             )

@@ -190,7 +190,7 @@ class Run:
 
     def look(self, permitted: Callable[[], None] | None = None) -> Snapshot:
         """Observe the cluster; see `clusters.observation.collecting.collect`."""
-        from clusters.observation.collecting import collect  # noqa: PLC0415 - see above
+        from clusters.observation.collecting import Course, collect  # noqa: PLC0415 - see above
 
         profile = self.settings.profile
         return collect(
@@ -200,7 +200,7 @@ class Run:
             routed=self.cluster.routed,
             profile=profile,
             upgrade=bool(self.settings.target_version),
-            permitted=permitted,
+            course=Course(permitted=permitted),
         )
 
     def _take_lease(self) -> None:

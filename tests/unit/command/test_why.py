@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from clusters.errors import ExitCode
+from clusters.diagnosis import Diagnosis, paths
+from clusters.errors import ExitCode, UsageError
+from clusters.observation import load
+from clusters.observation.snapshot import Objects, WireView
 from metallb_conformance.command import main
+from metallb_conformance.why import _lines, _Shown
 
 OBSERVATIONS = Path(__file__).parents[1] / "diagnosis" / "observations"
 
@@ -74,3 +80,44 @@ def test_what_is_not_there_is_named(
 ) -> None:
     assert why("healthy", *arguments) == ExitCode.USAGE
     assert said in capsys.readouterr().err
+
+
+def read_first(observation: str, service: str) -> tuple[_Shown, Diagnosis]:
+    """What is shown before the wire is asked, and the diagnosis of the same with the wire."""
+    seen = load(OBSERVATIONS / f"{observation}.json.gz")
+    shown = _Shown(argparse.Namespace(service=service, address=""))
+    shown.read(replace(seen, wire=WireView(), routed=WireView()))
+    return shown, Diagnosis(seen)
+
+
+def test_how_a_service_got_its_address_is_shown_before_the_wire_is_asked_and_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shown, diagnosis = read_first("healthy", "shop/web")
+    first = capsys.readouterr().out
+    rest = "\n".join(_lines(diagnosis, paths.of_service(diagnosis, "shop/web"), one=True, shown=shown))
+    whole = "\n".join(_lines(diagnosis, paths.of_service(diagnosis, "shop/web"), one=True))
+
+    assert "assignment:" in first
+    assert "traffic:" not in first
+    assert rest.startswith("service shop/web")
+    assert first + rest == whole
+
+    shown.read(diagnosis.snapshot)  # the same is seen again: it is not said twice
+    assert capsys.readouterr().out == ""
+    shown.read(replace(diagnosis.snapshot, pods=Objects()))
+    assert capsys.readouterr().out.startswith("meanwhile it has changed:\nservice shop/web")
+
+
+@pytest.mark.parametrize("file", sorted(OBSERVATIONS.glob("*.json.gz")), ids=lambda file: file.name[:-8])
+def test_no_link_to_an_address_is_read_off_the_wire(file: Path) -> None:
+    seen = load(file)
+    whole, early = Diagnosis(seen), Diagnosis(replace(seen, wire=WireView(), routed=WireView()))
+
+    for key in whole.facts.services:
+        assert paths.of_service(early, key)[0].links == paths.of_service(whole, key)[0].links
+
+
+def test_a_service_that_is_not_there_is_told_before_the_wire_is_asked() -> None:
+    with pytest.raises(UsageError, match="There is no service 'shop/gone'"):
+        read_first("healthy", "shop/gone")

@@ -10,7 +10,7 @@ import pytest
 
 from clusters.api import ApiError, Forbidden, Invalid, NoSuchResource, Resource, Unreachable, WebhookFailed
 from clusters.observation import Status
-from clusters.observation.collecting import collect
+from clusters.observation.collecting import Course, collect
 from clusters.profile import Profile, Provider
 from tests.answers import answered
 from tests.unit.outbound import corpus
@@ -260,13 +260,14 @@ def test_until_more_is_permitted_only_lists_are_read() -> None:
         raise Refused
 
     with pytest.raises(Refused):
-        collect(api, permitted=refuse)  # type: ignore[arg-type]  # as above
+        collect(api, course=Course(permitted=refuse))  # type: ignore[arg-type]  # as above
 
     assert (api.wrote, asked) == ([], [])
 
     waited: list[bool] = []
     api.pod_http = api.logs = lambda *_, **__: ""  # type: ignore[attr-defined]  # as Api has it
-    seen = collect(api, permitted=lambda: waited.append(not api.wrote))  # type: ignore[arg-type]  # as above
+    course = Course(permitted=lambda: waited.append(not api.wrote))
+    seen = collect(api, course=course)  # type: ignore[arg-type]  # as above
 
     assert (waited, api.wrote, seen.dry_run.accepted) == ([True], [True], True)
     assert [page.status for page in seen.metrics] == [Status.OK]

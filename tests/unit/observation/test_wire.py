@@ -293,3 +293,33 @@ def test_the_wire_is_asked_while_the_cluster_is_read_and_after_the_metrics() -> 
     assert found.wire.ok
     assert events[0] == "metrics"
     assert events.index("asked") < events.index("all read")
+
+
+def test_of_one_service_no_more_is_asked_than_it_needs() -> None:
+    other = {**SERVICE, "metadata": {"namespace": "shop", "name": "other"}}
+    held = {"loadBalancer": {"ingress": [{"ip": "10.9.0.9"}]}}
+    pools = tuple(
+        {"metadata": {"name": name, "namespace": "metallb-system"}, "spec": {"addresses": [addresses]}}
+        for name, addresses in (("near", "10.0.0.8-10.0.0.10"), ("far", "10.9.0.8-10.9.0.10"))
+    )
+    known = Snapshot(
+        taken_at="2026-11-30T18:00:00.000+00:00",
+        services=Objects(status=Status.OK, items=(SERVICE, {**other, "status": held})),
+        ip_address_pools=Objects(status=Status.OK, items=pools),
+    )
+
+    def seen_about(about: str) -> tuple[WireView, list[list[str]]]:
+        place = Place(SERVED | {"10.9.0.9": MACS["10.0.0.1"]})
+        with wire.Looking(cast("Vantage", place), replace(DEFAULT, reached_beside=1), about=about) as looking:
+            looking.begin(lambda: known)
+            return looking.end(known, unseen=WireView()).wire, place.asked
+
+    for about in ("shop/web", "10.0.0.9"):
+        found, _ = seen_about(about)
+        assert [(one.service, one.outcome) for one in found.reached] == [("shop/web", "answered")]
+        assert found.ports == 2  # so many there are
+        assert {one.pool for one in found.heard if one.purpose == "free"} == {"near"}
+
+    found, asked = seen_about("shop/waiting")
+    assert (found.status, found.detail) == (Status.NOT_ASKED, "the service holds no address")
+    assert asked == []
