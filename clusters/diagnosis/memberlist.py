@@ -30,7 +30,10 @@ _LEASE_LATE = 25.0
 _SENDER = re.compile(r"from=\[?([0-9a-fA-F.:]+?)\]?:\d+")
 #: Where UDP is blocked, a speaker says so at each probe, every second or two; a busy machine misses one now and then.
 _PROBES_LOST, _LOST_WITHIN = 3, 30.0
-_ADDRESS = re.compile(r"Failed to join \[?([0-9a-fA-F.:]+?)\]?:\d+:")
+#: What is said of a peer that joins, changes or leaves.
+_EVENTS = frozenset({"NodeJoin", "NodeUpdate", "NodeLeave"})
+#: Each peer that a speaker looked for and did not reach, in one line. (A capital until 0.15.)
+_ADDRESS = re.compile(r"[Ff]ailed to join \[?([0-9a-fA-F.:]+?)\]?:\d+:")
 
 
 def root_causes(facts: Facts) -> Iterator[RootCause]:
@@ -81,7 +84,7 @@ def _partition(facts: Facts) -> Iterator[RootCause]:
         return
     told = [f"the speaker on {node} considers {peer} gone" for node, peers in lost.items() for peer in peers]
     told += [f"speaker on {node}: {hit.line}" for node, hit in insisting[:2]]
-    apart = _apart(lost, len(facts.components.speakers))
+    apart = _apart(facts, lost)
     split = (
         f"The speaker on node {apart} has left the memberlist cluster of the others"
         if apart
@@ -107,16 +110,16 @@ def _insists(facts: Facts, node: str, hit: Hit) -> bool:
     """Whether a line tells of a peer whose speaker runs all the same, and has for long enough to be heard."""
     named = {hit.subjects.get("node", ""), *_ADDRESS.findall(hit.line)}
     peers = [
-        pod
+        name
         for name, pod in facts.components.speakers.items()
-        if name in named
-        or (name in facts.nodes and named & {str(each) for each in facts.nodes[name].addresses})
+        if (name in named or any(name in _holders(facts, each) for each in named))
+        and pod.ready
+        and (pod.started or 0) > _SETTLED
     ]
-    if not any(pod.ready and (pod.started or 0) > _SETTLED for pod in peers):
-        return False
-    return hit.signature.id == "memberlist-partial-join" or (
-        hit.signature.certain and _goes_on(facts, node, hit)
-    )
+    if hit.signature.id == "memberlist-partial-join":
+        lines = facts.signals.logs[facts.components.speakers[node].name].lines
+        return any(peer in _gone(facts, lines) for peer in peers)
+    return bool(peers) and hit.signature.certain and _goes_on(facts, node, hit)
 
 
 def _goes_on(facts: Facts, node: str, hit: Hit) -> bool:
@@ -139,7 +142,7 @@ def lost_peers(facts: Facts) -> Mapping[str, tuple[str, ...]]:
     found = {}
     for name in sorted(present):
         tail = facts.signals.logs.get(facts.components.speakers[name].name)
-        gone = _gone(tail.lines) if tail else {}
+        gone = _gone(facts, tail.lines) if tail else {}
         peers = {peer: at for peer, at in gone.items() if peer in present - {name}}
         if cut := tuple(sorted(peer for peer, at in peers.items() if _ran_meanwhile(facts, peer, at))):
             found[name] = cut
@@ -156,29 +159,65 @@ def _ran_meanwhile(facts: Facts, peer: str, left: float | None) -> bool:
     return pod.ready and (age > _SETTLED or (left is not None and facts.now - age < left - _BEFORE_LEAVING))
 
 
-def _gone(lines: tuple[str, ...]) -> dict[str, float | None]:
-    """The nodes of which the last word in a log is that they left, and when."""
-    gone: dict[str, float | None] = {}
+def _gone(facts: Facts, lines: tuple[str, ...]) -> dict[str, float | None]:
+    """The nodes of which the last word in a log is that they left, or are not to be joined, and when."""
+    return {node: at for node, (gone, at) in _last_words(facts, lines).items() if gone}
+
+
+def _last_words(facts: Facts, lines: tuple[str, ...]) -> dict[str, tuple[bool, float | None]]:
+    """Of each node that a log tells of whether it counts as gone by the last line about it, and when that was.
+
+    A log may begin after a peer has left: once a minute the speaker then says which of those it lacks it cannot join.
+    """
+    words: dict[str, tuple[bool, float | None]] = {}
     for line in lines:
-        if "node event" not in line:
-            continue
-        said = fields_of(line)
-        if said.get("node event") == "NodeLeave":
-            gone[said.get("node name", "")] = seconds(said.get("ts"))
-        elif said.get("node event") in {"NodeJoin", "NodeUpdate"}:
-            gone.pop(said.get("node name", ""), None)
-    return gone
+        if "node event" in line:
+            said = fields_of(line)
+            if (event := said.get("node event")) in _EVENTS:
+                words[said.get("node name", "")] = event == "NodeLeave", seconds(said.get("ts"))
+        elif "partial join" in line:
+            said = fields_of(line)
+            for address in (
+                _ADDRESS.findall(said.get("error", "")) if said.get("msg") == "partial join" else ()
+            ):
+                for node in _holders(facts, address):
+                    words[node] = (
+                        True,
+                        words[node][1] if words.get(node, (False,))[0] else seconds(said.get("ts")),
+                    )
+    return words
 
 
-def _apart(lost: Mapping[str, tuple[str, ...]], speakers: int) -> str:
-    """The one node that is cut off from the rest; empty where it cannot be told which side is the odd one."""
+def _holders(facts: Facts, address: str) -> Iterator[str]:
+    return (name for name, node in facts.nodes.items() if address in map(str, node.addresses))
+
+
+def _apart(facts: Facts, lost: Mapping[str, tuple[str, ...]]) -> str:
+    """The one node that is cut off from the rest; empty where it cannot be told which side is the odd one.
+
+    Every speaker but one has lost it, or it has lost every other one. Where the logs of some begin too late, one whole
+    view is as good: a peer that can be asked by way of others is not lost, so that whom it has lost none of those has.
+    """
+    speakers = facts.components.speakers
+    if len(speakers) <= 2:  # of two, either may be the one
+        return ""
     named = Counter(peer for peers in lost.values() for peer in peers)
-    alone = [
+    alone = {
         node
-        for node in sorted(set(named) | set(lost))
-        if named[node] >= speakers - 1 or len(lost.get(node, ())) >= speakers - 1
-    ]
-    return alone[0] if len(alone) == 1 and speakers > 2 else ""
+        for node in set(named) | set(lost)
+        if named[node] >= len(speakers) - 1 or len(lost.get(node, ())) >= len(speakers) - 1
+    }
+    if not alone:
+        whole = {node: gone for node, gone in lost.items() if len(gone) == 1 and _whole_view(facts, node)}
+        alone = {peer for gone in whole.values() for peer in gone}
+    return next(iter(alone)) if len(alone) == 1 else ""
+
+
+def _whole_view(facts: Facts, node: str) -> bool:
+    """Whether a speaker's log has a word on every other one."""
+    speakers = facts.components.speakers
+    words = _last_words(facts, facts.signals.logs[speakers[node].name].lines)
+    return words.keys() >= speakers.keys() - {node}
 
 
 def _disabled(facts: Facts) -> Iterator[RootCause]:

@@ -31,7 +31,10 @@ _NAME = re.compile(r'"[\w.:/@%?=&+,*#~<>-]*"', re.ASCII)
 #: What noise is known by.
 _OPERATIONS = frozenset({"createNDPResponder", "createARPResponder"})
 _METRICS = "controller-runtime.metrics"
-_SIGNS = ("NDPResponder", "ARPResponder", _METRICS)
+#: Who writes ServiceL2Statuses, and what it says of each try: two speakers that both announce an address overwrite each
+#: other's word for ever, ninety lines a second (seen with 0.16.2).
+_STATUSES, _OF_STATUSES = "Layer2StatusReconciler", "servicel2status"
+_SIGNS = ("NDPResponder", "ARPResponder", _METRICS, _STATUSES, _OF_STATUSES)
 
 
 def fields_of(line: str) -> Fields:
@@ -79,6 +82,13 @@ def repeated(line: str) -> tuple[str, ...]:
     found = fields_of(line)
     if found.get("op") in _OPERATIONS and found.get("level") == "error":
         return found["op"], found.get("interface", ""), found.get("error", "")
+    if found.get("controller") == _STATUSES and "msg" not in found:
+        return tuple(
+            f"{name}={found[name]}" for name in ("start reconcile", "end reconcile") if name in found
+        )
+    if found.get("controller") == _OF_STATUSES and found.get("msg") == "Reconciler error":
+        error = _QUOTED.sub("", found.get("error", ""))
+        return _OF_STATUSES, found.get("namespace", ""), found.get("name", ""), error
     return (_METRICS, found.get("msg", "")) if found.get("logger") == _METRICS else ()
 
 

@@ -14,7 +14,8 @@ class Limits:
     share that was is recorded. `workers` requests run at a time, and a list is read in pages of `page` objects.
 
     Of each log the last `log_lines_read` lines are read, and without noise the last `log_lines` of them are kept, up to
-    `log_lines_kept` where they are of the log's last `log_seconds`.
+    `log_lines_kept` where they are of the log's last `log_seconds`. Where what was read is of less than
+    `log_seconds_read`, `log_lines_flooded` are read: speakers look for peers that they have lost once a minute.
 
     Each port is tried `tries_at_least` times, and up to `tries_at_most` times where all ports together then take no
     more than `tries_at_first` tries. Ports in trouble are tried `tries_at_most` times, up to `tries_in_trouble` tries
@@ -29,7 +30,9 @@ class Limits:
     log_lines: int = 200
     log_lines_kept: int = 600
     log_lines_read: int = 2000
+    log_lines_flooded: int = 12000
     log_seconds: float = 3600.0
+    log_seconds_read: float = 90.0
     free_addresses: int = 64
     reached: int = 1024
     reached_beside: int = 64

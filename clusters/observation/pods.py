@@ -79,10 +79,24 @@ class Source:
             return replace(tail, status=Status.ABSENT, detail="its container was never started")
         most = limits.log_lines_read
         try:
-            text = self.api.logs(self.namespace, one.pod, one.name, tail=most, previous=previous)
+            read = self.api.logs(self.namespace, one.pod, one.name, tail=most, previous=previous).splitlines()
+            if flooded(read, limits):
+                most = limits.log_lines_flooded
+                read = self.api.logs(
+                    self.namespace, one.pod, one.name, tail=most, previous=previous
+                ).splitlines()
         except ApiError as error:
             return replace(tail, **failure(error, verb="get", resource="pods/log"))
-        return replace(tail, status=Status.OK, **told(text.splitlines(), limits))
+        return replace(tail, status=Status.OK, **told(read, replace(limits, log_lines_read=most)))
+
+
+def flooded(read: Sequence[str], limits: Limits) -> bool:
+    """Whether as many lines as are read are of so short a while that what is said once a minute may not be in them."""
+    if len(read) < limits.log_lines_read:
+        return False
+    first = next((when for line in read if (when := _time(line))), None)
+    last = next((when for line in reversed(read) if (when := _time(line))), None)
+    return bool(first and last and (last - first).total_seconds() < limits.log_seconds_read)
 
 
 def told(read: Sequence[str], limits: Limits) -> dict[str, Any]:

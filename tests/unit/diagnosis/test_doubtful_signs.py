@@ -152,3 +152,78 @@ def test_a_speaker_is_cut_off_where_it_ran_while_it_was_taken_for_gone(
     found = told(leaving(healthy, began=began, ready=ready), "health.speaker-log")
 
     assert [finding.cause for finding in found] == ["memberlist-partition"] * split
+
+
+def speaker_logs(seen: Snapshot, **lines: tuple[str, ...] | None) -> Snapshot:
+    """The logs of some nodes' speakers are these lines alone; None leaves one as it is."""
+    pods = {raw["metadata"]["name"]: raw["spec"]["nodeName"] for raw in seen.pods.items}
+    return replace(
+        seen,
+        logs=tuple(
+            replace(tail, lines=kept, whole=False)
+            if "speaker" in tail.pod and (kept := lines.get(pods[tail.pod])) is not None
+            else tail
+            for tail in seen.logs
+        ),
+    )
+
+
+def unjoined(seen: Snapshot, *addresses: str, word: str = "failed") -> str:
+    """What a speaker says once a minute of the peers that it has lost and cannot reach."""
+    now = dt.datetime.fromisoformat(seen.taken_at)
+    each = "".join(f"\n\t* {word} to join {one}:7946: dial tcp {one}:7946: i/o timeout" for one in addresses)
+    return json.dumps(
+        {
+            "caller": "speakerlist.go:286", "error": f"{len(addresses)} errors occurred:{each}\n\n",
+            "expected": len(addresses), "joined": 0, "level": "error", "msg": "partial join", "op": "memberDiscovery",
+            "ts": f"{now - dt.timedelta(seconds=20):%Y-%m-%dT%H:%M:%SZ}",
+        }
+    )  # fmt: skip
+
+
+def event(seen: Snapshot, kind: str, node: str) -> str:
+    now = dt.datetime.fromisoformat(seen.taken_at)
+    when = f"{now - dt.timedelta(seconds=10):%Y-%m-%dT%H:%M:%SZ}"
+    return json.dumps({"msg": "node event - forcing sync", "node event": kind, "node name": node, "ts": when})
+
+
+ONE, TWO, THREE = "172.30.0.11", "172.30.0.12", "172.30.0.13"
+
+
+def test_the_node_that_is_apart_is_known_by_one_whole_log_where_others_begin_too_late(
+    healthy: Snapshot,
+) -> None:
+    left = event(healthy, "NodeLeave", "node2")
+    joined = [event(healthy, "NodeJoin", each) for each in ("node1", "node2", "node3")]
+
+    whole = speaker_logs(healthy, node1=(), node2=(), node3=(*joined, left))
+    late = speaker_logs(healthy, node1=(), node2=(), node3=(left,))
+    both = speaker_logs(
+        healthy, node1=(), node2=(event(healthy, "NodeLeave", "node3"),), node3=(*joined, left)
+    )
+
+    assert [each.subject for each in told(whole, "health.speaker-log")] == ["node node2"]
+    assert [each.subject for each in told(both, "health.speaker-log")] == ["node node2"]
+    assert [each.subject for each in told(late, "health.speaker-log")] == ["cluster"]
+
+
+@pytest.mark.parametrize("word", ["failed", "Failed"])
+def test_peers_that_cannot_be_joined_any_more_are_lost_as_well(healthy: Snapshot, word: str) -> None:
+    seen = speaker_logs(
+        healthy,
+        node1=(unjoined(healthy, TWO, word=word),),
+        node2=(unjoined(healthy, ONE, THREE, word=word),),
+        node3=(),
+    )
+    again = speaker_logs(
+        seen,
+        node1=(unjoined(healthy, TWO), event(healthy, "NodeJoin", "node2")),
+        node2=(
+            unjoined(healthy, ONE, THREE), event(healthy, "NodeJoin", "node1"), event(healthy, "NodeJoin", "node3")
+        ),
+    )  # fmt: skip
+
+    (found,) = told(seen, "health.speaker-log")
+
+    assert (found.cause, found.subject) == ("memberlist-partition", "node node2")
+    assert told(again, "health.speaker-log") == ()

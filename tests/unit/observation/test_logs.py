@@ -39,6 +39,46 @@ def test_what_is_told_of_the_same_interface_once_is_no_noise() -> None:
     assert log_lines.thinned([created, created]) == ([created, created], 0)
 
 
+def fight(second: int, service: str = "shop/web") -> list[str]:
+    """As two speakers write it that both announce a service, and overwrite each other's ServiceL2Status."""
+    when = f"2026-11-30T16:10:{second:02}Z"
+    reconciled = {"controller": "Layer2StatusReconciler", "level": "info", "ts": when}
+    error = f'servicel2statuses.metallb.io "l2-{second}" not found'
+    failed = {
+        "level": "error",
+        "controller": "servicel2status",
+        "namespace": "shop",
+        "name": service,
+        "ts": when,
+    }
+    return [
+        json.dumps(reconciled | {"start reconcile": service}),
+        json.dumps(failed | {"msg": "Reconciler error", "error": error}),
+        json.dumps(reconciled | {"end reconcile": service}),
+    ]
+
+
+def test_speakers_that_overwrite_each_others_status_say_each_thing_once() -> None:
+    left = line(1, "node event - forcing sync")
+    other = json.dumps({"controller": "ConfigReconciler", "level": "info", "start reconcile": "/node1"})
+
+    kept, dropped = log_lines.thinned(
+        [left, *fight(1), other, other, *fight(2), *fight(3, "shop/other"), *fight(4)]
+    )
+
+    assert kept == [left, other, other, *fight(3, "shop/other"), *fight(4)]
+    assert dropped == 6
+
+
+def test_more_is_read_of_a_log_that_is_flooded() -> None:
+    limits = Limits(log_lines_read=6, log_seconds_read=5)
+
+    assert pods.flooded([*fight(1), *fight(2)], limits)
+    assert not pods.flooded([*fight(1), *fight(9)], limits)
+    assert not pods.flooded(fight(1), limits)
+    assert not pods.flooded(["no time"] * 6, limits)
+
+
 def test_noise_pushes_nothing_out() -> None:
     read = [STARTING, line(1, "node event - forcing sync"), *(ndp(number // 6) for number in range(900))]
 
