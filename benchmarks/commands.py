@@ -1,9 +1,10 @@
 """What a word of the command costs on a lab, as whole processes: `python benchmarks/commands.py [--name LAB]`.
 
-`--help`, `why` without a service, and a run of every check of level observe, each beside its yardsticks: Python that
-starts and ends, pytest that does, and `kubectl get` of the lists that an observation reads. They run in turn, as often
-as --runs says. The median of each is told, and the best wall time: on a machine that others use as well, the best is
-the one that they disturbed least. The lab runs already (`python -m clusters.lab up`), and nothing of it is changed.
+`--help`, `why` without a service and of one, and a run of every check of level observe, without a repository and with
+the example's. Beside them are their yardsticks: Python that starts and ends, pytest that does, and `kubectl get` of the
+lists that an observation reads. They run in turn, as often as --runs says. The median of each is told, and the best
+wall time: on a machine that others use as well, the best is the one that they disturbed least. The lab runs already
+(`python -m clusters.lab up`), and nothing of it is changed.
 """
 
 from __future__ import annotations
@@ -21,9 +22,12 @@ from pathlib import Path
 from typing import Any
 
 import told
+import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 Figures = dict[str, float]
+#: The consumer of the lab's overlay.
+_SERVICE = "traefik/traefik"
 #: What an observation lists of every cluster, as kubectl calls it.
 _LISTS = (
     "nodes,namespaces,pods,services,events,configmaps,leases,daemonsets.apps,deployments.apps,networkpolicies,"
@@ -77,15 +81,31 @@ def _profile(state: dict[str, Any], place: Path) -> Path:
 
 def _commands(state: dict[str, Any], profile: Path, place: Path) -> dict[str, Sequence[str]]:
     ours = (sys.executable, "-m", "metallb_conformance")
+    options = ("-q", "--report-dir", str(place / "run"))
     kubectl = (state["kubectl"], "--kubeconfig", state["kubeconfig"], "get", _LISTS, "-A", "-o", "json")
     return {
         "Python that starts": (sys.executable, "-c", "pass"),
         "`--help`": (*ours, "--help"),
         "`kubectl get` of the lists": kubectl,
         "`why`": (*ours, "why", str(profile)),
+        "`why` of one service": (*ours, "why", str(profile), _SERVICE),
         "pytest that starts": (sys.executable, "-m", "pytest", "--version"),
-        "`run`, every observe check": (*ours, "run", str(profile), "-q", "--report-dir", str(place / "run")),
+        "`run`, every observe check": (*ours, "run", str(profile), *options),
+        "`run` with a repository": (*ours, "run", str(_of_repository(profile)), *options),
     }
+
+
+def _of_repository(profile: Path) -> Path:
+    """The same profile with the example's repository, by the shipped profile of the lab."""
+    gitops = yaml.safe_load((ROOT / "clusters" / "profiles" / "lab.yaml").read_text(encoding="utf-8"))[
+        "gitops"
+    ]
+    gitops["repository"] = str(ROOT / "examples" / "platform")
+    wanted = profile.with_name("repository.yaml")
+    wanted.write_text(
+        f"{profile.read_text(encoding='utf-8')}\ngitops: {json.dumps(gitops)}\n", encoding="utf-8"
+    )
+    return wanted
 
 
 def _once(command: Sequence[str], place: Path) -> Figures:

@@ -52,10 +52,16 @@ def main() -> int:
     """`observe_ways.py WAY KUBECONFIG`, with the requests to repeat on standard input for all but ours."""
     way, kubeconfig = sys.argv[1], Path(sys.argv[2])
     figures = {"ours": ours, "raw": raw, "parsed": parsed, "typed": typed}[way](kubeconfig)
-    # Kibibytes on Linux, see getrusage(2); everything that was imported is in it.
-    figures["peak_mib"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+    figures.setdefault("peak_mib", _peak())
     sys.stdout.write(json.dumps(figures) + "\n")
     return 0
+
+
+def _peak() -> float:
+    """The most that this process has taken so far, in MiB; everything that was imported is in it."""
+    return round(
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1
+    )  # kibibytes on Linux, getrusage(2)
 
 
 def ours(kubeconfig: Path) -> Figures:
@@ -71,11 +77,13 @@ def ours(kubeconfig: Path) -> Figures:
     Transport.send = noted  # type: ignore[method-assign]  # only here, to know what was asked
     api = Api.connect(kubeconfig, None)
     questions()  # finding the checks is the suite's start, and no part of judging
+    before = _peak()
     began = time.perf_counter(), time.process_time()
     snapshot = collect(api)
     collected = time.perf_counter(), time.process_time()
     verdicts = judge(snapshot)
     judged = time.perf_counter(), time.process_time()
+    peak = _peak()
     save(snapshot, Path(sys.argv[3]) / "snapshot.json")
     kept = time.perf_counter()
     broken = judge(replace(snapshot, l2_advertisements=replace(snapshot.l2_advertisements, items=())))
@@ -90,6 +98,8 @@ def ours(kubeconfig: Path) -> Figures:
         "bytes": api.stats.bytes_read,
         "objects": sum(len(one.items) for one in vars(snapshot).values() if isinstance(one, Objects)),
         "findings": verdicts,
+        "imported_mib": before,
+        "peak_mib": peak,
         "findings_all_broken": broken,
         "asked": asked,
     }

@@ -24,6 +24,12 @@ def rendered(template: str, **values: Any) -> str:
     return _environment().get_template(template).render(**values)
 
 
+def prepare() -> None:
+    """Compile what a run's page is made of, so that it is there when the page is rendered."""
+    for part in ("report", "problem", "pictures", "tables", "paths"):
+        _environment().get_template(f"{part}.html.j2")
+
+
 @cache
 def script() -> str:
     """The script of a run's page."""

@@ -28,7 +28,7 @@ from clusters.errors import ExitCode
 from reports.history import Recorder
 from reports.history.history_view import HistoryView, Successes, known_before, view_of
 from reports.model import RESULTS, NotWritten, save, validator, write_text
-from reports.pages import upgrade_decision
+from reports.pages import page_templates, upgrade_decision
 from reports.pages.page import page
 from reports.pages.page_templates import evidence_files
 from reports.publish import prometheus, summary
@@ -64,6 +64,11 @@ class Files:
         self._begun = False
         self._not_before = 0.0
         validator()  # made now, so that the first writing is not slower than the others
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_conformance_waiting(self) -> None:
+        """Read the page's templates: that takes as long as a dozen checks, and nobody waits for it now."""
+        page_templates.prepare()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_conformance_progress(self, result: RunResult) -> None:

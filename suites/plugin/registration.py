@@ -43,6 +43,10 @@ class Hooks:
         """A run is about to start, its files go to `directory`. Called once, before other plugins configure."""
 
     @staticmethod
+    def pytest_conformance_waiting(config: pytest.Config) -> None:
+        """The run waits for the cluster and the wire: what needs neither may be made ready. Not every run does so."""
+
+    @staticmethod
     def pytest_conformance_progress(config: pytest.Config, result: RunResult, directory: Path) -> None:
         """What is known so far: called before the first item and after each. Checks not reached are skipped."""
 

@@ -170,6 +170,8 @@ def diagnosis(request: pytest.FixtureRequest) -> Diagnosis:
     from clusters.diagnosis import paths  # noqa: PLC0415 - see above
 
     run = request.config.stash[RUN]
+    if "observation" in run.ahead:
+        request.config.hook.pytest_conformance_waiting(config=request.config)
     found = _diagnosed(run)
     run.state.paths = paths.in_trouble(found)
     return found

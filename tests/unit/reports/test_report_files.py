@@ -11,6 +11,7 @@ import pytest
 from clusters.checks import RunResult
 from reports.history import Recorder
 from reports.model import NotWritten, load
+from reports.pages import page_templates
 from reports.publish import report_files
 from reports.publish.report_files import Files
 
@@ -73,3 +74,25 @@ def test_writing_that_takes_long_rests(
 
     writer.pytest_conformance_progress(run)
     assert len(written) == 2
+
+
+def test_a_page_finds_its_templates_ready_where_the_run_has_waited(
+    run: RunResult, tmp_path: Path, config: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = writer_of(config, tmp_path / "run")
+    page_templates._environment.cache_clear()
+    writer.pytest_conformance_waiting()
+    environment = page_templates._environment()
+    compiled: list[str] = []
+    compiling = environment.compile
+
+    def noted(source: Any, name: str | None = None, *rest: Any, **more: Any) -> Any:
+        compiled.append(name or "")
+        return compiling(source, name, *rest, **more)
+
+    monkeypatch.setattr(environment, "compile", noted)
+
+    writer.pytest_conformance_finished(run)
+
+    assert (tmp_path / "run" / "report.html").is_file()
+    assert set(compiled) <= {"report.css"}
