@@ -49,6 +49,7 @@ ACTIONS: dict[str, Mapping[str, Form]] = {
     "clusters.faults.lab_hosts:ordinary_frames": _LAB_HOST,
     "clusters.faults.lab_hosts:forget_route": {**_LAB_HOST, "address": _address},
     "clusters.faults.lab_hosts:forward_again": _LAB_HOST,
+    "clusters.faults.lab_hosts:redirect_again": _LAB_HOST,
     "clusters.faults.lab_hosts:name_again": {**_LAB_HOST, "name": _NAME, "other": _NAME},
     "clusters.faults.lab_hosts:remove_interface": {**_LAB_HOST, "name": _NAME},
     "clusters.faults.lab_hosts:on_network_again": {**_LAB_HOST, "nic": _number(15)},

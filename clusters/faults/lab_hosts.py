@@ -271,6 +271,31 @@ def forward_again(lab: str, host: str) -> None:
 
 
 @contextmanager
+def without_redirects(changes: Changes, lab: Lab, host: str) -> Iterator[None]:
+    """Have a host's kernel send no ICMP redirects, as hardening guides ask of it.
+
+    They share their limit with what it refuses by ICMP: of one that redirects its clients little else is heard.
+    """
+    undo = HostUndo(
+        text=f"{host} sends no redirects",
+        action="clusters.faults.lab_hosts:redirect_again",
+        args={"lab": lab.name, "host": host},
+    )
+    with changes.host_change(undo):
+        for name in ("all", _card(host)):
+            _run(lab, host, "sysctl", "-qw", f"net.ipv4.conf.{name}.send_redirects=0")
+        yield
+
+
+def redirect_again(lab: str, host: str) -> None:
+    """Let a host send redirects again; nothing happens where it does, or its lab is gone."""
+    with contextlib.suppress(Refused):
+        found = Lab.load(lab)
+        for name in ("all", _card(host)):
+            found.run(host, ["sysctl", "-qw", f"net.ipv4.conf.{name}.send_redirects=1"])
+
+
+@contextmanager
 def renamed(changes: Changes, lab: Lab, host: str, *, name: str, other: str) -> Iterator[None]:
     """Give a host's interface another name: its IPv4 addresses stay, routes by way of others are not touched."""
     undo = HostUndo(

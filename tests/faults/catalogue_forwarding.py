@@ -74,10 +74,13 @@ def not_forwarding(stage: Stage) -> Iterator[None]:
 
 @contextmanager
 def refuses(stage: Stage) -> Iterator[None]:
-    """The zone of firewalld rejects what is forwarded, and says so."""
+    """The zone of firewalld rejects what is forwarded, and says so; the node sends no redirects instead."""
     node = announcer_of(stage, "traefik", "traefik")
-    with filters.forwarding_filtered(
-        stage.changes, stage.lab, node, verdict="reject with icmpx admin-prohibited"
+    with (
+        lab_hosts.without_redirects(stage.changes, stage.lab, node),
+        filters.forwarding_filtered(
+            stage.changes, stage.lab, node, verdict="reject with icmpx admin-prohibited"
+        ),
     ):
         yield
 

@@ -31,7 +31,8 @@ from tests.faults.catalogue_services import KEY, POOL, admission, written_slice
 from tests.faults.catalogue_stage import NAMESPACE, SHOP, WHY, Stage
 from tests.faults.catalogue_workloads import until_measured
 
-GATEWAY, ROUTED = "172.30.0.1", ("172.30.0.200", "172.30.0.201", "172.30.0.210")
+#: The lab's services, each with an address of each family.
+LED = (("shop", "web"), ("shop", "web-local"), ("traefik", "traefik"))
 
 
 @contextmanager
@@ -195,8 +196,11 @@ def announced_by_others(stage: Stage) -> Iterator[None]:
     with ExitStack() as stack:
         for kind, name in ((L2_ADVERTISEMENTS, "metallb-l2"), (DAEMON_SETS, "speaker")):
             stack.enter_context(stage.changes.deleted(kind, name, NAMESPACE, foreign=WHY))
-        for address in ROUTED:
-            for host, via in (("lan", node.address), (stage.lab.client.name, GATEWAY)):
+        held = [one for namespace, name in LED for one in stage.addresses(name, namespace)]
+        gateways = [str(one.ip) for one in stage.lab.plan.gateways[0]]
+        for address in held:
+            for host, ways in (("lan", node.addresses), (stage.lab.client.name, gateways)):
+                via = next(way for way in ways if (":" in way) == (":" in address))
                 stack.enter_context(lab_hosts.routed_to(stage.changes, stage.lab, host, address, via=via))
         wait.until(
             "no speaker is left",
@@ -208,7 +212,7 @@ def announced_by_others(stage: Stage) -> Iterator[None]:
             accept=lambda found: not found,
             budget=budgets.ROLLOUT,
         )
-        for address in ROUTED:
+        for address in held:
             stage.until_reached(address)
         yield
 
@@ -258,7 +262,6 @@ HEALTHY = (
     Healthy(
         name="addresses that a router leads to, and no speaker",
         make=announced_by_others,
-        where={"families": "ipv4"},  # the router is given routes of that family
         edit=renders_no_speaker,
         full=True,
     ),
