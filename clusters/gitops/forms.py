@@ -277,7 +277,8 @@ class Rendering:
             data = mapping(document.data)
             if not data.get("kind"):
                 raise OverlayError(
-                    f"{shown(path)} line {document.line()} holds no Kubernetes object: it has no kind."
+                    f"{shown(path)} line {document.line()} holds no Kubernetes object: it has no kind.",
+                    remedy="If it holds the values of a chart, say of which under gitops.chart in the profile.",
                 )
             yield from _flat(data)
 

@@ -5,6 +5,7 @@ overlay.ranges-valid, overlay.recent-change and maintenance.single-address-pools
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 
@@ -17,7 +18,7 @@ from clusters.gitops.findings import INTENDED, diff_command, evidence, known, li
 from clusters.gitops.kustomize import Render
 from clusters.gitops.pool_objects import bounds, listed, pool_from, pools_of, size
 from clusters.gitops.repository_snapshot import RepositorySnapshot, usable
-from clusters.metallb import configuration, nodes, services
+from clusters.metallb import configuration, nodes, ranges, services
 from clusters.metallb.pools import Pool
 from clusters.metallb.ranges import Address, Network
 from clusters.metallb.reasons import Reason
@@ -43,9 +44,11 @@ def ranges_valid(
     where an overlay does not render.
     """
     asked = "the profile's networks, the vantage, the nodes nor the service page"
-    if snapshot:
-        for line in surroundings.unknown(live_pools(snapshot), *_around(repository, snapshot), asked):
-            note(line)
+    if snapshot is None and repository:
+        asked = "the profile's networks nor the service page"
+    named = live_pools(snapshot) if snapshot else pools_of(repository.working.objects) if repository else ()
+    for line in surroundings.unknown(named, *_around(repository, snapshot), asked):
+        note(line)
     places: dict[tuple[str, Subject, str], list[str]] = {}
     for place, found in _everywhere(repository, snapshot).items():
         for reason in (*configuration.range_problems(found), *_reserved(place, found, repository, snapshot)):
@@ -103,6 +106,10 @@ def _around(
     seen = (
         (surroundings.gateways(snapshot), surroundings.networks(snapshot)) if own and snapshot else ((), ())
     )
+    if own and repository:
+        layout = repository.layout
+        networks_of = (ipaddress.ip_network(each, strict=False) for each in layout.networks)
+        seen = (*seen[0], *map(ranges.parse_address, layout.gateways)), (*seen[1], *networks_of)
     gateways = (*seen[0], *(row.gateway for row in rows if row.gateway))
     networks = (*seen[1], *(row.network for row in rows if row.network))
     return tuple(dict.fromkeys(gateways)), tuple(dict.fromkeys(networks))

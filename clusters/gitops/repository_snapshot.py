@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, Field, ValidationError
 
 from clusters import outbound
+from clusters.checks import NotSupported
 from clusters.confinement import RefusedPath, joined
 from clusters.errors import Inconclusive, UsageError
 from clusters.gitops.documents import FileError
@@ -54,6 +55,9 @@ class Layout(Frozen):
     service_page: str = ""
     changelog: str = ""
     runbook: str = ""
+    #: The networks around the cluster's pools, and their gateways, as far as the profile names them.
+    networks: tuple[str, ...] = ()
+    gateways: tuple[str, ...] = ()
     #: The MetalLB version that the cluster was asked to run instead of the one that the overlay pins.
     version: str = ""
 
@@ -214,12 +218,9 @@ class RepositorySnapshot(Frozen):
         return self.renders.get(self.layout.overlay, self.intended)
 
     def text(self, path: str, *, what: str) -> str:
-        """A page's text. Raises Inconclusive where the profile or the repository has none."""
+        """A page's text. Raises NotSupported where the profile names none, Inconclusive where it is not there."""
         if not path:
-            raise Inconclusive(
-                f"The profile names no {what}.",
-                remedy=f"Name it under gitops, or waive the check for {what}.",
-            )
+            raise NotSupported(f"the profile names no {what} under gitops")
         if path in self.refused:
             raise Inconclusive(f"The {what} {path} is not read: {self.refused[path]}")
         if path not in self.files:

@@ -1,11 +1,12 @@
 """Judging the way back: rollback.previous-renders.
 
-The previous revision must render, and the installed CRDs and MetalLB must take what it configures.
+The previous revision must render, and the installed CRDs and MetalLB must take what it configures. What CRDs say in CEL
+(x-kubernetes-validations) is not evaluated: rules of BGPPeers and BGPAdvertisements alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -24,8 +25,10 @@ from clusters.objects import Object
 from clusters.subject import Subject
 
 
-def previous_renders(repository: RepositorySnapshot) -> list[Finding]:
-    """What keeps the overlay's previous revision from being applied again.
+def previous_renders(
+    repository: RepositorySnapshot, note: Callable[[str], None] = lambda _: None
+) -> list[Finding]:
+    """What keeps the overlay's previous revision from being applied again; `note` is told what was not judged.
 
     Raises Inconclusive where there is no previous revision, it needs the network, or an installed definition
     was not read.
@@ -35,6 +38,11 @@ def previous_renders(repository: RepositorySnapshot) -> list[Finding]:
         return [_finding(repository, Subject("overlay", previous.overlay), previous.problem, ())]
     render = before_change(repository)
     configured = [found for found in render.objects if is_configuration(found)]
+    if repository.live is None and configured and not repository.known_schemas:
+        note(
+            "its fields were compared with no definition of MetalLB's: no cluster was asked, and the overlay renders "
+            "none"
+        )
     found = [finding for each in configured for finding in _invalid(repository, each)]
     pools = [each for each in configured if each["kind"] == POOL]
     advertisements = [each for each in configured if each["kind"] == "L2Advertisement"]

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import date
 
 from clusters.cause_ids import CauseId
-from clusters.checks import Finding
+from clusters.checks import Finding, NotSupported
 from clusters.commands import command
 from clusters.errors import Inconclusive
 from clusters.gitops import pages, plans
@@ -39,25 +39,30 @@ from clusters.subject import CLUSTER, Subject
 def pool_documented(repository: RepositorySnapshot) -> list[Finding]:
     """Pool changes in git without an entry in the change log, and changed pools that the service page lacks.
 
-    Raises Inconclusive where git cannot be read, or a shallow clone hides changes and the rest is in order.
+    Of the two what the profile names is judged. Raises NotSupported where it names neither, Inconclusive where git
+    cannot be read, or a shallow clone hides changes and the rest is in order.
     """
     past, layout = repository.history.needed(), repository.layout
-    entries = pages.entries(repository.text(layout.changelog, what="change log"))
-    page = repository.text(layout.service_page, what="service page")
+    if not layout.changelog and not layout.service_page:
+        raise NotSupported("the profile names neither a change log nor a service page under gitops")
+    entries = (
+        pages.entries(repository.text(layout.changelog, what="change log")) if layout.changelog else None
+    )
+    page = repository.text(layout.service_page, what="service page") if layout.service_page else None
     changes = [*([past.uncommitted] if past.uncommitted else []), *past.changes]
     found = [
         _undocumented(repository, change, pool)
         for change in changes
         for pool in change.pools
-        if not _documented(pool, layout.cluster_of(pool.folder), entries)
+        if entries is not None and not _documented(pool, layout.cluster_of(pool.folder), entries)
     ]
-    changed = {(pool.folder, pool.pool) for change in changes for pool in change.pools}
+    changed = {(pool.folder, pool.pool) for change in changes for pool in change.pools if page is not None}
     for folder in sorted({folder for folder, _ in changed}):
         render = repository.renders.get(folder)
         pools = [
             pool for pool in pools_of(render.objects if render else ()) if (folder, pool.name) in changed
         ]
-        found += _off_page(repository, page, repository.layout.cluster_of(folder), pools, place=folder)
+        found += _off_page(repository, page or "", repository.layout.cluster_of(folder), pools, place=folder)
     if past.shallow and not found:
         raise Inconclusive(
             f"{repository.root} is a shallow clone of {len(past.changes)} changes; older ones are not there.",

@@ -18,7 +18,10 @@ from suites.plugin import OBSERVE, Findings, check
     commands=("git log -p -5 -- metallb/", "git log -5 -- CHANGELOG.md services/metallb.md"),
 )
 def test_every_pool_change_is_written_down(repository: RepositorySnapshot, findings: Findings) -> None:
-    """Every pool change in git has its entry in the change log and the service page."""
+    """Every pool change in git has its entry in the change log and the service page, as far as the profile names them.
+
+    It is judged on the branch's own line, at most 500 commits back; what a shallow clone hides leaves it undecided.
+    """
     findings.extend(service_documentation.pool_documented(repository))
 
 
@@ -53,7 +56,9 @@ def test_a_pending_pool_change_has_a_complete_plan(
     """A pending pool change states preconditions, impact window, rollback path and validation steps.
 
     Pending is what is not committed, or not applied. Where the repository alone is judged, nobody can tell what is
-    applied: then the plans themselves are judged, and what is not committed.
+    applied: then the plans themselves are judged, and what is not committed. That every field is filled in is judged,
+    and not whether it is true, nor whether somebody has reviewed it: git cannot prove either. Commits of a branch
+    that was not merged count as committed.
     """
     findings.extend(service_documentation.change_plan(repository, any_snapshot))
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 #: Why a check of a cluster is left out where a repository is judged alone, as in a pull request.
 WITHOUT_CLUSTER = "needs a cluster, and --repository without --cluster judges the repository alone"
+_NO_REPOSITORY = "--without-cluster judges a repository, and"
 #: Where a repository has its pages as a rule; what is not there is not judged.
 _PAGES = {
     "changelog": "CHANGELOG.md",
@@ -63,18 +64,25 @@ def of_snapshot(kept: Snapshot) -> Profile:
     )
 
 
-def gitops_of(repository: Path | None, overlay: str) -> GitOps | None:
-    """What --repository and --overlay name, None without both. Raises UsageError for one without the other."""
+def gitops_of(repository: Path | None, overlay: str, profiles: GitOps | None = None) -> GitOps | None:
+    """What --repository and --overlay name, None without both.
+
+    --repository alone is where the repository of the profile lies, whose `gitops` says the rest. Raises UsageError for
+    one without the other.
+    """
     if repository is None and not overlay:
         return None
+    if repository is not None and not overlay and profiles is not None:
+        root, overlay = repository.expanduser().resolve(), profiles.overlay
+        _require(
+            root, overlay, repository, remedy="Correct gitops.overlay in the profile, or give --overlay."
+        )
+        return profiles.model_copy(update={"repository": root})
     if repository is None or not overlay:
         given, lacking = ("--overlay", "--repository DIR") if overlay else ("--repository", "--overlay PATH")
         raise UsageError(f"{given} needs {lacking} beside it.", remedy="Give both.")
     root = repository.expanduser().resolve()
-    if not (root / overlay).exists():
-        raise UsageError(
-            f"There is no folder or file {overlay} in {repository}.", remedy="Give --overlay from the root."
-        )
+    _require(root, overlay, repository, remedy="Give --overlay from the root.")
     from clusters.profile.models import GitOps  # noqa: PLC0415 - see above
 
     tree = PurePosixPath(overlay).parts[0]
@@ -84,20 +92,36 @@ def gitops_of(repository: Path | None, overlay: str) -> GitOps | None:
     return GitOps.model_validate({"repository": root, "overlay": overlay, **found})
 
 
-def of_repository(gitops: GitOps) -> Profile:
-    """A profile that names the repository, and a cluster that is never asked.
+def _require(root: Path, overlay: str, repository: Path, *, remedy: str) -> None:
+    if not (root / overlay).exists():
+        raise UsageError(f"There is no folder or file {overlay} in {repository}.", remedy=remedy)
 
-    Its name is no cluster's, so that no run of this kind counts for one in the history.
+
+def of_repository(gitops: GitOps | None, of: Profile | None = None) -> Profile:
+    """A profile that names the repository, and a cluster that is never asked; with what the profile `of` expects.
+
+    Its name is no cluster's, so that no run of this kind counts for one in the history. Raises UsageError where nothing
+    names a repository.
     """
     from clusters.profile import Profile, Provider  # noqa: PLC0415 - see above
 
-    name = re.sub(r"[^a-z0-9]+", "-", PurePosixPath(gitops.overlay).name.lower()).strip("-")[:50]
-    return Profile(
-        name=f"repository-{name}".strip("-"),
+    if gitops is None:
+        names = f"the profile {of.name} names none under gitops" if of else "nothing names one"
+        raise UsageError(
+            f"{_NO_REPOSITORY} {names}.",
+            remedy="Give --repository DIR --overlay PATH, or a profile with gitops.",
+        )
+    name = of.name if of else re.sub(r"[^a-z0-9]+", "-", PurePosixPath(gitops.overlay).name.lower())
+    chosen = Profile(
+        name=f"repository-{name.strip('-')[:50]}".strip("-"),
         provider=Provider.EXISTING,
         context="repository-alone",
         gitops=gitops,
     )
+    if of is None:
+        return chosen
+    meant = {"namespace": of.namespace, "networks": of.networks, "pools": of.pools, "waivers": of.waivers}
+    return chosen.model_copy(update=meant)
 
 
 def with_options(config: pytest.Config, chosen: Profile, *, run_id: str, logs: Path) -> Profile:

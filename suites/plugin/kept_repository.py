@@ -89,6 +89,11 @@ def _sources(run: Run) -> tuple[Path, Layout, Tools]:
     layout = repository_snapshot.layout_of(
         profile.gitops, version="" if alone else run.cluster.metallb, namespace=profile.namespace
     )
+    around = {
+        "networks": tuple(each.cidr for each in profile.networks),
+        "gateways": tuple(each.gateway for each in profile.networks if each.gateway),
+    }
+    layout = layout.model_copy(update=around)
     tools = Tools(
         kubectl=kubectl,
         manifests=release_manifests.at_hand(run.settings.manifest),

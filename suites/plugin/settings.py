@@ -116,6 +116,11 @@ def add_options(parser: pytest.Parser) -> None:
         help="judge this GitOps repository: alone, with no cluster, or in place of the profile's",
     )
     add("--overlay", metavar="PATH", default="", help="the overlay in it that is meant, see --repository")
+    add(
+        "--without-cluster",
+        action="store_true",
+        help="judge the profile's repository alone, and ask no cluster: with --repository, the clone at DIR",
+    )
     add("--baseline", metavar="FILE", type=Path, help="an earlier results.json to compare with")
     add("--target-version", metavar="V", default="", help="the MetalLB version that an upgrade would go to")
     add(
@@ -158,7 +163,7 @@ def choose_suites(config: pytest.Config) -> None:
 def wanted(config: pytest.Config) -> bool:
     """Whether this pytest run is to run checks and to write a report."""
     option = config.option
-    asked = option.cluster or option.snapshot or option.repository or option.overlay
+    asked = option.cluster or option.snapshot or option.repository or option.overlay or option.without_cluster
     return bool(asked) and not (option.collectonly or option.explain)
 
 
@@ -172,16 +177,7 @@ def settings_from(config: pytest.Config) -> Settings:
     started = datetime.now(UTC)
     shard = shard_of(option.shard, option.balance_by)
     run_id = str(given.get("run_id") or _name_of(option.run_id, shard) or fresh_id(started))
-    gitops = chosen_profile.gitops_of(option.repository, option.overlay)
-    alone = gitops is not None and not (option.cluster or option.snapshot)
-    if alone:
-        assert gitops is not None  # said in the line above
-        chosen = chosen_profile.of_repository(gitops)
-    else:
-        chosen = chosen_profile.named(
-            next(iter(option.cluster or ()), None), option.snapshot, suites=suites_folder(config)
-        )
-        chosen = chosen.model_copy(update={"gitops": gitops}) if gitops else chosen
+    chosen, alone = _chosen(config)
     place = option.report_dir or config.rootpath / DEFAULT_PLACE / run_id
     directory = Path(given.get("directory") or place).absolute()
     return Settings(
@@ -207,6 +203,23 @@ def settings_from(config: pytest.Config) -> Settings:
         manifest=option.manifest,
         rendered=option.rendered,
     )
+
+
+def _chosen(config: pytest.Config) -> tuple[Profile, bool]:
+    """The profile of the run, and whether its repository is judged alone."""
+    option = config.option
+    if not (option.cluster or option.snapshot):
+        gitops = chosen_profile.gitops_of(option.repository, option.overlay)
+        return chosen_profile.of_repository(gitops), True
+    chosen = chosen_profile.named(
+        next(iter(option.cluster or ()), None), option.snapshot, suites=suites_folder(config)
+    )
+    gitops = chosen_profile.gitops_of(option.repository, option.overlay, chosen.gitops) or chosen.gitops
+    if not option.without_cluster:
+        return chosen.model_copy(update={"gitops": gitops}), False
+    if option.snapshot:
+        raise UsageError("--without-cluster judges a repository alone, and --snapshot an observation.")
+    return chosen_profile.of_repository(gitops, chosen), True
 
 
 def _name_of(run_id: str | None, shard: Shard | None) -> str | None:

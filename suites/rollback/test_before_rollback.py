@@ -7,7 +7,7 @@ from clusters.diagnosis.answers import recovery
 from clusters.gitops import revisions
 from clusters.gitops.repository_snapshot import RepositorySnapshot
 from suites.causes import PENDING
-from suites.plugin import OBSERVE, Findings, check
+from suites.plugin import OBSERVE, Findings, Record, check
 from suites.plugin.run_fixtures import Observed
 
 
@@ -19,12 +19,15 @@ from suites.plugin.run_fixtures import Observed
     causes=(CauseId.OVERLAY_INVALID,),
     commands=("git log -2 -- metallb/", "kubectl kustomize {overlay}"),
 )
-def test_the_previous_overlay_still_renders(repository: RepositorySnapshot, findings: Findings) -> None:
+def test_the_previous_overlay_still_renders(
+    repository: RepositorySnapshot, findings: Findings, record: Record
+) -> None:
     """The previous revision of the overlay still renders and is valid against the installed CRDs.
 
-    Where the repository alone is judged, against those that the overlay renders, as far as it renders any.
+    Where the repository alone is judged, against those that the overlay renders, as far as it renders any. Rules in CEL
+    are left to the API server; of MetalLB's configuration, BGPPeers and BGPAdvertisements alone have any.
     """
-    findings.extend(revisions.previous_renders(repository))
+    findings.extend(revisions.previous_renders(repository, record.note))
 
 
 @check(

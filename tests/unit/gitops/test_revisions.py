@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
 
 from clusters.checks import Finding
 from clusters.errors import Inconclusive
 from clusters.gitops import revisions
+from clusters.gitops.pool_objects import CONFIGURATION
 from tests.unit.gitops.site import LAB_CONFIG, Site
 
 RANGE = "172.30.0.200-172.30.0.220"
@@ -130,3 +132,30 @@ def test_a_field_that_keeps_unknown_fields_takes_any() -> None:
     schema = {"type": "object", "properties": {"a": {}}, "x-kubernetes-preserve-unknown-fields": True}
 
     assert revisions.Draft202012Validator(revisions.json_schema(schema)).is_valid({"b": 1})
+
+
+def test_rules_that_are_not_evaluated_are_of_bgp_alone(site: Site) -> None:
+    """What the check says of itself: x-kubernetes-validations of MetalLB's configuration, in each release at hand."""
+    ruled = {
+        str(definition["spec"]["names"]["kind"])
+        for manifest in site.manifests.values()
+        for definition in yaml.safe_load_all(manifest.read_text(encoding="utf-8"))
+        if definition and definition["kind"] == "CustomResourceDefinition"
+        if "x-kubernetes-validations" in str(definition)
+    }
+
+    assert ruled & CONFIGURATION == {"BGPPeer", "BGPAdvertisement"}
+
+
+def test_without_a_cluster_it_is_said_that_no_definition_was_at_hand(site: Site) -> None:
+    told: list[str] = []
+    alone = {"live": None, "schemas": {}}
+
+    whole = site.repository().model_copy(update=alone)
+    assert revisions.previous_renders(whole, told.append) == []
+    assert told == []  # the overlay renders MetalLB's definitions itself
+
+    render = whole.intended.model_copy(update={"objects": ()})
+    assert revisions.previous_renders(whole.model_copy(update={"intended": render}), told.append) == []
+    assert len(told) == 1
+    assert "compared with no definition of MetalLB's" in told[0]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from clusters.checks import Finding
+from clusters.checks import Finding, NotSupported
 from clusters.errors import Inconclusive
-from clusters.gitops import service_documentation
+from clusters.gitops import history, service_documentation
 from clusters.observation.snapshot import Consumer
 from tests.unit.gitops.site import LAB_CONFIG, Site
 from tests.unit.gitops.test_range_findings import PLAN
@@ -102,6 +102,40 @@ class TestPoolDocumented:
 
         with pytest.raises(Inconclusive, match="is a shallow clone of 1 changes"):
             documented(site)
+
+    def test_a_shallow_clone_that_shows_something_wrong_fails(self, site: Site) -> None:
+        clone = site.root.with_name("clone")
+        site.git("clone", "--quiet", "--depth=1", f"file://{site.root}", str(clone))
+        site.root = clone
+        site.edit(LAB_CONFIG, RANGE, WIDER)
+
+        assert {finding.cause for finding in documented(site)} == {"change-undocumented", "page-outdated"}
+
+    def test_a_history_that_is_longer_than_what_is_read_stays_open(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert documented(site) == []  # its healthy twin: read whole
+
+        monkeypatch.setattr(history, "DEPTH", 2)
+
+        with pytest.raises(Inconclusive, match=r"Only the last 2 changes under metallb/ were read") as told:
+            documented(site)
+        assert "gitops.tree" in told.value.remedy
+
+    def test_of_two_pages_the_one_that_the_profile_names_is_judged(self, site: Site) -> None:
+        site.edit(LAB_CONFIG, RANGE, WIDER)
+
+        logged_alone = service_documentation.pool_documented(site.repository(service_page=""))
+        paged_alone = service_documentation.pool_documented(site.repository(changelog=""))
+
+        assert [finding.cause for finding in logged_alone] == ["change-undocumented"]
+        assert [finding.cause for finding in paged_alone] == ["page-outdated"]
+
+    def test_without_either_page_nothing_is_asked_for(self, site: Site) -> None:
+        site.edit(LAB_CONFIG, RANGE, WIDER)
+
+        with pytest.raises(NotSupported, match="neither a change log nor a service page"):
+            service_documentation.pool_documented(site.repository(service_page="", changelog=""))
 
     def test_a_missing_change_log_is_said(self, site: Site) -> None:
         site.git("rm", "--quiet", "CHANGELOG.md")

@@ -77,9 +77,65 @@ def test_a_pool_that_nobody_wrote_down_fails_the_pull_request(repository: Path, 
     assert outcomes["maintenance.pool-documented"] == "failed"
 
 
+PROFILE = """
+name: homelab
+provider: existing
+context: homelab
+gitops:
+  repository: /nowhere
+  overlay: forms/argo-cd-set/metallb.yaml
+  application: metallb-homelab
+  tree: forms
+  cluster: homelab
+networks:
+  - {cidr: 192.168.1.0/24, gateway: 192.168.1.241}
+"""
+
+
+def test_with_a_profile_the_repository_is_judged_by_what_that_says(repository: Path, tmp_path: Path) -> None:
+    profile = tmp_path / "homelab.yaml"
+    profile.write_text(PROFILE)
+
+    code, outcomes, said = judged(
+        tmp_path, "--cluster", str(profile), "--without-cluster", "--repository", str(repository)
+    )
+
+    assert code == ExitCode.FAILED, said
+    assert outcomes["overlay.ranges-valid"] == "failed"  # the gateway that only the profile names
+    assert "192.168.1.241" in said
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert results["run"]["cluster"] == "repository-homelab"
+
+
+def test_with_a_healthy_profile_it_passes_and_says_what_was_not_compared(
+    repository: Path, tmp_path: Path
+) -> None:
+    config = repository / "forms/plain/homelab/metallb/config.yaml"
+    config.write_text(f"{config.read_text()}# said again\n")
+    for command in (["add", "."], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "Comment"]):
+        subprocess.run(["git", "-C", repository, *command], check=True, timeout=60)
+    profile = tmp_path / "homelab.yaml"
+    profile.write_text(PROFILE.replace("192.168.1.241", "192.168.1.1"))
+
+    code, outcomes, said = judged(
+        tmp_path, "--cluster", str(profile), "--without-cluster", "--repository", str(repository)
+    )
+
+    assert code == ExitCode.PASSED, said
+    assert outcomes["rollback.previous-renders"] == "passed"
+    assert outcomes["maintenance.pool-documented"] == "not_supported"  # the profile names no page
+    results = (tmp_path / "run" / "results.json").read_text()
+    assert "compared with no definition of MetalLB's" in results
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["--without-cluster"], "--without-cluster judges a repository, and nothing names one."),
+        (
+            ["--cluster", "lab", "--without-cluster", "--snapshot", "kept.json"],
+            "--without-cluster judges a repository alone, and --snapshot an observation.",
+        ),
         (["--overlay", OVERLAY], "--overlay needs --repository DIR beside it."),
         (["--repository", "."], "--repository needs --overlay PATH beside it."),
         (["--repository", ".", "--overlay", "gone"], "There is no folder or file gone in ."),
