@@ -10,7 +10,7 @@ from suites.causes import PENDING
 from suites.plugin import BEYOND, CREATE, Record, check
 from suites.scenes import scene_permissions
 from suites.scenes.free_addresses import Addresses
-from suites.scenes.own_services import Services, expect, timed
+from suites.scenes.own_services import Services, expect, expect_refused, timed
 
 _PENDING = (
     "kubectl -n {namespace} describe svc {service}",
@@ -84,15 +84,17 @@ def test_a_service_gets_the_address_it_asks_for(
 def test_a_service_that_asks_for_a_taken_or_foreign_address_waits_with_a_reason(
     services: Services, addresses: Addresses, record: Record
 ) -> None:
-    """A service that asks for a taken or foreign address stays pending with an event that says why."""
+    """A service that asks for a taken or foreign address stays pending with an event that says why.
+
+    A taken one is asked for by the annotation and by spec.loadBalancerIP, in the family that pools have.
+    """
     holder = services.create("holder")
     held = holder.assigned()
 
     greedy = services.create("greedy", address=held)
+    by_field = services.create("greedy-by-field", loadBalancerIP=held)
     foreign = services.create("foreign", address=addresses.foreign())
 
-    record.note(f"asking for the taken {held}: {greedy.refusal()}")
-    record.note(f"asking for an address of no pool: {foreign.refusal()}")
-    greedy.stays_without_address()
-    foreign.stays_without_address()
+    taken = {f"asking for the taken {held}": greedy, f"asking for {held} by spec.loadBalancerIP": by_field}
+    expect_refused(record, {**taken, "asking for an address of no pool": foreign})
     holder.keeps(held)

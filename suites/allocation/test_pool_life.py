@@ -10,7 +10,7 @@ from suites.plugin import BEYOND, CREATE, Record, check
 from suites.scenes import scene_permissions
 from suites.scenes.announced import Announced, Wire
 from suites.scenes.free_addresses import Addresses, OwnPools
-from suites.scenes.own_services import Services, expect, timed
+from suites.scenes.own_services import Services, expect, expect_refused, timed
 
 _COMMANDS = (
     "kubectl -n {namespace} describe svc {service}",
@@ -86,16 +86,24 @@ def test_a_deleted_services_address_is_free_and_silent(
 def test_services_with_one_sharing_key_hold_one_address(
     services: Services, addresses: Addresses, record: Record
 ) -> None:
-    """Two services with one sharing key hold one address; unlike ones are refused."""
+    """Two services with one sharing key hold one address; unlike ones are refused.
+
+    Unlike are another key, a port that is taken, and externalTrafficPolicy Local beside Cluster. The two share one
+    family: of a dual-stack service's two addresses nothing is shared here.
+    """
     wanted, blue, green = addresses.free(), {SHARING_KEY: "blue"}, {SHARING_KEY: "green"}
     first = services.create("first", address=wanted, annotations=blue, ports=services.port(80))
     first.assigned()
 
     second = services.create("second", address=wanted, annotations=blue, ports=services.port(8080))
-    unlike = services.create("unlike", address=wanted, annotations=green, ports=services.port(9090))
-
     text = f"it shares {wanted} by its key, and did not get it"
     expect(second.assigned() == wanted, second.broken_promise(Symptom.WRONG_ADDRESS, text))
-    record.note(f"another key for the same address: {unlike.refusal()}")
-    unlike.stays_without_address()
+
+    asks, local = {"address": wanted, "annotations": blue}, {"externalTrafficPolicy": "Local"}
+    unlike = services.create("unlike", address=wanted, annotations=green, ports=services.port(9090))
+    same = services.create("same-port", **asks, ports=services.port(80))
+    other = services.create("other-policy", **asks, ports=services.port(9091), **local)
+    expect_refused(
+        record, {"another key": unlike, "a port that is taken": same, "Local beside Cluster": other}
+    )
     first.keeps(wanted)

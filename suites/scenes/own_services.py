@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -68,6 +69,18 @@ def timed(record: Record, figure: str, *, budget: Budget) -> Iterator[None]:
     began = time.monotonic()
     yield
     record.measure(figure, time.monotonic() - began, budget=budgets.get(budget).within)
+
+
+def expect_refused(record: Record, asking: Mapping[str, Service]) -> None:
+    """See that none of these services gets an address, all at once, and note what MetalLB's event says to each.
+
+    They are named by what each asks for.
+    """
+    for what, service in asking.items():
+        record.note(f"{what}: {service.refusal()}")
+    with ThreadPoolExecutor(len(asking)) as pool:
+        for _ in pool.map(Service.stays_without_address, asking.values()):
+            pass
 
 
 _T = TypeVar("_T")

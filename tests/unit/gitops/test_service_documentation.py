@@ -117,6 +117,7 @@ class TestPoolDocumented:
         assert documented(site) == []  # its healthy twin: read whole
 
         monkeypatch.setattr(history, "DEPTH", 2)
+        site.write("services/other.md", "Read again.\n")
 
         with pytest.raises(Inconclusive, match=r"Only the last 2 changes under metallb/ were read") as told:
             documented(site)
