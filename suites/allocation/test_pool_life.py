@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from clusters import budgets
 from clusters.diagnosis.symptoms import Symptom
 from clusters.workloads.builders import SHARING_KEY
@@ -99,10 +101,10 @@ def test_services_with_one_sharing_key_hold_one_address(
     text = f"it shares {wanted} by its key, and did not get it"
     expect(second.assigned() == wanted, second.broken_promise(Symptom.WRONG_ADDRESS, text))
 
-    asks, local = {"address": wanted, "annotations": blue}, {"externalTrafficPolicy": "Local"}
-    unlike = services.create("unlike", address=wanted, annotations=green, ports=services.port(9090))
-    same = services.create("same-port", **asks, ports=services.port(80))
-    other = services.create("other-policy", **asks, ports=services.port(9091), **local)
+    asking = partial(services.create, address=wanted)
+    unlike = asking("unlike", annotations=green, ports=services.port(9090))
+    same = asking("same-port", annotations=blue, ports=services.port(80))
+    other = asking("other-policy", annotations=blue, ports=services.port(9091), externalTrafficPolicy="Local")
     expect_refused(
         record, {"another key": unlike, "a port that is taken": same, "Local beside Cluster": other}
     )
