@@ -196,6 +196,9 @@ class Announcers:
     def _advertisement(self, reason: Reason) -> RootCause | None:
         """An advertisement that is broken by itself, rather than just not meant for this service."""
         broken = (*self.known.get(CauseId.ADVERTISEMENT_UNKNOWN_POOL, ()), *self.known.get(reason.named, ()))
+        if not broken and reason.cause == CauseId.POOL_NOT_ADVERTISED:
+            # That a pool is bare is not told where an advertisement misses it by its labels.
+            broken = self.known.get(CauseId.ADVERTISEMENT_SELECTS_NOTHING, ())
         exact = [root for root in broken if root.subject == reason.subject]
         return next(iter(exact or broken), None)
 

@@ -12,12 +12,15 @@ from clusters.diagnosis import workloads
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.metallb_components import Pod
 from clusters.diagnosis.root_cause import Explanation, RootCause
+from clusters.diagnosis.signals import lasting, seconds
 from clusters.metallb import advertisements, configuration, install, services
 from clusters.metallb.advertisements import Advertisement
 from clusters.metallb.log_lines import fields_of
 from clusters.metallb.reasons import Reason
 from clusters.subject import CLUSTER, Subject
 
+#: A deletion that takes longer than this many seconds is held up by somebody.
+LEAVING = 10.0
 #: How the API server says that a webhook did not answer in time, rather than not at all.
 _TOO_LATE = re.compile(r"deadline exceeded|Client\.Timeout exceeded|handshake timeout")
 
@@ -34,6 +37,7 @@ def root_causes(facts: Facts) -> Iterator[RootCause]:
     yield from refusals
     if not refusals:
         yield from _reported(facts)
+    yield from _leaving(facts)
     yield from _elsewhere(facts)
     yield from _webhook(facts, known=bool(refusals))
     yield from _annotations(facts)
@@ -104,6 +108,30 @@ def _elsewhere(facts: Facts) -> Iterator[RootCause]:
                     evidence=(f"no pod of a MetalLB is in namespace {namespace}",),
                     fields=facts.command_fields(),
                 )
+
+
+def _leaving(facts: Facts) -> Iterator[RootCause]:
+    """Pools and advertisements that somebody deleted and a finalizer keeps: MetalLB uses them until they are gone."""
+    seen = facts.snapshot
+    for part, kind in ((seen.ip_address_pools, "pool"), (seen.l2_advertisements, "advertisement")):
+        for raw in part.items:
+            about = raw["metadata"]
+            since, kept = about.get("deletionTimestamp"), about.get("finalizers") or ()
+            gone = seconds(since)
+            if gone is None or not kept or facts.now - gone < LEAVING:
+                continue
+            name = about["name"]
+            what = "IPAddressPool" if kind == "pool" else "L2Advertisement"
+            used = facts.usage.get(name) if kind == "pool" else None
+            lost = f" {len(used.held)} addresses of services go with it." if used and used.held else ""
+            yield RootCause(
+                cause=CauseId.CONFIGURATION_LEAVING,
+                subject=Subject(kind, name),
+                summary=f"{what} {name} was deleted {lasting(facts.now - gone)} ago and is gone as soon as the "
+                f"finalizer {', '.join(kept)} is taken away.{lost}",
+                evidence=(f"deletionTimestamp {since}", f"finalizers: {', '.join(kept)}"),
+                fields=facts.command_fields(),
+            )
 
 
 def _no_pool(facts: Facts, advertisement: Subject) -> bool:

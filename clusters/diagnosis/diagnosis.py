@@ -44,6 +44,7 @@ _DETECTORS: tuple[Callable[[Facts], Iterable[RootCause]], ...] = (
     memberlist.root_causes,
     metallb_permissions.root_causes,
     metallb_permissions.writes_refused,
+    metallb_permissions.unprivileged,
     configuration_faults.root_causes,
     pool_usage.taken_by_hand,
     configuration_faults.interfaces_missing,

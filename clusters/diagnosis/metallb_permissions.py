@@ -1,6 +1,6 @@
-"""What MetalLB itself may not do: the API server refuses it, by permission or by somebody's admission control.
+"""What MetalLB itself may not do: the API server refuses it, by permission or by admission control, or a kernel does.
 
-Its log says so, in the words of the API server.
+Its log says so, in the words of whoever refuses.
 """
 
 from __future__ import annotations
@@ -49,6 +49,29 @@ def root_causes(facts: Facts) -> Iterator[RootCause]:
                 reporter=home,
                 fields=facts.command_fields(**refused),
             )
+
+
+def unprivileged(facts: Facts) -> Iterator[RootCause]:
+    """One root for the speakers whose kernels refuse them the sockets by which they would reply."""
+    told = {
+        pod.node: f"pod {pod.name} on node {pod.node}: {_said(hit)}"
+        for pod in facts.components.speakers.values()
+        for hit in facts.hits.get(pod.name, ())
+        if hit.cause == CauseId.SPEAKER_UNPRIVILEGED
+    }
+    if told:
+        names = sorted(told)
+        where = (
+            "every node" if len(names) == len(facts.components.speakers) else f"node {', '.join(names[:6])}"
+        )
+        yield RootCause(
+            cause=CauseId.SPEAKER_UNPRIVILEGED,
+            subject=facts.components.workload("speaker"),
+            summary=f"The speaker on {where} may not open raw sockets, so it replies to nobody.",
+            evidence=tuple(told[name] for name in names[:3]),
+            nodes=tuple(names),
+            fields=facts.command_fields(),
+        )
 
 
 def writes_refused(facts: Facts) -> Iterator[RootCause]:

@@ -122,9 +122,8 @@ class Responders:
     def _silencing(self, owner: str) -> Iterator[RootCause]:
         for cause in having(Effect.LOSES_NODE):
             yield from (root for root in self.known.get(cause, ()) if root.subject == Subject.node(owner))
-        for root in self.known.get(CauseId.ADVERTISEMENT_INTERFACE_MISSING, ()):
-            if owner in root.nodes:
-                yield root
+        for cause in (CauseId.SPEAKER_UNPRIVILEGED, CauseId.ADVERTISEMENT_INTERFACE_MISSING):
+            yield from (root for root in self.known.get(cause, ()) if owner in root.nodes)
         yield from metallb_permissions.refused_to(self.facts, self.known, "speaker")
         for cause in having(Effect.SILENCES):
             yield from self.known.get(cause, ())[:1]

@@ -31,6 +31,7 @@ from clusters.gitops.repository_snapshot import RepositorySnapshot
 from clusters.metallb import ranges, services, versions
 from clusters.metallb.pools import Pool
 from clusters.metallb.ranges import Address, AddressRange
+from clusters.objects import status_of
 from clusters.observation.pods import containers
 from clusters.observation.snapshot import Snapshot
 from clusters.subject import CLUSTER, Subject
@@ -160,8 +161,10 @@ def service_page(repository: RepositorySnapshot, snapshot: Snapshot) -> list[Fin
 def _off_version(repository: RepositorySnapshot, snapshot: Snapshot, page: str) -> Iterator[Finding]:
     """The running version where the page names another; not for a cluster that was asked to run one of its own."""
     layout = repository.layout
-    pods = containers(known(snapshot.pods, "pods"))
-    running = {str(version) for each in pods if (version := versions.of_image(each.image))}
+    pods = known(snapshot.pods, "pods")
+    # One that never started runs nothing, whatever image it asks for.
+    live = [pod for pod in pods if status_of(pod).get("phase") not in {"Pending", "Succeeded", "Failed"}]
+    running = {str(version) for each in containers(live) if (version := versions.of_image(each.image))}
     rows = [row for row in pages.clusters(page) if row.cluster == layout.cluster]
     stated = {row.version for row in rows if row.version}
     if layout.version or not running or stated == running:

@@ -21,7 +21,7 @@ from clusters.gitops.findings import apply_command, evidence, known, mentions_co
 from clusters.gitops.kustomize import Render
 from clusters.gitops.pool_objects import is_configuration, key, listed
 from clusters.gitops.repository_snapshot import RepositorySnapshot, usable
-from clusters.metallb import versions
+from clusters.metallb import install, versions
 from clusters.objects import Object, status_of
 from clusters.observation.pods import containers
 from clusters.observation.snapshot import Snapshot
@@ -37,6 +37,7 @@ def version_skew(repository: RepositorySnapshot | None, snapshot: Snapshot) -> l
     pinned = usable(repository.intended).version if repository else ""
     found = [
         *_mixed(repository, snapshot, running, pinned=pinned),
+        *_not_rolled_out(snapshot, running),
         *_definitions(repository, snapshot, running),
     ]
     return [*found, *(_from_base(repository) if repository else ())]
@@ -84,6 +85,54 @@ def _mixed(
             evidence=lines,
             commands=commands,
         )
+
+
+def _not_rolled_out(snapshot: Snapshot, running: dict[str, str]) -> Iterator[Finding]:
+    """A workload that asks for another version than every one of its pods runs: its rollout stands still.
+
+    Its new pods cannot start, as where their image is not to be had, or it waits until somebody deletes the old ones.
+    One that is on its way has pods of both versions. Only versions are compared: a policy may give pods another
+    registry than their workload has.
+    """
+    whole = install.detect(
+        snapshot.deployments.items, snapshot.daemon_sets.items, namespace=snapshot.metallb_namespace
+    )
+    for part in filter(None, (whole.controller, whole.speaker)):
+        wanted = versions.of_image(part.image)
+        own = [raw for raw in snapshot.pods.items if install.component_of(raw) is part.component]
+        run = {name: running[name] for raw in own if (name := raw["metadata"]["name"]) in running}
+        others = {name: text for name, text in run.items() if versions.parse(text) not in {None, wanted}}
+        if wanted is None or not run or len(others) < len(run):
+            continue
+        # Both are known to commands, by the name of the component.
+        where = {"metallb_namespace": snapshot.metallb_namespace, part.component.value: part.reference}
+        workload = f"{{{part.component}}}"
+        yield Finding(
+            cause=CauseId.VERSION_SKEW,
+            subject=Subject(*part.reference.split("/")),
+            summary=f"{part.kind} {part.name} asks for MetalLB {wanted}, and none of its pods runs it: they run "
+            f"{listed(sorted(set(others.values())))}.",
+            evidence=evidence(
+                [*(f"pod {pod} runs {text}" for pod, text in sorted(others.items())), *_waiting(own)]
+            ),
+            remedy="Look what its newest pod waits for, and correct the image or bring the old one back; where its "
+            "updateStrategy is OnDelete, delete the old pods one after the other.",
+            commands=(
+                command(_PODS, metallb_namespace=snapshot.metallb_namespace),
+                command(f"kubectl -n {{metallb_namespace}} describe {workload}", **where),
+                command(f"kubectl -n {{metallb_namespace}} rollout undo {workload}", **where),
+            ),
+        )
+
+
+def _waiting(pods: list[Object]) -> list[str]:
+    """What containers that do not start wait for, a line each."""
+    return [
+        f"pod {raw['metadata']['name']} waits: {reason}"
+        for raw in pods
+        for each in status_of(raw).get("containerStatuses") or ()
+        if (reason := ((each.get("state") or {}).get("waiting") or {}).get("reason"))
+    ]
 
 
 def _applied(repository: RepositorySnapshot | None) -> tuple[Command, ...]:

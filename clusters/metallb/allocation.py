@@ -241,7 +241,7 @@ def _automatic(service: Service, world: World) -> Allocation:
         if offers := best_offers(service, tier, taken):
             return Allocation(Outcome.ASSIGNED, offers)
     considered = tuple(_why_not(service, each, world) for each in world.pools)
-    return Allocation(Outcome.REFUSED, reason=_main_reason(service, considered), considered=considered)
+    return Allocation(Outcome.REFUSED, reason=_main_reason(considered), considered=considered)
 
 
 def _too_few_cluster_ips(service: Service) -> Reason | None:
@@ -294,8 +294,8 @@ _NEAREST_FIRST = (
 """Of several pools that do not serve, the one that came closest to it names the cause."""
 
 
-def _main_reason(service: Service, considered: tuple[Reason, ...]) -> Reason:
+def _main_reason(considered: tuple[Reason, ...]) -> Reason:
     nearest = min(considered, key=lambda each: _NEAREST_FIRST.index(each.cause))
     told = " ".join(each.text for each in considered)
-    text = f"No pool has an address for service {service.key}. {told}"
+    text = f"No pool has an address for the service. {told}"
     return Reason(nearest.cause, text, nearest.subject)

@@ -326,6 +326,18 @@ _SPEAKER = (
         components=SPEAKER,
     ),
     Signature(
+        id="responder-forbidden",
+        cause=CauseId.SPEAKER_UNPRIVILEGED,
+        where={
+            "msg": r"^failed to create (?:ARP|NDP) responder$",
+            # Words of the kernel (EPERM, EACCES), the last ones of the error.
+            "error": r": (?:operation not permitted|permission denied)$",
+        },
+        lasts=30.0,  # interfaces are looked at again every 10 s
+        source="internal/layer2/announcer.go",
+        components=SPEAKER,
+    ),
+    Signature(
         id="responder-missing",
         cause=CauseId.NOBODY_ANSWERS,
         where={"msg": r"^failed to create (?:ARP|NDP) responder$"},

@@ -54,6 +54,7 @@ class About(TypedDict, total=False):
     annotations: Map
     creationTimestamp: Time | None
     deletionTimestamp: Time
+    finalizers: Texts
     managedFields: list[Writer]
     ownerReferences: list[Owner] | None
 

@@ -66,6 +66,18 @@ def selects_no_node(stage: Stage) -> Iterator[None]:
 
 
 @contextmanager
+def selects_no_pool(stage: Stage) -> Iterator[None]:
+    """An advertisement for pools with a label that none of them has: somebody forgot to write it on the pool."""
+    ring = [{"matchLabels": {"example.org/ring": "edge"}}]
+    with (
+        stage.pool(EDGE, SPARE),
+        stage.advertised("ring", ipAddressPools=None, ipAddressPoolSelectors=ring),
+        stage.addressed("open", serves=False, annotations=FROM_EDGE),
+    ):
+        yield
+
+
+@contextmanager
 def no_such_interface(stage: Stage) -> Iterator[None]:
     with (
         stage.own_pool(EDGE, SPARE, interfaces=["eth9"]),
@@ -160,6 +172,15 @@ FAULTS = (
         says=ONE_POOL,
         also=OWN,
         shows={"traffic.speakers-placed": "advertisement edge", "traffic.single-announcer": OPEN},
+    ),
+    Fault(
+        name="an advertisement whose selector fits no pool",
+        cause="advertisement-selects-nothing",
+        make=selects_no_pool,
+        says=ONE_POOL,
+        also=(*OWN, *drift("L2Advertisement metallb-system/ring")),
+        shows={"traffic.speakers-placed": "advertisement ring", "traffic.single-announcer": OPEN},
+        full=True,
     ),
     Fault(
         name="an advertisement on an interface that no node has",

@@ -13,6 +13,7 @@ from clusters.api.resources import (
     SERVICES,
     VALIDATING_WEBHOOKS,
 )
+from clusters.diagnosis.configuration_faults import LEAVING
 from tests.faults.catalogue_fault import (
     ALL_BY_CONFIGURATION,
     ONE_POOL,
@@ -118,6 +119,33 @@ def holds_gateway(stage: Stage) -> Iterator[None]:
 
 
 @contextmanager
+def held_in_deletion(stage: Stage, pool: str) -> Iterator[None]:
+    """A pool that is deleted, and that a finalizer of somebody keeps; in the end it goes."""
+    keep = {"metadata": {"finalizers": ["example.org/guard"]}}
+    with stage.changes.patched(IP_ADDRESS_POOLS, pool, keep, NAMESPACE, foreign=WHY):
+        stage.api.delete(IP_ADDRESS_POOLS, pool, NAMESPACE)
+        yield
+
+
+@contextmanager
+def never_gone(stage: Stage) -> Iterator[None]:
+    """For longer than a deletion takes; its services have their addresses still."""
+    with (
+        stage.own_pool(EDGE, SPARE),
+        stage.addressed("open", annotations=FROM_EDGE),
+        held_in_deletion(stage, EDGE),
+    ):
+        wait.holds(
+            "the pool is still there",
+            read=lambda: stage.api.get(IP_ADDRESS_POOLS, EDGE, NAMESPACE)["metadata"],
+            accept=lambda about: "deletionTimestamp" in about,
+            throughout=LEAVING + 1.0,
+            every=1.0,
+        )
+        yield
+
+
+@contextmanager
 def past_the_webhook(stage: Stage, *addresses: str) -> Iterator[None]:
     """A pool that MetalLB's webhook would refuse, made while there is none."""
     with ExitStack() as stack:
@@ -191,6 +219,15 @@ def in_another_namespace(stage: Stage) -> Iterator[None]:
 _ONE_ADDRESS = {"name": EDGE, "addresses": ["172.30.0.231/32"], "single_address": True}
 
 FAULTS = (
+    Fault(
+        name="a deleted pool that a finalizer keeps",
+        cause="configuration-leaving",
+        make=never_gone,
+        says=ONE_POOL,
+        shows={"health.config-present": "pool edge"},
+        also=OWN,
+        full=True,
+    ),
     Fault(
         name="a pool without a free address",
         cause="pool-exhausted",

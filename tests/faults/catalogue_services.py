@@ -76,6 +76,25 @@ def unlike_keys(stage: Stage) -> Iterator[None]:
 
 
 @contextmanager
+def one_port_twice(stage: Stage) -> Iterator[None]:
+    asked = {REQUESTED: "172.30.0.219", KEY: "blue"}
+    with stage.addressed("first", annotations=asked), stage.waiting("waiting", annotations=asked):
+        yield
+
+
+@contextmanager
+def one_of_them_local(stage: Stage) -> Iterator[None]:
+    """Two services with one key and different ports, of which one keeps its traffic local."""
+    asked = {REQUESTED: "172.30.0.219", KEY: "blue"}
+    other = [{"name": "http", "port": 81, "targetPort": 8080}]
+    with (
+        stage.addressed("first", annotations=asked, externalTrafficPolicy="Local"),
+        stage.waiting("waiting", annotations=asked, ports=other),
+    ):
+        yield
+
+
+@contextmanager
 def foreign_class(stage: Stage) -> Iterator[None]:
     with stage.waiting("waiting", loadBalancerClass="metallb"):
         yield
@@ -575,6 +594,22 @@ FAULTS = (
         make=unlike_keys,
         says=ONE_SERVICE,
         shows={**_WAITS, "pending.annotations": WAITING},
+    ),
+    Fault(
+        name="two sharers of an address with one port",
+        cause="sharing-refused",
+        make=one_port_twice,
+        says=ONE_SERVICE,
+        shows={**_WAITS, "pending.annotations": WAITING},
+        full=True,
+    ),
+    Fault(
+        name="two sharers of an address of which one keeps its traffic local",
+        cause="sharing-refused",
+        make=one_of_them_local,
+        says=ONE_SERVICE,
+        shows={**_WAITS, "pending.annotations": WAITING},
+        full=True,
     ),
     Fault(
         name="a load-balancer class that nobody serves",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from clusters import budgets, wait
 from clusters.api.resources import (
@@ -11,9 +12,10 @@ from clusters.api.resources import (
     PODS,
     SECRETS,
 )
-from tests.faults.catalogue_fault import ALL_BY_CONFIGURATION, ALL_BY_METALLB, Fault, drift
+from clusters.metallb import versions
+from tests.faults.catalogue_fault import ALL_BY_CONFIGURATION, ALL_BY_METALLB, UNTOUCHED, Fault, drift
 from tests.faults.catalogue_stage import EDGE_ADDRESS, NAMESPACE, WHY, Stage
-from tests.faults.catalogue_workloads import arguments, until_crashing
+from tests.faults.catalogue_workloads import arguments, logs_of, until_crashing
 
 NODE = "node3"
 _SPEAKER = "daemonset speaker"
@@ -46,6 +48,41 @@ def too_large(stage: Stage) -> Iterator[None]:
             budget=budgets.get(budgets.ROLLOUT),
         )
         yield
+
+
+@contextmanager
+def no_sockets(stage: Stage) -> Iterator[None]:
+    """Speakers whose container has lost the capability for raw sockets, as a policy that rewrites pods takes it."""
+    path = "/spec/template/spec/containers/0/securityContext/capabilities"
+    patch = [{"op": "add", "path": path, "value": {"drop": ["ALL"]}}]
+    with stage.changes.patched(DAEMON_SETS, "speaker", patch, NAMESPACE, kind="json", foreign=WHY):
+        stage.metallb.speakers_ready()
+        wait.until(
+            "every speaker says that it may not reply",
+            read=lambda: ["operation not permitted" in log for log in logs_of(stage, "speaker")],
+            accept=lambda told: sum(told) >= len(stage.lab.nodes),
+            budget=budgets.get(budgets.PODS_READY),
+        )
+        yield
+    stage.metallb.speakers_ready()
+    stage.until_reached(EDGE_ADDRESS)
+
+
+@contextmanager
+def not_replaced(stage: Stage) -> Iterator[None]:
+    """Speakers that are upgraded and keep their old pods, which nobody deletes."""
+    other = next(each for each in versions.IN_THE_LAB if each != (stage.version or versions.IN_THE_LAB[-1]))
+    patch: list[Any] = [
+        {"op": "replace", "path": "/spec/updateStrategy", "value": {"type": "OnDelete"}},
+        {
+            "op": "replace",
+            "path": "/spec/template/spec/containers/0/image",
+            "value": f"quay.io/metallb/speaker:v{other}",
+        },
+    ]
+    with stage.changes.patched(DAEMON_SETS, "speaker", patch, NAMESPACE, kind="json", foreign=WHY):
+        yield
+    stage.metallb.speakers_ready()
 
 
 @contextmanager
@@ -126,6 +163,24 @@ def no_memberlist(stage: Stage) -> Iterator[None]:
 
 
 FAULTS = (
+    Fault(
+        name="speakers that are upgraded and wait until somebody deletes their pods",
+        cause="version-skew",
+        make=not_replaced,
+        says=UNTOUCHED,
+        shows={"overlay.version-skew": _SPEAKER},
+        also=_DAEMON_SET,
+        full=True,
+    ),
+    Fault(
+        name="speakers that may not open raw sockets",
+        cause="speaker-unprivileged",
+        make=no_sockets,
+        says=ALL_BY_METALLB,
+        shows={"health.speaker-log": _SPEAKER},
+        also=_DAEMON_SET,
+        full=True,
+    ),
     Fault(
         name="a speaker with an argument that it does not know",
         cause="speaker-crashing",

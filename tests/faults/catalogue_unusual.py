@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import json
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -13,7 +16,8 @@ from clusters.objects import Object
 from tests.faults.catalogue_clone import Clone
 from tests.faults.catalogue_components import second_metallb
 from tests.faults.catalogue_fault import Healthy
-from tests.faults.catalogue_renderings import EDGE, OVERLAY, appended, renders
+from tests.faults.catalogue_pools import held_in_deletion
+from tests.faults.catalogue_renderings import EDGE, OVERLAY, SPARE, appended, renders, renders_spare
 from tests.faults.catalogue_services import POOL
 from tests.faults.catalogue_stage import NAMESPACE, SHOP, WHY, Json, Stage
 from tests.faults.catalogue_workloads import arguments, log_of, until_measured
@@ -21,6 +25,8 @@ from tests.faults.catalogue_workloads import arguments, log_of, until_measured
 #: On the nodes' second network, and how the overlay keeps its announcements to it.
 SECOND, CARD = "172.30.1.230-172.30.1.232", "eth1"
 CLASS, BRIDGE = "example.org/metallb", "storage0"
+#: Of which nodes of the lab have the first alone.
+_CARDS = ["eth0", "bond0"]
 EXCLUDED = "node.kubernetes.io/exclude-from-external-load-balancers"
 NOISE = budgets.Budget(
     name="noise", within=60.0, every=1.0, reason="A speaker looks at its interfaces every ten seconds."
@@ -269,6 +275,154 @@ def renders_empty_lists(clone: Clone) -> None:
     clone.commit("Say what is empty")
 
 
+def _reports(stage: Stage, status: Json, *which: str) -> None:
+    """Write the status of an object that a fault made, as its kubelet does."""
+    lab = stage.lab
+    command = [str(lab.kubectl), "--kubeconfig", str(lab.kubeconfig), "patch", *which]
+    patch = ["--subresource=status", "--type=merge", "-p", json.dumps({"status": status})]
+    subprocess.run([*command, *patch], check=True, capture_output=True, timeout=30)
+
+
+@contextmanager
+def nodes_for_others(stage: Stage) -> Iterator[None]:
+    """A virtual node, which stands for a cloud's containers and repels what is not meant for it, and a Windows node.
+
+    Nobody renews them here: they are Ready for as long as the API server's patience lasts, 40 s and more.
+    """
+    now = f"{dt.datetime.now(dt.UTC):%Y-%m-%dT%H:%M:%SZ}"
+    repels = [{"key": "virtual-kubelet.io/provider", "value": "azure", "effect": "NoSchedule"}]
+    kinds: tuple[tuple[str, str, Json, list[Json]], ...] = (
+        ("virtual-node", "10.240.0.9", {"type": "virtual-kubelet", "kubernetes.io/os": "linux"}, repels),
+        ("windows-node", "10.240.0.10", {"kubernetes.io/os": "windows"}, []),
+    )
+    with ExitStack() as stack:
+        for name, address, labels, taints in kinds:
+            about = {"name": name, "labels": {"kubernetes.io/hostname": name, **labels}}
+            node = {"apiVersion": "v1", "kind": "Node", "metadata": about, "spec": {"taints": taints}}
+            stack.enter_context(stage.changes.created(node, foreign=WHY))
+            ready = {"type": "Ready", "status": "True", "reason": "KubeletReady"}
+            status = {
+                "addresses": [{"type": "InternalIP", "address": address}],
+                "conditions": [{**ready, "lastHeartbeatTime": now, "lastTransitionTime": now}],
+            }
+            _reports(stage, status, "node", name)
+        yield
+
+
+@contextmanager
+def ended_pods(stage: Stage) -> Iterator[None]:
+    """What has ended and was not cleared away: a job's pod among a service's, a chart's hook, an evicted controller."""
+    kinds: tuple[tuple[str, str, Json], ...] = (
+        ("job-1", SHOP, {"app.kubernetes.io/name": SHOP}),
+        ("metallb-crds-1", NAMESPACE, {"app.kubernetes.io/name": "metallb"}),
+        (
+            "controller-evicted",
+            NAMESPACE,
+            {"app": "metallb", "component": "controller", "example.org/old": ""},
+        ),
+    )
+    with ExitStack() as stack:
+        for name, namespace, labels in kinds:
+            pod = {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": {"name": name, "namespace": namespace, "labels": labels},
+                "spec": {
+                    "schedulerName": "nobody",
+                    "restartPolicy": "Never",
+                    "containers": [{"name": "main", "image": stage.profile.image, "args": ["help"]}],
+                },
+            }
+            stack.enter_context(stage.changes.created(pod, foreign=WHY))
+            evicted = {"reason": "Evicted", "message": "The node was low on resource: memory."}
+            how = {"phase": "Failed", **evicted} if "evicted" in name else {"phase": "Succeeded"}
+            _reports(stage, how, "pod", name, "-n", namespace)
+        yield
+
+
+@contextmanager
+def others_for_their_classes(stage: Stage) -> Iterator[None]:
+    """kube-vip and Cilium give addresses of the same network to services of their classes."""
+    with ExitStack() as stack:
+        for name, lb_class, address, manager in (
+            ("vip", "kube-vip.io/kube-vip-class", "172.30.0.98", "kube-vip-cloud-provider"),
+            ("pooled", "io.cilium/l2-announcer", "172.30.0.97", "cilium-operator-generic"),
+        ):
+            stack.enter_context(stage.service(name, loadBalancerClass=lb_class))
+            stack.enter_context(
+                rival_controllers.overwritten(
+                    stage.changes, stage.lab, f"{SHOP}/{name}", address=address, manager=manager
+                )
+            )
+        yield
+
+
+@contextmanager
+def others_in_numbers(stage: Stage) -> Iterator[None]:
+    """Many services of a class that nobody serves at the moment, one of them held in its deletion, and other types."""
+    plain = {"allocateLoadBalancerNodePorts": None}
+    leaves = {"metadata": {"finalizers": ["service.kubernetes.io/load-balancer-cleanup"]}}
+    with ExitStack() as stack:
+        for number in range(60):
+            stack.enter_context(stage.service(f"idle-{number}", loadBalancerClass="tailscale"))
+        stack.enter_context(stage.changes.patched(SERVICES, "idle-0", leaves, SHOP, foreign=WHY))
+        stage.api.delete(SERVICES, "idle-0", SHOP)
+        stack.enter_context(stage.service("headless", type="ClusterIP", clusterIP="None", **plain))
+        external = {"type": "ExternalName", "externalName": "example.org", "selector": None, "ports": None}
+        stack.enter_context(stage.service("external", **external, **plain))
+        yield
+
+
+@contextmanager
+def an_advertisement_a_node(stage: Stage) -> Iterator[None]:
+    """Each of two nodes has an advertisement of its own for the pool, one of them for cards that it partly has."""
+    with (
+        stage.pool(EDGE, SPARE),
+        stage.advertised(EDGE, nodeSelectors=[_on("node1")]),
+        stage.advertised("second", ipAddressPools=[EDGE], nodeSelectors=[_on("node2")], interfaces=_CARDS),
+        stage.addressed("one", annotations={POOL: EDGE}),
+        stage.addressed("two", annotations={POOL: EDGE}),
+    ):
+        yield
+
+
+def renders_an_advertisement_a_node(clone: Clone) -> None:
+    """The overlay has the pool and both advertisements."""
+    selector = "  nodeSelectors: [{matchLabels: {kubernetes.io/hostname: %s}}]\n"
+    second = (
+        f"---\napiVersion: metallb.io/v1beta1\nkind: L2Advertisement\nmetadata:\n  name: second\n"
+        f"  namespace: {NAMESPACE}\nspec:\n  ipAddressPools: [{EDGE}]\n  interfaces: [{', '.join(_CARDS)}]\n"
+    )
+    renders(clone, SPARE, spec=selector % "node1", more=second + selector % "node2")
+
+
+def _on(node: str) -> Json:
+    return {"matchLabels": {"kubernetes.io/hostname": node}}
+
+
+@contextmanager
+def every_kind_of_port(stage: Stage) -> Iterator[None]:
+    """Services that remember their clients, that keep to the node, and one port number for both protocols."""
+    both = [
+        {"name": "dns-tcp", "port": 80, "targetPort": 8080},
+        {"name": "dns-udp", "port": 80, "targetPort": 8081, "protocol": "UDP"},
+    ]
+    kept = {"sessionAffinity": "ClientIP"}
+    with (
+        stage.addressed("sticky", internalTrafficPolicy="Local", publishNotReadyAddresses=True, **kept),
+        stage.addressed("local", externalTrafficPolicy="Local", **kept),
+        stage.addressed("both", ports=both),
+    ):
+        yield
+
+
+@contextmanager
+def on_its_way_out(stage: Stage) -> Iterator[None]:
+    """A pool that was deleted a moment ago, and that its owner clears up after."""
+    with stage.own_pool(EDGE, SPARE), held_in_deletion(stage, EDGE):
+        yield
+
+
 @contextmanager
 def nothing(_: Stage) -> Iterator[None]:
     yield
@@ -328,6 +482,20 @@ HEALTHY = (
         make=second_of_another_class,
         full=True,
     ),
+    Healthy(name="a virtual node and a Windows node beside", make=nodes_for_others, full=True),
+    Healthy(name="pods that have ended and were left", make=ended_pods, full=True),
+    Healthy(name="kube-vip and Cilium for classes of their own", make=others_for_their_classes),
+    Healthy(name="many services that wait for another load balancer", make=others_in_numbers, full=True),
+    Healthy(
+        name="an advertisement for each node",
+        make=an_advertisement_a_node,
+        edit=renders_an_advertisement_a_node,
+        full=True,
+    ),
+    Healthy(
+        name="services with affinity, local traffic, and a port of both protocols", make=every_kind_of_port
+    ),
+    Healthy(name="a pool that was deleted a moment ago", make=on_its_way_out, edit=renders_spare),
     Healthy(name="kube-proxy as kubeadm runs it", make=by_kubeadm, full=True),
     Healthy(name="no kube-proxy, and Cilium instead", make=by_cilium),
     Healthy(

@@ -482,4 +482,35 @@ CAUSES = (
         rests_on=("metallb_pods_elsewhere",),
         last_resort=False,
     ),
+    Cause(
+        id=CauseId.CONFIGURATION_LEAVING,
+        title="A pool or an advertisement is being deleted, and a finalizer still keeps it",
+        meaning=(
+            "Somebody deleted it, and it is gone as soon as its last finalizer is: services then lose the addresses of "
+            "the pool, or nobody announces them any more. MetalLB itself puts no finalizer on it, so that somebody "
+            "else decides when."
+        ),
+        remedy=(
+            "A deletion cannot be taken back. Keep the object's manifest at hand, have the finalizer's owner finish, "
+            "and apply the manifest at once if the object is still needed; else give its services other addresses "
+            "first."
+        ),
+        commands=(
+            "kubectl -n {metallb_namespace} get ipaddresspools,l2advertisements -o "
+            "custom-columns=KIND:.kind,NAME:.metadata.name,DELETED:.metadata.deletionTimestamp,"
+            "KEPT:.metadata.finalizers",
+            _HOLDERS,
+        ),
+        scope=Scope.POOL,
+        link=Link.CONFIGURATION,
+        layer=Layer.CONFIGURATION,
+        proven_by="The object has a deletionTimestamp that is more than ten seconds old, and finalizers.",
+        excluded_by="It has no deletionTimestamp, or it was deleted only just now, which takes a moment.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by=CheckId.HEALTH_CONFIG_PRESENT,
+        rests_on=(),
+        last_resort=False,
+    ),
 )

@@ -163,6 +163,36 @@ CAUSES = (
         last_resort=False,
     ),
     Cause(
+        id=CauseId.SPEAKER_UNPRIVILEGED,
+        title="A speaker may not open the sockets that it replies with",
+        meaning=(
+            "The speaker runs and is ready, and its node's kernel refuses it the raw sockets that ARP and NDP need: it "
+            "can be elected, and then nobody replies for the address."
+        ),
+        remedy=(
+            "Give the speaker's container the capability NET_RAW again: apply the manifests of the running version, "
+            "and look for what takes it away (the namespace's Pod Security label, a security context constraint, a "
+            "policy that rewrites pods)."
+        ),
+        commands=(
+            "kubectl -n {metallb_namespace} get {speaker} -o "
+            "jsonpath='{{.spec.template.spec.containers[*].securityContext}}'",
+            "kubectl -n {metallb_namespace} logs {speaker} --since=1m | grep -i 'failed to create'",
+            "kubectl -n {metallb_namespace} rollout undo {speaker}",
+        ),
+        scope=Scope.CLUSTER,
+        link=Link.ANNOUNCER,
+        layer=Layer.METALLB,
+        proven_by="The speaker's log has the kernel's refusal of a socket, and goes on saying so.",
+        excluded_by="Its log has no such line of the last half minute; interfaces are looked at every ten seconds.",
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by=CheckId.HEALTH_SPEAKER_LOG,
+        rests_on=(),
+        last_resort=False,
+    ),
+    Cause(
         id=CauseId.SPEAKER_UNSCHEDULABLE,
         title="A speaker cannot be scheduled",
         meaning=("The DaemonSet wants a speaker on the node, but a taint or missing resources keep it away."),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import datetime as dt
+import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,8 @@ from clusters.metallb import selectors
 from clusters.metallb.selectors import SelectorError
 from clusters.observation import Snapshot, load
 from clusters.observation.snapshot import LogTail, Route
-from tests.answers import Told, answered
+from clusters.observation.wire_records import Purpose
+from tests.answers import Told, all_answered, answered
 from tests.unit.diagnosis.test_unusual_clusters import edited
 
 FOLDER = Path(__file__).parent / "observations"
@@ -169,6 +173,64 @@ def test_how_many_lines_were_read_and_an_empty_log_are_noted(healthy: Snapshot) 
     )
 
 
+class TestUnprivileged:
+    """Lines as a speaker of 0.16.2 writes them."""
+
+    @staticmethod
+    def told(seen: Snapshot, error: str, *, ago: float = 5.0, of: int = 1) -> dict[str, Told]:
+        at = dt.datetime.fromisoformat(seen.taken_at) - dt.timedelta(seconds=ago)
+        line = json.dumps(
+            {
+                "caller": "announcer.go:148",
+                "error": f'creating ARP responder for "eth0": {error}',
+                "interface": "eth0",
+                "level": "error",
+                "msg": "failed to create ARP responder",
+                "op": "createARPResponder",
+                "ts": f"{at:%Y-%m-%dT%H:%M:%SZ}",
+            }
+        )
+        speakers = [each.pod for each in seen.logs if each.container == "speaker" and not each.previous][:of]
+        logs = tuple(
+            replace(each, lines=(*each.lines, line)) if each.pod in speakers and not each.previous else each
+            for each in seen.logs
+        )
+        return all_answered(replace(seen, logs=logs))
+
+    def test_what_the_kernel_refuses_is_named_with_the_nodes(self, healthy: Snapshot) -> None:
+        told = self.told(healthy, "listen packet 02:6d:6c:00:00:0c: socket: operation not permitted")
+
+        (found,) = told["health.speaker-log"].findings
+        assert (found.cause, found.subject) == ("speaker-unprivileged", "daemonset speaker")
+        assert re.match(r"The speaker on node \S+ may not open raw sockets", found.summary)
+        whole = self.told(healthy, "listen packet: socket: operation not permitted", of=9)
+        (found,) = whole["health.speaker-log"].findings
+        assert found.summary.startswith("The speaker on every node may not")
+
+    def test_a_silent_address_of_its_node_is_explained_by_it(self, healthy: Snapshot) -> None:
+        heard = tuple(
+            replace(each, macs=()) if each.purpose is Purpose.ASSIGNED else each
+            for each in healthy.wire.heard
+        )
+        silent = replace(healthy, wire=replace(healthy.wire, heard=heard))
+        told = self.told(silent, "listen packet: socket: operation not permitted", of=9)
+
+        assert {each.cause for each in told["traffic.single-announcer"].findings} == {"speaker-unprivileged"}
+
+    @pytest.mark.parametrize(
+        ("error", "ago"),
+        [
+            ("listen packet: socket: operation not permitted", 300.0),
+            ("no such network interface", 5.0),
+            ('route "operation not permitted" has no address', 5.0),
+        ],
+    )
+    def test_what_is_over_and_what_is_something_else_is_not(
+        self, healthy: Snapshot, error: str, ago: float
+    ) -> None:
+        assert not self.told(healthy, error, ago=ago)["health.speaker-log"].findings
+
+
 def test_a_controller_that_logs_errors_alone_is_noted(healthy: Snapshot) -> None:
     def quiet(raw: dict[str, Any]) -> None:
         for each in raw["spec"]["template"]["spec"]["containers"]:
@@ -273,3 +335,68 @@ def test_warnings_that_are_no_finding_are_noted(healthy: Snapshot) -> None:
 
     assert not told.findings
     assert any(f"pod {pod['name']}, 0 s ago: event Unhealthy: Readiness" in one for one in told.notes)
+
+
+class TestBeingDeleted:
+    @staticmethod
+    def deleted(seen: Snapshot, part: str, *, ago: float, finalizers: list[str]) -> Snapshot:
+        at = dt.datetime.fromisoformat(seen.taken_at) - dt.timedelta(seconds=ago)
+
+        def leave(raw: dict[str, Any]) -> None:
+            raw["metadata"] |= {"deletionTimestamp": at.isoformat(), "finalizers": finalizers}
+
+        return replace(seen, **{part: edited(getattr(seen, part), leave)})
+
+    @pytest.mark.parametrize(
+        ("part", "subject", "kind"),
+        [
+            ("ip_address_pools", "pool", "IPAddressPool"),
+            ("l2_advertisements", "advertisement", "L2Advertisement"),
+        ],
+    )
+    def test_what_a_finalizer_keeps_is_told(
+        self, healthy: Snapshot, part: str, subject: str, kind: str
+    ) -> None:
+        seen = self.deleted(healthy, part, ago=3600, finalizers=["example.org/guard"])
+
+        (found,) = answered("health.config-present", seen).findings
+
+        assert found.cause == "configuration-leaving"
+        assert found.subject.startswith(f"{subject} ")
+        assert found.summary.startswith(f"{kind} ")
+        assert (
+            "was deleted 60 min ago and is gone as soon as the finalizer example.org/guard is"
+            in found.summary
+        )
+        assert ("addresses of services go with it" in found.summary) == (subject == "pool")
+
+    @pytest.mark.parametrize(("ago", "finalizers"), [(3.0, ["example.org/guard"]), (3600.0, [])])
+    def test_what_is_only_on_its_way_is_not(
+        self, healthy: Snapshot, ago: float, finalizers: list[str]
+    ) -> None:
+        seen = self.deleted(healthy, "ip_address_pools", ago=ago, finalizers=finalizers)
+
+        assert not answered("health.config-present", seen).findings
+
+
+def test_services_that_wait_alike_are_each_told_of_themselves(healthy: Snapshot) -> None:
+    """What was decided once for all of a kind names no other of them."""
+
+    def keep(raw: dict[str, Any]) -> None:
+        raw["spec"]["serviceAllocation"] = {"serviceSelectors": [{"matchLabels": {"tier": "gold"}}]}
+
+    def take(raw: dict[str, Any]) -> None:
+        raw["status"]["loadBalancer"] = {}
+
+    seen = replace(
+        healthy,
+        ip_address_pools=edited(healthy.ip_address_pools, keep),
+        services=edited(healthy.services, take),
+    )
+    keys = {f"{raw['metadata']['namespace']}/{raw['metadata']['name']}" for raw in seen.services.items}
+
+    found = answered("trigger.pending-services", seen).findings
+
+    assert len(found) > 1
+    for each in found:
+        assert not any(key in each.summary for key in keys - {each.subject.removeprefix("service ")})

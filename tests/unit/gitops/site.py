@@ -141,6 +141,8 @@ class Site:
         return Snapshot(
             taken_at=f"{WRITTEN_FOR.isoformat()}T12:00:00Z",
             nodes=Objects(status=Status.OK, items=tuple(node(number) for number in (1, 2, 3))),
+            deployments=self.cluster.kind("Deployment"),
+            daemon_sets=self.cluster.kind("DaemonSet"),
             pods=Objects(status=Status.OK, items=tuple(self._pods())),
             services=Objects(
                 status=Status.OK,

@@ -51,6 +51,27 @@ class TestVersionSkew:
 
         assert found == []
 
+    @pytest.mark.parametrize(("kind", "name"), [("DaemonSet", "speaker"), ("Deployment", "controller")])
+    def test_a_rollout_that_stands_still_is_named(self, site: Site, kind: str, name: str) -> None:
+        """Of all its pods none is of the version that the workload asks for, as with OnDelete."""
+        seen = site.snapshot()
+        set_image(site, kind, name, "9.9.9")
+        asked = site.snapshot()
+
+        (finding,) = version_skew.version_skew(site.repository(), replace(asked, pods=seen.pods))
+
+        assert (finding.cause, finding.subject) == ("version-skew", f"{kind.lower()} {name}")
+        assert finding.summary == (
+            f"{kind} {name} asks for MetalLB 9.9.9, and none of its pods runs it: they run 0.16.2."
+        )
+
+    def test_another_registry_in_the_pods_alone_is_in_order(self, site: Site) -> None:
+        seen = site.snapshot()
+        spec = site.cluster.objects["DaemonSet", "speaker"]["spec"]["template"]["spec"]
+        spec["containers"][0]["image"] = "registry.example.org:5000/metallb/speaker:v0.16.2"
+
+        assert version_skew.version_skew(site.repository(), replace(site.snapshot(), pods=seen.pods)) == []
+
     def test_another_version_than_the_overlay_is_named(self, site: Site) -> None:
         set_image(site, "DaemonSet", "speaker", "0.14.9")
         set_image(site, "Deployment", "controller", "0.14.9")
