@@ -13,7 +13,7 @@ from packaging.version import Version
 from clusters.cause_ids import CauseId
 from clusters.check_ids import CheckId
 from clusters.checks import Finding, NotSupported
-from clusters.commands import Command, command
+from clusters.commands import Command, command, commands
 from clusters.errors import Inconclusive
 from clusters.gitops import field_comparison, pages, plans
 from clusters.gitops.field_comparison import schema_of
@@ -22,6 +22,7 @@ from clusters.gitops.kustomize import Render
 from clusters.gitops.pool_objects import is_configuration, key, listed
 from clusters.gitops.repository_snapshot import RepositorySnapshot, usable
 from clusters.metallb import install, versions
+from clusters.metallb.signature_table import Component
 from clusters.objects import Object, status_of
 from clusters.observation.pods import containers
 from clusters.observation.snapshot import Snapshot
@@ -29,6 +30,18 @@ from clusters.subject import CLUSTER, Subject
 
 LEGACY_VERSION = CheckId.MAINTENANCE_LEGACY_VERSION
 _PODS = "kubectl -n {metallb_namespace} get pods -o custom-columns=POD:.metadata.name,IMAGE:.spec.containers[0].image"
+
+#: What to type about a workload whose rollout stands still.
+_ROLLOUT = {
+    Component.CONTROLLER: (
+        "kubectl -n {metallb_namespace} describe {controller}",
+        "kubectl -n {metallb_namespace} rollout undo {controller}",
+    ),
+    Component.SPEAKER: (
+        "kubectl -n {metallb_namespace} describe {speaker}",
+        "kubectl -n {metallb_namespace} rollout undo {speaker}",
+    ),
+}
 
 
 def version_skew(repository: RepositorySnapshot | None, snapshot: Snapshot) -> list[Finding]:
@@ -67,7 +80,7 @@ def _mixed(
     repository: RepositorySnapshot | None, snapshot: Snapshot, running: dict[str, str], *, pinned: str
 ) -> Iterator[Finding]:
     seen = sorted(set(running.values()))
-    commands = (command(_PODS, metallb_namespace=snapshot.metallb_namespace), *_applied(repository))
+    typed = (command(_PODS, metallb_namespace=snapshot.metallb_namespace), *_applied(repository))
     lines = evidence([*(f"pod {pod} runs {version}" for pod, version in sorted(running.items()))])
     if len(seen) > 1:
         yield Finding(
@@ -75,7 +88,7 @@ def _mixed(
             subject=CLUSTER,
             summary=f"MetalLB's pods are of {len(seen)} versions: {listed(seen)}.",
             evidence=lines,
-            commands=commands,
+            commands=typed,
         )
     elif repository and pinned and seen != [pinned]:
         yield Finding(
@@ -83,7 +96,7 @@ def _mixed(
             subject=CLUSTER,
             summary=f"MetalLB {seen[0]} runs, but {repository.layout.overlay} has {pinned}.",
             evidence=lines,
-            commands=commands,
+            commands=typed,
         )
 
 
@@ -104,9 +117,7 @@ def _not_rolled_out(snapshot: Snapshot, running: dict[str, str]) -> Iterator[Fin
         others = {name: text for name, text in run.items() if versions.parse(text) not in {None, wanted}}
         if wanted is None or not run or len(others) < len(run):
             continue
-        # Both are known to commands, by the name of the component.
         where = {"metallb_namespace": snapshot.metallb_namespace, part.component.value: part.reference}
-        workload = f"{{{part.component}}}"
         yield Finding(
             cause=CauseId.VERSION_SKEW,
             subject=Subject(*part.reference.split("/")),
@@ -119,8 +130,7 @@ def _not_rolled_out(snapshot: Snapshot, running: dict[str, str]) -> Iterator[Fin
             "updateStrategy is OnDelete, delete the old pods one after the other.",
             commands=(
                 command(_PODS, metallb_namespace=snapshot.metallb_namespace),
-                command(f"kubectl -n {{metallb_namespace}} describe {workload}", **where),
-                command(f"kubectl -n {{metallb_namespace}} rollout undo {workload}", **where),
+                *commands(_ROLLOUT[part.component], **where),
             ),
         )
 
