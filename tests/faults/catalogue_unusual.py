@@ -10,13 +10,12 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from clusters import budgets, wait
-from clusters.api.resources import DAEMON_SETS, DEPLOYMENTS, PODS, SERVICES
+from clusters.api.resources import DAEMON_SETS, DEPLOYMENTS, IP_ADDRESS_POOLS, PODS, SERVICES
 from clusters.faults import lab_hosts, rival_controllers
 from clusters.objects import Object
 from tests.faults.catalogue_clone import Clone
 from tests.faults.catalogue_components import second_metallb
 from tests.faults.catalogue_fault import Healthy
-from tests.faults.catalogue_pools import held_in_deletion
 from tests.faults.catalogue_renderings import EDGE, OVERLAY, SPARE, appended, renders, renders_spare
 from tests.faults.catalogue_services import POOL
 from tests.faults.catalogue_stage import NAMESPACE, SHOP, WHY, Json, Stage
@@ -417,9 +416,13 @@ def every_kind_of_port(stage: Stage) -> Iterator[None]:
 
 
 @contextmanager
-def on_its_way_out(stage: Stage) -> Iterator[None]:
-    """A pool that was deleted a moment ago, and that its owner clears up after."""
-    with stage.own_pool(EDGE, SPARE), held_in_deletion(stage, EDGE):
+def with_a_finalizer(stage: Stage) -> Iterator[None]:
+    """A pool on which its owner has put a finalizer, and that nobody deletes."""
+    keep = {"metadata": {"finalizers": ["example.org/guard"]}}
+    with (
+        stage.own_pool(EDGE, SPARE),
+        stage.changes.patched(IP_ADDRESS_POOLS, EDGE, keep, NAMESPACE, foreign=WHY),
+    ):
         yield
 
 
@@ -495,7 +498,7 @@ HEALTHY = (
     Healthy(
         name="services with affinity, local traffic, and a port of both protocols", make=every_kind_of_port
     ),
-    Healthy(name="a pool that was deleted a moment ago", make=on_its_way_out, edit=renders_spare),
+    Healthy(name="a pool with a finalizer of its owner", make=with_a_finalizer, edit=renders_spare),
     Healthy(name="kube-proxy as kubeadm runs it", make=by_kubeadm, full=True),
     Healthy(name="no kube-proxy, and Cilium instead", make=by_cilium),
     Healthy(
