@@ -15,7 +15,7 @@ from clusters.api.resources import for_kind
 from clusters.confinement import shown
 from clusters.gitops.documents import Filling, NeedsNetworkError, OverlayError, listing, mapping, mappings
 from clusters.gitops.forms import Bring, Rendering
-from clusters.gitops.helm import ChartUse
+from clusters.gitops.helm import ChartUse, GivenUp
 from clusters.gitops.pool_objects import key
 from clusters.objects import Object, metadata_of, spec_of
 
@@ -60,7 +60,10 @@ def _source(rendering: Rendering, obj: Object, source: Object, namespace: str) -
         return rendering.chart(_with_values(rendering, use, helm, folder=""))
     if not path:  # it only gives values to the others, by its ref
         return []
-    rendering.brought.append(f"{name}: what it brings was taken from {shown(path)}")
+    revision = shown(str(source.get("targetRevision") or "HEAD"))
+    rendering.brought.append(
+        f"{name}: what it brings was taken from {shown(path)} as it is here; it names revision {revision}"
+    )
     if rendering.tree.find(f"{path}/Chart.yaml").kind == "file":
         return rendering.chart(_with_values(rendering, use, helm, folder=path))
     chosen = mapping(source.get("directory"))
@@ -175,7 +178,8 @@ def _set(rendering: Rendering, obj: Object) -> list[Object]:
     if len(chosen) != 1:
         names = ", ".join(shown(str(called)) for called, _ in made[:_NAMED]) or "none"
         names += ", …" if len(made) > _NAMED else ""
-        raise OverlayError(
+        # Which one is meant nobody has said: that says nothing of the overlay.
+        raise GivenUp(
             f"{shown(key(obj))} makes {len(made)} applications ({names}), {len(chosen)} of them for this cluster.",
             remedy="Name the one of this cluster as gitops.application in the profile.",
         )

@@ -40,12 +40,14 @@ def ranges_valid(
     Without a repository the live ranges alone are judged, without a cluster (None) the repository's alone.
 
     Node addresses count for this cluster's overlay and live; gateways and the edges of networks as far as the profile,
-    the vantage, the nodes or the service page tell them, and `note` is told where nobody does. Raises Inconclusive
-    where an overlay does not render.
+    the vantage, the nodes or the service page tell them, and `note` is told where nobody does. Without a cluster an own
+    overlay that does not render is a finding too. Raises Inconclusive where one of the others does not.
     """
     asked = "the profile's networks, the vantage, the nodes nor the service page"
     if snapshot is None and repository:
         asked = "the profile's networks nor the service page"
+        for line in repository.working.brought:
+            note(line)
     named = live_pools(snapshot) if snapshot else pools_of(repository.working.objects) if repository else ()
     for line in surroundings.unknown(named, *_around(repository, snapshot), asked):
         note(line)
@@ -63,10 +65,24 @@ def ranges_valid(
         )
         for (cause, subject, text), where in places.items()
     ]
+    if repository and snapshot is None and repository.working.broken:
+        # With a cluster overlay.intended-config says so; of a repository alone nothing else does.
+        findings.append(_broken(repository))
     if not findings and repository:
         for render in repository.renders.values():
             usable(render)
     return findings
+
+
+def _broken(repository: RepositorySnapshot) -> Finding:
+    render = repository.working
+    return Finding(
+        cause=CauseId.OVERLAY_INVALID,
+        subject=Subject("overlay", render.overlay),
+        summary=render.problem,
+        remedy=render.remedy,
+        commands=(diff_command(repository),),
+    )
 
 
 def _last_change(repository: RepositorySnapshot | None) -> tuple[Command, ...]:

@@ -261,9 +261,61 @@ class TestWhatIsNotAtHand:
         renderer = Renderer(Kustomize(site.kubectl), FOLLOWERS)
         found = renderer.attempt(site.root, "forms/argo-cd-set/metallb.yaml")
 
-        assert found.broken
+        assert found.given_up
+        assert not found.broken
         assert "makes 2 applications (metallb-lab, metallb-homelab)" in found.problem
         assert "gitops.application" in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("form", "edited", "change", "said"),
+    [
+        (
+            "Helm values",
+            "forms/helm-values/lab/values.yaml",
+            ("enabled: false", "enabled: {false"),
+            "does not render",
+        ),
+        (
+            "Argo CD, chart and folder",
+            "forms/argo-cd/lab.yaml",
+            ("forms/argo-cd/pools", "forms/gone"),
+            "does not exist",
+        ),
+        (
+            "Flux HelmRelease",
+            "forms/flux/clusters/lab/metallb.yaml",
+            ("./forms/flux/pools", "./gone"),
+            "does not exist",
+        ),
+        (
+            "plain manifests",
+            "forms/plain/lab/metallb/config.yaml",
+            ("kind: IPAddressPool", ""),
+            "it has no kind",
+        ),
+    ],
+)
+def test_an_overlay_that_does_not_render_fails_where_the_repository_alone_is_judged(
+    site: Site, helm: Helm, *, form: str, edited: str, change: tuple[str, str], said: str
+) -> None:
+    layout, tools = FORMS[form].layout(LAYOUT), Tools(site.kubectl, site.manifests, helm=helm)
+    assert range_findings.ranges_valid(repository_collection.collect(site.root, layout, tools), None) == []
+
+    site.edit(edited, *change)
+    (finding,) = range_findings.ranges_valid(repository_collection.collect(site.root, layout, tools), None)
+
+    assert (finding.cause, finding.subject) == (CauseId.OVERLAY_INVALID, f"overlay {layout.overlay}")
+    assert said in finding.summary
+
+
+def test_the_revision_that_an_application_names_is_told(site: Site) -> None:
+    site.edit("forms/argo-cd-kustomize/lab.yaml", "targetRevision: main", "targetRevision: release-1")
+    found = Renderer(Kustomize(site.kubectl, site.manifests), FOLLOWERS).attempt(
+        site.root, "forms/argo-cd-kustomize"
+    )
+
+    assert any("as it is here; it names revision release-1" in each for each in found.brought)
 
 
 def test_what_somebody_else_has_rendered_stands_for_the_overlay(site: Site, tmp_path: Path) -> None:
