@@ -19,6 +19,7 @@ from clusters.api import resources as res
 from clusters.api.resources import Resource
 from clusters.errors import ConformanceError, ExitCode, Parser
 from clusters.metallb import install
+from clusters.objects import metadata_of, spec_of, status_of
 from clusters.outbound import say
 from metallb_conformance.command import NAME
 
@@ -170,7 +171,7 @@ def _vantage(diagnosis: Diagnosis) -> Iterator[str]:
     if not why:
         yield "vantage: host               # tried: this machine is on the addresses' network"
         return
-    yield f"# vantage: ssh:HOST         # this machine does not do: {why}"
+    yield f"# vantage: ssh:HOST         # this machine does not do: {_plain(why)}"
     yield "#                           # doctor PROFILE says what a host that you name here can do"
 
 
@@ -262,40 +263,58 @@ def _gitops(api: Api, namespace: str, unseen: list[str]) -> Iterator[str]:
     for source in found:
         yield f"# gitops:                   # {source.said_by} says so"
         yield f"#   repository: …           # a clone of {source.repository}"
-        yield f"#   overlay: {source.path}"
+        # Whoever takes the # away means this path, whatever it is called.
+        yield f"#   overlay: {_scalar(source.path)}"
 
 
 def _flux(api: Api, namespace: str, unseen: list[str]) -> Iterator[Source]:
     sources = {
-        (each["metadata"]["namespace"], each["metadata"]["name"]): (each.get("spec") or {}).get("url", "")
+        (_text(metadata_of(each), "namespace"), _text(metadata_of(each), "name")): _text(spec_of(each), "url")
         for each in _listed(api, _FLUX_SOURCES, unseen)
     }
     for each in _listed(api, _FLUX, unseen):
-        about, spec = each["metadata"], each.get("spec") or {}
-        entries = ((each.get("status") or {}).get("inventory") or {}).get("entries") or ()
-        if not any(str(entry.get("id", "")).startswith(f"{namespace}_") for entry in entries):
+        about, spec = metadata_of(each), spec_of(each)
+        entries = _mappings(_mapping(status_of(each).get("inventory")).get("entries"))
+        if not any(_text(entry, "id").startswith(f"{namespace}_") for entry in entries):
             continue
-        ref = spec.get("sourceRef") or {}
-        url = sources.get((ref.get("namespace") or about["namespace"], ref.get("name", "")), "")
+        ref, own = _mapping(spec.get("sourceRef")), _text(about, "namespace")
+        url = sources.get((_text(ref, "namespace") or own, _text(ref, "name")), "")
         yield Source(
-            said_by=_plain(f"Flux's Kustomization {about['namespace']}/{about['name']}"),
-            repository=_plain(url or f"its source {ref.get('name', '')}"),
-            path=_plain(str(spec.get("path", "")).removeprefix("./")),
+            said_by=_plain(f"Flux's Kustomization {own}/{_text(about, 'name')}"),
+            repository=_plain(url or f"its source {_text(ref, 'name')}"),
+            path=_plain(_text(spec, "path").removeprefix("./")),
         )
 
 
 def _argo(api: Api, namespace: str, unseen: list[str]) -> Iterator[Source]:
     for each in _listed(api, _ARGO, unseen):
-        about, spec = each["metadata"], each.get("spec") or {}
-        resources = (each.get("status") or {}).get("resources") or ()
-        if not any(entry.get("namespace") == namespace for entry in resources):
+        about, spec = metadata_of(each), spec_of(each)
+        if not any(
+            entry.get("namespace") == namespace for entry in _mappings(status_of(each).get("resources"))
+        ):
             continue
-        for source in spec.get("sources") or [spec.get("source") or {}]:
+        for source in _mappings(spec.get("sources")) or [_mapping(spec.get("source"))]:
             yield Source(
-                said_by=_plain(f"Argo CD's Application {about['namespace']}/{about['name']}"),
-                repository=_plain(str(source.get("repoURL", ""))),
-                path=_plain(str(source.get("path") or f"(chart {source.get('chart', '')})")),
+                said_by=_plain(f"Argo CD's Application {_text(about, 'namespace')}/{_text(about, 'name')}"),
+                repository=_plain(_text(source, "repoURL")),
+                path=_plain(_text(source, "path") or f"(chart {_text(source, 'chart')})"),
             )
+
+
+# Whoever installed these kinds chose what their objects may hold: any field can be anything.
+
+
+def _mapping(value: Any) -> Json:
+    return value if isinstance(value, dict) else {}
+
+
+def _mappings(value: Any) -> list[Json]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def _text(found: Json, name: str) -> str:
+    value = found.get(name)
+    return value if isinstance(value, str) else ""
 
 
 def _listed(api: Api, of: Resource, unseen: list[str]) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clusters.confinement import LARGEST_READ
 from clusters.errors import ExitCode, Inconclusive, Parser, UsageError
 from clusters.outbound import say
 from metallb_conformance.command import NAME
@@ -114,31 +115,44 @@ def _files(folder: Path) -> list[Path]:
             f"--apply {folder} is a kustomization, and what counts is what it renders.",
             remedy=f"Render it (kubectl kustomize {folder} > rendered.yaml) and give that file with --pool.",
         )
-    return sorted(path for path in folder.iterdir() if path.suffix in (".yaml", ".yml") and path.is_file())
+    return sorted(path for path in folder.iterdir() if path.suffix in (".yaml", ".yml") and not path.is_dir())
 
 
 def _objects(files: Sequence[Path]) -> Iterator[dict[str, Any]]:
     from clusters.diagnosis.consequences import LISTS  # noqa: PLC0415 - see above
-    from clusters.gitops import documents  # noqa: PLC0415 - see above
     from clusters.observation.decoding import Gate  # noqa: PLC0415 - see above
 
     gates = {kind: Gate(field) for kind, field in LISTS.items()}
     for file in files:
-        try:
-            text = file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(
-                f"{file} cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}."
-            ) from None
-        for document in documents.mappings(text, str(file)):
-            gate = gates.get(str(document.data.get("kind")))
+        for one in _documents(file):
+            gate = gates.get(str(one.get("kind")))
             if gate is not None:
-                gate.take(document.data, trim=dict)
+                gate.take(one, trim=dict)
     for kind, gate in gates.items():
         found = gate.objects()
         if found.unreadable:
             raise UsageError(str(found.unreadable[0]), remedy="Correct the file.")
         yield from ({**one, "kind": kind} for one in found.items)
+
+
+def _documents(file: Path) -> Iterator[dict[str, Any]]:
+    """The objects of a file; those in a List, as `kubectl get -o yaml` prints them, one by one."""
+    from clusters import bounds  # noqa: PLC0415 - see above
+    from clusters.gitops import documents  # noqa: PLC0415 - see above
+
+    if file.exists() and not file.is_file():  # a pipe would be waited for
+        raise UsageError(f"{file} cannot be read: it is no file.")
+    try:
+        text = bounds.content(file, most=LARGEST_READ).decode("utf-8")
+    except (OSError, UnicodeDecodeError, bounds.Unusable) as error:
+        why = error if isinstance(error, bounds.Unusable) else getattr(error, "strerror", None)
+        raise UsageError(f"{file} cannot be read: {why or 'it is no text'}.") from None
+    for document in documents.mappings(text, str(file)):
+        data = document.data
+        if str(data.get("kind", "")).endswith("List") and "items" in data:
+            yield from (each for each in documents.listing(data["items"]) if isinstance(each, dict))
+        else:
+            yield data
 
 
 def _known(diagnosis: Diagnosis, proposal: Proposal) -> None:

@@ -27,6 +27,8 @@ _LARGEST_CA = 1 << 20
 _SMALL = 536
 #: What is answered by more than a packet.
 _LARGE = frozenset({"http", "https"})
+#: Characters of a name in a certificate: no host has a longer one (RFC 1035, 2.3.4).
+_LONGEST_NAME = 253
 #: How far a request over a connection came that was sent and not answered.
 _ASKED = frozenset({"in the TLS handshake", "waiting for the answer"})
 _SECURE, _PLAIN = (
@@ -217,11 +219,18 @@ def _certificate(got: Exchanged) -> ServerCertificate | None:
         names = tuple(_names(found))
         expires = found.not_valid_after_utc
         issuer = found.issuer.rfc4514_string()
-    except (ValueError, TypeError, AttributeError):
+    except (
+        *(ValueError, TypeError, AttributeError),
+        # The library's own for what the other side may send as it likes: none of them is a ValueError.
+        *(x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType),
+    ):
         return None
     expires = min(expires, dt.datetime(2099, 12, 31, tzinfo=dt.UTC))
     return ServerCertificate(
-        names=names[:20], issuer=issuer[:200], expires=expires.isoformat(), untrusted=got.untrusted
+        names=tuple(name[:_LONGEST_NAME] for name in names[:20]),
+        issuer=issuer[:200],
+        expires=expires.isoformat(),
+        untrusted=got.untrusted,
     )
 
 

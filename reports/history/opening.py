@@ -53,6 +53,11 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
                 f"{path} is a history of version {version}; this suite knows up to version {shape.VERSION}.",
                 remedy="Use a newer release of the suite.",
             )
+        if foreign := shape.foreign(connection):
+            raise HistoryError(
+                f"{path} holds {foreign}, which this suite never makes: it is not used.",
+                remedy="Take the history from a backup, or begin a new one under another name.",
+            )
         if version < shape.VERSION:
             shape.migrate(connection)
         yield connection

@@ -144,6 +144,17 @@ def version_of(connection: sqlite3.Connection) -> int:
     return int(version) if mark == APPLICATION_ID else 0
 
 
+def foreign(connection: sqlite3.Connection) -> str:
+    """A view or trigger in the file; "" for none, as in every history of this suite.
+
+    Whoever wrote the file would have them do something, or go on forever, whenever the history is read or written.
+    """
+    row = connection.execute(
+        "SELECT type, name FROM sqlite_master WHERE type NOT IN ('table', 'index') LIMIT 1"
+    ).fetchone()
+    return f"the {row[0]} {row[1]}" if row else ""
+
+
 def migrate(
     connection: sqlite3.Connection,
     migrations: Mapping[int, Callable[[sqlite3.Connection], None]] = MIGRATIONS,

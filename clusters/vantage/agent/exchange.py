@@ -149,7 +149,8 @@ def ask(task: dict[str, Any]) -> dict[str, Any]:
         reason = getattr(error, "reason", "")  # of TLS, whose errors are those of the system as well
         found["error"] = "tls: " + str(reason).replace("_", " ").lower() if reason else word(error)
     except (http.client.HTTPException, ValueError) as error:
-        found["error"] = ("no quic: " if task["protocol"] == "quic" else "no http: ") + type(error).__name__
+        spoken = task["protocol"] if task["protocol"] in ("dns", "quic") else "http"
+        found["error"] = f"no {spoken}: {type(error).__name__}"
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,7 @@ def test_a_second_pool_on_the_same_addresses_is_rejected_as_metallb_does(
             "spec.addresses",
         ),
         (["--pool", "gone.yaml"], None, "gone.yaml cannot be read"),
+        (["--pool", "pool.yaml"], "x" * (9 << 20), "pool.yaml cannot be read: it holds more than 8 MiB."),
         (["--apply", "gone"], None, "--apply gone is no folder."),
     ],
 )
@@ -136,3 +138,28 @@ def test_where_the_election_was_not_read_nothing_is_foretold(
 
     assert code == ExitCode.INCOMPLETE
     assert "could not all be read" in capsys.readouterr().err
+
+
+def test_the_objects_of_a_list_count_as_if_each_stood_alone(here: Path) -> None:
+    (here / "pool.yaml").write_text(
+        "kind: List\nitems:\n- kind: IPAddressPool\n  metadata: {name: x, namespace: metallb-system}\n"
+        "  spec: {addresses: 5}\n"
+    )
+
+    shown = io.StringIO()
+    with contextlib.redirect_stderr(shown):
+        assert what_if("--pool", "pool.yaml") == ExitCode.USAGE
+    assert "spec.addresses" in shown.getvalue()
+
+
+@pytest.mark.parametrize("what", ["link", "pipe"])
+def test_a_manifest_of_a_folder_that_cannot_be_read_is_not_left_out(here: Path, what: str) -> None:
+    if what == "link":
+        (here / "pool.yaml").symlink_to("gone.yaml")
+    else:
+        os.mkfifo(here / "pool.yaml")
+
+    shown = io.StringIO()
+    with contextlib.redirect_stderr(shown):
+        assert what_if("--apply", str(here)) == ExitCode.USAGE
+    assert "pool.yaml cannot be read" in shown.getvalue()

@@ -58,3 +58,64 @@ def test_a_name_that_yaml_takes_for_something_else_stays_a_name(
 
     assert profile["pools"][0]["name"] == name
     assert profile["announcers"]["nodes"] == [name]
+
+
+class Delivered(Cluster):
+    """One whose Flux and Argo CD have these objects."""
+
+    def __init__(self, **of: list[Any]) -> None:
+        self.of = of
+
+    def list(self, of: Any) -> list[object]:
+        return list(self.of.get(of.kind, ()))
+
+
+def suggested(cluster: Cluster) -> list[str]:
+    return list(proposal._gitops(cast("Any", cluster), "metallb-system", []))
+
+
+@pytest.mark.parametrize(
+    "path", ["metallb # lan", "a: b", "[x", "&a", "2024-01-01", "true", "*", "- x", HOSTILE]
+)
+def test_a_suggested_overlay_is_that_path_once_somebody_takes_the_mark_away(path: str) -> None:
+    lines = suggested(
+        Delivered(
+            Application=[
+                {
+                    "metadata": {"namespace": "argocd", "name": "metallb"},
+                    "spec": {"source": {"repoURL": "https://git.example/platform", "path": path}},
+                    "status": {"resources": [{"namespace": "metallb-system"}]},
+                }
+            ]
+        )
+    )
+
+    assert all(line.startswith("#") and line.isprintable() for line in lines)
+    assert yaml.safe_load(lines[-1].removeprefix("#")) == {"overlay": " ".join(path.split())}
+
+
+@pytest.mark.parametrize("odd", [5, "text", [5], [[]], {"a": 5}, None])
+def test_objects_of_flux_and_argo_cd_may_hold_anything(odd: object) -> None:
+    named = {"namespace": odd, "name": odd}
+    here = {
+        "inventory": {"entries": [{"id": "metallb-system_x"}, odd]},
+        "resources": [{"namespace": "metallb-system"}],
+    }
+    objects: list[Any] = [
+        {"metadata": about, "spec": spec, "status": status}
+        for about in (odd, named)
+        for spec in (odd, {"source": odd, "sources": odd, "sourceRef": odd, "path": odd})
+        for status in (odd, here, {"inventory": odd, "resources": odd}, {"inventory": {"entries": odd}})
+    ]
+
+    lines = suggested(Delivered(Kustomization=objects, Application=objects, GitRepository=objects))
+
+    assert all(line.startswith("#") for line in lines)
+    assert any("Flux's Kustomization" in line for line in lines)
+    assert any("Argo CD's Application" in line for line in lines)
+
+
+def test_why_this_machine_is_no_vantage_stays_a_comment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proposal, "_this_machine", lambda _: f"it reaches no address of pool {HOSTILE}")
+
+    assert all(line.startswith("#") for line in "\n".join(proposal._vantage(cast("Any", None))).splitlines())

@@ -360,3 +360,19 @@ def test_a_transaction_that_breaks_leaves_nothing(path: Path) -> None:
         breaks()
 
     assert ids(path) == {"before": Ending.ENDED}
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "CREATE VIEW more AS WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n",
+        "CREATE TRIGGER more AFTER INSERT ON runs BEGIN DELETE FROM outcomes; END",
+    ],
+)
+def test_a_history_that_would_do_something_when_it_is_read_is_refused(path: Path, made: str) -> None:
+    opening.ensure(path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(made)
+
+    with pytest.raises(HistoryError, match=f"the {made.split()[1].lower()} more, which"), opened(path):
+        pass

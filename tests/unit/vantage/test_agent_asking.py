@@ -169,3 +169,22 @@ def test_a_server_of_quic_is_known_by_the_versions_that_it_lists() -> None:
 def test_what_is_no_answer_to_the_greeting_is_none(answer: bytes) -> None:
     with pytest.raises(ValueError, match="no answer to this greeting"):
         versions(answer, b"\1" * 8, b"\2" * 8)
+
+
+def test_what_is_no_answer_to_a_dns_question_is_not_told_of_http() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        port = server.getsockname()[1]
+
+        def junk() -> None:
+            _, whom = server.recvfrom(2000)
+            server.sendto(b"nothing of the kind", whom)
+
+        thread = threading.Thread(target=junk, daemon=True)
+        thread.start()
+        found = exchange.ask(
+            {"protocol": "dns", "host": "127.0.0.1", "port": port, "timeout": 5.0, "hostname": "shop.example"}
+        )
+        thread.join(5)
+
+    assert found["error"].startswith("no dns: ")
