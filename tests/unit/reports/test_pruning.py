@@ -14,7 +14,7 @@ from reports.__main__ import main
 from reports.history import opened, standings
 from reports.history.recording import enter, writing
 from reports.history.stored_runs import runs
-from reports.model import FLEET, save
+from reports.model import FLEET, save, validator
 from tests.unit.reports.past_runs import BEGIN, a_run, keep
 
 P, F = Outcome.PASSED, Outcome.FAILED
@@ -147,6 +147,8 @@ def test_the_list_for_machines(place: Path, capsys: pytest.CaptureFixture[str]) 
     assert prune(place, "--older-than", "80", "--keep", "1", "--format", "json") == 0
 
     found = json.loads(capsys.readouterr().out)
+    assert list(validator("prune").iter_errors(found)) == []
+    assert list(validator("prune").iter_errors({**found, "runs": [{"run": "night-90"}]}))
     assert (found["schema_version"], found["deleted"], len(found["runs"])) == (1, False, 90)
     first, second = found["runs"][:2]
     assert (first["run"], first["because"]) == ("night-90", "a last validation or failure rests on it")

@@ -14,7 +14,7 @@ from reports.__main__ import main
 from reports.history import opened, stored_runs
 from reports.history.recording import enter, writing
 from reports.history.validation import State, Validation, up_to, validation
-from reports.model import save
+from reports.model import save, validator
 from tests.unit.reports.past_runs import BEGIN, a_run, keep
 from tests.unit.reports.test_history_view import replace_verdict
 
@@ -183,7 +183,10 @@ def test_the_three_formats_say_the_same(path: Path, capsys: pytest.CaptureFixtur
         assert main(["last-validated", "--history", str(path), "--format", name]) == ExitCode.FAILED
         told[name] = capsys.readouterr().out
 
-    (cluster,) = json.loads(told["json"])["clusters"]
+    found = json.loads(told["json"])
+    assert list(validator("last-validated").iter_errors(found)) == []
+    assert list(validator("last-validated").iter_errors({**found, "as_of": None}))
+    (cluster,) = found["clusters"]
     assert cluster["name"] == "lab"
     assert cluster["validated"] is False
     first, second, third = cluster["checks"]
