@@ -22,7 +22,7 @@ LABS_SIDE_BY_SIDE := tests/lab tests/faults --ignore $(LOOKS_AT_THE_MACHINE)
 BY_ITSELF := $(LOOKS_AT_THE_MACHINE) tests/wire
 QUICK := -m "not full and not kind" --timeout 600 --durations 40 --cov=clusters --cov=reports
 
-.PHONY: help venv image setup conformance test lint unit fuzz faults drills kill-test kind pods docs lock clean
+.PHONY: help venv image setup conformance test lint unit fuzz faults drills kill-test kind pods way-in docs lock clean
 
 help: ## Show what each target does
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -90,6 +90,10 @@ pods: setup ## Run the suite as pods of a lab, whole and in parts, from an image
 image: setup ## Build the container image with buildah, without Docker and without a registry (image.tar; root)
 	@$(BIN)/python -m clusters.lab.parts.system --images
 	@$(BIN)/python -m tests.deploy.image
+
+way-in: setup ## Install the wheel on machines with Python alone (3.11, 3.13, 3.14), and begin there against a lab
+	@$(BIN)/python -m clusters.lab.parts.system --images
+	@$(BIN)/pytest tests/deploy/test_empty_root.py -m full
 
 drills: setup ## Make the faults of create and disrupt checks, drills and upgrades: each is seen to fail, and to be undone
 	@$(BIN)/pytest tests/faults/test_create_and_disrupt.py tests/faults/test_drills.py tests/faults/test_upgrade.py
