@@ -95,6 +95,7 @@ class CauseId(StrEnum):
     CONNECTIONS_LIMITED = "connections-limited"
     POLICY_DENIES = "policy-denies"
     LARGE_ANSWERS_LOST = "large-answers-lost"
+    LARGE_REQUESTS_LOST = "large-requests-lost"
     GRATUITOUS_ARP_MISSING = "gratuitous-arp-missing"
     OVER_BUDGET = "over-budget"
     UNEXPLAINED = "unexplained"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from clusters.cause_ids import CauseId
 from clusters.diagnosis.announcer_election import Announcers
@@ -197,6 +198,14 @@ _DNS_CODES = {1: "FORMERR", 2: "SERVFAIL", 3: "NXDOMAIN", 4: "NOTIMP", 5: "REFUS
 _SECONDS_A_DAY = 86400
 #: What an Ethernet carries in one packet.
 _ONE_PACKET = 1500
+#: How far a request came that had a connection already.
+_ON_A_CONNECTION = frozenset({"in the TLS handshake", "waiting for the answer"})
+#: A connection is made by whoever stands before the consumer, too, and a filter may pass nothing but its beginning.
+_HANGS = (
+    "Ask the consumer from inside the cluster, by `kubectl port-forward`. Where it hangs there too, look at it and its "
+    "backends; where it answers, something on the way lets connections begin and drops what follows: look for filters "
+    "by TCP flags or by state on the announcing node and before it, and for answers that go back another way."
+)
 #: Who signs the certificate that Traefik shows where no router of its has one for the host.
 _TRAEFIKS_OWN = "CN=TRAEFIK DEFAULT CERT"
 #: How many days before its end a certificate is noted.
@@ -253,6 +262,16 @@ def _cut_off(facts: Facts, answer: ConsumerAnswer) -> Explanation | None:
     """Answers that fit into small packets come back, and larger ones do not."""
     if answer.in_small != "answered":
         return None
+    if answer.in_pieces == "answered":
+        return _explained(
+            facts,
+            CauseId.LARGE_REQUESTS_LOST,
+            answer,
+            f"{url(answer)} answers a request that comes in small packets only: with packets of any size nothing came, "
+            f"{answer.stage}.",
+            "the same request, made once more in pieces of 400 bytes and for an answer in packets of any size, was "
+            "answered",
+        )
     return _explained(
         facts,
         CauseId.LARGE_ANSWERS_LOST,
@@ -305,7 +324,10 @@ def _certificate(facts: Facts, answer: ConsumerAnswer) -> Explanation | None:
 
 def _answer(facts: Facts, answer: ConsumerAnswer) -> Explanation | None:
     why = unkept(answer)
-    return _explained(facts, CauseId.CONSUMER_ANSWER_WRONG, answer, f"{why}.") if why else None
+    found = _explained(facts, CauseId.CONSUMER_ANSWER_WRONG, answer, f"{why}.") if why else None
+    if found and answer.error == "timeout" and answer.stage in _ON_A_CONNECTION:
+        return replace(found, root=replace(found.root, remedy=_HANGS))
+    return found
 
 
 def _by_default(answer: ConsumerAnswer) -> str:

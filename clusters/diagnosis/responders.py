@@ -34,6 +34,14 @@ _DECIDE = (
     "the NodeJoin and NodeLeave lines of the speakers' logs. MetalLB's metrics show it too, where they may be read."
 )
 
+#: A reply that names a node's MAC need not be that node's: switches and access points reply for hosts, and from memory.
+_HELD = (
+    "Look on node {node} with `ip -brief address` for an interface that holds {address}, and remove it there. If none "
+    "holds it, something between replies in that node's name from memory (ARP suppression of a switch, access point or "
+    "fabric): capture there with `tcpdump -n -e arp and host {address}`, and where no reply leaves it, clear the "
+    "ARP table of what is between."
+)
+
 #: What to do where the vantage's own routes or rules keep it from sending to a network that it is on.
 _OWN_ROUTE = (
     "Type `ip route get {address}` on the vantage, and remove the route or rule that it shows (`ip rule`, `ip route "
@@ -188,7 +196,7 @@ class Responders:
             summary=f"Node {', '.join(nodes)} answers ARP for {address}, which its speaker does not announce.",
             evidence=tuple(self._claims(address)),
             ruled_out=("kube-proxy, which is the same on every node: not every node answers",),
-            remedy=f"Remove {address} from the interface of {nodes[0]} that holds it (see `ip -brief address` there).",
+            remedy=_HELD.format(node=nodes[0], address=address),
             fields=self._fields(service, address=address, node=nodes[0]),
         )
 
@@ -358,7 +366,8 @@ class Responders:
             subject=Subject.service(service.key),
             summary=text,
             ruled_out=ruled_out,
-            fields=self._fields(service, address=str(service.ingress[0])),
+            # A service of both families may be in trouble at its second address alone.
+            fields=self._fields(service, address=root.fields.get("address") or str(service.ingress[0])),
         )
 
     def _fields(self, service: Service, **more: str) -> dict[str, str]:

@@ -177,8 +177,30 @@ class WireIndex:
 
     @cached_property
     def losing(self) -> tuple[str, ...]:
-        """The nodes' own addresses at which some tries were lost and others not: then the vantage loses them."""
-        return tuple(one.address for one in self.wire.node_reach if one.partly)
+        """The nodes' own addresses at which some tries were lost and others not: then the vantage loses them.
+
+        Not those of a node on whose way much is lost while nothing is on the way to another: no vantage does that.
+        """
+        return tuple(
+            one.address for one in self.wire.node_reach if one.partly and not self.lossy_way(one.address)
+        )
+
+    def lossy_way(self, address: str) -> str:
+        """Another node's own address that is always reached, where too many tries at this node's are lost; else ""."""
+        own = next((one for one in self.wire.node_reach if one.address == address), None)
+        if own is None or not own.partly or own.lost < MOST_LOST:
+            return ""
+        version = ip_address(address).version
+        return next(
+            (
+                one.address
+                for one in self.wire.node_reach
+                if one.node != own.node and one.replied and one.tries >= own.tries
+                and not any(end.outcome is ProbeOutcome.TIMEOUT for end in one.ends)
+                and ip_address(one.address).version == version
+            ),
+            "",
+        )  # fmt: skip
 
     @cached_property
     def leaking(self) -> tuple[Reached, ...]:

@@ -97,6 +97,23 @@ table inet {table} {{
   }}
 }}
 """
+_LARGE_INWARD = """
+table inet {table} {{
+  chain pass {{
+    type filter hook prerouting priority -300;
+    ip saddr {{ {clients} }} meta length > {size} drop
+  }}
+}}
+"""
+# A bond chooses a link by the ports.
+_FLOWS = """
+table inet {table} {{
+  chain pass {{
+    type filter hook prerouting priority -300;
+    ip saddr {sender} tcp sport & 1 == 1 drop
+  }}
+}}
+"""
 # What another node sends to pods is lost after it has left that node, as in a tunnel.
 _ARRIVING = """
 table inet {table} {{
@@ -217,10 +234,10 @@ def connections_limited(
 
 
 @contextmanager
-def large_lost(changes: Changes, lab: Lab, host: str, *, size: int) -> Iterator[None]:
-    """Drop packets of more than `size` bytes that `host` sends to the lab's clients, and tell nobody."""
+def large_lost(changes: Changes, lab: Lab, host: str, *, size: int, inward: bool = False) -> Iterator[None]:
+    """Drop packets of more than `size` bytes that `host` sends to the lab's clients, or gets, and tell nobody."""
     clients = ", ".join(each.address for each in (lab.client, lab.remote))
-    rules = _LARGE.format(table=TABLE, clients=clients, size=size)
+    rules = (_LARGE_INWARD if inward else _LARGE).format(table=TABLE, clients=clients, size=size)
     with _table(changes, lab, host, family="inet", rules=rules, text=f"{host} drops large packets"):
         yield
 
@@ -268,6 +285,14 @@ def replies_lost(changes: Changes, lab: Lab, address: str) -> Iterator[None]:
     """Drop the packets that come from `address` on the lab's LAN; ARP and what is sent there pass."""
     rules = _REPLIES.format(table=TABLE, address=address)
     with _table(changes, lab, "lan", family="bridge", rules=rules, text=f"replies of {address} are dropped"):
+        yield
+
+
+@contextmanager
+def flows_lost(changes: Changes, lab: Lab, host: str, sender: str) -> Iterator[None]:
+    """Drop every other TCP flow that comes to `host` from an address, as a bond does one of whose two links is dead."""
+    rules = _FLOWS.format(table=TABLE, sender=sender)
+    with _table(changes, lab, host, family="inet", rules=rules, text=f"{host} loses flows of {sender}"):
         yield
 
 

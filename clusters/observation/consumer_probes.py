@@ -67,10 +67,15 @@ def asked(wanted: Sequence[Question], vantage: Vantage) -> tuple[ConsumerAnswer,
     found = vantage.exchange_all(requests, timeout=limit)
     hanging = {n: one for n, one in enumerate(requests) if one.protocol in _LARGE and _hangs(found[n])}
     small = _in_small(vantage, hanging, limit)
+    pieces = _in_pieces(vantage, {n: hanging[n] for n, end in small.items() if end == "answered"}, limit)
     return tuple(
         _unasked(each.service, each.address, each.probe, each.unread)
         if each.unread
-        else replace(_answer(each.service, each.address, each.probe, got), in_small=small.get(place, ""))
+        else replace(
+            _answer(each.service, each.address, each.probe, got),
+            in_small=small.get(place, ""),
+            in_pieces=pieces.get(place, ""),
+        )
         for place, (each, got) in enumerate(zip(wanted, found, strict=True))
     )
 
@@ -116,6 +121,17 @@ def _in_small(vantage: Vantage, hanging: Mapping[int, Exchange], limit: float) -
         still = vantage.exchange_all([hanging[place] for place in answered], timeout=limit)
         ended |= {place: "" for place, got in zip(answered, still, strict=True) if not _hangs(got)}
     return ended
+
+
+def _in_pieces(vantage: Vantage, cut: Mapping[int, Exchange], limit: float) -> Mapping[int, str]:
+    """How each request ends that is answered in small packets only, now that the answer alone may be large.
+
+    With small packets both ways nobody can tell whether the request was too large or its answer.
+    """
+    if not cut:
+        return {}
+    found = vantage.exchange_all([replace(each, pieces=True) for each in cut.values()], timeout=limit)
+    return {place: got.error or "answered" for place, got in zip(cut, found, strict=True)}
 
 
 def _wanted(snapshot: Snapshot) -> Iterator[tuple[str, str, ConsumerProbe]]:

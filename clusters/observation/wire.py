@@ -26,8 +26,13 @@ from clusters.vantage import VantageError
 
 if TYPE_CHECKING:
     from clusters.vantage import Vantage
+    from clusters.vantage.vantage_data import Mac
 
 _ROUNDS, _RATE = 3, 200.0
+#: Questions a second where nobody has answered faster ones: a switch may pass only some broadcasts a second.
+_SLOW = 4.0
+#: So many are asked for so: where more are silent, it is no limit.
+_MOST_SLOWLY = 8
 #: The kernel's word for an entry of its table that somebody made, by which nothing is learnt of the wire.
 _BY_HAND = "permanent"
 #: Where the table has none.
@@ -211,6 +216,8 @@ class _Look:
         view = self._tried(view, asked)
         control_ok, control, heard = asked.all()
         heard = view.heard if view.by_kernel else (*view.heard, *heard[len(view.heard) :])
+        if self.asks:
+            heard = self._heard_slowly(heard, asked.routes)
         macs = node_macs.learn(replace(self.snapshot, wire=replace(view, heard=asked.all()[2])))
         if control_ok and (why := self._indistinct(macs)):
             control_ok, control = False, why
@@ -299,11 +306,21 @@ class _Look:
             for address, one in found.items()
             if (others := set(one.macs) - known.get(address, set(one.macs)))
         }
+        found_again: dict[str, set[Mac]] = {}
         if late:  # an address may have moved meanwhile: its new holder replies to the first question, too
             again = self.vantage.who_answers_all(late, rounds=_ROUNDS, rate=_RATE)
-            late = {address: others - set(again[address].macs) for address, others in late.items()}
+            found_again = {address: others & set(again[address].macs) for address, others in late.items()}
+        for _ in range(_ROUNDS if late else 0):
+            # A proxy replies each time; a second holder that is heard now and then only does not.
+            more = self.vantage.who_answers_all(late, rounds=1, rate=_RATE, probe=False, patient=True)
+            for address, others in late.items():
+                found_again[address] |= others - set(more[address].macs)
         return tuple(
-            replace(one, by_proxy=tuple(sorted(late[one.address])))
+            replace(
+                one,
+                by_proxy=tuple(sorted(late[one.address] - found_again[one.address])),
+                macs=tuple(sorted({*one.macs, *found_again[one.address]})),
+            )
             if one.address in late and one.purpose is not Purpose.NODE
             else one
             for one in heard
@@ -416,6 +433,27 @@ class _Look:
             wait.pause(budgets.get(budgets.ANNOUNCERS_SETTLED))
             first |= {heard.address: heard for heard in self._heard(odd, Purpose.ASSIGNED, routes)}
         return tuple(first.values())
+
+    def _heard_slowly(self, heard: tuple[Heard, ...], routes: dict[str, Route]) -> tuple[Heard, ...]:
+        """What was heard, with who answers for silent addresses of services now that they are asked for slowly, alone.
+
+        A switch with storm control passes some broadcasts a second and drops the others, ours among them.
+        """
+        silent = [
+            one.address
+            for one in heard
+            if one.purpose is Purpose.ASSIGNED and not one.macs and routes[one.address].on_link
+        ][:_MOST_SLOWLY]
+        if not silent:
+            return heard
+        wait.pause(budgets.get(budgets.ANNOUNCERS_SETTLED))
+        found = self.vantage.who_answers_all(silent, rounds=2, rate=_SLOW)
+        return tuple(
+            replace(one, macs=tuple(sorted(found[one.address].macs)))
+            if one.address in found and one.purpose is Purpose.ASSIGNED
+            else one
+            for one in heard
+        )
 
     def _heard_free(self, free: dict[str, list[str]], routes: dict[str, Route]) -> Iterator[Heard]:
         """Who answers for free addresses; a pool's first one of a family says whether its others are on the segment."""

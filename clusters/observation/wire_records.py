@@ -192,7 +192,8 @@ class ConsumerAnswer:
     `error` is empty where something answered, else a word or two, and `stage` how far it came. `status` is HTTP's, or
     the code of DNS. `holds` says whether the answer held the text that was expected, None where none was. `size` is how
     many bytes of certificate and body came. Where a connection was made and no answer came, the request was made once
-    more for small packets: `in_small` is how that ended, "answered" or an error, empty where it was not made.
+    more for small packets: `in_small` is how that ended, "answered" or an error, empty where it was not made. Where
+    that was answered, it was made in small pieces for an answer of any size: `in_pieces` is how that ended.
     """
 
     service: str
@@ -206,6 +207,7 @@ class ConsumerAnswer:
     certificate: ServerCertificate | None = None
     size: Count = 0
     in_small: str = ""
+    in_pieces: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

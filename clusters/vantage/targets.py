@@ -127,7 +127,7 @@ class Exchange:
 
     `hostname` is the Host header, the name in TLS, the query. `ca` holds the certificates that are trusted, as PEM (""
     for those of the place), `proxy` puts a PROXY header (version 1) before everything. `segment` is the
-    most bytes that the other side may put into one packet, 0 for any.
+    most bytes that either side may put into one packet, 0 for any; with `pieces` only the request is kept to little.
     """
 
     address: str
@@ -140,6 +140,7 @@ class Exchange:
     ca: str = ""
     proxy: bool = False
     segment: int = 0
+    pieces: bool = False
 
     @property
     def arguments(self) -> dict[str, str | int | bool]:

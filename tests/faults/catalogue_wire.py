@@ -8,15 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from clusters import budgets, wait
+from clusters.api.resources import ENDPOINT_SLICES
 from clusters.checks import Scope
 from clusters.faults import filters, lab_hosts
 from clusters.lab.plan import Host
 from tests.faults.catalogue_bgp import GATEWAY
 from tests.faults.catalogue_consumers import promised, serving
 from tests.faults.catalogue_fault import ALL_BY_NETWORK, ONE_ADDRESS, ONE_RANGE, Fault, Healthy, Less, Summary
-from tests.faults.catalogue_forwarding import ANY_NODE
+from tests.faults.catalogue_forwarding import ANY_NODE, OPEN, owner_of
 from tests.faults.catalogue_network import ADDRESS, TRAEFIK, announcer_of
-from tests.faults.catalogue_stage import SHOP, Stage
+from tests.faults.catalogue_stage import SHOP, WHY, Json, Stage
 
 #: A hardware address that no host of a lab has.
 NOBODY = "02:00:00:00:99:99"
@@ -95,6 +97,80 @@ def cut_short(stage: Stage) -> Iterator[None]:
         filters.large_lost(stage.changes, stage.lab, announcer_of(stage, SHOP, "promised"), size=600),
     ):
         yield
+
+
+@contextmanager
+def too_large_to_arrive(stage: Stage) -> Iterator[None]:
+    """Small packets of the client's get to the announcing node, and large ones do not."""
+    with (
+        serving(stage),
+        filters.large_lost(
+            stage.changes, stage.lab, announcer_of(stage, SHOP, "promised"), size=600, inward=True
+        ),
+    ):
+        yield
+
+
+@contextmanager
+def half_a_bond(stage: Stage) -> Iterator[None]:
+    """One of two links to the announcing node is dead: it loses the flows that are sent by it."""
+    client = stage.lab.client.address
+    with filters.flows_lost(stage.changes, stage.lab, _owner(stage), client):
+        yield
+
+
+@contextmanager
+def deaf_pod(stage: Stage) -> Iterator[None]:
+    """One of the edge's pods drops what comes from outside, and its node passes on all else."""
+    owner = _announcing(stage)
+    found = stage.api.list(ENDPOINT_SLICES, "traefik", labels="kubernetes.io/service-name=traefik")
+    pods = {
+        one["nodeName"]: one["addresses"][0]
+        for raw in found
+        if raw["addressType"] == "IPv4"
+        for one in raw["endpoints"]
+    }
+    node = next(name for name in sorted(pods) if name != owner.name)
+    with filters.arriving_lost(
+        stage.changes, stage.lab, node, sender=owner.address, to=pods[node], ports="8000"
+    ):
+        yield
+
+
+@contextmanager
+def gone_pod(stage: Stage) -> Iterator[None]:
+    """A slice that somebody keeps by hand still has an endpoint whose pod is gone."""
+    with stage.addressed("open"):
+        owner = owner_of(stage, "open")
+        host = next(each for each in stage.lab.nodes if each.name != owner)
+        address = str(host.pod_ranges[0].network_address + 250)
+        left: Json = {
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": {
+                "name": "open-left",
+                "namespace": SHOP,
+                "labels": {
+                    "kubernetes.io/service-name": "open",
+                    "endpointslice.kubernetes.io/managed-by": "hand",
+                },
+            },
+            "addressType": "IPv4",
+            "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}],
+            "endpoints": [
+                {"addresses": [address], "conditions": {"ready": True}, "nodeName": host.name},
+            ],
+        }
+        with stage.changes.created(left, foreign=WHY):
+            wait.until(
+                "kube-proxy on the announcing node has a rule for it",
+                read=lambda: (
+                    stage.lab.run(owner, ["sh", "-c", "nft list ruleset; iptables-save -t nat"]).stdout
+                ),
+                accept=lambda rules: address in rules,
+                budget=budgets.SERVED,
+            )
+            yield
 
 
 @contextmanager
@@ -239,6 +315,38 @@ FAULTS = (
         says=ONE_ADDRESS,
         shows={"trigger.edge-address": "service shop/promised"},
         profile=promised(_LARGE),
+    ),
+    Fault(
+        name="large requests are lost on the way in",
+        cause="large-requests-lost",
+        make=too_large_to_arrive,
+        says=ONE_ADDRESS,
+        shows={"trigger.edge-address": "service shop/promised"},
+        profile=promised(_LARGE),
+    ),
+    Fault(
+        name="one of two links to the announcing node is dead",
+        cause="backend-not-reached",
+        neutral="What is lost by flow is lost the same whether a link of the bond or a limit on the node loses it.",
+        make=half_a_bond,
+        says=ONE_ADDRESS,
+        shows={"trigger.unreachable-address": TRAEFIK},
+    ),
+    Fault(
+        name="one pod of several that drops what comes from outside",
+        cause="backend-not-reached",
+        neutral="A pod that drops and a broken way to its node are the same share where nothing else there is tried.",
+        make=deaf_pod,
+        says=ONE_ADDRESS,
+        shows={"trigger.unreachable-address": TRAEFIK},
+    ),
+    Fault(
+        name="an endpoint whose pod is gone",
+        cause="backend-not-reached",
+        neutral="A pod that is gone and a broken way to its node are the same share where nothing else there is tried.",
+        make=gone_pod,
+        says=ONE_ADDRESS,
+        shows={"trigger.unreachable-address": OPEN},
     ),
     Fault(
         name="a limit on new connections at the announcing node",

@@ -226,6 +226,32 @@ table inet cut {
 """
 
 
+LARGE_DROPPED_INWARD = """
+table inet cut {
+  chain in {
+    type filter hook input priority 0;
+    ip saddr 10.77.0.1 meta length > 600 drop
+  }
+}
+"""
+
+
+@pytest.mark.parametrize("protocol", ["http", "https"])
+def test_large_requests_that_are_lost_are_told_from_large_answers(
+    place: tuple[NetnsVantage, Certificates], served: Segment, protocol: str
+) -> None:
+    client, certificates = place
+    port = PORTS["plain" if protocol == "http" else "secure"]
+    probe = {"protocol": protocol, "port": port, "host": HOST, "path": f"/large?{'x' * 1500}"}
+    probe |= {"ca": certificates.authority} if protocol == "https" else {}
+    served["a"].filter(LARGE_DROPPED_INWARD)
+
+    (answer,), cause, summary = told(client, snapshot(probe))
+
+    assert (answer.in_small, answer.in_pieces, cause) == ("answered", "answered", "large-requests-lost")
+    assert "answers a request that comes in small packets only" in summary
+
+
 @pytest.mark.parametrize("protocol", ["http", "https"])
 def test_answers_that_come_back_in_small_packets_only_are_told_as_such(
     place: tuple[NetnsVantage, Certificates], served: Segment, protocol: str

@@ -64,7 +64,42 @@ CAUSES = (
             "A request to a consumer got a connection and no answer, and the same request was answered when the "
             "vantage allowed small packets only, and not without that limit right after."
         ),
-        excluded_by="The answer came in packets of any size, or did not come in small ones either.",
+        excluded_by=(
+            "The answer came in packets of any size, or did not come in small ones either, or it came once the request "
+            "alone was sent in small packets."
+        ),
+        effects=frozenset(),
+        rank=None,
+        narrowed_by_subject=False,
+        reported_by=CheckId.TRIGGER_EDGE_ADDRESS,
+        rests_on=(),
+        last_resort=False,
+    ),
+    Cause(
+        id=CauseId.LARGE_REQUESTS_LOST,
+        title="Large requests are lost on the way in",
+        meaning=(
+            "Connections are made and small requests are answered, and packets of the usual size are lost on the way "
+            "from the client to the endpoint: large headers, cookies and uploads hang."
+        ),
+        remedy=(
+            "Find the smallest MTU on the way in (client, switches, node, tunnel to the endpoint's node, pod), give it "
+            "to every host that sends there or clamp the MSS on the way, and let ICMP 'fragmentation needed' (IPv6: "
+            "'packet too big') through every firewall."
+        ),
+        commands=(
+            "tracepath -n {address}",
+            "ip -o link | grep -o '^[^@:]*: [^@:]*\\|mtu [0-9]*'",
+            "nft list ruleset | grep -E 'icmp|length|maxseg'",
+        ),
+        scope=Scope.SERVICE,
+        link=Link.FORWARD,
+        layer=Layer.NODES_AND_NETWORK,
+        proven_by=(
+            "A request to a consumer got a connection and no answer; the same request was answered in small packets "
+            "both ways, not without that limit right after, and again when the request alone was sent in small pieces."
+        ),
+        excluded_by="The answer came in packets of any size, or did not come to a request in small pieces.",
         effects=frozenset(),
         rank=None,
         narrowed_by_subject=False,

@@ -19,8 +19,16 @@ _SLICES = "kubectl -n {namespace} get endpointslices -l kubernetes.io/service-na
 _POLICIES = "kubectl -n {namespace} get networkpolicies -o yaml"
 #: Typed on the node itself.
 FORWARDS = "sysctl net.ipv4.ip_forward net.ipv6.conf.all.forwarding"
-FILTERS = "nft list ruleset | grep -A 4 'hook forward'"
+FILTERS = "nft list ruleset | grep -A 4 -E 'hook (prerouting|forward)'"
 WAY_BACK = "ip route get {address}"
+#: A rule for what pods send may lead elsewhere than the route that the node itself takes, and a neighbour entry astray.
+WAYS_BACK = (WAY_BACK, "ip rule show", "ip neighbour show {address}")
+#: kube-proxy's rules for an address, in either of its modes.
+RULES = "nft list ruleset | grep -F {address}"
+#: Errors of each card and of each link of a bond, of which one may be dead.
+CARDS = "ip -s -d link"
+#: Whose an endpoint's address is: no pod's, or one of a pod that is not well.
+POD_OF = "kubectl get pods --all-namespaces -o wide --field-selector status.podIP={address}"
 #: Counters of what limits connections, in rules and in the kernel.
 LIMITS = "nft list ruleset | grep -B 3 -A 1 -E 'limit|ct count|meter'"
 TO_ENDPOINT = "nc -vz -w 3 {address} {port}"
@@ -179,8 +187,9 @@ CAUSES = (
         proven_by=(
             "Of many tries from different source ports some were lost, in the share that the endpoints of one other "
             "node, or of all other nodes, have of the service's endpoints; from the same source ports they were lost "
-            "again, more slowly made, and the announcing node's own address lost none. Or that node says by ICMP that "
-            "it knows no way to a network, or none to a host while other tries are served."
+            "again, more slowly made, the announcing node's own address lost none, and no single pod explains what "
+            "is lost. Or that node says by ICMP from its own address that it knows no way to a network, or none to a "
+            "host while other tries are served."
         ),
         excluded_by=(
             "No try was lost, the lost share fits no other node's endpoints, a lost try is served from the same source "

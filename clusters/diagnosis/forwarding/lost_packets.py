@@ -131,13 +131,13 @@ class Forwarding:
 
         A host that is not there may be the service's address itself, where kube-proxy has not translated it and the
         node looks for it on its own segment: that the packet was for an endpoint is known where others are served.
+        A message in the name of the service's address is no proof against the announcing node: that node translates
+        those of every host behind it too, such as a node whose pod is gone (seen with iptables and nftables).
         """
-        names = {stretch.address: stretch.node}
         for one in stretch.lost:
             proof = _NO_WAY if one.partly else _NO_WAY - {"host-unreachable"}
             for end in (*one.ends, *one.refusals):
-                sender = names.get(end.sent_by) or self._node_of(end.sent_by)
-                if end.icmp in proof and sender == stretch.node != "":
+                if end.icmp in proof and self._node_of(end.sent_by) == stretch.node != "":
                     found = stretch.root(
                         CauseId.BACKEND_PATH_BROKEN,
                         f"Node {stretch.node} has no way to an endpoint of {stretch.service.key}, by its own word.",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from ipaddress import ip_address
 
 from clusters.cause_ids import CauseId
 from clusters.diagnosis.facts import Facts
@@ -49,7 +50,7 @@ class PartialLoss:
             if len(each) == 1 and (root := self._forwards_nothing(each[0])):
                 return root
         nodes = tuple(sorted({name for each in fitting for name in each}))
-        if not _sticks(one) or not _reached_whole(stretch):
+        if not (_sticks(one) and _reached_whole(stretch) and self._no_single_pod(stretch, one)):
             return undecided.some_are_lost(stretch, share, nodes, by_endpoint=_sticks(one))
         every = sum(stretch.endpoints.values())
         behind = sum(stretch.endpoints[node] for node in fitting[0])
@@ -100,6 +101,37 @@ class PartialLoss:
             if off <= _DEVIATIONS and not any(self._serves_from(stretch, name) for name in nodes):
                 fits.append((off, nodes))
         return [nodes for off, nodes in fits if off == min(fits)[0]]
+
+    def _no_single_pod(self, stretch: Stretch, one: Reached) -> bool:
+        """Whether no single pod that drops what comes, or is gone, explains what is lost.
+
+        None does where another service by the same announcer loses tries that has other pods, or where more is lost
+        than goes to one endpoint.
+        """
+        version = ip_address(stretch.address).version
+        pods = [set(map(str, stretch.addresses))]
+        for key, tries in self.facts.wire_index.reached.items():
+            service = self.facts.services.get(key)
+            if key == stretch.service.key or service is None or service.local_policy:
+                continue
+            if any(each.partly and each.lost >= MOST_LOST for each in tries if self._by(stretch, each)):
+                found = self.facts.endpoints.get(key, ())
+                pods.append(
+                    {
+                        address
+                        for each in found
+                        for address in each.addresses[:1]
+                        if each.servable and ip_address(address).version == version
+                    }
+                )
+        if not set.intersection(*pods):
+            return True
+        return _off(one, 1 / sum(stretch.endpoints.values())) > _DEVIATIONS
+
+    def _by(self, stretch: Stretch, one: Reached) -> bool:
+        """Whether the same announcer alone replies for what was tried, by the same family."""
+        alone = self.facts.wire_index.responders(one.address) == (Responder(node=stretch.node),)
+        return alone and same_family(one.address, stretch.address)
 
     def _serves_from(self, stretch: Stretch, name: str) -> bool:
         """Whether another service of the same announcer loses nothing although that node has endpoints of it.

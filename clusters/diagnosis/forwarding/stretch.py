@@ -13,6 +13,7 @@ from clusters.diagnosis import kube_proxy
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.forwarding import policies
 from clusters.diagnosis.root_cause import RootCause
+from clusters.metallb.nodes import Endpoint
 from clusters.metallb.services import Service
 from clusters.observation.field_types import ProbeOutcome
 from clusters.observation.snapshot import NodePortReach, NodeReach, Reached, Tries, TryEnd
@@ -62,7 +63,7 @@ class Stretch:
     @cached_property
     def endpoints(self) -> Mapping[str, int]:
         """How many endpoints that may serve the announcing node can choose among, by their node."""
-        found = (each for each in self.facts.endpoints.get(self.service.key, ()) if each.servable)
+        found = (each for each in self._of_family if each.servable)
         counted = Counter(each.node or "" for each in found)
         if self.service.local_policy:
             return {self.node: counted[self.node]} if counted[self.node] else {}
@@ -222,9 +223,31 @@ class Stretch:
         )
 
     def endpoint(self, node: str) -> str:
-        """The address of an endpoint of the service on a node; empty where there is none."""
-        found = self.facts.endpoints.get(self.service.key, ())
-        return next((each.addresses[0] for each in found if each.node == node and each.addresses), "")
+        """The address of an endpoint of the service on a node, of the family in trouble; empty where there is none."""
+        return next(iter(self.every_endpoint(node)), "")
+
+    def every_endpoint(self, node: str) -> tuple[str, ...]:
+        """The addresses of all of them: one that is lost beside others that are not is no way to that node."""
+        return tuple(each.addresses[0] for each in self._of_family if each.node == node and each.servable)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The addresses of all endpoints that the announcing node can choose among."""
+        return tuple(address for node in self.endpoints for address in self.every_endpoint(node))
+
+    @property
+    def door(self) -> str:
+        """The port of the service's pods behind the first port in trouble; empty where it is not known."""
+        return next((str(port) for port in sorted(self._target_ports)), "")
+
+    @cached_property
+    def _of_family(self) -> tuple[Endpoint, ...]:
+        """The service's endpoints of the family in trouble: a service of both has each pod twice."""
+        return tuple(
+            each
+            for each in self.facts.endpoints.get(self.service.key, ())
+            if each.addresses and same_family(each.addresses[0], self.address)
+        )
 
     def root(self, cause: CauseId, summary: str, *proof: str) -> RootCause:
         """A cause behind what is lost here, reported of the service, with how the tries ended as its evidence."""

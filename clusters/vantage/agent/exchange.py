@@ -26,6 +26,8 @@ LOOKED_EVERY = 0.02
 #: So many requests of one task may be under way: with a second each, five times as many as are sent.
 AT_ONCE = 25
 MOST_BODY = 1 << 16
+#: What any packet has room for (of 576 bytes, RFC 1122), TLS and headers besides.
+PIECE = 400
 DNS_HEADER = struct.Struct(">6H")
 A, AAAA = 1, 28
 #: Of a QUIC packet: a version that nobody speaks (RFC 9000, 15), the size below which a server stays silent (14.1).
@@ -133,7 +135,8 @@ def ask(task: dict[str, Any]) -> dict[str, Any]:
     `error` is empty where an answer was had, else a word or two; `stage` says how far it came. `status` is that of
     HTTP or the code of DNS, `body` as much of the answer as is looked at. Of TLS, `certificate` is the server's own
     (DER in base64), and `untrusted` says why it is not to be trusted, empty where it is. `size` is how many bytes of
-    certificate and body came. A `segment` is the most that the other side may put into one packet (TCP_MAXSEG).
+    certificate and body came. A `segment` is the most that either side may put into one packet (TCP_MAXSEG); one
+    that goes in `pieces` puts little into each packet itself, and the other side as much as it likes.
     """
     found: dict[str, Any] = {
         "error": "", "stage": "connecting", "status": 0, "body": "", "location": "", "size": 0,
@@ -321,6 +324,16 @@ class Until(io.RawIOBase):
         return self.sock.recv_into(room)
 
 
+def _send(task: dict[str, Any], sock: socket.socket, request: bytes) -> None:
+    if not task.get("pieces"):
+        sock.sendall(request)
+        return
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for start in range(0, len(request), PIECE):
+        sock.sendall(request[start : start + PIECE])
+        time.sleep(0.02)  # what waits for its turn in the kernel would be put together
+
+
 def _by_http(task: dict[str, Any], sock: socket.socket, found: dict[str, Any], deadline: float) -> None:
     deadline = max(deadline, time.monotonic() + 0.1)
     sock.settimeout(deadline - time.monotonic())
@@ -329,7 +342,7 @@ def _by_http(task: dict[str, Any], sock: socket.socket, found: dict[str, Any], d
         "{} {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: metallb-conformance\r\nAccept: */*\r\n"
         "Connection: close\r\n\r\n"
     )
-    sock.sendall(request.format(task["method"], task["path"], task["hostname"] or host).encode())
+    _send(task, sock, request.format(task["method"], task["path"], task["hostname"] or host).encode())
     slowest = Until(sock, deadline)
     answer = http.client.HTTPResponse(slowest, method=task["method"])  # type: ignore[arg-type]  # asks for a file only
     answer.begin()

@@ -323,3 +323,42 @@ def test_of_one_service_no_more_is_asked_than_it_needs() -> None:
     found, asked = seen_about("shop/waiting")
     assert (found.status, found.detail) == (Status.NOT_ASKED, "the service holds no address")
     assert asked == []
+
+
+def test_a_second_holder_that_is_heard_now_and_then_is_no_proxy() -> None:
+    """A proxy replies to each question that has a sender's address."""
+
+    class Flapping(Place):
+        turns = 0
+
+        def _as_itself(self, addresses: list[str]) -> dict[str, Answers]:
+            self.turns += 1
+            every, self.proxied = self.proxied, self.proxied if self.turns == 1 else {}
+            found = super()._as_itself(addresses)
+            self.proxied = every
+            return found
+
+    place = Flapping(SERVED | {"10.0.0.9": "02:00:00:00:00:0b"}, gateway="10.0.0.1")
+    place.proxied = {"10.0.0.9": "02:00:00:00:77:77"}
+
+    view = seen(place, "10.0.0.9")
+
+    (heard,) = (one for one in view.heard if one.address == "10.0.0.9")
+    assert heard.macs == ("02:00:00:00:00:0b", "02:00:00:00:77:77")
+    assert not heard.by_proxy
+
+
+def test_a_switch_that_passes_few_broadcasts_makes_no_silence() -> None:
+    class Limited(Place):
+        def who_answers_all(
+            self, addresses: Iterable[str], *, rate: float = 200.0, **more: Any
+        ) -> dict[str, Answers]:
+            kept, self.answers = self.answers, self.answers if rate < 10 else {}
+            found = super().who_answers_all(addresses, **more)
+            self.answers = kept
+            return found
+
+    view = seen(Limited(SERVED | {"10.0.0.9": "02:00:00:00:00:0b"}), "10.0.0.9")
+
+    (heard,) = (one for one in view.heard if one.address == "10.0.0.9")
+    assert heard.macs == ("02:00:00:00:00:0b",)

@@ -336,12 +336,22 @@ def test_kube_proxy_is_named_by_its_pod_on_the_announcing_node(
     assert finding(changed).cause == cause
 
 
+def alike(seen: Snapshot) -> Snapshot:
+    """Another service of the same announcer loses tries too, with pods of its own on every node."""
+    items = copy.deepcopy(seen.endpoint_slices.items)
+    (edge,) = (raw for raw in items if raw["metadata"]["labels"]["kubernetes.io/service-name"] == "traefik")
+    there = next(one for one in edge["endpoints"] if one["nodeName"] == "node1")
+    edge["endpoints"] = [*edge["endpoints"], there | {"nodeName": "node3", "addresses": ["10.244.3.77"]}]
+    found = replace(seen, endpoint_slices=replace(seen.endpoint_slices, items=items))
+    return lost(found, 7, service="traefik/traefik")
+
+
 @pytest.mark.parametrize("count", [4, 6, 10, 14])
 def test_a_loss_in_the_share_of_another_nodes_endpoints_is_the_way_to_it_where_it_sticks(
     seen: Snapshot, count: int
 ) -> None:
     made_again = min(count, 12)
-    changed = again(lost(seen, count), made_again, made_again, slower=2)
+    changed = again(lost(alike(seen), count), made_again, made_again, slower=2)
 
     found = finding(changed)
 
@@ -353,7 +363,23 @@ def test_a_loss_in_the_share_of_another_nodes_endpoints_is_the_way_to_it_where_i
     assert "endpoint 10.244.3.6 is on node node3" in found.evidence
 
 
+def test_a_single_pod_that_drops_what_comes_is_no_way_to_its_node(seen: Snapshot) -> None:
+    """Its share is that of its node, as nothing else of it is tried."""
+    changed = again(lost(seen, 10), 10, 10, slower=3)
+
+    found = Diagnosis(changed).unreached[LATE].root
+
+    assert (found.cause, found.subject) == ("backend-not-reached", f"service {LATE}")
+    assert [each.cause for each in found.candidates] == [
+        "backend-path-broken", "backend-refuses", "backend-path-broken", "backend-refuses"
+    ]  # fmt: skip
+    assert "kubectl get pods --all-namespaces -o wide --field-selector status.podIP=10.244.3.6" in {
+        each.command for each in found.candidates
+    }
+
+
 def test_of_nodes_with_equally_many_endpoints_none_is_picked_out(seen: Snapshot) -> None:
+    seen = alike(seen)
     items = copy.deepcopy(seen.endpoint_slices.items)
     (late,) = (raw for raw in items if raw["metadata"]["labels"]["kubernetes.io/service-name"] == "late")
     (there,) = (one for one in late["endpoints"] if one["nodeName"] == "node3")
@@ -373,7 +399,7 @@ def test_a_share_alone_proves_no_endpoint(seen: Snapshot) -> None:
     assert found.cause == "backend-not-reached"
     assert "about as many as go to the endpoints on node3" in found.summary
     assert [each.cause for each in found.candidates] == [
-        "backend-path-broken", "backend-path-broken", "connections-limited", "backend-refuses"
+        "backend-path-broken", "backend-refuses", "backend-path-broken", "connections-limited", "backend-refuses"
     ]  # fmt: skip
 
 
@@ -426,12 +452,27 @@ def test_one_lost_try_is_chance(seen: Snapshot) -> None:
 
 
 def test_a_vantage_that_loses_tries_at_nodes_too_says_nothing_by_them(seen: Snapshot) -> None:
-    changed = around(lost(seen, 10), node_reach=(itself(tries=10, lost=2),))
+    others = itself("node3", "172.30.0.13", tries=10, lost=1, ends=(TryEnd(outcome=TIMEOUT, count=1),))
+    changed = around(lost(seen, 10), node_reach=(itself(tries=10, lost=2), others))
 
     answer = all_answered(changed)["trigger.unreachable-address"]
 
     assert not answer.findings
     assert "loses connections by itself" in answer.missing[0]
+
+
+def test_a_way_to_one_node_that_loses_tries_is_no_doing_of_the_vantages(seen: Snapshot) -> None:
+    """One of the two links of a bond is dead, and another node's own address is always reached."""
+    whole = itself("node3", "172.30.0.13", tries=10)
+    changed = around(lost(seen, 10), node_reach=(itself(tries=10, lost=5), whole))
+
+    answer = all_answered(changed)["trigger.unreachable-address"]
+    found = Diagnosis(changed).unreached[LATE].root
+
+    assert not answer.missing
+    assert found.cause == "backend-not-reached"
+    assert found.candidates[0].cause == "node-not-reached"
+    assert "5 of 10 tries at that node's own address 172.30.0.12 are lost, too" in found.summary
 
 
 def test_a_service_that_loses_nothing_with_endpoints_on_that_node_takes_the_node_out(seen: Snapshot) -> None:
@@ -440,7 +481,7 @@ def test_a_service_that_loses_nothing_with_endpoints_on_that_node_takes_the_node
         replace(one, macs=("02:6d:6c:00:00:0c",)) if one.address == "172.30.0.200" else one
         for one in seen.wire.heard
     )))  # fmt: skip
-    beside = again(lost(beside, 10), 10, 10, slower=3)
+    beside = again(lost(alike(beside), 10), 10, 10, slower=3)
     whole = tried(beside, WEB, outcome=ProbeOutcome.ANSWERED, tries=20, lost=0)
 
     assert finding(whole).cause == "backend-not-reached"
@@ -632,11 +673,10 @@ def test_a_node_that_is_not_heard_at_all_is_told_before_what_it_announces(
     assert found.cause == ("nobody-answers" if replies else "node-not-reached")
 
 
-@pytest.mark.parametrize("sender", [OWN_ADDRESS, "172.30.0.202"])
-def test_a_nodes_own_word_that_it_knows_no_way_is_proof(seen: Snapshot, sender: str) -> None:
+def test_a_nodes_own_word_that_it_knows_no_way_is_proof(seen: Snapshot) -> None:
     refused = {"outcome": ProbeOutcome.UNREACHABLE, "icmp": "host-unreachable", "detail": "host unreachable"}
 
-    found = Diagnosis(lost(seen, 9, sent_by=sender, **refused)).unreached[LATE].root
+    found = Diagnosis(lost(seen, 9, sent_by=OWN_ADDRESS, **refused)).unreached[LATE].root
 
     assert (found.cause, found.subject) == ("backend-path-broken", f"node {OWNER}")
     assert "by its own word" in found.summary
@@ -646,6 +686,18 @@ def test_the_vantages_own_word_that_nobody_replies_is_no_nodes(seen: Snapshot) -
     refused = {"outcome": ProbeOutcome.UNREACHABLE, "icmp": "host-unreachable", "detail": "host unreachable"}
 
     assert finding(lost(seen, 9, sent_by="172.30.0.100", **refused)).cause != "backend-path-broken"
+
+
+def test_what_a_host_behind_the_announcing_node_says_comes_in_the_name_of_the_address(seen: Snapshot) -> None:
+    """Such as the node of an endpoint whose pod is gone: the announcing node translates its message, too."""
+    refused = {
+        "outcome": ProbeOutcome.UNREACHABLE, "icmp": "network-unreachable", "detail": "network unreachable",
+    }  # fmt: skip
+
+    found = Diagnosis(lost(seen, 9, sent_by="172.30.0.202", **refused)).unreached[LATE].root
+
+    assert (found.cause, found.subject) == ("backend-not-reached", f"service {LATE}")
+    assert "network unreachable" in found.evidence[0]
 
 
 @pytest.mark.parametrize(
