@@ -20,6 +20,7 @@ from tests.faults import (
     catalogue_repository,
     catalogue_services,
     catalogue_speakers,
+    catalogue_traefik,
     catalogue_wire,
 )
 from tests.faults.catalogue_clone import Clone, cloned
@@ -43,6 +44,9 @@ IN_THE_CLUSTER: tuple[Fault, ...] = (
 )
 IN_THE_REPOSITORY: tuple[Fault, ...] = catalogue_repository.FAULTS
 FAULTS: tuple[Fault, ...] = (*IN_THE_REPOSITORY, *IN_THE_CLUSTER)
+#: Made where a real Traefik serves at the edge.
+AT_TRAEFIK: tuple[Fault, ...] = catalogue_traefik.FAULTS
+EVERY_FAULT: tuple[Fault, ...] = (*FAULTS, *AT_TRAEFIK)
 
 
 def tried(stage: Stage, fault: Fault, *, ordinary: bool = True) -> Trial:

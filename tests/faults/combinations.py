@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Literal, Protocol, TypeVar
 
 from clusters.lab.lab import Lab
-from clusters.lab.plan import Families, LabOptions, Proxy
+from clusters.lab.plan import Consumer, Families, LabOptions, Proxy
 from clusters.metallb import versions
 from tests.faults.catalogue_clone import Clone
 from tests.faults.catalogue_repository import CHANGELOG, PAGE, recorded
@@ -35,7 +35,10 @@ FACTORS: Mapping[str, tuple[str | int, str | int]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Combination:
-    """One kind of cluster. `login` is how the observation is let in: by a client certificate or by a bearer token."""
+    """One kind of cluster. `login` is how the observation is let in: by a client certificate or by a bearer token.
+
+    `consumer` is what serves at the edge.
+    """
 
     key: str
     metallb: str = NEW
@@ -43,6 +46,7 @@ class Combination:
     families: Families = "ipv4"
     nics: int = 1
     proxy: Proxy = "iptables"
+    consumer: Consumer = "agnhost"
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -55,7 +59,12 @@ class Combination:
         """A lab of this kind."""
         metallb = "" if self.metallb == NEW else self.metallb
         return LabOptions(
-            name=name, metallb=metallb, families=self.families, nics=self.nics, proxy=self.proxy
+            name=name,
+            metallb=metallb,
+            families=self.families,
+            nics=self.nics,
+            proxy=self.proxy,
+            consumer=self.consumer,
         )
 
     def edit(self, clone: Clone) -> None:
@@ -76,7 +85,10 @@ COMBINATIONS: tuple[Combination, ...] = (
     Combination(key="E", login="token", proxy="nftables"),
     Combination(key="F", families="dual", nics=2, proxy="nftables"),
 )
-#: Two of them have every property between them.
+#: One more, for the faults of what serves at the edge: its faults are made nowhere else, and no others there.
+WITH_TRAEFIK = Combination(key="T", consumer="traefik")
+EVERY_KIND = (*COMBINATIONS, WITH_TRAEFIK)
+#: Two of the six have every property between them.
 OPPOSITES = (COMBINATIONS[3], COMBINATIONS[4])
 
 

@@ -1,8 +1,9 @@
 """`python -m tests.faults.report`: make every fault of the catalogue, and write what came of it to docs/faults.md.
 
 The faults are spread over labs of several kinds, so that every pair of a lab's properties occurs together; healthy
-set-ups are made on two of them, or with --everywhere on each. It boots the labs itself, --labs of them side by side,
-and removes them. Exit code 1 where anything is not as the catalogue says.
+set-ups are made on two of them, or with --everywhere on each. Those of Traefik are made on a lab with a real one (kind
+T). It boots the labs itself, --labs of them side by side, and removes them. Exit code 1 where anything is not as the
+catalogue says.
 """
 
 from __future__ import annotations
@@ -24,14 +25,23 @@ from clusters.lab import life, parts
 from clusters.lab.lab import Lab
 from clusters.lab.plan import LabOptions
 from tests.faults.bench import ROOT
-from tests.faults.catalogue import IN_THE_CLUSTER, IN_THE_REPOSITORY, edited, heard, tried
+from tests.faults.catalogue import AT_TRAEFIK, IN_THE_CLUSTER, IN_THE_REPOSITORY, edited, heard, tried
 from tests.faults.catalogue_clone import cloned
 from tests.faults.catalogue_fault import Fault, Healthy
 from tests.faults.catalogue_healthy import HEALTHY, LABS
 from tests.faults.catalogue_judging import observe_checks
 from tests.faults.catalogue_stage import Edit, Stage, opened
+from tests.faults.catalogue_traefik import HEALTHY as TRAEFIK_WELL
 from tests.faults.catalogue_trial import Told, Trial, unexpected
-from tests.faults.combinations import COMBINATIONS, Combination, Login, kinds_for, spread
+from tests.faults.combinations import (
+    COMBINATIONS,
+    EVERY_KIND,
+    WITH_TRAEFIK,
+    Combination,
+    Login,
+    kinds_for,
+    spread,
+)
 from tests.faults.report_page import Conditions, Quiet, page
 from tests.faults.report_store import Store
 
@@ -63,7 +73,7 @@ class Run:
 
     def plan(self, given: argparse.Namespace) -> None:
         """Line up everything, or what was asked for: on each kind of lab its share."""
-        wanted = [one for one in COMBINATIONS if given.combination in ("", one.key)]
+        wanted = [one for one in EVERY_KIND if given.combination in ("", one.key)]
         if given.lab:
             wanted = [_kind_of(Lab.load(given.lab), given.login)]
         works = [
@@ -84,10 +94,8 @@ class Run:
         ):
             if not self.store.has(fault.name, own.key):
                 self._add(work, f"{fault.cause}: {fault.name}", self._trial(fault, own), given.only)
-        for variant in HEALTHY:
-            kinds = kinds_for(variant, everywhere=given.everywhere)
-            made = self.store.has(variant.name, own.key)
-            if not made and (own.fits(variant.where) if everything else own in kinds):
+        for variant in _variants(own, everything=everything, everywhere=given.everywhere):
+            if not self.store.has(variant.name, own.key):
                 task = self._variant(variant.name, own, _hears(variant))
                 self._add(work, f"healthy: {variant.name}", task, given.only)
 
@@ -186,7 +194,7 @@ class Run:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make what was asked for. The page is written only where that was everything."""
-    given = _arguments(arguments)
+    given = arguments_of(arguments)
     parts.ensure()
     observe_checks()  # imported before threads are
     run, begun = Run(store=Store.of(given.resume)), time.monotonic()
@@ -209,10 +217,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _share(own: Combination, *, turn: int, everything: bool) -> list[Fault]:
     """The faults that are made on this kind of lab, or all that can be made there."""
+    if own.consumer == WITH_TRAEFIK.consumer:
+        return list(AT_TRAEFIK)
     faults = (*IN_THE_CLUSTER, *IN_THE_REPOSITORY)
     if everything:
         return [one for one in faults if own.fits(one.where)]
     return [fault for where, fault in spread(faults, turn=turn) if where == own]
+
+
+def _variants(own: Combination, *, everything: bool, everywhere: bool) -> list[Healthy]:
+    """The healthy set-ups that are made on this kind of lab, or all that can be made there."""
+    if own.consumer == WITH_TRAEFIK.consumer:
+        return list(TRAEFIK_WELL)
+    if everything:
+        return [one for one in HEALTHY if own.fits(one.where)]
+    return [one for one in HEALTHY if own in kinds_for(one, everywhere=everywhere)]
 
 
 def _kind_of(lab: Lab, login: Login) -> Combination:
@@ -225,6 +244,7 @@ def _kind_of(lab: Lab, login: Login) -> Combination:
         families=options.families,
         nics=options.nics,
         proxy=options.proxy,
+        consumer=options.consumer,
     )
 
 
@@ -235,7 +255,8 @@ def _summed(told: Sequence[Told]) -> str:
     )
 
 
-def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+def arguments_of(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """What was asked for on the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults.report", description=__doc__)
     parser.add_argument("--labs", type=int, default=2, help="how many labs run side by side (default: 2)")
     parser.add_argument("--lab", default="", help="a lab that runs already, and is left running; no page")
@@ -244,7 +265,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--combination",
-        choices=[one.key for one in COMBINATIONS],
+        choices=[one.key for one in EVERY_KIND],
         default="",
         help="make everything on this kind of lab alone; no page",
     )

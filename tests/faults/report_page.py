@@ -12,11 +12,11 @@ import psutil
 from clusters.lab import cgroups, life
 from clusters.lab.lab import Lab
 from tests.faults import confusion
-from tests.faults.catalogue import FAULTS
+from tests.faults.catalogue import EVERY_FAULT
 from tests.faults.catalogue_elsewhere import ELSEWHERE
 from tests.faults.catalogue_healthy import HEALTHY, LABS
 from tests.faults.catalogue_trial import Trial
-from tests.faults.combinations import COMBINATIONS
+from tests.faults.combinations import EVERY_KIND
 
 _HEAD = """\
 # The fault catalogue
@@ -45,6 +45,9 @@ What can be read of a cluster differs with MetalLB's version and the login, what
 faults are spread over labs of six kinds, on which every pair of these properties occurs together; each fault is made on
 one of them. Each healthy set-up is made on D and on E, which have every property between them, and a lab of each kind
 has to be silent as it was booted; `python -m tests.faults.report --everywhere` makes every set-up on every kind.
+
+T is a lab as A, with a real Traefik at its edge instead of Kubernetes' test server. What goes wrong at Traefik is made
+there, with a set-up that is unusual and right, and nothing else.
 """
 _CONFUSION = """\
 ## The confusion table
@@ -190,7 +193,7 @@ def page(trials: Sequence[Trial], quiet: Sequence[Quiet], conditions: Conditions
 
 def _kinds(trials: Sequence[Trial]) -> Iterator[str]:
     """The kinds of labs, with how many faults were made on each."""
-    for kind in COMBINATIONS:
+    for kind in EVERY_KIND:
         count = sum(one.combination == kind.key for one in trials)
         yield f"| {' | '.join((kind.key, *kind.words, str(count)))} |"
 
@@ -206,7 +209,7 @@ def _silence(quiet: Sequence[Quiet]) -> Iterator[str]:
 
 def _reports() -> Iterator[str]:
     """What stands in the catalogue for public reports."""
-    made = [(one.reports, one.name) for one in FAULTS] + [
+    made = [(one.reports, one.name) for one in EVERY_FAULT] + [
         (one.reports, one.name) for one in (*HEALTHY, *LABS)
     ]
     for reports, name in made:

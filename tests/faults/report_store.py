@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tests.faults.catalogue import FAULTS
+from tests.faults.catalogue import EVERY_FAULT
 from tests.faults.catalogue_trial import Told, Trial
 from tests.faults.report_page import Quiet
 
@@ -29,7 +29,7 @@ class Store:
         found = cls(path)
         if path is None or not path.is_file():
             return found
-        known = {fault.name: fault for fault in FAULTS}
+        known = {fault.name: fault for fault in EVERY_FAULT}
         latest: dict[tuple[str, str], Json] = {}
         for line in path.read_text(encoding="utf-8").splitlines():
             one = json.loads(line)

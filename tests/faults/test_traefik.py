@@ -10,13 +10,13 @@ import pytest
 import yaml
 
 from clusters.lab import life
-from clusters.lab.plan import LabOptions
 from tests.faults import somebody
 from tests.faults.bench import Bench
-from tests.faults.catalogue import heard, tried
+from tests.faults.catalogue import AT_TRAEFIK, heard, tried
 from tests.faults.catalogue_fault import Fault, Healthy
 from tests.faults.catalogue_stage import Stage, opened
-from tests.faults.catalogue_traefik import FAULTS, HEALTHY, ROUTE
+from tests.faults.catalogue_traefik import HEALTHY, ROUTE
+from tests.faults.combinations import WITH_TRAEFIK
 
 pytestmark = pytest.mark.full
 
@@ -26,14 +26,14 @@ def stage() -> Iterator[Stage]:
     """A lab with a real Traefik, in which all is silent before the first fault is made."""
     name = f"t{os.getpid()}"
     try:
-        with opened(life.up(LabOptions(name=name, consumer="traefik"))) as found:
+        with opened(life.up(WITH_TRAEFIK.options(name)), WITH_TRAEFIK) as found:
             found.until_silent()
             yield found
     finally:
         life.down(name)
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda one: one.name)
+@pytest.mark.parametrize("fault", AT_TRAEFIK, ids=lambda one: one.name)
 def test_a_fault_of_traefik_is_named_and_nothing_else(stage: Stage, fault: Fault) -> None:
     assert tried(stage, fault, ordinary=False).wrong == ""
 

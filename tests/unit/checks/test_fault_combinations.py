@@ -5,10 +5,12 @@ from __future__ import annotations
 from clusters.checks.causes import CAUSES
 from clusters.checks.path_links import Link
 from clusters.diagnosis import Diagnosis
-from tests.faults.catalogue import FAULTS
+from tests.faults.catalogue import AT_TRAEFIK, FAULTS
 from tests.faults.catalogue_healthy import HEALTHY
+from tests.faults.catalogue_traefik import HEALTHY as TRAEFIK_WELL
 from tests.faults.combinations import COMBINATIONS, FACTORS, OPPOSITES, kinds_for, spread, uncovered
 from tests.faults.confusion import Case, section, stretches
+from tests.faults.report import Run, arguments_of
 from tests.unit.diagnosis.recorded import TROUBLE, observed
 
 
@@ -97,3 +99,14 @@ def test_what_is_declared_as_a_consequence_is_counted_apart() -> None:
     assert f"### pool: {Link.POOL.question}" in text
     assert "| 1 | `pool-missing` | 1 | 1 |" in text
     assert "| `pool-missing` | `overlay-drift` | 1 |" in text
+
+
+def test_what_goes_wrong_at_traefik_is_made_where_there_is_one_and_nothing_else() -> None:
+    run = Run()
+    run.plan(arguments_of([]))
+
+    (work,) = (each for each in run.works if each.options.consumer == "traefik")
+    made = {name.partition(": ")[2] for name, _ in work.tasks}
+    assert made == {one.name for one in (*AT_TRAEFIK, *TRAEFIK_WELL)}
+    others = {name.partition(": ")[2] for each in run.works if each != work for name, _ in each.tasks}
+    assert not others & made
