@@ -115,6 +115,8 @@ ROLLED_BACK = _budget("rolled_back", 60, 0.25,
     "No pod restarts in a change of pools: the time of an assignment, per service.")
 CHANGED_POOL = _budget("changed_pool", 30, 0.25,
     "As rolled back, for the one address that the change took away.")
+RECONCILER_RESTS = _budget("reconciler_rests", 120, 0.25,
+    "What Flux or Argo CD has begun it ends, though it be suspended: seconds for manifests, a minute for a chart.")
 STAGE_BUILT = _budget("stage_built", 120, 0.25,
     "The slowest stage of a rebuild is controller and speakers: pods, and then the webhook.")
 CONTROLLER_SERVES = _budget("controller_serves", 90, 0.25,

@@ -34,6 +34,8 @@ _TRACKING = "argocd.argoproj.io/tracking-id"
 _ARGO_NAMESPACE = "argocd"
 #: How a revision ends: main@sha1:0123…, main/0123…, or the commit alone.
 _COMMIT = re.compile(r"(?:^|[:/])([0-9a-f]{40}|[0-9a-f]{64})$")
+#: Flux's word for one that failed and waits for its next try: suspended, it makes none.
+_BETWEEN_TRIES = "ProgressingWithRetry"
 #: As many are followed, from what applies MetalLB to what applies that.
 _MOST = 12
 _LONGEST = 400
@@ -50,8 +52,9 @@ class Reconciler(Frozen):
     """One object that applies the repository, or fetches it.
 
     `commit` is the commit that it says it applied (of a GitRepository: fetched), empty where it names none. `failing`
-    is its own word where it does not get on, `acting` whether it would undo a change of the live objects. `unreadable`
-    says why it was not read; the rest is empty then. `configures` is whether it applied a pool or an advertisement.
+    is its own word where it does not get on, `acting` whether it would undo a change of the live objects, `busy`
+    whether it is applying something now, which it ends though it be suspended meanwhile. `unreadable` says why it was
+    not read; the rest is empty then. `configures` is whether it applied a pool or an advertisement.
     """
 
     kind: str
@@ -60,6 +63,7 @@ class Reconciler(Frozen):
     commit: str = ""
     suspended: bool = False
     acting: bool = True
+    busy: bool = False
     failing: str = ""
     configures: bool = False
     unreadable: str = ""
@@ -68,6 +72,11 @@ class Reconciler(Frozen):
     def key(self) -> str:
         """Its name in sentences: "Kustomization flux-system/metallb"."""
         return f"{self.kind} {shown(self.namespace)}/{shown(self.name)}"
+
+    @property
+    def mark(self) -> str:
+        """What `read` asks for it by."""
+        return f"{self.kind} {self.namespace}/{self.name}"
 
     @property
     def resource(self) -> Resource:
@@ -151,12 +160,17 @@ def _sources(obj: Object) -> Iterator[str]:
 
 
 def _flux(obj: Object) -> Object:
-    """What all of Flux's objects say in one way: whether they are suspended, and their condition Ready."""
+    """What all of Flux's objects say in one way: whether they are suspended, and their conditions."""
     suspended = spec_of(obj).get("suspend") is True
-    conditions = map(mapping, listing(status_of(obj).get("conditions")))
-    ready = next((each for each in conditions if each.get("type") == "Ready"), {})
+    conditions = {each.get("type"): each for each in map(mapping, listing(status_of(obj).get("conditions")))}
+    ready, under_way = conditions.get("Ready", {}), conditions.get("Reconciling", {})
     failing = f"{ready.get('reason')}: {ready.get('message')}" if ready.get("status") == "False" else ""
-    return {"suspended": suspended, "acting": not suspended, "failing": shown(failing, most=_LONGEST)}
+    return {
+        "suspended": suspended,
+        "acting": not suspended,
+        "busy": under_way.get("status") == "True" and under_way.get("reason") != _BETWEEN_TRIES,
+        "failing": shown(failing, most=_LONGEST),
+    }
 
 
 def _kustomization(obj: Object) -> Object:
@@ -184,6 +198,7 @@ def _application(obj: Object) -> Object:
     return {
         "commit": _commit_of(sync if sync.get("status") == "Synced" else last),
         "acting": acting,
+        "busy": bool(obj.get("operation")) or operation.get("phase") in {"Running", "Terminating"},
         "failing": shown(failing, most=_LONGEST),
     }
 

@@ -39,6 +39,7 @@ from suites.scenes.promise_explainer import (
     PODS_READY,
     FailureAttribution,
 )
+from suites.scenes.suspension import Suspension
 
 _WHY = "MetalLB is lost in a drill"
 #: Seconds between two questions to each consumer while it is waited for.
@@ -57,6 +58,7 @@ class Drill:
     profile: Profile
     wire: Wire
     record: Record
+    suspension: Suspension
 
     @cached_property
     def serving(self) -> frozenset[str]:
@@ -240,9 +242,10 @@ class Drill:
 
     @contextmanager
     def timed(self, figure: str, *, budget: Budget) -> Iterator[None]:
-        """Measure a block that succeeds against its budget."""
+        """Measure a block that succeeds against its budget. Inconclusive where it may be another one's work."""
         began = time.monotonic()
         yield
+        self.suspension.stands()
         self.record.measure(figure, time.monotonic() - began, budget=budgets.get(budget).within)
 
     def cost(self, seen: Measurement) -> None:

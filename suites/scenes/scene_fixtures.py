@@ -140,8 +140,8 @@ def drill(
     record: Record,
 ) -> Iterator[Drill]:
     """A drill on the cluster, which nothing else brings back; when it ends every service holds what it held before."""
-    with suspended(overlay.changes, repository, profile, record):
-        made = Drill(disruption, overlay, repository, profile, wire, record)
+    with suspended(overlay.api, overlay.changes, repository, profile, record) as suspension:
+        made = Drill(disruption, overlay, repository, profile, wire, record, suspension)
         before = made.state()
         yield made
         made.restored(before)

@@ -7,14 +7,17 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from clusters import profile, sweep, wait
+from clusters import budgets, profile, sweep, wait
 from clusters.api import Api, ApiError
 from clusters.api.resources import CUSTOM_RESOURCE_DEFINITIONS, Resource
 from clusters.budgets import Budget
@@ -27,7 +30,7 @@ from clusters.gitops.repository_snapshot import Layout, RepositorySnapshot
 from clusters.journal import STATE_VARIABLE, Journal
 from clusters.profile import Profile
 from suites.plugin.record import Record
-from suites.scenes.suspension import suspended
+from suites.scenes.suspension import RESTS, Suspension, suspended
 from tests.api.server import Server
 
 Json = dict[str, Any]
@@ -146,6 +149,9 @@ class Scene:
     def record(self) -> Record:
         return Record(self.folder, "drill")
 
+    def suspended(self, *found: Reconciler) -> AbstractContextManager[Suspension]:
+        return suspended(self.api, self.changes, behind(*found), self.profile(suspend=True), self.record)
+
     def profile(self, *, suspend: bool) -> Profile:
         return profile_of(self.server, self.folder, suspend=suspend)
 
@@ -196,7 +202,7 @@ class TestSuspension:
         found = read(scene.api, f"Kustomization {scene.namespace}/metallb")
         record = scene.record
 
-        with suspended(scene.changes, behind(*found), scene.profile(suspend=True), record):
+        with suspended(scene.api, scene.changes, behind(*found), scene.profile(suspend=True), record):
             during = [scene.spec(each.name).get("suspend") for each in found]
             order = [entry.change for entry in scene.changes._journal.pending()]
 
@@ -212,7 +218,7 @@ class TestSuspension:
         scene.api.create(application(scene.namespace))
         found = read(scene.api, f"Application {scene.namespace}/metallb")
 
-        with suspended(scene.changes, behind(*found), scene.profile(suspend=True), scene.record):
+        with suspended(scene.api, scene.changes, behind(*found), scene.profile(suspend=True), scene.record):
             during = scene.spec(kind=APPLICATIONS)
 
         assert "automated" not in (during.get("syncPolicy") or {})
@@ -221,7 +227,9 @@ class TestSuspension:
     def test_without_leave_nothing_is_changed_and_it_is_said_what_to_allow(self, scene: Scene) -> None:
         scene.api.create(kustomization(scene.namespace, "metallb"))
         found = read(scene.api, f"Kustomization {scene.namespace}/metallb")
-        asked = suspended(scene.changes, behind(*found), scene.profile(suspend=False), scene.record)
+        asked = suspended(
+            scene.api, scene.changes, behind(*found), scene.profile(suspend=False), scene.record
+        )
 
         with pytest.raises(Inconclusive, match="would bring back what a drill takes away") as told, asked:
             pytest.fail("the drill began")
@@ -234,18 +242,84 @@ class TestSuspension:
         scene.api.create(kustomization(scene.namespace, "metallb", suspend=not acting))
         found = read(scene.api, f"Kustomization {scene.namespace}/metallb")
 
-        with suspended(scene.changes, behind(*found), scene.profile(suspend=True), scene.record):
+        with suspended(scene.api, scene.changes, behind(*found), scene.profile(suspend=True), scene.record):
             assert scene.changes.pending == int(acting)
 
         assert scene.spec()["suspend"] is not acting
+
+    def test_what_one_had_begun_is_waited_for_before_anything_is_taken_away(self, scene: Scene) -> None:
+        under_way = {"type": "Reconciling", "status": "True", "reason": "Progressing"}
+        made = kustomization(scene.namespace, "metallb")
+        scene.api.create({**made, "status": {"conditions": [under_way]}})
+        found = read(scene.api, f"Kustomization {scene.namespace}/metallb")
+        ended: list[float] = []
+
+        def end() -> None:
+            seen = scene.spec().get("suspend")
+            scene.api.patch(KUSTOMIZATIONS, "metallb", {"status": {"conditions": []}}, scene.namespace)
+            ended.extend([time.monotonic()] if seen else [])
+
+        timer = threading.Timer(1.5, end)
+        timer.start()
+        with scene.suspended(*found):
+            begun = time.monotonic()
+        timer.join()
+
+        assert ended, "it ended before it was suspended"
+        assert begun - ended[0] > RESTS - 0.5
+
+    def test_one_that_goes_on_applying_is_named_and_resumed(
+        self, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(
+            budgets.BUDGETS, "reconciler_rests", replace(budgets.RECONCILER_RESTS, within=1.0)
+        )
+        scene.api.create({**application(scene.namespace), "operation": {"sync": {"revision": COMMIT}}})
+        found = read(scene.api, f"Application {scene.namespace}/metallb")
+
+        with (
+            pytest.raises(Inconclusive, match="still applying what it had begun") as told,
+            scene.suspended(*found),
+        ):
+            pytest.fail("the drill began")
+
+        assert f"kubectl -n {scene.namespace} get applications.argoproj.io metallb" in told.value.remedy
+        assert scene.spec(kind=APPLICATIONS)["syncPolicy"] == {"automated": {"prune": True}}
+
+    def test_one_that_somebody_resumes_makes_what_came_back_doubtful(self, scene: Scene) -> None:
+        scene.api.create(kustomization(scene.namespace, "metallb"))
+        found = read(scene.api, f"Kustomization {scene.namespace}/metallb")
+
+        with scene.suspended(*found) as suspension:
+            suspension.stands()
+            scene.api.patch(KUSTOMIZATIONS, "metallb", {"spec": {"suspend": False}}, scene.namespace)
+            with pytest.raises(Inconclusive, match="acts again, so that what came back may be its work"):
+                suspension.stands()
+
+    def test_one_that_was_resumed_since_the_run_began_is_suspended_too(self, scene: Scene) -> None:
+        scene.api.create(kustomization(scene.namespace, "metallb", suspend=True))
+        found = read(scene.api, f"Kustomization {scene.namespace}/metallb")
+        scene.api.patch(KUSTOMIZATIONS, "metallb", {"spec": {"suspend": False}}, scene.namespace)
+
+        with scene.suspended(*found):
+            assert scene.spec()["suspend"] is True
+
+        assert scene.spec()["suspend"] is False
 
     def test_a_login_that_may_not_is_told_which_right_it_lacks(self, scene: Scene) -> None:
         scene.api.create(kustomization(scene.namespace, "metallb"))
         found = read(scene.api, f"Kustomization {scene.namespace}/metallb")
         poor = Api.connect(scene.server.kubeconfig_for(f"poor-{scene.namespace}"), None)
         made = Changes(poor, Journal.for_run(f"poor-{scene.namespace}", cluster="edge"), "poor")
-        asked = suspended(made, behind(*found), scene.profile(suspend=True), scene.record)
+        blind = suspended(poor, made, behind(*found), scene.profile(suspend=True), scene.record)
+        with (
+            pytest.raises(Inconclusive, match="may apply the repository while the drill runs") as told,
+            blind,
+        ):
+            pytest.fail("the drill began")
+        assert "Allow this login to get kustomizations" in told.value.remedy
 
+        asked = suspended(scene.api, made, behind(*found), scene.profile(suspend=True), scene.record)
         with pytest.raises(Inconclusive, match="cannot be suspended") as told, asked:
             pytest.fail("the drill began")
 
@@ -272,7 +346,7 @@ def die_suspended(kubeconfig: str, namespace: str, folder: str) -> None:
     path = str(place / "edge.yaml")
     made = Changes(api, Journal.for_run("killed", cluster="edge", profile=path), "killed")
     found = read(api, f"Kustomization {namespace}/metallb")
-    with suspended(made, behind(*found), profile.load(path), Record(place, "drill")):
+    with suspended(api, made, behind(*found), profile.load(path), Record(place, "drill")):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
