@@ -96,7 +96,8 @@ way-in: setup ## Install the wheel on machines with Python alone (3.11, 3.13, 3.
 	@$(BIN)/pytest tests/deploy/test_empty_root.py -m full
 
 drills: setup ## Make the faults of create and disrupt checks, drills and upgrades: each is seen to fail, and to be undone
-	@$(BIN)/pytest tests/faults/test_create_and_disrupt.py tests/faults/test_drills.py tests/faults/test_upgrade.py
+	@$(BIN)/pytest tests/faults/test_create_and_disrupt.py tests/faults/test_drills.py \
+	  tests/faults/test_drills_reconciled.py tests/faults/test_upgrade.py $(ARGS)
 
 full: setup ## Everything that make test leaves out for its length (the fault catalogue, kills, pods, drills, roles), real kind aside
 	@$(BIN)/python -m clusters.lab.parts.system --tests

@@ -169,6 +169,10 @@ TRAFFIC_GAP_UPGRADE = _budget("traffic_gap_upgrade", 10, 0.02,
     "Every speaker restarts in turn, each one a graceful failover.")
 UPGRADE_WINDOW = _budget("upgrade_window", 7 * 86400, 60,
     "An upgrade is over in hours; after a week other changes are mixed up with it.")
+UPGRADE_MEASURED = _budget("upgrade_measured", 7200, 5,
+    "Nodes are upgraded one after another; what consumers answer, five times a second, is kept until the end.")
+UPGRADE_FIGURES = _budget("upgrade_figures", 30, 0.5,
+    "Who measures looks every five seconds whether the upgrade is over, and then writes what it saw.")
 DOUBLE_ANSWERS_OVERLAP = _budget("double_answers_overlap", 3, 0.05,
     "0.2 to 1.6 s measured while a deleted speaker ends, and at a speaker's start, when it knows no "
     "peer yet.")

@@ -192,11 +192,11 @@ def run(arguments: Sequence[str]) -> int:
 
 
 #: The parts of an upgrade that somebody performs: the options that each stands for.
-_UPGRADE = {"ready": (), "before": ("--phase", "before"), "after": ("--phase", "after")}
+_UPGRADE = {"ready": (), **{part: ("--phase", part) for part in ("before", "during", "after")}}
 
 
 def upgrade(arguments: Sequence[str]) -> int:
-    """`upgrade PROFILE ready|before|after [pytest options]`: the runs around an upgrade that somebody else performs."""
+    """`upgrade PROFILE ready|before|during|after [pytest options]`: the runs around another's upgrade."""
     given, options = _profiles(arguments)
     asked = {"-h", "--help"} & set(options)
     if asked or len(given) != 2 or given[1] not in _UPGRADE:
@@ -209,11 +209,12 @@ def upgrade(arguments: Sequence[str]) -> int:
     return _pytest(["--cluster", profile, *_UPGRADE[part], *options])
 
 
-_UPGRADE_HELP = f"""usage: {NAME} upgrade PROFILE ready|before|after [pytest options]
+_UPGRADE_HELP = f"""usage: {NAME} upgrade PROFILE ready|before|during|after [pytest options]
 
   ready --target-version V   GO or NO-GO, and what to expect; nothing is written to the cluster
   before                     keep who holds which address and who announces it, before somebody upgrades
-  after                      compare with what was kept, after it
+  during                     ask the profile's consumers meanwhile, until `after` is run or Ctrl-C ends it
+  after                      compare with what was kept, and say what consumers missed
 
 --phase-file FILE names what `before` keeps (default: reports/out/upgrade-NAME.json), --helm-values FILE the values that
 the upgrade would be made with, --manifest FILE the release manifest of V where none is at hand."""

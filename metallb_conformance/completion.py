@@ -167,5 +167,5 @@ _OF_OPTION: dict[str, Callable[[], Iterable[str]]] = {
     "--context": _contexts,
     "--explain": _ids,
     "--allow": lambda: ("observe", "create", "disrupt"),
-    "--phase": lambda: ("before", "after"),
+    "--phase": lambda: ("before", "during", "after"),
 }

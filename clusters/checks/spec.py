@@ -64,7 +64,7 @@ class CheckSpec:
     check may name, `commands` the templates of what a person would type to see the same, `since` the MetalLB version
     below which the check is not supported ("" where there is none). `uses` are the permissions that it needs
     beyond those of the run's observation. `phases` are the phases of an upgrade that somebody else performs
-    ("before", "after") in which the check is decided by looking alone.
+    ("before", "during", "after") in which the check is decided by looking alone.
     """
 
     id: str

@@ -109,6 +109,11 @@ class Measurement:
         wanted = target or self.targets[0]
         return self._timeline(next(one for one in self._streams if one.target == wanted))
 
+    def answers_so_far(self) -> tuple[tuple[Asked, Timeline], ...]:
+        """What consumers answered up to now, as `answers` has it after the block."""
+        self._take()
+        return tuple((one.asked, self._answers(one)) for one in self._asking)
+
     def owner(self) -> Mac | None:
         """The only MAC that answered the last question for the first target; None for two or none."""
         asked = self.so_far().rounds

@@ -13,7 +13,7 @@ from clusters.checks import CheckSpec, Level, Need
 from suites.plugin import chosen_profile
 from suites.plugin.declare import DeclarationError, spec_of, suites_folder
 from suites.plugin.run_state import Plan, repository_file_for
-from suites.plugin.settings import SETTINGS, Settings, is_worker, plan_folder
+from suites.plugin.settings import DURING, SETTINGS, Settings, is_worker, plan_folder
 
 PLAN = pytest.StashKey[Plan]()
 NEEDS_CLUSTER = (
@@ -136,6 +136,8 @@ def _left_out(spec: CheckSpec, settings: Settings) -> str:
     """Why this run does not run a check; an empty text where it does."""
     if spec.phases and settings.phase not in spec.phases and (settings.phase or spec.level is Level.OBSERVE):
         return f"needs --phase {' or '.join(spec.phases)}"
+    if settings.phase == DURING and DURING not in spec.phases:
+        return "not asked while somebody upgrades (--phase during)"
     if not settings.level.allows(spec.level):
         return _too_high(spec, settings)
     return _lacking(spec, settings)

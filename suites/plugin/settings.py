@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 #: Words of a DNS label: before the dot the run, after it which shard of the run.
 _RUN_ID = re.compile(r"(?=.{1,40}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)?")
 DEFAULT_PLACE = files.REPORTS / "out"
-BEFORE, AFTER = "before", "after"
+BEFORE, DURING, AFTER = "before", "during", "after"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +37,8 @@ class Settings:
     """What one run was asked to do. The same in every worker process.
 
     `level` is what may be done: the lower one of --allow and the profile's ceiling. `directory` is
-    absolute. `started` is RFC 3339, UTC. `phase` is "before" or "after" around an upgrade that somebody else
-    performs, else empty; `phase_file` is what the first keeps and the second compares with. With `repository_alone`
+    absolute. `started` is RFC 3339, UTC. `phase` is "before", "during" or "after" for an upgrade that somebody
+    else performs, else empty; `phase_file` is what the first keeps and the last compares with. With `repository_alone`
     only what needs no cluster is judged, and `profile` names none. `manifest` is a release manifest of MetalLB's for an
     overlay that only names it, or for the upgrade; `rendered` what somebody else has rendered of the cluster's overlay.
     """
@@ -133,9 +133,9 @@ def add_options(parser: pytest.Parser) -> None:
     add("--helm-values", metavar="FILE", type=Path, help="the Helm values that it would be made with")
     add(
         "--phase",
-        choices=[BEFORE, AFTER],
+        choices=[BEFORE, DURING, AFTER],
         default="",
-        help="around an upgrade that somebody else performs: keep, then compare, who holds which address",
+        help="around an upgrade that somebody else performs: keep who holds which address, ask consumers, compare",
     )
     add(
         "--phase-file",
@@ -247,7 +247,7 @@ def _phase_file(config: pytest.Config, cluster: str) -> Path:
         raise UsageError(
             "--phase looks at a cluster, and --snapshot judges without one: give one of the two."
         )
-    if option.phase == AFTER:
+    if option.phase in (DURING, AFTER):
         from suites.plugin import upgrade_state  # noqa: PLC0415 - only such a run needs it
 
         upgrade_state.read(path)

@@ -1,16 +1,19 @@
 """Around an upgrade: whether the cluster is ready for --target-version, and who held which address before and after.
 
 Readiness is decided by the observation, the repository, and that release itself. `--phase before` keeps a state that
-`--phase after` compares with.
+`--phase after` compares with. Between them `--phase during` asks consumers, and keeps what they missed beside that
+state; `--phase after` tells it that the upgrade is over, by a file as well: the two are processes of their own.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from clusters import bounds, budgets, files, yaml_text
 from clusters.bounds import Unusable, content
@@ -25,6 +28,8 @@ from clusters.upgrade.rule import Situation
 from suites.plugin.record import Record
 
 VERSION = 1
+#: Addresses of consumers of which figures are read.
+_MOST = 100
 _KEEP_AGAIN = "Keep the state anew with --phase before, before the upgrade."
 
 
@@ -66,7 +71,7 @@ def _manifest(version: str, named: Path | None) -> tuple[Json, ...] | None:
 
 
 class SavedPhase(BaseModel):
-    """The state of one cluster before an upgrade.
+    """The state of one cluster before an upgrade; `serving` are the consumers that kept their probes' promises.
 
     `addresses` are those of every LoadBalancer service by "namespace/name"; `owners` says which machine
     answered for each address: a node's name, or a MAC. `uid` is the kube-system namespace's. `taken_at` is
@@ -83,6 +88,7 @@ class SavedPhase(BaseModel):
     metallb_version: str
     addresses: dict[str, tuple[str, ...]]
     owners: dict[str, tuple[str, ...]]
+    serving: tuple[str, ...] = ()
 
     def for_cluster(self, uid: str, *, now: dt.datetime) -> SavedPhase:
         """Itself. Raises Inconclusive where it is of another cluster than `uid`, or too old to compare with."""
@@ -102,13 +108,96 @@ class SavedPhase(BaseModel):
         return self
 
 
+class ConsumerGaps(BaseModel):
+    """What a consumer's users missed: seconds (`longest`, and in `total`), and requests that were cut or failed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    service: Annotated[str, StringConstraints(pattern=r"^[a-z0-9.-]{1,253}/[a-z0-9.-]{1,253}$")]
+    longest: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    total: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    cut: Annotated[int, Field(ge=0)]
+    failed: Annotated[int, Field(ge=0)]
+
+
+class SavedGaps(BaseModel):
+    """What consumers of the cluster `uid` missed `since` a time `until` another, and whether measuring has `ended`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    upgrade_consumers: Literal[1] = 1
+    uid: str
+    since: AwareDatetime
+    until: AwareDatetime
+    ended: bool
+    consumers: Annotated[tuple[ConsumerGaps, ...], Field(max_length=_MOST)]
+
+
+@dataclass(frozen=True)
+class GapsFile:
+    """Where `--phase during` keeps what consumers missed, beside the state at `kept`, and learns that it is over."""
+
+    kept: Path
+
+    @property
+    def path(self) -> Path:
+        """The file with the figures."""
+        return self.kept.with_name(f"{self.kept.stem}.consumers.json")
+
+    @property
+    def over(self) -> bool:
+        """Whether somebody has said that the upgrade is over."""
+        return self._over.exists()
+
+    @property
+    def _over(self) -> Path:
+        return self.kept.with_name(f"{self.kept.stem}.over")
+
+    def forget(self) -> None:
+        """Another upgrade begins: what was measured of the last one is of no use."""
+        for path in (self.path, self._over):
+            path.unlink(missing_ok=True)
+
+    def begin(self) -> None:
+        """Measuring begins: an end that was told before is not its own."""
+        self._over.unlink(missing_ok=True)
+
+    def end(self) -> None:
+        """Say that the upgrade is over, to who measures it."""
+        # Where that cannot be written, it goes on, and what it has written up to now is read.
+        with suppress(OSError):
+            files.write_atomically(self._over, "")
+
+    def write(self, gaps: SavedGaps) -> None:
+        """Keep the figures so far. Raises UsageError where they cannot be written."""
+        _write(gaps, self.path, "What the upgrade costs consumers")
+
+    def read(self, uid: str, *, since: dt.datetime) -> SavedGaps | None:
+        """The figures of this cluster's upgrade, of which the state was kept at `since`; None where there are none."""
+        try:
+            found = SavedGaps.model_validate_json(content(self.path, most=bounds.RESULTS_BYTES))
+        except FileNotFoundError:
+            return None
+        except (OSError, Unusable, ValidationError) as error:
+            said = error.errors(include_url=False)[0]["msg"] if isinstance(error, ValidationError) else error
+            raise Inconclusive(
+                f"What the upgrade cost consumers cannot be read from {self.path}: {said}.",
+                remedy="Remove that file, and nothing is said of it.",
+            ) from None
+        return found if found.uid == uid and found.since >= since else None
+
+
 def write(kept: SavedPhase, path: Path) -> None:
     """Write the state; a half-written file never stays. Raises UsageError where it cannot be written."""
+    _write(kept, path, "The state before the upgrade")
+
+
+def _write(kept: SavedPhase | SavedGaps, path: Path, what: str) -> None:
     try:
         files.write_atomically(path, kept.model_dump_json(indent=1) + "\n")
     except OSError as error:
         raise UsageError(
-            f"The state before the upgrade cannot be written to {path}: {error.strerror}.",
+            f"{what} cannot be written to {path}: {error.strerror}.",
             remedy="Name another place with --phase-file.",
         ) from None
 

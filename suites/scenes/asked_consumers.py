@@ -6,7 +6,6 @@ Only those that kept their promise before are asked, by one probe each, five tim
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from clusters import budgets
@@ -24,6 +23,7 @@ from clusters.vantage.targets import Asked
 from clusters.vantage.timeline import Timeline
 from clusters.vantage.watch import Measurement
 from suites.plugin.record import Record
+from suites.plugin.upgrade_state import ConsumerGaps
 
 MOST_ASKED = 6
 """Consumers that are asked through a disturbance; a note says where there are more."""
@@ -117,33 +117,40 @@ def _asked(question: Question) -> Asked:
     )
 
 
+def missed(asked: Asked, whole: Timeline) -> ConsumerGaps:
+    """What a consumer's users missed. Times count from the fault on, where one is marked."""
+    after = whole.between(FAULT) if FAULT in {mark.name for mark in whole.marks} else whole
+    outages = after.outages
+    return ConsumerGaps(
+        service=asked.service,
+        longest=outages.longest,
+        total=outages.total,
+        cut=sum(attempt.error == "reset" for attempt in after.attempts),
+        failed=sum(not attempt.ok for attempt in after.attempts),
+    )
+
+
 def record_gaps(seen: Measurement, record: Record, *, budget: Budget | None = None) -> None:
     """Keep for each consumer the longest time without a kept promise, all of them together, and what was cut.
 
-    The longest one is judged where there is a budget. Times count from the fault on.
+    The longest one is judged where there is a budget.
     """
-    limit = budgets.get(budget).within if budget else None
     for asked, whole in seen.answers:
         if not whole.attempts:
             record.note(
                 f"consumer {asked.service} was not asked by {asked.name}: the vantage did not come to it"
             )
             continue
-        after = whole.between(FAULT) if FAULT in {mark.name for mark in whole.marks} else whole
-        for name, value in _seconds(asked, after).items():
-            record.measure(name, value, budget=limit if name.startswith(_GAP) else None)
-        cut = sum(attempt.error == "reset" for attempt in after.attempts)
-        failed = sum(not attempt.ok for attempt in after.attempts)
-        record.measure(f"requests of consumer {asked.service} cut", cut, unit="requests")
-        record.measure(f"requests of consumer {asked.service} failed", failed, unit="requests")
+        record_missed(missed(asked, whole), record, budget=budget)
 
 
-def _seconds(asked: Asked, after: Timeline) -> Mapping[str, float]:
-    outages = after.outages
-    return {
-        f"{_GAP}{asked.service}": outages.longest,
-        f"gaps of consumer {asked.service} together": outages.total,
-    }
+def record_missed(found: ConsumerGaps, record: Record, *, budget: Budget | None = None) -> None:
+    """Keep one consumer's figures; the longest time is judged where there is a budget."""
+    limit = budgets.get(budget).within if budget else None
+    record.measure(f"{_GAP}{found.service}", found.longest, budget=limit)
+    record.measure(f"gaps of consumer {found.service} together", found.total)
+    record.measure(f"requests of consumer {found.service} cut", found.cut, unit="requests")
+    record.measure(f"requests of consumer {found.service} failed", found.failed, unit="requests")
 
 
 def consumer_of(figures: frozenset[str]) -> str:

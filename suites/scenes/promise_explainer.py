@@ -113,12 +113,14 @@ def _observed(run: Run, broken: BrokenPromise, item: pytest.Item) -> Finding | N
 
 def _late(item: pytest.Item, error: BaseException) -> BrokenPromise | None:
     """Figures over their budget as a broken promise of the service that they were measured on."""
-    announced = getattr(item, "funcargs", {}).get("announced")
-    if not isinstance(error, OverBudget) or not isinstance(announced, Announced):
+    if not isinstance(error, OverBudget):
         return None
     if consumer := consumer_of(error.figures) if not _own(error.figures) else "":
         namespace, _, name = consumer.partition("/")
         return BrokenPromise(Symptom.GAP, namespace=namespace, service=name, readings=str(error))
+    announced = getattr(item, "funcargs", {}).get("announced")
+    if not isinstance(announced, Announced):
+        return None
     symptom = Symptom.TWO_ANNOUNCERS if failover.OVERLAPS & error.figures else Symptom.GAP
     return announced.broken_promise(symptom, str(error))
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from clusters import budgets, wait
 from clusters.api import Api
 from clusters.api.resources import PODS, SERVICES
+from clusters.budgets import Budget
 from clusters.cause_ids import CauseId
 from clusters.checks import NotSupported
 from clusters.diagnosis.symptoms import Symptom
@@ -35,19 +37,23 @@ from clusters.wait import NotWithinBudget
 from clusters.workloads.builders import HTTP_PORT
 from suites.plugin import upgrade_state
 from suites.plugin.record import Record
-from suites.plugin.upgrade_state import SavedPhase
+from suites.plugin.upgrade_state import GapsFile, SavedGaps, SavedPhase
 from suites.scenes import announcement_state
 from suites.scenes.announced import BASELINE, Announced, Wire, keep
 from suites.scenes.announcement_state import AnnouncementChange, AnnouncementState
-from suites.scenes.asked_consumers import record_gaps
+from suites.scenes.asked_consumers import missed, record_gaps, record_missed
 from suites.scenes.committed_overlay import OverlayPart, part_of
 from suites.scenes.drill import Drill
 from suites.scenes.own_services import held_addresses
-from suites.scenes.promise_explainer import PODS_READY, FailureAttribution
+from suites.scenes.promise_explainer import EDGE_ADDRESS, PODS_READY, FailureAttribution
 
 #: So many addresses are measured at once; more would make the vantage itself late.
 MOST_WATCHED = 6
 _WHY = "MetalLB is upgraded and taken back"
+#: Seconds between two questions to each consumer while it is waited for.
+_ASKED_EVERY = 0.5
+#: Seconds that the vantage measures on, at most, where nobody ends it any more.
+_LONGER = 60.0
 _LIMITS = {
     "gap of the address": budgets.NOBODY_ANSWERS_UPGRADE,
     "gap of the service": budgets.TRAFFIC_GAP_UPGRADE,
@@ -233,11 +239,22 @@ class BeforeAndAfter:
             metallb_version=metallb,
             addresses=dict(now.addresses),
             owners=dict(now.owners),
+            serving=tuple(sorted(self.wire.consumers.keeping() if self.wire.consumers else ())),
         )
         upgrade_state.write(kept, self.file)
+        self.gaps.forget()
         self.record.attach("upgrade.json", self.file)
         self.record.note(f"kept in {self.file}: {len(now.held)} addresses of {len(now.addresses)} services")
         return now
+
+    @property
+    def gaps(self) -> GapsFile:
+        """Where what consumers miss during the upgrade is kept."""
+        return GapsFile(self.file)
+
+    def kept(self) -> SavedPhase:
+        """What was kept before the upgrade. Inconclusive where it is not of this cluster, or too old."""
+        return upgrade_state.read(self.file).for_cluster(self.api.uid(), now=dt.datetime.now(dt.UTC))
 
     def one_owner_each(self, now: AnnouncementState) -> None:
         """CheckFailed that names every address which not one node alone answers for."""
@@ -247,7 +264,7 @@ class BeforeAndAfter:
 
     def before(self) -> AnnouncementState:
         """Who held which address before the upgrade, by what was kept then. Inconclusive where nothing was upgraded."""
-        kept = upgrade_state.read(self.file).for_cluster(self.api.uid(), now=dt.datetime.now(dt.UTC))
+        kept = self.kept()
         was = (kept.kubernetes_version, kept.metallb_version)
         text = [
             f"{name} {a} → {b}"
@@ -258,9 +275,42 @@ class BeforeAndAfter:
 
     @contextmanager
     def made(self, before: AnnouncementState) -> Iterator[None]:
-        """Nothing: somebody else has made it."""
+        """Somebody else has made it: who asked consumers meanwhile is told so, and what they missed is kept."""
         del before
+        self._missed()
         yield
+
+    def _missed(self) -> None:
+        """Keep what consumers missed, by who measured it."""
+        gaps, kept = self.gaps, self.kept()
+        found = gaps.read(kept.uid, since=kept.taken_at)
+        if found is None:
+            if self.attribution.profile.consumers:
+                self.record.note(
+                    "what it cost consumers was not measured: that takes --phase during, beside the upgrade"
+                )
+            return
+        if not found.ended:
+            found = self._ended(kept) or found
+        for each in found.consumers:
+            record_missed(each, self.record, budget=_LIMITS["gap of the service"])
+        self.record.note(
+            f"--phase during asked consumers from {found.since:%Y-%m-%d %H:%M:%S} to {found.until:%H:%M:%S} UTC"
+            + ("" if found.ended else ", and has not ended")
+        )
+
+    def _ended(self, kept: SavedPhase) -> SavedGaps | None:
+        """The figures to the end, which who measures writes when it learns that it is over; None if nobody does."""
+        self.gaps.end()
+        try:
+            return wait.until(
+                "who measures has written what consumers missed",
+                read=lambda: self.gaps.read(kept.uid, since=kept.taken_at),
+                accept=lambda found: found is not None and found.ended,
+                budget=budgets.get(budgets.UPGRADE_FIGURES),
+            )
+        except NotWithinBudget:
+            return None
 
     def compare(self, before: AnnouncementState) -> None:
         """CheckFailed that names every service whose address or owner is another one, or not one alone."""
@@ -283,7 +333,25 @@ class BeforeAndAfter:
             )
         except NotWithinBudget as late:
             raise self.attribution.changes(last, str(late)) from None
+        self._serves()
         self._upgraded()
+
+    def _serves(self) -> None:
+        """Wait until consumers that served before serve again. CheckFailed where they do not."""
+        asking, serving = self.wire.consumers, frozenset(self.kept().serving)
+        if asking is None or not serving:
+            return
+        try:
+            wait.until(
+                f"consumers serve as their probes promise: {', '.join(sorted(serving))}",
+                read=lambda: asking.unkept(serving),
+                accept=lambda found: not found,
+                budget=replace(budgets.get(budgets.ANNOUNCED), every=_ASKED_EVERY),
+            )
+        except NotWithinBudget as late:
+            raise self.attribution.failure_of(
+                EDGE_ADDRESS, CauseId.CONSUMER_ANSWER_WRONG, str(late)
+            ) from None
 
     def _upgraded(self) -> None:
         kept = upgrade_state.read(self.file)
@@ -300,6 +368,68 @@ class BeforeAndAfter:
 
     def _state(self) -> AnnouncementState:
         return AnnouncementState.seen(held_addresses(self.api), self.wire.owners)
+
+
+@dataclass(frozen=True)
+class WhileUpgraded:
+    """Asks consumers while somebody else upgrades the cluster, until it is told that the upgrade is over."""
+
+    around: BeforeAndAfter
+
+    def before(self) -> AnnouncementState:
+        """Who held which address before the upgrade, by what was kept then."""
+        return self.around.before()
+
+    @contextmanager
+    def made(self, before: AnnouncementState) -> Iterator[None]:
+        """The upgrade, while consumers are asked; the block begins when it is over."""
+        del before
+        around, began = self.around, dt.datetime.now(dt.UTC)
+        asked = around.wire.to_ask(around.record)
+        if not asked:
+            raise NotSupported(
+                "no consumer of the profile serves, so there is nobody to ask during an upgrade"
+            )
+        limit = budgets.get(budgets.UPGRADE_MEASURED)
+        around.gaps.begin()
+        with ExitStack() as stack:
+            seen = stack.enter_context(
+                around.wire.vantage.watch_all([], asked=asked, at_most=limit.within + _LONGER)
+            )
+            try:
+                self._until_over(seen, began, limit)
+            finally:
+                # Also where a person ends it: what was seen until then is what was asked for.
+                self._keep(seen, began, ended=True)
+            stack.close()
+            keep(seen, around.record)
+        record_gaps(seen, around.record, budget=_LIMITS["gap of the service"])
+        yield
+
+    def compare(self, before: AnnouncementState) -> None:
+        """Nothing: who runs `--phase after` compares."""
+        del before
+
+    def _until_over(self, seen: Measurement, began: dt.datetime, limit: Budget) -> None:
+        def over() -> bool:
+            self._keep(seen, began, ended=False)
+            return self.around.gaps.over
+
+        try:
+            wait.until("the upgrade is over", read=over, accept=bool, budget=limit)
+        except NotWithinBudget:
+            self.around.record.note(
+                f"nobody said within {limit.within / 3600:g} h that the upgrade is over: consumers are asked no longer"
+            )
+
+    def _keep(self, seen: Measurement, began: dt.datetime, *, ended: bool) -> None:
+        found = tuple(missed(asked, whole) for asked, whole in seen.answers_so_far() if whole.attempts)
+        now = dt.datetime.now(dt.UTC)
+        self.around.gaps.write(SavedGaps(uid=self._uid, since=began, until=now, ended=ended, consumers=found))
+
+    @cached_property
+    def _uid(self) -> str:
+        return self.around.kept().uid
 
 
 def _undecided(now: AnnouncementState, *, nodes: frozenset[str]) -> list[AnnouncementChange]:

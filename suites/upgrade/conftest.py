@@ -9,10 +9,10 @@ from clusters.profile import Profile
 from clusters.providers import Cluster
 from suites.plugin.record import Record
 from suites.plugin.run import RUN
-from suites.plugin.settings import Settings
+from suites.plugin.settings import DURING, Settings
 from suites.scenes.announced import Wire
 from suites.scenes.promise_explainer import FailureAttribution
-from suites.scenes.upgrading import BeforeAndAfter, LabUpgrade, performed_here
+from suites.scenes.upgrading import BeforeAndAfter, LabUpgrade, WhileUpgraded, performed_here
 
 
 @pytest.fixture
@@ -28,12 +28,12 @@ def before_and_after(
 
 
 @pytest.fixture
-def upgrade(request: pytest.FixtureRequest, run: Settings) -> LabUpgrade | BeforeAndAfter:
+def upgrade(request: pytest.FixtureRequest, run: Settings) -> LabUpgrade | BeforeAndAfter | WhileUpgraded:
     """The upgrade: the one of the phase that the run is for, or one that is performed here."""
     # Only what is needed is made: a run in a phase may not create anything.
     if run.phase:
         found: BeforeAndAfter = request.getfixturevalue("before_and_after")
-        return found
+        return WhileUpgraded(found) if run.phase == DURING else found
     cluster: Cluster = request.getfixturevalue("cluster")
     performed_here(cluster, run.profile)
     drill, announced = map(request.getfixturevalue, ("drill", "announced"))

@@ -6,7 +6,7 @@ from clusters.commands import ARPING
 from suites.causes import NOT_ANSWERED, NOT_RESTORED
 from suites.plugin import DISRUPT, OBSERVE, check
 from suites.scenes import scene_permissions
-from suites.scenes.upgrading import BeforeAndAfter, LabUpgrade
+from suites.scenes.upgrading import BeforeAndAfter, LabUpgrade, WhileUpgraded
 
 
 @check(
@@ -35,13 +35,16 @@ def test_who_holds_and_answers_is_kept_before_an_upgrade(before_and_after: Befor
               "kubectl get svc -A | grep LoadBalancer", ARPING),
     uses=scene_permissions.UPGRADE,
     measured=True,
-    phases=("after",),
+    phases=("during", "after"),
 )  # fmt: skip
-def test_an_upgrade_keeps_every_address_and_its_owner(upgrade: LabUpgrade | BeforeAndAfter) -> None:
+def test_an_upgrade_keeps_every_address_and_its_owner(
+    upgrade: LabUpgrade | BeforeAndAfter | WhileUpgraded,
+) -> None:
     """An upgrade keeps every address and its owner; the traffic gap is measured.
 
     On a lab MetalLB is upgraded to the other version and taken back. Elsewhere somebody else upgrades: run
-    `--phase before`, upgrade, run `--phase after`.
+    `--phase before`, upgrade, run `--phase after`. `--phase during`, run beside the upgrade, asks the profile's
+    consumers until `--phase after` begins, which then says what they missed.
     """
     before = upgrade.before()
 

@@ -55,6 +55,20 @@ class Outcome:
         return {one["id"]: one["outcome"] for one in self.results["checks"]}
 
 
+@dataclass(frozen=True)
+class Underway:
+    """A suite run that goes on."""
+
+    run: subprocess.Popen[str]
+    target: Path
+
+    def ended(self) -> Outcome:
+        """What came of it, waited for."""
+        text, _ = self.run.communicate(timeout=120)
+        assert (self.target / "results.json").is_file(), text
+        return Outcome(self.run.returncode, text, json.loads((self.target / "results.json").read_text()))
+
+
 @contextmanager
 def opened_bench(lab: Lab, profile: Path, folder: Path) -> Iterator[Bench]:
     """A bench; what a test breaks is mended at its end, and the lab is healthy then."""
@@ -124,6 +138,19 @@ class Bench:
         text = done.stdout + done.stderr
         assert (target / "results.json").is_file(), text
         return Outcome(done.returncode, text, json.loads((target / "results.json").read_text()))
+
+    @contextmanager
+    def running(self, select: str, *options: str, allow: str = "observe") -> Iterator[Underway]:
+        """A run that goes on beside the block; what came of it is known once it has ended."""
+        target = self._target(f"{select} beside")
+        command = self._command(select, target, *options, allow=allow)
+        with subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as run:
+            try:
+                yield Underway(run, target)
+            finally:
+                run.kill()
 
     def killed(self, select: str, *, when: Callable[[], bool]) -> int:
         """Begin a run and kill it (SIGKILL) as soon as `when` is true; returns its exit status."""

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
+from clusters import wait
 from clusters.api.resources import DAEMON_SETS, DEPLOYMENTS, SERVICES
+from clusters.budgets import Budget
+from clusters.faults import filters
 from clusters.metallb import versions
 from clusters.observation import announcers
+from suites.plugin.upgrade_state import GapsFile
 from tests.faults import repositories, somebody
-from tests.faults.bench import Bench
-from tests.lab.tools import SCRAPING
+from tests.faults.bench import Bench, Underway
+from tests.lab.tools import SCRAPING, SOON
 
 OWN = "upgrade.preserved"
+REFUSED = Budget(
+    name="test.refused", within=4, every=1, reason="So long nobody is let in while somebody upgrades."
+)
 
 
 def _another_than(version: str) -> str:
@@ -73,6 +83,60 @@ def test_an_upgrade_that_is_killed_is_taken_back_by_a_sweep(bench: Bench) -> Non
     assert set(again.outcomes.values()) == {"passed"}, again.text
 
 
+def measured(check: dict[str, Any]) -> dict[str, float]:
+    """What consumers missed, by a check."""
+    found: dict[str, Any] = check["measurements"]
+    return {name: one["value"] for name, one in found.items() if "consumer traefik/traefik" in name}
+
+
+@contextmanager
+def asked_meanwhile(bench: Bench, *options: str) -> Iterator[Underway]:
+    """Consumers are asked by `--phase during` through the block, of a state that was kept before it."""
+    assert bench.run("upgrade.recorded", "--phase", "before", *options, allow="observe").code == 0
+    with bench.running(OWN, "--phase", "during", *options) as during:
+        wait.until("consumers are asked", read=_gaps(bench).path.exists, accept=bool, budget=SOON)
+        yield during
+
+
+def _gaps(bench: Bench) -> GapsFile:
+    return GapsFile(bench.folder / "kept.json")
+
+
+@pytest.mark.full
+def test_what_somebody_s_upgrade_costs_consumers_is_measured_through_it(bench: Bench) -> None:
+    around = ("--phase-file", str(_gaps(bench).kept))
+    newer = _another_than(bench.lab.metallb_version)
+    with asked_meanwhile(bench, *around) as during, somebody.upgraded(bench, newer):
+        with filters.address_refused(bench.changes, bench.lab, "client", address="172.30.0.210"):
+            wait.pause(REFUSED)
+        after = bench.run(OWN, "--phase", "after", *around, allow="observe")
+        beside = during.ended()
+
+    assert after.outcomes == beside.outcomes == {OWN: "passed"}, after.text + beside.text
+    figures = measured(after[OWN])
+    assert REFUSED.within <= figures["gap of consumer traefik/traefik"] < REFUSED.within + 2
+    assert figures["gaps of consumer traefik/traefik together"] >= REFUSED.within
+    assert figures["requests of consumer traefik/traefik failed"] > 2 * REFUSED.within
+    assert figures == measured(beside[OWN])
+    assert any("--phase during asked consumers from" in each for each in after[OWN]["evidence"])
+
+
+@pytest.mark.full
+def test_a_consumer_that_an_upgrade_cuts_off_for_too_long_is_named(bench: Bench) -> None:
+    """By who compares as by who measured; a shorter budget stands for an upgrade that takes longer."""
+    around = ("--phase-file", str(_gaps(bench).kept), "--patience", "0.3")
+    newer = _another_than(bench.lab.metallb_version)
+    with asked_meanwhile(bench, *around) as during, somebody.upgraded(bench, newer):
+        with filters.address_refused(bench.changes, bench.lab, "client", address="172.30.0.210"):
+            wait.pause(REFUSED)
+        after = bench.run(OWN, "--phase", "after", *around, allow="observe")
+        beside = during.ended()
+
+    for seen in (after, beside):
+        assert seen.failed == {OWN: {"over-budget"}}, seen.text
+        assert subjects(seen[OWN]) == {"service traefik/traefik"}
+
+
 @pytest.mark.full
 def test_around_somebody_s_upgrade_what_moved_is_named(bench: Bench) -> None:
     phase_file = bench.folder / "kept.json"
@@ -88,6 +152,8 @@ def test_around_somebody_s_upgrade_what_moved_is_named(bench: Bench) -> None:
     with somebody.upgraded(bench, _another_than(bench.lab.metallb_version)):
         after = bench.run("upgrade.preserved", "--phase", "after", *around, allow="observe")
         assert after.outcomes == {OWN: "passed"}, after.text
+        assert measured(after[OWN]) == {}
+        assert any("what it cost consumers was not measured" in each for each in after[OWN]["evidence"])
 
         elsewhere = {"metadata": {"annotations": {"metallb.io/loadBalancerIPs": "172.30.0.215"}}}
         with bench.changes.patched(SERVICES, "traefik", elsewhere, "traefik", foreign="the fault"):

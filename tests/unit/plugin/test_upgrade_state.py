@@ -12,7 +12,7 @@ import pytest
 from clusters import budgets
 from clusters.errors import ExitCode, Inconclusive, UsageError
 from suites.plugin import upgrade_state
-from suites.plugin.upgrade_state import SavedPhase
+from suites.plugin.upgrade_state import ConsumerGaps, GapsFile, SavedGaps, SavedPhase
 from tests.unit.plugin.project import Project
 
 CHECKS = '''
@@ -21,7 +21,7 @@ def test_recorded(run):
     """SavedPhase."""
     run.phase_file.write_text(KEPT)
 
-@check("upgrade.preserved", runbook="pre-upgrade", level=DISRUPT, phases=("after",))
+@check("upgrade.preserved", runbook="pre-upgrade", level=DISRUPT, phases=("during", "after"))
 def test_preserved(run):
     """Preserved."""
 
@@ -59,13 +59,81 @@ def test_a_phase_only_looks_and_the_second_finds_what_the_first_kept(around: Pro
 
     assert before.ret == ExitCode.PASSED
     assert around.outcomes == {"health.sees": "passed", "upgrade.recorded": "passed"}
-    assert around.not_tested == {"upgrade.preserved": "needs --phase after"}
+    assert around.not_tested == {"upgrade.preserved": "needs --phase during or after"}
 
     after = around.run("--phase", "after", allow="observe")
 
     assert after.ret == ExitCode.PASSED
     assert around.outcomes == {"health.sees": "passed", "upgrade.preserved": "passed"}
     assert around.check("upgrade.preserved")["level"] == "observe"
+
+
+def test_while_somebody_upgrades_nothing_is_asked_but_what_belongs_there(around: Project) -> None:
+    around.run("--phase", "before", allow="observe")
+
+    during = around.run("--phase", "during", allow="observe")
+
+    assert during.ret == ExitCode.PASSED
+    assert around.outcomes == {"upgrade.preserved": "passed"}
+    assert around.not_tested == {
+        "health.sees": "not asked while somebody upgrades (--phase during)",
+        "upgrade.recorded": "needs --phase before",
+    }
+
+
+def test_what_is_measured_needs_the_state_of_before(around: Project) -> None:
+    result = around.pytest_apart(
+        *around.arguments(["--phase", "during", "--phase-file", str(around.path / "none.json")], "observe")
+    )
+
+    assert result.ret == ExitCode.USAGE
+
+
+GAPS = SavedGaps(
+    uid="u-1",
+    since=NOW - dt.timedelta(hours=2),
+    until=NOW - dt.timedelta(hours=1),
+    ended=True,
+    consumers=(ConsumerGaps(service="traefik/traefik", longest=2.5, total=3.0, cut=1, failed=14),),
+)
+
+
+def test_what_consumers_missed_is_kept_beside_the_state_until_another_upgrade(tmp_path: Path) -> None:
+    file = GapsFile(tmp_path / "upgrade-edge.json")
+    assert file.read("u-1", since=KEPT.taken_at) is None
+
+    file.write(GAPS)
+    file.end()
+
+    assert file.path.name == "upgrade-edge.consumers.json"
+    assert (file.read("u-1", since=KEPT.taken_at), file.over) == (GAPS, True)
+    assert file.read("u-2", since=KEPT.taken_at) is None  # of another cluster
+    assert file.read("u-1", since=NOW) is None  # of the upgrade before
+    file.begin()
+    assert (file.path.exists(), file.over) == (True, False)
+    file.forget()
+    assert not file.path.exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{" * 5000,
+        GAPS.model_dump_json().replace("2.5", "-1"),
+        GAPS.model_dump_json().replace("2.5", "NaN"),
+        GAPS.model_dump_json().replace("traefik/traefik", "a b\\u001b[31m"),
+    ],
+)
+def test_figures_that_are_none_are_one_sentence(tmp_path: Path, text: str) -> None:
+    file = GapsFile(tmp_path / "kept.json")
+    file.path.write_text(text)
+
+    with pytest.raises(Inconclusive, match=r"cannot be read from .*kept\.consumers\.json") as told:
+        file.read("u-1", since=KEPT.taken_at)
+
+    assert "\x1b" not in str(told.value)
 
 
 @pytest.mark.parametrize(
