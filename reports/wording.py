@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import inf
 
 from clusters.checks import Finding, Outcome, RunResult
+from clusters.checks.outcome import CONSUMER_FIGURES, consumer_figure
 
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60))
 
@@ -132,6 +133,40 @@ def figures(result: RunResult) -> list[Figure]:
         for check in result.checks
         for name, one in check.measurements.items()
     ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Missed:
+    """What one consumer missed in one check; the figures that were kept of it."""
+
+    check: str
+    consumer: str
+    longest: Figure
+    total: Figure
+    failed: Figure
+    cut: Figure
+
+
+def missed_by_consumers(found: Iterable[Figure]) -> tuple[list[Missed], list[Figure]]:
+    """A row for each check and consumer that was asked meanwhile, and the figures of anything else."""
+    rows: dict[tuple[str, str], dict[str, Figure]] = {}
+    others = []
+    for one in found:
+        if of := consumer_figure(one.name):
+            figure, consumer = of
+            rows.setdefault((one.check, consumer), {})[figure] = one
+        else:
+            others.append(one)
+    whole = [
+        Missed(check=check, consumer=consumer, **row)
+        for (check, consumer), row in rows.items()
+        if row.keys() == CONSUMER_FIGURES.keys()
+    ]
+    # What an older run lacks one of is told figure by figure.
+    others += [
+        each for row in rows.values() if row.keys() != CONSUMER_FIGURES.keys() for each in row.values()
+    ]
+    return whole, others
 
 
 def shown(value: float | None, unit: str) -> str:

@@ -5,7 +5,7 @@ The latter are exceptions, which carry findings or a reason.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
@@ -113,6 +113,25 @@ class Measurement:
         if self.budget is None:
             return True
         return self.value <= self.budget if self.worst == "highest" else self.value >= self.budget
+
+
+#: The figures of a consumer that was asked while something was disturbed; {} is its "namespace/name".
+CONSUMER_FIGURES: Mapping[str, str] = {
+    "longest": "gap of consumer {}",
+    "total": "gaps of consumer {} together",
+    "failed": "requests of consumer {} failed",
+    "cut": "requests of consumer {} cut",
+}
+
+
+def consumer_figure(name: str) -> tuple[str, str] | None:
+    """Which of a consumer's figures has this name, and whose it is; None for any other figure."""
+    for figure, pattern in CONSUMER_FIGURES.items():
+        before, after = pattern.split("{}")
+        service = name.removeprefix(before).removesuffix(after)
+        if name == pattern.format(service) and service.count("/") == 1 and " " not in service:
+            return figure, service
+    return None
 
 
 @dataclass(frozen=True, kw_only=True)

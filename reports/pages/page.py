@@ -36,7 +36,7 @@ from reports.pages import address_map, drawings, fleet_page
 from reports.pages.page_templates import rendered, script, script_hash
 from reports.pages.timeline_picture import drawing, timelines
 from reports.report_url import base_of, page_url
-from reports.wording import Figure, counts, figures, in_maintenance, not_tested
+from reports.wording import Figure, counts, figures, in_maintenance, missed_by_consumers, not_tested
 
 _SIGNS = {
     Verdict.PASSED: "✓",
@@ -64,6 +64,7 @@ def page(result: RunResult, *, directory: Path, view: HistoryView | None = None,
     failed = ordered(ended_as(result, Outcome.FAILED))
     failed_ids = {check.id for check in failed}
     pictures = _pictures(result, directory, seen.names)
+    missed, others = missed_by_consumers(figures(result))
     return rendered(
         "report.html.j2",
         run=result.run,
@@ -89,7 +90,8 @@ def page(result: RunResult, *, directory: Path, view: HistoryView | None = None,
         standing={row.check: row for section in table for row in section.rows},
         state_of=partial(_state, result, view),
         outcomes={check.id: check.outcome for check in result.checks},
-        figures=[(figure, _trend(figure, view)) for figure in figures(result)],
+        figures=[(figure, _trend(figure, view)) for figure in others],
+        missed=[(row, _trend(row.longest, view)) for row in missed],
         pictures=pictures,
         other_pictures={name: found for name, found in pictures.items() if name not in failed_ids},
         seen=seen,

@@ -109,7 +109,7 @@ class SavedPhase(BaseModel):
 
 
 class ConsumerGaps(BaseModel):
-    """What a consumer's users missed: seconds (`longest`, and in `total`), and requests that were cut or failed."""
+    """What a consumer's users missed: seconds (`longest`, in `total`), and requests of those `sent` `by` a probe."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -118,6 +118,8 @@ class ConsumerGaps(BaseModel):
     total: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     cut: Annotated[int, Field(ge=0)]
     failed: Annotated[int, Field(ge=0)]
+    sent: Annotated[int, Field(ge=0)]
+    by: Annotated[str, StringConstraints(pattern=r"^[a-z]{1,8} [0-9a-fA-F.:]{2,45}:\d{1,5}$")]
 
 
 class SavedGaps(BaseModel):

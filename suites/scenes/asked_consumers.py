@@ -12,6 +12,7 @@ from clusters import budgets
 from clusters.api import Api
 from clusters.api.resources import SERVICES
 from clusters.budgets import Budget
+from clusters.checks.outcome import CONSUMER_FIGURES, consumer_figure
 from clusters.diagnosis import consumers
 from clusters.observation import consumer_probes, expectations
 from clusters.observation.consumer_probes import Question
@@ -27,7 +28,6 @@ from suites.plugin.upgrade_state import ConsumerGaps
 
 MOST_ASKED = 6
 """Consumers that are asked through a disturbance; a note says where there are more."""
-_GAP = "gap of consumer "
 #: Which of a consumer's probes says most of what its users get.
 _RANK = ("https", "http", "dns", "udp", "tcp", "quic")
 _WITHOUT_STATUS = (*range(200, 400), 401, 403)
@@ -127,6 +127,8 @@ def missed(asked: Asked, whole: Timeline) -> ConsumerGaps:
         total=outages.total,
         cut=sum(attempt.error == "reset" for attempt in after.attempts),
         failed=sum(not attempt.ok for attempt in after.attempts),
+        sent=len(after.attempts),
+        by=asked.name,
     )
 
 
@@ -145,14 +147,23 @@ def record_gaps(seen: Measurement, record: Record, *, budget: Budget | None = No
 
 
 def record_missed(found: ConsumerGaps, record: Record, *, budget: Budget | None = None) -> None:
-    """Keep one consumer's figures; the longest time is judged where there is a budget."""
+    """Keep one consumer's figures; the longest time is judged where there is a budget.
+
+    Figures of several addresses of a consumer are one, the worst: the notes tell them apart.
+    """
     limit = budgets.get(budget).within if budget else None
-    record.measure(f"{_GAP}{found.service}", found.longest, budget=limit)
-    record.measure(f"gaps of consumer {found.service} together", found.total)
-    record.measure(f"requests of consumer {found.service} cut", found.cut, unit="requests")
-    record.measure(f"requests of consumer {found.service} failed", found.failed, unit="requests")
+    for figure, name in CONSUMER_FIGURES.items():
+        unit, judged = ("s", figure == "longest") if figure in ("longest", "total") else ("requests", False)
+        value = float(getattr(found, figure))
+        record.measure(name.format(found.service), value, unit=unit, budget=limit if judged else None)
+    gap = f"longest gap {found.longest:.1f} s of {found.total:.1f} s" if found.total else "no gap seen"
+    record.note(
+        f"consumer {found.service} by {found.by}: {found.failed} of {found.sent} requests failed, {found.cut} of them "
+        f"cut; {gap}"
+    )
 
 
 def consumer_of(figures: frozenset[str]) -> str:
-    """The consumer of whom one of these figures is a gap, "" where none is."""
-    return next((each.removeprefix(_GAP) for each in sorted(figures) if each.startswith(_GAP)), "")
+    """The consumer of whom one of these figures is, "" where none is."""
+    found = (consumer_figure(each) for each in sorted(figures))
+    return next((figure[1] for figure in found if figure), "")

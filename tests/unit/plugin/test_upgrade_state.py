@@ -94,7 +94,17 @@ GAPS = SavedGaps(
     since=NOW - dt.timedelta(hours=2),
     until=NOW - dt.timedelta(hours=1),
     ended=True,
-    consumers=(ConsumerGaps(service="traefik/traefik", longest=2.5, total=3.0, cut=1, failed=14),),
+    consumers=(
+        ConsumerGaps(
+            service="traefik/traefik",
+            longest=2.5,
+            total=3.0,
+            cut=1,
+            failed=14,
+            sent=600,
+            by="tcp 192.0.2.1:80",
+        ),
+    ),
 )
 
 

@@ -304,3 +304,32 @@ class TestRender:
 )
 def test_what_was_found_says_what_it_is_about(summary: str, read: str) -> None:
     assert in_a_sentence(Finding(cause="x", subject="service a/b", summary=summary)) == read
+
+
+def test_a_consumer_has_one_row_for_each_check_and_is_no_figure_among_others(
+    run: RunResult, tmp_path: Path
+) -> None:
+    def figure(name: str, value: float, unit: str = "s", budget: float | None = None) -> None:
+        figures[name] = Measurement(value=value, unit=unit, budget=budget)
+
+    figures: dict[str, Measurement] = {}
+    for consumer, gap in (("traefik/traefik", 4.0), ("shop/web", 0.0)):
+        figure(f"gap of consumer {consumer}", gap, budget=2.0)
+        figure(f"gaps of consumer {consumer} together", gap)
+        figure(f"requests of consumer {consumer} failed", 5 * gap, "requests")
+        figure(f"requests of consumer {consumer} cut", 0, "requests")
+    figure("gap of consumer old/run", 1.0)  # of a run that kept less
+    figure("gap of the service", 0.1)
+
+    found = read(only_the_failover(run, measurements=figures), tmp_path)
+
+    plain, missed = (table for table in found.all("table") if "figures" in table.attributes["class"])
+    assert [row.all("td")[1].text for row in plain.all("tr", of_class="row")] == [
+        "gap of the service",
+        "gap of consumer old/run",
+    ]
+    rows = [[cell.text for cell in row.all("td")] for row in missed.all("tr", of_class="row")]
+    assert [(row[1], row[2], row[3], row[6], row[7], row[8]) for row in rows] == [
+        ("traefik/traefik", "4 s over", "2 s", "4 s", "20 requests", "0 requests"),
+        ("shop/web", "none", "2 s", "none", "0 requests", "0 requests"),
+    ]

@@ -14,8 +14,9 @@ from clusters.profile.models import Consumer, Probe
 from clusters.vantage.base import Vantage
 from clusters.vantage.targets import Exchange, Exchanged
 from suites.plugin.record import OverBudget, Record
+from suites.plugin.upgrade_state import ConsumerGaps
 from suites.scenes import asked_consumers
-from suites.scenes.asked_consumers import MOST_ASKED, Consumers
+from suites.scenes.asked_consumers import MOST_ASKED, Consumers, record_missed
 
 WELL = Exchanged(error="", stage="waiting for the answer", status=200, body="welcome")
 
@@ -120,3 +121,23 @@ def test_a_gap_over_the_limit_is_that_of_its_consumer(record: Record) -> None:
 
     assert asked_consumers.consumer_of(late.value.figures) == "shop/web"
     assert asked_consumers.consumer_of(frozenset({"gap of the service"})) == ""
+
+
+def test_of_two_addresses_the_worse_one_is_the_figure_and_the_notes_tell_them_apart(record: Record) -> None:
+    for by, longest, failed in (("tcp 192.0.2.1:80", 0.0, 0), ("tcp 2001:db8::1:80", 3.0, 15)):
+        found = ConsumerGaps(
+            service="shop/web", longest=longest, total=longest, cut=0, failed=failed, sent=100, by=by
+        )
+        record_missed(found, record, budget=budgets.TRAFFIC_GAP_UPGRADE)
+
+    kept = {name: (one.value, one.unit, one.budget) for name, one in record.measurements.items()}
+    assert kept == {
+        "gap of consumer shop/web": (3.0, "s", budgets.get(budgets.TRAFFIC_GAP_UPGRADE).within),
+        "gaps of consumer shop/web together": (3.0, "s", None),
+        "requests of consumer shop/web failed": (15.0, "requests", None),
+        "requests of consumer shop/web cut": (0.0, "requests", None),
+    }
+    assert record.evidence == [
+        "consumer shop/web by tcp 192.0.2.1:80: 0 of 100 requests failed, 0 of them cut; no gap seen",
+        "consumer shop/web by tcp 2001:db8::1:80: 15 of 100 requests failed, 0 of them cut; longest gap 3.0 s of 3.0 s",
+    ]
