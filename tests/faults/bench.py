@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import yaml
 
 from clusters import budgets, wait
-from clusters.api import Api
+from clusters.api import Api, ApiError
 from clusters.api.resources import SERVICES, Resource
 from clusters.changes import Changes
 from clusters.journal import Journal
@@ -55,6 +55,23 @@ class Outcome:
         return {one["id"]: one["outcome"] for one in self.results["checks"]}
 
 
+def until_webhook_decides(api: Api) -> None:
+    """Wait until MetalLB's webhook takes a pool: a controller that was just started serves it a moment later."""
+    pool = {
+        "apiVersion": "metallb.io/v1beta1",
+        "kind": "IPAddressPool",
+        "metadata": {"name": "asked", "namespace": "metallb-system"},
+        "spec": {"addresses": ["192.0.2.1/32"], "autoAssign": False},
+    }
+    wait.until(
+        "MetalLB's webhook decides",
+        read=lambda: api.create(pool, dry_run=True),
+        accept=bool,
+        budget=budgets.get(budgets.WEBHOOK_READY),
+        tolerate=(ApiError,),
+    )
+
+
 @dataclass(frozen=True)
 class Underway:
     """A suite run that goes on."""
@@ -86,6 +103,7 @@ def opened_bench(lab: Lab, profile: Path, folder: Path) -> Iterator[Bench]:
         changes.undo_all()
         metallb.speakers_ready()
         metallb.controller_ready()
+        until_webhook_decides(api)
         wait.until(
             "no component of the lab is dead",
             read=lab.problems,

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from clusters import budgets, profile, wait
-from clusters.api import Api, ApiError
+from clusters.api import Api
 from clusters.api.resources import SERVICES
 from clusters.changes import MANAGER_LABEL, Changes
 from clusters.gitops import release_manifests, repository_collection, repository_snapshot
@@ -27,6 +27,7 @@ from clusters.observation.snapshot import Snapshot
 from clusters.profile import Profile
 from clusters.vantage import Target, Vantage, open_vantage
 from clusters.workloads.metallb_control import MetalLB
+from tests.faults import bench
 from tests.faults.catalogue_clone import Clone, cloned
 from tests.faults.catalogue_judging import Looked, judged
 from tests.faults.catalogue_site import Site, changing, settings_for
@@ -164,14 +165,7 @@ class Stage:
 
     def until_webhook_decides(self) -> None:
         """Wait until MetalLB's webhook takes a pool: a controller that was just started serves it a moment later."""
-        pool = _object("IPAddressPool", "asked", {"addresses": ["192.0.2.1/32"], "autoAssign": False})
-        wait.until(
-            "MetalLB's webhook decides",
-            read=lambda: self.api.create(pool, dry_run=True),
-            accept=bool,
-            budget=budgets.get(budgets.WEBHOOK_READY),
-            tolerate=(ApiError,),
-        )
+        bench.until_webhook_decides(self.api)
 
     # What many faults are made of.
 
