@@ -107,6 +107,6 @@ def test_what_goes_wrong_at_traefik_is_made_where_there_is_one_and_nothing_else(
 
     (work,) = (each for each in run.works if each.options.consumer == "traefik")
     made = {name.partition(": ")[2] for name, _ in work.tasks}
-    assert made == {one.name for one in (*AT_TRAEFIK, *TRAEFIK_WELL)}
+    assert made == {fault.name for fault in AT_TRAEFIK} | {shape.name for shape in TRAEFIK_WELL}
     others = {name.partition(": ")[2] for each in run.works if each != work for name, _ in each.tasks}
     assert not others & made
