@@ -190,15 +190,17 @@ def _application(obj: Object) -> Object:
     last = history[-1] if history else mapping(operation.get("syncResult"))
     automatic = mapping(spec_of(obj).get("syncPolicy")).get("automated")
     acting = isinstance(automatic, dict) and automatic.get("enabled") is not False
+    # One that is being synchronized is out of sync until that has ended, which is no failure.
+    busy = bool(obj.get("operation")) or operation.get("phase") in {"Running", "Terminating"}
     failing = ""
     if operation.get("phase") in {"Failed", "Error"}:
         failing = f"{operation.get('phase')}: {operation.get('message')}"
-    elif acting and sync.get("status") == "OutOfSync":
+    elif acting and not busy and sync.get("status") == "OutOfSync":
         failing = "OutOfSync, although it is to be synchronized by itself"
     return {
         "commit": _commit_of(sync if sync.get("status") == "Synced" else last),
         "acting": acting,
-        "busy": bool(obj.get("operation")) or operation.get("phase") in {"Running", "Terminating"},
+        "busy": busy,
         "failing": shown(failing, most=_LONGEST),
     }
 

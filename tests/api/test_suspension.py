@@ -167,6 +167,18 @@ def scene(api: Api, namespace: str, server: Server, tmp_path: Path) -> Iterator[
     made.undo_all()
 
 
+def test_an_application_that_is_being_synchronized_is_busy_and_no_failure() -> None:
+    made = application("argocd")
+    made["status"] = {"sync": {"status": "OutOfSync"}, "operationState": {"phase": "Running"}}
+
+    under_way = reconcilers.of(made)
+    made["status"]["operationState"] = {"phase": "Succeeded"}
+    at_rest = reconcilers.of(made)
+
+    assert (under_way.busy, under_way.failing) == (True, "")
+    assert (at_rest.busy, "OutOfSync" in at_rest.failing) == (False, True)
+
+
 @pytest.mark.usefixtures("engines")
 class TestReading:
     def test_what_applies_what_applies_it_is_followed(self, api: Api, namespace: str) -> None:
