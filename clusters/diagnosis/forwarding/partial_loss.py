@@ -43,12 +43,14 @@ class PartialLoss:
         share = f"{one.lost} of {one.tries} tries at {one.protocol} {one.address}:{one.port} are lost"
         if limited := _limited(stretch, one, share):
             return limited
-        fitting = self._losing(stretch, one)
-        if not fitting or not stretch.node:
+        fits = self._losing(stretch, one)
+        if not fits or not stretch.node:
             return undecided.some_are_lost(stretch, share, by_endpoint=_sticks(one))
-        for each in fitting:
+        # What is proved of one that fits counts for more than how well the others do, which is chance.
+        for _, each in sorted(fits):
             if len(each) == 1 and (root := self._forwards_nothing(each[0])):
                 return root
+        fitting = [each for off, each in fits if off == min(fits)[0]]
         nodes = tuple(sorted({name for each in fitting for name in each}))
         if not (_sticks(one) and _reached_whole(stretch) and self._no_single_pod(stretch, one)):
             return undecided.some_are_lost(stretch, share, nodes, by_endpoint=_sticks(one))
@@ -90,8 +92,8 @@ class PartialLoss:
                     break
         return self._mute[node]
 
-    def _losing(self, stretch: Stretch, one: Reached) -> list[tuple[str, ...]]:
-        """The other nodes whose endpoints have the lost share: those that fit best, each of several that fit alike."""
+    def _losing(self, stretch: Stretch, one: Reached) -> list[tuple[float, tuple[str, ...]]]:
+        """The other nodes, or all of them, whose endpoints have the lost share, each with how far that is off."""
         others = sorted(set(stretch.endpoints) - {stretch.node, ""})
         sets = [(name,) for name in others] + ([tuple(others)] if len(others) > 1 else [])
         every = sum(stretch.endpoints.values())
@@ -100,7 +102,7 @@ class PartialLoss:
             off = _off(one, sum(stretch.endpoints[name] for name in nodes) / every)
             if off <= _DEVIATIONS and not any(self._serves_from(stretch, name) for name in nodes):
                 fits.append((off, nodes))
-        return [nodes for off, nodes in fits if off == min(fits)[0]]
+        return fits
 
     def _no_single_pod(self, stretch: Stretch, one: Reached) -> bool:
         """Whether no single pod that drops what comes, or is gone, explains what is lost.

@@ -155,6 +155,22 @@ def test_what_others_lose_at_the_pods_of_a_node_that_forwards_nothing_is_the_sam
     assert set(diagnosis.unreached) == {LATE, WEB, "traefik/traefik"}
 
 
+def test_a_node_that_forwards_nothing_counts_for_more_than_a_share_that_fits_all_others_better(
+    seen: Snapshot,
+) -> None:
+    """Web has a third endpoint: 9 of 20 are nearer to what two of three lose than to what the filtered one does."""
+    slices = copy.deepcopy(seen.endpoint_slices.items)
+    for raw in slices:
+        if raw["metadata"]["labels"]["kubernetes.io/service-name"] == "web":
+            third = copy.deepcopy(raw["endpoints"][0]) | {"nodeName": "node3", "addresses": ["10.244.3.77"]}
+            raw["endpoints"].append(third)
+    seen = replace(seen, endpoint_slices=replace(seen.endpoint_slices, items=slices))
+
+    found = Diagnosis(again(lost(alone(seen), 9, service=WEB), 9, 9, slower=3)).unreached[WEB]
+
+    assert found.root.key == ("address-not-forwarded", f"node {OWNER}")
+
+
 def webhook_on(seen: Snapshot, node: str, end: str, *, address: str = "10.244.2.9") -> Snapshot:
     """The dry run ended so at the webhook; the controller runs on that node."""
     slices = copy.deepcopy(seen.endpoint_slices.items)
