@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,12 +91,13 @@ def _parser() -> argparse.ArgumentParser:
 def _proposal(given: argparse.Namespace) -> Proposal:
     from clusters.diagnosis.consequences import Proposal  # noqa: PLC0415 - see above
 
+    files = {**{file: [file] for file in given.pool}, **{folder: _files(folder) for folder in given.apply}}
     found = Proposal(
         removed=frozenset(given.without_node),
         speakerless=frozenset(given.without_speaker),
         drained=frozenset(given.drain),
         excluded=frozenset(given.exclude),
-        objects=tuple(_objects([*given.pool, *(file for folder in given.apply for file in _files(folder))])),
+        objects=tuple(_objects(files)),
     )
     if not (found.nodes or given.pool or given.apply):
         raise UsageError(
@@ -118,16 +119,24 @@ def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix in (".yaml", ".yml") and not path.is_dir())
 
 
-def _objects(files: Sequence[Path]) -> Iterator[dict[str, Any]]:
+def _objects(given: Mapping[Path, Sequence[Path]]) -> Iterator[dict[str, Any]]:
+    """The objects of MetalLB and others that decide, of the files or folders that were given, each with its files."""
     from clusters.diagnosis.consequences import LISTS  # noqa: PLC0415 - see above
     from clusters.observation.decoding import Gate  # noqa: PLC0415 - see above
 
     gates = {kind: Gate(field) for kind, field in LISTS.items()}
-    for file in files:
-        for one in _documents(file):
+    for place, files in given.items():
+        taken = 0
+        for one in (one for file in files for one in _documents(file)):
             gate = gates.get(str(one.get("kind")))
             if gate is not None:
                 gate.take(one, trim=dict)
+                taken += 1
+        if not taken:
+            raise UsageError(
+                f"{place} has no object that decides about addresses.",
+                remedy=f"Give manifests of {', '.join(sorted(LISTS))}.",
+            )
     for kind, gate in gates.items():
         found = gate.objects()
         if found.unreadable:

@@ -23,7 +23,9 @@ PROSE = r"^(?:[\w*./ ()-]+: )*"
 """What may stand before an error that is handed on: words with a colon behind, and no quotation."""
 
 _KLOG = re.compile(r"[IWEF]\d{4} [\d:.]+ +\d+ (?P<caller>[\w.-]+:\d+)\] (?P<text>.*)")
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+#: A quotation, or one that is not closed: that one goes on to the end, or a line of quotes alone would be read once for
+#: each of them.
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+(?:(?P<closed>")|\\?\Z)', re.DOTALL)
 _FIELD = re.compile(r'\s(?P<name>\w+)=(?P<value>"(?:[^"\\]|\\.)*"|[^\s"]\S*)')
 _ESCAPE = re.compile(r'\\(["\\])')
 _NAME = re.compile(r'"[\w.:/@%?=&+,*#~<>-]*"', re.ASCII)
@@ -56,7 +58,7 @@ def fields_of(line: str) -> Fields:
 def _klog(text: str) -> dict[str, str]:
     """A text of klog's: `"message" err="…" name="value"`, or plain words. Of a name given twice the first counts."""
     message = _QUOTED.match(text)
-    if message is None:
+    if message is None or not message["closed"]:
         return {"msg": text}
     found: dict[str, str] = {}
     place = message.end()
@@ -72,7 +74,14 @@ def _unquoted(text: str) -> str:
 
 def without_quotations(text: str) -> str:
     """The text with every quotation emptied that is more than one name or address."""
-    return _QUOTED.sub(lambda found: found[0] if _NAME.fullmatch(found[0]) else '""', text)
+    return _replaced(text, '""', keep=_NAME)
+
+
+def _replaced(text: str, by: str, *, keep: re.Pattern[str] | None = None) -> str:
+    def of(found: re.Match[str]) -> str:
+        return found[0] if not found["closed"] or (keep and keep.fullmatch(found[0])) else by
+
+    return _QUOTED.sub(of, text)
 
 
 def repeated(line: str) -> tuple[str, ...]:
@@ -87,7 +96,7 @@ def repeated(line: str) -> tuple[str, ...]:
             f"{name}={found[name]}" for name in ("start reconcile", "end reconcile") if name in found
         )
     if found.get("controller") == _OF_STATUSES and found.get("msg") == "Reconciler error":
-        error = _QUOTED.sub("", found.get("error", ""))
+        error = _replaced(found.get("error", ""), "")
         return _OF_STATUSES, found.get("namespace", ""), found.get("name", ""), error
     return (_METRICS, found.get("msg", "")) if found.get("logger") == _METRICS else ()
 

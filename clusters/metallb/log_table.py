@@ -331,7 +331,7 @@ _SPEAKER = (
         where={
             "msg": r"^failed to create (?:ARP|NDP) responder$",
             # Words of the kernel (EPERM, EACCES), the last ones of the error.
-            "error": r": (?:operation not permitted|permission denied)$",
+            "error": r'^(?:creating \w+ responder for "[^"]*": )?[^"]*: (?:operation not permitted|permission denied)$',
         },
         lasts=30.0,  # interfaces are looked at again every 10 s
         source="internal/layer2/announcer.go",

@@ -103,6 +103,12 @@ def test_a_second_pool_on_the_same_addresses_is_rejected_as_metallb_does(
         (["--pool", "gone.yaml"], None, "gone.yaml cannot be read"),
         (["--pool", "pool.yaml"], "x" * (9 << 20), "pool.yaml cannot be read: it holds more than 8 MiB."),
         (["--apply", "gone"], None, "--apply gone is no folder."),
+        (
+            ["--pool", "pool.yaml"],
+            "kind: [IPAddressPool]",
+            "pool.yaml has no object that decides about addresses. Give manifests of BGPAdvertisement, IPAddressPool,",
+        ),
+        (["--apply", "."], "kind: Service", ". has no object that decides about addresses."),
     ],
 )
 def test_what_cannot_be_judged_is_said(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 
 import pytest
@@ -207,3 +208,12 @@ def test_every_pattern_begins_where_its_text_begins() -> None:
     assert [
         text for text in patterns if not text.removeprefix("(?i)").removeprefix("(?m)").startswith("^")
     ] == []
+
+
+def test_a_quotation_that_is_not_closed_stays_and_is_read_once() -> None:
+    began = time.process_time()
+
+    assert without_quotations('a "b c" d "e \\" f') == 'a "" d "e \\" f'
+    assert without_quotations('\\"' * 50_000) == '\\"' * 50_000
+    assert fields_of('I1130 01:02:03.4 1 a.go:1] "' + '\\"' * 50_000)["msg"].startswith('"')
+    assert time.process_time() - began < 1.0

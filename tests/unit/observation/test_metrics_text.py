@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from hypothesis import example, given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
@@ -54,3 +56,10 @@ def test_a_page_is_read_as_the_client_library_reads_it(values: dict[str, float])
 
     families = text_string_to_metric_families(page)
     assert read == [(one.name, one.labels, one.value) for family in families for one in family.samples]
+
+
+def test_a_name_without_an_end_is_read_once() -> None:
+    began = time.process_time()
+
+    assert scrape.samples("metallb_x{" + "a" * 100_000 + "} 1")[0].labels == {}
+    assert time.process_time() - began < 1.0
