@@ -110,6 +110,8 @@ PLACEHOLDER = re.compile(r"<[a-z][a-z-]*>")
 
 ARPING = "arping -b -c 5 -I {interface} {address}"
 NEIGHBOUR = "ip neigh show {address}"
+#: Whether each card and each link of a bond has a link, its VLAN, and its errors.
+CARDS = "ip -s -d link"
 CAPTURE = "tcpdump -n -i {interface} arp and host {address}"
 FETCH = "curl --connect-timeout 3 'http://{address}:{port}/'"
 HANDSHAKE = "openssl s_client -connect {address}:{port} -servername {host}"

@@ -33,7 +33,6 @@ BASELINE = 25
 """Requests in a row that must be served before a fault: half a second of an undisturbed service."""
 SETTLED = 3.0
 """Seconds of one announcer alone after which an address counts as settled: 60 questions."""
-"""Seconds for the kernel to learn an address that it has just been sent to; a LAN answers in a millisecond."""
 STEADY = 5.0
 """Seconds without a failed request after which a service counts as steady again: 250 requests."""
 

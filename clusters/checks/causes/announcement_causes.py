@@ -16,7 +16,7 @@ from clusters.checks.spec import (
     SERVICES,
     SLICES,
 )
-from clusters.commands import ARPING, CAPTURE, NEIGHBOUR
+from clusters.commands import ARPING, CAPTURE, CARDS, NEIGHBOUR
 
 _ADS = "kubectl -n {metallb_namespace} get l2advertisements -o yaml"
 _NODES = "kubectl get nodes -o wide"
@@ -273,10 +273,10 @@ CAUSES = (
         title="No ARP reply for the address",
         meaning="The address is assigned and a node is elected to announce it, but no host answers ARP or NDP for it.",
         remedy=(
-            "Read the elected node's speaker log, and capture ARP on that node to see whether requests "
-            "arrive."
+            "Read the elected node's speaker log. On that node, look whether the card of the address's network has a "
+            "link and is in the right VLAN, and capture ARP there to see whether requests arrive."
         ),
-        commands=(ARPING, _STATUS, _SPEAKER_LOG, CAPTURE),
+        commands=(ARPING, _STATUS, _SPEAKER_LOG, CARDS, CAPTURE),
         scope=Scope.SERVICE,
         link=Link.ANSWER,
         layer=Layer.NODES_AND_NETWORK,

@@ -25,8 +25,6 @@ WAY_BACK = "ip route get {address}"
 WAYS_BACK = (WAY_BACK, "ip rule show", "ip neighbour show {address}")
 #: kube-proxy's rules for an address, in either of its modes.
 RULES = "nft list ruleset | grep -F {address}"
-#: Errors of each card and of each link of a bond, of which one may be dead.
-CARDS = "ip -s -d link"
 #: Whose an endpoint's address is: no pod's, or one of a pod that is not well.
 POD_OF = "kubectl get pods --all-namespaces -o wide --field-selector status.podIP={address}"
 #: Counters of what limits connections, in rules and in the kernel.

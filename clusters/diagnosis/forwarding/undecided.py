@@ -11,7 +11,7 @@ from dataclasses import replace
 from clusters.cause_ids import CauseId
 from clusters.checks import Candidate
 from clusters.checks.causes import forwarding_causes
-from clusters.commands import command
+from clusters.commands import CARDS, command
 from clusters.diagnosis import kube_proxy
 from clusters.diagnosis.forwarding.stretch import Stretch
 from clusters.diagnosis.root_cause import RootCause
@@ -57,11 +57,7 @@ def some_are_lost(
     )
     candidates: tuple[Candidate, ...] = ()
     if lossy:
-        candidates += (
-            Candidate(
-                cause=CauseId.NODE_NOT_REACHED, command=command(forwarding_causes.CARDS, **stretch.place)
-            ),
-        )
+        candidates += (Candidate(cause=CauseId.NODE_NOT_REACHED, command=command(CARDS, **stretch.place)),)
     for node in (*fitting, *sorted(set(stretch.endpoints) - {"", *fitting})):
         for address in stretch.every_endpoint(node)[:_SHOWN]:
             candidates += (
