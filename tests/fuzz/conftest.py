@@ -28,10 +28,12 @@ settings.load_profile("fuzz")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What came of it, a line a reader, and the peak of memory."""
+    """What came of it, a line a reader, and the most memory that one input needed."""
     if not tally.TALLIES:
         return
     terminalreporter.section("fuzzing")
     for each in tally.TALLIES.values():
         terminalreporter.write_line(str(each))
-    terminalreporter.write_line(f"peak memory {tally.peak_mib():.0f} MiB of {tally.MOST_MEMORY_MIB}")
+    terminalreporter.write_line(
+        f"most memory for one input {tally.MEMORY.most:.0f} MiB of {tally.MOST_MEMORY_MIB}"
+    )
