@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -281,11 +281,10 @@ class TestSuspension:
         assert begun - ended[0] > RESTS - 0.5
 
     def test_one_that_goes_on_applying_is_named_and_resumed(
-        self, scene: Scene, monkeypatch: pytest.MonkeyPatch
+        self, scene: Scene, request: pytest.FixtureRequest
     ) -> None:
-        monkeypatch.setitem(
-            budgets.BUDGETS, "reconciler_rests", replace(budgets.RECONCILER_RESTS, within=1.0)
-        )
+        request.addfinalizer(lambda: budgets.override({}))
+        budgets.override({"reconciler_rests": 1.0})
         scene.api.create({**application(scene.namespace), "operation": {"sync": {"revision": COMMIT}}})
         found = read(scene.api, f"Application {scene.namespace}/metallb")
 
