@@ -125,12 +125,13 @@ class Drill:
                 gone = changes.deleted(resource, meta["name"], meta.get("namespace"), foreign=_WHY)
                 stack.enter_context(gone)
             if OverlayPart.WORKLOADS in parts:
-                wait.until(
-                    "no pod of MetalLB is left",
-                    read=self.disruption.metallb.pods,
-                    accept=lambda left: not left,
-                    budget=budgets.get(budgets.POD_GONE),
-                )
+                with self.suspension.watched():
+                    wait.until(
+                        "no pod of MetalLB is left",
+                        read=self.disruption.metallb.pods,
+                        accept=lambda left: not left,
+                        budget=budgets.get(budgets.POD_GONE),
+                    )
             yield
 
     @contextmanager
@@ -244,7 +245,8 @@ class Drill:
     def timed(self, figure: str, *, budget: Budget) -> Iterator[None]:
         """Measure a block that succeeds against its budget. Inconclusive where it may be another one's work."""
         began = time.monotonic()
-        yield
+        with self.suspension.watched():
+            yield
         self.suspension.stands()
         self.record.measure(figure, time.monotonic() - began, budget=budgets.get(budget).within)
 

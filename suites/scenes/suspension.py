@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from clusters import budgets, wait
 from clusters.api import Api, Forbidden
 from clusters.changes import Changes
+from clusters.checks import CheckFailed
 from clusters.commands import command
 from clusters.errors import Inconclusive
 from clusters.gitops import reconcilers
@@ -51,6 +52,15 @@ class Suspension:
                 "back may be its work.",
                 remedy="Somebody, or something that applies that object, resumed it: suspend that as well.",
             )
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """A failure of the block counts only where none of them applies the repository again; Inconclusive else."""
+        try:
+            yield
+        except (CheckFailed, AssertionError):
+            self.stands()
+            raise
 
     def settle(self) -> None:
         """Wait until nothing that they had begun is under way any more. Inconclusive where that goes on."""

@@ -307,6 +307,19 @@ class TestSuspension:
             with pytest.raises(Inconclusive, match="acts again, so that what came back may be its work"):
                 suspension.stands()
 
+    @pytest.mark.parametrize(("resumed", "told"), [(True, Inconclusive), (False, AssertionError)])
+    def test_a_failure_counts_only_while_it_stays_suspended(
+        self, scene: Scene, *, resumed: bool, told: type[Exception]
+    ) -> None:
+        scene.api.create(kustomization(scene.namespace, "metallb"))
+        found = read(scene.api, f"Kustomization {scene.namespace}/metallb")
+
+        with scene.suspended(*found) as suspension:
+            if resumed:
+                scene.api.patch(KUSTOMIZATIONS, "metallb", {"spec": {"suspend": False}}, scene.namespace)
+            with pytest.raises(told), suspension.watched():
+                raise AssertionError("not true within 45s")
+
     def test_one_that_was_resumed_since_the_run_began_is_suspended_too(self, scene: Scene) -> None:
         scene.api.create(kustomization(scene.namespace, "metallb", suspend=True))
         found = read(scene.api, f"Kustomization {scene.namespace}/metallb")
