@@ -250,6 +250,7 @@ FAULTS = (
     Fault(
         name="a service page with another version",
         cause="page-outdated",
+        where={"metallb": "0.16.2"},  # as below
         edit=page_of_another_version,
         shows={"postincident.service-page": "cluster"},
         says=UNTOUCHED,
