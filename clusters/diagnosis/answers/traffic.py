@@ -15,6 +15,7 @@ from clusters.diagnosis.diagnosis import Diagnosis
 from clusters.diagnosis.root_cause import Explanation
 from clusters.diagnosis.workloads import expected
 from clusters.metallb import versions
+from clusters.metallb.pools import needed_versions
 from clusters.metallb.versions import Feature
 from clusters.observation.snapshot import PodMetrics
 
@@ -73,7 +74,13 @@ def _absent(diagnosis: Diagnosis, node: str) -> bool:
 def l2_segment(diagnosis: Diagnosis) -> Answer:
     """Each address is in a subnet of its nodes, and the vantage sees its announcer there."""
     routes = diagnosis.facts.wire_index.routes
-    addresses = [str(each) for service in diagnosis.facts.layer2.values() for each in service.ingress]
+    # An address of a family that its service has not is on no segment that counts: pending.annotations tells of it.
+    addresses = [
+        str(each)
+        for service in diagnosis.facts.layer2.values()
+        for each in service.ingress
+        if each.version in needed_versions(service)
+    ]
     away = [each for each in addresses if (route := routes.get(each)) and not route.on_link]
     told = any(get(root.cause).link is Link.ROUTE for root in diagnosis.root_causes)
     unseen = [f"{', '.join(away[:5])} is not on a segment of the vantage."] if away and not told else []

@@ -651,3 +651,23 @@ def test_nobody_needs_a_way_to_a_family_that_neither_nodes_nor_services_have(hea
     dual = replace(seen, nodes=edited(seen.nodes, of_both, "node1"))
     (found,) = answered("recovery.address-routable", dual).findings
     assert found.cause == "vantage-not-on-segment"
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_an_address_of_a_family_that_its_service_has_not_is_on_no_segment_that_counts(
+    healthy: Snapshot, *, both: bool
+) -> None:
+    def second(raw: Json) -> None:
+        raw["status"]["loadBalancer"]["ingress"].append({"ip": "fd00:172:30::230"})
+        if both:
+            raw["spec"]["clusterIPs"] = [*raw["spec"]["clusterIPs"], "fd00:10:96::7"]
+
+    away = Route(address="fd00:172:30::230", gateway="fd00:172:30::1")
+    seen = replace(
+        healthy,
+        services=edited(healthy.services, second, "web"),
+        wire=replace(healthy.wire, routes=(*healthy.wire.routes, away)),
+    )
+
+    said = [text for text in answered("traffic.l2-segment", seen).missing if "segment of the vantage" in text]
+    assert said == (["fd00:172:30::230 is not on a segment of the vantage."] if both else [])
