@@ -125,7 +125,7 @@ def page_of_another_range(clone: Clone) -> None:
 
 
 def page_of_another_version(clone: Clone) -> None:
-    clone.replace(PAGE, r"172\.30\.0\.220 \| 0\.16\.2", "172.30.0.220 | 0.14.9")
+    clone.replace(PAGE, r"(\| lab \|[^\n]*\| )0\.16\.2", r"\g<1>0.14.9")
     clone.commit("Take back a version of the service page")
 
 
