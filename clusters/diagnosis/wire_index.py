@@ -32,6 +32,11 @@ class Responder:
         return f"node {self.node}" if self.node else f"a host with MAC {self.mac}"
 
 
+def same_family(one: str, other: str) -> bool:
+    """Whether two addresses are both IPv4 or both IPv6."""
+    return ip_address(one).version == ip_address(other).version
+
+
 def outside(responders: Iterable[Responder]) -> tuple[Responder, ...]:
     """Those that are no node of the cluster."""
     return tuple(each for each in responders if not each.node)
@@ -190,14 +195,13 @@ class WireIndex:
         own = next((one for one in self.wire.node_reach if one.address == address), None)
         if own is None or not own.partly or own.lost < MOST_LOST:
             return ""
-        version = ip_address(address).version
         return next(
             (
                 one.address
                 for one in self.wire.node_reach
                 if one.node != own.node and one.replied and one.tries >= own.tries
                 and not any(end.outcome is ProbeOutcome.TIMEOUT for end in one.ends)
-                and ip_address(one.address).version == version
+                and same_family(one.address, address)
             ),
             "",
         )  # fmt: skip

@@ -16,8 +16,9 @@ from clusters.diagnosis import kube_proxy
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.forwarding import undecided
 from clusters.diagnosis.forwarding.partial_loss import PartialLoss
-from clusters.diagnosis.forwarding.stretch import SEVERAL, Stretch, ending, same_family
+from clusters.diagnosis.forwarding.stretch import SEVERAL, Stretch, ending
 from clusters.diagnosis.root_cause import KnownCauses, RootCause
+from clusters.diagnosis.wire_index import same_family
 from clusters.metallb.ranges import within
 from clusters.observation.field_types import ProbeOutcome
 from clusters.observation.snapshot import Reached

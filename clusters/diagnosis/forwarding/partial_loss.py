@@ -10,14 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from ipaddress import ip_address
 
 from clusters.cause_ids import CauseId
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.forwarding import undecided
-from clusters.diagnosis.forwarding.stretch import SEVERAL, Stretch, same_family
+from clusters.diagnosis.forwarding.stretch import SEVERAL, Stretch
 from clusters.diagnosis.root_cause import RootCause
-from clusters.diagnosis.wire_index import MOST_LOST, Responder
+from clusters.diagnosis.wire_index import MOST_LOST, Responder, same_family
 from clusters.observation.field_types import ProbeOutcome
 from clusters.observation.snapshot import Reached
 from clusters.subject import Subject
@@ -110,7 +109,6 @@ class PartialLoss:
         None does where another service by the same announcer loses tries that has other pods, or where more is lost
         than goes to one endpoint.
         """
-        version = ip_address(stretch.address).version
         pods = [set(map(str, stretch.addresses))]
         for key, tries in self.facts.wire_index.reached.items():
             service = self.facts.services.get(key)
@@ -123,7 +121,7 @@ class PartialLoss:
                         address
                         for each in found
                         for address in each.addresses[:1]
-                        if each.servable and ip_address(address).version == version
+                        if each.servable and same_family(address, stretch.address)
                     }
                 )
         if not set.intersection(*pods):
@@ -149,8 +147,7 @@ class PartialLoss:
                 one
                 for one in tries
                 if one.outcome == ProbeOutcome.ANSWERED and not one.lost and one.tries >= SEVERAL
-                and same_family(one.address, stretch.address)
-                and self.facts.wire_index.responders(one.address) == (Responder(node=stretch.node),)
+                and self._by(stretch, one)
             ]  # fmt: skip
             # That so many tries all went elsewhere by chance is to be unlikely.
             if whole and found and (1 - found.count(name) / len(found)) ** whole[0].tries < _CHANCE:

@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from ipaddress import ip_address
 
 from clusters.cause_ids import CauseId
 from clusters.diagnosis import kube_proxy
 from clusters.diagnosis.facts import Facts
 from clusters.diagnosis.forwarding import policies
 from clusters.diagnosis.root_cause import RootCause
+from clusters.diagnosis.wire_index import same_family
 from clusters.metallb.nodes import Endpoint
 from clusters.metallb.services import Service
 from clusters.observation.field_types import ProbeOutcome
@@ -268,8 +268,3 @@ def ending(one: Tries) -> str:
             f" ({said})" if said != ProbeOutcome.ANSWERED else ""
         )
     return said
-
-
-def same_family(one: str, other: str) -> bool:
-    """Whether two addresses are both IPv4 or both IPv6."""
-    return ip_address(one).version == ip_address(other).version
