@@ -18,6 +18,7 @@ from clusters.api import Api, ApiError, Forbidden
 from clusters.api import resources as res
 from clusters.api.resources import Resource
 from clusters.errors import ConformanceError, ExitCode, Parser
+from clusters.gitops.documents import listing, mapping
 from clusters.metallb import install
 from clusters.objects import metadata_of, spec_of, status_of
 from clusters.outbound import say
@@ -274,10 +275,10 @@ def _flux(api: Api, namespace: str, unseen: list[str]) -> Iterator[Source]:
     }
     for each in _listed(api, _FLUX, unseen):
         about, spec = metadata_of(each), spec_of(each)
-        entries = _mappings(_mapping(status_of(each).get("inventory")).get("entries"))
+        entries = _mappings(mapping(status_of(each).get("inventory")).get("entries"))
         if not any(_text(entry, "id").startswith(f"{namespace}_") for entry in entries):
             continue
-        ref, own = _mapping(spec.get("sourceRef")), _text(about, "namespace")
+        ref, own = mapping(spec.get("sourceRef")), _text(about, "namespace")
         url = sources.get((_text(ref, "namespace") or own, _text(ref, "name")), "")
         yield Source(
             said_by=_plain(f"Flux's Kustomization {own}/{_text(about, 'name')}"),
@@ -293,7 +294,7 @@ def _argo(api: Api, namespace: str, unseen: list[str]) -> Iterator[Source]:
             entry.get("namespace") == namespace for entry in _mappings(status_of(each).get("resources"))
         ):
             continue
-        for source in _mappings(spec.get("sources")) or [_mapping(spec.get("source"))]:
+        for source in _mappings(spec.get("sources")) or [mapping(spec.get("source"))]:
             yield Source(
                 said_by=_plain(f"Argo CD's Application {_text(about, 'namespace')}/{_text(about, 'name')}"),
                 repository=_plain(_text(source, "repoURL")),
@@ -304,12 +305,8 @@ def _argo(api: Api, namespace: str, unseen: list[str]) -> Iterator[Source]:
 # Whoever installed these kinds chose what their objects may hold: any field can be anything.
 
 
-def _mapping(value: Any) -> Json:
-    return value if isinstance(value, dict) else {}
-
-
 def _mappings(value: Any) -> list[Json]:
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+    return [each for each in listing(value) if isinstance(each, dict)]
 
 
 def _text(found: Json, name: str) -> str:

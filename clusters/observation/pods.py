@@ -77,14 +77,16 @@ class Source:
         tail = LogTail(pod=one.pod, container=one.name, previous=previous)
         if not one.started:
             return replace(tail, status=Status.ABSENT, detail="its container was never started")
+
+        def lines(most: int) -> list[str]:
+            return self.api.logs(self.namespace, one.pod, one.name, tail=most, previous=previous).splitlines()
+
         most = limits.log_lines_read
         try:
-            read = self.api.logs(self.namespace, one.pod, one.name, tail=most, previous=previous).splitlines()
+            read = lines(most)
             if flooded(read, limits):
                 most = limits.log_lines_flooded
-                read = self.api.logs(
-                    self.namespace, one.pod, one.name, tail=most, previous=previous
-                ).splitlines()
+                read = lines(most)
         except ApiError as error:
             return replace(tail, **failure(error, verb="get", resource="pods/log"))
         return replace(tail, status=Status.OK, **told(read, replace(limits, log_lines_read=most)))

@@ -214,11 +214,11 @@ class _Look:
         )
         # Whether the vantage hears at all, and free addresses, are asked about beside the tries.
         view = self._tried(view, asked)
-        control_ok, control, heard = asked.all()
-        heard = view.heard if view.by_kernel else (*view.heard, *heard[len(view.heard) :])
+        control_ok, control, everything = asked.all()
+        heard = view.heard if view.by_kernel else (*view.heard, *everything[len(view.heard) :])
         if self.asks:
             heard = self._heard_slowly(heard, asked.routes)
-        macs = node_macs.learn(replace(self.snapshot, wire=replace(view, heard=asked.all()[2])))
+        macs = node_macs.learn(replace(self.snapshot, wire=replace(view, heard=everything)))
         if control_ok and (why := self._indistinct(macs)):
             control_ok, control = False, why
         view = replace(view, heard=heard, control_ok=control_ok, control=control)
