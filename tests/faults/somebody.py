@@ -98,14 +98,21 @@ def range_grabbed(bench: Bench, address: str) -> Iterator[None]:
 @contextmanager
 def _when(bench: Bench, res: Resource, react: Callable[[str, Json], bool]) -> Iterator[None]:
     """Call `react` for every event until it says that it has done its work."""
-    stop = threading.Event()
 
-    def follow() -> None:
+    def follow(stop: threading.Event) -> None:
         for event in bench.api.watch(res, SYSTEM, stop=stop):
             if react(event.type, event.object):
                 return
 
-    thread = threading.Thread(target=follow, name="meanwhile", daemon=True)
+    with beside(follow):
+        yield
+
+
+@contextmanager
+def beside(work: Callable[[threading.Event], None]) -> Iterator[None]:
+    """Do `work` in a thread of its own through the block, at whose end the event that it is given is set."""
+    stop = threading.Event()
+    thread = threading.Thread(target=work, args=(stop,), name="meanwhile", daemon=True)
     thread.start()
     try:
         yield

@@ -19,6 +19,7 @@ from clusters import wait
 from clusters.api.resources import IP_ADDRESS_POOLS, L2_ADVERTISEMENTS
 from clusters.gitops import example
 from clusters.lab.lab import Lab
+from tests.faults import somebody
 from tests.faults.bench import ROOT, Bench
 from tests.faults.reconcilers_at_work import ArgoCd, Flux, Reconciler, at_work, object_of
 from tests.faults.test_drills import ALL, DRILLS, SYSTEM, configured, gone
@@ -113,19 +114,13 @@ def beside(
 @contextmanager
 def meanwhile(act: Callable[[], bool]) -> Iterator[None]:
     """`act` is done again and again in the block, until it says that its work is done."""
-    stop = threading.Event()
 
-    def go() -> None:
+    def go(stop: threading.Event) -> None:
         while not stop.wait(0.05) and not act():
             pass
 
-    thread = threading.Thread(target=go, name="meanwhile", daemon=True)
-    thread.start()
-    try:
+    with somebody.beside(go):
         yield
-    finally:
-        stop.set()
-        thread.join(10)
 
 
 def test_without_leave_a_drill_refuses_in_one_sentence_and_takes_nothing_away(beside: Beside) -> None:

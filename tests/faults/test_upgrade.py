@@ -17,7 +17,7 @@ from clusters.metallb import versions
 from clusters.observation import announcers
 from suites.plugin.upgrade_state import GapsFile
 from tests.faults import repositories, somebody
-from tests.faults.bench import Bench, Underway
+from tests.faults.bench import Bench, Outcome, Underway
 from tests.lab.tools import SCRAPING, SOON
 
 OWN = "upgrade.preserved"
@@ -102,15 +102,20 @@ def _gaps(bench: Bench) -> GapsFile:
     return GapsFile(bench.folder / "kept.json")
 
 
-@pytest.mark.full
-def test_what_somebody_s_upgrade_costs_consumers_is_measured_through_it(bench: Bench) -> None:
-    around = ("--phase-file", str(_gaps(bench).kept))
+def _cut_off_in_an_upgrade(bench: Bench, *options: str) -> tuple[Outcome, Outcome]:
+    """What `--phase after` says of an upgrade in which a consumer served nobody for a while, and what `during` does."""
+    around = ("--phase-file", str(_gaps(bench).kept), *options)
     newer = _another_than(bench.lab.metallb_version)
     with asked_meanwhile(bench, *around) as during, somebody.upgraded(bench, newer):
         with filters.address_refused(bench.changes, bench.lab, "client", address="172.30.0.210"):
             wait.pause(REFUSED)
         after = bench.run(OWN, "--phase", "after", *around, allow="observe")
-        beside = during.ended()
+        return after, during.ended()
+
+
+@pytest.mark.full
+def test_what_somebody_s_upgrade_costs_consumers_is_measured_through_it(bench: Bench) -> None:
+    after, beside = _cut_off_in_an_upgrade(bench)
 
     assert after.outcomes == beside.outcomes == {OWN: "passed"}, after.text + beside.text
     figures = measured(after[OWN])
@@ -124,15 +129,7 @@ def test_what_somebody_s_upgrade_costs_consumers_is_measured_through_it(bench: B
 @pytest.mark.full
 def test_a_consumer_that_an_upgrade_cuts_off_for_too_long_is_named(bench: Bench) -> None:
     """By who compares as by who measured; a shorter budget stands for an upgrade that takes longer."""
-    around = ("--phase-file", str(_gaps(bench).kept), "--patience", "0.3")
-    newer = _another_than(bench.lab.metallb_version)
-    with asked_meanwhile(bench, *around) as during, somebody.upgraded(bench, newer):
-        with filters.address_refused(bench.changes, bench.lab, "client", address="172.30.0.210"):
-            wait.pause(REFUSED)
-        after = bench.run(OWN, "--phase", "after", *around, allow="observe")
-        beside = during.ended()
-
-    for seen in (after, beside):
+    for seen in _cut_off_in_an_upgrade(bench, "--patience", "0.3"):
         assert seen.failed == {OWN: {"over-budget"}}, seen.text
         assert subjects(seen[OWN]) == {"service traefik/traefik"}
 
